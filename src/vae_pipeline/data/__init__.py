@@ -1,0 +1,1 @@
+"""Observations on disk, and where they come from."""

@@ -1,0 +1,144 @@
+"""Finding a file: at its path, in the mirror, among earlier downloads, or at its canonical address.
+
+A file is looked for by its name and accepted by its checksum: that of its bytes or, where it is gzipped,
+of what is inside (some archives publish the one, some the other).
+"""
+
+import gzip
+import hashlib
+import http.client
+import urllib.error
+import urllib.parse
+import urllib.request
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vae_pipeline.errors import DataError, DownloadError
+from vae_pipeline.files import writing
+from vae_pipeline.recipe import File
+
+CHUNK = 1 << 20
+TIMEOUT_S = 30.0
+Reporter = Callable[[str, int, int | None], None]
+"""Told the name, the bytes so far, and the bytes in all if they are known."""
+
+
+def silent(name: str, done: int, total: int | None) -> None:
+    """Report nothing."""
+
+
+@dataclass(frozen=True)
+class Finder:
+    """Where files are looked for. `mirror` is a folder or a URL; `cache` keeps what was downloaded."""
+
+    cache: Path
+    mirror: str | None = None
+    report: Reporter = silent
+
+    def find(self, file: File) -> Path:
+        """Path of a local copy that has the digest.
+
+        Raises:
+            DataError: a `path` that isn't there.
+            DownloadError: no network, or every copy has another checksum.
+        """
+        if file.path is not None:
+            path = Path(file.path)
+            if not path.is_file():
+                raise DataError(f"{path} isn't there (it is sought from {Path.cwd()}): mend the path in the recipe")
+            return path
+        assert file.url is not None and file.digest is not None
+        name = Path(urllib.parse.urlsplit(file.url).path).name
+        cached = self.cache / file.digest.replace(":", "-") / name
+        if cached.is_file() and has_digest(cached, file.digest):
+            return cached
+        folder = self._mirror_folder()
+        candidates = [] if folder is None else sorted(folder.rglob(name)) + sorted(folder.rglob(f"{name}.gz"))
+        for path in candidates:
+            if has_digest(path, file.digest):
+                return path
+        urls = [file.url]
+        if self.mirror is not None and folder is None:
+            urls = [f"{self.mirror.rstrip('/')}/{suffix}" for suffix in (name, f"{name}.gz")] + urls
+        problems = [f"{path} has another checksum" for path in candidates]
+        for url in urls:
+            try:
+                return self._download(url, cached, file.digest)
+            except DownloadError as error:
+                problems.append(str(error))
+        raise DownloadError(
+            f"{name} can't be had: {'; '.join(problems)}. Put a copy with {file.digest} into a folder "
+            "and name that folder in VAE_MIRROR"
+        )
+
+    def _mirror_folder(self) -> Path | None:
+        if self.mirror is None or "://" in self.mirror:
+            return None
+        folder = Path(self.mirror).expanduser()
+        if not folder.is_dir():
+            raise DownloadError(f"VAE_MIRROR names {folder}, which isn't a folder")
+        return folder
+
+    def _download(self, url: str, target: Path, digest: str) -> Path:
+        """Fetch `url` to `target`, going on from where an earlier attempt broke off."""
+        with writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(target.name + ".part")
+        have = part.stat().st_size if part.is_file() else 0
+        try:
+            self._fetch(url, part, have)
+        except urllib.error.HTTPError as error:
+            if error.code != 416:  # 416: nothing is left to fetch
+                raise DownloadError(f"{url} answers {error.code} {error.reason}") from error
+        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+            reason = getattr(error, "reason", error)
+            raise DownloadError(f"{url} can't be reached ({reason})") from error
+        if not has_digest(part, digest):
+            with part.open("rb") as file:
+                given = hashlib.file_digest(file, digest.partition(":")[0]).hexdigest()
+            part.unlink()
+            raise DownloadError(f"{url} delivers a file with the checksum {given}; wanted {digest}")
+        part.rename(target)
+        return target
+
+    def _fetch(self, url: str, part: Path, have: int) -> None:
+        headers = {"User-Agent": "vae-pipeline"} | ({"Range": f"bytes={have}-"} if have else {})
+        request = urllib.request.Request(url, headers=headers)
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+            resumed = getattr(response, "status", None) == 206
+            done = have if resumed else 0
+            length = response.headers.get("Content-Length")
+            total = done + int(length) if length else None
+            with writing(part):
+                file = part.open("ab" if resumed else "wb", buffering=0)
+            with file:
+                while chunk := response.read(CHUNK):
+                    with writing(part):
+                        file.write(chunk)
+                    done += len(chunk)
+                    self.report(part.name.removesuffix(".part"), done, total)
+            if total is not None and done < total:
+                raise ConnectionError(f"broke off after {done} of {total} bytes; run again to go on from there")
+
+
+def has_digest(path: Path, digest: str) -> bool:
+    """Whether the bytes of `path`, or what is gzipped in it, have the digest (`sha256:...` or `md5:...`)."""
+    algorithm, _, wanted = digest.partition(":")
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, algorithm).hexdigest() == wanted:
+            return True
+    try:
+        inside = hashlib.new(algorithm)
+        for chunk in _gunzipped(path):
+            inside.update(chunk)
+    except (OSError, EOFError, zlib.error):
+        return False
+    return inside.hexdigest() == wanted
+
+
+def _gunzipped(path: Path) -> Iterator[bytes]:
+    with gzip.open(path) as file:
+        while chunk := file.read(CHUNK):
+            yield chunk

@@ -1,0 +1,35 @@
+"""One module a modality; `open_source` finds the one that a recipe's data section names."""
+
+from typing import assert_never
+
+from vae_pipeline.data.download import Finder
+from vae_pipeline.data.sources.parts import Source
+from vae_pipeline.recipe import ArraysData, Data, DigitsData, FolderData, SyntheticData
+
+
+def open_source(data: Data, finder: Finder, seed: int) -> Source:
+    """Open what a recipe's data section describes.
+
+    Raises:
+        DataError: it can't be used; the message names the file and what is wrong with it.
+    """
+    # Imported here, so that each source costs only those who use it.
+    match data:
+        case SyntheticData():
+            from vae_pipeline.data.sources.synthetic import open_bars
+
+            return open_bars(data, seed)
+        case DigitsData():
+            from vae_pipeline.data.sources.digits import open_digits
+
+            return open_digits(data)
+        case ArraysData():
+            from vae_pipeline.data.sources.arrays import open_arrays
+
+            return open_arrays(data, finder)
+        case FolderData():
+            from vae_pipeline.data.sources.folder import open_folder
+
+            return open_folder(data)
+        case _:
+            assert_never(data)

@@ -1,0 +1,174 @@
+"""IDX, .npy, .npz and .amat files, gzipped or not, told apart by their contents and not by their names."""
+
+import gzip
+import io
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from vae_pipeline.data.download import Finder
+from vae_pipeline.data.sources.parts import Array, Indices, Part, Source
+from vae_pipeline.errors import DataError
+from vae_pipeline.files import sha256_of
+from vae_pipeline.recipe import ArrayPart, ArraysData, File
+
+# IDX, third byte of the file: the type of its elements (big-endian).
+IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+def open_arrays(data: ArraysData, finder: Finder) -> Source:
+    """Read the files that the recipe names.
+
+    Raises:
+        DataError: a file is corrupt, of another shape or range than the recipe says, or can't be had.
+    """
+    origins: dict[str, str] = {}
+    named = {"train": data.train, "valid": data.valid, "test": data.test}
+    raw = {name: _read_part(part, data, finder, origins) for name, part in named.items() if isinstance(part, ArrayPart)}
+    labels = [part_labels for _, part_labels in raw.values() if part_labels is not None]
+    if labels and len(labels) < len(raw):
+        raise DataError("some parts of the data have labels and some have none: give labels for all parts, or null")
+    values = np.unique(np.concatenate(labels)) if labels else np.empty(0, np.int64)
+    parts = {
+        name: Part(images, None if part_labels is None else np.searchsorted(values, part_labels).astype(np.int64))
+        for name, (images, part_labels) in raw.items()
+    }
+    dtypes = {images.dtype for images, _ in raw.values()}
+    dtype = "uint8" if dtypes == {np.dtype(np.uint8)} else "float32"
+    return Source(
+        shape=data.shape,
+        dtype=dtype,
+        low=data.range[0],
+        high=data.range[1],
+        classes=tuple(str(value) for value in values),
+        train=parts["train"],
+        valid=parts["valid"] if "valid" in parts else float(data.valid),  # type: ignore[arg-type]
+        test=parts["test"] if "test" in parts else float(data.test),  # type: ignore[arg-type]
+        origins=origins,
+    )
+
+
+def _read_part(
+    part: ArrayPart, data: ArraysData, finder: Finder, origins: dict[str, str]
+) -> tuple[Array, Indices | None]:
+    path = _find(part.images, finder, origins)
+    images = _arrange(read_array(path, part.images.key), data.shape, path)
+    if part.labels is None:
+        return images, None
+    label_path = _find(part.labels, finder, origins)
+    labels = read_array(label_path, part.labels.key).squeeze()
+    if labels.ndim != 1 or len(labels) != len(images):
+        raise DataError(
+            f"{label_path} holds labels of shape {labels.shape}, but {path} holds {len(images)} images: "
+            "one label an image is wanted"
+        )
+    if not np.array_equal(labels, labels.astype(np.int64)):
+        raise DataError(f"{label_path} holds labels that aren't whole numbers")
+    return images, labels.astype(np.int64)
+
+
+def _find(file: File, finder: Finder, origins: dict[str, str]) -> Path:
+    path = finder.find(file)
+    origins[path.name] = file.digest or f"sha256:{sha256_of(path)}"
+    return path
+
+
+def _arrange(array: Array, shape: tuple[int, int, int], path: Path) -> Array:
+    """Bring an array to [examples, channels, height, width] of uint8 or float32."""
+    channels, height, width = shape
+    given = array.shape[1:]
+    if given == shape or (channels == 1 and given == (height, width)) or given == (channels * height * width,):
+        arranged = array.reshape(len(array), *shape)
+    elif given == (height, width, channels):
+        arranged = array.transpose(0, 3, 1, 2)
+    else:
+        raise DataError(
+            f"{path} holds examples of shape {list(given)}, but data.shape says {list(shape)} "
+            "(channels, height, width): set data.shape to what the file holds"
+        )
+    if arranged.dtype == np.uint8:
+        return arranged
+    if np.issubdtype(arranged.dtype, np.number) or arranged.dtype == np.bool_:
+        whole = np.uint8 if _fits_uint8(arranged) else np.float32
+        return arranged.astype(whole)
+    raise DataError(f"{path} holds values of type {array.dtype}: numbers are wanted")
+
+
+def _fits_uint8(array: Array) -> bool:
+    if np.issubdtype(array.dtype, np.floating) or array.size == 0:
+        return False
+    return bool(array.min() >= 0 and array.max() <= 255)
+
+
+def read_array(path: Path, key: str | None) -> Array:
+    """Read one array from a file of any of the formats.
+
+    Raises:
+        DataError: there is no such file, it is truncated or corrupt, or it is of no known format.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"can't read {path}: {error.strerror}") from error
+    if content[:2] == b"\x1f\x8b":
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f"{path} is a truncated or corrupt .gz ({error}): fetch it again") from error
+    if content[:2] == b"PK":
+        return _read_npz(content, key, path)
+    if key is not None:
+        raise DataError(f"{path} isn't an .npz, so it has no key {key!r}: leave key out")
+    if content[:6] == b"\x93NUMPY":
+        return _load_npy(content, path)
+    if content[:2] == b"\x00\x00" and len(content) >= 4 and content[2] in IDX_TYPES:
+        return _read_idx(content, path)
+    return _read_amat(content, path)
+
+
+def _read_npz(content: bytes, key: str | None, path: Path) -> Array:
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            names = list(archive.keys())
+            if key is None and len(names) == 1:
+                key = names[0]
+            if key not in names:
+                wanted = "a key is wanted" if key is None else f"there is no {key!r}"
+                raise DataError(f"{path} holds the arrays {', '.join(names)}: {wanted}")
+            return np.asarray(archive[key])
+    except (ValueError, zipfile.BadZipFile, EOFError, zlib.error, KeyError) as error:
+        raise DataError(f"{path} is a truncated or corrupt .npz ({error}): make or fetch it again") from error
+
+
+def _load_npy(content: bytes, path: Path) -> Array:
+    try:
+        return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{path} is a truncated or corrupt .npy ({error}): make or fetch it again") from error
+
+
+def _read_idx(content: bytes, path: Path) -> Array:
+    dtype, axes = np.dtype(IDX_TYPES[content[2]]), content[3]
+    start = 4 + 4 * axes
+    if axes == 0 or len(content) < start:
+        raise DataError(f"{path} is an IDX file whose header is cut short: fetch it again")
+    shape = tuple(int(length) for length in np.frombuffer(content, ">u4", axes, 4))
+    wanted = int(np.prod(shape)) * dtype.itemsize
+    if len(content) - start != wanted:
+        raise DataError(
+            f"{path} is an IDX file of shape {list(shape)}, which needs {wanted} bytes, "
+            f"but {len(content) - start} follow the header: fetch it again"
+        )
+    return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _read_amat(content: bytes, path: Path) -> Array:
+    try:
+        table = np.loadtxt(io.BytesIO(content), ndmin=2)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} isn't IDX, .npy, .npz or .amat (rows of numbers): {error}") from error
+    if table.size == 0:
+        raise DataError(f"{path} is empty")
+    return table.astype(np.uint8) if np.array_equal(table, table.astype(np.uint8)) else table

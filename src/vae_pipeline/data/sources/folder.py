@@ -1,0 +1,192 @@
+"""PNG and JPEG files in a folder or in an archive, decoded when they are asked for.
+
+An archive is read where it is and never unpacked; one that holds absolute paths or `..` is refused.
+"""
+
+import hashlib
+import tarfile
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from vae_pipeline.data.sources.parts import Array, Indices, Part, Source
+from vae_pipeline.errors import DataError
+from vae_pipeline.files import sha256_of
+from vae_pipeline.pictures import SUFFIXES, read_picture
+from vae_pipeline.recipe import FolderData
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Named files, and how to read one."""
+
+    place: str
+    names: Sequence[str]
+    read: Callable[[str], bytes]
+    digest: str
+    skipped: Counter[str]
+
+
+@dataclass(frozen=True)
+class DecodedRows:
+    """Pictures as rows of [channels, height, width]."""
+
+    pictures: Pictures
+    data: FolderData
+
+    def __len__(self) -> int:
+        return len(self.pictures.names)
+
+    def __getitem__(self, indices: Indices) -> Array:
+        return np.stack([self.decode(self.pictures.names[index]) for index in indices])
+
+    def decode(self, name: str) -> Array:
+        """Read one picture."""
+        shown = f"{self.pictures.place}/{name}"
+        return read_picture(self.pictures.read(name), shown, self.data.shape, self.data.resize)
+
+
+def open_folder(data: FolderData) -> Source:
+    """List the pictures of each part.
+
+    Raises:
+        DataError: a place that isn't there, is empty, or is an archive that is corrupt or unsafe.
+    """
+    places = {"train": data.train, "valid": data.valid, "test": data.test}
+    dropped: Counter[str] = Counter()
+    pictures = {
+        name: _without_corrupt(_list(Path(place)), data, dropped)
+        for name, place in places.items()
+        if isinstance(place, str)
+    }
+    folders = {name: [_folder_of(file) for file in part.names] for name, part in pictures.items()}
+    classes = tuple(sorted({folder for part in folders.values() for folder in part})) if data.labels == "folders" else ()
+    parts = {
+        name: Part(DecodedRows(part, data), _labels(folders[name], classes)) for name, part in pictures.items()
+    }
+    for part in pictures.values():
+        dropped.update(part.skipped)
+    return Source(
+        shape=data.shape,
+        dtype="uint8",
+        low=0,
+        high=255,
+        classes=classes,
+        train=parts["train"],
+        valid=parts["valid"] if "valid" in parts else float(data.valid),
+        test=parts["test"] if "test" in parts else float(data.test),
+        origins={part.place: part.digest for part in pictures.values()},
+        dropped=dict(dropped),
+    )
+
+
+def _without_corrupt(pictures: Pictures, data: FolderData, dropped: Counter[str]) -> Pictures:
+    if data.corrupt == "fail":
+        return pictures
+    rows = DecodedRows(pictures, data)
+    whole = []
+    for name in pictures.names:
+        try:
+            rows.decode(name)
+        except DataError as error:
+            if "corrupt" not in str(error):
+                raise
+            dropped["truncated or corrupt picture"] += 1
+        else:
+            whole.append(name)
+    if not whole:
+        raise DataError(f"every picture in {pictures.place} is truncated or corrupt")
+    return Pictures(pictures.place, whole, pictures.read, pictures.digest, pictures.skipped)
+
+
+def _labels(folders: Sequence[str], classes: tuple[str, ...]) -> Indices | None:
+    if not classes:
+        return None
+    number = {name: index for index, name in enumerate(classes)}
+    return np.array([number[folder] for folder in folders], np.int64)
+
+
+def _folder_of(name: str) -> str:
+    return PurePosixPath(name).parent.name or "."
+
+
+def _list(place: Path) -> Pictures:
+    if place.is_dir():
+        found = _list_folder(place)
+    elif zipfile.is_zipfile(place):
+        found = _list_zip(place)
+    elif place.is_file() and tarfile.is_tarfile(place):
+        found = _list_tar(place)
+    elif place.exists():
+        raise DataError(f"{place} is neither a folder nor a whole .zip or .tar")
+    else:
+        raise DataError(f"{place} isn't there (it is sought from {Path.cwd()}): mend the path in the recipe")
+    if not found.names:
+        others = f"; it holds {found.skipped.total()} other files" if found.skipped else ""
+        raise DataError(f"{place} holds no pictures ({', '.join(SUFFIXES)}){others}")
+    return found
+
+
+def _pick(names: Sequence[str]) -> tuple[list[str], Counter[str]]:
+    visible = [name for name in names if not PurePosixPath(name).name.startswith(".")]
+    kept = [name for name in visible if name.lower().endswith(SUFFIXES)]
+    others = Counter(
+        f"not a picture ({PurePosixPath(name).suffix or 'no suffix'})" for name in set(visible) - set(kept)
+    )
+    return kept, Counter(dict(sorted(others.items())))
+
+
+def _list_folder(place: Path) -> Pictures:
+    files = sorted(file.relative_to(place).as_posix() for file in place.rglob("*") if file.is_file())
+    names, skipped = _pick(files)
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(f"{name}\0{sha256_of(place / name)}\n".encode())
+    return Pictures(str(place), names, lambda name: (place / name).read_bytes(), f"sha256:{digest.hexdigest()}", skipped)
+
+
+def _list_zip(place: Path) -> Pictures:
+    archive = zipfile.ZipFile(place)
+    files = [member.filename for member in archive.infolist() if not member.is_dir()]
+    _refuse_unsafe(files, place)
+    names, skipped = _pick(files)
+
+    def read(name: str) -> bytes:
+        try:
+            return archive.read(name)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            raise DataError(f"{place} is a truncated or corrupt archive at {name} ({error})") from error
+
+    return Pictures(str(place), names, read, f"sha256:{sha256_of(place)}", skipped)
+
+
+def _list_tar(place: Path) -> Pictures:
+    try:
+        archive = tarfile.open(place)  # noqa: SIM115 (it stays open as long as its rows are read)
+        members = {member.name: member for member in archive.getmembers() if not member.isdir()}
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise DataError(f"{place} is a truncated or corrupt archive ({error})") from error
+    _refuse_unsafe(list(members), place)
+    names, skipped = _pick([name for name, member in members.items() if member.isfile()])
+
+    def read(name: str) -> bytes:
+        try:
+            file = archive.extractfile(members[name])
+            assert file is not None  # only regular files are listed
+            return file.read()
+        except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+            raise DataError(f"{place} is a truncated or corrupt archive at {name} ({error})") from error
+
+    return Pictures(str(place), names, read, f"sha256:{sha256_of(place)}", skipped)
+
+
+def _refuse_unsafe(names: Sequence[str], place: Path) -> None:
+    for name in names:
+        path = PurePosixPath(name.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
+            raise DataError(f"{place} holds the path {name!r}, which leads outside the archive: it is refused")

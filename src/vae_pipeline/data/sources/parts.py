@@ -1,0 +1,44 @@
+"""What every source delivers: rows of images, their labels, and where they came from."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Indices = npt.NDArray[np.int64]
+
+
+class Rows(Protocol):
+    """Images that can be read a few at a time: an array, a memory map, or files decoded when asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, indices: Indices) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of [channels, height, width], and a label (an index of `Source.classes`) for each, or None."""
+
+    rows: Rows
+    labels: Indices | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Raw data. `valid` and `test` are parts of their own, or the fraction of `train` that is to be split off."""
+
+    shape: tuple[int, int, int]
+    dtype: str
+    low: float
+    high: float
+    classes: tuple[str, ...]
+    train: Part
+    valid: Part | float
+    test: Part | float
+    origins: dict[str, str] = field(default_factory=dict)
+    """Name of each file, or description: its digest."""
+    dropped: dict[str, int] = field(default_factory=dict)
+    """Reason: number of files that were left out."""

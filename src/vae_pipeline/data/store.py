@@ -1,0 +1,235 @@
+"""The one on-disk form of prepared data: memory-mapped arrays, spec.json, card.json.
+
+    train.npy valid.npy test.npy        [examples, *event], unscaled, uint8 or float32
+    train_labels.npy ...                [examples], int64, where there are labels
+    spec.json                           what a model must know (DataSpec)
+    card.json                           what a reader wants to know: counts, ranges, digests, what was dropped
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from vae_pipeline.data.sources.parts import Array, Indices, Part, Rows, Source
+from vae_pipeline.errors import DataError
+from vae_pipeline.files import sha256_of, write_json
+from vae_pipeline.spec import DataSpec, ImageSpec
+
+PARTS = ("train", "valid", "test")
+CHUNK_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of the prepared data."""
+
+    images: Array
+    """Memory map of [examples, *event]."""
+    labels: Indices | None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A folder that `prepare` filled."""
+
+    folder: Path
+    spec: DataSpec
+    train: Split
+    valid: Split
+    test: Split
+
+    @classmethod
+    def open(cls, folder: Path) -> "Prepared":
+        """Map the arrays; nothing is read yet.
+
+        Raises:
+            DataError: the folder isn't one that `prepare` filled.
+        """
+        spec = ImageSpec.load(folder / "spec.json")
+        return cls(folder, spec, *(_open_split(folder, part, spec) for part in PARTS))
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What a reader wants to know of the data."""
+        return dict(json.loads((self.folder / "card.json").read_text()))
+
+    def digest(self) -> str:
+        """The sha256 of spec, arrays and labels: equal data, equal digest."""
+        names = [f"{part}{suffix}" for part in PARTS for suffix in (".npy", "_labels.npy")]
+        files = [self.folder / name for name in ("spec.json", *names)]
+        return sha256_of(*(file for file in files if file.is_file()))
+
+
+def _open_split(folder: Path, part: str, spec: DataSpec) -> Split:
+    images = _open_array(folder / f"{part}.npy")
+    if images.shape[1:] != spec.event_shape or images.dtype != spec.dtype:
+        raise DataError(f"{folder / part}.npy doesn't fit spec.json: run `vae-pipeline prepare` again")
+    label_path = folder / f"{part}_labels.npy"
+    labels = _open_array(label_path) if spec.classes else None
+    if labels is not None and len(labels) != len(images):
+        raise DataError(f"{label_path} holds {len(labels)} labels for {len(images)} examples: prepare again")
+    return Split(images, labels)
+
+
+def _open_array(path: Path) -> Array:
+    try:
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except FileNotFoundError as error:
+        raise DataError(f"{path} isn't there: run `vae-pipeline prepare` first") from error
+    except ValueError as error:
+        raise DataError(f"{path} is truncated or corrupt ({error}): run `vae-pipeline prepare` again") from error
+
+
+def write(source: Source, folder: Path, seed: int) -> None:
+    """Split `source` and write it into `folder`.
+
+    Raises:
+        DataError: values that are not finite or out of range, or a split that comes out empty.
+    """
+    parts = split(source, seed)
+    card: dict[str, Any] = {
+        "examples": {},
+        "shape": list(source.shape),
+        "dtype": source.dtype,
+        "range": [source.low, source.high],
+        "observed": {},
+        "classes": {},
+        "origins": source.origins,
+        "dropped": source.dropped,
+    }
+    hashes: dict[str, Array] = {}
+    binary = True
+    for name, part in parts.items():
+        with (folder / f"{name}.npy").open("wb") as file:
+            writer = _Writer(file, len(part.rows), source)
+            for chunk in _chunks(part.rows):
+                writer.write(_checked(chunk, source, name))
+        binary = binary and writer.binary
+        hashes[name] = np.array(writer.hashes, np.uint64)
+        card["examples"][name] = len(part.rows)
+        card["observed"][name] = writer.summary()
+        if part.labels is not None:
+            np.save(folder / f"{name}_labels.npy", part.labels)
+            counts = np.bincount(part.labels, minlength=len(source.classes))
+            card["classes"][name] = dict(zip(source.classes, counts.tolist(), strict=True))
+    card["duplicates"] = {
+        "within_train": len(hashes["train"]) - len(np.unique(hashes["train"])),
+        "valid_in_train": int(np.isin(hashes["valid"], hashes["train"]).sum()),
+        "test_in_train": int(np.isin(hashes["test"], hashes["train"]).sum()),
+    }
+    spec = ImageSpec(source.shape, source.dtype, source.low, source.high, binary, source.classes)
+    spec.save(folder / "spec.json")
+    write_json(folder / "card.json", card)
+
+
+def split(source: Source, seed: int) -> dict[str, Part]:
+    """The three parts; where `valid` or `test` is a fraction, rows of train are assigned by their index's hash.
+
+    A row's part depends on the seed and its index alone, so that rows added later move none.
+
+    Raises:
+        DataError: a part that is wanted comes out empty.
+    """
+    place = _uniform(len(source.train.rows), seed)
+    valid = source.valid if isinstance(source.valid, float) else 0.0
+    test = source.test if isinstance(source.test, float) else 0.0
+    chosen = {"train": place >= test + valid, "valid": (place >= test) & (place < test + valid), "test": place < test}
+    given = {"train": None, "valid": source.valid, "test": source.test}
+    parts = {}
+    for name in PARTS:
+        part = given[name]
+        parts[name] = part if isinstance(part, Part) else _subset(source.train, np.flatnonzero(chosen[name]))
+        wanted = name == "train" or (isinstance(part, float) and part > 0) or isinstance(part, Part)
+        if wanted and len(parts[name].rows) == 0:
+            raise DataError(
+                f"the {name} part is empty: {len(source.train.rows)} examples are too few for the fractions "
+                "in the recipe; give more data or other fractions"
+            )
+    return parts
+
+
+@dataclass(frozen=True)
+class _Subset:
+    rows: Rows
+    indices: Indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, indices: Indices) -> Array:
+        return self.rows[self.indices[indices]]
+
+
+def _subset(part: Part, indices: Indices) -> Part:
+    return Part(_Subset(part.rows, indices), None if part.labels is None else part.labels[indices])
+
+
+def _uniform(count: int, seed: int) -> Array:
+    """A number in [0, 1) for each index, by the finaliser of splitmix64 (Steele, Lea and Flood, 2014)."""
+    golden, first, second = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+    with np.errstate(over="ignore"):  # arithmetic modulo 2^64 is meant
+        mixed = np.arange(1, count + 1, dtype=np.uint64) * golden + np.array([seed], np.uint64) * second
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * first
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * second
+        mixed = mixed ^ (mixed >> np.uint64(31))
+    return np.asarray((mixed >> np.uint64(11)).astype(np.float64) / 2**53)
+
+
+def _chunks(rows: Rows) -> Iterator[Array]:
+    for start in range(0, len(rows), CHUNK_ROWS):
+        yield rows[np.arange(start, min(start + CHUNK_ROWS, len(rows)))]
+
+
+def _checked(chunk: Array, source: Source, name: str) -> Array:
+    if not np.isfinite(chunk).all():
+        bad = int((~np.isfinite(chunk)).reshape(len(chunk), -1).any(axis=1).sum())
+        raise DataError(f"{bad} of {len(chunk)} examples of the {name} part hold NaN or infinity: clean them first")
+    lowest, highest = float(chunk.min()), float(chunk.max())
+    if lowest < source.low or highest > source.high:
+        raise DataError(
+            f"the {name} part holds values from {lowest:g} to {highest:g}, but data.range says "
+            f"[{source.low:g}, {source.high:g}]: set it to what can occur"
+        )
+    return chunk.astype(source.dtype)
+
+
+class _Writer:
+    """Fills an .npy file chunk by chunk, and sums up what it held.
+
+    Not through a memory map: on a full disk that ends the process instead of raising an error.
+    """
+
+    def __init__(self, file: BinaryIO, count: int, source: Source) -> None:
+        self.file = file
+        header = {
+            "descr": np.lib.format.dtype_to_descr(np.dtype(source.dtype)),
+            "fortran_order": False,
+            "shape": (count, *source.shape),
+        }
+        np.lib.format.write_array_header_1_0(file, header)
+        self.low, self.high = source.low, source.high
+        self.least, self.most, self.total, self.size = np.inf, -np.inf, 0.0, 0
+        self.binary = True
+        self.hashes: list[int] = []
+
+    def write(self, chunk: Array) -> None:
+        self.file.write(np.ascontiguousarray(chunk).data)
+        self.least, self.most = min(self.least, float(chunk.min())), max(self.most, float(chunk.max()))
+        self.total += float(chunk.sum(dtype=np.float64))
+        self.size += chunk.size
+        for row in chunk:
+            self.hashes.append(int.from_bytes(hashlib.blake2b(row.tobytes(), digest_size=8).digest()))
+        self.binary = self.binary and bool(((chunk == self.low) | (chunk == self.high)).all())
+
+    def summary(self) -> dict[str, float]:
+        if self.size == 0:
+            return {}
+        return {"min": self.least, "max": self.most, "mean": round(self.total / self.size, 6)}

@@ -1,0 +1,76 @@
+"""What can go wrong and be put right by the person at the terminal.
+
+    VaeError
+    ├── RecipeError       a recipe that can't be read, or doesn't validate
+    ├── SettingsError     a VAE_* variable or .env entry that doesn't validate
+    ├── DataError         a source or prepared data that can't be used
+    │   └── DownloadError a file that can't be fetched, or has another checksum
+    ├── WeightsError      weights that aren't ours, or don't fit the recipe
+    ├── BundleError       an exported bundle that can't be used
+    ├── OutputError       a folder or file that can't be written
+    ├── TrainingError     a run that can't go on (a non-finite loss)
+    ├── GateError         a metric outside the bounds that the recipe set
+    ├── ParityError       a graph that answers otherwise than the model
+    └── Interrupted       SIGINT or SIGTERM; a checkpoint was written
+
+The message says what was given, what was wanted and what to do next. The CLI prints it on one line and
+exits with `exit_code`: 2 for a user's mistake, 1 for a run that ended badly, 130 for an interruption.
+"""
+
+
+class VaeError(Exception):
+    """Root of the tree."""
+
+    exit_code = 2
+
+
+class RecipeError(VaeError):
+    """A recipe can't be read, or doesn't validate."""
+
+
+class SettingsError(VaeError):
+    """A setting doesn't validate."""
+
+
+class DataError(VaeError):
+    """A source, or prepared data, can't be used."""
+
+
+class DownloadError(DataError):
+    """A file can't be fetched, or has another checksum."""
+
+
+class WeightsError(VaeError):
+    """Weights aren't ours, or don't fit the recipe."""
+
+
+class BundleError(VaeError):
+    """An exported bundle can't be used."""
+
+
+class OutputError(VaeError):
+    """A folder or file can't be written."""
+
+
+class TrainingError(VaeError):
+    """A run can't go on."""
+
+    exit_code = 1
+
+
+class GateError(VaeError):
+    """A metric lies outside the bounds that the recipe set."""
+
+    exit_code = 1
+
+
+class ParityError(VaeError):
+    """An exported graph answers otherwise than the model."""
+
+    exit_code = 1
+
+
+class Interrupted(VaeError):  # noqa: N818 (it is no error)
+    """SIGINT or SIGTERM."""
+
+    exit_code = 130

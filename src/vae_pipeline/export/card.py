@@ -1,0 +1,110 @@
+"""MODEL_CARD.md: what the model is, what it was trained on, what was measured, what it is for.
+
+Source: Mitchell et al., Model Cards for Model Reporting, 2019, for the headings.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from vae_pipeline.recipe import Export, TrainedRecipe
+from vae_pipeline.spec import DataSpec
+
+
+def model_card(
+    name: str,
+    trained: TrainedRecipe,
+    export: Export,
+    spec: DataSpec,
+    card: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    weights: str,
+) -> str:
+    """The card, as Markdown."""
+    model, train = trained.model, trained.train
+    conditional = f"; conditional on a label of {len(spec.classes)}" if model.conditional else ""
+    measured = "\n".join(f"| {label} | {value} |" for label, value in _measured(metrics))
+    origins = "\n".join(f"- {origin}: `{digest}`" for origin, digest in card["origins"].items())
+    counts = ", ".join(f"{count:,} {part}" for part, count in card["examples"].items())
+    duplicates = card["duplicates"]
+    beta = f", beta {trained.objective.beta:g}" if trained.objective.beta != 1 else ""
+    return f"""# Model card: {name}
+
+{trained.about}
+
+## Model
+
+A Variational Autoencoder with {model.posterior.latents} latent dimensions{conditional}: \
+{model.encoder.kind} encoder, diagonal Gaussian posterior, standard normal prior, {model.decoder.kind} decoder, \
+{model.likelihood.kind} likelihood. Weights: `sha256:{weights}`.
+
+Trained by maximising the evidence lower bound{beta} for up to {train.epochs} epochs, batches of {train.batch}, \
+learning rate {train.learning_rate:g} ({train.schedule.replace("_", " ")}), seed {trained.seed}; \
+the {train.keep} epoch's weights were kept.
+
+## Intended use
+
+{export.intended_use}
+
+Licence: {export.licence}
+
+## Data
+
+{counts} examples of shape {list(spec.event_shape)} (channels, height, width), {spec.dtype} in \
+[{spec.low:g}, {spec.high:g}]. Of the test examples, {duplicates["test_in_train"]} are also in train.
+
+{origins}
+
+## Measured on the test part
+
+| | |
+|---|---:|
+{measured}
+
+{_reading(metrics)}
+
+## Files
+
+`bundle.json` names each graph with its inputs, outputs, shapes and sha256; beside each graph lies an `.npz` with
+inputs and the answers that were proved. Inputs are raw: scaling is part of every graph. `score` and `sample` take
+their noise as an input.
+"""
+
+
+def _measured(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    labels = {
+        "elbo": "ELBO (nats)",
+        "distortion": "distortion (nats)",
+        "rate": "rate (nats)",
+        "bits_per_dimension": "bits per dimension",
+        "importance_bound": f"importance bound, K = {metrics['importance_samples']} (nats)",
+        "entropy_floor": "entropy floor of the cross-entropy (nats)",
+        "active_units": "active units",
+        "mse": "reconstruction MSE on [0, 1]",
+        "psnr": "reconstruction PSNR (dB)",
+        "ssim": "reconstruction SSIM",
+    }
+    rows = []
+    for key, label in labels.items():
+        if key not in metrics:
+            continue
+        error = metrics.get(f"{key}_standard_error")
+        spread = f" ± {error:.2g}" if error is not None else ""
+        value = metrics[key]
+        rows.append((label, f"{value}" if isinstance(value, int) else f"{value:.4g}{spread}"))
+    return rows
+
+
+def _reading(metrics: Mapping[str, Any]) -> str:
+    match metrics["measure"]:
+        case "mass":
+            return "The bounds are on the log-probability of discrete data; ± is the standard error over examples."
+        case "density":
+            return (
+                "The bounds are on the log-density of values scaled to [0, 1], so they may be positive and don't "
+                "compare with those of discrete likelihoods; ± is the standard error over examples."
+            )
+        case _:
+            return (
+                "The data are grey and the likelihood is Bernoulli: distortion is a cross-entropy, which can't fall "
+                "below the entropy floor, and the bounds are no log-likelihoods; ± is the standard error over examples."
+            )

@@ -1,0 +1,125 @@
+"""The five graphs: what each takes and gives, as modules that a tracer can follow.
+
+Inputs are raw (`x` as it lies on disk, scaling inside); noise is an input, so that every runtime draws its
+own or repeats another's; a conditional model takes `label` as well.
+
+    encoder      x            -> mean, log_variance
+    decoder      z            -> x_mean            the likelihood's mean, in the data's units
+    reconstruct  x            -> x_mean            decoded from the posterior's mean
+    score        x, noise     -> negative_elbo, distortion, rate        nats, z = mean + scale * noise
+    sample       noise        -> x_mean            decoded from a draw of the prior
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import kl_divergence
+
+from vae_pipeline.models.gaussian import DiagonalGaussian
+from vae_pipeline.models.vae import VAE
+
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph's interface: names of inputs (without `label`) and outputs, and the module that answers."""
+
+    name: str
+    about: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    module: Callable[[VAE], nn.Module]
+
+
+class _Encoder(nn.Module):
+    def __init__(self, model: VAE) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        posterior = self.model.encode(x, label)
+        assert isinstance(posterior, DiagonalGaussian)
+        return posterior.mean, posterior.log_variance
+
+
+class _Decoder(nn.Module):
+    def __init__(self, model: VAE) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.model.scaling.inverse(self.model.decode(z, label).mean)
+
+
+class _Reconstruct(nn.Module):
+    def __init__(self, model: VAE) -> None:
+        super().__init__()
+        self.encoder, self.decoder = _Encoder(model), _Decoder(model)
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        mean, _ = self.encoder(x, label)
+        x_mean: Tensor = self.decoder(mean, label)
+        return x_mean
+
+
+class _Score(nn.Module):
+    def __init__(self, model: VAE) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor, noise: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        posterior = self.model.encode(x, label)
+        assert isinstance(posterior, DiagonalGaussian)
+        z = posterior.mean + (0.5 * posterior.log_variance).exp() * noise
+        distortion = -self.model.decode(z, label).log_prob(self.model.scaling(x))
+        rate = kl_divergence(posterior, self.model.prior())
+        return distortion + rate, distortion, rate
+
+
+GRAPHS = (
+    Graph("encoder", "q(z|x): its mean and log-variance", ("x",), ("mean", "log_variance"), _Encoder),
+    Graph("decoder", "E[x|z], in the data's units", ("z",), ("x_mean",), _Decoder),
+    Graph("reconstruct", "E[x|z] at the posterior's mean", ("x",), ("x_mean",), _Reconstruct),
+    Graph(
+        "score",
+        "-ELBO, distortion and rate of each example, in nats",
+        ("x", "noise"),
+        ("negative_elbo", "distortion", "rate"),
+        _Score,
+    ),
+    # The prior is N(0, I): a draw of it is the noise itself.
+    Graph("sample", "E[x|z] at a draw of the prior", ("noise",), ("x_mean",), _Decoder),
+)
+
+
+def example_inputs(graph: Graph, model: VAE, images: Tensor, labels: Tensor | None, seed: int) -> dict[str, Tensor]:
+    """Real images, and noise for what is drawn; `label` last where the model is conditional."""
+    noise = torch.randn(len(images), model.latents, generator=torch.Generator().manual_seed(seed))
+    values = {"x": images, "z": noise, "noise": noise}
+    inputs = {name: values[name] for name in graph.inputs}
+    if model.classes:
+        assert labels is not None  # a conditional model was built from data with labels
+        inputs["label"] = labels
+    return inputs
+
+
+@torch.inference_mode()
+def answers(graph: Graph, model: VAE, inputs: Tensors) -> dict[str, Tensor]:
+    """What the model itself answers, through its distributions and not through the graph's module."""
+    label = inputs.get("label")
+    if graph.name in ("decoder", "sample"):
+        z = inputs[graph.inputs[0]]
+        return {"x_mean": model.scaling.inverse(model.decode(z, label).mean)}
+    x = inputs["x"]
+    posterior = model.encode(x, label)
+    if graph.name == "encoder":
+        return {"mean": posterior.mean, "log_variance": posterior.variance.log()}
+    if graph.name == "reconstruct":
+        return {"x_mean": model.scaling.inverse(model.decode(posterior.mean, label).mean)}
+    z = posterior.mean + posterior.stddev * inputs["noise"]
+    distortion = -model.decode(z, label).log_prob(model.scaling(x))
+    rate = kl_divergence(posterior, model.prior())
+    return {"negative_elbo": distortion + rate, "distortion": distortion, "rate": rate}

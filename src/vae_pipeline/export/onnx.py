@@ -1,0 +1,77 @@
+"""One module to one ONNX file: opset 18, weights inside, the same bytes for the same weights."""
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from vae_pipeline import __version__
+
+OPSET = 18  # the newest that every runtime tried can read
+
+
+def to_onnx(
+    module: nn.Module, inputs: Mapping[str, Tensor], outputs: tuple[str, ...], about: str, metadata: Mapping[str, str]
+) -> onnx.ModelProto:
+    """Export `module`, whose inputs all have a batch as their first axis; checked in full.
+
+    Raises:
+        onnx.checker.ValidationError: the graph isn't valid ONNX (a defect of ours).
+    """
+    batch = torch.export.Dim("batch")
+    with _quiet():
+        program = torch.onnx.export(
+            module.eval(),
+            tuple(inputs.values()),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_shapes=tuple({0: batch} for _ in inputs),
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    _tidy(model, about, metadata)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _tidy(model: onnx.ModelProto, about: str, metadata: Mapping[str, str]) -> None:
+    """Drop what the exporter noted of this machine (paths, source lines); say what the graph is."""
+    graph = model.graph
+    noted = [graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]
+    for item in noted:
+        del item.metadata_props[:]
+        item.doc_string = ""
+    for function in model.functions:
+        for item in (function, *function.node):
+            del item.metadata_props[:]
+            item.doc_string = ""
+    model.producer_name, model.producer_version = "vae-pipeline", __version__
+    model.doc_string = about
+    model.graph.name = metadata["vae.graph"]
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
+    random = {node.op_type for node in graph.node if node.op_type.startswith("Random")}
+    assert not random, f"noise is an input, but the graph draws its own: {random}"
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter speaks of its own progress, of torchvision and of deprecations inside torch."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

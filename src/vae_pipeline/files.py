@@ -1,0 +1,98 @@
+"""Writing so that nothing is lost or left half-written: write beside, then rename."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from vae_pipeline.errors import OutputError
+
+
+@contextmanager
+def filled_folder(out: Path) -> Iterator[Path]:
+    """Yield a new folder that takes `out`'s place once the block has ended well; else `out` stays as it was.
+
+    Raises:
+        OutputError: the folder can't be written (no permission, a file in the way, the disk is full).
+    """
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is a file, but a folder is to be written there: move it away")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise _cannot_write(out, error) from error
+    try:
+        partial.chmod(0o777 & ~_umask())
+        with writing(out):
+            yield partial
+            replaced = partial.with_name(partial.name + ".old")
+            if out.exists():
+                out.rename(replaced)
+            partial.rename(out)
+            shutil.rmtree(replaced, ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Turn the system's refusals to write `out` (full disk, no permission) into an OutputError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise _cannot_write(out, error) from error
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write `content` beside `path`, flush it to the disk and rename it, so that `path` is always whole."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        partial = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.chmod(0o666 & ~_umask())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as JSON that reads well and is the same for equal content."""
+    replace_file(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def sha256_of(*paths: Path) -> str:
+    """Hash the contents of `paths`, in that order."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def content_key(*parts: object) -> str:
+    """The sha256 of plain values: equal values, equal key."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _cannot_write(out: Path, error: OSError) -> OutputError:
+    reason = (error.strerror or str(error)).lower()
+    return OutputError(f"can't write {out}: {reason}; free space or name another folder with --out")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

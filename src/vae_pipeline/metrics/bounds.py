@@ -1,0 +1,103 @@
+"""The ELBO and the importance bound, an example each."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vae_pipeline.data.store import Split
+from vae_pipeline.models.vae import VAE
+from vae_pipeline.randomness import derive, seeded
+
+ROWS = 1024  # examples encoded at a time
+DECODES = 4096  # (example, sample) pairs decoded at a time: what they need stays in a CPU's cache
+
+PerExample = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Distortion and rate of each example, one sample of z each."""
+
+    distortion: PerExample
+    rate: PerExample
+
+    @property
+    def elbo(self) -> PerExample:
+        """-(distortion + rate), at beta = 1 whatever beta trained."""
+        return -(self.distortion + self.rate)
+
+
+def batches(
+    split: Split, device: torch.device, rows: int = ROWS
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Images and labels in their order."""
+    for start in range(0, len(split), rows):
+        images = torch.from_numpy(np.array(split.images[start : start + rows])).to(device)
+        if split.labels is None:
+            yield images, None
+        else:
+            yield images, torch.from_numpy(np.array(split.labels[start : start + rows])).to(device)
+
+
+@torch.inference_mode()
+def elbo_terms(model: VAE, split: Split, seed: int, device: torch.device) -> Terms:
+    """Distortion and rate of every example; the same draws for the same seed."""
+    distortion: list[npt.NDArray[Any]] = []
+    rate: list[npt.NDArray[Any]] = []
+    with seeded(derive(seed, "elbo")), evaluating(model):
+        for images, labels in batches(split, device):
+            inference = model(images, label=labels)
+            distortion.append(inference.distortion()[0].double().cpu().numpy())
+            rate.append(inference.rate()[0].double().cpu().numpy())
+    return Terms(np.concatenate(distortion), np.concatenate(rate))
+
+
+@torch.inference_mode()
+def importance_bound(model: VAE, split: Split, samples: int, seed: int, device: torch.device) -> PerExample:
+    """log 1/K Σ p(x, z_k) / q(z_k|x) with K = `samples`, for each example.
+
+    Each example is encoded once; its K draws are decoded a few at a time into a running logsumexp, so that
+    memory doesn't grow with K.
+
+    Source: Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, 2016, eq. 8.
+    """
+    bounds = []
+    with seeded(derive(seed, "importance")), evaluating(model):
+        for images, labels in batches(split, device, rows=DECODES // 32):
+            bounds.append(_bound(model, images, labels, samples).double().cpu().numpy())
+    return np.concatenate(bounds)
+
+
+def _bound(model: VAE, images: Tensor, labels: Tensor | None, samples: int) -> Float[Tensor, " batch"]:
+    posterior, prior, target = model.encode(images, labels), model.prior(), model.scaling(images)
+    total = torch.full((len(images),), -math.inf, dtype=torch.float64, device=images.device)
+    chunk = max(1, DECODES // len(images))
+    for start in range(0, samples, chunk):
+        z = posterior.rsample(torch.Size([min(chunk, samples - start)]))
+        weight = model.decode(z, labels).log_prob(target) + prior.log_prob(z) - posterior.log_prob(z)
+        total = torch.logaddexp(total, weight.double().logsumexp(0))
+    return total - math.log(samples)
+
+
+@contextmanager
+def evaluating(model: VAE) -> Iterator[None]:
+    """A block in which the model is in evaluation mode."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+def standard_error(values: PerExample) -> float:
+    """Standard error of the mean over examples."""
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan

@@ -1,0 +1,86 @@
+"""How near a reconstruction is to its image; both on [0, 1]."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.ndimage import gaussian_filter
+
+from vae_pipeline.data.store import Split
+from vae_pipeline.metrics.bounds import batches, evaluating
+from vae_pipeline.models.vae import VAE
+
+Array = npt.NDArray[Any]
+
+WINDOW_SCALE, WINDOW_RADIUS = 1.5, 5  # an 11 x 11 Gaussian window
+LUMINANCE, CONTRAST = 0.01**2, 0.03**2  # the constants C1 and C2 for values on [0, 1]
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """Averages over examples."""
+
+    mse: float
+    psnr: float
+    """dB; the average of each image's own."""
+    ssim: float
+
+
+@torch.inference_mode()
+def fidelity(model: VAE, split: Split, device: torch.device) -> Fidelity:
+    """Reconstructions from the posterior's mean, clipped to [0, 1], against their images."""
+    mse, ssim = [], []
+    with evaluating(model):
+        for images, labels in batches(split, device):
+            mean = model.decode(model.encode(images, labels).mean, labels).mean
+            target = model.scaling(images).double().cpu().numpy()
+            output = mean.clamp(0, 1).double().cpu().numpy()
+            mse.append(((target - output) ** 2).mean(axis=(1, 2, 3)))
+            ssim.append(structural_similarity(target, output))
+    squares = np.concatenate(mse)
+    return Fidelity(float(squares.mean()), float(psnr(squares).mean()), float(np.concatenate(ssim).mean()))
+
+
+def psnr(mse: Array) -> Array:
+    """10 log10(1 / MSE), for values on [0, 1]; at most 100 dB, so that one perfect image doesn't make it infinite."""
+    return np.asarray(-10 * np.log10(np.maximum(mse, 1e-10)))
+
+
+def structural_similarity(first: Array, second: Array) -> Array:
+    """SSIM of each pair of [n, channels, height, width] on [0, 1], averaged over channels.
+
+    An 11 x 11 Gaussian window of scale 1.5; the mean is over windows that lie inside the image or, where a
+    side is under 11, over all of them with the image mirrored at its edges.
+
+    Source: Wang, Bovik, Sheikh and Simoncelli, Image Quality Assessment, 2004, eq. 13.
+    """
+
+    def blur(values: Array) -> Array:
+        scale = (0, 0, WINDOW_SCALE, WINDOW_SCALE)
+        radius = (0, 0, WINDOW_RADIUS, WINDOW_RADIUS)
+        return np.asarray(gaussian_filter(values, scale, radius=radius, mode="reflect"))
+
+    mean_1, mean_2 = blur(first), blur(second)
+    variance_1 = blur(first * first) - mean_1**2
+    variance_2 = blur(second * second) - mean_2**2
+    covariance = blur(first * second) - mean_1 * mean_2
+    similarity = ((2 * mean_1 * mean_2 + LUMINANCE) * (2 * covariance + CONTRAST)) / (
+        (mean_1**2 + mean_2**2 + LUMINANCE) * (variance_1 + variance_2 + CONTRAST)
+    )
+    if min(first.shape[2:]) > 2 * WINDOW_RADIUS:
+        inside = slice(WINDOW_RADIUS, -WINDOW_RADIUS)
+        similarity = similarity[:, :, inside, inside]
+    return np.asarray(similarity.mean(axis=(1, 2, 3)))
+
+
+def entropy_floor(split: Split, low: float, high: float) -> float:
+    """Σ H(x) over pixels, averaged over examples: the least cross-entropy that any Bernoulli can reach, in nats."""
+    total = 0.0
+    for start in range(0, len(split), 4096):
+        x = (split.images[start : start + 4096].astype(np.float64) - low) / (high - low)
+        inner = x[(x > 0) & (x < 1)]
+        total -= float((inner * np.log(inner) + (1 - inner) * np.log1p(-inner)).sum())
+    return total / len(split) if len(split) else math.nan

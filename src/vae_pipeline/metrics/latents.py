@@ -1,0 +1,50 @@
+"""Which latent dimensions are used, and for how much."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vae_pipeline.data.store import Split
+from vae_pipeline.metrics.bounds import batches, evaluating
+from vae_pipeline.models.gaussian import DiagonalGaussian, rate_per_dimension
+from vae_pipeline.models.vae import VAE
+
+ACTIVE = 0.01
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Latents:
+    """The posterior of every example of a set."""
+
+    mean: Array
+    """[examples, latents]."""
+    rate: Array
+    """KL(q(z|x) ‖ p(z)) a dimension, averaged over the set, in nats."""
+
+    @property
+    def variance_of_means(self) -> Array:
+        """Var_x(E_q[z|x]) of each dimension."""
+        return np.asarray(self.mean.var(axis=0))
+
+    @property
+    def active_units(self) -> int:
+        """Dimensions whose mean varies over x by more than 0.01 (Burda et al., 2016, section 5.2)."""
+        return int((self.variance_of_means > ACTIVE).sum())
+
+
+@torch.inference_mode()
+def latents(model: VAE, split: Split, device: torch.device) -> Latents:
+    """Encode every example."""
+    means, rates = [], []
+    with evaluating(model):
+        prior = model.prior()
+        for images, labels in batches(split, device):
+            posterior = model.encode(images, labels)
+            assert isinstance(posterior, DiagonalGaussian) and isinstance(prior, DiagonalGaussian)
+            means.append(posterior.mean.double().cpu().numpy())
+            rates.append(rate_per_dimension(posterior, prior).double().cpu().numpy())
+    return Latents(np.concatenate(means), np.concatenate(rates).mean(axis=0))

@@ -1,0 +1,135 @@
+"""VAE and Inference: the two nouns that everything above is written in.
+
+    x ── encoder ── q(z|x) ──> z ── decoder ── p(x|z)          distortion = -log p(x|z)
+                      └────── p(z) ──────┘                     rate       = KL(q(z|x) ‖ p(z))
+
+Source: Kingma and Welling, Auto-Encoding Variational Bayes, 2014.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor, nn
+from torch.distributions import Distribution, kl_divergence
+
+from vae_pipeline.models.likelihoods import Likelihood
+
+
+@dataclass(frozen=True)
+class Inference:
+    """One pass through a VAE; everything in nats an example, summed over the event."""
+
+    target: Float[Tensor, "batch *event"]
+    """What the decoder is to explain, scaled to [0, 1]."""
+    z: Float[Tensor, "samples batch latents"]
+    posterior: Distribution
+    prior: Distribution
+    likelihood: Distribution
+
+    def distortion(self) -> Float[Tensor, "samples batch"]:
+        """-log p(x|z)."""
+        return self._distortion
+
+    def rate(self) -> Float[Tensor, "samples batch"]:
+        """KL(q(z|x) ‖ p(z)) in closed form; where there is none, its one-sample estimate."""
+        return self._rate
+
+    def log_weight(self) -> Float[Tensor, "samples batch"]:
+        """Log of the importance weight p(x, z) / q(z|x) (Burda et al., 2016, eq. 7)."""
+        return self.prior.log_prob(self.z) - self.posterior.log_prob(self.z) - self.distortion()
+
+    # The objective and the training curves ask for the same numbers: they are computed once.
+    @cached_property
+    def _distortion(self) -> Tensor:
+        return -self.likelihood.log_prob(self.target)
+
+    @cached_property
+    def _rate(self) -> Tensor:
+        try:
+            closed = kl_divergence(self.posterior, self.prior)
+        except NotImplementedError:
+            return self.posterior.log_prob(self.z) - self.prior.log_prob(self.z)
+        return closed.expand(self.z.shape[:2])
+
+
+class Scaling(nn.Module):
+    """Raw values in [low, high] to [0, 1] and back; part of the model, and so of every exported graph."""
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        self.low, self.width = low, high - low
+
+    def forward(self, x: Shaped[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Values in [0, 1]."""
+        shifted = x.float() if self.low == 0 else x.float() - self.low
+        return shifted if self.width == 1 else shifted * (1 / self.width)
+
+    def inverse(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Values in [low, high]."""
+        return x * self.width + self.low
+
+
+class VAE(nn.Module):
+    """p(x, z) = p(x|z) p(z), with q(z|x) for inference; given a label, each of them conditional on it."""
+
+    def __init__(
+        self,
+        scaling: Scaling,
+        encoder: nn.Module,
+        posterior: nn.Module,
+        prior: nn.Module,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        classes: int = 0,
+    ) -> None:
+        super().__init__()
+        self.scaling, self.encoder, self.posterior = scaling, encoder, posterior
+        self.prior, self.decoder, self.likelihood = prior, decoder, likelihood
+        self.classes = classes
+        """Number of labels that the model is conditional on; 0 if it isn't."""
+
+    @property
+    def latents(self) -> int:
+        """Number of latent dimensions."""
+        return int(self.prior.latents)  # type: ignore[arg-type]
+
+    def encode(
+        self, x: Shaped[Tensor, "batch *event"], label: Int[Tensor, " batch"] | None = None
+    ) -> Distribution:
+        """q(z|x) of raw observations."""
+        posterior: Distribution = self.posterior(self.encoder(self.scaling(x), self._one_hot(label)))
+        return posterior
+
+    def decode(
+        self, z: Float[Tensor, "*samples batch latents"], label: Int[Tensor, " batch"] | None = None
+    ) -> Distribution:
+        """p(x|z), over observations scaled to [0, 1]."""
+        one_hot = self._one_hot(label)
+        joined = z if one_hot is None else torch.cat([z, one_hot.expand(*z.shape[:-1], -1)], -1)
+        output: Tensor = self.decoder(joined.flatten(0, -2))
+        likelihood: Distribution = self.likelihood(output.unflatten(0, z.shape[:-1]))
+        return likelihood
+
+    def forward(
+        self,
+        x: Shaped[Tensor, "batch *event"],
+        target: Shaped[Tensor, "batch *event"] | None = None,
+        samples: int = 1,
+        label: Int[Tensor, " batch"] | None = None,
+    ) -> Inference:
+        """Infer z from raw `x` and explain `target` (raw too; `x` if None) by it."""
+        posterior = self.encode(x, label)
+        z = posterior.rsample(torch.Size([samples]))
+        explained = self.scaling(x if target is None else target)
+        return Inference(explained, z, posterior, self.prior(), self.decode(z, label))
+
+    def _one_hot(self, label: Tensor | None) -> Tensor | None:
+        """One-hot labels by a comparison in float32, which every ONNX runtime computes alike."""
+        if not self.classes:
+            return None
+        if label is None:
+            raise ValueError(f"this model is conditional on a label in 0..{self.classes - 1}; none was given")
+        numbers = torch.arange(self.classes, device=label.device, dtype=torch.float32)
+        return (label[:, None].float() == numbers).float()

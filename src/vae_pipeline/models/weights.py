@@ -1,0 +1,61 @@
+"""Weights on disk: safetensors, marked as ours. A pickle is never opened."""
+
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from vae_pipeline.errors import WeightsError
+from vae_pipeline.files import replace_file
+from vae_pipeline.models.vae import VAE
+
+FORMAT = 1
+
+
+def save_weights(weights: dict[str, Tensor], path: Path) -> None:
+    """Write a model's state; equal weights give equal bytes."""
+    tensors = {name: weights[name].detach().cpu().contiguous() for name in sorted(weights)}
+    # One key of metadata: the order of several isn't kept.
+    replace_file(path, save(tensors, metadata={"vae_pipeline": json.dumps({"format": FORMAT})}))
+
+
+def load_weights(model: VAE, path: Path) -> None:
+    """Read what `save_weights` wrote into `model`.
+
+    Raises:
+        WeightsError: there is no such file, it isn't ours, or it belongs to another model.
+    """
+    tensors, metadata = read_safetensors(path)
+    if "vae_pipeline" not in metadata:
+        raise WeightsError(f"{path} wasn't written by vae-pipeline: name a folder that `vae-pipeline train` filled")
+    written = json.loads(metadata["vae_pipeline"])["format"]
+    if written > FORMAT:
+        raise WeightsError(f"{path} has format {written}, this version reads up to {FORMAT}: update vae-pipeline")
+    given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    for name in sorted(given.keys() | wanted.keys()):
+        if given.get(name) != wanted.get(name):
+            raise WeightsError(
+                f"{path} doesn't fit its recipe: {name} is {given.get(name, 'missing')}, "
+                f"wanted {wanted.get(name, 'no such weights')}; train again"
+            )
+    model.load_state_dict(tensors)
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file.
+
+    Raises:
+        WeightsError: there is no such file, or it is truncated or of another kind.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path} isn't there: run `vae-pipeline train` first")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{path} isn't a whole safetensors file ({error}); pickles and other formats are never opened"
+        ) from error

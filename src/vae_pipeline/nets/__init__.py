@@ -1,0 +1,1 @@
+"""Features in, features out: these know no probability."""

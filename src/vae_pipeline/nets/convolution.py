@@ -1,0 +1,78 @@
+"""Convolutional networks of stride 2, for images of any height and width."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vae_pipeline.nets.activation import activation
+from vae_pipeline.recipe import Activation
+
+
+class ConvolutionEncoder(nn.Module):
+    """Images, and a label if there is one, to features; each layer halves height and width."""
+
+    def __init__(self, shape: Sequence[int], labels: int, channels: Sequence[int], function: Activation) -> None:
+        super().__init__()
+        height, width = _sides(shape[1:], len(channels))[-1]
+        widths = [shape[0] + labels, *channels]
+        blocks = [
+            nn.Sequential(nn.Conv2d(before, after, 3, stride=2, padding=1), _norm(after), activation(function))
+            for before, after in zip(widths[:-1], widths[1:], strict=True)
+        ]
+        self.layers = nn.Sequential(*blocks, nn.Flatten())
+        self.features = channels[-1] * height * width
+
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"], label: Float[Tensor, "batch classes"] | None
+    ) -> Float[Tensor, "batch features"]:
+        """Features; a one-hot `label` joins the image as constant channels."""
+        if label is not None:
+            planes = label[:, :, None, None].expand(-1, -1, x.shape[2], x.shape[3])
+            x = torch.cat([x, planes], 1)
+        features: Tensor = self.layers(x)
+        return features
+
+
+class ConvolutionDecoder(nn.Module):
+    """Features to `planes` numbers for each value of an image; each layer doubles height and width."""
+
+    def __init__(
+        self, features: int, shape: Sequence[int], planes: int, channels: Sequence[int], function: Activation
+    ) -> None:
+        super().__init__()
+        sides = _sides(shape[1:], len(channels))[::-1]
+        self.start = (channels[0], *sides[0])
+        self.shape = (planes, *shape)
+        self.input = nn.Linear(features, channels[0] * sides[0][0] * sides[0][1])
+        modules: list[nn.Module] = [_norm(channels[0]), activation(function)]
+        widths = [*channels, channels[-1]]
+        for before, after, small, large in zip(widths[:-1], widths[1:], sides[:-1], sides[1:], strict=True):
+            # An odd side 2n - 1 and an even one 2n both shrink to n; the padding tells them apart.
+            extra = (large[0] - (2 * small[0] - 1), large[1] - (2 * small[1] - 1))
+            up = nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=extra)
+            modules += [up, _norm(after), activation(function)]
+        self.layers = nn.Sequential(*modules)
+        self.output = nn.Conv2d(channels[-1], planes * shape[0], 3, padding=1)
+
+    def forward(self, z: Float[Tensor, "batch features"]) -> Float[Tensor, "batch planes channels height width"]:
+        """The parameters of the likelihood, not yet constrained."""
+        output: Tensor = self.output(self.layers(self.input(z).unflatten(1, self.start)))
+        return output.unflatten(1, self.shape[:2])
+
+
+def _sides(shape: Sequence[int], layers: int) -> list[tuple[int, int]]:
+    """Height and width before each layer and after the last."""
+    sides = [(shape[0], shape[1])]
+    for _ in range(layers):
+        sides.append(((sides[-1][0] + 1) // 2, (sides[-1][1] + 1) // 2))
+    return sides
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    """Group normalisation (Wu and He, 2018) in groups of at least 8 channels, where they divide evenly."""
+    groups = max(1, channels // 8)
+    while channels % groups:
+        groups -= 1
+    return nn.GroupNorm(groups, channels)

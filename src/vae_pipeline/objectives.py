@@ -1,0 +1,32 @@
+"""Objectives: functions of one Inference and the step, minimised; nats, averaged over the batch."""
+
+from collections.abc import Callable
+from typing import assert_never
+
+from torch import Tensor
+
+from vae_pipeline.models.vae import Inference
+from vae_pipeline.recipe import ElboObjective
+
+Objective = Callable[[Inference, int], Tensor]
+
+
+def build_objective(objective: ElboObjective, steps: int) -> Objective:
+    """The objective of a run of `steps`."""
+    match objective:
+        case ElboObjective():
+            return lambda inference, step: elbo(inference, beta_at(objective, step, steps))
+        case _:
+            assert_never(objective)
+
+
+def elbo(inference: Inference, beta: float) -> Tensor:
+    """distortion + beta * rate (Higgins et al., 2017, eq. 4; the negative ELBO at beta = 1)."""
+    distortion, rate = inference.distortion(), inference.rate()
+    return (distortion + beta * rate).mean()
+
+
+def beta_at(objective: ElboObjective, step: int, steps: int) -> float:
+    """beta at `step`: it rises linearly from 0 over the first `warm_up` of all steps (Bowman et al., 2016)."""
+    rising = objective.warm_up * steps
+    return objective.beta * min(1.0, step / rising) if rising > 0 else objective.beta

@@ -1,0 +1,88 @@
+"""Observations from files that a user names: .npy, .npz, PNG or JPEG files, or folders of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_pipeline.errors import DataError
+from vae_pipeline.pictures import SUFFIXES, Resize, read_picture
+from vae_pipeline.spec import DataSpec
+
+Array = npt.NDArray[Any]
+
+
+def read_observations(paths: Sequence[Path], spec: DataSpec, key: str | None, resize: Resize) -> Array:
+    """All observations of `paths` in their order, as [examples, *event] in the data's units.
+
+    Pictures are mapped from 0..255 to the range of the data; arrays are taken as they are.
+
+    Raises:
+        DataError: a file isn't there, can't be read, or is of another shape.
+    """
+    found = [_read(path, spec, key, resize) for path in paths]
+    if not found:
+        raise DataError("no input was given: name .npy, .npz, PNG or JPEG files, or folders of pictures")
+    return np.concatenate(found)
+
+
+def _read(path: Path, spec: DataSpec, key: str | None, resize: Resize) -> Array:
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+        if not files:
+            raise DataError(f"{path} holds no pictures ({', '.join(SUFFIXES)})")
+        return np.concatenate([_read_picture(file, spec, resize) for file in files])
+    if path.suffix.lower() in SUFFIXES:
+        return _read_picture(path, spec, resize)
+    return _as_events(read_array(path, key), spec, path)
+
+
+def read_array(path: Path, key: str | None = None) -> Array:
+    """One array of an .npy or .npz; never unpickled.
+
+    Raises:
+        DataError: the file isn't there, is corrupt, or holds several arrays and no key says which.
+    """
+    try:
+        loaded = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise DataError(f"{path} isn't there") from error
+    except (ValueError, OSError, EOFError) as error:
+        raise DataError(f"{path} isn't a whole .npy or .npz of numbers ({error})") from error
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    with loaded:
+        names = list(loaded.keys())
+        if key is None and len(names) == 1:
+            key = names[0]
+        if key not in names:
+            raise DataError(f"{path} holds the arrays {', '.join(names)}: say which with --key")
+        try:
+            return np.asarray(loaded[key])
+        except Exception as error:  # a corrupt member raises whatever its decoder does
+            raise DataError(f"{path} isn't a whole .npz ({error})") from error
+
+
+def _read_picture(path: Path, spec: DataSpec, resize: Resize) -> Array:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"can't read {path}: {(error.strerror or '').lower()}") from error
+    if spec.shape[0] not in (1, 3):
+        raise DataError(f"{path} is a picture, but this model takes {spec.shape[0]} channels: give .npy or .npz")
+    pixels = read_picture(content, str(path), spec.shape, resize)
+    scaled = spec.low + pixels[None] / 255 * (spec.high - spec.low)
+    return (np.rint(scaled) if spec.dtype == "uint8" else scaled).astype(spec.dtype)
+
+
+def _as_events(array: Array, spec: DataSpec, path: Path) -> Array:
+    """One observation or many; a missing axis of one channel, or flat rows, are put right."""
+    channels, height, width = spec.shape
+    for shape in (spec.shape, (height, width), (spec.dimensions,)):
+        if shape == (height, width) and channels != 1:
+            continue
+        if array.shape == shape or array.shape[1:] == shape:
+            return array.reshape(-1, *spec.shape)
+    raise DataError(f"{path} holds an array of shape {list(array.shape)}; wanted [examples, {channels}, {height}, {width}]")

@@ -1,0 +1,112 @@
+"""Pictures in and out: files to arrays of [channels, height, width], arrays to PNG grids and GIFs."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from vae_pipeline.errors import DataError
+from vae_pipeline.files import replace_file
+
+Pixels = npt.NDArray[np.uint8]
+Resize = Literal["none", "stretch", "crop", "pad"]
+SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def read_picture(content: bytes, name: str, shape: tuple[int, int, int], resize: Resize) -> Pixels:
+    """Decode a PNG or JPEG of any mode and bring it to `shape` [channels, height, width], values 0..255.
+
+    Transparent parts are laid on white; 16-bit greys keep their upper 8 bits; the camera's orientation is
+    applied.
+
+    Raises:
+        DataError: the picture is truncated or corrupt, or of another size and `resize` is `none`.
+    """
+    channels, height, width = shape
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG", "JPEG"]) as opened:
+            opened.load()
+            picture: Image.Image = _to_mode(ImageOps.exif_transpose(opened), "L" if channels == 1 else "RGB")
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{name} is a truncated or corrupt picture ({error})") from error
+    if picture.size != (width, height):
+        picture = _to_size(picture, name, (width, height), resize)
+    pixels = np.asarray(picture)
+    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def _to_mode(picture: Image.Image, mode: str) -> Image.Image:
+    if picture.mode.startswith("I"):
+        return Image.fromarray((np.asarray(picture) >> 8).clip(0, 255).astype(np.uint8)).convert(mode)
+    if "A" in picture.mode or "transparency" in picture.info:
+        ground = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(ground, picture.convert("RGBA")).convert(mode)
+    return picture.convert(mode)
+
+
+def _to_size(picture: Image.Image, name: str, size: tuple[int, int], resize: Resize) -> Image.Image:
+    match resize:
+        case "none":
+            raise DataError(
+                f"{name} is {picture.width}x{picture.height} pixels, but {size[0]}x{size[1]} (width x height) "
+                "are wanted: set data.resize to stretch, crop or pad, or data.shape to the size of the pictures"
+            )
+        case "stretch":
+            return picture.resize(size, Image.Resampling.LANCZOS)
+        case "crop":
+            return ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
+        case "pad":
+            return ImageOps.pad(picture, size, Image.Resampling.LANCZOS)
+
+
+def to_pixels(images: npt.NDArray[Any], low: float, high: float) -> Pixels:
+    """Map values in [low, high] to 0..255; what lies outside is clipped."""
+    scaled = (images.astype(np.float64) - low) / (high - low)
+    return np.rint(scaled.clip(0, 1) * 255).astype(np.uint8)
+
+
+def tile(pixels: Pixels, columns: int, side: int = 0, gap: int = 2, group: int = 1) -> Pixels:
+    """Lay [n, channels, height, width] out as one picture of `columns`, each enlarged to about `side`.
+
+    After every `group` rows comes a gap that is wider, where `group` is over 1.
+    """
+    count, channels, height, width = pixels.shape
+    factor = max(1, round(side / max(height, width)))
+    big = pixels.repeat(factor, axis=2).repeat(factor, axis=3)
+    height, width = height * factor, width * factor
+    rows = -(-count // columns)
+    wider = 4 * gap if group > 1 else 0
+    tall = rows * (height + gap) + gap + (rows - 1) // group * wider
+    sheet = np.full((channels, tall, columns * (width + gap) + gap), 255, np.uint8)
+    for index, image in enumerate(big):
+        row = index // columns
+        top = gap + row * (height + gap) + row // group * wider
+        left = gap + index % columns * (width + gap)
+        sheet[:, top : top + height, left : left + width] = image
+    return sheet
+
+
+def to_image(pixels: Pixels) -> Image.Image:
+    """A Pillow image of [channels, height, width]; other than 3 channels are laid side by side in grey."""
+    if pixels.shape[0] == 3:
+        return Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    return Image.fromarray(np.ascontiguousarray(np.concatenate(list(pixels), axis=1)))
+
+
+def save_png(path: Path, pixels: Pixels) -> None:
+    """Write one picture of [channels, height, width]."""
+    buffer = io.BytesIO()
+    to_image(pixels).save(buffer, "PNG", optimize=True)
+    replace_file(path, buffer.getvalue())
+
+
+def save_gif(path: Path, frames: Sequence[Pixels], frame_s: float = 0.08) -> None:
+    """Write an endless film of pictures of [channels, height, width]."""
+    first, *rest = [to_image(frame) for frame in frames]
+    buffer = io.BytesIO()
+    first.save(buffer, "GIF", save_all=True, append_images=rest, duration=round(frame_s * 1000), loop=0)
+    replace_file(path, buffer.getvalue())

@@ -1,0 +1,380 @@
+"""Recipe: all that changes the numbers, in one YAML file of five sections, every field of it written out.
+
+Sections are frozen; where there is a choice of kinds, the key `kind` makes it. Nothing here is read from
+the environment, and nothing has a default: a recipe says what it does.
+"""
+
+import difflib
+import typing
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from vae_pipeline.errors import RecipeError
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+SomeFraction = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Layers = Annotated[tuple[Count, ...], Field(min_length=1)]
+Shape = tuple[Count, Count, Count]
+Activation = Literal["relu", "tanh", "silu", "gelu"]
+METRICS = Literal[
+    "elbo", "distortion", "rate", "bits_per_dimension", "importance_bound", "active_units", "mse", "psnr", "ssim"
+]
+
+
+class Section(BaseModel):
+    """A part of a recipe: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+SomeSection = TypeVar("SomeSection", bound=Section)
+
+
+# ── data ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class File(Section):
+    """A file of arrays: at a `path`, or at a `url` with the `digest` that it must have."""
+
+    path: str | None = None
+    url: str | None = Field(None, pattern=r"^(https?|ftp|file)://")
+    digest: str | None = Field(None, pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")
+    key: str | None = Field(None, description="which array of an .npz")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "File":
+        if (self.path is None) == (self.url is None):
+            raise ValueError("give either path, or url and digest")
+        if (self.url is None) != (self.digest is None):
+            raise ValueError("a url needs the digest of what it delivers (sha256:... or md5:...)")
+        return self
+
+
+class ArrayPart(Section):
+    """Images, and their labels if there are any."""
+
+    images: File
+    labels: File | None
+
+
+class SyntheticData(Section):
+    """Grey bars on a dark ground, drawn from the seed: needs no file. The label says upright or lying."""
+
+    kind: Literal["synthetic"]
+    examples: Count
+    side: Annotated[int, Field(ge=4)]
+    valid: Fraction
+    test: SomeFraction
+
+
+class DigitsData(Section):
+    """The 1,797 real 8x8 digits that scikit-learn carries (UCI Optical Recognition, values 0..16)."""
+
+    kind: Literal["digits"]
+    valid: Fraction
+    test: SomeFraction
+
+
+class ArraysData(Section):
+    """IDX, .npy, .npz or .amat files, gzipped or not; `valid` and `test` are files, or a fraction of train."""
+
+    kind: Literal["arrays"]
+    shape: Shape
+    """Channels, height, width of one image."""
+    range: tuple[float, float]
+    """The lowest and highest value that can occur; the model maps them to 0 and 1."""
+    train: ArrayPart
+    valid: Fraction | ArrayPart
+    test: SomeFraction | ArrayPart
+
+
+class FolderData(Section):
+    """PNG or JPEG files in a folder, a .zip or a .tar; `valid` and `test` are paths, or a fraction of train."""
+
+    kind: Literal["folder"]
+    shape: Shape
+    """Channels (1: grey, 3: RGB), height, width that every image is brought to."""
+    resize: Literal["none", "stretch", "crop", "pad"]
+    labels: Literal["none", "folders"]
+    """`folders`: the name of the folder that an image lies in is its class."""
+    corrupt: Literal["fail", "drop"]
+    train: str
+    valid: Fraction | str
+    test: SomeFraction | str
+
+    @field_validator("shape")
+    @classmethod
+    def _grey_or_rgb(cls, shape: Shape) -> Shape:
+        if shape[0] not in (1, 3):
+            raise ValueError("a picture has 1 channel (grey) or 3 (RGB)")
+        return shape
+
+
+Data = Annotated[SyntheticData | DigitsData | ArraysData | FolderData, Field(discriminator="kind")]
+
+
+# ── model ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class DenseNet(Section):
+    """Fully connected layers, in the order in which they are passed."""
+
+    kind: Literal["dense"]
+    layers: Layers
+    activation: Activation
+
+
+class ConvolutionNet(Section):
+    """Convolutions of stride 2, in the order in which they are passed (a decoder's: transposed)."""
+
+    kind: Literal["convolution"]
+    channels: Layers
+    activation: Activation
+
+
+class GaussianPosterior(Section):
+    """Diagonal Gaussian q(z|x)."""
+
+    kind: Literal["gaussian"]
+    latents: Count
+
+
+class StandardNormalPrior(Section):
+    """p(z) = N(0, I)."""
+
+    kind: Literal["standard_normal"]
+
+
+class BernoulliLikelihood(Section):
+    """Bernoulli p(x|z) from logits; on grey pixels its log is a cross-entropy, and is reported as such."""
+
+    kind: Literal["bernoulli"]
+
+
+class GaussianLikelihood(Section):
+    """Gaussian p(x|z) on values scaled to [0, 1], with one scale: a number, or learned."""
+
+    kind: Literal["gaussian"]
+    scale: Positive | Literal["learned"]
+
+
+Net = Annotated[DenseNet | ConvolutionNet, Field(discriminator="kind")]
+Likelihood = Annotated[BernoulliLikelihood | GaussianLikelihood, Field(discriminator="kind")]
+
+
+class Model(Section):
+    """Encoder, posterior, prior, decoder, likelihood."""
+
+    encoder: Net
+    posterior: GaussianPosterior
+    prior: StandardNormalPrior
+    decoder: Net
+    likelihood: Likelihood
+    conditional: bool
+    """Whether the label is one more input of encoder and decoder."""
+
+
+# ── objective, train, evaluate, export ────────────────────────────────────────────────────────────────
+
+
+class ElboObjective(Section):
+    """distortion + beta * rate; beta rises from 0 over the first `warm_up` of all steps."""
+
+    kind: Literal["elbo"]
+    beta: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    warm_up: Annotated[float, Field(ge=0, le=1)]
+
+
+class Train(Section):
+    """Adam with decoupled weight decay."""
+
+    epochs: Count
+    batch: Count
+    learning_rate: Positive
+    schedule: Literal["constant", "cosine", "one_cycle"]
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    clip: Positive | None
+    """Largest norm of the gradient."""
+    keep: Literal["best", "last"]
+    """Which epoch's weights are the result; the best is the one with the highest validation ELBO (beta = 1)."""
+    patience: Count | None
+    """Stop after so many epochs without a better validation ELBO."""
+
+
+class Gate(Section):
+    """Bounds that a metric must keep."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _some_bound(self) -> "Gate":
+        if self.min is None and self.max is None:
+            raise ValueError("a gate needs min or max")
+        return self
+
+
+class Evaluate(Section):
+    """What is measured on the test set."""
+
+    samples: Count
+    """K of the importance bound."""
+    examples: Count | None
+    """Test examples for the importance bound; all if null."""
+    gates: dict[METRICS, Gate]
+
+
+class Export(Section):
+    """The ONNX bundle."""
+
+    tolerance: Positive
+    """Largest |difference| of a graph's answer from the model's, relative to 1 + |answer|."""
+    licence: str
+    intended_use: str
+
+
+class Recipe(Section):
+    """One experiment."""
+
+    about: str
+    data: Data
+    model: Model
+    objective: ElboObjective
+    train: Train
+    evaluate: Evaluate
+    export: Export
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> "Recipe":
+        no_valid = isinstance(self.data.valid, float | int) and self.data.valid == 0
+        if no_valid and (self.train.keep == "best" or self.train.patience is not None):
+            raise ValueError(
+                "train.keep: best and train.patience need a validation set, but data.valid is 0: "
+                "set data.valid, or train.keep: last and train.patience: null"
+            )
+        fractions = [part for part in (self.data.valid, self.data.test) if isinstance(part, float | int)]
+        if sum(fractions) >= 1:
+            raise ValueError("data.valid and data.test leave nothing to train on: together they must be under 1")
+        return self
+
+    @classmethod
+    def load(cls, path: Path) -> "Recipe":
+        """Read a recipe.
+
+        Raises:
+            RecipeError: no such file, not YAML, or not a recipe; names the file, the key and the valid ones.
+        """
+        return parse(cls, read_yaml(path), path)
+
+
+class TrainedRecipe(Section):
+    """The sections that made a model's weights; `train` keeps them beside the weights."""
+
+    about: str
+    model: Model
+    objective: ElboObjective
+    train: Train
+    seed: int
+
+
+# ── reading ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_yaml(path: Path) -> Any:
+    """Read YAML.
+
+    Raises:
+        RecipeError: there is no such file, or it isn't YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        near = sorted(sibling.name for sibling in path.parent.glob("*.yaml"))
+        raise RecipeError(f"{path} isn't there; in {path.parent} are: {', '.join(near) or 'no recipes'}") from error
+    except OSError as error:
+        raise RecipeError(f"can't read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path} isn't text in UTF-8, so it can't be a recipe") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise RecipeError(f"{path} isn't YAML{where}: {getattr(error, 'problem', error)}") from error
+
+
+def parse(cls: type[SomeSection], values: Any, path: Path) -> SomeSection:
+    """Validate `values` as a `cls`; errors name `path`.
+
+    Raises:
+        RecipeError: the first thing that doesn't validate, with what would.
+    """
+    if not isinstance(values, dict):
+        wanted = ", ".join(cls.model_fields)
+        raise RecipeError(f"{path} isn't a recipe: wanted a mapping with {wanted}; given {_brief(values)}")
+    try:
+        return cls.model_validate(values)
+    except ValidationError as error:
+        raise RecipeError(f"{path}: {_explain(cls, error)}") from error
+
+
+def _explain(cls: type[BaseModel], error: ValidationError) -> str:
+    problems = error.errors()
+    first = problems[0]
+    kind = first["type"]
+    key, section_keys = _locate(cls, first["loc"])
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(str(first["loc"][-1]), section_keys, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        text = f"unknown key; {hint}valid keys: {', '.join(section_keys)}"
+    elif kind == "missing":
+        text = "this key is missing"
+    elif kind == "union_tag_invalid":
+        context = first["ctx"]
+        text = f"unknown kind {context['tag']!r}; valid kinds: {context['expected_tags']}"
+    elif kind == "union_tag_not_found":
+        text = "the key kind is missing"
+    else:
+        message = first["msg"].removeprefix("Value error, ")
+        text = f"{message[0].lower()}{message[1:]}; given {_brief(first['input'])}" if key else message
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{key}: {text}{more}" if key else text + more
+
+
+def _locate(cls: type[BaseModel], location: tuple[int | str, ...]) -> tuple[str, list[str]]:
+    """The dotted key that `location` means to a reader, and the valid keys of the section that it is in.
+
+    pydantic's location also names the members of unions that it tried; a reader doesn't write those.
+    """
+    parts, sections, around = [], [cls], [cls]
+    for index, part in enumerate(location):
+        fields = [section.model_fields[str(part)] for section in sections if part in section.model_fields]
+        members = [section for section in sections if part in (_kind_of(section), section.__name__)]
+        if fields:
+            parts.append(str(part))
+            around, sections = sections, [m for field in fields for m in _members(field.annotation)]
+        elif members:
+            sections = members
+        elif index == len(location) - 1 and str(part).isidentifier() and part not in ("float", "int", "str"):
+            parts.append(str(part))
+            around = sections
+    return ".".join(parts), [name for section in around for name in section.model_fields]
+
+
+def _members(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [member for part in typing.get_args(annotation) for member in _members(part)]
+
+
+def _kind_of(section: type[BaseModel]) -> str | None:
+    field = section.model_fields.get("kind")
+    return str(typing.get_args(field.annotation)[0]) if field else None
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,227 @@
+"""An exported bundle, used: encode, decode, reconstruct, score, sample, interpolate.
+
+Needs numpy and onnxruntime, and nothing else: no torch, no pydantic.
+
+    from vae_pipeline.runtime import Bundle
+    bundle = Bundle.load("exports/digits")
+    bundle.sample(16, seed=0)            # [16, channels, height, width], in the data's units
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from vae_pipeline.errors import BundleError, DataError
+from vae_pipeline.spec import DataSpec, ImageSpec
+
+__all__ = ["Bundle", "Encoding", "Scores", "path_between"]
+
+FORMAT = 1
+BATCH = 256
+Array = npt.NDArray[Any]
+Labels = Sequence[int] | Array | None
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """q(z|x) of each example: arrays of [examples, latents]."""
+
+    mean: Array
+    log_variance: Array
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Nats an example; a high `negative_elbo` says that the model finds the example unlikely."""
+
+    negative_elbo: Array
+    distortion: Array
+    rate: Array
+
+
+class Bundle:
+    """The graphs of one folder, each opened when it is first asked."""
+
+    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+        self.folder, self.manifest = folder, manifest
+        self.spec: DataSpec = ImageSpec.from_dict(manifest["spec"])
+        self.latents = int(manifest["latents"])
+        self.classes = self.spec.classes if manifest["conditional"] else ()
+        """Labels that the model is conditional on; empty if it isn't."""
+        self._sessions: dict[str, onnxruntime.InferenceSession] = {}
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Bundle":
+        """Open a folder that `vae-pipeline export` filled, and check that its files are whole.
+
+        Raises:
+            BundleError: the folder isn't a bundle, is of a newer format, or a file was altered.
+        """
+        folder = Path(folder)
+        path = folder / "bundle.json"
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+            if manifest["format"] > FORMAT:
+                raise BundleError(
+                    f"{folder} has bundle format {manifest['format']}, this version reads up to {FORMAT}: "
+                    "update vae-pipeline"
+                )
+            for graph in manifest["graphs"].values():
+                _check(folder / graph["file"], graph["sha256"])
+            return cls(folder, manifest)
+        except FileNotFoundError as error:
+            raise BundleError(f"{path} isn't there: name a folder that `vae-pipeline export` filled") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BundleError(f"{path} isn't a bundle's manifest ({error}): export again") from error
+
+    def encode(self, x: Array, labels: Labels = None) -> Encoding:
+        """q(z|x) of raw observations [examples, *event]."""
+        mean, log_variance = self._run("encoder", {"x": self._observations(x)}, labels)
+        return Encoding(mean, log_variance)
+
+    def decode(self, z: Array, labels: Labels = None) -> Array:
+        """E[x|z] of latents [examples, latents], in the data's units."""
+        return self._run("decoder", {"z": self._latent(z)}, labels)[0]
+
+    def reconstruct(self, x: Array, labels: Labels = None) -> Array:
+        """E[x|z] at the posterior's mean, in the data's units."""
+        return self._run("reconstruct", {"x": self._observations(x)}, labels)[0]
+
+    def score(self, x: Array, labels: Labels = None, samples: int = 16, seed: int = 0) -> Scores:
+        """-ELBO, distortion and rate, averaged over `samples` draws of z.
+
+        Every example gets the same draws, so that its score doesn't depend on its neighbours.
+        """
+        if samples < 1:
+            raise DataError(f"a score needs at least 1 sample; given {samples}")
+        x = self._observations(x)
+        noise = np.random.default_rng(seed).standard_normal((samples, self.latents)).astype(np.float32)
+        totals = [np.zeros(len(x)) for _ in range(3)]
+        for draw in noise:
+            answers = self._run("score", {"x": x, "noise": np.tile(draw, (len(x), 1))}, labels)
+            totals = [total + answer for total, answer in zip(totals, answers, strict=True)]
+        return Scores(*(total / samples for total in totals))
+
+    def sample(self, count: int, seed: int = 0, labels: Labels = None) -> Array:
+        """`count` draws of the prior, decoded; [count, *event] in the data's units."""
+        if count < 1:
+            raise DataError(f"at least 1 sample is wanted; given {count}")
+        noise = np.random.default_rng(seed).standard_normal((count, self.latents)).astype(np.float32)
+        return self._run("sample", {"noise": noise}, labels)[0]
+
+    def interpolate(
+        self, start: Array, end: Array, steps: int, kind: Literal["linear", "spherical"] = "spherical",
+        label: int | None = None,
+    ) -> Array:  # fmt: skip
+        """Observations [steps, *event] along a path between the posterior means of two observations."""
+        labels = None if label is None else [label, label]
+        ends = self.encode(np.stack([start, end]), labels).mean
+        path = path_between(ends[0], ends[1], steps, kind)
+        return self.decode(path, None if label is None else [label] * steps)
+
+    def _run(self, name: str, inputs: dict[str, Array], labels: Labels) -> list[Array]:
+        count = len(next(iter(inputs.values())))
+        if self.classes:
+            inputs = {**inputs, "label": self._labels(labels, count)}
+        elif labels is not None:
+            raise DataError("labels were given, but this model isn't conditional on any: leave them out")
+        outputs = list(self.manifest["graphs"][name]["outputs"])
+        session = self._session(name)
+        chunks = [
+            session.run(outputs, {key: value[start : start + BATCH] for key, value in inputs.items()})
+            for start in range(0, count, BATCH)
+        ]
+        return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+
+    def _session(self, name: str) -> onnxruntime.InferenceSession:
+        if name not in self._sessions:
+            options = onnxruntime.SessionOptions()
+            options.log_severity_level = 3
+            file = self.folder / self.manifest["graphs"][name]["file"]
+            try:
+                self._sessions[name] = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+            except Exception as error:  # onnxruntime's exceptions share no narrower root
+                raise BundleError(f"{file} can't be opened by onnxruntime: {error}") from error
+        return self._sessions[name]
+
+    def _observations(self, x: Array) -> Array:
+        spec, x = self.spec, np.asarray(x)
+        if x.shape[1:] != spec.event_shape or x.ndim != len(spec.event_shape) + 1:
+            wanted = ["examples", *spec.event_shape]
+            raise DataError(f"observations of shape {list(x.shape)} were given; wanted {wanted}".replace("'", ""))
+        if len(x) == 0:
+            raise DataError("no observations were given")
+        if not np.issubdtype(x.dtype, np.number) and x.dtype != np.bool_:
+            raise DataError(f"observations of type {x.dtype} were given; numbers are wanted")
+        if not np.isfinite(x).all():
+            raise DataError("the observations hold NaN or infinity")
+        if x.min() < spec.low or x.max() > spec.high:
+            raise DataError(
+                f"observations from {x.min():g} to {x.max():g} were given; this model takes raw values in "
+                f"[{spec.low:g}, {spec.high:g}]"
+            )
+        if spec.dtype == "uint8" and not np.array_equal(x, np.rint(x)):
+            raise DataError(
+                f"the observations aren't whole numbers; this model takes raw uint8 values in "
+                f"[{spec.low:g}, {spec.high:g}] (scaling is part of it)"
+            )
+        return np.ascontiguousarray(x.astype(spec.dtype))
+
+    def _latent(self, z: Array) -> Array:
+        z = np.asarray(z)
+        if z.ndim != 2 or z.shape[1] != self.latents:
+            raise DataError(f"latents of shape {list(z.shape)} were given; wanted [examples, {self.latents}]")
+        if len(z) == 0 or not np.isfinite(z).all():
+            raise DataError("the latents are empty, or hold NaN or infinity")
+        return np.ascontiguousarray(z.astype(np.float32))
+
+    def _labels(self, labels: Labels, count: int) -> Array:
+        valid = f"0..{len(self.classes) - 1} ({', '.join(self.classes)})"
+        if labels is None:
+            raise DataError(f"this model is conditional on a label in {valid}; none was given")
+        values = np.asarray(labels)
+        if values.shape != (count,):
+            raise DataError(f"labels of shape {list(values.shape)} were given for {count} examples: one each is wanted")
+        if not np.issubdtype(values.dtype, np.integer) or values.min() < 0 or values.max() >= len(self.classes):
+            raise DataError(f"labels {np.unique(values).tolist()} were given; wanted whole numbers in {valid}")
+        return values.astype(np.int64)
+
+
+def path_between(start: Array, end: Array, steps: int, kind: Literal["linear", "spherical"]) -> Array:
+    """[steps, latents] from `start` to `end`.
+
+    The spherical path turns the direction evenly and changes the length linearly, so that it stays where a
+    Gaussian prior has its mass.
+
+    Source: White, Sampling Generative Networks, 2016, section 3.1.
+    """
+    if steps < 2:
+        raise DataError(f"a path needs at least 2 steps; given {steps}")
+    place = np.linspace(0, 1, steps)[:, None]
+    start, end = start.astype(np.float64), end.astype(np.float64)
+    lengths = np.linalg.norm(start), np.linalg.norm(end)
+    if kind == "linear" or min(lengths) < 1e-8:
+        return np.asarray(((1 - place) * start + place * end).astype(np.float32))
+    first, last = start / lengths[0], end / lengths[1]
+    angle = np.arccos(np.clip(first @ last, -1, 1))
+    if np.sin(angle) < 1e-4:
+        return np.asarray(((1 - place) * start + place * end).astype(np.float32))
+    direction = (np.sin((1 - place) * angle) * first + np.sin(place * angle) * last) / np.sin(angle)
+    path = direction * ((1 - place) * lengths[0] + place * lengths[1])
+    return np.asarray(path.astype(np.float32))
+
+
+def _check(file: Path, sha256: str) -> None:
+    try:
+        given = hashlib.sha256(file.read_bytes()).hexdigest()
+    except FileNotFoundError as error:
+        raise BundleError(f"{file} is missing from the bundle: export again") from error
+    if given != sha256:
+        raise BundleError(f"{file} isn't the file that was exported (its sha256 is {given[:12]}…): export again")

@@ -1,0 +1,68 @@
+"""Settings: where a stage runs and how fast. None of them changes a number of the result.
+
+What changes numbers is the recipe's alone, so that no environment variable can alter an experiment
+behind DVC's back.
+"""
+
+import os
+from pathlib import Path
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from vae_pipeline.errors import SettingsError
+
+
+def _root() -> Path:
+    # DVC_ROOT names the main repository even inside a temporary experiment.
+    return Path(os.environ.get("DVC_ROOT", ".")).absolute()
+
+
+class Settings(BaseSettings):
+    """`VAE_*` environment variables, or the same names in `.env`."""
+
+    model_config = SettingsConfigDict(env_prefix="VAE_", env_file=".env", extra="ignore", frozen=True)
+
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda, cuda:N or mps"
+    )
+    threads: int | None = Field(None, ge=1, description="CPU threads of torch; all cores if not set")
+    mirror: str | None = Field(
+        None, description="folder or URL that is searched for a data file before its canonical address"
+    )
+    home: Path = Field(
+        default_factory=lambda: _root() / ".vae",
+        description="checkpoints, downloads and the tracking journal",
+    )
+    checkpoint_s: float = Field(10.0, gt=0, description="seconds between checkpoints")
+    mlflow_uri: str = Field(
+        default_factory=lambda: f"sqlite:///{_root() / 'mlflow.db'}",
+        description="MLflow's tracking URI; `off` records nothing",
+    )
+    mlflow_artifacts: str | None = Field(
+        None, description="artifact location of a new experiment; beside mlflow.db for the local default"
+    )
+    mlflow_experiment: str = Field("vae-pipeline", min_length=1, description="MLflow experiment")
+    mlflow_registry: str | None = Field(
+        None, min_length=1, description="name under which exported models are registered; none if not set"
+    )
+
+    @field_validator("mlflow_registry", "mirror", "mlflow_artifacts", "threads", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @classmethod
+    def load(cls) -> "Settings":
+        """Read the environment and `.env`.
+
+        Raises:
+            SettingsError: a value doesn't validate.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = "VAE_" + "_".join(str(part) for part in first["loc"]).upper()
+            wanted = cls.model_fields[str(first["loc"][0])].description
+            raise SettingsError(f"{name}={first['input']!r}: {first['msg']}; wanted: {wanted}") from error

@@ -1,0 +1,81 @@
+"""What a person sees of a training run: a live line on a terminal, one plain line an epoch elsewhere."""
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from vae_pipeline.training.loop import Epoch
+from vae_pipeline.training.loop import Progress as Step
+
+PLAIN_EVERY_S = 5.0
+LIVE_EVERY_S = 0.2
+
+
+class Display:
+    """Shows steps; reads no number from the device unless it shows it."""
+
+    def __init__(self, console: Console, name: str, epochs: int) -> None:
+        self.console, self.name, self.epochs = console, name, epochs
+        self.examples, self.since, self.shown = 0, time.monotonic(), 0.0
+        self.last: Epoch | None = None
+        self.live = (
+            Progress(
+                TextColumn("[bold]{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
+                TextColumn("{task.fields[figures]}"), TimeRemainingColumn(), console=console, transient=True,
+            )
+            if console.is_terminal
+            else None
+        )  # fmt: skip
+        self.task = None if self.live is None else self.live.add_task(name, total=None, figures="")
+
+    def __enter__(self) -> "Display":
+        if self.live is not None:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live is not None:
+            self.live.stop()
+
+    def step(self, step: Step) -> None:
+        """A step was made."""
+        self.examples += step.examples
+        now = time.monotonic()
+        self.last = step.epoch or self.last
+        done = step.step == step.steps
+        if self.live is not None and self.task is not None:
+            if now - self.shown > LIVE_EVERY_S or done:
+                self.shown = now
+                figures = f"epoch {1 + (step.step - 1) * self.epochs // step.steps}/{self.epochs}  {self._figures(now)}"
+                self.live.update(self.task, total=step.steps, completed=step.step, figures=figures)
+        elif step.epoch is not None and (now - self.shown > PLAIN_EVERY_S or done):
+            self.shown = now
+            left = (now - self.since) / max(1, step.step - self._first(step)) * (step.steps - step.step)
+            self.console.print(
+                f"{self.name}: epoch {step.epoch.epoch}/{self.epochs}  {self._figures(now)}  {_clock(left)} left",
+                highlight=False,
+            )
+
+    def _first(self, step: Step) -> int:
+        """The step at which this process took the run up."""
+        if not hasattr(self, "_started_at"):
+            self._started_at = step.step - 1
+        return self._started_at
+
+    def _figures(self, now: float) -> str:
+        speed = f"{self.examples / max(1e-9, now - self.since):,.0f} examples/s"
+        if self.last is None:
+            return speed
+        epoch = self.last
+        valid = epoch.valid_elbo
+        elbo = f"ELBO {epoch.train_elbo:.2f}" + (f" (valid {valid:.2f})" if valid is not None else "")
+        return f"{elbo}  distortion {epoch.train_distortion:.2f}  rate {epoch.train_rate:.2f}  {speed}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"

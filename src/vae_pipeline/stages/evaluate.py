@@ -1,0 +1,204 @@
+"""evaluate: a trained model on the test part; metrics.json, data for plots, and pictures."""
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from vae_pipeline import plots
+from vae_pipeline.data.store import Prepared, Split
+from vae_pipeline.errors import DataError, GateError
+from vae_pipeline.files import content_key, filled_folder, replace_file, write_json
+from vae_pipeline.metrics.bounds import elbo_terms, evaluating, importance_bound, standard_error
+from vae_pipeline.metrics.images import entropy_floor, fidelity
+from vae_pipeline.metrics.latents import Latents, latents
+from vae_pipeline.models.vae import VAE
+from vae_pipeline.pictures import Pixels, to_pixels
+from vae_pipeline.randomness import derive, seeded
+from vae_pipeline.recipe import Evaluate, Gate, Recipe
+from vae_pipeline.settings import Settings
+from vae_pipeline.spec import DataSpec
+from vae_pipeline.stages.trained import Trained, write_history
+from vae_pipeline.tracking.journal import flatten
+from vae_pipeline.tracking.tracker import Tracker, provenance
+from vae_pipeline.training.device import prepare_device
+
+PAIRS, SAMPLES, PLANE = 30, 100, 20
+TRAVERSED = 10
+SCATTERED = 10_000
+
+
+def evaluate(
+    name: str, recipe: Recipe, data: Path, model: Path, out: Path, seed: int, settings: Settings, console: Console
+) -> dict[str, Any]:
+    """Fill `out` with metrics.json, curves.csv, rates.csv and plots/; returns the metrics.
+
+    Raises:
+        DataError, WeightsError: an input isn't what an earlier stage wrote.
+        OutputError: `out` can't be written.
+        GateError: a metric is outside the recipe's bounds; the report is written all the same.
+    """
+    prepared, trained = Prepared.open(data), Trained.load(model)
+    if prepared.spec != trained.spec:
+        raise DataError(f"{model} was trained on data of another spec than {data}: prepare and train again")
+    device = prepare_device(settings)
+    vae = trained.model.to(device)
+    metrics, used = measure(vae, prepared, recipe.evaluate, seed, device)
+    with filled_folder(out) as folder:
+        write_json(folder / "metrics.json", metrics)
+        write_history(folder / "curves.csv", trained.history)
+        _write_rates(folder / "rates.csv", used)
+        (folder / "plots").mkdir()
+        draw(vae, prepared.test, prepared.spec, trained, used, seed, folder / "plots")
+    _record(name, recipe, trained.weights_sha256, metrics, out, seed, settings, console)
+    check_gates(metrics, recipe.evaluate.gates, out)
+    return metrics
+
+
+def measure(
+    model: VAE, prepared: Prepared, wanted: Evaluate, seed: int, device: torch.device
+) -> tuple[dict[str, Any], Latents]:
+    """All figures of metrics.json, on the test part."""
+    test, spec = prepared.test, prepared.spec
+    terms = elbo_terms(model, test, derive(seed, "evaluate"), device)
+    bounded = _subset(test, wanted.examples, seed)
+    bound = importance_bound(model, bounded, wanted.samples, derive(seed, "evaluate"), device)
+    used = latents(model, test, device)
+    near = fidelity(model, test, device)
+    measure = model.likelihood.measure(spec.binary)
+    metrics: dict[str, Any] = {
+        "elbo": float(terms.elbo.mean()),
+        "elbo_standard_error": standard_error(terms.elbo),
+        "distortion": float(terms.distortion.mean()),
+        "rate": float(terms.rate.mean()),
+        "measure": measure,
+    }
+    if measure == "cross_entropy":
+        metrics["entropy_floor"] = entropy_floor(test, spec.low, spec.high)
+    else:
+        metrics["bits_per_dimension"] = float(-terms.elbo.mean() / (spec.dimensions * np.log(2)))
+    return metrics | {
+        "importance_bound": float(bound.mean()),
+        "importance_bound_standard_error": standard_error(bound),
+        "importance_samples": wanted.samples,
+        "importance_examples": len(bounded),
+        "active_units": used.active_units,
+        "latents": model.latents,
+        "mse": near.mse,
+        "psnr": near.psnr,
+        "ssim": near.ssim,
+        "test_examples": len(test),
+        "rate_per_dimension": {str(index): float(rate) for index, rate in enumerate(used.rate)},
+    }, used
+
+
+def check_gates(metrics: Mapping[str, Any], gates: Mapping[str, Gate], out: Path) -> None:
+    """Hold the metrics to the recipe's bounds.
+
+    Raises:
+        GateError: names each figure that is outside, and its bound.
+    """
+    failed = []
+    for name, gate in gates.items():
+        value = metrics.get(name)
+        if value is None:
+            failed.append(f"{name} isn't measured for this likelihood")
+        elif gate.min is not None and not value >= gate.min:
+            failed.append(f"{name} is {value:.6g}, under its gate's min {gate.min:g}")
+        elif gate.max is not None and not value <= gate.max:
+            failed.append(f"{name} is {value:.6g}, over its gate's max {gate.max:g}")
+    if failed:
+        raise GateError(f"{'; '.join(failed)}; the report is in {out}")
+
+
+def draw(
+    model: VAE, test: Split, spec: DataSpec, trained: Trained, used: Latents, seed: int, folder: Path
+) -> None:
+    """All pictures."""
+    plots.curves(folder / "curves.png", trained.history, trained.kept_epoch)
+    active = used.variance_of_means > 0.01
+    plots.rates(folder / "rate_per_dimension.png", used.rate, active)
+    shown = _subset(test, PAIRS, seed)
+    first = shown.labels[:1] if shown.labels is not None else None
+    images = to_pixels(shown.images, spec.low, spec.high)
+    plots.pairs(folder / "reconstructions.png", images, _reconstruct(model, shown, spec))
+    with seeded(derive(seed, "samples")):
+        noise = torch.randn(SAMPLES, model.latents)
+    by_class = np.arange(SAMPLES) // 10 % max(1, model.classes)
+    plots.grid(folder / "samples.png", _decode(model, noise.numpy(), by_class, spec), 10)
+    order = np.argsort(-used.rate)
+    if model.latents == 2:
+        middle = np.full(PLANE**2, 0 if first is None else int(first[0]))
+        plots.grid(folder / "manifold.png", _decode(model, plots.plane(PLANE), middle, spec), PLANE)
+        axes: tuple[int, int] = (0, 1)
+    else:
+        chosen = order[:TRAVERSED]
+        middle_z = plots.traversals(used.mean[0], chosen)
+        label = np.full(len(middle_z), 0 if test.labels is None else int(test.labels[0]))
+        plots.grid(folder / "traversals.png", _decode(model, middle_z, label, spec), len(middle_z) // len(chosen))
+        axes = (int(order[0]), int(order[min(1, model.latents - 1)]))
+    points = used.mean[:SCATTERED, axes]
+    labels = None if test.labels is None else np.asarray(test.labels[:SCATTERED])
+    names = (f"z{axes[0]}", f"z{axes[1]}")
+    plots.scatter(folder / "latents.png", points, labels, spec.classes, names)
+
+
+@torch.inference_mode()
+def _reconstruct(model: VAE, split: Split, spec: DataSpec) -> Pixels:
+    device = next(model.parameters()).device
+    images = torch.from_numpy(np.array(split.images)).to(device)
+    labels = None if split.labels is None else torch.from_numpy(np.array(split.labels)).to(device)
+    with evaluating(model):
+        return _pixels(model, model.decode(model.encode(images, labels).mean, labels).mean, spec)
+
+
+@torch.inference_mode()
+def _decode(model: VAE, z: npt.NDArray[Any], labels: npt.NDArray[Any], spec: DataSpec) -> Pixels:
+    device = next(model.parameters()).device
+    with evaluating(model):
+        x_mean = model.decode(torch.from_numpy(z).to(device), torch.from_numpy(labels).to(device)).mean
+    return _pixels(model, x_mean, spec)
+
+
+def _pixels(model: VAE, x_mean: Tensor, spec: DataSpec) -> Pixels:
+    return to_pixels(model.scaling.inverse(x_mean).cpu().numpy(), spec.low, spec.high)
+
+
+def _subset(split: Split, count: int | None, seed: int) -> Split:
+    """`count` rows drawn without replacement; the same for the same seed."""
+    if count is None or count >= len(split):
+        return split
+    rows = np.sort(np.random.default_rng(derive(seed, "subset")).permutation(len(split))[:count])
+    return Split(np.array(split.images[rows]), None if split.labels is None else np.array(split.labels[rows]))
+
+
+def _write_rates(path: Path, used: Latents) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["dimension", "rate", "variance_of_means"])
+    writer.writerows(zip(range(len(used.rate)), used.rate.tolist(), used.variance_of_means.tolist(), strict=True))
+    replace_file(path, text.getvalue().encode())
+
+
+def _record(
+    name: str, recipe: Recipe, weights: str, metrics: Mapping[str, Any], out: Path, seed: int, settings: Settings,
+    console: Console,
+) -> None:  # fmt: skip
+    tracker = Tracker(settings, lambda text: console.print(f"[yellow]warning:[/] {text}"))
+    params = flatten({"evaluate": recipe.evaluate.model_dump(mode="json"), "seed": seed})
+    journal = tracker.journal("evaluate", content_key(params, weights))
+    journal.start(name, params, provenance(name), weights=weights)
+    numbers = {f"test_{key}": value for key, value in metrics.items() if isinstance(value, int | float)}
+    journal.metrics(numbers)
+    journal.artifact(out, to="report")
+    journal.end("FINISHED")
+    tracker.send(journal)
+
+

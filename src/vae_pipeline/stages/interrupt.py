@@ -1,0 +1,34 @@
+"""SIGINT and SIGTERM become a flag, so that a step is finished and a checkpoint written."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interrupt:
+    """Whether, and by which signal, the run was asked to end."""
+
+    name: str | None = None
+
+    def __bool__(self) -> bool:
+        return self.name is not None
+
+
+@contextmanager
+def interruptible() -> Iterator[Interrupt]:
+    """Inside the block the first signal sets the flag; a second one acts as it always does."""
+    asked = Interrupt()
+
+    def ask(number: int, _: FrameType | None) -> None:
+        asked.name = signal.Signals(number).name
+        signal.signal(number, before[number])
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

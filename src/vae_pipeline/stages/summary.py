@@ -1,0 +1,48 @@
+"""The table that `make run` ends with."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from vae_pipeline.errors import DataError
+
+
+def print_summary(console: Console, reports: Path, exports: Path) -> None:
+    """Headline figures of every report, and where pictures and bundles are.
+
+    Raises:
+        DataError: there is no report.
+    """
+    found = {path.parent.name: json.loads(path.read_text()) for path in sorted(reports.glob("*/metrics.json"))}
+    if not found:
+        raise DataError(f"{reports} holds no report: run `dvc repro` first")
+    table = Table(box=box.SIMPLE_HEAD, title="Test part, nats an example", title_justify="left", pad_edge=False)
+    for column in ("recipe", "ELBO", "distortion", "rate", "importance bound", "active", "PSNR", "SSIM"):
+        table.add_column(column, justify="left" if column == "recipe" else "right", no_wrap=True)
+    for name, metrics in found.items():
+        table.add_row(name, *_figures(metrics))
+    console.print()
+    console.print(table)
+    for name in found:
+        console.print(f"pictures     {reports / name / 'plots'}", highlight=False)
+        if (exports / name / "bundle.json").is_file():
+            console.print(f"ONNX bundle  {exports / name}", highlight=False)
+    console.print("MLflow's UI  make ui", highlight=False)
+
+
+def _figures(metrics: dict[str, Any]) -> list[str]:
+    error = metrics["importance_bound_standard_error"]
+    spread = f" ± {error:.2f}" if error is not None else ""
+    return [
+        f"{metrics['elbo']:.2f}",
+        f"{metrics['distortion']:.2f}",
+        f"{metrics['rate']:.2f}",
+        f"{metrics['importance_bound']:.2f}{spread}",
+        f"{metrics['active_units']}/{metrics['latents']}",
+        f"{metrics['psnr']:.1f} dB",
+        f"{metrics['ssim']:.3f}",
+    ]

@@ -1,0 +1,86 @@
+"""The folder that `train` fills, and what others read from it."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from vae_pipeline.files import replace_file, sha256_of
+from vae_pipeline.models.build import build
+from vae_pipeline.models.vae import VAE
+from vae_pipeline.models.weights import load_weights
+from vae_pipeline.randomness import seeded
+from vae_pipeline.recipe import TrainedRecipe, parse, read_yaml
+from vae_pipeline.spec import DataSpec, ImageSpec
+from vae_pipeline.training.loop import Epoch
+
+COLUMNS = (
+    "epoch", "train_elbo", "train_distortion", "train_rate",
+    "valid_elbo", "valid_distortion", "valid_rate", "learning_rate", "beta", "kept",
+)  # fmt: skip
+Row = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model and what made it."""
+
+    model: VAE
+    recipe: TrainedRecipe
+    spec: DataSpec
+    weights_sha256: str
+    history: list[Row]
+
+    @property
+    def kept_epoch(self) -> int:
+        """The epoch whose weights these are."""
+        return next(int(row["epoch"] or 0) for row in self.history if row["kept"])
+
+    @classmethod
+    def load(cls, folder: Path) -> "Trained":
+        """Read what `train` wrote.
+
+        Raises:
+            RecipeError, DataError, WeightsError: the folder isn't one that `train` filled, or was altered.
+        """
+        recipe = parse(TrainedRecipe, read_yaml(folder / "recipe.yaml"), folder / "recipe.yaml")
+        spec = ImageSpec.load(folder / "spec.json")
+        with seeded(0):  # fresh weights, overwritten at once
+            model = build(recipe.model, spec)
+        load_weights(model, folder / "weights.safetensors")
+        return cls(
+            model, recipe, spec, sha256_of(folder / "weights.safetensors"), read_history(folder / "history.csv")
+        )
+
+
+def history_rows(history: Sequence[Epoch], kept: int) -> list[Row]:
+    """Epochs as rows of numbers."""
+    return [
+        {name: getattr(epoch, name) if name != "kept" else float(epoch.epoch == kept) for name in COLUMNS}
+        for epoch in history
+    ]
+
+
+def write_history(path: Path, rows: Sequence[Row]) -> None:
+    """Write rows as CSV; numbers in full precision."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    replace_file(path, text.getvalue().encode())
+
+
+def read_history(path: Path) -> list[Row]:
+    """Inverse of `write_history`."""
+    with path.open(newline="") as file:
+        return [
+            {name: float(value) if value else None for name, value in row.items()} for row in csv.DictReader(file)
+        ]
+
+
+def write_recipe(path: Path, recipe: TrainedRecipe) -> None:
+    """Write the sections that made a model."""
+    replace_file(path, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False).encode())

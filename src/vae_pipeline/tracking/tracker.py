@@ -1,0 +1,255 @@
+"""Journals to MLflow: one run a model, found by the sha256 of its weights.
+
+`train` opens the run and gives it the tags `vae.key` (what determines the weights) and, at its end,
+`vae.weights`. `evaluate` and `export` find it by `vae.weights`, keep their own parameters in child runs,
+and put headline metrics, pictures and the bundle on the model's run; where it isn't there, they open it.
+
+The tracker never raises: at the first refusal it says so once, and leaves the journal for `sync`.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import subprocess
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from vae_pipeline.settings import Settings
+from vae_pipeline.tracking.journal import Entries, Journal, Role, read_journal
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+# Unset, MLflow tries a dead server for four minutes, and one that hangs for twenty.
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+class Tracker:
+    """Sends journals; `warn` is told, once, if that can't be done."""
+
+    def __init__(self, settings: Settings, warn: Callable[[str], None]) -> None:
+        self.settings, self.warn = settings, warn
+        self.folder = settings.home / "tracking"
+        self.on = settings.mlflow_uri.lower() != "off"
+        self._client: MlflowClient | None = None
+        self._experiment = ""
+        self._run_id: str | None = None
+        self._sent = 0
+
+    def journal(self, role: Role, key: str) -> Journal:
+        """The journal of a stage's run."""
+        return Journal(self.folder, role, key)
+
+    def send(self, journal: Journal) -> None:
+        """Send what is new in a journal; delete it once all is sent."""
+        self._send(journal.path)
+
+    def sync(self) -> tuple[int, int]:
+        """Send every journal that waits; the numbers of those sent and of those that remain."""
+        paths = sorted(self.folder.glob("*.jsonl"))
+        for path in paths:
+            self._run_id, self._sent = None, 0
+            self._send(path)
+        left = sum(path.is_file() for path in paths)
+        return len(paths) - left, left
+
+    def _send(self, path: Path) -> None:
+        if not self.on:
+            return
+        try:
+            with warnings.catch_warnings(), self._connected() as client:
+                warnings.simplefilter("ignore")
+                done = _Replay(client, self._experiment, self.settings, self._run_id, self._sent)
+                finished = done.replay(path)
+                self._run_id, self._sent = done.run_id, done.sent
+            if finished:
+                path.unlink()
+        except Exception as error:  # whatever a tracker does, the run goes on
+            self.on = False
+            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            self.warn(
+                f"MLflow at {self.settings.mlflow_uri} can't be written ({reason}); the run goes on, "
+                "and `vae-pipeline sync` sends later what is missing"
+            )
+
+    @contextlib.contextmanager
+    def _connected(self) -> "Iterator[MlflowClient]":
+        if self._client is None:
+            for name, value in PATIENCE.items():
+                os.environ.setdefault(name, value)
+            import mlflow  # noqa: PLC0415 (2.6 s of CPU: only for those who track)
+
+            for name in ("mlflow", "alembic"):
+                logging.getLogger(name).setLevel(logging.ERROR)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # Several processes that create the tables of one SQLite file at once destroy each other's work.
+            with FileLock(self.folder / "mlflow.lock"):
+                mlflow.set_tracking_uri(self.settings.mlflow_uri)
+                self._client = mlflow.MlflowClient(self.settings.mlflow_uri)
+                self._experiment = _experiment(self._client, self.settings)
+        yield self._client
+
+
+def _experiment(client: "MlflowClient", settings: Settings) -> str:
+    known = client.get_experiment_by_name(settings.mlflow_experiment)
+    if known is not None:
+        return str(known.experiment_id)
+    location = settings.mlflow_artifacts
+    if location is None and settings.mlflow_uri.startswith("sqlite:///"):
+        # Absolute: MLflow's own default is relative to the folder of whoever came first.
+        location = str(Path(settings.mlflow_uri.removeprefix("sqlite:///")).absolute().parent / "mlartifacts")
+    return str(client.create_experiment(settings.mlflow_experiment, artifact_location=location))
+
+
+class _Replay:
+    """One pass over a journal. Everything sent is found again, so that a second pass adds nothing."""
+
+    def __init__(
+        self, client: "MlflowClient", experiment: str, settings: Settings, run_id: str | None, sent: int
+    ) -> None:
+        self.client, self.experiment, self.settings = client, experiment, settings
+        self.run_id, self.sent = run_id, sent
+
+    def replay(self, path: Path) -> bool:
+        """Whether the journal has been sent to its end."""
+        entries = read_journal(path)
+        if entries is None:
+            return True
+        if entries.header["role"] == "train":
+            return self._train(entries)
+        return self._add(entries)
+
+    def _train(self, entries: Entries) -> bool:
+        header, end = entries.header, entries.end
+        if self.run_id is None:
+            run = self._find("vae.key", header["key"])
+            if run is not None and run.info.status == "FINISHED":
+                if end is None:
+                    return False  # trained once more: only its end will tell whether anything is new
+                if run.data.tags.get("vae.weights") == end["weights"]:
+                    return True
+                run = None
+            self.run_id = self._create(header, {"vae.key": header["key"]}) if run is None else run.info.run_id
+            if run is not None:
+                self.client.update_run(self.run_id, status="RUNNING")
+                self.sent = self._recorded()
+        self._metrics(self.run_id, [entry for entry in entries.metrics if entry["step"] > self.sent])
+        self.sent = max([self.sent, *(entry["step"] for entry in entries.metrics)])
+        if end is None:
+            return False
+        self._artifacts(self.run_id, entries.artifacts)
+        if end["weights"]:
+            self.client.set_tag(self.run_id, "vae.weights", end["weights"])
+        self.client.set_terminated(self.run_id, end["status"], end["time"])
+        return bool(end["status"] == "FINISHED")
+
+    def _add(self, entries: Entries) -> bool:
+        """evaluate and export: parameters to a child run, everything else to the model's run."""
+        header, end = entries.header, entries.end
+        if end is None:
+            return False
+        found = self._find("vae.weights", header["weights"])
+        if found is None:
+            model_header = {**header, "params": {}, "dataset": None}
+            model = self._create(model_header, {"vae.weights": header["weights"]})
+            self.client.set_terminated(model, "FINISHED", end["time"])
+        else:
+            model = found.info.run_id
+        child = self._find("vae.key", header["key"])
+        tags = {"vae.key": header["key"], "mlflow.parentRunId": model}
+        child_id = self._create({**header, "dataset": None}, tags, role=header["role"]) if child is None else child.info.run_id
+        self._metrics(child_id, entries.metrics)
+        self._metrics(model, entries.metrics)
+        self._artifacts(model, entries.artifacts)
+        self.client.set_terminated(child_id, end["status"], end["time"])
+        return True
+
+    def _find(self, tag: str, value: str) -> "Run | None":
+        found = self.client.search_runs([self.experiment], f"tags.`{tag}` = '{value}'", max_results=1)
+        return found[0] if found else None
+
+    def _create(self, header: dict[str, Any], tags: dict[str, str], role: str | None = None) -> str:
+        from mlflow.entities import Dataset, DatasetInput, Param  # noqa: PLC0415
+
+        name = header["name"] if role is None else f"{header['name']} {role}"
+        run = self.client.create_run(self.experiment, header["time"], {**header["tags"], **tags}, name)
+        run_id = str(run.info.run_id)
+        params = [Param(key, str(value)) for key, value in header["params"].items()]
+        self.client.log_batch(run_id, params=params)
+        if header["dataset"] is not None:
+            data = header["dataset"]
+            profile = json.dumps(data["card"])
+            dataset = Dataset(data["name"], data["digest"][:36], "local", json.dumps(data["source"]), profile=profile)
+            self.client.log_inputs(run_id, [DatasetInput(dataset, [])])
+        return run_id
+
+    def _recorded(self) -> int:
+        assert self.run_id is not None
+        history = self.client.get_metric_history(self.run_id, "train_elbo")
+        return max((point.step for point in history), default=0)
+
+    def _metrics(self, run_id: str, entries: list[dict[str, Any]]) -> None:
+        from mlflow.entities import Metric  # noqa: PLC0415
+
+        points = [
+            Metric(name, value, entry["time"], entry["step"])
+            for entry in entries
+            for name, value in entry["values"].items()
+        ]
+        for start in range(0, len(points), 1000):
+            self.client.log_batch(run_id, metrics=points[start : start + 1000])
+
+    def _artifacts(self, run_id: str, entries: list[dict[str, Any]]) -> None:
+        for entry in entries:
+            path = Path(entry["path"])
+            if not path.exists():
+                continue
+            if path.is_dir():
+                self.client.log_artifacts(run_id, str(path), entry["to"])
+            else:
+                self.client.log_artifact(run_id, str(path), entry["to"] or None)
+            if entry["kind"] == "onnx":
+                self._model(run_id, path)
+
+    def _model(self, run_id: str, bundle: Path) -> None:
+        """The `reconstruct` graph as an MLflow model, with its signature and an input example."""
+        import mlflow  # noqa: PLC0415
+        import numpy as np  # noqa: PLC0415
+        import onnx  # noqa: PLC0415
+
+        graph = json.loads((bundle / "bundle.json").read_text())["graphs"]["reconstruct"]
+        with np.load(bundle / graph["golden"], allow_pickle=False) as golden:
+            inputs = {name: golden[name] for name in graph["inputs"]}
+            outputs = {name: golden[name] for name in graph["outputs"]}
+        signature = mlflow.models.infer_signature(inputs, outputs)
+        with mlflow.start_run(run_id=run_id, log_system_metrics=False):
+            mlflow.onnx.log_model(
+                onnx.load(bundle / graph["file"]),
+                name="model",
+                signature=signature,
+                input_example=inputs,
+                registered_model_name=self.settings.mlflow_registry,
+                pip_requirements=["mlflow", "onnxruntime", "numpy"],
+            )
+
+
+def provenance(recipe: str) -> dict[str, str]:
+    """Tags of a run: the recipe's name and, in a git work tree, the commit."""
+    tags = {"vae.recipe": recipe}
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return tags
+    return tags | {"mlflow.source.git.commit": found.stdout.strip()}

@@ -1,0 +1,127 @@
+"""Checkpoints: the whole state of a run, under a key made of all that determines the run.
+
+The same recipe sections, data and seed find their checkpoint again; any other run starts afresh. The two
+newest are kept, each written beside and renamed, each with a checksum of its contents, so that there is
+always a whole one to go on from.
+"""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from vae_pipeline import __version__
+from vae_pipeline.errors import WeightsError
+from vae_pipeline.files import content_key, replace_file
+from vae_pipeline.models.weights import read_safetensors
+from vae_pipeline.recipe import TrainedRecipe
+from vae_pipeline.training.loop import Epoch, Training
+
+KEPT = 2
+
+
+def run_key(recipe: TrainedRecipe, data_digest: str, device: torch.device) -> str:
+    """The sha256 of all that determines a run's weights."""
+    parts = {
+        "recipe": recipe.model_dump(mode="json", exclude={"about"}),
+        "data": data_digest,
+        "device": device.type,
+        "torch": torch.__version__,
+        "version": __version__,
+    }
+    return content_key(parts)
+
+
+class Checkpoints:
+    """The checkpoints of one run."""
+
+    def __init__(self, home: Path, key: str) -> None:
+        self.folder = home / "checkpoints" / key
+
+    def save(self, training: Training) -> None:
+        """Write the state and drop all but the newest two."""
+        tensors, header = _pack(training)
+        header["sha256"] = _checksum(tensors)
+        content = save(tensors, metadata={"checkpoint": json.dumps(header)})
+        replace_file(self.folder / f"{training.step:010d}.safetensors", content)
+        for old in self._files()[KEPT:]:
+            old.unlink(missing_ok=True)
+
+    def restore(self, training: Training) -> list[str]:
+        """Bring `training` to the newest whole checkpoint, if there is one; says which were unusable."""
+        unusable = []
+        for path in self._files():
+            try:
+                tensors, metadata = read_safetensors(path)
+                header = json.loads(metadata["checkpoint"])
+                if header.pop("sha256") != _checksum(tensors):
+                    raise WeightsError(f"{path} has another checksum than when it was written")
+            except (WeightsError, KeyError, ValueError) as error:
+                unusable.append(f"{path.name}: {error}")
+                continue
+            _unpack(training, tensors, header)
+            break
+        return unusable
+
+    def remove(self) -> None:
+        """The run is complete: its checkpoints are no longer needed."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.safetensors"), reverse=True)
+
+
+def _pack(training: Training) -> tuple[dict[str, Tensor], dict[str, object]]:
+    tensors = {"totals": training.totals, "random.cpu": torch.get_rng_state()}
+    if training.totals.is_cuda:
+        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    tensors |= {f"model/{name}": tensor for name, tensor in training.model.state_dict().items()}
+    tensors |= {f"best/{name}": tensor for name, tensor in training.best.items()}
+    for index, state in training.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{name}": tensor for name, tensor in state.items()}
+    header = {
+        "step": training.step,
+        "history": [dataclasses.asdict(epoch) for epoch in training.history],
+        "best_epoch": training.best_epoch,
+        "stopped": training.stopped,
+    }
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())}, header
+
+
+def _unpack(training: Training, tensors: dict[str, Tensor], header: dict[str, object]) -> None:
+    device = training.totals.device
+    groups: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+    for name, tensor in tensors.items():
+        group, _, rest = name.partition("/")
+        if rest:
+            groups[group][rest] = tensor
+    training.model.load_state_dict(groups["model"])
+    training.best = {name: tensor.to(device) for name, tensor in groups["best"].items()}
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in groups["optimizer"].items():
+        index, _, key = name.partition("/")
+        state.setdefault(int(index), {})[key] = tensor
+    training.optimizer.load_state_dict(
+        {"state": state, "param_groups": training.optimizer.state_dict()["param_groups"]}
+    )
+    training.totals.copy_(tensors["totals"])
+    torch.set_rng_state(tensors["random.cpu"])
+    if "random.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random.cuda"])
+    training.step = int(str(header["step"]))
+    training.history = [Epoch(**epoch) for epoch in header["history"]]  # type: ignore[attr-defined]
+    training.best_epoch = header["best_epoch"]  # type: ignore[assignment]
+    training.stopped = bool(header["stopped"])
+
+
+def _checksum(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].numpy().tobytes())
+    return digest.hexdigest()
