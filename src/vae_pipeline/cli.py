@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 STAGES, TASKS, MORE = "Stages of the pipeline", "Tasks on an exported bundle", "More"
 
+
 class Sections(TyperGroup):
     """Help that lists commands in sections, without the half second that Typer's boxes cost."""
 
@@ -54,11 +55,13 @@ Model = Annotated[Path, typer.Option(help="Folder that `train` filled.")]
 OutFolder = Annotated[Path, typer.Option(help="Folder to fill; replaced once all has gone well.")]
 BundleFolder = Annotated[Path, typer.Argument(help="Folder that `export` filled.", metavar="BUNDLE")]
 Inputs = Annotated[
-    list[Path], typer.Argument(help=".npy, .npz, PNG or JPEG files, or folders of pictures.", metavar="INPUT...")
+    list[Path],
+    typer.Argument(help=".npy, .npz, PNG or JPEG files, or folders of pictures.", metavar="INPUT..."),
 ]
 Key = Annotated[str | None, typer.Option(help="Which array of an .npz.")]
 Fit = Annotated[
-    Literal["none", "stretch", "crop", "pad"], typer.Option(help="How pictures of another size are brought to the model's.")
+    Literal["none", "stretch", "crop", "pad"],
+    typer.Option(help="How pictures of another size are brought to the model's."),
 ]
 Label = Annotated[int | None, typer.Option(help="Class of all examples, for a conditional model.", min=0)]
 LabelFile = Annotated[Path | None, typer.Option(help="An .npy of one class an example, for a conditional model.")]
@@ -67,14 +70,13 @@ LabelFile = Annotated[Path | None, typer.Option(help="An .npy of one class an ex
 @app.command(rich_help_panel=STAGES)
 def prepare(recipe: RecipeFile, out: OutFolder, seed: Seed = 0) -> None:
     """Raw data to memory-mapped arrays, split, with a data card."""
-    from vae_pipeline.recipe import Recipe
-    from vae_pipeline.settings import Settings
     from vae_pipeline.stages.download_display import showing_downloads
+    from vae_pipeline.stages.job import Job
     from vae_pipeline.stages.prepare import prepare as run
 
     console = _console()
     with showing_downloads(console) as report:
-        card = run(Recipe.load(recipe), out, seed, Settings.load(), report)
+        card = run(Job.of(recipe, seed, console), out, report)
     counts = ", ".join(f"{count:,} {part}" for part, count in card["examples"].items())
     console.print(f"{recipe.stem}: {counts}, each {card['shape']} {card['dtype']} -> {out}", highlight=False)
     for reason, count in card["dropped"].items():
@@ -84,12 +86,11 @@ def prepare(recipe: RecipeFile, out: OutFolder, seed: Seed = 0) -> None:
 @app.command(rich_help_panel=STAGES)
 def train(recipe: RecipeFile, data: Data, out: OutFolder, seed: Seed = 0) -> None:
     """Prepared data to weights; an interrupted run goes on where it was."""
-    from vae_pipeline.recipe import Recipe
-    from vae_pipeline.settings import Settings
+    from vae_pipeline.stages.job import Job
     from vae_pipeline.stages.train import train as run
 
     console = _console()
-    report = run(recipe.stem, Recipe.load(recipe), data, out, seed, Settings.load(), console)
+    report = run(Job.of(recipe, seed, console), data, out)
     elbo = report.kept.valid_elbo if report.kept.valid_elbo is not None else report.kept.train_elbo
     part = "valid" if report.kept.valid_elbo is not None else "train"
     console.print(
@@ -102,17 +103,14 @@ def train(recipe: RecipeFile, data: Data, out: OutFolder, seed: Seed = 0) -> Non
 @app.command("eval", rich_help_panel=STAGES)
 def evaluate(recipe: RecipeFile, data: Data, model: Model, out: OutFolder, seed: Seed = 0) -> None:
     """Metrics and pictures of a model on the test part; fails if a gate of the recipe does."""
-    from vae_pipeline.recipe import Recipe
-    from vae_pipeline.settings import Settings
     from vae_pipeline.stages.evaluate import evaluate as run
+    from vae_pipeline.stages.job import Job
 
     console = _console()
-    metrics = run(recipe.stem, Recipe.load(recipe), data, model, out, seed, Settings.load(), console)
-    console.print(
-        f"{recipe.stem}: ELBO {metrics['elbo']:.2f}, importance bound {metrics['importance_bound']:.2f} "
-        f"(K = {metrics['importance_samples']}), {metrics['active_units']} of {metrics['latents']} units active -> {out}",
-        highlight=False,
-    )
+    metrics = run(Job.of(recipe, seed, console), data, model, out)
+    bound = f"importance bound {metrics['importance_bound']:.2f} (K = {metrics['importance_samples']})"
+    active = f"{metrics['active_units']} of {metrics['latents']} units active"
+    console.print(f"{recipe.stem}: ELBO {metrics['elbo']:.2f}, {bound}, {active} -> {out}", highlight=False)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -125,12 +123,11 @@ def export(
     seed: Seed = 0,
 ) -> None:
     """A model to a bundle of ONNX graphs, each proved equal to it."""
-    from vae_pipeline.recipe import Recipe
-    from vae_pipeline.settings import Settings
     from vae_pipeline.stages.export import export as run
+    from vae_pipeline.stages.job import Job
 
     console = _console()
-    done = run(recipe.stem, Recipe.load(recipe), data, model, report, out, seed, Settings.load(), console)
+    done = run(Job.of(recipe, seed, console), data, model, report, out)
     console.print(
         f"{recipe.stem}: {done.graphs} graphs, differing from the model by at most {done.difference:.1e} -> {out}",
         highlight=False,
@@ -224,7 +221,9 @@ def score(
     scores = model.score(x, _read_labels(labels), samples, seed)
     columns = zip(scores.negative_elbo, scores.distortion, scores.rate, strict=True)
     lines = ["example,negative_elbo,distortion,rate"]
-    lines += [f"{index},{total:.6f},{distortion:.6f},{rate:.6f}" for index, (total, distortion, rate) in enumerate(columns)]
+    lines += [
+        f"{index},{total:.6f},{distortion:.6f},{rate:.6f}" for index, (total, distortion, rate) in enumerate(columns)
+    ]
     text = "\n".join(lines) + "\n"
     if out is None:
         sys.stdout.write(text)
@@ -240,12 +239,16 @@ def interpolate(
     inputs: Inputs,
     out: Annotated[Path, typer.Option("--out", "-o", help=".gif (a film), .png (a strip) or .npy (values).")],
     steps: Annotated[int, typer.Option(help="Examples from the first to the last.", min=2)] = 16,
-    path: Annotated[Literal["linear", "spherical"], typer.Option(help="The path through the latent space.")] = "spherical",
+    path: Annotated[
+        Literal["linear", "spherical"], typer.Option(help="The path through the latent space.")
+    ] = "spherical",
     key: Key = None,
     resize: Fit = "none",
     label: Label = None,
 ) -> None:
     """Morph the first example into the second, the second into the third, and so on."""
+    from itertools import pairwise
+
     import numpy as np
 
     from vae_pipeline.errors import DataError
@@ -257,7 +260,7 @@ def interpolate(
     x = read_observations(inputs, model.spec, key, resize)
     if len(x) < 2:
         raise DataError(f"a path needs two examples or more; given {len(x)}")
-    morphs = [model.interpolate(a, b, steps, path, label) for a, b in zip(x[:-1], x[1:], strict=True)]
+    morphs = [model.interpolate(a, b, steps, path, label) for a, b in pairwise(x)]
     frames = np.concatenate([morphs[0], *(morph[1:] for morph in morphs[1:])])
     if out.suffix.lower() == ".gif":
         pixels = to_pixels(frames, model.spec.low, model.spec.high)

@@ -85,4 +85,6 @@ def _as_events(array: Array, spec: DataSpec, path: Path) -> Array:
             continue
         if array.shape == shape or array.shape[1:] == shape:
             return array.reshape(-1, *spec.shape)
-    raise DataError(f"{path} holds an array of shape {list(array.shape)}; wanted [examples, {channels}, {height}, {width}]")
+    raise DataError(
+        f"{path} holds an array of shape {list(array.shape)}; wanted [examples, {channels}, {height}, {width}]"
+    )

@@ -35,8 +35,8 @@ def read_picture(content: bytes, name: str, shape: tuple[int, int, int], resize:
         raise DataError(f"{name} is a truncated or corrupt picture ({error})") from error
     if picture.size != (width, height):
         picture = _to_size(picture, name, (width, height), resize)
-    pixels = np.asarray(picture)
-    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+    pixels: Pixels = np.asarray(picture)
+    return pixels.reshape(1, height, width) if channels == 1 else pixels.transpose(2, 0, 1)
 
 
 def _to_mode(picture: Image.Image, mode: str) -> Image.Image:

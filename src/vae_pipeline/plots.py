@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from vae_pipeline.files import writing
 from vae_pipeline.pictures import Pixels, save_png, tile
@@ -18,7 +18,7 @@ Array = npt.NDArray[Any]
 
 INK, GREY, GRID = "#24292f", "#6e7781", "#e6e8eb"
 TRAIN, VALID = "#8c959f", "#0969da"
-STYLE = {
+STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "text.color": INK,
@@ -91,14 +91,14 @@ def scatter(path: Path, points: Array, labels: Array | None, classes: Sequence[s
         axes = figure.subplots()
         size = max(2.0, min(14.0, 20000 / len(points)))
         if labels is None:
-            axes.scatter(*points.T, s=size, color=VALID, alpha=0.6, linewidths=0)
+            axes.scatter(points[:, 0], points[:, 1], s=size, color=VALID, alpha=0.6, linewidths=0)
         else:
             palette = matplotlib.colormaps["tab10" if len(classes) <= 10 else "turbo"]
             spread = max(10, len(classes)) if len(classes) <= 10 else len(classes)
             for index, name in enumerate(classes):
                 chosen = points[labels == index]
                 colour = palette((index + 0.5) / spread)
-                axes.scatter(*chosen.T, s=size, color=colour, alpha=0.7, linewidths=0, label=name)
+                axes.scatter(chosen[:, 0], chosen[:, 1], s=size, color=colour, alpha=0.7, linewidths=0, label=name)
             if len(classes) <= 20:
                 legend = axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=18**0.5 / size**0.5 * 1.4)
                 for handle in legend.legend_handles:
@@ -129,7 +129,7 @@ def plane(side: int) -> Array:
 
     Source: Kingma and Welling, 2014, figure 4.
     """
-    quantiles = norm.ppf((np.arange(side) + 0.5) / side)
+    quantiles = ndtri((np.arange(side) + 0.5) / side)
     right, up = np.meshgrid(quantiles, quantiles[::-1])
     return np.stack([right.ravel(), up.ravel()], axis=1).astype(np.float32)
 

@@ -22,7 +22,15 @@ Layers = Annotated[tuple[Count, ...], Field(min_length=1)]
 Shape = tuple[Count, Count, Count]
 Activation = Literal["relu", "tanh", "silu", "gelu"]
 METRICS = Literal[
-    "elbo", "distortion", "rate", "bits_per_dimension", "importance_bound", "active_units", "mse", "psnr", "ssim"
+    "elbo",
+    "distortion",
+    "rate",
+    "bits_per_dimension",
+    "importance_bound",
+    "active_units",
+    "mse",
+    "psnr",
+    "ssim",
 ]
 
 

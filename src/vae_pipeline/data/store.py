@@ -1,9 +1,9 @@
 """The one on-disk form of prepared data: memory-mapped arrays, spec.json, card.json.
 
-    train.npy valid.npy test.npy        [examples, *event], unscaled, uint8 or float32
-    train_labels.npy ...                [examples], int64, where there are labels
-    spec.json                           what a model must know (DataSpec)
-    card.json                           what a reader wants to know: counts, ranges, digests, what was dropped
+train.npy valid.npy test.npy        [examples, *event], unscaled, uint8 or float32
+train_labels.npy ...                [examples], int64, where there are labels
+spec.json                           what a model must know (DataSpec)
+card.json                           what a reader wants to know: counts, ranges, digests, what was dropped
 """
 
 import hashlib
@@ -141,7 +141,11 @@ def split(source: Source, seed: int) -> dict[str, Part]:
     place = _uniform(len(source.train.rows), seed)
     valid = source.valid if isinstance(source.valid, float) else 0.0
     test = source.test if isinstance(source.test, float) else 0.0
-    chosen = {"train": place >= test + valid, "valid": (place >= test) & (place < test + valid), "test": place < test}
+    chosen = {
+        "train": place >= test + valid,
+        "valid": (place >= test) & (place < test + valid),
+        "test": place < test,
+    }
     given = {"train": None, "valid": source.valid, "test": source.test}
     parts = {}
     for name in PARTS:
@@ -174,7 +178,11 @@ def _subset(part: Part, indices: Indices) -> Part:
 
 def _uniform(count: int, seed: int) -> Array:
     """A number in [0, 1) for each index, by the finaliser of splitmix64 (Steele, Lea and Flood, 2014)."""
-    golden, first, second = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+    golden, first, second = (
+        np.uint64(0x9E3779B97F4A7C15),
+        np.uint64(0xBF58476D1CE4E5B9),
+        np.uint64(0x94D049BB133111EB),
+    )
     with np.errstate(over="ignore"):  # arithmetic modulo 2^64 is meant
         mixed = np.arange(1, count + 1, dtype=np.uint64) * golden + np.array([seed], np.uint64) * second
         mixed = (mixed ^ (mixed >> np.uint64(30))) * first

@@ -36,7 +36,13 @@ class Provenance:
 
 
 def write_bundle(
-    model: VAE, spec: DataSpec, test: Split, metrics: Mapping[str, Any], origin: Provenance, seed: int, folder: Path
+    model: VAE,
+    spec: DataSpec,
+    test: Split,
+    metrics: Mapping[str, Any],
+    origin: Provenance,
+    seed: int,
+    folder: Path,
 ) -> list[Agreement]:
     """Export every graph, run it on real test rows, and write what it answers beside it."""
     model = model.cpu().eval()

@@ -16,7 +16,11 @@ OPSET = 18  # the newest that every runtime tried can read
 
 
 def to_onnx(
-    module: nn.Module, inputs: Mapping[str, Tensor], outputs: tuple[str, ...], about: str, metadata: Mapping[str, str]
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: tuple[str, ...],
+    about: str,
+    metadata: Mapping[str, str],
 ) -> onnx.ModelProto:
     """Export `module`, whose inputs all have a batch as their first axis; checked in full.
 

@@ -35,7 +35,7 @@ def compare(graph: str, file: Path, inputs: Arrays, wanted: Arrays) -> list[Agre
     """Run the file and compare every output.
 
     Raises:
-        ParityError: an output has another shape, or isn't finite where the model's answer is.
+        ParityError: an output has another shape, or isn't finite.
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -50,7 +50,7 @@ def compare(graph: str, file: Path, inputs: Arrays, wanted: Arrays) -> list[Agre
         difference = np.abs(answer.astype(np.float64) - model.astype(np.float64))
         relative = float((difference / (1 + np.abs(model))).max())
         if not np.isfinite(relative):
-            raise ParityError(f"{graph}: {name} isn't finite at batch {batch}")
+            raise ParityError(f"{graph}: the largest difference in {name} at batch {batch} is {relative}")
         rows.append(Agreement(graph, batch, name, float(difference.max()), relative))
     return rows
 

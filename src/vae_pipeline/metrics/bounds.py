@@ -35,9 +35,7 @@ class Terms:
         return -(self.distortion + self.rate)
 
 
-def batches(
-    split: Split, device: torch.device, rows: int = ROWS
-) -> Iterator[tuple[Tensor, Tensor | None]]:
+def batches(split: Split, device: torch.device, rows: int = ROWS) -> Iterator[tuple[Tensor, Tensor | None]]:
     """Images and labels in their order."""
     for start in range(0, len(split), rows):
         images = torch.from_numpy(np.array(split.images[start : start + rows])).to(device)

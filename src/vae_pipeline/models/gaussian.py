@@ -19,9 +19,7 @@ class DiagonalGaussian(Distribution):
     support = constraints.real_vector
     has_rsample = True
 
-    def __init__(
-        self, mean: Float[Tensor, "*batch latents"], log_variance: Float[Tensor, "*batch latents"]
-    ) -> None:
+    def __init__(self, mean: Float[Tensor, "*batch latents"], log_variance: Float[Tensor, "*batch latents"]) -> None:
         self._mean, self.log_variance = mean, log_variance
         super().__init__(mean.shape[:-1], mean.shape[-1:], validate_args=False)
 
@@ -37,9 +35,7 @@ class DiagonalGaussian(Distribution):
 
     def rsample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         """mean + scale * noise (Kingma and Welling, 2014): the reparameterised draw."""
-        noise = torch.randn(
-            (*sample_shape, *self._mean.shape), dtype=self._mean.dtype, device=self._mean.device
-        )
+        noise = torch.randn((*sample_shape, *self._mean.shape), dtype=self._mean.dtype, device=self._mean.device)
         return torch.addcmul(self._mean, (0.5 * self.log_variance).exp(), noise)
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -64,6 +60,6 @@ def rate_per_dimension(q: DiagonalGaussian, p: DiagonalGaussian) -> Float[Tensor
     return 0.5 * ((q.variance + difference) / p.variance - 1 + p.log_variance - q.log_variance)
 
 
-@register_kl(DiagonalGaussian, DiagonalGaussian)
+@register_kl(DiagonalGaussian, DiagonalGaussian)  # type: ignore[untyped-decorator]
 def _kl(q: DiagonalGaussian, p: DiagonalGaussian) -> Tensor:
     return rate_per_dimension(q, p).sum(-1)

@@ -17,6 +17,17 @@ Measure = Literal["mass", "density", "cross_entropy"]
 LEAST_LOG_SCALE = -6.0
 
 
+class LogitBernoulli(Bernoulli):
+    """torch's Bernoulli from logits, with a log_prob of two kernels that stays finite in every runtime.
+
+    torch's own is exported as Log(Sigmoid(x)), which is -inf below -104.
+    """
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """value * logits - log(1 + exp(logits)), for values in [0, 1]."""
+        return value * self.logits - nn.functional.softplus(self.logits)
+
+
 class BernoulliLikelihood(nn.Module):
     """Independent Bernoulli from logits; on values between 0 and 1 its -log_prob is a cross-entropy."""
 
@@ -29,7 +40,7 @@ class BernoulliLikelihood(nn.Module):
     def forward(self, output: Float[Tensor, "*batch_planes_event"]) -> Distribution:
         """p(x|z)."""
         logits = output.squeeze(-1 - self.rank)
-        return Independent(Bernoulli(logits=logits, validate_args=False), self.rank, validate_args=False)
+        return Independent(LogitBernoulli(logits=logits, validate_args=False), self.rank, validate_args=False)
 
     def measure(self, binary: bool) -> Measure:
         """What the numbers are, on data that are binary or not."""

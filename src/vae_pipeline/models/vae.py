@@ -95,9 +95,7 @@ class VAE(nn.Module):
         """Number of latent dimensions."""
         return int(self.prior.latents)  # type: ignore[arg-type]
 
-    def encode(
-        self, x: Shaped[Tensor, "batch *event"], label: Int[Tensor, " batch"] | None = None
-    ) -> Distribution:
+    def encode(self, x: Shaped[Tensor, "batch *event"], label: Int[Tensor, " batch"] | None = None) -> Distribution:
         """q(z|x) of raw observations."""
         posterior: Distribution = self.posterior(self.encoder(self.scaling(x), self._one_hot(label)))
         return posterior

@@ -1,6 +1,7 @@
 """Convolutional networks of stride 2, for images of any height and width."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -19,7 +20,7 @@ class ConvolutionEncoder(nn.Module):
         widths = [shape[0] + labels, *channels]
         blocks = [
             nn.Sequential(nn.Conv2d(before, after, 3, stride=2, padding=1), _norm(after), activation(function))
-            for before, after in zip(widths[:-1], widths[1:], strict=True)
+            for before, after in pairwise(widths)
         ]
         self.layers = nn.Sequential(*blocks, nn.Flatten())
         self.features = channels[-1] * height * width
@@ -59,7 +60,8 @@ class ConvolutionDecoder(nn.Module):
     def forward(self, z: Float[Tensor, "batch features"]) -> Float[Tensor, "batch planes channels height width"]:
         """The parameters of the likelihood, not yet constrained."""
         output: Tensor = self.output(self.layers(self.input(z).unflatten(1, self.start)))
-        return output.unflatten(1, self.shape[:2])
+        parameters: Tensor = output.unflatten(1, self.shape[:2])
+        return parameters
 
 
 def _sides(shape: Sequence[int], layers: int) -> list[tuple[int, int]]:

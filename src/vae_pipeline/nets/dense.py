@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -41,12 +42,12 @@ class DenseDecoder(nn.Module):
 
     def forward(self, z: Float[Tensor, "batch features"]) -> Float[Tensor, "batch planes *event"]:
         """The parameters of the likelihood, not yet constrained."""
-        output: Tensor = self.output(self.layers(z))
-        return output.unflatten(1, self.shape)
+        output: Tensor = self.output(self.layers(z)).unflatten(1, self.shape)
+        return output
 
 
 def _stack(widths: Sequence[int], function: Activation) -> nn.Sequential:
-    layers = [[_linear(*pair), activation(function)] for pair in zip(widths[:-1], widths[1:], strict=True)]
+    layers = [[_linear(*pair), activation(function)] for pair in pairwise(widths)]
     return nn.Sequential(*[module for pair in layers for module in pair])
 
 

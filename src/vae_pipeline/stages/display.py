@@ -18,7 +18,10 @@ class Display:
 
     def __init__(self, console: Console, name: str, epochs: int) -> None:
         self.console, self.name, self.epochs = console, name, epochs
-        self.examples, self.since, self.shown = 0, time.monotonic(), 0.0
+        self.examples, self.shown = 0, 0.0
+        self.first: int | None = None
+        """The step before this process took the run up, and when that was."""
+        self.since = 0.0
         self.last: Epoch | None = None
         self.live = (
             Progress(
@@ -43,8 +46,11 @@ class Display:
 
     def step(self, step: Step) -> None:
         """A step was made."""
-        self.examples += step.examples
         now = time.monotonic()
+        if self.first is None:  # the first step pays for imports and warming up: it isn't counted
+            self.first, self.since = step.step, now
+        else:
+            self.examples += step.examples
         self.last = step.epoch or self.last
         done = step.step == step.steps
         if self.live is not None and self.task is not None:
@@ -54,17 +60,11 @@ class Display:
                 self.live.update(self.task, total=step.steps, completed=step.step, figures=figures)
         elif step.epoch is not None and (now - self.shown > PLAIN_EVERY_S or done):
             self.shown = now
-            left = (now - self.since) / max(1, step.step - self._first(step)) * (step.steps - step.step)
+            left = (now - self.since) / max(1, step.step - self.first) * (step.steps - step.step)
             self.console.print(
                 f"{self.name}: epoch {step.epoch.epoch}/{self.epochs}  {self._figures(now)}  {_clock(left)} left",
                 highlight=False,
             )
-
-    def _first(self, step: Step) -> int:
-        """The step at which this process took the run up."""
-        if not hasattr(self, "_started_at"):
-            self._started_at = step.step - 1
-        return self._started_at
 
     def _figures(self, now: float) -> str:
         speed = f"{self.examples / max(1e-9, now - self.since):,.0f} examples/s"

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from vae_pipeline import plots
@@ -22,12 +21,12 @@ from vae_pipeline.metrics.latents import Latents, latents
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.pictures import Pixels, to_pixels
 from vae_pipeline.randomness import derive, seeded
-from vae_pipeline.recipe import Evaluate, Gate, Recipe
-from vae_pipeline.settings import Settings
+from vae_pipeline.recipe import METRICS, Evaluate, Gate
 from vae_pipeline.spec import DataSpec
+from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.trained import Trained, write_history
 from vae_pipeline.tracking.journal import flatten
-from vae_pipeline.tracking.tracker import Tracker, provenance
+from vae_pipeline.tracking.tracker import provenance
 from vae_pipeline.training.device import prepare_device
 
 PAIRS, SAMPLES, PLANE = 30, 100, 20
@@ -35,9 +34,7 @@ TRAVERSED = 10
 SCATTERED = 10_000
 
 
-def evaluate(
-    name: str, recipe: Recipe, data: Path, model: Path, out: Path, seed: int, settings: Settings, console: Console
-) -> dict[str, Any]:
+def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
     """Fill `out` with metrics.json, curves.csv, rates.csv and plots/; returns the metrics.
 
     Raises:
@@ -48,17 +45,17 @@ def evaluate(
     prepared, trained = Prepared.open(data), Trained.load(model)
     if prepared.spec != trained.spec:
         raise DataError(f"{model} was trained on data of another spec than {data}: prepare and train again")
-    device = prepare_device(settings)
+    device = prepare_device(job.settings)
     vae = trained.model.to(device)
-    metrics, used = measure(vae, prepared, recipe.evaluate, seed, device)
+    metrics, used = measure(vae, prepared, job.recipe.evaluate, job.seed, device)
     with filled_folder(out) as folder:
         write_json(folder / "metrics.json", metrics)
         write_history(folder / "curves.csv", trained.history)
         _write_rates(folder / "rates.csv", used)
         (folder / "plots").mkdir()
-        draw(vae, prepared.test, prepared.spec, trained, used, seed, folder / "plots")
-    _record(name, recipe, trained.weights_sha256, metrics, out, seed, settings, console)
-    check_gates(metrics, recipe.evaluate.gates, out)
+        draw(trained, prepared.test, used, job.seed, folder / "plots")
+    _record(job, trained.weights_sha256, metrics, out)
+    check_gates(metrics, job.recipe.evaluate.gates, out)
     return metrics
 
 
@@ -99,7 +96,7 @@ def measure(
     }, used
 
 
-def check_gates(metrics: Mapping[str, Any], gates: Mapping[str, Gate], out: Path) -> None:
+def check_gates(metrics: Mapping[str, Any], gates: Mapping[METRICS, Gate], out: Path) -> None:
     """Hold the metrics to the recipe's bounds.
 
     Raises:
@@ -118,10 +115,9 @@ def check_gates(metrics: Mapping[str, Any], gates: Mapping[str, Gate], out: Path
         raise GateError(f"{'; '.join(failed)}; the report is in {out}")
 
 
-def draw(
-    model: VAE, test: Split, spec: DataSpec, trained: Trained, used: Latents, seed: int, folder: Path
-) -> None:
+def draw(trained: Trained, test: Split, used: Latents, seed: int, folder: Path) -> None:
     """All pictures."""
+    model, spec = trained.model, trained.spec
     plots.curves(folder / "curves.png", trained.history, trained.kept_epoch)
     active = used.variance_of_means > 0.01
     plots.rates(folder / "rate_per_dimension.png", used.rate, active)
@@ -187,18 +183,12 @@ def _write_rates(path: Path, used: Latents) -> None:
     replace_file(path, text.getvalue().encode())
 
 
-def _record(
-    name: str, recipe: Recipe, weights: str, metrics: Mapping[str, Any], out: Path, seed: int, settings: Settings,
-    console: Console,
-) -> None:  # fmt: skip
-    tracker = Tracker(settings, lambda text: console.print(f"[yellow]warning:[/] {text}"))
-    params = flatten({"evaluate": recipe.evaluate.model_dump(mode="json"), "seed": seed})
+def _record(job: Job, weights: str, metrics: Mapping[str, Any], out: Path) -> None:
+    tracker = job.tracker()
+    params = flatten({"evaluate": job.recipe.evaluate.model_dump(mode="json"), "seed": job.seed})
     journal = tracker.journal("evaluate", content_key(params, weights))
-    journal.start(name, params, provenance(name), weights=weights)
-    numbers = {f"test_{key}": value for key, value in metrics.items() if isinstance(value, int | float)}
-    journal.metrics(numbers)
+    journal.start(job.name, params, provenance(job.name), weights=weights)
+    journal.metrics({f"test_{key}": value for key, value in metrics.items() if isinstance(value, int | float)})
     journal.artifact(out, to="report")
     journal.end("FINISHED")
     tracker.send(journal)
-
-

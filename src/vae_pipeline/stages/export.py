@@ -4,19 +4,16 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.errors import DataError
 from vae_pipeline.export import parity
 from vae_pipeline.export.bundle import Provenance, write_bundle
 from vae_pipeline.export.card import model_card
 from vae_pipeline.files import content_key, filled_folder, replace_file, write_json
-from vae_pipeline.recipe import Recipe
-from vae_pipeline.settings import Settings
+from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.trained import Trained
 from vae_pipeline.tracking.journal import flatten
-from vae_pipeline.tracking.tracker import Tracker, provenance
+from vae_pipeline.tracking.tracker import provenance
 from vae_pipeline.training.device import prepare_device
 
 
@@ -29,17 +26,7 @@ class Report:
     """Largest |graph - model| / (1 + |model|) of all outputs and batches."""
 
 
-def export(
-    name: str,
-    recipe: Recipe,
-    data: Path,
-    model: Path,
-    report: Path,
-    out: Path,
-    seed: int,
-    settings: Settings,
-    console: Console,
-) -> Report:
+def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Report:
     """Fill `out` with the graphs, golden answers, bundle.json, parity.json and MODEL_CARD.md.
 
     Raises:
@@ -47,31 +34,32 @@ def export(
         OutputError: `out` can't be written.
         ParityError: a graph answers otherwise than the model, by more than the recipe's tolerance.
     """
+    recipe = job.recipe
     prepared, trained = Prepared.open(data), Trained.load(model)
     metrics = _read_metrics(report)
     if prepared.spec != trained.spec:
         raise DataError(f"{model} was trained on data of another spec than {data}: prepare and train again")
-    prepare_device(settings)
+    prepare_device(job.settings)
     origin = Provenance(
-        recipe=name,
+        recipe=job.name,
         recipe_sha256=content_key(trained.recipe.model_dump(mode="json")),
         data_sha256=prepared.digest(),
         weights_sha256=trained.weights_sha256,
         licence=recipe.export.licence,
     )
     with filled_folder(out) as folder:
-        rows = write_bundle(trained.model, prepared.spec, prepared.test, metrics, origin, seed, folder)
+        rows = write_bundle(trained.model, prepared.spec, prepared.test, metrics, origin, job.seed, folder)
         write_json(folder / "parity.json", {
             "tolerance": recipe.export.tolerance,
             "agreement": [row.to_dict() for row in rows],
         })  # fmt: skip
         card = model_card(
-            name, trained.recipe, recipe.export, prepared.spec, prepared.card, metrics, trained.weights_sha256
+            job.name, trained.recipe, recipe.export, prepared.spec, prepared.card, metrics, trained.weights_sha256
         )
         replace_file(folder / "MODEL_CARD.md", card.encode())
         parity.require(rows, recipe.export.tolerance)
     worst = max(row.relative for row in rows)
-    _record(name, recipe, trained.weights_sha256, worst, out, settings, console)
+    _record(job, trained.weights_sha256, worst, out)
     return Report(len({row.graph for row in rows}), worst)
 
 
@@ -85,13 +73,11 @@ def _read_metrics(report: Path) -> dict[str, object]:
         raise DataError(f"{path} isn't what `vae-pipeline eval` wrote: run it again") from error
 
 
-def _record(
-    name: str, recipe: Recipe, weights: str, worst: float, out: Path, settings: Settings, console: Console
-) -> None:
-    tracker = Tracker(settings, lambda text: console.print(f"[yellow]warning:[/] {text}"))
-    params = flatten({"export": recipe.export.model_dump(mode="json")})
+def _record(job: Job, weights: str, worst: float, out: Path) -> None:
+    tracker = job.tracker()
+    params = flatten({"export": job.recipe.export.model_dump(mode="json")})
     journal = tracker.journal("export", content_key(params, weights))
-    journal.start(name, params, provenance(name), weights=weights)
+    journal.start(job.name, params, provenance(job.name), weights=weights)
     journal.metrics({"export_largest_relative_difference": worst})
     journal.artifact(out, to="bundle", kind="onnx")
     journal.end("FINISHED")

@@ -22,7 +22,7 @@ def interruptible() -> Iterator[Interrupt]:
 
     def ask(number: int, _: FrameType | None) -> None:
         asked.name = signal.Signals(number).name
-        signal.signal(number, before[number])
+        signal.signal(number, before[signal.Signals(number)])
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:

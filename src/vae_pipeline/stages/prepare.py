@@ -7,18 +7,17 @@ from vae_pipeline.data import store
 from vae_pipeline.data.download import Finder, Reporter, silent
 from vae_pipeline.data.sources import open_source
 from vae_pipeline.files import filled_folder
-from vae_pipeline.recipe import Recipe
-from vae_pipeline.settings import Settings
+from vae_pipeline.stages.job import Job
 
 
-def prepare(recipe: Recipe, out: Path, seed: int, settings: Settings, report: Reporter = silent) -> dict[str, Any]:
+def prepare(job: Job, out: Path, report: Reporter = silent) -> dict[str, Any]:
     """Fill `out`; returns the data card.
 
     Raises:
         DataError: a source can't be had or can't be used.
         OutputError: `out` can't be written.
     """
-    finder = Finder(settings.home / "downloads", settings.mirror, report)
+    finder = Finder(job.settings.home / "downloads", job.settings.mirror, report)
     with filled_folder(out) as folder:
-        store.write(open_source(recipe.data, finder, seed), folder, seed)
+        store.write(open_source(job.recipe.data, finder, job.seed), folder, job.seed)
     return store.Prepared.open(out).card

@@ -1,11 +1,10 @@
 """train: prepared data to weights, resumed by content and recorded as it goes."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.errors import Interrupted, TrainingError, VaeError
@@ -13,10 +12,10 @@ from vae_pipeline.files import filled_folder, sha256_of
 from vae_pipeline.models.build import build
 from vae_pipeline.models.weights import save_weights
 from vae_pipeline.randomness import derive
-from vae_pipeline.recipe import Recipe, TrainedRecipe
-from vae_pipeline.settings import Settings
+from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.stages.display import Display
-from vae_pipeline.stages.interrupt import interruptible
+from vae_pipeline.stages.interrupt import Interrupt, interruptible
+from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.trained import history_rows, write_history, write_recipe
 from vae_pipeline.tracking.journal import Journal, flatten
 from vae_pipeline.tracking.tracker import Tracker, provenance
@@ -35,7 +34,7 @@ class Report:
     kept: Epoch
 
 
-def train(name: str, recipe: Recipe, data: Path, out: Path, seed: int, settings: Settings, console: Console) -> Report:
+def train(job: Job, data: Path, out: Path) -> Report:
     """Fill `out` with weights, history, recipe and spec.
 
     Raises:
@@ -44,30 +43,40 @@ def train(name: str, recipe: Recipe, data: Path, out: Path, seed: int, settings:
         OutputError: `out` can't be written.
         Interrupted: SIGINT or SIGTERM; the same command goes on from there.
     """
-    prepared = Prepared.open(data)
-    device = prepare_device(settings)
+    prepared, recipe, console = Prepared.open(data), job.recipe, job.console
+    device = prepare_device(job.settings)
     made_of = TrainedRecipe(
-        about=recipe.about, model=recipe.model, objective=recipe.objective, train=recipe.train, seed=seed
+        about=recipe.about, model=recipe.model, objective=recipe.objective, train=recipe.train, seed=job.seed
     )
     digest = prepared.digest()
     key = run_key(made_of, digest, device)
-    checkpoints = Checkpoints(settings.home, key)
+    checkpoints = Checkpoints(job.settings.home, key)
     with filled_folder(out) as folder:
         training = _start(made_of, prepared, device)
         for problem in checkpoints.restore(training):
-            console.print(f"[yellow]checkpoint passed over:[/] {problem}")
+            job.warn(f"checkpoint passed over: {problem}")
         if training.step:
-            console.print(f"{name}: going on from step {training.step}")
-        tracker = Tracker(settings, lambda text: console.print(f"[yellow]warning:[/] {text}"))
+            console.print(f"{job.name}: going on from step {training.step}", highlight=False)
+        tracker = job.tracker()
         journal = tracker.journal("train", key)
         params = flatten(made_of.model_dump(mode="json", exclude={"about"}))
         card = prepared.card
-        dataset = {"name": name, "digest": digest, "source": card["origins"], "card": card}
-        journal.start(name, params, provenance(name), dataset=dataset, resumed=training.step > 0)
+        dataset = {"name": job.name, "digest": digest, "source": card["origins"], "card": card}
+        journal.start(job.name, params, provenance(job.name), dataset=dataset, resumed=training.step > 0)
         tracker.send(journal)
         try:
-            _run(training, made_of, prepared, checkpoints, settings, Display(console, name, recipe.train.epochs),
-                 journal, tracker)  # fmt: skip
+            with interruptible() as asked, Display(console, job.name, recipe.train.epochs) as display:
+                _run(
+                    training,
+                    made_of,
+                    prepared,
+                    checkpoints,
+                    job.settings.checkpoint_s,
+                    asked,
+                    display,
+                    journal,
+                    tracker,
+                )
         except VaeError as error:
             journal.end("KILLED" if isinstance(error, Interrupted) else "FAILED")
             tracker.send(journal)
@@ -99,30 +108,29 @@ def _run(
     recipe: TrainedRecipe,
     prepared: Prepared,
     checkpoints: Checkpoints,
-    settings: Settings,
+    every_s: float,
+    asked: Interrupt,
     display: Display,
     journal: Journal,
     tracker: Tracker,
 ) -> None:
+    """Consume the loop: show, record, save."""
     batches = Batches(prepared.train, recipe.train.batch, recipe.seed, training.totals.device)
     saved = time.monotonic()
-    with interruptible() as asked, display:
-        for step in fit(training, recipe.train, recipe.objective, batches, prepared.valid, recipe.seed):
-            display.step(step)
-            if step.epoch is not None:
-                figures = {**asdict(step.epoch), "train_elbo": step.epoch.train_elbo, "valid_elbo": step.epoch.valid_elbo}
-                numbers = {key: value for key, value in figures.items() if value is not None and key != "epoch"}
-                journal.metrics(numbers, step=step.epoch.epoch)
-            if asked or time.monotonic() - saved > settings.checkpoint_s:
-                _refuse_spoiled(training)
-                checkpoints.save(training)
-                tracker.send(journal)
-                saved = time.monotonic()
-            if asked:
-                raise Interrupted(
-                    f"{asked.name} at step {step.step} of {step.steps}; a checkpoint is written, "
-                    "and the same command goes on from there"
-                )
+    for step in fit(training, recipe.train, recipe.objective, batches, prepared.valid, recipe.seed):
+        display.step(step)
+        if step.epoch is not None:
+            journal.metrics(step.epoch.figures(), step=step.epoch.epoch)
+        if asked or time.monotonic() - saved > every_s:
+            _refuse_spoiled(training)
+            checkpoints.save(training)
+            tracker.send(journal)
+            saved = time.monotonic()
+        if asked:
+            raise Interrupted(
+                f"{asked.name} at step {step.step} of {step.steps}; a checkpoint is written, "
+                "and the same command goes on from there"
+            )
 
 
 def _refuse_spoiled(training: Training) -> None:

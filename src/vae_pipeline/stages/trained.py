@@ -52,7 +52,11 @@ class Trained:
             model = build(recipe.model, spec)
         load_weights(model, folder / "weights.safetensors")
         return cls(
-            model, recipe, spec, sha256_of(folder / "weights.safetensors"), read_history(folder / "history.csv")
+            model,
+            recipe,
+            spec,
+            sha256_of(folder / "weights.safetensors"),
+            read_history(folder / "history.csv"),
         )
 
 
@@ -76,9 +80,7 @@ def write_history(path: Path, rows: Sequence[Row]) -> None:
 def read_history(path: Path) -> list[Row]:
     """Inverse of `write_history`."""
     with path.open(newline="") as file:
-        return [
-            {name: float(value) if value else None for name, value in row.items()} for row in csv.DictReader(file)
-        ]
+        return [{name: float(value) if value else None for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 def write_recipe(path: Path, recipe: TrainedRecipe) -> None:

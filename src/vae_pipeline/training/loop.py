@@ -7,7 +7,7 @@ the generators' states are part of the checkpoint.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,11 @@ class Epoch:
         if self.valid_distortion is None or self.valid_rate is None:
             return None
         return -(self.valid_distortion + self.valid_rate)
+
+    def figures(self) -> dict[str, float]:
+        """All numbers there are, by name."""
+        named = {**asdict(self), "train_elbo": self.train_elbo, "valid_elbo": self.valid_elbo}
+        return {name: value for name, value in named.items() if value is not None and name != "epoch"}
 
 
 @dataclass
@@ -114,7 +119,7 @@ def fit(
             inference: Inference = model(images, label=labels)
             loss = loss_of(inference, training.step)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             last = training.step + 1 == steps
             if images.device.type == "cpu" or training.step % CHECK_EVERY == 0 or last:
                 _check_finite(loss, training, per_epoch)

@@ -65,10 +65,10 @@ def open_folder(data: FolderData) -> Source:
         if isinstance(place, str)
     }
     folders = {name: [_folder_of(file) for file in part.names] for name, part in pictures.items()}
-    classes = tuple(sorted({folder for part in folders.values() for folder in part})) if data.labels == "folders" else ()
-    parts = {
-        name: Part(DecodedRows(part, data), _labels(folders[name], classes)) for name, part in pictures.items()
-    }
+    classes = (
+        tuple(sorted({folder for part in folders.values() for folder in part})) if data.labels == "folders" else ()
+    )
+    parts = {name: Part(DecodedRows(part, data), _labels(folders[name], classes)) for name, part in pictures.items()}
     for part in pictures.values():
         dropped.update(part.skipped)
     return Source(
@@ -147,7 +147,9 @@ def _list_folder(place: Path) -> Pictures:
     digest = hashlib.sha256()
     for name in names:
         digest.update(f"{name}\0{sha256_of(place / name)}\n".encode())
-    return Pictures(str(place), names, lambda name: (place / name).read_bytes(), f"sha256:{digest.hexdigest()}", skipped)
+    return Pictures(
+        str(place), names, lambda name: (place / name).read_bytes(), f"sha256:{digest.hexdigest()}", skipped
+    )
 
 
 def _list_zip(place: Path) -> Pictures:

@@ -1,0 +1,55 @@
+# `make` prints this help; each target does its own set-up.
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# uv doesn't read pip's setting of the same purpose.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check ui lock docs bench-seed clean
+
+help:  ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/installed  ## Create .venv from requirements.lock
+
+run: setup  ## Prepare, train, evaluate and export the recipes of params.yaml; print a table
+	@vae-pipeline check params.yaml --recipes pipeline
+	@dvc repro
+	@vae-pipeline summary reports exports
+
+test: setup  ## Run the tests
+	@python -m pytest
+
+check: setup  ## Lint, type-check, check the floors
+	@ruff check .
+	@ruff format --check .
+	@mypy
+	@lint-imports
+
+ui: setup  ## Open MLflow's table of runs on http://127.0.0.1:5000
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
+	mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
+
+docs: setup  ## Write again what is generated: docs/cli.md, pipeline/schema.json
+	@python -m tests.generated
+
+bench-seed: setup  ## Compare the recipe mnist with the beginner's Keras program (needs VAE_MIRROR or a network)
+	@python benchmarks/seed_program.py
+
+lock:  ## Resolve requirements.lock anew (needs uv)
+	uv pip compile --universal --python-version 3.11 --extra dev --no-annotate --no-header pyproject.toml --constraint requirements.in -o requirements.lock
+
+clean:  ## Remove the environment and what the pipeline made; sources and downloads stay
+	rm -rf .venv data/prepared models reports exports .vae/checkpoints mlflow.db mlartifacts
+
+# The lock serves as constraints: listed as requirements it would install CUDA packages beside a CPU build.
+.venv/installed: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11, 3.12 or 3.13 is wanted; $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
+	@test -d .venv || $(PYTHON) -m venv .venv
+	@if command -v uv >/dev/null; then \
+	  echo "installing with uv ..."; uv pip install --quiet --python .venv/bin/python --constraint requirements.lock --editable '.[dev]'; \
+	else \
+	  echo "installing with pip; this takes some minutes ..."; .venv/bin/python -m pip install --quiet --constraint requirements.lock --editable '.[dev]'; \
+	fi
+	@touch $@

@@ -1,0 +1,39 @@
+"""What every stage is given besides its paths."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from vae_pipeline.recipe import Recipe
+from vae_pipeline.settings import Settings
+from vae_pipeline.tracking.tracker import Tracker
+
+
+@dataclass(frozen=True)
+class Job:
+    """One recipe, one seed, and where they run."""
+
+    name: str
+    """The recipe's: pipeline/digits.yaml is `digits`."""
+    recipe: Recipe
+    seed: int
+    settings: Settings
+    console: Console
+
+    @classmethod
+    def of(cls, recipe: Path, seed: int, console: Console) -> "Job":
+        """Read the recipe and the settings.
+
+        Raises:
+            RecipeError, SettingsError: they don't validate.
+        """
+        return cls(recipe.stem, Recipe.load(recipe), seed, Settings.load(), console)
+
+    def tracker(self) -> Tracker:
+        """A tracker that warns on the console."""
+        return Tracker(self.settings, self.warn)
+
+    def warn(self, text: str) -> None:
+        """Say something that doesn't end the stage."""
+        self.console.print(f"[yellow]warning:[/] {text}", highlight=False)
