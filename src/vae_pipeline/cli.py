@@ -145,6 +145,7 @@ def sample(
     """Draw new examples from the prior."""
     from vae_pipeline.runtime import Bundle
 
+    _require_suffix(out, ".npy", ".png")
     model = Bundle.load(bundle)
     labels = None if label is None else [label] * count
     _write_images(out, model.sample(count, seed, labels), model)
@@ -165,6 +166,7 @@ def reconstruct(
     from vae_pipeline.observations import read_observations
     from vae_pipeline.runtime import Bundle
 
+    _require_suffix(out, ".npy", ".png")
     model = Bundle.load(bundle)
     x = read_observations(inputs, model.spec, key, resize)
     x_mean = model.reconstruct(x, _read_labels(labels))
@@ -192,6 +194,7 @@ def encode(
     from vae_pipeline.observations import read_observations
     from vae_pipeline.runtime import Bundle
 
+    _require_suffix(out, ".npy", ".npz")
     model = Bundle.load(bundle)
     found = model.encode(read_observations(inputs, model.spec, key, resize), _read_labels(labels))
     if out.suffix.lower() == ".npz":
@@ -216,6 +219,8 @@ def score(
     from vae_pipeline.observations import read_observations
     from vae_pipeline.runtime import Bundle
 
+    if out is not None:
+        _require_suffix(out, ".csv")
     model = Bundle.load(bundle)
     x = read_observations(inputs, model.spec, key, resize)
     scores = model.score(x, _read_labels(labels), samples, seed)
@@ -228,7 +233,6 @@ def score(
     if out is None:
         sys.stdout.write(text)
     else:
-        _require_suffix(out, ".csv")
         replace_file(out, text.encode())
         _console().print(f"{len(x)} scores -> {out}", highlight=False)
 
@@ -256,6 +260,7 @@ def interpolate(
     from vae_pipeline.pictures import save_gif, tile, to_pixels
     from vae_pipeline.runtime import Bundle
 
+    _require_suffix(out, ".gif", ".png", ".npy")
     model = Bundle.load(bundle)
     x = read_observations(inputs, model.spec, key, resize)
     if len(x) < 2:
@@ -359,11 +364,9 @@ def _write_images(out: Path, images: Any, model: "Bundle", columns: int | None =
 
     from vae_pipeline.pictures import save_png, tile, to_pixels
 
-    _require_suffix(out, ".npy", ".png", ".gif")
     if out.suffix.lower() == ".npy":
         _write_arrays(out, images)
         return
-    _require_suffix(out, ".npy", ".png")
     pixels = to_pixels(images, model.spec.low, model.spec.high)
     save_png(out, tile(pixels, columns or math.ceil(math.sqrt(len(pixels))), side=56, group=group))
     _console().print(f"{len(images)} images -> {out}", highlight=False)
@@ -376,7 +379,6 @@ def _write_arrays(out: Path, content: Any) -> None:
 
     from vae_pipeline.files import replace_file
 
-    _require_suffix(out, ".npz" if isinstance(content, dict) else ".npy")
     buffer = io.BytesIO()
     if isinstance(content, dict):
         np.savez(buffer, **content)
@@ -399,9 +401,6 @@ def main() -> None:
     except VaeError as error:
         sys.stderr.write(f"vae-pipeline: {' '.join(str(error).split())}\n")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("vae-pipeline: interrupted\n")
-        sys.exit(130)
 
 
 if __name__ == "__main__":

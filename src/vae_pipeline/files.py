@@ -20,24 +20,38 @@ def filled_folder(out: Path) -> Iterator[Path]:
     Raises:
         OutputError: the folder can't be written (no permission, a file in the way, the disk is full).
     """
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"{out} is a file, but a folder is to be written there: move it away")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise _cannot_write(out, error) from error
+    partial = _folder_beside(out)
     try:
         partial.chmod(0o777 & ~_umask())
         with writing(out):
             yield partial
-            replaced = partial.with_name(partial.name + ".old")
-            if out.exists():
-                out.rename(replaced)
-            partial.rename(out)
-            shutil.rmtree(replaced, ignore_errors=True)
+            _swap(partial, out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _folder_beside(out: Path) -> Path:
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is a file, but a folder is to be written there: move it away")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise _cannot_write(out, error) from error
+
+
+def _swap(partial: Path, out: Path) -> None:
+    """Put `partial` in the place of `out`; where that fails, `out` is back where it was."""
+    replaced = partial.with_name(partial.name + ".old")
+    if out.exists():
+        out.rename(replaced)
+    try:
+        partial.rename(out)
+    except OSError:
+        if replaced.exists():
+            replaced.rename(out)
+        raise
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 @contextmanager
@@ -73,13 +87,27 @@ def write_json(path: Path, content: Any) -> None:
     replace_file(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
-def sha256_of(*paths: Path) -> str:
-    """Hash the contents of `paths`, in that order."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, as `sha256sum` prints it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def tree_digest(path: Path) -> str:
+    """A digest of a file, or of the names and contents of all files in a folder."""
+    if path.is_file():
+        return sha256_of(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return content_key([[file.relative_to(path).as_posix(), sha256_of(file)] for file in files])
+
+
+def require_writable(out: Path) -> None:
+    """Find out before hours of work whether `filled_folder` will be able to write.
+
+    Raises:
+        OutputError: it won't.
+    """
+    _folder_beside(out).rmdir()
 
 
 def content_key(*parts: object) -> str:

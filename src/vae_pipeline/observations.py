@@ -1,5 +1,7 @@
 """Observations from files that a user names: .npy, .npz, PNG or JPEG files, or folders of them."""
 
+import tokenize
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,13 +32,17 @@ def read_observations(paths: Sequence[Path], spec: DataSpec, key: str | None, re
 
 def _read(path: Path, spec: DataSpec, key: str | None, resize: Resize) -> Array:
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+        files = sorted(file for file in path.rglob("*") if _is_picture(file.relative_to(path)) and file.is_file())
         if not files:
             raise DataError(f"{path} holds no pictures ({', '.join(SUFFIXES)})")
         return np.concatenate([_read_picture(file, spec, resize) for file in files])
     if path.suffix.lower() in SUFFIXES:
         return _read_picture(path, spec, resize)
     return _as_events(read_array(path, key), spec, path)
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.parts)
 
 
 def read_array(path: Path, key: str | None = None) -> Array:
@@ -46,14 +52,18 @@ def read_array(path: Path, key: str | None = None) -> Array:
         DataError: the file isn't there, is corrupt, or holds several arrays and no key says which.
     """
     try:
-        loaded = np.load(path, allow_pickle=False)
+        file = path.open("rb")
     except FileNotFoundError as error:
         raise DataError(f"{path} isn't there") from error
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path} isn't a whole .npy or .npz of numbers ({error})") from error
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded:
+    except OSError as error:
+        raise DataError(f"can't read {path}: {(error.strerror or '').lower()}") from error
+    with file:
+        try:
+            loaded = np.load(file, allow_pickle=False)
+        except (ValueError, OSError, EOFError, tokenize.TokenError, zipfile.BadZipFile, NotImplementedError) as error:
+            raise DataError(f"{path} isn't a whole .npy or .npz of numbers ({error})") from error
+        if isinstance(loaded, np.ndarray):
+            return loaded
         names = list(loaded.keys())
         if key is None and len(names) == 1:
             key = names[0]

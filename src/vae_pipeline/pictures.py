@@ -17,6 +17,10 @@ Resize = Literal["none", "stretch", "crop", "pad"]
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
+class CorruptPictureError(DataError):
+    """A picture is truncated or corrupt."""
+
+
 def read_picture(content: bytes, name: str, shape: tuple[int, int, int], resize: Resize) -> Pixels:
     """Decode a PNG or JPEG of any mode and bring it to `shape` [channels, height, width], values 0..255.
 
@@ -24,7 +28,8 @@ def read_picture(content: bytes, name: str, shape: tuple[int, int, int], resize:
     applied.
 
     Raises:
-        DataError: the picture is truncated or corrupt, or of another size and `resize` is `none`.
+        CorruptPictureError: the picture is truncated or corrupt.
+        DataError: it is of another size, and `resize` is `none`.
     """
     channels, height, width = shape
     try:
@@ -32,10 +37,10 @@ def read_picture(content: bytes, name: str, shape: tuple[int, int, int], resize:
             opened.load()
             picture: Image.Image = _to_mode(ImageOps.exif_transpose(opened), "L" if channels == 1 else "RGB")
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{name} is a truncated or corrupt picture ({error})") from error
+        raise CorruptPictureError(f"{name} is a truncated or corrupt picture ({error})") from error
     if picture.size != (width, height):
         picture = _to_size(picture, name, (width, height), resize)
-    pixels: Pixels = np.asarray(picture)
+    pixels: Pixels = np.asarray(picture, np.uint8)
     return pixels.reshape(1, height, width) if channels == 1 else pixels.transpose(2, 0, 1)
 
 
@@ -66,7 +71,8 @@ def _to_size(picture: Image.Image, name: str, size: tuple[int, int], resize: Res
 def to_pixels(images: npt.NDArray[Any], low: float, high: float) -> Pixels:
     """Map values in [low, high] to 0..255; what lies outside is clipped."""
     scaled = (images.astype(np.float64) - low) / (high - low)
-    return np.rint(scaled.clip(0, 1) * 255).astype(np.uint8)
+    pixels: Pixels = np.rint(scaled.clip(0, 1) * 255).astype(np.uint8)
+    return pixels
 
 
 def tile(pixels: Pixels, columns: int, side: int = 0, gap: int = 2, group: int = 1) -> Pixels:

@@ -17,9 +17,11 @@ from vae_pipeline.errors import RecipeError
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 SomeFraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Layers = Annotated[tuple[Count, ...], Field(min_length=1)]
 Shape = tuple[Count, Count, Count]
+Place = Annotated[str, Field(min_length=1)]
 Activation = Literal["relu", "tanh", "silu", "gelu"]
 METRICS = Literal[
     "elbo",
@@ -94,11 +96,18 @@ class ArraysData(Section):
     kind: Literal["arrays"]
     shape: Shape
     """Channels, height, width of one image."""
-    range: tuple[float, float]
+    range: tuple[Finite, Finite]
     """The lowest and highest value that can occur; the model maps them to 0 and 1."""
     train: ArrayPart
     valid: Fraction | ArrayPart
     test: SomeFraction | ArrayPart
+
+    @field_validator("range")
+    @classmethod
+    def _ascending(cls, bounds: tuple[float, float]) -> tuple[float, float]:
+        if bounds[0] >= bounds[1]:
+            raise ValueError("the lowest value must be under the highest")
+        return bounds
 
 
 class FolderData(Section):
@@ -111,9 +120,9 @@ class FolderData(Section):
     labels: Literal["none", "folders"]
     """`folders`: the name of the folder that an image lies in is its class."""
     corrupt: Literal["fail", "drop"]
-    train: str
-    valid: Fraction | str
-    test: SomeFraction | str
+    train: Place
+    valid: Fraction | Place
+    test: SomeFraction | Place
 
     @field_validator("shape")
     @classmethod
@@ -217,8 +226,8 @@ class Train(Section):
 class Gate(Section):
     """Bounds that a metric must keep."""
 
-    min: float | None = None
-    max: float | None = None
+    min: Finite | None = None
+    max: Finite | None = None
 
     @model_validator(mode="after")
     def _some_bound(self) -> "Gate":
@@ -312,6 +321,8 @@ def read_yaml(path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise RecipeError(f"{path} isn't YAML{where}: {getattr(error, 'problem', error)}") from error
+    except ValueError as error:  # a date or a number that YAML's grammar allows and Python doesn't
+        raise RecipeError(f"{path} isn't a recipe ({error}): put the value in quotes, or mend it") from error
 
 
 def parse(cls: type[SomeSection], values: Any, path: Path) -> SomeSection:
@@ -331,13 +342,17 @@ def parse(cls: type[SomeSection], values: Any, path: Path) -> SomeSection:
 
 def _explain(cls: type[BaseModel], error: ValidationError) -> str:
     problems = error.errors()
-    first = problems[0]
+    # A misspelt key is missing under its right name too, and where there is a choice of types (a fraction, or
+    # files) each is an error of its own: the one that lies deepest is about the type that was meant.
+    first = max(problems, key=lambda problem: (problem["type"] == "extra_forbidden", len(problem["loc"])))
     kind = first["type"]
-    key, section_keys = _locate(cls, first["loc"])
+    key, section_keys = _locate(cls, first["loc"], kind == "extra_forbidden")
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(str(first["loc"][-1]), section_keys, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         text = f"unknown key; {hint}valid keys: {', '.join(section_keys)}"
+    elif kind == "missing" and isinstance(first["loc"][-1], int):
+        text = f"it has too few values; given {_brief(first['input'])}"
     elif kind == "missing":
         text = "this key is missing"
     elif kind == "union_tag_invalid":
@@ -352,21 +367,25 @@ def _explain(cls: type[BaseModel], error: ValidationError) -> str:
     return f"{key}: {text}{more}" if key else text + more
 
 
-def _locate(cls: type[BaseModel], location: tuple[int | str, ...]) -> tuple[str, list[str]]:
+def _locate(cls: type[BaseModel], location: tuple[int | str, ...], unknown: bool) -> tuple[str, list[str]]:
     """The dotted key that `location` means to a reader, and the valid keys of the section that it is in.
 
-    pydantic's location also names the members of unions that it tried; a reader doesn't write those.
+    pydantic's location also names the members of unions that it tried; a reader doesn't write those. `unknown`
+    says that the last part is a key that the reader wrote and no section has.
     """
     parts, sections, around = [], [cls], [cls]
     for index, part in enumerate(location):
         fields = [section.model_fields[str(part)] for section in sections if part in section.model_fields]
         members = [section for section in sections if part in (_kind_of(section), section.__name__)]
-        if fields:
+        if unknown and index == len(location) - 1:
+            parts.append(str(part))
+            around = sections
+        elif fields:
             parts.append(str(part))
             around, sections = sections, [m for field in fields for m in _members(field.annotation)]
         elif members:
             sections = members
-        elif index == len(location) - 1 and str(part).isidentifier() and part not in ("float", "int", "str"):
+        elif str(part).isidentifier() and part not in ("float", "int", "str"):
             parts.append(str(part))
             around = sections
     return ".".join(parts), [name for section in around for name in section.model_fields]

@@ -76,9 +76,9 @@ class Bundle:
             for graph in manifest["graphs"].values():
                 _check(folder / graph["file"], graph["sha256"])
             return cls(folder, manifest)
-        except FileNotFoundError as error:
-            raise BundleError(f"{path} isn't there: name a folder that `vae-pipeline export` filled") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except OSError as error:
+            raise BundleError(f"{path} can't be read: name a folder that `vae-pipeline export` filled") from error
+        except (ValueError, KeyError, TypeError, AttributeError, DataError) as error:
             raise BundleError(f"{path} isn't a bundle's manifest ({error}): export again") from error
 
     def encode(self, x: Array, labels: Labels = None) -> Encoding:
@@ -162,7 +162,7 @@ class Bundle:
             raise DataError(f"observations of type {x.dtype} were given; numbers are wanted")
         if not np.isfinite(x).all():
             raise DataError("the observations hold NaN or infinity")
-        if x.min() < spec.low or x.max() > spec.high:
+        if np.float32(x.min()) < np.float32(spec.low) or np.float32(x.max()) > np.float32(spec.high):
             raise DataError(
                 f"observations from {x.min():g} to {x.max():g} were given; this model takes raw values in "
                 f"[{spec.low:g}, {spec.high:g}]"

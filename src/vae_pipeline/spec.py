@@ -70,7 +70,7 @@ class ImageSpec:
         """
         try:
             return cls.from_dict(json.loads(path.read_text()))
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise DataError(f"{path} isn't there: run `vae-pipeline prepare` first") from error
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise DataError(f"{path} isn't JSON ({error}): run `vae-pipeline prepare` again") from error

@@ -4,6 +4,7 @@ A file is looked for by its name and accepted by its checksum: that of its bytes
 of what is inside (some archives publish the one, some the other).
 """
 
+import glob
 import gzip
 import hashlib
 import http.client
@@ -50,12 +51,12 @@ class Finder:
                 raise DataError(f"{path} isn't there (it is sought from {Path.cwd()}): mend the path in the recipe")
             return path
         assert file.url is not None and file.digest is not None
-        name = Path(urllib.parse.urlsplit(file.url).path).name
+        name = Path(urllib.parse.urlsplit(file.url).path).name or "download"
         cached = self.cache / file.digest.replace(":", "-") / name
         if cached.is_file() and has_digest(cached, file.digest):
             return cached
         folder = self._mirror_folder()
-        candidates = [] if folder is None else sorted(folder.rglob(name)) + sorted(folder.rglob(f"{name}.gz"))
+        candidates = [] if folder is None else _named(folder, name) + _named(folder, f"{name}.gz")
         for path in candidates:
             if has_digest(path, file.digest):
                 return path
@@ -90,9 +91,10 @@ class Finder:
         try:
             self._fetch(url, part, have)
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code != 416:  # 416: nothing is left to fetch
                 raise DownloadError(f"{url} answers {error.code} {error.reason}") from error
-        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+        except (OSError, http.client.HTTPException) as error:  # writing the part raises OutputError instead
             reason = getattr(error, "reason", error)
             raise DownloadError(f"{url} can't be reached ({reason})") from error
         if not has_digest(part, digest):
@@ -121,6 +123,10 @@ class Finder:
                     self.report(part.name.removesuffix(".part"), done, total)
             if total is not None and done < total:
                 raise ConnectionError(f"broke off after {done} of {total} bytes; run again to go on from there")
+
+
+def _named(folder: Path, name: str) -> list[Path]:
+    return sorted(path for path in folder.rglob(glob.escape(name)) if path.is_file())
 
 
 def has_digest(path: Path, digest: str) -> bool:

@@ -7,7 +7,9 @@ card.json                           what a reader wants to know: counts, ranges,
 """
 
 import hashlib
+import io
 import json
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ import numpy as np
 
 from vae_pipeline.data.sources.parts import Array, Indices, Part, Rows, Source
 from vae_pipeline.errors import DataError
-from vae_pipeline.files import sha256_of, write_json
+from vae_pipeline.files import content_key, sha256_of, write_json
 from vae_pipeline.spec import DataSpec, ImageSpec
 
 PARTS = ("train", "valid", "test")
@@ -65,7 +67,7 @@ class Prepared:
         """The sha256 of spec, arrays and labels: equal data, equal digest."""
         names = [f"{part}{suffix}" for part in PARTS for suffix in (".npy", "_labels.npy")]
         files = [self.folder / name for name in ("spec.json", *names)]
-        return sha256_of(*(file for file in files if file.is_file()))
+        return content_key([[file.name, sha256_of(file)] for file in files if file.is_file()])
 
 
 def _open_split(folder: Path, part: str, spec: DataSpec) -> Split:
@@ -84,7 +86,7 @@ def _open_array(path: Path) -> Array:
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except FileNotFoundError as error:
         raise DataError(f"{path} isn't there: run `vae-pipeline prepare` first") from error
-    except ValueError as error:
+    except (ValueError, EOFError, tokenize.TokenError) as error:
         raise DataError(f"{path} is truncated or corrupt ({error}): run `vae-pipeline prepare` again") from error
 
 
@@ -117,7 +119,7 @@ def write(source: Source, folder: Path, seed: int) -> None:
         card["examples"][name] = len(part.rows)
         card["observed"][name] = writer.summary()
         if part.labels is not None:
-            np.save(folder / f"{name}_labels.npy", part.labels)
+            _save(folder / f"{name}_labels.npy", part.labels)
             counts = np.bincount(part.labels, minlength=len(source.classes))
             card["classes"][name] = dict(zip(source.classes, counts.tolist(), strict=True))
     card["duplicates"] = {
@@ -201,12 +203,20 @@ def _checked(chunk: Array, source: Source, name: str) -> Array:
         bad = int((~np.isfinite(chunk)).reshape(len(chunk), -1).any(axis=1).sum())
         raise DataError(f"{bad} of {len(chunk)} examples of the {name} part hold NaN or infinity: clean them first")
     lowest, highest = float(chunk.min()), float(chunk.max())
-    if lowest < source.low or highest > source.high:
+    # The bounds are rounded as the values were: 0.1 in float32 is over 0.1.
+    if lowest < np.float32(source.low) or highest > np.float32(source.high):
         raise DataError(
             f"the {name} part holds values from {lowest:g} to {highest:g}, but data.range says "
             f"[{source.low:g}, {source.high:g}]: set it to what can occur"
         )
     return chunk.astype(source.dtype)
+
+
+def _save(path: Path, array: Array) -> None:
+    # np.save writes to a file past Python, and on a full disk gives an error that doesn't say so.
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    path.write_bytes(buffer.getvalue())
 
 
 class _Writer:

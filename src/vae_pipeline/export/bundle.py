@@ -18,9 +18,8 @@ from vae_pipeline.export.parity import BATCHES, Agreement, Arrays, compare
 from vae_pipeline.files import replace_file, write_json
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive
+from vae_pipeline.runtime import FORMAT
 from vae_pipeline.spec import DataSpec
-
-FORMAT = 1
 
 
 @dataclass(frozen=True)

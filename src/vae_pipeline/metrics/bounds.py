@@ -53,8 +53,8 @@ def elbo_terms(model: VAE, split: Split, seed: int, device: torch.device) -> Ter
     with seeded(derive(seed, "elbo")), evaluating(model):
         for images, labels in batches(split, device):
             inference = model(images, label=labels)
-            distortion.append(inference.distortion()[0].double().cpu().numpy())
-            rate.append(inference.rate()[0].double().cpu().numpy())
+            distortion.append(inference.distortion()[0].cpu().double().numpy())
+            rate.append(inference.rate()[0].cpu().double().numpy())
     return Terms(np.concatenate(distortion), np.concatenate(rate))
 
 
@@ -70,19 +70,24 @@ def importance_bound(model: VAE, split: Split, samples: int, seed: int, device: 
     bounds = []
     with seeded(derive(seed, "importance")), evaluating(model):
         for images, labels in batches(split, device, rows=DECODES // 32):
-            bounds.append(_bound(model, images, labels, samples).double().cpu().numpy())
+            bounds.append(_bound(model, images, labels, samples).cpu().double().numpy())
     return np.concatenate(bounds)
 
 
 def _bound(model: VAE, images: Tensor, labels: Tensor | None, samples: int) -> Float[Tensor, " batch"]:
     posterior, prior, target = model.encode(images, labels), model.prior(), model.scaling(images)
-    total = torch.full((len(images),), -math.inf, dtype=torch.float64, device=images.device)
+    total = torch.full((len(images),), -math.inf, dtype=widest(images.device), device=images.device)
     chunk = max(1, DECODES // len(images))
     for start in range(0, samples, chunk):
         z = posterior.rsample(torch.Size([min(chunk, samples - start)]))
         weight = model.decode(z, labels).log_prob(target) + prior.log_prob(z) - posterior.log_prob(z)
-        total = torch.logaddexp(total, weight.double().logsumexp(0))
+        total = torch.logaddexp(total, weight.to(total.dtype).logsumexp(0))
     return total - math.log(samples)
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """The dtype for sums over many examples: float64, which Apple's GPUs lack."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 @contextmanager
@@ -96,6 +101,6 @@ def evaluating(model: VAE) -> Iterator[None]:
         model.train(training)
 
 
-def standard_error(values: PerExample) -> float:
-    """Standard error of the mean over examples."""
-    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+def standard_error(values: PerExample) -> float | None:
+    """Standard error of the mean over examples; None of a single one."""
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None

@@ -36,8 +36,8 @@ def fidelity(model: VAE, split: Split, device: torch.device) -> Fidelity:
     with evaluating(model):
         for images, labels in batches(split, device):
             mean = model.decode(model.encode(images, labels).mean, labels).mean
-            target = model.scaling(images).double().cpu().numpy()
-            output = mean.clamp(0, 1).double().cpu().numpy()
+            target = model.scaling(images).cpu().double().numpy()
+            output = mean.clamp(0, 1).cpu().double().numpy()
             mse.append(((target - output) ** 2).mean(axis=(1, 2, 3)))
             ssim.append(structural_similarity(target, output))
     squares = np.concatenate(mse)

@@ -45,6 +45,6 @@ def latents(model: VAE, split: Split, device: torch.device) -> Latents:
         for images, labels in batches(split, device):
             posterior = model.encode(images, labels)
             assert isinstance(posterior, DiagonalGaussian) and isinstance(prior, DiagonalGaussian)
-            means.append(posterior.mean.double().cpu().numpy())
-            rates.append(rate_per_dimension(posterior, prior).double().cpu().numpy())
+            means.append(posterior.mean.cpu().double().numpy())
+            rates.append(rate_per_dimension(posterior, prior).cpu().double().numpy())
     return Latents(np.concatenate(means), np.concatenate(rates).mean(axis=0))

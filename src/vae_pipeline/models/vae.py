@@ -72,7 +72,7 @@ class Scaling(nn.Module):
 
 
 class VAE(nn.Module):
-    """p(x, z) = p(x|z) p(z), with q(z|x) for inference; given a label, each of them conditional on it."""
+    """p(x, z) = p(x|z) p(z), with q(z|x) for inference; given a label, p(x|z) and q(z|x) are conditional on it."""
 
     def __init__(
         self,

@@ -14,10 +14,10 @@ from torch import Tensor
 from vae_pipeline import plots
 from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.errors import DataError, GateError
-from vae_pipeline.files import content_key, filled_folder, replace_file, write_json
+from vae_pipeline.files import content_key, filled_folder, replace_file, tree_digest, write_json
 from vae_pipeline.metrics.bounds import elbo_terms, evaluating, importance_bound, standard_error
 from vae_pipeline.metrics.images import entropy_floor, fidelity
-from vae_pipeline.metrics.latents import Latents, latents
+from vae_pipeline.metrics.latents import ACTIVE, Latents, latents
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.pictures import Pixels, to_pixels
 from vae_pipeline.randomness import derive, seeded
@@ -79,7 +79,7 @@ def measure(
     }
     if measure == "cross_entropy":
         metrics["entropy_floor"] = entropy_floor(test, spec.low, spec.high)
-    else:
+    if measure == "mass":
         metrics["bits_per_dimension"] = float(-terms.elbo.mean() / (spec.dimensions * np.log(2)))
     return metrics | {
         "importance_bound": float(bound.mean()),
@@ -119,7 +119,7 @@ def draw(trained: Trained, test: Split, used: Latents, seed: int, folder: Path) 
     """All pictures."""
     model, spec = trained.model, trained.spec
     plots.curves(folder / "curves.png", trained.history, trained.kept_epoch)
-    active = used.variance_of_means > 0.01
+    active = used.variance_of_means > ACTIVE
     plots.rates(folder / "rate_per_dimension.png", used.rate, active)
     shown = _subset(test, PAIRS, seed)
     first = shown.labels[:1] if shown.labels is not None else None
@@ -139,7 +139,9 @@ def draw(trained: Trained, test: Split, used: Latents, seed: int, folder: Path) 
         middle_z = plots.traversals(used.mean[0], chosen)
         label = np.full(len(middle_z), 0 if test.labels is None else int(test.labels[0]))
         plots.grid(folder / "traversals.png", _decode(model, middle_z, label, spec), len(middle_z) // len(chosen))
-        axes = (int(order[0]), int(order[min(1, model.latents - 1)]))
+        if model.latents == 1:
+            return
+        axes = (int(order[0]), int(order[1]))
     points = used.mean[:SCATTERED, axes]
     labels = None if test.labels is None else np.asarray(test.labels[:SCATTERED])
     names = (f"z{axes[0]}", f"z{axes[1]}")
@@ -186,7 +188,7 @@ def _write_rates(path: Path, used: Latents) -> None:
 def _record(job: Job, weights: str, metrics: Mapping[str, Any], out: Path) -> None:
     tracker = job.tracker()
     params = flatten({"evaluate": job.recipe.evaluate.model_dump(mode="json"), "seed": job.seed})
-    journal = tracker.journal("evaluate", content_key(params, weights))
+    journal = tracker.journal("evaluate", content_key(params, weights, tree_digest(out)))
     journal.start(job.name, params, provenance(job.name), weights=weights)
     journal.metrics({f"test_{key}": value for key, value in metrics.items() if isinstance(value, int | float)})
     journal.artifact(out, to="report")

@@ -9,7 +9,7 @@ from vae_pipeline.errors import DataError
 from vae_pipeline.export import parity
 from vae_pipeline.export.bundle import Provenance, write_bundle
 from vae_pipeline.export.card import model_card
-from vae_pipeline.files import content_key, filled_folder, replace_file, write_json
+from vae_pipeline.files import content_key, filled_folder, replace_file, tree_digest, write_json
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.trained import Trained
 from vae_pipeline.tracking.journal import flatten
@@ -76,7 +76,7 @@ def _read_metrics(report: Path) -> dict[str, object]:
 def _record(job: Job, weights: str, worst: float, out: Path) -> None:
     tracker = job.tracker()
     params = flatten({"export": job.recipe.export.model_dump(mode="json")})
-    journal = tracker.journal("export", content_key(params, weights))
+    journal = tracker.journal("export", content_key(params, weights, tree_digest(out)))
     journal.start(job.name, params, provenance(job.name), weights=weights)
     journal.metrics({"export_largest_relative_difference": worst})
     journal.artifact(out, to="bundle", kind="onnx")

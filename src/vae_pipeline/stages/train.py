@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from vae_pipeline.data.store import Prepared
-from vae_pipeline.errors import Interrupted, TrainingError, VaeError
-from vae_pipeline.files import filled_folder, sha256_of
+from vae_pipeline.errors import Interrupted, TrainingError
+from vae_pipeline.files import filled_folder, require_writable, sha256_of
 from vae_pipeline.models.build import build
 from vae_pipeline.models.weights import save_weights
 from vae_pipeline.randomness import derive
@@ -51,42 +51,34 @@ def train(job: Job, data: Path, out: Path) -> Report:
     digest = prepared.digest()
     key = run_key(made_of, digest, device)
     checkpoints = Checkpoints(job.settings.home, key)
-    with filled_folder(out) as folder:
-        training = _start(made_of, prepared, device)
-        for problem in checkpoints.restore(training):
-            job.warn(f"checkpoint passed over: {problem}")
-        if training.step:
-            console.print(f"{job.name}: going on from step {training.step}", highlight=False)
-        tracker = job.tracker()
-        journal = tracker.journal("train", key)
-        params = flatten(made_of.model_dump(mode="json", exclude={"about"}))
-        card = prepared.card
-        dataset = {"name": job.name, "digest": digest, "source": card["origins"], "card": card}
-        journal.start(job.name, params, provenance(job.name), dataset=dataset, resumed=training.step > 0)
-        tracker.send(journal)
-        try:
-            with interruptible() as asked, Display(console, job.name, recipe.train.epochs) as display:
-                _run(
-                    training,
-                    made_of,
-                    prepared,
-                    checkpoints,
-                    job.settings.checkpoint_s,
-                    asked,
-                    display,
-                    journal,
-                    tracker,
-                )
-        except VaeError as error:
-            journal.end("KILLED" if isinstance(error, Interrupted) else "FAILED")
-            tracker.send(journal)
-            raise
+    require_writable(out)
+    training = _start(made_of, prepared, device)
+    for problem in checkpoints.restore(training):
+        job.warn(f"checkpoint passed over: {problem}")
+    if training.step:
+        console.print(f"{job.name}: going on from step {training.step}", highlight=False)
+    tracker = job.tracker()
+    journal = tracker.journal("train", key)
+    params = flatten(made_of.model_dump(mode="json", exclude={"about"}))
+    card = prepared.card
+    dataset = {"name": job.name, "digest": digest, "source": card["origins"], "card": card}
+    journal.start(job.name, params, provenance(job.name), dataset=dataset, resumed=training.step > 0)
+    tracker.send(journal)
+    try:
+        with interruptible() as asked, Display(console, job.name, recipe.train.epochs) as display:
+            _run(training, made_of, prepared, checkpoints, job.settings.checkpoint_s, asked, display, journal, tracker)
+        _refuse_spoiled(training)
         kept = training.best_epoch if recipe.train.keep == "best" else len(training.history)
         assert kept is not None  # the best of at least one epoch
-        save_weights(training.weights(recipe.train), folder / "weights.safetensors")
-        write_history(folder / "history.csv", history_rows(training.history, kept))
-        write_recipe(folder / "recipe.yaml", made_of)
-        prepared.spec.save(folder / "spec.json")
+        with filled_folder(out) as folder:
+            save_weights(training.weights(recipe.train), folder / "weights.safetensors")
+            write_history(folder / "history.csv", history_rows(training.history, kept))
+            write_recipe(folder / "recipe.yaml", made_of)
+            prepared.spec.save(folder / "spec.json")
+    except BaseException as error:  # whatever ended the run, its record says that it ended
+        journal.end("KILLED" if isinstance(error, Interrupted | KeyboardInterrupt) else "FAILED")
+        tracker.send(journal)
+        raise
     weights = sha256_of(out / "weights.safetensors")
     for file in ("recipe.yaml", "history.csv", "weights.safetensors"):
         journal.artifact(out / file, to="")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from vae_pipeline.errors import DataError
 from vae_pipeline.files import replace_file, sha256_of
 from vae_pipeline.models.build import build
 from vae_pipeline.models.vae import VAE
@@ -63,9 +64,13 @@ class Trained:
 def history_rows(history: Sequence[Epoch], kept: int) -> list[Row]:
     """Epochs as rows of numbers."""
     return [
-        {name: getattr(epoch, name) if name != "kept" else float(epoch.epoch == kept) for name in COLUMNS}
+        {name: float(epoch.epoch == kept) if name == "kept" else _number(getattr(epoch, name)) for name in COLUMNS}
         for epoch in history
     ]
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def write_history(path: Path, rows: Sequence[Row]) -> None:
@@ -78,9 +83,20 @@ def write_history(path: Path, rows: Sequence[Row]) -> None:
 
 
 def read_history(path: Path) -> list[Row]:
-    """Inverse of `write_history`."""
-    with path.open(newline="") as file:
-        return [{name: float(value) if value else None for name, value in row.items()} for row in csv.DictReader(file)]
+    """Inverse of `write_history`.
+
+    Raises:
+        DataError: it isn't there, or isn't a history.
+    """
+    try:
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        history = [{name: float(row[name]) if row[name] else None for name in COLUMNS} for row in rows]
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise DataError(f"{path} isn't what `vae-pipeline train` wrote ({error}): train again") from error
+    if not any(row["kept"] for row in history):
+        raise DataError(f"{path} doesn't say which epoch was kept: train again")
+    return history
 
 
 def write_recipe(path: Path, recipe: TrainedRecipe) -> None:

@@ -6,10 +6,12 @@ could not be sent waits for `vae-pipeline sync`.
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from vae_pipeline.files import tree_digest
 
 Role = Literal["train", "evaluate", "export"]
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -26,11 +28,14 @@ class Entries:
 
 
 class Journal:
-    """Append-only record of one stage's run."""
+    """Append-only record of one stage's run.
 
-    def __init__(self, folder: Path, role: Role, key: str) -> None:
+    It never raises: where it can't be written, `warn` is told once and the run goes on unrecorded.
+    """
+
+    def __init__(self, folder: Path, role: Role, key: str, warn: Callable[[str], None], on: bool = True) -> None:
         self.path = folder / f"{role}-{key[:16]}.jsonl"
-        self.role, self.key = role, key
+        self.role, self.key, self.warn, self.on = role, key, warn, on
 
     def start(
         self,
@@ -44,8 +49,7 @@ class Journal:
         """Begin, or go on with what an interrupted run wrote."""
         if resumed and self.path.is_file():
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.unlink(missing_ok=True)
+        self.discard()
         self._append(
             entry="start",
             role=self.role,
@@ -63,16 +67,28 @@ class Journal:
 
     def artifact(self, path: Path, to: str, kind: Literal["files", "onnx"] = "files") -> None:
         """Record a file or folder; `onnx` makes it an MLflow model too."""
-        self._append(entry="artifact", path=str(path.absolute()), to=to, kind=kind)
+        self._append(entry="artifact", path=str(path.absolute()), digest=tree_digest(path), to=to, kind=kind)
 
     def end(self, status: Status, weights: str | None = None) -> None:
         """Nothing follows."""
         self._append(entry="end", status=status, weights=weights)
 
+    def discard(self) -> None:
+        """What was written is no longer wanted."""
+        if self.on:
+            self.path.unlink(missing_ok=True)
+
     def _append(self, **entry: Any) -> None:
+        if not self.on:
+            return
         line = json.dumps({**entry, "time": time.time_ns() // 1_000_000})
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            self.on = False
+            self.warn(f"the tracking journal {self.path} can't be written ({error.strerror}); nothing more is recorded")
 
 
 def read_journal(path: Path) -> Entries | None:
@@ -89,6 +105,7 @@ def read_journal(path: Path) -> Entries | None:
             return None
         elif entry["entry"] == "metrics":
             entries.metrics.append(entry)
+            entries.end = None  # the run was taken up again
         elif entry["entry"] == "artifact":
             entries.artifacts.append(entry)
         else:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from vae_pipeline.files import tree_digest
 from vae_pipeline.settings import Settings
 from vae_pipeline.tracking.journal import Entries, Journal, Role, read_journal
 
@@ -50,11 +51,12 @@ class Tracker:
 
     def journal(self, role: Role, key: str) -> Journal:
         """The journal of a stage's run."""
-        return Journal(self.folder, role, key)
+        return Journal(self.folder, role, key, self.warn, self.on)
 
     def send(self, journal: Journal) -> None:
         """Send what is new in a journal; delete it once all is sent."""
-        self._send(journal.path)
+        if journal.on and journal.path.is_file():
+            self._send(journal.path)
 
     def sync(self) -> tuple[int, int]:
         """Send every journal that waits; the numbers of those sent and of those that remain."""
@@ -71,7 +73,7 @@ class Tracker:
         try:
             with warnings.catch_warnings(), self._connected() as client:
                 warnings.simplefilter("ignore")
-                done = _Replay(client, self._experiment, self.settings, self._run_id, self._sent)
+                done = _Replay(client, self._experiment, self.settings, self.warn, self._run_id, self._sent)
                 finished = done.replay(path)
                 self._run_id, self._sent = done.run_id, done.sent
             if finished:
@@ -117,9 +119,15 @@ class _Replay:
     """One pass over a journal. Everything sent is found again, so that a second pass adds nothing."""
 
     def __init__(
-        self, client: "MlflowClient", experiment: str, settings: Settings, run_id: str | None, sent: int
+        self,
+        client: "MlflowClient",
+        experiment: str,
+        settings: Settings,
+        warn: Callable[[str], None],
+        run_id: str | None,
+        sent: int,
     ) -> None:
-        self.client, self.experiment, self.settings = client, experiment, settings
+        self.client, self.experiment, self.settings, self.warn = client, experiment, settings, warn
         self.run_id, self.sent = run_id, sent
 
     def replay(self, path: Path) -> bool:
@@ -160,18 +168,18 @@ class _Replay:
         header, end = entries.header, entries.end
         if end is None:
             return False
+        child = self._find("vae.key", header["key"])
+        if child is not None and child.info.status == "FINISHED":
+            return True  # the same parameters gave the same output before
         found = self._find("vae.weights", header["weights"])
         if found is None:
-            model_header = {**header, "params": {}, "dataset": None}
+            model_header = {**header, "params": {}}
             model = self._create(model_header, {"vae.weights": header["weights"]})
             self.client.set_terminated(model, "FINISHED", end["time"])
         else:
             model = found.info.run_id
-        child = self._find("vae.key", header["key"])
         tags = {"vae.key": header["key"], "mlflow.parentRunId": model}
-        child_id = (
-            self._create({**header, "dataset": None}, tags, role=header["role"]) if child is None else child.info.run_id
-        )
+        child_id = self._create(header, tags, role=header["role"]) if child is None else child.info.run_id
         self._metrics(child_id, entries.metrics)
         self._metrics(model, entries.metrics)
         self._artifacts(model, entries.artifacts)
@@ -216,7 +224,8 @@ class _Replay:
     def _artifacts(self, run_id: str, entries: list[dict[str, Any]]) -> None:
         for entry in entries:
             path = Path(entry["path"])
-            if not path.exists():
+            if not path.exists() or tree_digest(path) != entry["digest"]:
+                self.warn(f"{path} isn't there any more, or has changed since: it isn't sent to MLflow")
                 continue
             if path.is_dir():
                 self.client.log_artifacts(run_id, str(path), entry["to"])

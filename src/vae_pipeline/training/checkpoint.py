@@ -19,6 +19,7 @@ from vae_pipeline import __version__
 from vae_pipeline.errors import WeightsError
 from vae_pipeline.files import content_key, replace_file
 from vae_pipeline.models.weights import read_safetensors
+from vae_pipeline.randomness import generator_states, set_generator_states
 from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.training.loop import Epoch, Training
 
@@ -77,9 +78,8 @@ class Checkpoints:
 
 
 def _pack(training: Training) -> tuple[dict[str, Tensor], dict[str, object]]:
-    tensors = {"totals": training.totals, "random.cpu": torch.get_rng_state()}
-    if training.totals.is_cuda:
-        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    tensors = {"totals": training.totals}
+    tensors |= {f"generator/{name}": state for name, state in generator_states().items()}
     tensors |= {f"model/{name}": tensor for name, tensor in training.model.state_dict().items()}
     tensors |= {f"best/{name}": tensor for name, tensor in training.best.items()}
     for index, state in training.optimizer.state_dict()["state"].items():
@@ -95,7 +95,7 @@ def _pack(training: Training) -> tuple[dict[str, Tensor], dict[str, object]]:
 
 def _unpack(training: Training, tensors: dict[str, Tensor], header: dict[str, object]) -> None:
     device = training.totals.device
-    groups: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+    groups: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}, "generator": {}}
     for name, tensor in tensors.items():
         group, _, rest = name.partition("/")
         if rest:
@@ -110,9 +110,7 @@ def _unpack(training: Training, tensors: dict[str, Tensor], header: dict[str, ob
         {"state": state, "param_groups": training.optimizer.state_dict()["param_groups"]}
     )
     training.totals.copy_(tensors["totals"])
-    torch.set_rng_state(tensors["random.cpu"])
-    if "random.cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["random.cuda"])
+    set_generator_states(groups["generator"])
     training.step = int(str(header["step"]))
     training.history = [Epoch(**epoch) for epoch in header["history"]]  # type: ignore[attr-defined]
     training.best_epoch = header["best_epoch"]  # type: ignore[assignment]

@@ -22,7 +22,9 @@ def prepare_device(settings: Settings) -> torch.device:
     )
     if missing:
         raise SettingsError(f"VAE_DEVICE={settings.device}: this machine has no such device; use auto or cpu")
-    if device.type == "cuda":  # on a CPU the kernels used are deterministic, and the call costs 3 s of imports
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # its generator is the one that is saved and set aside
+        # On a CPU the kernels used are deterministic, and the call would cost 3 s of imports.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS isn't
         torch.use_deterministic_algorithms(True, warn_only=True)
     return device

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from vae_pipeline.data.store import Split
 from vae_pipeline.errors import TrainingError
-from vae_pipeline.metrics.bounds import elbo_terms
+from vae_pipeline.metrics.bounds import elbo_terms, widest
 from vae_pipeline.models.vae import VAE, Inference
 from vae_pipeline.objectives import beta_at, build_objective
 from vae_pipeline.randomness import derive
@@ -62,7 +62,7 @@ class Training:
     model: VAE
     optimizer: torch.optim.Optimizer
     totals: Tensor
-    """Sums over the current epoch: distortion, rate, examples; float64."""
+    """Sums over the current epoch: distortion, rate, examples."""
     step: int = 0
     history: list[Epoch] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
@@ -76,8 +76,12 @@ class Training:
         """Step 0."""
         parameters = list(model.parameters())
         device = parameters[0].device
-        optimizer = torch.optim.AdamW(parameters, lr=train.learning_rate, weight_decay=train.weight_decay, fused=True)
-        return cls(model, optimizer, torch.zeros(3, dtype=torch.float64, device=device))
+        groups = [  # biases and single numbers, such as a learned scale, don't decay
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": train.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=train.learning_rate, fused=True)
+        return cls(model, optimizer, torch.zeros(3, dtype=widest(device), device=device))
 
     def weights(self, train: Train) -> dict[str, Tensor]:
         """The result: the best epoch's weights, or the last ones."""

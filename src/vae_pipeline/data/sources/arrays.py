@@ -2,9 +2,12 @@
 
 import gzip
 import io
-import zipfile
+import math
+import tokenize
+import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,20 +61,23 @@ def _read_part(
     if part.labels is None:
         return images, None
     label_path = _find(part.labels, finder, origins)
-    labels = read_array(label_path, part.labels.key).squeeze()
+    labels = read_array(label_path, part.labels.key)
+    if labels.shape[1:] == (1,):
+        labels = labels[:, 0]
     if labels.ndim != 1 or len(labels) != len(images):
         raise DataError(
             f"{label_path} holds labels of shape {labels.shape}, but {path} holds {len(images)} images: "
             "one label an image is wanted"
         )
-    if not np.array_equal(labels, labels.astype(np.int64)):
-        raise DataError(f"{label_path} holds labels that aren't whole numbers")
-    return images, labels.astype(np.int64)
+    whole = _as_whole(labels, np.int64)
+    if whole is None:
+        raise DataError(f"{label_path} holds labels that aren't whole numbers: number the classes 0, 1, ...")
+    return images, whole
 
 
 def _find(file: File, finder: Finder, origins: dict[str, str]) -> Path:
     path = finder.find(file)
-    origins[path.name] = file.digest or f"sha256:{sha256_of(path)}"
+    origins[file.path or path.name] = file.digest or f"sha256:{sha256_of(path)}"
     return path
 
 
@@ -90,10 +96,23 @@ def _arrange(array: Array, shape: tuple[int, int, int], path: Path) -> Array:
         )
     if arranged.dtype == np.uint8:
         return arranged
-    if np.issubdtype(arranged.dtype, np.number) or arranged.dtype == np.bool_:
-        whole = np.uint8 if _fits_uint8(arranged) else np.float32
-        return arranged.astype(whole)
-    raise DataError(f"{path} holds values of type {array.dtype}: numbers are wanted")
+    if _is_real(arranged):
+        with np.errstate(over="ignore"):  # becomes infinite, which is refused later
+            return arranged.astype(np.uint8 if _fits_uint8(arranged) else np.float32)
+    raise DataError(f"{path} holds values of type {array.dtype}: real numbers are wanted")
+
+
+def _is_real(array: Array) -> bool:
+    return array.dtype.kind in "biuf"
+
+
+def _as_whole(array: Array, dtype: type[np.integer[Any]]) -> Array | None:
+    """The same values as whole numbers, or None where some are others."""
+    if not _is_real(array):
+        return None
+    with np.errstate(invalid="ignore"):  # NaN and infinity become some number, which then differs
+        whole = array.astype(dtype)
+    return whole if np.array_equal(array, whole) else None
 
 
 def _fits_uint8(array: Array) -> bool:
@@ -138,14 +157,16 @@ def _read_npz(content: bytes, key: str | None, path: Path) -> Array:
                 wanted = "a key is wanted" if key is None else f"there is no {key!r}"
                 raise DataError(f"{path} holds the arrays {', '.join(names)}: {wanted}")
             return np.asarray(archive[key])
-    except (ValueError, zipfile.BadZipFile, EOFError, zlib.error, KeyError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # a corrupt archive raises whatever the decoders of its members do
         raise DataError(f"{path} is a truncated or corrupt .npz ({error}): make or fetch it again") from error
 
 
 def _load_npy(content: bytes, path: Path) -> Array:
     try:
         return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, tokenize.TokenError) as error:
         raise DataError(f"{path} is a truncated or corrupt .npy ({error}): make or fetch it again") from error
 
 
@@ -155,7 +176,7 @@ def _read_idx(content: bytes, path: Path) -> Array:
     if axes == 0 or len(content) < start:
         raise DataError(f"{path} is an IDX file whose header is cut short: fetch it again")
     shape = tuple(int(length) for length in np.frombuffer(content, ">u4", axes, 4))
-    wanted = int(np.prod(shape)) * dtype.itemsize
+    wanted = math.prod(shape) * dtype.itemsize
     if len(content) - start != wanted:
         raise DataError(
             f"{path} is an IDX file of shape {list(shape)}, which needs {wanted} bytes, "
@@ -166,9 +187,12 @@ def _read_idx(content: bytes, path: Path) -> Array:
 
 def _read_amat(content: bytes, path: Path) -> Array:
     try:
-        table = np.loadtxt(io.BytesIO(content), ndmin=2)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "loadtxt: input contained no data")
+            table = np.loadtxt(io.BytesIO(content), ndmin=2)
     except (ValueError, UnicodeDecodeError) as error:
         raise DataError(f"{path} isn't IDX, .npy, .npz or .amat (rows of numbers): {error}") from error
     if table.size == 0:
         raise DataError(f"{path} is empty")
-    return table.astype(np.uint8) if np.array_equal(table, table.astype(np.uint8)) else table
+    whole = _as_whole(table, np.uint8)
+    return table if whole is None else whole

@@ -5,6 +5,7 @@ An archive is read where it is and never unpacked; one that holds absolute paths
 
 import hashlib
 import tarfile
+import weakref
 import zipfile
 import zlib
 from collections import Counter
@@ -17,7 +18,7 @@ import numpy as np
 from vae_pipeline.data.sources.parts import Array, Indices, Part, Source
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import sha256_of
-from vae_pipeline.pictures import SUFFIXES, read_picture
+from vae_pipeline.pictures import SUFFIXES, CorruptPictureError, read_picture
 from vae_pipeline.recipe import FolderData
 
 
@@ -93,9 +94,7 @@ def _without_corrupt(pictures: Pictures, data: FolderData, dropped: Counter[str]
     for name in pictures.names:
         try:
             rows.decode(name)
-        except DataError as error:
-            if "corrupt" not in str(error):
-                raise
+        except CorruptPictureError:
             dropped["truncated or corrupt picture"] += 1
         else:
             whole.append(name)
@@ -120,7 +119,7 @@ def _list(place: Path) -> Pictures:
         found = _list_folder(place)
     elif zipfile.is_zipfile(place):
         found = _list_zip(place)
-    elif place.is_file() and tarfile.is_tarfile(place):
+    elif place.is_file() and _is_tar(place):
         found = _list_tar(place)
     elif place.exists():
         raise DataError(f"{place} is neither a folder nor a whole .zip or .tar")
@@ -132,8 +131,15 @@ def _list(place: Path) -> Pictures:
     return found
 
 
+def _is_tar(place: Path) -> bool:
+    try:
+        return tarfile.is_tarfile(place)
+    except (EOFError, OSError, zlib.error):  # a compressed one that is cut short
+        return False
+
+
 def _pick(names: Sequence[str]) -> tuple[list[str], Counter[str]]:
-    visible = [name for name in names if not PurePosixPath(name).name.startswith(".")]
+    visible = [name for name in names if not any(part.startswith(".") for part in PurePosixPath(name).parts)]
     kept = [name for name in visible if name.lower().endswith(SUFFIXES)]
     others = Counter(
         f"not a picture ({PurePosixPath(name).suffix or 'no suffix'})" for name in set(visible) - set(kept)
@@ -147,13 +153,21 @@ def _list_folder(place: Path) -> Pictures:
     digest = hashlib.sha256()
     for name in names:
         digest.update(f"{name}\0{sha256_of(place / name)}\n".encode())
-    return Pictures(
-        str(place), names, lambda name: (place / name).read_bytes(), f"sha256:{digest.hexdigest()}", skipped
-    )
+
+    def read(name: str) -> bytes:
+        try:
+            return (place / name).read_bytes()
+        except OSError as error:
+            raise DataError(f"can't read {place / name}: {(error.strerror or '').lower()}") from error
+
+    return Pictures(str(place), names, read, f"sha256:{digest.hexdigest()}", skipped)
 
 
 def _list_zip(place: Path) -> Pictures:
-    archive = zipfile.ZipFile(place)
+    try:
+        archive = zipfile.ZipFile(place)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        raise DataError(f"{place} is a truncated or corrupt archive ({error}): make or fetch it again") from error
     files = [member.filename for member in archive.infolist() if not member.is_dir()]
     _refuse_unsafe(files, place)
     names, skipped = _pick(files)
@@ -161,8 +175,8 @@ def _list_zip(place: Path) -> Pictures:
     def read(name: str) -> bytes:
         try:
             return archive.read(name)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            raise DataError(f"{place} is a truncated or corrupt archive at {name} ({error})") from error
+        except Exception as error:  # a corrupt archive raises whatever the decoders of its members do
+            raise CorruptPictureError(f"{place} is a truncated or corrupt archive at {name} ({error})") from error
 
     return Pictures(str(place), names, read, f"sha256:{sha256_of(place)}", skipped)
 
@@ -170,7 +184,10 @@ def _list_zip(place: Path) -> Pictures:
 def _list_tar(place: Path) -> Pictures:
     try:
         archive = tarfile.open(place)  # noqa: SIM115 (it stays open as long as its rows are read)
+        assert archive.fileobj is not None  # it is open
+        weakref.finalize(archive, archive.fileobj.close)
         members = {member.name: member for member in archive.getmembers() if not member.isdir()}
+        _require_end(archive)
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise DataError(f"{place} is a truncated or corrupt archive ({error})") from error
     _refuse_unsafe(list(members), place)
@@ -182,9 +199,19 @@ def _list_tar(place: Path) -> Pictures:
             assert file is not None  # only regular files are listed
             return file.read()
         except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-            raise DataError(f"{place} is a truncated or corrupt archive at {name} ({error})") from error
+            raise CorruptPictureError(f"{place} is a truncated or corrupt archive at {name} ({error})") from error
 
     return Pictures(str(place), names, read, f"sha256:{sha256_of(place)}", skipped)
+
+
+def _require_end(archive: tarfile.TarFile) -> None:
+    """tarfile takes a header that is cut off or garbled for the end; the true end is a block of zeros."""
+    assert archive.fileobj is not None  # it is open
+    archive.fileobj.seek(archive.offset)
+    if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError(f"it breaks off at byte {archive.offset}")
+    while archive.fileobj.read(1 << 20):  # where it is compressed, the end holds a checksum of the whole
+        pass
 
 
 def _refuse_unsafe(names: Sequence[str], place: Path) -> None:

@@ -1,0 +1,79 @@
+"""Shared by all tests: shapes are checked, nothing outside the temporary folder is touched."""
+
+import os
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+import tests.typechecker  # noqa: F401 (the hook looks it up by name)
+
+# Annotated shapes are checked in every call, under tests only.
+with install_import_hook(
+    ["vae_pipeline.models", "vae_pipeline.nets", "vae_pipeline.metrics", "vae_pipeline.objectives"],
+    "tests.typechecker.check",
+):
+    import vae_pipeline.metrics.bounds
+    import vae_pipeline.metrics.images
+    import vae_pipeline.metrics.latents
+    import vae_pipeline.models.build
+    import vae_pipeline.objectives  # noqa: F401
+
+import torch
+from tests.lanes import ROOT, Lane, edited, make_job, run_lane
+from vae_pipeline.data import store
+from vae_pipeline.data.download import Finder
+from vae_pipeline.data.sources import open_source
+from vae_pipeline.data.store import Prepared
+from vae_pipeline.recipe import Recipe
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(autouse=True)
+def _apart(tmp_path, monkeypatch):
+    """Settings of whoever runs the tests don't reach them, but for the mirror of data."""
+    for name in [name for name in os.environ if name.startswith(("VAE_", "MLFLOW_", "DVC_")) and name != "VAE_MIRROR"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("VAE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("VAE_MLFLOW_URI", "off")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def smoke() -> Recipe:
+    return Recipe.load(ROOT / "pipeline" / "smoke.yaml")
+
+
+@pytest.fixture(scope="session")
+def prepared(smoke, tmp_path_factory) -> Prepared:
+    folder = tmp_path_factory.mktemp("prepared")
+    store.write(open_source(smoke.data, Finder(folder), 0), folder, 0)
+    return Prepared.open(folder)
+
+
+@pytest.fixture(scope="session")
+def lane(smoke, tmp_path_factory) -> Lane:
+    """The recipe smoke, through all stages."""
+    folder = tmp_path_factory.mktemp("smoke")
+    return run_lane(make_job("smoke", smoke, folder / "home"), folder)
+
+
+@pytest.fixture(scope="session")
+def conditional_lane(smoke, tmp_path_factory) -> Lane:
+    """A conditional, convolutional model of the same data."""
+    folder = tmp_path_factory.mktemp("conditional")
+    net = {"kind": "convolution", "channels": [8, 16], "activation": "silu"}
+    model = {
+        "encoder": net,
+        "decoder": {**net, "channels": [16, 8]},
+        "likelihood": {"kind": "gaussian", "scale": "learned"},
+        "posterior": {"kind": "gaussian", "latents": 3},
+        "conditional": True,
+    }
+    recipe = edited(smoke, model=model, train={"epochs": 2})
+    return run_lane(make_job("conditional", recipe, folder / "home"), folder)

@@ -1,0 +1,129 @@
+"""Every member of every union, in every combination: shapes, finite numbers, gradients, round trips."""
+
+import itertools
+
+import pytest
+import torch
+
+from vae_pipeline.errors import RecipeError
+from vae_pipeline.models.build import build
+from vae_pipeline.recipe import Model
+from vae_pipeline.spec import ImageSpec
+
+NETS = {
+    "dense": {"kind": "dense", "layers": [16, 8], "activation": "relu"},
+    "convolution": {"kind": "convolution", "channels": [8, 4], "activation": "silu"},
+}
+LIKELIHOODS = {
+    "bernoulli": {"kind": "bernoulli"},
+    "gaussian_fixed": {"kind": "gaussian", "scale": 0.5},
+    "gaussian_learned": {"kind": "gaussian", "scale": "learned"},
+}
+SHAPES = [(1, 8, 8), (3, 7, 10)]
+CASES = list(itertools.product(NETS, NETS, LIKELIHOODS, [False, True], SHAPES))
+
+
+def make(encoder, decoder, likelihood, conditional, shape):
+    model = {
+        "encoder": NETS[encoder],
+        "posterior": {"kind": "gaussian", "latents": 3},
+        "prior": {"kind": "standard_normal"},
+        "decoder": NETS[decoder],
+        "likelihood": LIKELIHOODS[likelihood],
+        "conditional": conditional,
+    }
+    spec = ImageSpec(shape, "uint8", 0, 255, False, ("a", "b", "c"))
+    torch.manual_seed(0)
+    return build(Model.model_validate(model), spec)
+
+
+def batch(shape, count=5):
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 256, (count, *shape), dtype=torch.uint8, generator=draw)
+    return x, torch.arange(count) % 3
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case)))
+def test_a_model_keeps_its_contract(case):
+    model = make(*case)
+    x, labels = batch(case[-1])
+    label = labels if case[3] else None
+    inference = model(x, samples=2, label=label)
+    assert inference.z.shape == (2, 5, 3)
+    assert inference.target.min() >= 0 and inference.target.max() <= 1
+    for term in (inference.distortion(), inference.rate(), inference.log_weight()):
+        assert term.shape == (2, 5)
+        assert torch.isfinite(term).all()
+    assert inference.likelihood.sample().shape == (2, 5, *case[-1])
+    assert inference.likelihood.mean.shape == (2, 5, *case[-1])
+
+    (inference.distortion() + inference.rate()).mean().backward()
+    without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert without == []
+
+    other = make(*case)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.add_(1)
+    other.load_state_dict(model.state_dict())
+    torch.testing.assert_close(other.encode(x, label).mean, model.encode(x, label).mean, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "silu", "gelu"])
+def test_every_activation_builds(activation):
+    NETS["this"] = {"kind": "dense", "layers": [4], "activation": activation}
+    try:
+        x, _ = batch((1, 8, 8))
+        assert torch.isfinite(make("this", "this", "bernoulli", False, (1, 8, 8))(x).distortion()).all()
+    finally:
+        del NETS["this"]
+
+
+def test_a_conditional_model_depends_on_its_label():
+    for net in NETS:
+        model = make(net, net, "bernoulli", True, (1, 8, 8))
+        x, _ = batch((1, 8, 8))
+        zeros, ones = torch.zeros(5, dtype=torch.long), torch.ones(5, dtype=torch.long)
+        assert (model.encode(x, zeros).mean - model.encode(x, ones).mean).abs().max() > 1e-4
+        z = torch.zeros(5, 3)
+        assert (model.decode(z, zeros).mean - model.decode(z, ones).mean).abs().max() > 1e-4
+
+
+def test_a_conditional_model_wants_a_label():
+    x, _ = batch((1, 8, 8))
+    with pytest.raises(ValueError, match=r"label in 0\.\.2; none was given"):
+        make("dense", "dense", "bernoulli", True, (1, 8, 8)).encode(x)
+
+
+def test_conditional_without_labels_is_refused():
+    model = {
+        "encoder": NETS["dense"],
+        "posterior": {"kind": "gaussian", "latents": 3},
+        "prior": {"kind": "standard_normal"},
+        "decoder": NETS["dense"],
+        "likelihood": LIKELIHOODS["bernoulli"],
+        "conditional": True,
+    }
+    with pytest.raises(RecipeError, match=r"model\.conditional is true, but the data have no labels"):
+        build(Model.model_validate(model), ImageSpec((1, 8, 8), "uint8", 0, 255, False))
+
+
+def test_batch_order_and_size_change_nothing():
+    model = make("convolution", "convolution", "gaussian_learned", False, (1, 8, 8)).eval()
+    x, _ = batch((1, 8, 8), 16)
+    whole = model.encode(x).mean
+    order = torch.randperm(16, generator=torch.Generator().manual_seed(3))
+    torch.testing.assert_close(model.encode(x[order]).mean, whole[order], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(model.encode(x[:3]).mean, whole[:3], rtol=1e-5, atol=1e-6)
+
+
+def test_denoising_explains_another_target():
+    model = make("dense", "dense", "bernoulli", False, (1, 8, 8))
+    x, _ = batch((1, 8, 8))
+    torch.testing.assert_close(model(x, target=255 - x).target, (255 - x).float() / 255)
+
+
+def test_scaling_is_inverted():
+    model = make("dense", "dense", "gaussian_fixed", False, (1, 8, 8))
+    x, _ = batch((1, 8, 8))
+    torch.testing.assert_close(model.scaling.inverse(model.scaling(x)), x.float(), atol=1e-4, rtol=1e-6)

@@ -1,0 +1,139 @@
+import json
+import re
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx.reference import ReferenceEvaluator
+
+from tests.lanes import edited, make_job
+from vae_pipeline.errors import ParityError
+from vae_pipeline.export import parity
+from vae_pipeline.export.graphs import GRAPHS
+from vae_pipeline.stages.export import export
+from vae_pipeline.stages.trained import Trained
+
+NAMES = [graph.name for graph in GRAPHS]
+
+
+@pytest.fixture(params=["lane", "conditional_lane"], scope="module")
+def any_lane(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def manifest(any_lane):
+    return json.loads((any_lane.bundle / "bundle.json").read_text())
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestGraph:
+    @pytest.fixture
+    def proto(self, name, any_lane):
+        return onnx.load(any_lane.bundle / f"{name}.onnx")
+
+    def test_it_is_valid_opset_18_in_one_file(self, proto, name):
+        onnx.checker.check_model(proto, full_check=True)
+        assert [entry.version for entry in proto.opset_import if entry.domain == ""] == [18]
+        assert not any(initializer.external_data for initializer in proto.graph.initializer)
+
+    def test_noise_is_an_input(self, proto, name):
+        assert not [node.op_type for node in proto.graph.node if "Random" in node.op_type]
+        assert ("noise" in [value.name for value in proto.graph.input]) == (name in ("score", "sample"))
+
+    def test_batch_is_the_one_dynamic_axis(self, proto, name):
+        for value in [*proto.graph.input, *proto.graph.output]:
+            first, *rest = value.type.tensor_type.shape.dim
+            assert first.dim_param == "batch"
+            assert all(side.dim_value > 0 for side in rest)
+
+    def test_it_says_what_it_is_and_nothing_of_the_machine(self, proto, name, manifest):
+        metadata = {entry.key: entry.value for entry in proto.metadata_props}
+        assert metadata["vae.graph"] == name
+        assert metadata["vae.weights_sha256"] == manifest["weights_sha256"]
+        assert proto.producer_name == "vae-pipeline"
+        text = proto.SerializeToString()
+        assert not re.search(rb"/(home|root|usr|work|tmp)/|\.py\b", text)
+
+    def test_the_reference_evaluator_agrees_with_the_golden_answers(self, proto, name, any_lane, manifest):
+        described = manifest["graphs"][name]
+        with np.load(any_lane.bundle / described["golden"]) as golden:
+            inputs = {key: golden[key] for key in described["inputs"]}
+            wanted = [golden[key] for key in described["outputs"]]
+        for given, answer in zip(
+            ReferenceEvaluator(proto).run(list(described["outputs"]), inputs), wanted, strict=True
+        ):
+            np.testing.assert_allclose(given, answer, rtol=1e-4, atol=1e-4)
+
+    def test_a_batch_is_its_rows(self, proto, name, any_lane, manifest):
+        described = manifest["graphs"][name]
+        session = onnxruntime.InferenceSession(any_lane.bundle / described["file"])
+        with np.load(any_lane.bundle / described["golden"]) as golden:
+            inputs = {key: golden[key] for key in described["inputs"]}
+        together = session.run(
+            None, {key: np.tile(value, (7,) + (1,) * (value.ndim - 1)) for key, value in inputs.items()}
+        )
+        alone = session.run(None, {key: value[1:2] for key, value in inputs.items()})
+        for whole, row in zip(together, alone, strict=True):
+            np.testing.assert_allclose(whole[1::3][:7], np.repeat(row, 7, axis=0), rtol=1e-5, atol=1e-5)
+
+
+def test_the_bundle_describes_its_graphs(manifest, any_lane):
+    assert list(manifest["graphs"]) == NAMES
+    assert manifest["graphs"]["encoder"]["inputs"]["x"] == {"dtype": "uint8", "shape": ["batch", 1, 12, 12]}
+    assert manifest["conditional"] == ("label" in manifest["graphs"]["decoder"]["inputs"])
+    trained = Trained.load(any_lane.model)
+    assert manifest["weights_sha256"] == trained.weights_sha256
+
+
+def test_parity_holds_at_three_batch_sizes(any_lane):
+    written = json.loads((any_lane.bundle / "parity.json").read_text())
+    assert {(row["graph"], row["batch"]) for row in written["agreement"]} == {(g, b) for g in NAMES for b in (1, 3, 64)}
+    assert max(row["relative"] for row in written["agreement"]) <= written["tolerance"] == 1e-4
+
+
+def test_exporting_again_gives_the_same_bytes(lane, smoke, tmp_path):
+    export(make_job("smoke", smoke, tmp_path), lane.data, lane.model, lane.report, tmp_path / "again")
+    for file in lane.bundle.iterdir():
+        assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes(), file.name
+
+
+def test_over_the_tolerance_nothing_is_exported(lane, smoke, tmp_path):
+    strict = edited(smoke, export={"tolerance": 1e-12})
+    out = tmp_path / "bundle"
+    out.mkdir()
+    (out / "before").write_text("kept")
+    with pytest.raises(
+        ParityError, match=r"the graph \w+ differs from the model by .* at batch \d+ .*over export\.tolerance"
+    ):
+        export(make_job("smoke", strict, tmp_path), lane.data, lane.model, lane.report, out)
+    assert [file.name for file in out.iterdir()] == ["before"]
+
+
+def test_a_wrong_graph_is_found(lane):
+    """Parity compares with the model's own answers: one altered weight shows."""
+    proto = onnx.load(lane.bundle / "decoder.onnx")
+    bias = next(i for i in proto.graph.initializer if i.name.endswith("output.bias"))
+    altered = onnx.numpy_helper.to_array(bias).copy()
+    altered[5] += 0.01
+    bias.CopyFrom(onnx.numpy_helper.from_array(altered, bias.name))
+    file = lane.bundle.parent / "altered.onnx"
+    onnx.save(proto, file)
+    model = Trained.load(lane.model).model.eval()
+    z = torch.zeros(2, 2)
+    with torch.inference_mode():
+        wanted = {"x_mean": model.scaling.inverse(model.decode(z).mean).numpy()}
+    rows = parity.compare("decoder", file, {"z": z.numpy()}, wanted)
+    with pytest.raises(ParityError, match="decoder"):
+        parity.require(rows, 1e-4)
+
+
+def test_the_card_tells_what_was_measured(lane):
+    card = (lane.bundle / "MODEL_CARD.md").read_text()
+    metrics = json.loads((lane.report / "metrics.json").read_text())
+    assert f"| ELBO (nats) | {metrics['elbo']:.4g} ±" in card
+    assert f"{metrics['importance_bound']:.4g}" in card
+    assert "cross-entropy" in card
+    assert "Trying the pipeline out." in card

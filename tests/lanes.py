@@ -1,0 +1,48 @@
+"""Running stages in tests."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from vae_pipeline.recipe import Recipe
+from vae_pipeline.settings import Settings
+from vae_pipeline.stages.evaluate import evaluate
+from vae_pipeline.stages.export import export
+from vae_pipeline.stages.job import Job
+from vae_pipeline.stages.prepare import prepare
+from vae_pipeline.stages.train import train
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Lane:
+    """The folders of one recipe after all four stages."""
+
+    data: Path
+    model: Path
+    report: Path
+    bundle: Path
+
+
+def make_job(name: str, recipe: Recipe, home: Path, **settings) -> Job:
+    values = {"home": home, "mlflow_uri": "off", "mirror": None, "threads": 2, **settings}
+    return Job(name, recipe, 0, Settings.model_construct(**{**Settings().model_dump(), **values}), Console(quiet=True))
+
+
+def edited(recipe: Recipe, **sections) -> Recipe:
+    """The recipe with some keys of some sections changed."""
+    values = recipe.model_dump(mode="json")
+    for section, changes in sections.items():
+        values[section] = {**values[section], **changes}
+    return Recipe.model_validate(values)
+
+
+def run_lane(job: Job, folder: Path) -> Lane:
+    lane = Lane(folder / "data", folder / "model", folder / "report", folder / "bundle")
+    prepare(job, lane.data)
+    train(job, lane.data, lane.model)
+    evaluate(job, lane.data, lane.model, lane.report)
+    export(job, lane.data, lane.model, lane.report, lane.bundle)
+    return lane

@@ -1,0 +1,109 @@
+"""A linear-Gaussian model is probabilistic PCA: log p(x) and the posterior are known in closed form."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import multivariate_normal
+from torch import nn
+
+from vae_pipeline.data.store import Split
+from vae_pipeline.metrics.bounds import elbo_terms, importance_bound
+from vae_pipeline.models.likelihoods import GaussianLikelihood
+from vae_pipeline.models.posteriors import GaussianPosterior
+from vae_pipeline.models.priors import StandardNormalPrior
+from vae_pipeline.models.vae import VAE, Scaling
+
+CPU = torch.device("cpu")
+SCALE, DIMENSIONS, LATENTS = 0.3, 6, 2
+
+
+class Flat(nn.Module):
+    def forward(self, x, label):
+        return x.flatten(1)
+
+
+class Linear(nn.Module):
+    def __init__(self, weight, bias):
+        super().__init__()
+        self.weight, self.bias = weight, bias
+
+    def forward(self, z):
+        return (z @ self.weight.T + self.bias).reshape(-1, 1, 1, 1, DIMENSIONS)
+
+
+@pytest.fixture(scope="module")
+def oracle():
+    """A model with its exact posterior, data drawn from it, and scipy's log p(x)."""
+    draw = np.random.default_rng(0)
+    basis = np.linalg.qr(draw.standard_normal((DIMENSIONS, LATENTS)))[0]
+    weight = basis * np.array([1.5, 0.7])  # orthogonal columns make the posterior diagonal
+    bias = draw.standard_normal(DIMENSIONS)
+    x = draw.standard_normal((200, LATENTS)) @ weight.T + bias + SCALE * draw.standard_normal((200, DIMENSIONS))
+    exact = multivariate_normal(bias, weight @ weight.T + SCALE**2 * np.eye(DIMENSIONS)).logpdf(x)
+    precision = np.diag(weight.T @ weight) / SCALE**2 + 1
+    gain = (weight / SCALE**2).T / precision[:, None]
+    posterior = GaussianPosterior(DIMENSIONS, LATENTS)
+    with torch.no_grad():
+        posterior.mean.weight.copy_(torch.tensor(gain))
+        posterior.mean.bias.copy_(torch.tensor(-gain @ bias))
+        posterior.log_variance.weight.zero_()
+        posterior.log_variance.bias.copy_(torch.tensor(-np.log(precision)))
+    decoder = Linear(torch.tensor(weight, dtype=torch.float32), torch.tensor(bias, dtype=torch.float32))
+    likelihood = GaussianLikelihood(3, SCALE)
+    model = VAE(Scaling(0, 1), Flat(), posterior, StandardNormalPrior(LATENTS), decoder, likelihood)
+    return model, Split(x.astype(np.float32).reshape(-1, 1, 1, DIMENSIONS), None), exact
+
+
+def test_with_the_exact_posterior_every_weight_is_log_p(oracle):
+    model, split, exact = oracle
+    bound = importance_bound(model, split, samples=1, seed=0, device=CPU)
+    np.testing.assert_allclose(bound, exact, atol=2e-4)
+
+
+def test_the_elbo_is_tight_on_average(oracle):
+    model, split, exact = oracle
+    elbo = np.mean([elbo_terms(model, split, seed, CPU).elbo.mean() for seed in range(40)])
+    assert elbo == pytest.approx(exact.mean(), abs=0.03)
+
+
+@pytest.fixture(scope="module")
+def loose(oracle):
+    """The same model with a posterior that is off: its bounds are below log p(x) and rise with K."""
+    model, split, exact = oracle
+    posterior = GaussianPosterior(DIMENSIONS, LATENTS)
+    posterior.load_state_dict(model.posterior.state_dict())
+    with torch.no_grad():
+        posterior.log_variance.bias.add_(1.5)
+        posterior.mean.bias.add_(0.2)
+    return VAE(model.scaling, model.encoder, posterior, model.prior, model.decoder, model.likelihood), split, exact
+
+
+def test_the_importance_bound_rises_with_k_towards_log_p(loose):
+    model, split, exact = loose
+    bounds = [importance_bound(model, split, k, 0, CPU).mean() for k in (1, 5, 50, 1000)]
+    assert all(low < high for low, high in zip(bounds[:-1], bounds[1:], strict=True))
+    assert bounds[-1] == pytest.approx(exact.mean(), abs=0.01)
+    assert bounds[0] < exact.mean() - 0.3
+
+
+def test_one_sample_is_the_elbo(loose):
+    model, split, _ = loose
+    ones = np.mean([importance_bound(model, split, 1, seed, CPU).mean() for seed in range(20)])
+    elbo = np.mean([elbo_terms(model, split, seed, CPU).elbo.mean() for seed in range(20)])
+    assert ones == pytest.approx(elbo, abs=0.05)
+
+
+def test_chunks_do_not_matter(loose, monkeypatch):
+    model, split, exact = loose
+    monkeypatch.setattr("vae_pipeline.metrics.bounds.DECODES", 32 * 25)
+    assert importance_bound(model, split, 1000, 0, CPU).mean() == pytest.approx(exact.mean(), abs=0.02)
+
+
+def test_the_same_seed_gives_the_same_numbers_and_leaves_the_generator_alone(loose):
+    model, split, _ = loose
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    first = importance_bound(model, split, 10, 3, CPU)
+    assert torch.equal(torch.get_rng_state(), state)
+    np.testing.assert_array_equal(first, importance_bound(model, split, 10, 3, CPU))
+    assert not np.array_equal(first, importance_bound(model, split, 10, 4, CPU))

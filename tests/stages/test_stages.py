@@ -1,0 +1,263 @@
+import csv
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.lanes import ROOT, edited, make_job
+
+from vae_pipeline.data.store import Prepared
+from vae_pipeline.errors import DataError, GateError, OutputError, RecipeError, TrainingError
+from vae_pipeline.stages.evaluate import evaluate
+from vae_pipeline.stages.export import export
+from vae_pipeline.stages.prepare import prepare
+from vae_pipeline.stages.train import train
+from vae_pipeline.stages.trained import Trained, read_history
+
+
+def snapshot(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def metrics(lane):
+    return json.loads((lane.report / "metrics.json").read_text())
+
+
+def test_the_golden_run(lane):
+    """Any change of these numbers must be meant, and be explained in its commit."""
+    given = read_history(lane.model / "history.csv")
+    golden = read_history(ROOT / "tests" / "golden" / "smoke.csv")
+    assert len(given) == len(golden)
+    for row, wanted in zip(given, golden, strict=True):
+        assert row == pytest.approx(wanted, rel=1e-4)
+
+
+def test_training_again_gives_the_same_bytes(lane, smoke, tmp_path):
+    report = train(make_job("smoke", smoke, tmp_path), lane.data, tmp_path / "model")
+    assert snapshot(tmp_path / "model") == snapshot(lane.model)
+    assert report.weights_sha256 == sha256(lane.model / "weights.safetensors")
+
+
+def test_preparing_and_evaluating_again_give_the_same_bytes(lane, smoke, tmp_path):
+    prepare(make_job("smoke", smoke, tmp_path), tmp_path / "data")
+    assert snapshot(tmp_path / "data") == snapshot(lane.data)
+    evaluate(make_job("smoke", smoke, tmp_path), lane.data, lane.model, tmp_path / "report")
+    assert snapshot(tmp_path / "report") == snapshot(lane.report)
+
+
+def test_another_seed_gives_other_weights(lane, smoke, tmp_path):
+    job = make_job("smoke", smoke, tmp_path)
+    other = type(job)(job.name, job.recipe, 1, job.settings, job.console)
+    assert train(other, lane.data, tmp_path / "model").weights_sha256 != sha256(lane.model / "weights.safetensors")
+
+
+class TestMetrics:
+    def test_the_parts_fit_together(self, metrics, lane):
+        assert metrics["elbo"] == pytest.approx(-(metrics["distortion"] + metrics["rate"]))
+        assert metrics["rate"] == pytest.approx(sum(metrics["rate_per_dimension"].values()))
+        assert metrics["importance_bound"] > metrics["elbo"]
+        assert metrics["test_examples"] == metrics["importance_examples"] == len(Prepared.open(lane.data).test)
+        assert metrics["active_units"] == 2
+        assert 0 < metrics["ssim"] < 1
+
+    def test_grey_pixels_under_bernoulli_are_no_likelihood(self, metrics):
+        assert metrics["measure"] == "cross_entropy"
+        assert 0 < metrics["entropy_floor"] < metrics["distortion"]
+        assert not [name for name in metrics if "likelihood" in name or "bits" in name]
+
+    def test_a_density_has_no_bits(self, conditional_lane):
+        metrics = json.loads((conditional_lane.report / "metrics.json").read_text())
+        assert metrics["measure"] == "density"
+        assert "bits_per_dimension" not in metrics and "entropy_floor" not in metrics
+
+    def test_binary_data_have_bits(self, smoke, tmp_path):
+        images = (np.random.default_rng(0).random((60, 4, 4)) < 0.3).astype(np.uint8)
+        np.savez(tmp_path / "binary.npz", images=images)
+        part = {"images": {"path": str(tmp_path / "binary.npz")}, "labels": None}
+        data = {"kind": "arrays", "shape": [1, 4, 4], "range": [0, 1], "train": part, "valid": 0.2, "test": 0.2}
+        recipe = type(smoke).model_validate({**smoke.model_dump(mode="json"), "data": data})
+        job = make_job("binary", recipe, tmp_path / "home")
+        prepare(job, tmp_path / "data")
+        train(job, tmp_path / "data", tmp_path / "model")
+        found = evaluate(job, tmp_path / "data", tmp_path / "model", tmp_path / "report")
+        assert found["measure"] == "mass"
+        assert found["bits_per_dimension"] == pytest.approx(-found["elbo"] / (16 * np.log(2)))
+        export(job, tmp_path / "data", tmp_path / "model", tmp_path / "report", tmp_path / "bundle")
+        assert "bits per dimension" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
+
+    def test_pictures_and_data_for_plots(self, lane, conditional_lane):
+        names = {path.name for path in (lane.report / "plots").iterdir()}
+        assert names == {
+            "curves.png", "latents.png", "manifold.png", "rate_per_dimension.png", "reconstructions.png", "samples.png",
+        }  # fmt: skip
+        assert "traversals.png" in {path.name for path in (conditional_lane.report / "plots").iterdir()}
+        for path in (lane.report / "plots").iterdir():
+            with Image.open(path) as picture:
+                assert min(picture.size) > 200
+                assert len(picture.convert("L").getcolors()) > 2
+        with (lane.report / "rates.csv").open() as file:
+            assert [row["dimension"] for row in csv.DictReader(file)] == ["0", "1"]
+        assert (lane.report / "curves.csv").read_bytes() == (lane.model / "history.csv").read_bytes()
+
+    @pytest.mark.parametrize("latents", [1, 12])
+    def test_other_numbers_of_latents(self, latents, smoke, lane, tmp_path):
+        model = {"posterior": {"kind": "gaussian", "latents": latents}}
+        recipe = edited(smoke, model=model, train={"epochs": 1}, evaluate={"samples": 2})
+        job = make_job("other", recipe, tmp_path)
+        train(job, lane.data, tmp_path / "model")
+        found = evaluate(job, lane.data, tmp_path / "model", tmp_path / "report")
+        assert found["latents"] == latents
+        assert (tmp_path / "report" / "plots" / "traversals.png").is_file()
+
+
+class TestGates:
+    def test_kept_gates_pass(self, smoke, lane, tmp_path):
+        recipe = edited(smoke, evaluate={"gates": {"elbo": {"min": -1000}, "active_units": {"min": 2, "max": 2}}})
+        evaluate(make_job("smoke", recipe, tmp_path), lane.data, lane.model, tmp_path / "report")
+
+    def test_a_failed_gate_names_figure_and_bound_after_the_report(self, smoke, lane, metrics, tmp_path):
+        recipe = edited(smoke, evaluate={"gates": {"elbo": {"min": -1.5}, "rate": {"max": 0.1}}})
+        with pytest.raises(GateError) as failed:
+            evaluate(make_job("smoke", recipe, tmp_path), lane.data, lane.model, tmp_path / "report")
+        assert f"elbo is {metrics['elbo']:.6g}, under its gate's min -1.5" in str(failed.value)
+        assert f"rate is {metrics['rate']:.6g}, over its gate's max 0.1" in str(failed.value)
+        assert json.loads((tmp_path / "report" / "metrics.json").read_text()) == metrics
+
+    def test_a_gate_on_what_is_not_measured_fails(self, smoke, lane, tmp_path):
+        recipe = edited(smoke, evaluate={"gates": {"bits_per_dimension": {"max": 1}}})
+        with pytest.raises(GateError, match="bits_per_dimension isn't measured"):
+            evaluate(make_job("smoke", recipe, tmp_path), lane.data, lane.model, tmp_path / "report")
+
+
+class TestNothingIsLost:
+    @pytest.fixture
+    def out(self, tmp_path):
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "before").write_text("kept")
+        yield tmp_path / "out"
+        assert snapshot(tmp_path / "out") == {"before": b"kept"}
+        assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+    def test_a_source_that_fails(self, smoke, out, tmp_path):
+        data = {"kind": "folder", "shape": [1, 8, 8], "resize": "none", "labels": "none", "corrupt": "fail",
+                "train": str(tmp_path / "none"), "valid": 0.1, "test": 0.1}  # fmt: skip
+        recipe = type(smoke).model_validate({**smoke.model_dump(mode="json"), "data": data})
+        with pytest.raises(DataError):
+            prepare(make_job("smoke", recipe, tmp_path / "home"), out)
+
+    def test_a_training_that_fails(self, smoke, lane, out, tmp_path):
+        recipe = edited(smoke, train={"learning_rate": 1e30})
+        with pytest.raises(TrainingError):
+            train(make_job("smoke", recipe, tmp_path / "home"), lane.data, out)
+
+    def test_data_that_are_not_prepared(self, smoke, lane, out, tmp_path):
+        job = make_job("smoke", smoke, tmp_path / "home")
+        (tmp_path / "empty").mkdir()
+        for stage in (
+            lambda: train(job, tmp_path / "empty", out),
+            lambda: evaluate(job, tmp_path / "empty", lane.model, out),
+            lambda: export(job, lane.data, lane.model, tmp_path / "empty", out),
+        ):
+            with pytest.raises(DataError, match=r"isn't there: run `vae-pipeline (prepare|eval)` first"):
+                stage()
+        with pytest.raises(RecipeError, match=r"recipe\.yaml isn't there"):
+            evaluate(job, lane.data, tmp_path / "empty", out)
+
+    def test_a_model_of_other_data(self, smoke, conditional_lane, lane, out, tmp_path):
+        recipe = edited(smoke, data={"side": 10})
+        job = make_job("smoke", recipe, tmp_path / "home")
+        prepare(job, tmp_path / "data")
+        with pytest.raises(DataError, match="trained on data of another spec"):
+            evaluate(job, tmp_path / "data", lane.model, out)
+
+    def test_a_file_in_the_way(self, smoke, lane, tmp_path):
+        (tmp_path / "file").write_text("kept")
+        with pytest.raises(OutputError, match="is a file, but a folder is to be written there"):
+            train(make_job("smoke", smoke, tmp_path / "home"), lane.data, tmp_path / "file")
+        assert (tmp_path / "file").read_text() == "kept"
+
+
+def cli(*arguments, **environment):
+    env = {**os.environ, "VAE_MLFLOW_URI": "off", "VAE_THREADS": "2", **environment}
+    return subprocess.Popen(
+        [sys.executable, "-m", "vae_pipeline", *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def long_recipe(tmp_path_factory):
+    """Smoke, made long enough to be killed."""
+    text = (ROOT / "pipeline" / "smoke.yaml").read_text().replace("epochs: 5", "epochs: 150")
+    path = tmp_path_factory.mktemp("long") / "smoke.yaml"
+    path.write_text(text)
+    return path
+
+
+def wait_for_checkpoint(home, process):
+    deadline = time.monotonic() + 60
+    while not list(home.glob("checkpoints/*/*.safetensors")):
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_killed_at_random_and_taken_up_the_weights_are_the_same(long_recipe, lane, tmp_path):
+    home = tmp_path / "home"
+    arguments = ["train", long_recipe, "--data", lane.data]
+    whole = cli(*arguments, "--out", tmp_path / "whole", VAE_HOME=str(tmp_path / "other"))
+    assert whole.wait(timeout=120) == 0, whole.communicate()
+    whole.communicate()
+    draw = random.Random(0)
+    kills = 0
+    for _ in range(3):
+        process = cli(*arguments, "--out", tmp_path / "killed", VAE_HOME=str(home), VAE_CHECKPOINT_S="0.02")
+        wait_for_checkpoint(home, process)
+        time.sleep(draw.uniform(0, 0.4))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        kills += process.returncode == -signal.SIGKILL
+    assert kills >= 2
+    last = cli(*arguments, "--out", tmp_path / "killed", VAE_HOME=str(home))
+    output, errors = last.communicate(timeout=120)
+    assert last.returncode == 0, errors
+    assert "going on from step" in output
+    assert snapshot(tmp_path / "killed") == snapshot(tmp_path / "whole")
+    assert not list(home.glob("checkpoints/*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_with_a_checkpoint(number, long_recipe, lane, tmp_path):
+    home = tmp_path / "home"
+    arguments = ["train", long_recipe, "--data", lane.data, "--out", tmp_path / "out"]
+    process = cli(*arguments, VAE_HOME=str(home), VAE_CHECKPOINT_S="0.02")
+    wait_for_checkpoint(home, process)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.startswith(f"vae-pipeline: {number.name} at step ")
+    assert "the same command goes on from there" in errors
+    assert len(errors.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+    assert list(home.glob("checkpoints/*/*.safetensors"))
+
+
+def test_a_trained_folder_that_was_altered(lane, tmp_path):
+    import shutil
+
+    copy = shutil.copytree(lane.model, tmp_path / "model")
+    (copy / "history.csv").unlink()
+    with pytest.raises(DataError, match=r"history\.csv isn't what `vae-pipeline train` wrote"):
+        Trained.load(copy)

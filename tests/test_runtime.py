@@ -1,0 +1,194 @@
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from vae_pipeline.data.store import Prepared
+from vae_pipeline.errors import BundleError, DataError
+from vae_pipeline.runtime import Bundle, path_between
+from vae_pipeline.stages.trained import Trained
+
+
+@pytest.fixture(scope="module")
+def bundle(lane):
+    return Bundle.load(lane.bundle)
+
+
+@pytest.fixture(scope="module")
+def model(lane):
+    return Trained.load(lane.model).model.eval()
+
+
+@pytest.fixture(scope="module")
+def x(lane):
+    return np.array(Prepared.open(lane.data).test.images)
+
+
+@torch.inference_mode()
+def test_encode_and_reconstruct_are_the_models(bundle, model, x):
+    posterior = model.encode(torch.from_numpy(x))
+    found = bundle.encode(x)
+    np.testing.assert_allclose(found.mean, posterior.mean, atol=1e-4)
+    np.testing.assert_allclose(found.log_variance, posterior.log_variance, atol=1e-4)
+    wanted = 255 * model.decode(posterior.mean).mean
+    np.testing.assert_allclose(bundle.reconstruct(x), wanted, atol=1e-4 * 255)
+    np.testing.assert_allclose(bundle.decode(found.mean), wanted, atol=1e-4 * 255)
+
+
+@torch.inference_mode()
+def test_score_is_the_models_with_the_same_noise(bundle, model, x):
+    scores = bundle.score(x, samples=3, seed=5)
+    noise = np.random.default_rng(5).standard_normal((3, 2)).astype(np.float32)
+    posterior = model.encode(torch.from_numpy(x))
+    z = posterior.mean + posterior.stddev * torch.from_numpy(noise)[:, None]
+    distortion = -model.decode(z).log_prob(model.scaling(torch.from_numpy(x))).mean(0)
+    np.testing.assert_allclose(scores.distortion, distortion, rtol=1e-4)
+    np.testing.assert_allclose(scores.negative_elbo, scores.distortion + scores.rate, rtol=1e-5)
+
+
+def test_a_score_does_not_depend_on_its_neighbours(bundle, x):
+    together = bundle.score(x)
+    np.testing.assert_allclose(bundle.score(x[7:8]).negative_elbo, together.negative_elbo[7:8], rtol=1e-6)
+    np.testing.assert_array_equal(bundle.score(x).negative_elbo, together.negative_elbo)
+
+
+def test_samples_follow_from_the_seed(bundle, model):
+    first = bundle.sample(300, seed=1)
+    assert first.shape == (300, 1, 12, 12)
+    assert first.min() >= 0 and first.max() <= 255
+    np.testing.assert_array_equal(bundle.sample(300, seed=1), first)
+    assert not np.array_equal(bundle.sample(300, seed=2), first)
+    noise = np.random.default_rng(1).standard_normal((300, 2)).astype(np.float32)
+    np.testing.assert_allclose(bundle.decode(noise), first, atol=1e-3)
+
+
+def test_interpolation_ends_at_the_reconstructions(bundle, x):
+    for kind in ("linear", "spherical"):
+        path = bundle.interpolate(x[0], x[1], 5, kind)
+        np.testing.assert_allclose(path[[0, -1]], bundle.reconstruct(x[:2]), atol=1e-2)
+
+
+def test_the_spherical_path_keeps_the_length():
+    start, end = np.array([3.0, 0, 0]), np.array([0, 3.0, 0])
+    path = path_between(start, end, 9, "spherical")
+    np.testing.assert_allclose(np.linalg.norm(path, axis=1), 3, rtol=1e-6)
+    turned = np.degrees(np.arctan2(path[:, 1], path[:, 0]))
+    np.testing.assert_allclose(turned, np.linspace(0, 90, 9), atol=1e-4)
+
+
+@pytest.mark.parametrize("end", [[0.0, 0], [2.0, 0], [-1.0, 0]])
+def test_paths_without_a_direction_are_straight(end):
+    path = path_between(np.array([1.0, 0]), np.array(end), 3, "spherical")
+    np.testing.assert_allclose(path, np.linspace([1.0, 0], end, 3), atol=1e-6)
+
+
+def test_a_conditional_bundle_follows_its_labels(conditional_lane):
+    bundle = Bundle.load(conditional_lane.bundle)
+    x = np.array(Prepared.open(conditional_lane.data).test.images)[:4]
+    assert bundle.classes == ("upright", "lying")
+    upright, lying = bundle.sample(4, 0, [0] * 4), bundle.sample(4, 0, [1] * 4)
+    assert np.abs(upright - lying).max() > 1
+    assert bundle.reconstruct(x, [0, 1, 0, 1]).shape == x.shape
+    assert bundle.interpolate(x[0], x[1], 4, label=1).shape == (4, 1, 12, 12)
+    for labels, message in [
+        (None, r"label in 0\.\.1 \(upright, lying\); none was given"),
+        ([0] * 3, r"labels of shape \[3\] were given for 4"),
+        ([0, 1, 2, 0], r"labels \[0, 1, 2\] were given"),
+        ([0.5] * 4, "wanted whole numbers"),
+    ]:
+        with pytest.raises(DataError, match=message):
+            bundle.reconstruct(x, labels)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.zeros((2, 1, 8, 8), np.uint8), r"\[2, 1, 8, 8\] were given; wanted \[examples, 1, 12, 12\]"),
+        (np.zeros((1, 12, 12), np.uint8), "wanted"),
+        (np.zeros((0, 1, 12, 12), np.uint8), "no observations"),
+        (np.full((1, 1, 12, 12), np.nan), "NaN or infinity"),
+        (np.full((1, 1, 12, 12), 256), r"from 256 to 256 were given; this model takes raw values in \[0, 255\]"),
+        (np.full((1, 1, 12, 12), 0.5), "aren't whole numbers"),
+        (np.full((1, 1, 12, 12), "a"), "numbers are wanted"),
+    ],
+)
+def test_wrong_observations_are_refused(bad, message, bundle):
+    with pytest.raises(DataError, match=message):
+        bundle.encode(bad)
+
+
+def test_wrong_requests_are_refused(bundle, x):
+    for call, message in [
+        (lambda: bundle.decode(np.zeros((2, 3))), r"\[2, 3\] were given; wanted \[examples, 2\]"),
+        (lambda: bundle.decode(np.full((1, 2), np.inf)), "NaN or infinity"),
+        (lambda: bundle.sample(0), "at least 1 sample"),
+        (lambda: bundle.score(x, samples=0), "at least 1 sample"),
+        (lambda: bundle.interpolate(x[0], x[1], 1), "at least 2 steps"),
+        (lambda: bundle.encode(x, [0] * len(x)), "isn't conditional"),
+    ]:
+        with pytest.raises(DataError, match=message):
+            call()
+
+
+class TestDamagedBundle:
+    @pytest.fixture
+    def copy(self, lane, tmp_path):
+        return shutil.copytree(lane.bundle, tmp_path / "bundle")
+
+    def edit(self, copy, **changes):
+        manifest = json.loads((copy / "bundle.json").read_text())
+        (copy / "bundle.json").write_text(json.dumps({**manifest, **changes}))
+
+    def test_not_a_bundle(self, tmp_path):
+        with pytest.raises(BundleError, match=r"bundle\.json isn't there"):
+            Bundle.load(tmp_path)
+
+    def test_a_newer_format(self, copy):
+        self.edit(copy, format=99)
+        with pytest.raises(BundleError, match="format 99, this version reads up to 1: update"):
+            Bundle.load(copy)
+
+    def test_an_altered_graph(self, copy):
+        file = copy / "decoder.onnx"
+        file.write_bytes(file.read_bytes()[:-1] + b"?")
+        with pytest.raises(BundleError, match=r"decoder\.onnx isn't the file that was exported"):
+            Bundle.load(copy)
+
+    def test_a_missing_graph(self, copy):
+        (copy / "score.onnx").unlink()
+        with pytest.raises(BundleError, match=r"score\.onnx is missing"):
+            Bundle.load(copy)
+
+    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "x"}', '{"format": 1, "graphs": 3}'])
+    def test_a_broken_manifest(self, copy, content):
+        (copy / "bundle.json").write_text(content)
+        with pytest.raises(BundleError, match="isn't a bundle's manifest"):
+            Bundle.load(copy)
+
+
+ALONE = """
+import sys
+from importlib.abc import MetaPathFinder
+class Refuse(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "pydantic", "mlflow", "dvc", "onnx", "PIL", "yaml", "rich", "typer", "scipy",
+                                  "sklearn", "matplotlib", "jaxtyping", "safetensors"}:
+            raise ImportError(f"{name} was imported")
+sys.meta_path.insert(0, Refuse())
+import numpy as np
+from vae_pipeline.runtime import Bundle
+bundle = Bundle.load(sys.argv[1])
+x = np.load(sys.argv[2])[:5]
+bundle.encode(x), bundle.reconstruct(x), bundle.score(x), bundle.interpolate(x[0], x[1], 3)
+print(bundle.sample(2).shape)
+"""
+
+
+def test_it_needs_numpy_and_onnxruntime_alone(lane):
+    command = [sys.executable, "-c", ALONE, lane.bundle, lane.data / "test.npy"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout == "(2, 1, 12, 12)\n", done.stderr

@@ -1,0 +1,73 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from vae_pipeline.errors import SettingsError
+from vae_pipeline.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith("VAE_") or name == "DVC_ROOT":
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_defaults(tmp_path: Path) -> None:
+    settings = Settings.load()
+    assert settings.device == "auto"
+    assert settings.threads is None
+    assert settings.mirror is None
+    assert settings.home == tmp_path / ".vae"
+    assert settings.mlflow_uri == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+def test_dvc_root_holds_home_and_mlflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "main"))
+    settings = Settings.load()
+    assert settings.home == tmp_path / "main" / ".vae"
+    assert settings.mlflow_uri == f"sqlite:///{tmp_path}/main/mlflow.db"
+
+
+def test_env_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("VAE_DEVICE=cpu\nVAE_THREADS=2\nOTHER=1\n")
+    monkeypatch.setenv("VAE_THREADS", "3")
+    settings = Settings.load()
+    assert (settings.device, settings.threads) == ("cpu", 3)
+
+
+@pytest.mark.parametrize("name", ["VAE_MIRROR", "VAE_THREADS", "VAE_MLFLOW_ARTIFACTS", "VAE_MLFLOW_REGISTRY"])
+def test_empty_is_unset(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "")
+    assert getattr(Settings.load(), name.removeprefix("VAE_").lower()) is None
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1", "mps"])
+def test_devices(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    monkeypatch.setenv("VAE_DEVICE", device)
+    assert Settings.load().device == device
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("VAE_DEVICE", "gpu", "auto, cpu, cuda, cuda:N or mps"),
+        ("VAE_DEVICE", "cuda:", "auto, cpu, cuda, cuda:N or mps"),
+        ("VAE_THREADS", "0", "CPU threads"),
+        ("VAE_THREADS", "many", "CPU threads"),
+        ("VAE_CHECKPOINT_S", "0", "seconds between checkpoints"),
+        ("VAE_CHECKPOINT_S", "nan", "seconds between checkpoints"),
+        ("VAE_MLFLOW_EXPERIMENT", "", "MLflow experiment"),
+    ],
+)
+def test_bad_value_names_variable_value_and_what_is_wanted(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, wanted: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    text = str(caught.value)
+    assert text.startswith(f"{name}='{value}': ")
+    assert f"wanted: {wanted}" in text

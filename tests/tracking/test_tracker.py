@@ -1,0 +1,249 @@
+import json
+import shutil
+import socket
+import time
+
+import numpy as np
+import pytest
+from tests.lanes import edited, make_job, run_lane
+
+from vae_pipeline.errors import Interrupted
+from vae_pipeline.stages.evaluate import evaluate
+from vae_pipeline.stages.export import export
+from vae_pipeline.stages.prepare import prepare
+from vae_pipeline.stages.train import train
+from vae_pipeline.tracking.journal import Journal, flatten, read_journal
+from vae_pipeline.tracking.tracker import Tracker
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory):
+    """An empty database with its tables: creating them takes three seconds."""
+    folder = tmp_path_factory.mktemp("migrated")
+    import mlflow
+
+    mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def store(migrated, tmp_path):
+    shutil.copy(migrated, tmp_path / "mlflow.db")
+    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+@pytest.fixture
+def client(store):
+    import mlflow
+
+    return mlflow.MlflowClient(store)
+
+
+@pytest.fixture
+def job(smoke, store, tmp_path):
+    return make_job("smoke", smoke, tmp_path / "home", mlflow_uri=store, mlflow_registry="bars")
+
+
+def runs(client):
+    (experiment,) = [e for e in client.search_experiments() if e.name == "vae-pipeline"]
+    return client.search_runs([experiment.experiment_id])
+
+
+def split(client):
+    """The model's run, and its children."""
+    found = runs(client)
+    models = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
+    return models, [run for run in found if "mlflow.parentRunId" in run.data.tags]
+
+
+def names(client, run_id, path=None):
+    return {file.path for file in client.list_artifacts(run_id, path)}
+
+
+def test_one_run_tells_all_of_a_model(job, client, tmp_path, monkeypatch):
+    import mlflow
+
+    lane = run_lane(job, tmp_path)
+    (model,), children = split(client)
+    weights = json.loads((lane.bundle / "bundle.json").read_text())["weights_sha256"]
+    metrics = json.loads((lane.report / "metrics.json").read_text())
+
+    assert model.info.status == "FINISHED"
+    assert model.info.run_name == "smoke"
+    assert model.data.tags["vae.weights"] == weights
+    assert model.data.tags["vae.recipe"] == "smoke"
+    assert model.data.params["train.learning_rate"] == "0.003"
+    assert model.data.params["model.posterior.latents"] == "2"
+    assert model.data.metrics["test_elbo"] == pytest.approx(metrics["elbo"])
+    curve = client.get_metric_history(model.info.run_id, "valid_elbo")
+    assert [point.step for point in curve] == [1, 2, 3, 4, 5]
+    assert {"report", "bundle", "weights.safetensors"} <= names(client, model.info.run_id)
+    assert "report/plots/samples.png" in names(client, model.info.run_id, "report/plots")
+    (dataset,) = model.inputs.dataset_inputs
+    assert json.loads(dataset.dataset.profile)["examples"] == {"train": 438, "valid": 79, "test": 123}
+    assert sorted(child.info.run_name for child in children) == ["smoke evaluate", "smoke export"]
+    assert all(child.data.tags["mlflow.parentRunId"] == model.info.run_id for child in children)
+
+    mlflow.set_tracking_uri(job.settings.mlflow_uri)
+    (version,) = client.search_model_versions("name = 'bars'")
+    loaded = mlflow.pyfunc.load_model(f"models:/bars/{version.version}")
+    with np.load(lane.bundle / "reconstruct.npz") as golden:
+        answer = loaded.predict({"x": golden["x"]})
+        np.testing.assert_allclose(answer["x_mean"], golden["x_mean"], atol=1e-3)
+
+    # What has been recorded is found again, and nothing is added twice.
+    before = {run.info.run_id for run in runs(client)}
+    evaluate(job, lane.data, lane.model, lane.report)
+    train(job, lane.data, tmp_path / "model")
+    assert {run.info.run_id for run in runs(client)} == before
+    assert len(client.get_metric_history(model.info.run_id, "valid_elbo")) == 5
+
+    # Another parameter of evaluation is another child of the same run.
+    other = make_job("smoke", edited(job.recipe, evaluate={"samples": 7}), tmp_path / "home", mlflow_uri=store_of(job))
+    evaluate(other, lane.data, lane.model, tmp_path / "other")
+    (again,), more = split(client)
+    assert again.info.run_id == model.info.run_id
+    assert len(more) == 3
+
+
+def store_of(job):
+    return job.settings.mlflow_uri
+
+
+def test_where_the_models_run_is_missing_one_is_opened(job, client, lane):
+    export(job, lane.data, lane.model, lane.report, lane.bundle.parent / "again")
+    (model,), (child,) = split(client)
+    assert model.data.tags["vae.weights"] == json.loads((lane.bundle / "bundle.json").read_text())["weights_sha256"]
+    assert child.data.params["export.tolerance"] == "0.0001"
+
+
+def test_an_interrupted_run_is_taken_up(job, client, tmp_path, monkeypatch):
+    from vae_pipeline.stages import train as module
+
+    prepare(job, tmp_path / "data")
+    original = module.Display.step
+
+    def interrupt(self, step):
+        original(self, step)
+        if step.step == 17:
+            import os
+            import signal
+
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(module.Display, "step", interrupt)
+    with pytest.raises(Interrupted, match=r"SIGTERM at step 1[78] of 35"):
+        train(job, tmp_path / "data", tmp_path / "model")
+    ((first,), _) = split(client)
+    assert first.info.status == "KILLED"
+    assert len(client.get_metric_history(first.info.run_id, "train_elbo")) == 2
+
+    monkeypatch.setattr(module.Display, "step", original)
+    train(job, tmp_path / "data", tmp_path / "model")
+    ((second,), _) = split(client)
+    assert second.info.run_id == first.info.run_id
+    assert second.info.status == "FINISHED"
+    assert [p.step for p in client.get_metric_history(first.info.run_id, "train_elbo")] == [1, 2, 3, 4, 5]
+
+
+def test_a_tracker_that_is_down_costs_one_warning_and_little_time(smoke, store, client, tmp_path, capsys):
+    warnings = []
+    job = make_job("smoke", smoke, tmp_path / "home", mlflow_uri="http://127.0.0.1:9")
+    tracker = Tracker(job.settings, warnings.append)
+    journal = tracker.journal("train", "k" * 64)
+    started = time.monotonic()
+    journal.start("smoke", {"a": 1}, {})
+    for step in range(1, 20):
+        journal.metrics({"train_elbo": -step}, step)
+        tracker.send(journal)
+    journal.end("FINISHED", "w" * 64)
+    tracker.send(journal)
+    assert time.monotonic() - started < 20
+    assert len(warnings) == 1
+    assert "http://127.0.0.1:9" in warnings[0] and "vae-pipeline sync" in warnings[0]
+
+    assert journal.path.is_file()
+    back = make_job("smoke", smoke, tmp_path / "home", mlflow_uri=store)
+    assert Tracker(back.settings, warnings.append).sync() == (1, 0)
+    (run,) = runs(client)
+    assert run.data.tags["vae.weights"] == "w" * 64
+    assert [p.value for p in client.get_metric_history(run.info.run_id, "train_elbo")] == [-s for s in range(1, 20)]
+    assert run.info.start_time < run.info.end_time
+    assert not journal.path.exists()
+
+
+def test_a_tracker_that_hangs_costs_bounded_time(smoke, tmp_path):
+    warnings = []
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        job = make_job("s", smoke, tmp_path, mlflow_uri=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        tracker = Tracker(job.settings, warnings.append)
+        journal = tracker.journal("evaluate", "k")
+        journal.start("s", {}, {}, weights="w")
+        journal.end("FINISHED")
+        started = time.monotonic()
+        tracker.send(journal)
+    assert time.monotonic() - started < 25
+    assert len(warnings) == 1
+
+
+def test_off_records_nothing(smoke, tmp_path):
+    job = make_job("smoke", smoke, tmp_path / "home", mlflow_uri="off")
+    tracker = Tracker(job.settings, pytest.fail)
+    journal = tracker.journal("train", "k")
+    journal.start("smoke", {}, {})
+    tracker.send(journal)
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_a_journal_cut_short_is_read_as_far_as_it_goes(tmp_path):
+    journal = Journal(tmp_path, "train", "k", pytest.fail)
+    journal.start("r", {"a": 1}, {})
+    journal.metrics({"x": 1.0}, 1)
+    journal.path.write_text(journal.path.read_text() + '{"entry": "metr')
+    entries = read_journal(journal.path)
+    assert entries is not None and len(entries.metrics) == 1 and entries.end is None
+
+
+def test_nested_parameters_are_flattened():
+    assert flatten({"a": {"b": {"c": 1}, "d": [1, 2]}, "e": {}}) == {"a.b.c": 1, "a.d": [1, 2], "e": {}}
+
+
+def test_a_run_taken_up_has_not_ended(tmp_path):
+    journal = Journal(tmp_path, "train", "k", pytest.fail)
+    journal.start("r", {}, {})
+    journal.end("KILLED")
+    journal.start("r", {}, {}, resumed=True)
+    journal.metrics({"x": 1.0}, 2)
+    entries = read_journal(journal.path)
+    assert entries is not None and entries.end is None
+
+
+def test_a_journal_that_cannot_be_written_costs_one_warning(tmp_path):
+    (tmp_path / "tracking").write_text("in the way")
+    warnings = []
+    journal = Journal(tmp_path / "tracking", "train", "k", warnings.append)
+    journal.start("r", {}, {})
+    journal.metrics({"x": 1.0}, 1)
+    journal.end("FINISHED", "w")
+    assert len(warnings) == 1
+
+
+def test_what_changed_since_is_not_sent(job, client, tmp_path):
+    warnings = []
+    tracker = Tracker(job.settings, warnings.append)
+    kept, changed = tmp_path / "kept.txt", tmp_path / "changed.txt"
+    journal = tracker.journal("evaluate", "k")
+    journal.start("r", {}, {}, weights="w")
+    for file in (kept, changed):
+        file.write_text("as it was")
+        journal.artifact(file, to="")
+    journal.end("FINISHED")
+    changed.write_text("of another run")
+    assert tracker.sync() == (1, 0)
+    (model,), _ = split(client)
+    assert names(client, model.info.run_id) == {"kept.txt"}
+    assert len(warnings) == 1 and "changed.txt" in warnings[0]

@@ -1,0 +1,222 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from tests.lanes import edited
+from vae_pipeline.data.store import Split
+from vae_pipeline.errors import TrainingError
+from vae_pipeline.models.build import build
+from vae_pipeline.recipe import TrainedRecipe
+from vae_pipeline.training.batches import Batches
+from vae_pipeline.training.checkpoint import Checkpoints, run_key
+from vae_pipeline.training.loop import Training, fit
+
+CPU = torch.device("cpu")
+
+
+def start(recipe, prepared):
+    torch.manual_seed(0)
+    return Training.start(build(recipe.model, prepared.spec), recipe.train)
+
+
+def steps(training, recipe, prepared):
+    batches = Batches(prepared.train, recipe.train.batch, 0, CPU)
+    return fit(training, recipe.train, recipe.objective, batches, prepared.valid, 0)
+
+
+def run(recipe, prepared):
+    training = start(recipe, prepared)
+    progress = list(steps(training, recipe, prepared))
+    return training, progress
+
+
+def same(first, second):
+    assert first.keys() == second.keys()
+    for name in first:
+        assert torch.equal(first[name], second[name]), name
+
+
+@pytest.fixture(scope="module")
+def short(smoke):
+    """Two epochs of seven batches, with everything that has a state switched on."""
+    return edited(smoke, train={"epochs": 2, "schedule": "one_cycle", "clip": 10.0, "patience": 5})
+
+
+@pytest.fixture(scope="module")
+def whole(short, prepared):
+    return run(short, prepared)
+
+
+def test_every_step_is_yielded_and_every_epoch_ends_once(whole, prepared, short):
+    training, progress = whole
+    per_epoch = -(-len(prepared.train) // short.train.batch)
+    assert [step.step for step in progress] == list(range(1, 2 * per_epoch + 1))
+    assert [step.epoch.epoch for step in progress if step.epoch] == [1, 2]
+    assert sum(step.examples for step in progress) == 2 * len(prepared.train)
+    assert training.history == [step.epoch for step in progress if step.epoch]
+
+
+def test_training_learns(smoke, prepared):
+    training, _ = run(smoke, prepared)
+    elbos = [epoch.valid_elbo for epoch in training.history]
+    assert elbos == sorted(elbos)
+    assert elbos[-1] > elbos[0] + 5
+
+
+@pytest.mark.parametrize("stop", [1, 6, 7, 8, 13])
+def test_a_run_taken_up_at_any_step_ends_with_the_same_bits(stop, whole, short, prepared, tmp_path):
+    first = start(short, prepared)
+    for _ in itertools.islice(steps(first, short, prepared), stop):
+        pass
+    checkpoints = Checkpoints(tmp_path, "key")
+    checkpoints.save(first)
+
+    torch.manual_seed(99)  # another process starts with another state of the generator
+    second = start(short, prepared)
+    assert checkpoints.restore(second) == []
+    assert second.step == stop
+    list(steps(second, short, prepared))
+    same(second.model.state_dict(), whole[0].model.state_dict())
+    same(second.best, whole[0].best)
+    assert second.history == whole[0].history
+    assert second.best_epoch == whole[0].best_epoch
+
+
+def test_early_stopping_waits_for_its_patience(smoke, prepared):
+    recipe = edited(smoke, train={"epochs": 50, "learning_rate": 1e-12, "patience": 2})
+    training, progress = run(recipe, prepared)
+    # With nothing learnt no epoch is better than the first, but for rounding.
+    assert training.stopped
+    assert len(training.history) == training.best_epoch + 2 < 50
+    assert progress[-1].step < progress[-1].steps
+
+
+def test_best_weights_are_those_of_the_best_epoch(smoke, prepared):
+    recipe = edited(smoke, train={"epochs": 4, "learning_rate": 0.5, "clip": None})
+    training, _ = run(recipe, prepared)
+    elbos = [epoch.valid_elbo for epoch in training.history]
+    assert training.best_epoch == int(np.argmax(elbos)) + 1
+    if training.best_epoch == 4:
+        same(training.weights(recipe.train), training.model.state_dict())
+    last = edited(smoke, train={"keep": "last"}).train
+    same(training.weights(last), training.model.state_dict())
+
+
+def test_without_a_validation_part(smoke, prepared):
+    recipe = edited(smoke, data={"valid": 0.0}, train={"keep": "last", "epochs": 1})
+    training = start(recipe, prepared)
+    empty = Split(prepared.valid.images[:0], None)
+    batches = Batches(prepared.train, 64, 0, CPU)
+    list(fit(training, recipe.train, recipe.objective, batches, empty, 0))
+    assert training.history[0].valid_elbo is None
+    assert "valid_elbo" not in training.history[0].figures()
+
+
+def test_a_loss_that_is_not_finite_names_step_batch_and_parameter(smoke, prepared):
+    training = start(smoke, prepared)
+    progress = steps(training, smoke, prepared)
+    for _ in itertools.islice(progress, 8):
+        pass
+    with torch.no_grad():
+        training.model.decoder.output.bias[3] = float("nan")
+    with pytest.raises(TrainingError, match=r"nan at step 9 \(epoch 2, batch 2 of 7\).*decoder\.output\.bias"):
+        next(progress)
+
+
+def test_a_divergent_run_is_stopped(smoke, prepared):
+    recipe = edited(smoke, train={"learning_rate": 1e30, "epochs": 5})
+    with pytest.raises(TrainingError, match=r"lower train\.learning_rate"):
+        run(recipe, prepared)
+
+
+def test_clipping_bounds_the_gradient(smoke, prepared):
+    recipe = edited(smoke, train={"clip": 1e-3, "epochs": 1})
+    training = start(recipe, prepared)
+    for _ in steps(training, recipe, prepared):
+        norm = torch.stack([p.grad.norm() for p in training.model.parameters()]).norm()
+        assert norm <= 1e-3 * 1.001
+
+
+def test_batches_are_a_permutation_of_their_own_each_epoch(prepared):
+    batches = Batches(prepared.train, 64, 0, CPU)
+    wanted = np.sort(np.array(prepared.train.images).reshape(len(prepared.train), -1), axis=0)
+    orders = []
+    for number in (0, 1):
+        images = torch.cat([images for images, _ in batches.epoch(number)]).numpy()
+        orders.append(images)
+        np.testing.assert_array_equal(np.sort(images.reshape(len(images), -1), axis=0), wanted)
+    assert not np.array_equal(*orders)
+    tail = torch.cat([images for images, _ in batches.epoch(1, start=3)]).numpy()
+    np.testing.assert_array_equal(tail, orders[1][3 * 64 :])
+
+
+def test_labels_go_with_their_images(prepared):
+    for images, labels in Batches(prepared.train, 64, 0, CPU).epoch(0):
+        lying = (images == images[:, :, :, :1]).all(-1).all(-1).squeeze(1)
+        assert torch.equal(lying.long(), labels)
+
+
+def trained(recipe, seed=0):
+    return TrainedRecipe(about="", model=recipe.model, objective=recipe.objective, train=recipe.train, seed=seed)
+
+
+def test_another_run_has_another_key(smoke):
+    key = run_key(trained(smoke), "data", CPU)
+    assert run_key(trained(smoke), "data", CPU) == key
+    others = [
+        run_key(trained(smoke, seed=1), "data", CPU),
+        run_key(trained(smoke), "other data", CPU),
+        run_key(trained(edited(smoke, train={"epochs": 6})), "data", CPU),
+        run_key(trained(edited(smoke, objective={"beta": 2.0})), "data", CPU),
+        run_key(trained(edited(smoke, model={"posterior": {"kind": "gaussian", "latents": 3}})), "data", CPU),
+    ]
+    assert len({key, *others}) == 6
+    assert run_key(trained(edited(smoke, evaluate={"samples": 7})), "data", CPU) == key
+
+
+class TestCheckpoints:
+    @pytest.fixture
+    def saved(self, short, prepared, tmp_path):
+        training = start(short, prepared)
+        checkpoints = Checkpoints(tmp_path, "key")
+        for step in itertools.islice(steps(training, short, prepared), 4):
+            if step.step > 1:
+                checkpoints.save(training)
+        return checkpoints
+
+    def files(self, checkpoints):
+        return sorted(checkpoints.folder.iterdir())
+
+    def test_the_two_newest_are_kept(self, saved):
+        assert [path.name for path in self.files(saved)] == ["0000000003.safetensors", "0000000004.safetensors"]
+
+    @pytest.mark.parametrize("damage", ["truncate", "empty", "flip", "foreign", "pickle"])
+    def test_a_corrupt_newest_falls_back_to_the_one_before(self, damage, saved, short, prepared):
+        newest = self.files(saved)[-1]
+        content = newest.read_bytes()
+        if damage == "truncate":
+            newest.write_bytes(content[: len(content) // 2])
+        elif damage == "empty":
+            newest.write_bytes(b"")
+        elif damage == "flip":
+            newest.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        elif damage == "foreign":
+            newest.write_bytes(b"\x02\x00\x00\x00\x00\x00\x00\x00{}")
+        else:
+            torch.save({"step": 4}, newest)
+        training = start(short, prepared)
+        problems = saved.restore(training)
+        assert training.step == 3
+        assert len(problems) == 1
+        assert problems[0].startswith(newest.name)
+
+    def test_without_any_the_run_starts_afresh(self, short, prepared, tmp_path):
+        training = start(short, prepared)
+        assert Checkpoints(tmp_path, "none").restore(training) == []
+        assert training.step == 0
+
+    def test_they_go_when_the_run_is_complete(self, saved):
+        saved.remove()
+        assert not saved.folder.exists()
