@@ -20,6 +20,7 @@ with install_import_hook(
     import vae_pipeline.objectives  # noqa: F401
 
 import torch
+
 from tests.lanes import ROOT, Lane, edited, make_job, run_lane
 from vae_pipeline.data import store
 from vae_pipeline.data.download import Finder

@@ -1,7 +1,7 @@
 """Files that are generated: docs/cli.md, pipeline/schema.json and, on request, the golden run.
 
-    python -m tests.generated            (make docs)
-    python -m tests.generated golden     a change of numbers is meant: keep the new ones
+python -m tests.generated            (make docs)
+python -m tests.generated golden     a change of numbers is meant: keep the new ones
 """
 
 import json

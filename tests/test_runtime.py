@@ -190,5 +190,5 @@ print(bundle.sample(2).shape)
 
 def test_it_needs_numpy_and_onnxruntime_alone(lane):
     command = [sys.executable, "-c", ALONE, lane.bundle, lane.data / "test.npy"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == "(2, 1, 12, 12)\n", done.stderr

@@ -7,8 +7,8 @@ import onnxruntime
 import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
-
 from tests.lanes import edited, make_job
+
 from vae_pipeline.errors import ParityError
 from vae_pipeline.export import parity
 from vae_pipeline.export.graphs import GRAPHS

@@ -1,5 +1,7 @@
 """A linear-Gaussian model is probabilistic PCA: log p(x) and the posterior are known in closed form."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -81,7 +83,7 @@ def loose(oracle):
 def test_the_importance_bound_rises_with_k_towards_log_p(loose):
     model, split, exact = loose
     bounds = [importance_bound(model, split, k, 0, CPU).mean() for k in (1, 5, 50, 1000)]
-    assert all(low < high for low, high in zip(bounds[:-1], bounds[1:], strict=True))
+    assert all(low < high for low, high in pairwise(bounds))
     assert bounds[-1] == pytest.approx(exact.mean(), abs=0.01)
     assert bounds[0] < exact.mean() - 0.3
 

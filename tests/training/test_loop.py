@@ -3,8 +3,8 @@ import itertools
 import numpy as np
 import pytest
 import torch
-
 from tests.lanes import edited
+
 from vae_pipeline.data.store import Split
 from vae_pipeline.errors import TrainingError
 from vae_pipeline.models.build import build
