@@ -76,6 +76,8 @@ class Bundle:
             for graph in manifest["graphs"].values():
                 _check(folder / graph["file"], graph["sha256"])
             return cls(folder, manifest)
+        except FileNotFoundError as error:
+            raise BundleError(f"{path} isn't there: name a folder that `vae-pipeline export` filled") from error
         except OSError as error:
             raise BundleError(f"{path} can't be read: name a folder that `vae-pipeline export` filled") from error
         except (ValueError, KeyError, TypeError, AttributeError, DataError) as error:
