@@ -4,6 +4,7 @@ A stage appends; the sender replays. A journal is deleted once it has been sent 
 could not be sent waits for `vae-pipeline sync`.
 """
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -76,7 +77,8 @@ class Journal:
     def discard(self) -> None:
         """What was written is no longer wanted."""
         if self.on:
-            self.path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # where it can't be removed, the next line can't be written, and says so
+                self.path.unlink(missing_ok=True)
 
     def _append(self, **entry: Any) -> None:
         if not self.on:
