@@ -329,3 +329,10 @@ def test_trained_recipe_needs_the_seed() -> None:
     assert parse(TrainedRecipe, values | {"seed": 3}, PATH).seed == 3
     with pytest.raises(RecipeError, match="seed: this key is missing"):
         parse(TrainedRecipe, values, PATH)
+
+
+def test_conditional_without_labels() -> None:
+    recipe = yaml.safe_load((Path(__file__).parent.parent / "pipeline" / "mnist_static.yaml").read_text())
+    recipe["model"]["conditional"] = True
+    with pytest.raises(RecipeError, match=r"model\.conditional is true, but the data section names no labels"):
+        parse(Recipe, recipe, Path("mine.yaml"))

@@ -59,7 +59,6 @@ def test_devices(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
         ("VAE_THREADS", "many", "CPU threads"),
         ("VAE_CHECKPOINT_S", "0", "seconds between checkpoints"),
         ("VAE_CHECKPOINT_S", "nan", "seconds between checkpoints"),
-        ("VAE_MLFLOW_EXPERIMENT", "", "MLflow experiment"),
     ],
 )
 def test_bad_value_names_variable_value_and_what_is_wanted(
@@ -71,3 +70,31 @@ def test_bad_value_names_variable_value_and_what_is_wanted(
     text = str(caught.value)
     assert text.startswith(f"{name}='{value}': ")
     assert f"wanted: {wanted}" in text
+
+
+def test_empty_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("VAE_HOME", "VAE_MLFLOW_EXPERIMENT", "VAE_DEVICE"):
+        monkeypatch.setenv(name, "")
+    settings = Settings.load()
+    assert (settings.home, settings.mlflow_experiment, settings.device) == (tmp_path / ".vae", "vae-pipeline", "auto")
+
+
+def test_a_misspelt_name_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VAE_DEVCE", "cpu")
+    with pytest.raises(
+        SettingsError, match=r"VAE_DEVCE is no setting; did you mean VAE_DEVICE\? valid ones: VAE_DEVICE,"
+    ):
+        Settings.load()
+    monkeypatch.delenv("VAE_DEVCE")
+    (tmp_path / ".env").write_text("VAE_MIROR=/data\n")
+    with pytest.raises(SettingsError, match=r"VAE_MIROR is no setting; did you mean VAE_MIRROR"):
+        Settings.load()
+
+
+def test_env_file_lies_at_the_root_even_in_a_temporary_experiment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "main").mkdir()
+    (tmp_path / "main" / ".env").write_text("VAE_THREADS=3\n")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "main"))
+    assert Settings.load().threads == 3

@@ -5,7 +5,7 @@ the environment, and nothing has a default: a recipe says what it does.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, assert_never
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -273,6 +273,10 @@ class Recipe(Section):
                 "train.keep: best and train.patience need a validation set, but data.valid is 0: "
                 "set data.valid, or train.keep: last and train.patience: null"
             )
+        if self.model.conditional and not _has_labels(self.data):
+            raise ValueError(
+                "model.conditional is true, but the data section names no labels: set it to false, or name the labels"
+            )
         fractions = [part for part in (self.data.valid, self.data.test) if isinstance(part, float | int)]
         if sum(fractions) >= 1:
             raise ValueError("data.valid and data.test leave nothing to train on: together they must be under 1")
@@ -286,6 +290,18 @@ class Recipe(Section):
             RecipeError: no such file, not YAML, or not a recipe; names the file, the key and the valid ones.
         """
         return parse(cls, read_yaml(path), path)
+
+
+def _has_labels(data: Data) -> bool:
+    match data:
+        case ArraysData():
+            return data.train.labels is not None
+        case FolderData():
+            return data.labels != "none"
+        case SyntheticData() | DigitsData():
+            return True
+        case _:
+            assert_never(data)
 
 
 class TrainedRecipe(Section):

@@ -4,10 +4,12 @@ What changes numbers is the recipe's alone, so that no environment variable can 
 behind DVC's back.
 """
 
+import difflib
 import os
 from pathlib import Path
 
-from pydantic import Field, ValidationError, field_validator
+from dotenv import dotenv_values
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from vae_pipeline.errors import SettingsError
@@ -19,9 +21,9 @@ def _root() -> Path:
 
 
 class Settings(BaseSettings):
-    """`VAE_*` environment variables, or the same names in `.env`."""
+    """`VAE_*` environment variables, or the same names in `.env` beside the repository's root; empty is unset."""
 
-    model_config = SettingsConfigDict(env_prefix="VAE_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="VAE_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda, cuda:N or mps")
     threads: int | None = Field(None, ge=1, description="CPU threads of torch; all cores if not set")
@@ -45,11 +47,6 @@ class Settings(BaseSettings):
         None, min_length=1, description="name under which exported models are registered; none if not set"
     )
 
-    @field_validator("mlflow_registry", "mirror", "mlflow_artifacts", "threads", mode="before")
-    @classmethod
-    def _empty_is_unset(cls, value: object) -> object:
-        return None if value == "" else value
-
     @classmethod
     def load(cls) -> "Settings":
         """Read the environment and `.env`.
@@ -57,10 +54,22 @@ class Settings(BaseSettings):
         Raises:
             SettingsError: a value doesn't validate.
         """
+        env_file = _root() / ".env"
+        _refuse_unknown(cls, env_file)
         try:
-            return cls()
+            return cls(_env_file=env_file)
         except ValidationError as error:
             first = error.errors()[0]
             name = "VAE_" + "_".join(str(part) for part in first["loc"]).upper()
             wanted = cls.model_fields[str(first["loc"][0])].description
             raise SettingsError(f"{name}={first['input']!r}: {first['msg']}; wanted: {wanted}") from error
+
+
+def _refuse_unknown(settings: type[Settings], env_file: Path) -> None:
+    """A misspelt name would be passed over in silence."""
+    valid = [f"VAE_{name.upper()}" for name in settings.model_fields]
+    for name in [*os.environ, *dotenv_values(env_file)]:
+        if name.upper().startswith("VAE_") and name.upper() not in valid:
+            near = difflib.get_close_matches(name.upper(), valid, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise SettingsError(f"{name} is no setting; {hint}valid ones: {', '.join(valid)}")

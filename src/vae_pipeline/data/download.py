@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from vae_pipeline.errors import DataError, DownloadError
 from vae_pipeline.files import writing
 from vae_pipeline.recipe import File
@@ -86,6 +88,12 @@ class Finder:
         """Fetch `url` to `target`, going on from where an earlier attempt broke off."""
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(target.name + ".lock")):
+            if target.is_file() and has_digest(target, digest):  # another process was faster
+                return target
+            return self._download_alone(url, target, digest)
+
+    def _download_alone(self, url: str, target: Path, digest: str) -> Path:
         part = target.with_name(target.name + ".part")
         have = part.stat().st_size if part.is_file() else 0
         try:
@@ -101,6 +109,8 @@ class Finder:
             with part.open("rb") as file:
                 given = hashlib.file_digest(file, digest.partition(":")[0]).hexdigest()
             part.unlink()
+            if have:  # what an earlier attempt left may have been of other bytes
+                return self._download_alone(url, target, digest)
             raise DownloadError(f"{url} delivers a file with the checksum {given}; wanted {digest}")
         part.rename(target)
         return target
