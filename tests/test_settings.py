@@ -81,9 +81,7 @@ def test_empty_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 def test_a_misspelt_name_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("VAE_DEVCE", "cpu")
-    with pytest.raises(
-        SettingsError, match=r"VAE_DEVCE is no setting; did you mean VAE_DEVICE\? valid ones: VAE_DEVICE,"
-    ):
+    with pytest.raises(SettingsError, match=r"VAE_DEVCE is no setting; did you mean VAE_DEVICE\? valid ones: VAE_"):
         Settings.load()
     monkeypatch.delenv("VAE_DEVCE")
     (tmp_path / ".env").write_text("VAE_MIROR=/data\n")

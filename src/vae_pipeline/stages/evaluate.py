@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vae_pipeline import plots
 from vae_pipeline.data.store import Prepared, Split
+from vae_pipeline.device import prepare_device
 from vae_pipeline.errors import DataError, GateError
 from vae_pipeline.files import content_key, filled_folder, replace_file, tree_digest, write_json
 from vae_pipeline.metrics.bounds import elbo_terms, evaluating, importance_bound, standard_error
@@ -27,7 +28,6 @@ from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.trained import Trained, write_history
 from vae_pipeline.tracking.journal import flatten
 from vae_pipeline.tracking.tracker import provenance
-from vae_pipeline.training.device import prepare_device
 
 PAIRS, SAMPLES, PLANE = 30, 100, 20
 TRAVERSED = 10

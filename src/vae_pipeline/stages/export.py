@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vae_pipeline.data.store import Prepared
+from vae_pipeline.device import prepare_device
 from vae_pipeline.errors import DataError
 from vae_pipeline.export import parity
 from vae_pipeline.export.bundle import Provenance, write_bundle
@@ -14,7 +15,6 @@ from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.trained import Trained
 from vae_pipeline.tracking.journal import flatten
 from vae_pipeline.tracking.tracker import provenance
-from vae_pipeline.training.device import prepare_device
 
 
 @dataclass(frozen=True)

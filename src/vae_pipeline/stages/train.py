@@ -1,12 +1,14 @@
 """train: prepared data to weights, resumed by content and recorded as it goes."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from vae_pipeline.data.store import Prepared
+from vae_pipeline.device import prepare_device
 from vae_pipeline.errors import Interrupted, TrainingError
 from vae_pipeline.files import filled_folder, require_writable, sha256_of
 from vae_pipeline.models.build import build
@@ -16,12 +18,11 @@ from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.stages.display import Display
 from vae_pipeline.stages.interrupt import Interrupt, interruptible
 from vae_pipeline.stages.job import Job
-from vae_pipeline.stages.trained import history_rows, write_history, write_recipe
+from vae_pipeline.stages.trained import COLUMNS, Row, write_history, write_recipe
 from vae_pipeline.tracking.journal import Journal, flatten
 from vae_pipeline.tracking.tracker import Tracker, provenance
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.checkpoint import Checkpoints, run_key
-from vae_pipeline.training.device import prepare_device
 from vae_pipeline.training.loop import Epoch, Training, fit
 
 
@@ -72,7 +73,7 @@ def train(job: Job, data: Path, out: Path) -> Report:
         assert kept is not None  # the best of at least one epoch
         with filled_folder(out) as folder:
             save_weights(training.weights(recipe.train), folder / "weights.safetensors")
-            write_history(folder / "history.csv", history_rows(training.history, kept))
+            write_history(folder / "history.csv", _history_rows(training.history, kept))
             write_recipe(folder / "recipe.yaml", made_of)
             prepared.spec.save(folder / "spec.json")
     except BaseException as error:  # whatever ended the run, its record says that it ended
@@ -132,3 +133,15 @@ def _refuse_spoiled(training: Training) -> None:
             raise TrainingError(
                 f"parameter {name} isn't finite after step {training.step}; lower train.learning_rate or set train.clip"
             )
+
+
+def _history_rows(history: Sequence[Epoch], kept: int) -> list[Row]:
+    """Epochs as rows of numbers."""
+    return [
+        {name: float(epoch.epoch == kept) if name == "kept" else _number(getattr(epoch, name)) for name in COLUMNS}
+        for epoch in history
+    ]
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else float(value)

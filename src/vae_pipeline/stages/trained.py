@@ -16,7 +16,6 @@ from vae_pipeline.models.weights import load_weights
 from vae_pipeline.randomness import seeded
 from vae_pipeline.recipe import TrainedRecipe, parse, read_yaml
 from vae_pipeline.spec import DataSpec, ImageSpec
-from vae_pipeline.training.loop import Epoch
 
 COLUMNS = (
     "epoch", "train_elbo", "train_distortion", "train_rate",
@@ -59,18 +58,6 @@ class Trained:
             sha256_of(folder / "weights.safetensors"),
             read_history(folder / "history.csv"),
         )
-
-
-def history_rows(history: Sequence[Epoch], kept: int) -> list[Row]:
-    """Epochs as rows of numbers."""
-    return [
-        {name: float(epoch.epoch == kept) if name == "kept" else _number(getattr(epoch, name)) for name in COLUMNS}
-        for epoch in history
-    ]
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None else float(value)
 
 
 def write_history(path: Path, rows: Sequence[Row]) -> None:

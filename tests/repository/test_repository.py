@@ -1,0 +1,121 @@
+"""What the repository says of itself is true."""
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from tests.generated import GENERATED
+from tests.lanes import ROOT
+from typer.main import get_command
+
+import vae_pipeline
+from vae_pipeline import runtime
+from vae_pipeline.cli import app
+from vae_pipeline.recipe import Recipe
+
+RECIPES = sorted((ROOT / "pipeline").glob("*.yaml"))
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"), ROOT / "pipeline" / "README.md"]
+)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_validates_and_opens_with_its_command(path):
+    Recipe.load(path)
+    assert path.read_text().startswith(f"# dvc repro export@{path.stem} ")
+    assert f"vae-pipeline prepare pipeline/{path.name} " in path.read_text()
+
+
+def test_every_recipe_stands_in_the_readme():
+    readme = (ROOT / "README.md").read_text()
+    assert [path.stem for path in RECIPES if f"| `{path.stem}` |" not in readme] == []
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_generated_files_are_current(name):
+    assert (ROOT / name).read_text(encoding="utf-8") == GENERATED[name](), "run `make docs`"
+
+
+def commands_in(page):
+    for block in re.findall(r"```(?:sh|shell|bash)\n(.*?)```", page.read_text(), flags=re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if words:
+                yield words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_in_the_pages_exist(page):
+    makefile = (ROOT / "Makefile").read_text()
+    ours = get_command(app).commands
+    for words in commands_in(page):
+        if words[0] == "make" and len(words) > 1 and not words[1].startswith(("-", "PYTHON")):
+            assert re.search(rf"^{re.escape(words[1])}:", makefile, flags=re.MULTILINE), words
+        if words[0] == "vae-pipeline" and not words[1].startswith("-"):
+            command = ours[words[1]]
+            known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+            used = {word for word in words[2:] if word.startswith("-") and not re.match(r"-\d", word)}
+            assert used <= known, words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_in_the_pages_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_public_names_are_declared():
+    assert vae_pipeline.__all__ == ["__version__"]
+    assert all(hasattr(runtime, name) for name in runtime.__all__)
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert "## [Unreleased]" in changelog or f"## [{vae_pipeline.__version__}]" in changelog
+
+
+def test_every_dependency_is_locked_and_has_its_reason():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lock = (ROOT / "requirements.lock").read_text()
+    reasons = (ROOT / "docs" / "adr" / "0002-dependencies.md").read_text()
+    for requirement in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
+        name = re.split(r"[<>=!~\[ ]", requirement)[0]
+        assert re.search(rf"^{re.escape(name)}==", lock, flags=re.MULTILINE), name
+        assert name in reasons, name
+    assert "torch==2.13.0\n" in lock
+
+
+def test_nothing_of_a_machine_is_written_down():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    if not listed:
+        pytest.skip("not a git work tree")
+    texts = [ROOT / name for name in listed.split("\0") if name and not name.startswith("tests/")]
+    for path in texts:
+        if path.suffix not in {".png", ".gif"} and path.is_file():
+            assert not re.search(r"/(home|root)/\w|file:///\w", path.read_text(encoding="utf-8")), path
+
+
+HELP = """
+import sys
+import vae_pipeline.cli
+sys.argv = ["vae-pipeline", "--help"]
+try:
+    vae_pipeline.cli.main()
+except SystemExit:
+    pass
+heavy = {"torch", "mlflow", "numpy", "matplotlib", "pydantic", "onnxruntime"}
+print("loaded:", sorted(heavy & set(sys.modules)))
+"""
+
+
+def test_help_loads_no_torch():
+    done = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("loaded: []\n")
+
+
+def test_running_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "vae_pipeline", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"vae-pipeline {vae_pipeline.__version__}\n"
