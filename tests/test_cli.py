@@ -1,0 +1,152 @@
+import csv
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from tests.lanes import ROOT
+from vae_pipeline.cli import app
+from vae_pipeline.data.store import Prepared
+from vae_pipeline.errors import VaeError
+from vae_pipeline.runtime import Bundle
+
+
+def invoke(*arguments):
+    """The command's output; what it raises is raised."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture
+def x(lane):
+    return np.array(Prepared.open(lane.data).test.images)
+
+
+@pytest.fixture
+def inputs(x, tmp_path):
+    np.save(tmp_path / "x.npy", x[:7])
+    return tmp_path / "x.npy"
+
+
+class TestTasks:
+    def test_sample(self, lane, tmp_path):
+        invoke("sample", lane.bundle, "-o", tmp_path / "s.npy", "--count", 5, "--seed", 3)
+        np.testing.assert_array_equal(np.load(tmp_path / "s.npy"), Bundle.load(lane.bundle).sample(5, 3))
+        invoke("sample", lane.bundle, "-o", tmp_path / "s.png", "--count", 9)
+        with Image.open(tmp_path / "s.png") as picture:
+            assert picture.size == (3 * (12 * 5 + 2) + 2,) * 2
+
+    def test_reconstruct(self, lane, inputs, x, tmp_path):
+        invoke("reconstruct", lane.bundle, inputs, "-o", tmp_path / "r.npy")
+        np.testing.assert_array_equal(np.load(tmp_path / "r.npy"), Bundle.load(lane.bundle).reconstruct(x[:7]))
+        invoke("reconstruct", lane.bundle, lane.data / "test.npy", "-o", tmp_path / "r.png")
+        assert (tmp_path / "r.png").stat().st_size > 1000
+
+    def test_encode(self, lane, inputs, x, tmp_path):
+        invoke("encode", lane.bundle, inputs, "-o", tmp_path / "z.npy")
+        invoke("encode", lane.bundle, inputs, "-o", tmp_path / "z.npz")
+        wanted = Bundle.load(lane.bundle).encode(x[:7])
+        np.testing.assert_array_equal(np.load(tmp_path / "z.npy"), wanted.mean)
+        with np.load(tmp_path / "z.npz") as found:
+            np.testing.assert_array_equal(found["log_variance"], wanted.log_variance)
+
+    def test_score(self, lane, inputs, x, tmp_path):
+        printed = invoke("score", lane.bundle, inputs)
+        invoke("score", lane.bundle, inputs, "-o", tmp_path / "s.csv")
+        assert (tmp_path / "s.csv").read_text() == printed
+        rows = list(csv.DictReader(printed.splitlines()))
+        scores = Bundle.load(lane.bundle).score(x[:7])
+        np.testing.assert_allclose([float(row["negative_elbo"]) for row in rows], scores.negative_elbo, atol=1e-5)
+
+    def test_pictures_are_taken_as_input(self, lane, x, tmp_path):
+        (tmp_path / "pictures").mkdir()
+        for index in range(3):
+            Image.fromarray(x[index, 0]).save(tmp_path / "pictures" / f"{index}.png")
+        np.save(tmp_path / "x.npy", x[:3])
+        same = invoke("score", lane.bundle, tmp_path / "x.npy")
+        assert invoke("score", lane.bundle, tmp_path / "pictures") == same
+        assert invoke("score", lane.bundle, *sorted((tmp_path / "pictures").iterdir())) == same
+
+    def test_interpolate(self, lane, inputs, tmp_path):
+        invoke("interpolate", lane.bundle, inputs, "-o", tmp_path / "m.npy", "--steps", 4)
+        assert np.load(tmp_path / "m.npy").shape == (1 + 6 * 3, 1, 12, 12)
+        invoke("interpolate", lane.bundle, inputs, "-o", tmp_path / "m.gif", "--steps", 4, "--path", "linear")
+        with Image.open(tmp_path / "m.gif") as film:
+            assert film.n_frames == 2 * 19 - 2
+        invoke("interpolate", lane.bundle, inputs, "-o", tmp_path / "m.png")
+        assert (tmp_path / "m.png").stat().st_size > 1000
+
+    def test_a_conditional_bundle_takes_labels(self, conditional_lane, inputs, tmp_path):
+        invoke("sample", conditional_lane.bundle, "-o", tmp_path / "s.png", "--label", 1)
+        np.save(tmp_path / "labels.npy", np.arange(7) % 2)
+        invoke("score", conditional_lane.bundle, inputs, "--labels", tmp_path / "labels.npy")
+        invoke("interpolate", conditional_lane.bundle, inputs, "-o", tmp_path / "m.gif", "--label", 0)
+        with pytest.raises(VaeError, match="none was given"):
+            invoke("score", conditional_lane.bundle, inputs)
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["sample", "{bundle}", "-o", "{tmp}/s.jpg"], r"s\.jpg: the name must end in \.npy or \.png"),
+            (["interpolate", "{bundle}", "{tmp}/one.npy", "-o", "{tmp}/m.gif"], "two examples or more; given 1"),
+            (["encode", "{bundle}", "{tmp}/none.npy", "-o", "{tmp}/z.npy"], r"none\.npy isn't there"),
+            (["encode", "{tmp}", "{tmp}/one.npy", "-o", "{tmp}/z.npy"], r"bundle\.json isn't there"),
+            (["score", "{bundle}", "{tmp}/one.npy", "-o", "{tmp}/s.txt"], r"must end in \.csv"),
+            (["summary", "{tmp}", "{tmp}"], "holds no report: run `dvc repro` first"),
+            (["check", "{tmp}/list.yaml"], "recipes must be a list of names"),
+        ],
+    )
+    def test_a_mistake_is_one_clear_line(self, arguments, message, lane, x, tmp_path):
+        np.save(tmp_path / "one.npy", x[:1])
+        (tmp_path / "list.yaml").write_text("recipes: digits\n")
+        with pytest.raises(VaeError, match=message):
+            invoke(*[argument.format(bundle=lane.bundle, tmp=tmp_path) for argument in arguments])
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["list.yaml", "one.npy"]
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["prepare", "nope.yaml", "--out", "out"], "vae-pipeline: nope.yaml isn't there; in . are: bad.yaml"),
+            (["train", "bad.yaml", "--data", "d", "--out", "out"], "vae-pipeline: bad.yaml isn't YAML in line 2"),
+            (["prepare", "nope.yaml"], "Missing option '--out'"),
+            (["fly"], "No such command 'fly'"),
+        ],
+    )
+    def test_the_process_exits_with_2_and_no_traceback(self, arguments, message, tmp_path):
+        (tmp_path / "bad.yaml").write_text("data: [\nmodel: }\n")
+        command = [sys.executable, "-m", "vae_pipeline", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+        if done.stderr.startswith("vae-pipeline:"):
+            assert len(done.stderr.splitlines()) == 1
+        assert [path.name for path in tmp_path.iterdir()] == ["bad.yaml"]
+
+
+def test_summary_shows_every_report(lane, tmp_path):
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "exports").mkdir()
+    (tmp_path / "reports" / "smoke").symlink_to(lane.report)
+    (tmp_path / "exports" / "smoke").symlink_to(lane.bundle)
+    shown = invoke("summary", tmp_path / "reports", tmp_path / "exports")
+    assert "smoke" in shown and "importance bound" in shown
+    assert str(tmp_path / "exports" / "smoke") in shown and "make ui" in shown
+
+
+def test_check_accepts_what_is_shipped():
+    invoke("check", ROOT / "params.yaml", "--recipes", ROOT / "pipeline")
+    for recipe in (ROOT / "pipeline").glob("*.yaml"):
+        invoke("check", recipe)
+
+
+def test_sync_without_anything_waiting():
+    assert "0 sent, 0 waiting" in invoke("sync")
