@@ -247,3 +247,13 @@ def test_what_changed_since_is_not_sent(job, client, tmp_path):
     (model,), _ = split(client)
     assert names(client, model.info.run_id) == {"kept.txt"}
     assert len(warnings) == 1 and "changed.txt" in warnings[0]
+
+
+def test_sync_after_all_stages_gives_one_run(job, client, smoke, tmp_path):
+    down = make_job("smoke", smoke, tmp_path / "home", mlflow_uri="http://127.0.0.1:9")
+    run_lane(down, tmp_path)
+    assert Tracker(job.settings, pytest.fail).sync() == (3, 0)
+    (model,), children = split(client)
+    assert model.data.params["train.epochs"] == "5"
+    assert "test_elbo" in model.data.metrics
+    assert len(children) == 2

@@ -60,7 +60,8 @@ class Tracker:
 
     def sync(self) -> tuple[int, int]:
         """Send every journal that waits; the numbers of those sent and of those that remain."""
-        paths = sorted(self.folder.glob("*.jsonl"))
+        # Training first: evaluation and export look for its run.
+        paths = sorted(self.folder.glob("*.jsonl"), key=lambda path: (not path.name.startswith("train"), path.name))
         for path in paths:
             self._run_id, self._sent = None, 0
             self._send(path)
