@@ -76,7 +76,8 @@ def _read_metrics(report: Path) -> dict[str, object]:
 def _record(job: Job, weights: str, worst: float, out: Path) -> None:
     tracker = job.tracker()
     params = flatten({"export": job.recipe.export.model_dump(mode="json")})
-    journal = tracker.journal("export", content_key(params, weights, tree_digest(out)))
+    key = content_key(params, weights, tree_digest(out), job.settings.mlflow_registry)
+    journal = tracker.journal("export", key)
     journal.start(job.name, params, provenance(job.name), weights=weights)
     journal.metrics({"export_largest_relative_difference": worst})
     journal.artifact(out, to="bundle", kind="onnx")
