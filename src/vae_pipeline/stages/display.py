@@ -4,7 +4,7 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vae_pipeline.training.loop import Epoch
 from vae_pipeline.training.loop import Progress as Step
@@ -25,7 +25,7 @@ class Display:
         self.last: Epoch | None = None
         self.live = (
             Progress(
-                TextColumn("[bold]{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
+                TextColumn("[bold]{task.description}"), BarColumn(bar_width=24)(),
                 TextColumn("{task.fields[figures]}"), TimeRemainingColumn(), console=console, transient=True,
             )
             if console.is_terminal
