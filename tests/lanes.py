@@ -28,7 +28,13 @@ class Lane:
 
 def make_job(name: str, recipe: Recipe, home: Path, **settings) -> Job:
     values = {"home": home, "mlflow_uri": "off", "mirror": None, "threads": 2, **settings}
-    return Job(name, recipe, 0, Settings.model_construct(**{**Settings().model_dump(), **values}), Console(quiet=True))
+    return Job(
+        name,
+        recipe,
+        0,
+        Settings.model_construct(**{**Settings().model_dump(), **values}),
+        Console(quiet=True, markup=False),
+    )
 
 
 def edited(recipe: Recipe, **sections) -> Recipe:

@@ -1,6 +1,9 @@
 import csv
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,6 +133,30 @@ class TestMistakes:
         if done.stderr.startswith("vae-pipeline:"):
             assert len(done.stderr.splitlines()) == 1
         assert [path.name for path in tmp_path.iterdir()] == ["bad.yaml"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_any_stage_is_one_line_and_leaves_nothing(number, tmp_path):
+    recipe = (ROOT / "pipeline" / "smoke.yaml").read_text().replace("examples: 640", "examples: 300000")
+    (tmp_path / "big.yaml").write_text(recipe)
+    command = [sys.executable, "-m", "vae_pipeline", "prepare", "big.yaml", "--out", "out/big"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "out").is_dir() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == f"vae-pipeline: {number.name}: stopped, and nothing was written\n"
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_reader_that_has_gone_and_a_full_disk(tmp_path):
+    schema = [sys.executable, "-m", "vae_pipeline", "schema"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(schema, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "vae-pipeline: no space left on device\n"
 
 
 def test_summary_shows_every_report(lane, tmp_path):

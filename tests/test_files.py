@@ -49,12 +49,12 @@ def on_full_disk(act: str) -> str:
 def test_filled_folder_replaces_all_that_was_there(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
     with filled_folder(out) as folder:
-        (folder / "first").write_text("1")
+        (folder / "spec.json").write_text("1")
         assert not out.exists()
-    assert names(out) == ["first"]
+    assert names(out) == ["spec.json"]
     with filled_folder(out) as folder:
         (folder / "second").write_text("2")
-        assert names(out) == ["first"]
+        assert names(out) == ["spec.json"]
     assert names(out) == ["second"]
     assert names(out.parent) == ["out"]
 
@@ -63,7 +63,7 @@ def test_filled_folder_replaces_all_that_was_there(tmp_path: Path) -> None:
 def test_failed_filling_leaves_what_was_there(tmp_path: Path, error: BaseException) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    (out / "old").write_text("kept")
+    (out / "spec.json").write_text("kept")
 
     def fill() -> None:
         with filled_folder(out) as folder:
@@ -73,7 +73,7 @@ def test_failed_filling_leaves_what_was_there(tmp_path: Path, error: BaseExcepti
     with pytest.raises(type(error)):
         fill()
     assert names(tmp_path) == ["out"]
-    assert (out / "old").read_text() == "kept"
+    assert (out / "spec.json").read_text() == "kept"
 
 
 def test_failed_filling_leaves_nothing_where_nothing_was(tmp_path: Path) -> None:
@@ -131,11 +131,11 @@ def test_file_that_cant_be_written(tmp_path: Path, place: str) -> None:
 def test_full_disk_keeps_the_old_folder(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    (out / "old").write_text("kept")
+    (out / "spec.json").write_text("kept")
     act = f"with filled_folder(Path({str(out)!r})) as folder: (folder / 'new').write_bytes(bytes(8192))"
     assert on_full_disk(act).startswith(f"can't write {out}: file too large; free space")
     assert names(tmp_path) == ["out"]
-    assert (out / "old").read_text() == "kept"
+    assert (out / "spec.json").read_text() == "kept"
 
 
 def test_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_require_writable(tmp_path: Path) -> None:
 def test_failed_swap_puts_the_old_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    (out / "old").write_text("kept")
+    (out / "spec.json").write_text("kept")
     rename = Path.rename
 
     def refuse_the_new(self: Path, target: Path) -> Path:
@@ -206,9 +206,63 @@ def test_failed_swap_puts_the_old_folder_back(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(OutputError, match="operation not permitted"), filled_folder(out) as folder:
         (folder / "new").touch()
     assert names(tmp_path) == ["out"]
-    assert names(out) == ["old"]
+    assert names(out) == ["spec.json"]
 
 
 def test_content_key() -> None:
     assert content_key({"a": 1, "b": 2}, 3) == content_key({"b": 2, "a": 1}, 3)
     assert content_key({"a": 1}, 3) != content_key({"a": 1}, 4)
+
+
+def test_a_folder_that_no_stage_filled_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("years")
+    with pytest.raises(OutputError, match="holds other files than a stage's output"), filled_folder(tmp_path / "out"):
+        pytest.fail("the block was entered")
+    assert (tmp_path / "out" / "thesis.txt").read_text() == "years"
+
+
+def test_through_a_link_the_folder_that_it_leads_to_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with filled_folder(tmp_path / "link") as folder:
+        (folder / "spec.json").write_text("1")
+    assert (tmp_path / "link").is_symlink()
+    assert names(tmp_path / "real") == ["spec.json"]
+    assert sorted(names(tmp_path)) == ["link", "real"]
+
+
+@pytest.mark.parametrize("place", ["data", "data/inside", "."])
+def test_an_output_that_overlaps_an_input_is_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / "data").mkdir()
+    with pytest.raises(OutputError, match=r"overlap: name another folder with --out"):
+        require_writable(tmp_path / place, tmp_path / "data")
+
+
+def dead_process() -> int:
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    return done.pid
+
+
+def test_what_a_killed_process_left_is_cleared(tmp_path: Path) -> None:
+    dead, mine = dead_process(), os.getpid()
+    for name in (f".out.{dead}.abc", f".out.{mine}.abc", ".out.notes.txt", f".other.{dead}.abc"):
+        (tmp_path / name).mkdir()
+    with filled_folder(tmp_path / "out") as folder:
+        (folder / "spec.json").write_text("1")
+    assert names(tmp_path) == sorted([f".out.{mine}.abc", ".out.notes.txt", f".other.{dead}.abc", "out"])
+
+
+def test_killed_between_the_two_renames_the_old_folder_comes_back(tmp_path: Path) -> None:
+    left = tmp_path / f".out.{dead_process()}.abc.old"
+    left.mkdir()
+    (left / "spec.json").write_text("kept")
+    require_writable(tmp_path / "out")
+    assert (tmp_path / "out" / "spec.json").read_text() == "kept"
+    assert names(tmp_path) == ["out"]
+
+
+def test_an_input_that_cannot_be_read_is_not_blamed_on_the_output(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), filled_folder(tmp_path / "d" / "out"):
+        (tmp_path / "elsewhere.png").read_bytes()

@@ -117,8 +117,8 @@ def test_mixed_size_says_what_to_do() -> None:
     with pytest.raises(DataError) as caught:
         read_picture(encoded(Image.fromarray(GREY)), "cats/a.png", (1, 4, 5), "none")
     text = str(caught.value)
-    assert text.startswith("cats/a.png is 8x6 pixels, but 5x4 (width x height) are wanted: set data.resize to")
-    assert all(word in text for word in ("stretch", "crop", "pad", "data.shape"))
+    assert text.startswith("cats/a.png is 8x6 pixels, but 5x4 (width x height) are wanted: set resize to")
+    assert all(word in text for word in ("stretch", "crop", "pad", "pictures of that size"))
 
 
 # A picture twice as wide as high; black, white, black from left to right.

@@ -336,3 +336,26 @@ def test_conditional_without_labels() -> None:
     recipe["model"]["conditional"] = True
     with pytest.raises(RecipeError, match=r"model\.conditional is true, but the data section names no labels"):
         parse(Recipe, recipe, Path("mine.yaml"))
+
+
+def test_a_key_given_twice(tmp_path: Path) -> None:
+    text = (Path(__file__).parent.parent / "pipeline" / "smoke.yaml").read_text()
+    (tmp_path / "twice.yaml").write_text(text.replace("  epochs: 5\n", "  epochs: 5\n  epochs: 7\n"))
+    with pytest.raises(
+        RecipeError, match=r"twice\.yaml isn't YAML in line \d+, column 3: the key epochs is given twice"
+    ):
+        Recipe.load(tmp_path / "twice.yaml")
+
+
+def test_nested_too_deep(tmp_path: Path) -> None:
+    (tmp_path / "deep.yaml").write_text("[" * 100_000)
+    with pytest.raises(RecipeError, match=r"deep\.yaml is nested too deep"):
+        read_yaml(tmp_path / "deep.yaml")
+
+
+@pytest.mark.parametrize("value", [True, 10**30, 2.0])
+def test_counts_are_whole_numbers_of_a_sensible_size(value: object) -> None:
+    recipe = yaml.safe_load((Path(__file__).parent.parent / "pipeline" / "smoke.yaml").read_text())
+    recipe["train"]["epochs"] = value
+    with pytest.raises(RecipeError, match=r"train\.epochs"):
+        parse(Recipe, recipe, Path("mine.yaml"))

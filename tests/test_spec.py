@@ -58,7 +58,7 @@ def test_file_where_the_folder_should_be(tmp_path: Path) -> None:
 def test_truncated_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "spec.json"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"spec\.json isn't JSON"):
+    with pytest.raises(DataError, match=r"spec\.json can't be read as JSON"):
         ImageSpec.load(path)
 
 

@@ -3,8 +3,11 @@
 Commands import what they need inside the function, so that `--help` loads no torch.
 """
 
+import os
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from vae_pipeline import __version__
 from vae_pipeline.cli_tasks import TASKS, Seed, console, tasks
-from vae_pipeline.errors import VaeError
+from vae_pipeline.errors import Interrupted, VaeError
 
 STAGES, MORE = "Stages of the pipeline", "More"
 
@@ -63,9 +66,9 @@ def prepare(recipe: RecipeFile, out: OutFolder, seed: Seed = 0) -> None:
     with showing_downloads(terminal) as report:
         card = run(Job.of(recipe, seed, terminal), out, report)
     counts = ", ".join(f"{count:,} {part}" for part, count in card["examples"].items())
-    terminal.print(f"{recipe.stem}: {counts}, each {card['shape']} {card['dtype']} -> {out}", highlight=False)
+    terminal.print(f"{recipe.stem}: {counts}, each {card['shape']} {card['dtype']} -> {out}")
     for reason, count in card["dropped"].items():
-        terminal.print(f"[yellow]left out:[/] {count} x {reason}", highlight=False)
+        terminal.print(f"left out: {count} x {reason}", style="yellow")
 
 
 @app.command(rich_help_panel=STAGES)
@@ -81,7 +84,6 @@ def train(recipe: RecipeFile, data: Data, out: OutFolder, seed: Seed = 0) -> Non
     terminal.print(
         f"{recipe.stem}: {report.epochs} epochs, kept epoch {report.kept.epoch} ({part} ELBO {elbo:.2f}), "
         f"weights {report.weights_sha256[:12]} -> {out}",
-        highlight=False,
     )
 
 
@@ -95,7 +97,7 @@ def evaluate(recipe: RecipeFile, data: Data, model: Model, out: OutFolder, seed:
     metrics = run(Job.of(recipe, seed, terminal), data, model, out)
     bound = f"importance bound {metrics['importance_bound']:.2f} (K = {metrics['importance_samples']})"
     active = f"{metrics['active_units']} of {metrics['latents']} units active"
-    terminal.print(f"{recipe.stem}: ELBO {metrics['elbo']:.2f}, {bound}, {active} -> {out}", highlight=False)
+    terminal.print(f"{recipe.stem}: ELBO {metrics['elbo']:.2f}, {bound}, {active} -> {out}")
 
 
 @app.command(rich_help_panel=STAGES)
@@ -115,7 +117,6 @@ def export(
     done = run(Job.of(recipe, seed, terminal), data, model, report, out)
     terminal.print(
         f"{recipe.stem}: {done.graphs} graphs, differing from the model by at most {done.difference:.1e} -> {out}",
-        highlight=False,
     )
 
 
@@ -135,6 +136,8 @@ def check(
         names = []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise RecipeError(f"{params}: recipes must be a list of names, such as recipes: [digits]")
+    if len(set(names)) < len(names):
+        raise RecipeError(f"{params}: recipes names one twice: {', '.join(names)}")
     for name in names:
         Recipe.load(recipes / f"{name}.yaml")
 
@@ -157,9 +160,9 @@ def sync() -> None:
     from vae_pipeline.tracking.tracker import Tracker
 
     terminal = console()
-    tracker = Tracker(Settings.load(), lambda text: terminal.print(f"[yellow]warning:[/] {text}"))
+    tracker = Tracker(Settings.load(), lambda text: terminal.print(f"warning: {text}", style="yellow"))
     sent, left = tracker.sync()
-    terminal.print(f"{sent} sent, {left} waiting", highlight=False)
+    terminal.print(f"{sent} sent, {left} waiting")
     if left:
         raise typer.Exit(1)
 
@@ -191,11 +194,32 @@ def _options(
 
 def main() -> None:
     """Run, and turn a user's mistake into one line and an exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         app()
+        sys.stdout.flush()
     except VaeError as error:
-        sys.stderr.write(f"vae-pipeline: {' '.join(str(error).split())}\n")
-        sys.exit(error.exit_code)
+        _leave(str(error), error.exit_code)
+    except BrokenPipeError:  # the reader of our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
+    except OSError as error:  # a disk, a folder or a permission; what it was about is in the error
+        about = f"{error.filename}: " if error.filename else ""
+        _leave(f"{about}{(error.strerror or str(error)).lower()}", 2)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        _leave(f"out of memory ({str(error).splitlines()[0] if str(error) else 'an array'}): make it smaller", 2)
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    raise Interrupted(f"{signal.Signals(number).name}: stopped, and nothing was written")
+
+
+def _leave(message: str, code: int) -> None:
+    sys.stderr.write(f"vae-pipeline: {' '.join(message.split())}\n")
+    sys.exit(code)
 
 
 if __name__ == "__main__":

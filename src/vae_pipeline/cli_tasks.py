@@ -130,7 +130,7 @@ def score(
         sys.stdout.write(text)
     else:
         replace_file(out, text.encode())
-        console().print(f"{len(x)} scores -> {out}", highlight=False)
+        console().print(f"{len(x)} scores -> {out}")
 
 
 @tasks.command(rich_help_panel=TASKS)
@@ -167,7 +167,7 @@ def interpolate(
         pixels = to_pixels(frames, model.spec.low, model.spec.high)
         there_and_back = np.concatenate([pixels, pixels[-2:0:-1]])
         save_gif(out, [tile(frame[None], 1, side=224, gap=0) for frame in there_and_back])
-        console().print(f"{len(frames)} steps -> {out}", highlight=False)
+        console().print(f"{len(frames)} steps -> {out}")
     else:
         _write_images(out, frames, model, steps if len(morphs) == 1 else None)
 
@@ -176,7 +176,7 @@ def console() -> "Console":
     """Standard output, without wrapping: what is printed may be piped."""
     from rich.console import Console
 
-    return Console(soft_wrap=True)
+    return Console(soft_wrap=True, markup=False, highlight=False)
 
 
 def _require_suffix(out: Path, *suffixes: str) -> None:
@@ -196,7 +196,7 @@ def _write_images(out: Path, images: Any, model: "Bundle", columns: int | None =
         return
     pixels = to_pixels(images, model.spec.low, model.spec.high)
     save_png(out, tile(pixels, columns or math.ceil(math.sqrt(len(pixels))), side=56, group=group))
-    console().print(f"{len(images)} images -> {out}", highlight=False)
+    console().print(f"{len(images)} images -> {out}")
 
 
 def _write_arrays(out: Path, content: Any) -> None:
@@ -212,7 +212,7 @@ def _write_arrays(out: Path, content: Any) -> None:
     else:
         np.save(buffer, content)
     replace_file(out, buffer.getvalue())
-    console().print(f"{out} written", highlight=False)
+    console().print(f"{out} written")
 
 
 def _read_labels(path: Path | None) -> Any:

@@ -1,5 +1,6 @@
 """Writing so that nothing is lost or left half-written: write beside, then rename."""
 
+import glob
 import hashlib
 import json
 import os
@@ -12,14 +13,19 @@ from typing import Any
 
 from vae_pipeline.errors import OutputError
 
+# One of these is in every folder that a stage filled; a folder of anything else is never replaced.
+STAGE_FILES = ("spec.json", "metrics.json", "bundle.json")
+
 
 @contextmanager
 def filled_folder(out: Path) -> Iterator[Path]:
     """Yield a new folder that takes `out`'s place once the block has ended well; else `out` stays as it was.
 
     Raises:
-        OutputError: the folder can't be written (no permission, a file in the way, the disk is full).
+        OutputError: `out` holds something else than a stage's output, or can't be written (no permission, a file
+            in the way, the disk is full).
     """
+    out = out.resolve()  # through a link, the folder that it leads to is filled
     partial = _folder_beside(out)
     try:
         partial.chmod(0o777 & ~_umask())
@@ -30,14 +36,54 @@ def filled_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def require_writable(out: Path, *inputs: Path) -> None:
+    """Find out before hours of work whether `filled_folder` will be able to write, and will spare the inputs.
+
+    Raises:
+        OutputError: it won't.
+    """
+    for read in inputs:
+        if read.resolve().is_relative_to(out.resolve()) or out.resolve().is_relative_to(read.resolve()):
+            raise OutputError(f"--out {out} and the input {read} overlap: name another folder with --out")
+    _folder_beside(out.resolve()).rmdir()
+
+
 def _folder_beside(out: Path) -> Path:
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"{out} is a file, but a folder is to be written there: move it away")
     try:
+        if out.exists() and not out.is_dir():
+            raise OutputError(f"{out} is a file, but a folder is to be written there: move it away")
+        if out.is_dir() and any(out.iterdir()) and not any((out / name).exists() for name in STAGE_FILES):
+            raise OutputError(
+                f"{out} holds other files than a stage's output, and would be replaced: move them away, "
+                "or name another folder with --out"
+            )
         out.parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        _recover(out)
+        return Path(tempfile.mkdtemp(prefix=f".{out.name}.{os.getpid()}.", dir=out.parent))
     except OSError as error:
         raise _cannot_write(out, error) from error
+
+
+def _recover(out: Path) -> None:
+    """Clear up after processes that were killed while they filled `out`."""
+    for left in out.parent.glob(f".{glob.escape(out.name)}.*.*"):
+        process = left.name.removeprefix(f".{out.name}.").split(".")[0]
+        if not process.isdigit() or _alive(int(process)):
+            continue
+        if left.suffix == ".old" and not out.exists():  # killed between the two renames
+            left.rename(out)
+        else:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _swap(partial: Path, out: Path) -> None:
@@ -56,11 +102,15 @@ def _swap(partial: Path, out: Path) -> None:
 
 @contextmanager
 def writing(out: Path) -> Iterator[None]:
-    """Turn the system's refusals to write `out` (full disk, no permission) into an OutputError."""
+    """Turn the system's refusals to write `out` (full disk, no permission) into an OutputError.
+
+    An error about a file elsewhere, such as an input that can't be read, passes through.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno is None:
+        elsewhere = error.filename is not None and not Path(os.fsdecode(error.filename)).is_relative_to(out.parent)
+        if error.errno is None or elsewhere:
             raise
         raise _cannot_write(out, error) from error
 
@@ -99,15 +149,6 @@ def tree_digest(path: Path) -> str:
         return sha256_of(path)
     files = sorted(file for file in path.rglob("*") if file.is_file())
     return content_key([[file.relative_to(path).as_posix(), sha256_of(file)] for file in files])
-
-
-def require_writable(out: Path) -> None:
-    """Find out before hours of work whether `filled_folder` will be able to write.
-
-    Raises:
-        OutputError: it won't.
-    """
-    _folder_beside(out).rmdir()
 
 
 def content_key(*parts: object) -> str:

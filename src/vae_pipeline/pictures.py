@@ -36,7 +36,9 @@ def read_picture(content: bytes, name: str, shape: tuple[int, int, int], resize:
         with Image.open(io.BytesIO(content), formats=["PNG", "JPEG"]) as opened:
             opened.load()
             picture: Image.Image = _to_mode(ImageOps.exif_transpose(opened), "L" if channels == 1 else "RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UnidentifiedImageError as error:
+        raise CorruptPictureError(f"{name} is a truncated or corrupt picture, or no PNG or JPEG") from error
+    except Exception as error:  # a decoder of damaged bytes raises whatever it does
         raise CorruptPictureError(f"{name} is a truncated or corrupt picture ({error})") from error
     if picture.size != (width, height):
         picture = _to_size(picture, name, (width, height), resize)
@@ -58,7 +60,7 @@ def _to_size(picture: Image.Image, name: str, size: tuple[int, int], resize: Res
         case "none":
             raise DataError(
                 f"{name} is {picture.width}x{picture.height} pixels, but {size[0]}x{size[1]} (width x height) "
-                "are wanted: set data.resize to stretch, crop or pad, or data.shape to the size of the pictures"
+                "are wanted: set resize to stretch, crop or pad, or give pictures of that size"
             )
         case "stretch":
             return picture.resize(size, Image.Resampling.LANCZOS)

@@ -17,7 +17,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 SomeFraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**9, strict=True)]
 Layers = Annotated[tuple[Count, ...], Field(min_length=1)]
 Shape = tuple[Count, Count, Count]
 Place = Annotated[str, Field(min_length=1)]
@@ -249,7 +249,8 @@ class Export(Section):
     """The ONNX bundle."""
 
     tolerance: Positive
-    """Largest |difference| of a graph's answer from the model's, relative to 1 + |answer|."""
+    """Largest |difference| of a graph's answer from the model's, relative to 1 + |answer|, with values of the data
+    taken on [0, 1]."""
     licence: str
     intended_use: str
 
@@ -317,6 +318,20 @@ class TrainedRecipe(Section):
 # ── reading ───────────────────────────────────────────────────────────────────────────────────────────
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that is given twice, of which YAML keeps the last in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value} is given twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> Any:
     """Read YAML.
 
@@ -324,7 +339,7 @@ def read_yaml(path: Path) -> Any:
         RecipeError: there is no such file, or it isn't YAML.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
     except FileNotFoundError as error:
         near = sorted(sibling.name for sibling in path.parent.glob("*.yaml"))
         raise RecipeError(f"{path} isn't there; in {path.parent} are: {', '.join(near) or 'no recipes'}") from error
@@ -336,6 +351,8 @@ def read_yaml(path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise RecipeError(f"{path} isn't YAML{where}: {getattr(error, 'problem', error)}") from error
+    except RecursionError as error:
+        raise RecipeError(f"{path} is nested too deep to be a recipe") from error
     except ValueError as error:  # a date or a number that YAML's grammar allows and Python doesn't
         raise RecipeError(f"{path} isn't a recipe ({error}): put the value in quotes, or mend it") from error
 

@@ -24,6 +24,7 @@ from vae_pipeline.spec import DataSpec, ImageSpec
 __all__ = ["Bundle", "Encoding", "Scores", "path_between"]
 
 FORMAT = 1
+GRAPHS = ("encoder", "decoder", "reconstruct", "score", "sample")
 BATCH = 256
 Array = npt.NDArray[Any]
 Labels = Sequence[int] | Array | None
@@ -75,12 +76,15 @@ class Bundle:
                 )
             for graph in manifest["graphs"].values():
                 _check(folder / graph["file"], graph["sha256"])
-            return cls(folder, manifest)
+            bundle = cls(folder, manifest)
+            for name in GRAPHS:
+                list(manifest["graphs"][name]["outputs"]), manifest["graphs"][name]["inputs"]
+            return bundle
         except FileNotFoundError as error:
             raise BundleError(f"{path} isn't there: name a folder that `vae-pipeline export` filled") from error
         except OSError as error:
             raise BundleError(f"{path} can't be read: name a folder that `vae-pipeline export` filled") from error
-        except (ValueError, KeyError, TypeError, AttributeError, DataError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, DataError) as error:
             raise BundleError(f"{path} isn't a bundle's manifest ({error}): export again") from error
 
     def encode(self, x: Array, labels: Labels = None) -> Encoding:
@@ -136,10 +140,15 @@ class Bundle:
             raise DataError("labels were given, but this model isn't conditional on any: leave them out")
         outputs = list(self.manifest["graphs"][name]["outputs"])
         session = self._session(name)
-        chunks = [
-            session.run(outputs, {key: value[start : start + BATCH] for key, value in inputs.items()})
-            for start in range(0, count, BATCH)
-        ]
+        try:
+            chunks = [
+                session.run(outputs, {key: value[start : start + BATCH] for key, value in inputs.items()})
+                for start in range(0, count, BATCH)
+            ]
+        except Exception as error:  # onnxruntime's exceptions share no narrower root
+            raise BundleError(
+                f"{self.folder}: the graph {name} doesn't fit bundle.json ({error}): export again"
+            ) from error
         return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
 
     def _session(self, name: str) -> onnxruntime.InferenceSession:
@@ -160,11 +169,11 @@ class Bundle:
             raise DataError(f"observations of shape {list(x.shape)} were given; wanted {wanted}".replace("'", ""))
         if len(x) == 0:
             raise DataError("no observations were given")
-        if not np.issubdtype(x.dtype, np.number) and x.dtype != np.bool_:
+        if x.dtype.kind not in "biuf":
             raise DataError(f"observations of type {x.dtype} were given; numbers are wanted")
         if not np.isfinite(x).all():
             raise DataError("the observations hold NaN or infinity")
-        if np.float32(x.min()) < np.float32(spec.low) or np.float32(x.max()) > np.float32(spec.high):
+        if x.min() < np.float32(spec.low) or x.max() > np.float32(spec.high):
             raise DataError(
                 f"observations from {x.min():g} to {x.max():g} were given; this model takes raw values in "
                 f"[{spec.low:g}, {spec.high:g}]"

@@ -25,8 +25,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="VAE_", env_ignore_empty=True, extra="ignore", frozen=True)
 
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda, cuda:N or mps")
-    threads: int | None = Field(None, ge=1, description="CPU threads of torch; all cores if not set")
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|cuda(:\d{1,2})?|mps)$", description="auto, cpu, cuda, cuda:N or mps"
+    )
+    threads: int | None = Field(None, ge=1, le=1024, description="CPU threads of torch; all cores if not set")
     mirror: str | None = Field(
         None, description="folder or URL that is searched for a data file before its canonical address"
     )
@@ -55,9 +57,11 @@ class Settings(BaseSettings):
             SettingsError: a value doesn't validate.
         """
         env_file = _root() / ".env"
-        _refuse_unknown(cls, env_file)
         try:
+            _refuse_unknown(cls, env_file)
             return cls(_env_file=env_file)
+        except UnicodeDecodeError as error:
+            raise SettingsError(f"{env_file} isn't text in UTF-8 ({error})") from error
         except ValidationError as error:
             first = error.errors()[0]
             name = "VAE_" + "_".join(str(part) for part in first["loc"]).upper()

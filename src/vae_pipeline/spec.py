@@ -53,9 +53,23 @@ class ImageSpec:
         try:
             if values["kind"] != "image":
                 raise DataError(f"this version reads data of kind 'image'; given {values['kind']!r}")
-            return cls(**{**values, "shape": tuple(values["shape"]), "classes": tuple(values["classes"])})
-        except (KeyError, TypeError) as error:
+            spec = cls(**{**values, "shape": tuple(values["shape"]), "classes": tuple(values["classes"])})
+            spec._validate()
+            return spec
+        except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"not a data spec ({error}): run `vae-pipeline prepare` again") from error
+
+    def _validate(self) -> None:
+        if len(self.shape) != 3 or not all(isinstance(side, int) and side > 0 for side in self.shape):
+            raise ValueError(f"shape is {list(self.shape)}; wanted channels, height and width")
+        if self.dtype not in ("uint8", "float32") or not isinstance(self.binary, bool):
+            raise ValueError(
+                f"dtype is {self.dtype!r} and binary {self.binary!r}; wanted uint8 or float32, true or false"
+            )
+        if not math.isfinite(self.low) or not math.isfinite(self.high) or self.low >= self.high:
+            raise ValueError(f"the range is {self.low} to {self.high}; wanted two finite numbers, low under high")
+        if not all(isinstance(name, str) for name in self.classes):
+            raise ValueError(f"classes are {list(self.classes)}; wanted names")
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
@@ -69,11 +83,15 @@ class ImageSpec:
             DataError: there is no such file, or it isn't a spec.
         """
         try:
-            return cls.from_dict(json.loads(path.read_text()))
+            values = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise DataError(f"{path} isn't there: run `vae-pipeline prepare` first") from error
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise DataError(f"{path} isn't JSON ({error}): run `vae-pipeline prepare` again") from error
+        except (OSError, ValueError, RecursionError) as error:
+            raise DataError(f"{path} can't be read as JSON ({error}): run `vae-pipeline prepare` again") from error
+        try:
+            return cls.from_dict(values)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
 
 
 DataSpec = ImageSpec

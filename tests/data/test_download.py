@@ -263,7 +263,7 @@ def test_truncated_gz_hasnt_the_digest_of_its_content(tmp_path: Path) -> None:
 
 
 def test_failed_download_leaves_the_earlier_folder(tmp_path: Path, closed: str) -> None:
-    old = saved(tmp_path / "out" / "old", b"kept")
+    old = saved(tmp_path / "out" / "spec.json", b"kept")
 
     def prepare() -> None:
         with filled_folder(tmp_path / "out"):

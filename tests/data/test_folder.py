@@ -151,7 +151,7 @@ def test_absent_place(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8bno gzip"])
 def test_file_that_is_no_archive(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.zip").write_bytes(content)
-    assert refusal(tmp_path / "x.zip").endswith("is neither a folder nor a whole .zip or .tar")
+    assert refusal(tmp_path / "x.zip").endswith("is neither a folder nor a whole .zip or .tar: make or fetch it again")
 
 
 @archives
@@ -232,7 +232,7 @@ def test_mixed_sizes(tmp_path: Path, pack: Any) -> None:
     path = pack(tmp_path / "x", FILES | {"c/odd.png": png(NOISE[0, :4])})
     text = refusal(path)
     assert text.startswith(f"{path}/c/odd.png is 8x4 pixels, but 8x8 (width x height) are wanted: ")
-    assert text.endswith("set data.resize to stretch, crop or pad, or data.shape to the size of the pictures")
+    assert text.endswith("set resize to stretch, crop or pad, or give pictures of that size")
     for resize in ("stretch", "crop", "pad"):
         found = rows(opened(path, resize=resize).train)
         assert found.shape == (7, 1, 8, 8)
@@ -299,7 +299,7 @@ def test_prepared_folder_and_its_card(tmp_path: Path, pack: Any) -> None:
 
 @packings
 def test_bad_picture_leaves_the_earlier_folder(tmp_path: Path, pack: Any) -> None:
-    old = as_folder(tmp_path / "out", {"old": b"kept"}) / "old"
+    old = as_folder(tmp_path / "out", {"spec.json": b"kept"}) / "spec.json"
     path = pack(tmp_path / "x", FILES | {"b/9.png": b"bad"})
 
     def prepare() -> None:

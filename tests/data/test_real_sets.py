@@ -12,7 +12,10 @@ from vae_pipeline.recipe import Recipe
 from vae_pipeline.stages.prepare import prepare
 
 MIRROR = os.environ.get("VAE_MIRROR", "")
-pytestmark = [pytest.mark.data, pytest.mark.skipif(not Path(MIRROR).is_dir(), reason="VAE_MIRROR names no folder")]
+pytestmark = [
+    pytest.mark.data,
+    pytest.mark.skipif(not MIRROR or not Path(MIRROR).is_dir(), reason="VAE_MIRROR names no folder"),
+]
 
 
 def prepare_recipe(recipe, tmp_path):

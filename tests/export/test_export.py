@@ -104,12 +104,12 @@ def test_over_the_tolerance_nothing_is_exported(lane, smoke, tmp_path):
     strict = edited(smoke, export={"tolerance": 1e-12})
     out = tmp_path / "bundle"
     out.mkdir()
-    (out / "before").write_text("kept")
+    (out / "spec.json").write_text("kept")
     with pytest.raises(
         ParityError, match=r"the graph \w+ differs from the model by .* at batch \d+ .*over export\.tolerance"
     ):
         export(make_job("smoke", strict, tmp_path), lane.data, lane.model, lane.report, out)
-    assert [file.name for file in out.iterdir()] == ["before"]
+    assert [file.name for file in out.iterdir()] == ["spec.json"]
 
 
 def test_a_wrong_graph_is_found(lane):
@@ -117,7 +117,7 @@ def test_a_wrong_graph_is_found(lane):
     proto = onnx.load(lane.bundle / "decoder.onnx")
     bias = next(i for i in proto.graph.initializer if i.name.endswith("output.bias"))
     altered = onnx.numpy_helper.to_array(bias).copy()
-    altered[5] += 0.01
+    altered[5] += 0.01  # a logit: at most 0.0025 on [0, 1]
     bias.CopyFrom(onnx.numpy_helper.from_array(altered, bias.name))
     file = lane.bundle.parent / "altered.onnx"
     onnx.save(proto, file)
@@ -125,7 +125,7 @@ def test_a_wrong_graph_is_found(lane):
     z = torch.zeros(2, 2)
     with torch.inference_mode():
         wanted = {"x_mean": model.scaling.inverse(model.decode(z).mean).numpy()}
-    rows = parity.compare("decoder", file, {"z": z.numpy()}, wanted)
+    rows = parity.compare("decoder", file, {"z": z.numpy()}, wanted, width=255)
     with pytest.raises(ParityError, match="decoder"):
         parity.require(rows, 1e-4)
 
@@ -137,3 +137,13 @@ def test_the_card_tells_what_was_measured(lane):
     assert f"{metrics['importance_bound']:.4g}" in card
     assert "cross-entropy" in card
     assert "Trying the pipeline out." in card
+
+
+def test_parity_of_pixels_does_not_depend_on_their_units(lane):
+    """The same error, on data of 0..1 and of 0..255, is the same figure."""
+    file = lane.bundle / "decoder.onnx"
+    z = {"z": np.zeros((3, 2), np.float32)}
+    answer = onnxruntime.InferenceSession(file).run(None, z)[0]
+    wide = parity.compare("decoder", file, z, {"x_mean": answer + 0.255}, width=255)[0]
+    assert wide.difference == pytest.approx(0.255, rel=1e-3)
+    assert wide.relative == pytest.approx((0.255 / (255 + answer + 0.255)).max(), rel=1e-3)

@@ -49,7 +49,7 @@ def test_weights_of_another_model(model, tmp_path):
     changed = dict(model.state_dict())
     changed["decoder.output.bias"] = torch.zeros(3)
     save_weights(changed, tmp_path / "weights.safetensors")
-    with pytest.raises(WeightsError, match=r"decoder\.output\.bias is \(3,\), wanted \(144,\)"):
+    with pytest.raises(WeightsError, match=r"decoder\.output\.bias is \(3,\) float32, wanted \(144,\) float32"):
         load_weights(model, tmp_path / "weights.safetensors")
 
 

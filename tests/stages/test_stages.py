@@ -145,9 +145,9 @@ class TestNothingIsLost:
     @pytest.fixture
     def out(self, tmp_path):
         (tmp_path / "out").mkdir()
-        (tmp_path / "out" / "before").write_text("kept")
+        (tmp_path / "out" / "spec.json").write_text("kept")
         yield tmp_path / "out"
-        assert snapshot(tmp_path / "out") == {"before": b"kept"}
+        assert snapshot(tmp_path / "out") == {"spec.json": b"kept"}
         assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
     def test_a_source_that_fails(self, smoke, out, tmp_path):

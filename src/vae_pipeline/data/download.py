@@ -53,7 +53,10 @@ class Finder:
                 raise DataError(f"{path} isn't there (it is sought from {Path.cwd()}): mend the path in the recipe")
             return path
         assert file.url is not None and file.digest is not None
-        name = Path(urllib.parse.urlsplit(file.url).path).name or "download"
+        try:
+            name = Path(urllib.parse.urlsplit(file.url).path).name or "download"
+        except ValueError as error:
+            raise DownloadError(f"{file.url} isn't a URL ({error}): mend it in the recipe") from error
         cached = self.cache / file.digest.replace(":", "-") / name
         if cached.is_file() and has_digest(cached, file.digest):
             return cached
@@ -79,7 +82,7 @@ class Finder:
     def _mirror_folder(self) -> Path | None:
         if self.mirror is None or "://" in self.mirror:
             return None
-        folder = Path(self.mirror).expanduser()
+        folder = Path(self.mirror)
         if not folder.is_dir():
             raise DownloadError(f"VAE_MIRROR names {folder}, which isn't a folder")
         return folder
@@ -102,7 +105,7 @@ class Finder:
             error.close()
             if error.code != 416:  # 416: nothing is left to fetch
                 raise DownloadError(f"{url} answers {error.code} {error.reason}") from error
-        except (OSError, http.client.HTTPException) as error:  # writing the part raises OutputError instead
+        except (OSError, ValueError, http.client.HTTPException) as error:  # writing the part raises OutputError instead
             reason = getattr(error, "reason", error)
             raise DownloadError(f"{url} can't be reached ({reason})") from error
         if not has_digest(part, digest):

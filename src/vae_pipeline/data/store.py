@@ -9,7 +9,6 @@ card.json                           what a reader wants to know: counts, ranges,
 import hashlib
 import io
 import json
-import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,12 +55,22 @@ class Prepared:
             DataError: the folder isn't one that `prepare` filled.
         """
         spec = ImageSpec.load(folder / "spec.json")
-        return cls(folder, spec, *(_open_split(folder, part, spec) for part in PARTS))
+        parts = {part: _open_split(folder, part, spec) for part in PARTS}
+        for part in ("train", "test"):
+            if len(parts[part]) == 0:
+                raise DataError(f"{folder / part}.npy holds no examples: run `vae-pipeline prepare` again")
+        return cls(folder, spec, **parts)
 
     @property
     def card(self) -> dict[str, Any]:
         """What a reader wants to know of the data."""
-        return dict(json.loads((self.folder / "card.json").read_text()))
+        path = self.folder / "card.json"
+        try:
+            card = dict(json.loads(path.read_text(encoding="utf-8")))
+            card["origins"], card["examples"], card["duplicates"]
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+            raise DataError(f"{path} isn't what `vae-pipeline prepare` wrote ({error}): prepare again") from error
+        return card
 
     def digest(self) -> str:
         """The sha256 of spec, arrays and labels: equal data, equal digest."""
@@ -76,8 +85,13 @@ def _open_split(folder: Path, part: str, spec: DataSpec) -> Split:
         raise DataError(f"{folder / part}.npy doesn't fit spec.json: run `vae-pipeline prepare` again")
     label_path = folder / f"{part}_labels.npy"
     labels = _open_array(label_path) if spec.classes else None
-    if labels is not None and len(labels) != len(images):
-        raise DataError(f"{label_path} holds {len(labels)} labels for {len(images)} examples: prepare again")
+    if labels is not None:
+        fits = labels.shape == (len(images),) and labels.dtype == np.int64
+        if not fits or not ((labels >= 0) & (labels < len(spec.classes))).all():
+            raise DataError(
+                f"{label_path} doesn't hold one label of 0..{len(spec.classes) - 1} for each of {len(images)} "
+                "examples: run `vae-pipeline prepare` again"
+            )
     return Split(images, labels)
 
 
@@ -86,7 +100,7 @@ def _open_array(path: Path) -> Array:
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except FileNotFoundError as error:
         raise DataError(f"{path} isn't there: run `vae-pipeline prepare` first") from error
-    except (ValueError, EOFError, tokenize.TokenError) as error:
+    except Exception as error:  # numpy evaluates the header: a corrupt one raises nearly anything
         raise DataError(f"{path} is truncated or corrupt ({error}): run `vae-pipeline prepare` again") from error
 
 

@@ -56,7 +56,7 @@ def write_bundle(
             inputs = _inputs(graph, model, test, batch, seed)
             given = {name: tensor.numpy() for name, tensor in inputs.items()}
             wanted = {name: tensor.numpy() for name, tensor in answers(graph, model, inputs).items()}
-            rows += compare(graph.name, file, given, wanted)
+            rows += compare(graph.name, file, given, wanted, spec.high - spec.low)
             if batch == BATCHES[1]:
                 golden: Arrays = given | wanted
                 np.savez(folder / f"{graph.name}.npz", **golden)  # type: ignore[arg-type]

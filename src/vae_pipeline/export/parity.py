@@ -24,15 +24,15 @@ class Agreement:
     difference: float
     """Largest |graph - model|, in the output's own units."""
     relative: float
-    """Largest |graph - model| / (1 + |model|)."""
+    """Largest |graph - model| / (unit + |model|), where the unit is the width of the data's range, or 1."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)
 
 
-def compare(graph: str, file: Path, inputs: Arrays, wanted: Arrays) -> list[Agreement]:
-    """Run the file and compare every output.
+def compare(graph: str, file: Path, inputs: Arrays, wanted: Arrays, width: float) -> list[Agreement]:
+    """Run the file and compare every output; `x_mean` is in the data's units, whose range is `width` wide.
 
     Raises:
         ParityError: an output has another shape, or isn't finite.
@@ -48,7 +48,8 @@ def compare(graph: str, file: Path, inputs: Arrays, wanted: Arrays) -> list[Agre
         if answer.shape != model.shape:
             raise ParityError(f"{graph}: {name} has shape {answer.shape} at batch {batch}; wanted {model.shape}")
         difference = np.abs(answer.astype(np.float64) - model.astype(np.float64))
-        relative = float((difference / (1 + np.abs(model))).max())
+        unit = width if name == "x_mean" else 1.0
+        relative = float((difference / (unit + np.abs(model))).max())
         if not np.isfinite(relative):
             raise ParityError(f"{graph}: the largest difference in {name} at batch {batch} is {relative}")
         rows.append(Agreement(graph, batch, name, float(difference.max()), relative))

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -30,18 +31,37 @@ def load_weights(model: VAE, path: Path) -> None:
     tensors, metadata = read_safetensors(path)
     if "vae_pipeline" not in metadata:
         raise WeightsError(f"{path} wasn't written by vae-pipeline: name a folder that `vae-pipeline train` filled")
-    written = json.loads(metadata["vae_pipeline"])["format"]
+    try:
+        written = int(json.loads(metadata["vae_pipeline"])["format"])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise WeightsError(f"{path} says nothing readable of its format ({error}): train again") from error
     if written > FORMAT:
         raise WeightsError(f"{path} has format {written}, this version reads up to {FORMAT}: update vae-pipeline")
-    given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    require_fit(tensors, model.state_dict(), path)
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise WeightsError(f"{path} holds NaN or infinity in {name}: train again")
+    model.load_state_dict(tensors)
+
+
+def require_fit(tensors: dict[str, Tensor], model: dict[str, Tensor], path: Path) -> None:
+    """Compare names, shapes and types.
+
+    Raises:
+        WeightsError: they differ; names the first that does.
+    """
+    given = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
+    wanted = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in model.items()}
     for name in sorted(given.keys() | wanted.keys()):
         if given.get(name) != wanted.get(name):
             raise WeightsError(
-                f"{path} doesn't fit its recipe: {name} is {given.get(name, 'missing')}, "
-                f"wanted {wanted.get(name, 'no such weights')}; train again"
+                f"{path} doesn't fit its recipe: {name} is {_say(given.get(name))}, "
+                f"wanted {_say(wanted.get(name))}; train again"
             )
-    model.load_state_dict(tensors)
+
+
+def _say(kind: tuple[tuple[int, ...], torch.dtype] | None) -> str:
+    return "missing" if kind is None else f"{kind[0]} {str(kind[1]).removeprefix('torch.')}"
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

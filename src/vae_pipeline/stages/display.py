@@ -23,14 +23,13 @@ class Display:
         """The step before this process took the run up, and when that was."""
         self.since = 0.0
         self.last: Epoch | None = None
-        self.live = (
-            Progress(
-                TextColumn("[bold]{task.description}"), BarColumn(bar_width=24)(),
-                TextColumn("{task.fields[figures]}"), TimeRemainingColumn(), console=console, transient=True,
-            )
-            if console.is_terminal
-            else None
-        )  # fmt: skip
+        columns = (
+            TextColumn("{task.description}", style="bold", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[figures]}", markup=False),
+            TimeRemainingColumn(),
+        )
+        self.live = Progress(*columns, console=console, transient=True) if console.is_terminal else None
         self.task = None if self.live is None else self.live.add_task(name, total=None, figures="")
 
     def __enter__(self) -> "Display":
@@ -63,7 +62,6 @@ class Display:
             left = (now - self.since) / max(1, step.step - self.first) * (step.steps - step.step)
             self.console.print(
                 f"{self.name}: epoch {step.epoch.epoch}/{self.epochs}  {self._figures(now)}  {_clock(left)} left",
-                highlight=False,
             )
 
     def _figures(self, now: float) -> str:

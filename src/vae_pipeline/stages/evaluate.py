@@ -15,7 +15,7 @@ from vae_pipeline import plots
 from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.device import prepare_device
 from vae_pipeline.errors import DataError, GateError
-from vae_pipeline.files import content_key, filled_folder, replace_file, tree_digest, write_json
+from vae_pipeline.files import content_key, filled_folder, replace_file, require_writable, tree_digest, write_json
 from vae_pipeline.metrics.bounds import elbo_terms, evaluating, importance_bound, standard_error
 from vae_pipeline.metrics.images import entropy_floor, fidelity
 from vae_pipeline.metrics.latents import ACTIVE, Latents, latents
@@ -42,6 +42,7 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
         OutputError: `out` can't be written.
         GateError: a metric is outside the recipe's bounds; the report is written all the same.
     """
+    require_writable(out, data, model)
     prepared, trained = Prepared.open(data), Trained.load(model)
     if prepared.spec != trained.spec:
         raise DataError(f"{model} was trained on data of another spec than {data}: prepare and train again")

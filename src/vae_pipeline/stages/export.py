@@ -10,7 +10,7 @@ from vae_pipeline.errors import DataError
 from vae_pipeline.export import parity
 from vae_pipeline.export.bundle import Provenance, write_bundle
 from vae_pipeline.export.card import model_card
-from vae_pipeline.files import content_key, filled_folder, replace_file, tree_digest, write_json
+from vae_pipeline.files import content_key, filled_folder, replace_file, require_writable, tree_digest, write_json
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.trained import Trained
 from vae_pipeline.tracking.journal import flatten
@@ -23,7 +23,7 @@ class Report:
 
     graphs: int
     difference: float
-    """Largest |graph - model| / (1 + |model|) of all outputs and batches."""
+    """Largest difference of all outputs and batches, as `parity.Agreement.relative`."""
 
 
 def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Report:
@@ -34,6 +34,7 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Report
         OutputError: `out` can't be written.
         ParityError: a graph answers otherwise than the model, by more than the recipe's tolerance.
     """
+    require_writable(out, data, model, report)
     recipe = job.recipe
     prepared, trained = Prepared.open(data), Trained.load(model)
     metrics = _read_metrics(report)
@@ -66,10 +67,12 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Report
 def _read_metrics(report: Path) -> dict[str, object]:
     path = report / "metrics.json"
     try:
-        return dict(json.loads(path.read_text()))
+        metrics = dict(json.loads(path.read_text(encoding="utf-8")))
+        metrics["measure"], metrics["elbo"], metrics["importance_samples"]
+        return metrics
     except FileNotFoundError as error:
         raise DataError(f"{path} isn't there: run `vae-pipeline eval` first") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise DataError(f"{path} isn't what `vae-pipeline eval` wrote: run it again") from error
 
 

@@ -36,4 +36,4 @@ class Job:
 
     def warn(self, text: str) -> None:
         """Say something that doesn't end the stage."""
-        self.console.print(f"[yellow]warning:[/] {text}", highlight=False)
+        self.console.print(f"warning: {text}", style="yellow")

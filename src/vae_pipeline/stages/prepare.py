@@ -6,7 +6,7 @@ from typing import Any
 from vae_pipeline.data import store
 from vae_pipeline.data.download import Finder, Reporter, silent
 from vae_pipeline.data.sources import open_source
-from vae_pipeline.files import filled_folder
+from vae_pipeline.files import filled_folder, require_writable
 from vae_pipeline.stages.job import Job
 
 
@@ -17,6 +17,7 @@ def prepare(job: Job, out: Path, report: Reporter = silent) -> dict[str, Any]:
         DataError: a source can't be had or can't be used.
         OutputError: `out` can't be written.
     """
+    require_writable(out)
     finder = Finder(job.settings.home / "downloads", job.settings.mirror, report)
     with filled_folder(out) as folder:
         store.write(open_source(job.recipe.data, finder, job.seed), folder, job.seed)

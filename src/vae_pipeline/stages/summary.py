@@ -17,7 +17,7 @@ def print_summary(console: Console, reports: Path, exports: Path) -> None:
     Raises:
         DataError: there is no report.
     """
-    found = {path.parent.name: json.loads(path.read_text()) for path in sorted(reports.glob("*/metrics.json"))}
+    found = {path.parent.name: _read(path) for path in sorted(reports.glob("*/metrics.json"))}
     if not found:
         raise DataError(f"{reports} holds no report: run `dvc repro` first")
     table = Table(
@@ -28,15 +28,22 @@ def print_summary(console: Console, reports: Path, exports: Path) -> None:
     )
     for column in ("recipe", "ELBO", "distortion", "rate", "bound", "active", "PSNR"):
         table.add_column(column, justify="left" if column == "recipe" else "right", no_wrap=True)
-    for name, metrics in found.items():
-        table.add_row(name, *_figures(metrics))
+    for name, figures in found.items():
+        table.add_row(name, *figures)
     console.print()
     console.print(table)
     for name in found:
-        console.print(f"pictures     {reports / name / 'plots'}", highlight=False)
+        console.print(f"pictures     {reports / name / 'plots'}")
         if (exports / name / "bundle.json").is_file():
-            console.print(f"ONNX bundle  {exports / name}", highlight=False)
-    console.print("MLflow's UI  make ui", highlight=False)
+            console.print(f"ONNX bundle  {exports / name}")
+    console.print("MLflow's UI  make ui")
+
+
+def _read(path: Path) -> list[str]:
+    try:
+        return _figures(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(f"{path} isn't what `vae-pipeline eval` wrote ({error!r}): run it again") from error
 
 
 def _figures(metrics: dict[str, Any]) -> list[str]:

@@ -52,12 +52,12 @@ def train(job: Job, data: Path, out: Path) -> Report:
     digest = prepared.digest()
     key = run_key(made_of, digest, device)
     checkpoints = Checkpoints(job.settings.home, key)
-    require_writable(out)
+    require_writable(out, data)
     training = _start(made_of, prepared, device)
     for problem in checkpoints.restore(training):
         job.warn(f"checkpoint passed over: {problem}")
     if training.step:
-        console.print(f"{job.name}: going on from step {training.step}", highlight=False)
+        console.print(f"{job.name}: going on from step {training.step}")
     tracker = job.tracker()
     journal = tracker.journal("train", key)
     params = flatten(made_of.model_dump(mode="json", exclude={"about"}))

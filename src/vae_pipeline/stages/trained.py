@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ class Trained:
     @property
     def kept_epoch(self) -> int:
         """The epoch whose weights these are."""
-        return next(int(row["epoch"] or 0) for row in self.history if row["kept"])
+        return next(int(row["epoch"] or 0) for row in self.history if row["kept"] == 1)
 
     @classmethod
     def load(cls, folder: Path) -> "Trained":
@@ -79,10 +80,13 @@ def read_history(path: Path) -> list[Row]:
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
         history = [{name: float(row[name]) if row[name] else None for name in COLUMNS} for row in rows]
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
         raise DataError(f"{path} isn't what `vae-pipeline train` wrote ({error}): train again") from error
-    if not any(row["kept"] for row in history):
-        raise DataError(f"{path} doesn't say which epoch was kept: train again")
+    required = [row[name] for row in history for name in ("epoch", "train_elbo", "train_distortion", "train_rate")]
+    if not any(row["kept"] == 1 for row in history) or not all(
+        value is not None and math.isfinite(value) for value in required
+    ):
+        raise DataError(f"{path} lacks figures, or doesn't say which epoch was kept: train again")
     return history
 
 

@@ -3,7 +3,6 @@
 import gzip
 import io
 import math
-import tokenize
 import warnings
 import zlib
 from pathlib import Path
@@ -166,15 +165,15 @@ def _read_npz(content: bytes, key: str | None, path: Path) -> Array:
 def _load_npy(content: bytes, path: Path) -> Array:
     try:
         return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
-    except (ValueError, EOFError, tokenize.TokenError) as error:
+    except Exception as error:  # numpy evaluates the header: a corrupt one raises nearly anything
         raise DataError(f"{path} is a truncated or corrupt .npy ({error}): make or fetch it again") from error
 
 
 def _read_idx(content: bytes, path: Path) -> Array:
     dtype, axes = np.dtype(IDX_TYPES[content[2]]), content[3]
     start = 4 + 4 * axes
-    if axes == 0 or len(content) < start:
-        raise DataError(f"{path} is an IDX file whose header is cut short: fetch it again")
+    if axes == 0 or axes > 8 or len(content) < start:
+        raise DataError(f"{path} is an IDX file whose header is cut short or corrupt: fetch it again")
     shape = tuple(int(length) for length in np.frombuffer(content, ">u4", axes, 4))
     wanted = math.prod(shape) * dtype.itemsize
     if len(content) - start != wanted:

@@ -4,6 +4,7 @@ An archive is read where it is and never unpacked; one that holds absolute paths
 """
 
 import hashlib
+import lzma
 import tarfile
 import weakref
 import zipfile
@@ -122,7 +123,7 @@ def _list(place: Path) -> Pictures:
     elif place.is_file() and _is_tar(place):
         found = _list_tar(place)
     elif place.exists():
-        raise DataError(f"{place} is neither a folder nor a whole .zip or .tar")
+        raise DataError(f"{place} is neither a folder nor a whole .zip or .tar: make or fetch it again")
     else:
         raise DataError(f"{place} isn't there (it is sought from {Path.cwd()}): mend the path in the recipe")
     if not found.names:
@@ -134,7 +135,7 @@ def _list(place: Path) -> Pictures:
 def _is_tar(place: Path) -> bool:
     try:
         return tarfile.is_tarfile(place)
-    except (EOFError, OSError, zlib.error):  # a compressed one that is cut short
+    except (EOFError, OSError, zlib.error, lzma.LZMAError):  # a compressed one that is cut short
         return False
 
 
@@ -152,7 +153,7 @@ def _list_folder(place: Path) -> Pictures:
     names, skipped = _pick(files)
     digest = hashlib.sha256()
     for name in names:
-        digest.update(f"{name}\0{sha256_of(place / name)}\n".encode())
+        digest.update(f"{name}\0{sha256_of(place / name)}\n".encode(errors="surrogateescape"))
 
     def read(name: str) -> bytes:
         try:
@@ -188,7 +189,7 @@ def _list_tar(place: Path) -> Pictures:
         weakref.finalize(archive, archive.fileobj.close)
         members = {member.name: member for member in archive.getmembers() if not member.isdir()}
         _require_end(archive)
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         raise DataError(f"{place} is a truncated or corrupt archive ({error})") from error
     _refuse_unsafe(list(members), place)
     names, skipped = _pick([name for name, member in members.items() if member.isfile()])
@@ -198,7 +199,7 @@ def _list_tar(place: Path) -> Pictures:
             file = archive.extractfile(members[name])
             assert file is not None  # only regular files are listed
             return file.read()
-        except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
             raise CorruptPictureError(f"{place} is a truncated or corrupt archive at {name} ({error})") from error
 
     return Pictures(str(place), names, read, f"sha256:{sha256_of(place)}", skipped)
