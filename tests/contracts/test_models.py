@@ -127,3 +127,21 @@ def test_scaling_is_inverted():
     model = make("dense", "dense", "gaussian_fixed", False, (1, 8, 8))
     x, _ = batch((1, 8, 8))
     torch.testing.assert_close(model.scaling.inverse(model.scaling(x)), x.float(), atol=1e-4, rtol=1e-6)
+
+
+def test_a_prior_transforms_noise_into_its_own_draws():
+    """Every prior: what is drawn from noise has the moments of the distribution."""
+    model = make("dense", "dense", "bernoulli", False, (1, 8, 8))
+    prior = model.prior()
+    z = model.draw(torch.randn(20_000, 3, generator=torch.Generator().manual_seed(0)))
+    torch.testing.assert_close(z.mean(0), prior.mean, atol=0.03, rtol=0)
+    torch.testing.assert_close(z.var(0), prior.variance, atol=0.03, rtol=0.03)
+
+
+def test_samples_are_in_the_support():
+    for likelihood in LIKELIHOODS:
+        model = make("dense", "dense", likelihood, False, (1, 8, 8))
+        drawn = model.decode(torch.zeros(4, 3)).sample()
+        if likelihood == "bernoulli":
+            assert set(drawn.unique().tolist()) <= {0.0, 1.0}
+        assert torch.isfinite(model.decode(torch.zeros(4, 3)).log_prob(drawn)).all()

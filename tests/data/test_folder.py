@@ -13,7 +13,7 @@ from PIL import Image
 from vae_pipeline.data.download import Finder
 from vae_pipeline.data.sources import open_source
 from vae_pipeline.data.sources.parts import Part, Source
-from vae_pipeline.data.store import Prepared, write
+from vae_pipeline.data.store import Prepared, _Subset, split, write
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import filled_folder
 from vae_pipeline.recipe import FolderData
@@ -310,3 +310,27 @@ def test_bad_picture_leaves_the_earlier_folder(tmp_path: Path, pack: Any) -> Non
         prepare()
     assert list((tmp_path / "out").iterdir()) == [old]
     assert {path.name for path in tmp_path.iterdir()} == {"out", "x"}
+
+
+def test_a_picture_added_moves_no_other(tmp_path: Path) -> None:
+    place = as_folder(tmp_path / "x", {f"{index:03}.png": png(NOISE[0]) for index in range(60)})
+
+    def in_test() -> set[str]:
+        source = opened(place, valid=0.0, test=0.3)
+        named = dict(zip(source.train.names or [], _places(source), strict=True))
+        return {name for name, part in named.items() if part == "test" and name not in ("!.png", "zzz.png")}
+
+    before = in_test()
+    assert 5 < len(before) < 30
+    (place / "!.png").write_bytes(png(NOISE[1]))  # the first now: every index has moved
+    (place / "000.png").rename(place / "zzz.png")
+    assert in_test() == before - {"000.png"}
+
+
+def _places(source: Source) -> list[str]:
+    parts = split(source, 0)
+    place = {}
+    for part, rows in parts.items():
+        assert isinstance(rows.rows, _Subset)
+        place |= dict.fromkeys(rows.rows.indices.tolist(), part)
+    return [place[index] for index in range(len(source.train.rows))]

@@ -9,7 +9,7 @@ from scipy.stats import multivariate_normal
 from torch import nn
 
 from vae_pipeline.data.store import Split
-from vae_pipeline.metrics.bounds import elbo_terms, importance_bound
+from vae_pipeline.metrics.bounds import at_once, elbo_terms, importance_bound
 from vae_pipeline.models.likelihoods import GaussianLikelihood
 from vae_pipeline.models.posteriors import GaussianPosterior
 from vae_pipeline.models.priors import StandardNormalPrior
@@ -109,3 +109,11 @@ def test_the_same_seed_gives_the_same_numbers_and_leaves_the_generator_alone(loo
     assert torch.equal(torch.get_rng_state(), state)
     np.testing.assert_array_equal(first, importance_bound(model, split, 10, 3, CPU))
     assert not np.array_equal(first, importance_bound(model, split, 10, 4, CPU))
+
+
+@pytest.mark.parametrize(
+    ("shape", "most", "wanted"), [((1, 28, 28), 4096, 4096), ((3, 64, 64), 4096, 261), ((3, 4000, 4000), 1024, 1)]
+)
+def test_larger_examples_are_decoded_fewer_at_a_time(shape, most, wanted):
+    split = Split(np.broadcast_to(np.uint8(0), (10, *shape)), None)
+    assert at_once(split, most) == wanted

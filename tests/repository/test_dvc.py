@@ -1,6 +1,12 @@
 """dvc.yaml says what each stage depends on; the imports say what it really does."""
 
+import json
+import os
+import re
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import grimp
@@ -12,6 +18,7 @@ from typer.testing import CliRunner
 
 from vae_pipeline.cli import app
 from vae_pipeline.recipe import Recipe
+from vae_pipeline.training.checkpoint import SOURCES
 
 STAGES = {"prepare": "prepare", "train": "train", "evaluate": "eval", "export": "export"}
 # These can't change what a stage writes from the same recipe and the same inputs.
@@ -89,3 +96,51 @@ def test_check_names_a_recipe_that_is_not_there(tmp_path):
     assert result.exception is not None
     assert "nope.yaml isn't there" in str(result.exception)
     assert "digits.yaml" in str(result.exception)
+
+
+def test_the_key_of_a_run_holds_the_code_that_train_depends_on(pipeline):
+    listed = {path.removeprefix("src/vae_pipeline/") for path in pipeline["train"]["deps"] if path.startswith("src/")}
+    assert set(SOURCES) == listed
+
+
+@pytest.mark.slow
+def test_dvc_runs_what_changed_and_nothing_else(tmp_path):
+    """A clone with the recipe smoke: repro, repro again, an experiment, a comparison; without the slow export."""
+    for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for name in ("src", "pipeline", ".dvc", "data/raw"):
+        ignore = shutil.ignore_patterns("cache", "tmp", "__pycache__", "*.local")
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignore)
+    (tmp_path / "params.yaml").write_text("recipes:\n- smoke\nseed: 0\n")
+    programs = Path(sys.executable).parent
+    identity = {f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    unset = {"VAE_HOME"}  # as a user has it: beside dvc.yaml
+    env = {name: value for name, value in os.environ.items() if name not in unset} | identity
+    env["PATH"] = f"{programs}{os.pathsep}{env['PATH']}"
+
+    def run(*command):
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def ran(output):
+        return re.findall(r"Running stage '(\w+)@smoke'", output)
+
+    run("git", "init", "--quiet")
+    run("git", "add", "--all")
+    run("git", "commit", "--quiet", "--message", "start")
+    assert ran(run("dvc", "repro", "evaluate@smoke")) == ["prepare", "train", "evaluate"]
+    assert ran(run("dvc", "repro", "evaluate@smoke")) == []
+    run("git", "add", "dvc.lock")
+    run("git", "commit", "--quiet", "--message", "first run")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "models" / "smoke").iterdir()}
+    shutil.rmtree(tmp_path / "models" / "smoke")
+    run("dvc", "checkout", "train@smoke")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "models" / "smoke").iterdir()} == before
+
+    changed = run("dvc", "exp", "run", "-S", "pipeline/smoke.yaml:train.learning_rate=0.001", "evaluate@smoke")
+    assert ran(changed) == ["train", "evaluate"]
+    compared = json.loads(run("dvc", "metrics", "diff", "--json"))["reports/smoke/metrics.json"]["elbo"]
+    assert compared["new"] < compared["old"]
+    assert len(json.loads(run("dvc", "exp", "show", "--json"))) == 2
+    assert "index.html" in run("dvc", "plots", "diff")

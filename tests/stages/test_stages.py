@@ -15,6 +15,7 @@ from tests.lanes import ROOT, edited, make_job
 
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.errors import DataError, GateError, OutputError, RecipeError, TrainingError
+from vae_pipeline.export.card import model_card
 from vae_pipeline.stages.evaluate import evaluate
 from vae_pipeline.stages.export import export
 from vae_pipeline.stages.prepare import prepare
@@ -80,6 +81,8 @@ class TestMetrics:
     def test_a_density_has_no_bits(self, conditional_lane):
         metrics = json.loads((conditional_lane.report / "metrics.json").read_text())
         assert metrics["measure"] == "density"
+        scale = Trained.load(conditional_lane.model).model.likelihood.scale.item()
+        assert metrics["scale"] == pytest.approx(scale)
         assert "bits_per_dimension" not in metrics and "entropy_floor" not in metrics
 
     def test_binary_data_have_bits(self, smoke, tmp_path):
@@ -94,8 +97,10 @@ class TestMetrics:
         found = evaluate(job, tmp_path / "data", tmp_path / "model", tmp_path / "report")
         assert found["measure"] == "mass"
         assert found["bits_per_dimension"] == pytest.approx(-found["elbo"] / (16 * np.log(2)))
-        export(job, tmp_path / "data", tmp_path / "model", tmp_path / "report", tmp_path / "bundle")
-        assert "bits per dimension" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
+        trained = Trained.load(tmp_path / "model")
+        card = Prepared.open(tmp_path / "data").card
+        text = model_card("binary", trained.recipe, recipe.export, trained.spec, card, found, trained.weights_sha256)
+        assert f"| bits per dimension | {found['bits_per_dimension']:.4g} |" in text
 
     def test_pictures_and_data_for_plots(self, lane, conditional_lane):
         names = {path.name for path in (lane.report / "plots").iterdir()}
@@ -109,7 +114,9 @@ class TestMetrics:
                 assert len(picture.convert("L").getcolors()) > 2
         with (lane.report / "rates.csv").open() as file:
             assert [row["dimension"] for row in csv.DictReader(file)] == ["0", "1"]
-        assert (lane.report / "curves.csv").read_bytes() == (lane.model / "history.csv").read_bytes()
+        with (lane.report / "curves.csv").open() as file:
+            drawn = [float(row["elbo"]) for row in csv.DictReader(file)]
+        assert drawn == [row["valid_elbo"] for row in read_history(lane.model / "history.csv")]
 
     @pytest.mark.parametrize("latents", [1, 12])
     def test_other_numbers_of_latents(self, latents, smoke, lane, tmp_path):
@@ -252,6 +259,11 @@ def test_a_signal_ends_the_run_with_a_checkpoint(number, long_recipe, lane, tmp_
     assert len(errors.splitlines()) == 1
     assert not (tmp_path / "out").exists()
     assert list(home.glob("checkpoints/*/*.safetensors"))
+
+    again = cli(*arguments, VAE_HOME=str(home))
+    output, errors = again.communicate(timeout=120)
+    assert again.returncode == 0, errors
+    assert "going on from step" in output
 
 
 def test_a_trained_folder_that_was_altered(lane, tmp_path):

@@ -12,7 +12,7 @@ from vae_pipeline.stages.evaluate import evaluate
 from vae_pipeline.stages.export import export
 from vae_pipeline.stages.prepare import prepare
 from vae_pipeline.stages.train import train
-from vae_pipeline.tracking.journal import Journal, flatten, read_journal
+from vae_pipeline.tracking.journal import Journal, flatten, read_journal, running
 from vae_pipeline.tracking.tracker import Tracker
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
@@ -76,6 +76,9 @@ def test_one_run_tells_all_of_a_model(job, client, tmp_path, monkeypatch):
     assert model.data.tags["vae.recipe"] == "smoke"
     assert model.data.params["train.learning_rate"] == "0.003"
     assert model.data.params["model.posterior.latents"] == "2"
+    assert model.data.params["data.kind"] == "synthetic"
+    exported = next(child for child in children if child.info.run_name == "smoke export")
+    assert model.info.end_time <= exported.info.start_time  # the duration is that of training
     assert model.data.metrics["test_elbo"] == pytest.approx(metrics["elbo"])
     curve = client.get_metric_history(model.info.run_id, "valid_elbo")
     assert [point.step for point in curve] == [1, 2, 3, 4, 5]
@@ -257,3 +260,26 @@ def test_sync_after_all_stages_gives_one_run(job, client, smoke, tmp_path):
     assert model.data.params["train.epochs"] == "5"
     assert "test_elbo" in model.data.metrics
     assert len(children) == 2
+
+
+def test_what_has_failed_or_was_abandoned_does_not_wait_for_ever(job, client):
+    tracker = Tracker(job.settings, pytest.fail)
+    failed, abandoned = tracker.journal("train", "f" * 64), tracker.journal("train", "a" * 64)
+    failed.start("failed", {}, {})
+    failed.end("FAILED")
+    abandoned.start("abandoned", {}, {})
+    with running(job.settings.home, "a" * 64):  # its process still runs
+        assert tracker.sync() == (1, 1)
+    assert tracker.sync() == (1, 0)
+    assert {run.info.run_name: run.info.status for run in runs(client)} == {"failed": "FAILED", "abandoned": "KILLED"}
+
+
+def test_no_password_gets_into_a_warning(smoke, tmp_path):
+    warnings = []
+    job = make_job("s", smoke, tmp_path, mlflow_uri="http://joe:s3cret@127.0.0.1:9")
+    tracker = Tracker(job.settings, warnings.append)
+    journal = tracker.journal("train", "k")
+    journal.start("s", {}, {})
+    tracker.send(journal)
+    assert len(warnings) == 1
+    assert "s3cret" not in warnings[0] and "127.0.0.1:9" in warnings[0]

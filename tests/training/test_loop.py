@@ -3,12 +3,14 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from filelock import Timeout
 from tests.lanes import edited
 
 from vae_pipeline.data.store import Split
 from vae_pipeline.errors import TrainingError
 from vae_pipeline.models.build import build
 from vae_pipeline.recipe import TrainedRecipe
+from vae_pipeline.tracking.journal import running
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.checkpoint import Checkpoints, run_key
 from vae_pipeline.training.loop import Training, fit
@@ -94,12 +96,16 @@ def test_early_stopping_waits_for_its_patience(smoke, prepared):
 
 
 def test_best_weights_are_those_of_the_best_epoch(smoke, prepared):
-    recipe = edited(smoke, train={"epochs": 4, "learning_rate": 0.5, "clip": None})
-    training, _ = run(recipe, prepared)
+    recipe = edited(smoke, train={"epochs": 6, "learning_rate": 0.2, "clip": None})
+    training = start(recipe, prepared)
+    kept = {}
+    for step in steps(training, recipe, prepared):
+        if step.epoch:
+            kept[step.epoch.epoch] = {name: tensor.clone() for name, tensor in training.model.state_dict().items()}
     elbos = [epoch.valid_elbo for epoch in training.history]
-    assert training.best_epoch == int(np.argmax(elbos)) + 1
-    if training.best_epoch == 4:
-        same(training.weights(recipe.train), training.model.state_dict())
+    assert training.best_epoch == int(np.argmax(elbos)) + 1 < 6
+    same(training.weights(recipe.train), kept[training.best_epoch])
+    assert not torch.equal(training.best["decoder.output.bias"], training.model.state_dict()["decoder.output.bias"])
     last = edited(smoke, train={"keep": "last"}).train
     same(training.weights(last), training.model.state_dict())
 
@@ -220,3 +226,25 @@ class TestCheckpoints:
     def test_they_go_when_the_run_is_complete(self, saved):
         saved.remove()
         assert not saved.folder.exists()
+
+    def test_one_of_another_shape_is_passed_over(self, saved, short, prepared):
+        wider = edited(short, model={"encoder": {"kind": "dense", "layers": [32], "activation": "relu"}})
+        training = start(wider, prepared)
+        before = {name: tensor.clone() for name, tensor in training.model.state_dict().items()}
+        problems = saved.restore(training)
+        assert len(problems) == 2 and "encoder.layers.0.bias is (64,)" in problems[0]
+        assert training.step == 0
+        same(training.model.state_dict(), before)
+
+
+def test_changed_code_is_another_run(smoke, monkeypatch):
+    key = run_key(trained(smoke), "data", CPU)
+    monkeypatch.setattr("vae_pipeline.training.checkpoint.SOURCES", ("objectives.py",))
+    assert run_key(trained(smoke), "data", CPU) != key
+
+
+def test_runs_of_one_key_wait_for_each_other(tmp_path):
+    with running(tmp_path, "k"), pytest.raises(Timeout), running(tmp_path, "k", timeout_s=0):
+        pytest.fail("two at once")
+    with running(tmp_path, "k", timeout_s=0), running(tmp_path, "other", timeout_s=0):
+        pass

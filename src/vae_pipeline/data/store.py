@@ -9,12 +9,14 @@ card.json                           what a reader wants to know: counts, ranges,
 import hashlib
 import io
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from vae_pipeline.data.sources.parts import Array, Indices, Part, Rows, Source
 from vae_pipeline.errors import DataError
@@ -147,14 +149,15 @@ def write(source: Source, folder: Path, seed: int) -> None:
 
 
 def split(source: Source, seed: int) -> dict[str, Part]:
-    """The three parts; where `valid` or `test` is a fraction, rows of train are assigned by their index's hash.
+    """The three parts; where `valid` or `test` is a fraction, rows of train are assigned by a hash.
 
-    A row's part depends on the seed and its index alone, so that rows added later move none.
+    The hash is of the seed and the row's name (a picture's path in its folder) or, in arrays, its index: pictures
+    added or taken away, and rows appended, move no other.
 
     Raises:
         DataError: a part that is wanted comes out empty.
     """
-    place = _uniform(len(source.train.rows), seed)
+    place = _uniform(_row_numbers(source.train), seed)
     valid = source.valid if isinstance(source.valid, float) else 0.0
     test = source.test if isinstance(source.test, float) else 0.0
     chosen = {
@@ -192,15 +195,23 @@ def _subset(part: Part, indices: Indices) -> Part:
     return Part(_Subset(part.rows, indices), None if part.labels is None else part.labels[indices])
 
 
-def _uniform(count: int, seed: int) -> Array:
-    """A number in [0, 1) for each index, by the finaliser of splitmix64 (Steele, Lea and Flood, 2014)."""
+def _row_numbers(part: Part) -> npt.NDArray[np.uint64]:
+    """The hash of each row's name or, where it has none, its index from 1 on."""
+    if part.names is None:
+        return np.arange(1, len(part.rows) + 1, dtype=np.uint64)
+    digests = [hashlib.blake2b(os.fsencode(name), digest_size=8).digest() for name in part.names]
+    return np.array([int.from_bytes(digest) for digest in digests], np.uint64)
+
+
+def _uniform(numbers: npt.NDArray[np.uint64], seed: int) -> Array:
+    """A number in [0, 1) for each of `numbers`, by the finaliser of splitmix64 (Steele, Lea and Flood, 2014)."""
     golden, first, second = (
         np.uint64(0x9E3779B97F4A7C15),
         np.uint64(0xBF58476D1CE4E5B9),
         np.uint64(0x94D049BB133111EB),
     )
     with np.errstate(over="ignore"):  # arithmetic modulo 2^64 is meant
-        mixed = np.arange(1, count + 1, dtype=np.uint64) * golden + np.array([seed], np.uint64) * second
+        mixed = numbers * golden + np.array([seed], np.uint64) * second
         mixed = (mixed ^ (mixed >> np.uint64(30))) * first
         mixed = (mixed ^ (mixed >> np.uint64(27))) * second
         mixed = mixed ^ (mixed >> np.uint64(31))

@@ -77,6 +77,7 @@ def _measured(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         "rate": "rate (nats)",
         "bits_per_dimension": "bits per dimension",
         "importance_bound": f"importance bound, K = {metrics['importance_samples']} (nats)",
+        "scale": "scale of the Gaussian likelihood, on [0, 1]",
         "entropy_floor": "entropy floor of the cross-entropy (nats)",
         "active_units": "active units",
         "mse": "reconstruction MSE on [0, 1]",

@@ -65,6 +65,16 @@ class _Reconstruct(nn.Module):
         return x_mean
 
 
+class _Sample(nn.Module):
+    def __init__(self, model: VAE) -> None:
+        super().__init__()
+        self.model, self.decoder = model, _Decoder(model)
+
+    def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
+        x_mean: Tensor = self.decoder(self.model.draw(noise), label)
+        return x_mean
+
+
 class _Score(nn.Module):
     def __init__(self, model: VAE) -> None:
         super().__init__()
@@ -90,8 +100,7 @@ GRAPHS = (
         ("negative_elbo", "distortion", "rate"),
         _Score,
     ),
-    # The prior is N(0, I): a draw of it is the noise itself.
-    Graph("sample", "E[x|z] at a draw of the prior", ("noise",), ("x_mean",), _Decoder),
+    Graph("sample", "E[x|z] at a draw of the prior", ("noise",), ("x_mean",), _Sample),
 )
 
 
@@ -111,7 +120,8 @@ def answers(graph: Graph, model: VAE, inputs: Tensors) -> dict[str, Tensor]:
     """What the model itself answers, through its distributions and not through the graph's module."""
     label = inputs.get("label")
     if graph.name in ("decoder", "sample"):
-        z = inputs[graph.inputs[0]]
+        prior = model.prior()
+        z = inputs["z"] if graph.name == "decoder" else prior.mean + prior.stddev * inputs["noise"]
         return {"x_mean": model.scaling.inverse(model.decode(z, label).mean)}
     x = inputs["x"]
     posterior = model.encode(x, label)

@@ -16,8 +16,9 @@ from vae_pipeline.data.store import Split
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive, seeded
 
-ROWS = 1024  # examples encoded at a time
-DECODES = 4096  # (example, sample) pairs decoded at a time: what they need stays in a CPU's cache
+VALUES = 4096 * 28 * 28  # decoded at a time: what they need stays near a CPU's cache, and memory is bounded
+ROWS = 1024  # examples encoded at a time, at most
+DECODES = 4096  # (example, sample) pairs decoded at a time, at most
 
 PerExample = npt.NDArray[np.float64]
 
@@ -35,8 +36,14 @@ class Terms:
         return -(self.distortion + self.rate)
 
 
-def batches(split: Split, device: torch.device, rows: int = ROWS) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Images and labels in their order."""
+def at_once(split: Split, most: int) -> int:
+    """How many examples may be decoded at a time."""
+    return max(1, min(most, VALUES // math.prod(split.images.shape[1:])))
+
+
+def batches(split: Split, device: torch.device, rows: int | None = None) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Images and labels in their order, so many at a time that memory doesn't grow with their size."""
+    rows = rows or at_once(split, ROWS)
     for start in range(0, len(split), rows):
         images = torch.from_numpy(np.array(split.images[start : start + rows])).to(device)
         if split.labels is None:
@@ -69,15 +76,15 @@ def importance_bound(model: VAE, split: Split, samples: int, seed: int, device: 
     """
     bounds = []
     with seeded(derive(seed, "importance")), evaluating(model):
-        for images, labels in batches(split, device, rows=DECODES // 32):
-            bounds.append(_bound(model, images, labels, samples).cpu().double().numpy())
+        decodes = at_once(split, DECODES)
+        for images, labels in batches(split, device, rows=max(1, decodes // 32)):
+            bounds.append(_bound(model, images, labels, samples, max(1, decodes // len(images))).cpu().double().numpy())
     return np.concatenate(bounds)
 
 
-def _bound(model: VAE, images: Tensor, labels: Tensor | None, samples: int) -> Float[Tensor, " batch"]:
+def _bound(model: VAE, images: Tensor, labels: Tensor | None, samples: int, chunk: int) -> Float[Tensor, " batch"]:
     posterior, prior, target = model.encode(images, labels), model.prior(), model.scaling(images)
     total = torch.full((len(images),), -math.inf, dtype=widest(images.device), device=images.device)
-    chunk = max(1, DECODES // len(images))
     for start in range(0, samples, chunk):
         z = posterior.rsample(torch.Size([min(chunk, samples - start)]))
         weight = model.decode(z, labels).log_prob(target) + prior.log_prob(z) - posterior.log_prob(z)

@@ -1,6 +1,7 @@
 """Priors p(z)."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from vae_pipeline.models.gaussian import StandardNormal
@@ -19,3 +20,7 @@ class StandardNormalPrior(nn.Module):
     def forward(self) -> StandardNormal:
         """p(z)."""
         return StandardNormal(self.latents, like=self.zero)
+
+    def transform(self, noise: Float[Tensor, "*batch latents"]) -> Float[Tensor, "*batch latents"]:
+        """A draw of p(z) from a draw of N(0, I)."""
+        return noise

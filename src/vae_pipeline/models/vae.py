@@ -123,6 +123,11 @@ class VAE(nn.Module):
         explained = self.scaling(x if target is None else target)
         return Inference(explained, z, posterior, self.prior(), self.decode(z, label))
 
+    def draw(self, noise: Float[Tensor, "batch latents"]) -> Float[Tensor, "batch latents"]:
+        """Latents of the prior, from a draw of N(0, I)."""
+        z: Tensor = self.prior.transform(noise)  # type: ignore[operator]
+        return z
+
     def _one_hot(self, label: Tensor | None) -> Tensor | None:
         """One-hot labels by a comparison in float32, which every ONNX runtime computes alike."""
         if not self.classes:

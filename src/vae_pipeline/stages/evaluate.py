@@ -19,13 +19,14 @@ from vae_pipeline.files import content_key, filled_folder, replace_file, require
 from vae_pipeline.metrics.bounds import elbo_terms, evaluating, importance_bound, standard_error
 from vae_pipeline.metrics.images import entropy_floor, fidelity
 from vae_pipeline.metrics.latents import ACTIVE, Latents, latents
+from vae_pipeline.models.likelihoods import GaussianLikelihood
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.pictures import Pixels, to_pixels
 from vae_pipeline.randomness import derive, seeded
 from vae_pipeline.recipe import METRICS, Evaluate, Gate
 from vae_pipeline.spec import DataSpec
 from vae_pipeline.stages.job import Job
-from vae_pipeline.stages.trained import Trained, write_history
+from vae_pipeline.stages.trained import Row, Trained, write_history
 from vae_pipeline.tracking.journal import flatten
 from vae_pipeline.tracking.tracker import provenance
 
@@ -51,7 +52,7 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
     metrics, used = measure(vae, prepared, job.recipe.evaluate, job.seed, device)
     with filled_folder(out) as folder:
         write_json(folder / "metrics.json", metrics)
-        write_history(folder / "curves.csv", trained.history)
+        write_history(folder / "curves.csv", [{**row, "elbo": _shown_elbo(row)} for row in trained.history])
         _write_rates(folder / "rates.csv", used)
         (folder / "plots").mkdir()
         draw(trained, prepared.test, used, job.seed, folder / "plots")
@@ -78,6 +79,8 @@ def measure(
         "rate": float(terms.rate.mean()),
         "measure": measure,
     }
+    if isinstance(model.likelihood, GaussianLikelihood):
+        metrics["scale"] = model.likelihood.scale.item()
     if measure == "cross_entropy":
         metrics["entropy_floor"] = entropy_floor(test, spec.low, spec.high)
     if measure == "mass":
@@ -95,6 +98,11 @@ def measure(
         "test_examples": len(test),
         "rate_per_dimension": {str(index): float(rate) for index, rate in enumerate(used.rate)},
     }, used
+
+
+def _shown_elbo(row: Row) -> float | None:
+    """What `dvc plots` draws: of the validation part or, where there is none, of training."""
+    return row["train_elbo"] if row["valid_elbo"] is None else row["valid_elbo"]
 
 
 def check_gates(metrics: Mapping[str, Any], gates: Mapping[METRICS, Gate], out: Path) -> None:
@@ -129,7 +137,7 @@ def draw(trained: Trained, test: Split, used: Latents, seed: int, folder: Path) 
     with seeded(derive(seed, "samples")):
         noise = torch.randn(SAMPLES, model.latents)
     by_class = np.arange(SAMPLES) // 10 % max(1, model.classes)
-    plots.grid(folder / "samples.png", _decode(model, noise.numpy(), by_class, spec), 10)
+    plots.grid(folder / "samples.png", _decode(model, model.draw(noise).numpy(), by_class, spec), 10)
     order = np.argsort(-used.rate)
     if model.latents == 2:
         middle = np.full(PLANE**2, 0 if first is None else int(first[0]))

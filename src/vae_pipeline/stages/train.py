@@ -19,7 +19,7 @@ from vae_pipeline.stages.display import Display
 from vae_pipeline.stages.interrupt import Interrupt, interruptible
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.trained import COLUMNS, Row, write_history, write_recipe
-from vae_pipeline.tracking.journal import Journal, flatten
+from vae_pipeline.tracking.journal import Journal, flatten, running
 from vae_pipeline.tracking.tracker import Tracker, provenance
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.checkpoint import Checkpoints, run_key
@@ -44,15 +44,23 @@ def train(job: Job, data: Path, out: Path) -> Report:
         OutputError: `out` can't be written.
         Interrupted: SIGINT or SIGTERM; the same command goes on from there.
     """
-    prepared, recipe, console = Prepared.open(data), job.recipe, job.console
+    prepared, recipe = Prepared.open(data), job.recipe
     device = prepare_device(job.settings)
     made_of = TrainedRecipe(
         about=recipe.about, model=recipe.model, objective=recipe.objective, train=recipe.train, seed=job.seed
     )
     digest = prepared.digest()
     key = run_key(made_of, digest, device)
-    checkpoints = Checkpoints(job.settings.home, key)
     require_writable(out, data)
+    with running(job.settings.home, key):
+        return _train(job, made_of, prepared, digest, key, device, out)
+
+
+def _train(
+    job: Job, made_of: TrainedRecipe, prepared: Prepared, digest: str, key: str, device: torch.device, out: Path
+) -> Report:
+    recipe, console = job.recipe, job.console
+    checkpoints = Checkpoints(job.settings.home, key)
     training = _start(made_of, prepared, device)
     for problem in checkpoints.restore(training):
         job.warn(f"checkpoint passed over: {problem}")
@@ -60,7 +68,9 @@ def train(job: Job, data: Path, out: Path) -> Report:
         console.print(f"{job.name}: going on from step {training.step}")
     tracker = job.tracker()
     journal = tracker.journal("train", key)
-    params = flatten(made_of.model_dump(mode="json", exclude={"about"}))
+    params = flatten(
+        {"data": recipe.data.model_dump(mode="json"), **made_of.model_dump(mode="json", exclude={"about"})}
+    )
     card = prepared.card
     dataset = {"name": job.name, "digest": digest, "source": card["origins"], "card": card}
     journal.start(job.name, params, provenance(job.name), dataset=dataset, resumed=training.step > 0)

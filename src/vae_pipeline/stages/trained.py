@@ -64,7 +64,7 @@ class Trained:
 def write_history(path: Path, rows: Sequence[Row]) -> None:
     """Write rows as CSV; numbers in full precision."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     replace_file(path, text.getvalue().encode())

@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from filelock import FileLock
+
 from vae_pipeline.files import tree_digest
+
+
+def running(home: Path, key: str, timeout_s: float = -1) -> FileLock:
+    """Held by the process that trains the run of that key; a second one waits."""
+    (home / "running").mkdir(parents=True, exist_ok=True)
+    return FileLock(home / "running" / f"{key}.lock", timeout=timeout_s)
+
 
 Role = Literal["train", "evaluate", "export"]
 Status = Literal["FINISHED", "FAILED", "KILLED"]

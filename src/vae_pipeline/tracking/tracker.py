@@ -11,17 +11,18 @@ import contextlib
 import json
 import logging
 import os
+import re
 import subprocess
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from vae_pipeline.files import tree_digest
 from vae_pipeline.settings import Settings
-from vae_pipeline.tracking.journal import Entries, Journal, Role, read_journal
+from vae_pipeline.tracking.journal import Entries, Journal, Role, read_journal, running
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -64,9 +65,19 @@ class Tracker:
         paths = sorted(self.folder.glob("*.jsonl"), key=lambda path: (not path.name.startswith("train"), path.name))
         for path in paths:
             self._run_id, self._sent = None, 0
+            self._close_abandoned(path)
             self._send(path)
         left = sum(path.is_file() for path in paths)
         return len(paths) - left, left
+
+    def _close_abandoned(self, path: Path) -> None:
+        """A run whose process was killed never said that it ended."""
+        entries = read_journal(path)
+        if entries is None or entries.end is not None:
+            return
+        header = entries.header
+        with contextlib.suppress(Timeout), running(self.settings.home, header["key"], timeout_s=0):
+            self.journal(header["role"], header["key"]).end("KILLED")
 
     def _send(self, path: Path) -> None:
         if not self.on:
@@ -82,10 +93,11 @@ class Tracker:
         except Exception as error:  # whatever a tracker does, the run goes on
             self.on = False
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            self.warn(
+            text = (
                 f"MLflow at {self.settings.mlflow_uri} can't be written ({reason}); the run goes on, "
                 "and `vae-pipeline sync` sends later what is missing"
             )
+            self.warn(re.sub(r"//[^/@\s]*@", "//***@", text))  # no password into a log
 
     @contextlib.contextmanager
     def _connected(self) -> "Iterator[MlflowClient]":
@@ -162,7 +174,7 @@ class _Replay:
         if end["weights"]:
             self.client.set_tag(self.run_id, "vae.weights", end["weights"])
         self.client.set_terminated(self.run_id, end["status"], end["time"])
-        return bool(end["status"] == "FINISHED")
+        return True
 
     def _add(self, entries: Entries) -> bool:
         """evaluate and export: parameters to a child run, everything else to the model's run."""
@@ -246,6 +258,7 @@ class _Replay:
             inputs = {name: golden[name] for name in graph["inputs"]}
             outputs = {name: golden[name] for name in graph["outputs"]}
         signature = mlflow.models.infer_signature(inputs, outputs)
+        before = self.client.get_run(run_id).info
         with mlflow.start_run(run_id=run_id, log_system_metrics=False):
             mlflow.onnx.log_model(
                 onnx.load(bundle / graph["file"]),
@@ -255,6 +268,8 @@ class _Replay:
                 registered_model_name=self.settings.mlflow_registry,
                 pip_requirements=["mlflow", "onnxruntime", "numpy"],
             )
+        # The run ended when training did.
+        self.client.set_terminated(run_id, before.status, before.end_time)
 
 
 def provenance(recipe: str) -> dict[str, str]:

@@ -15,15 +15,19 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from vae_pipeline import __version__
 from vae_pipeline.errors import WeightsError
-from vae_pipeline.files import content_key, replace_file
-from vae_pipeline.models.weights import read_safetensors
+from vae_pipeline.files import content_key, replace_file, sha256_of
+from vae_pipeline.models.weights import read_safetensors, require_fit
 from vae_pipeline.randomness import generator_states, set_generator_states
 from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.training.loop import Epoch, Training
 
 KEPT = 2
+# What determines the weights, beside recipe, data and seed: a half-run of other code is not gone on with.
+SOURCES = (
+    "data/sources/parts.py", "data/store.py", "device.py", "metrics/bounds.py", "models", "nets", "objectives.py",
+    "randomness.py", "spec.py", "stages/train.py", "stages/trained.py", "training",
+)  # fmt: skip
 
 
 def run_key(recipe: TrainedRecipe, data_digest: str, device: torch.device) -> str:
@@ -33,9 +37,15 @@ def run_key(recipe: TrainedRecipe, data_digest: str, device: torch.device) -> st
         "data": data_digest,
         "device": device.type,
         "torch": torch.__version__,
-        "version": __version__,
+        "code": _code_digest(),
     }
     return content_key(parts)
+
+
+def _code_digest() -> str:
+    package = Path(__file__).parent.parent
+    files = [file for name in SOURCES for file in sorted((package / name).rglob("*.py")) or [package / name]]
+    return content_key([[file.relative_to(package).as_posix(), sha256_of(file)] for file in files])
 
 
 class Checkpoints:
@@ -62,6 +72,7 @@ class Checkpoints:
                 header = json.loads(metadata["checkpoint"])
                 if header.pop("sha256") != _checksum(tensors):
                     raise WeightsError(f"{path} has another checksum than when it was written")
+                require_fit(_group(tensors, "model"), training.model.state_dict(), path)
             except (WeightsError, KeyError, ValueError) as error:
                 unusable.append(f"{path.name}: {error}")
                 continue
@@ -95,26 +106,25 @@ def _pack(training: Training) -> tuple[dict[str, Tensor], dict[str, object]]:
 
 def _unpack(training: Training, tensors: dict[str, Tensor], header: dict[str, object]) -> None:
     device = training.totals.device
-    groups: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}, "generator": {}}
-    for name, tensor in tensors.items():
-        group, _, rest = name.partition("/")
-        if rest:
-            groups[group][rest] = tensor
-    training.model.load_state_dict(groups["model"])
-    training.best = {name: tensor.to(device) for name, tensor in groups["best"].items()}
+    training.model.load_state_dict(_group(tensors, "model"))
+    training.best = {name: tensor.to(device) for name, tensor in _group(tensors, "best").items()}
     state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in groups["optimizer"].items():
+    for name, tensor in _group(tensors, "optimizer").items():
         index, _, key = name.partition("/")
         state.setdefault(int(index), {})[key] = tensor
     training.optimizer.load_state_dict(
         {"state": state, "param_groups": training.optimizer.state_dict()["param_groups"]}
     )
     training.totals.copy_(tensors["totals"])
-    set_generator_states(groups["generator"])
+    set_generator_states(_group(tensors, "generator"))
     training.step = int(str(header["step"]))
     training.history = [Epoch(**epoch) for epoch in header["history"]]  # type: ignore[attr-defined]
     training.best_epoch = header["best_epoch"]  # type: ignore[assignment]
     training.stopped = bool(header["stopped"])
+
+
+def _group(tensors: dict[str, Tensor], group: str) -> dict[str, Tensor]:
+    return {name.partition("/")[2]: tensor for name, tensor in tensors.items() if name.startswith(f"{group}/")}
 
 
 def _checksum(tensors: dict[str, Tensor]) -> str:

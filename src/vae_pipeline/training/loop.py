@@ -180,10 +180,14 @@ def _check_finite(loss: Tensor, training: Training, per_epoch: int) -> None:
         return
     named = dict(training.model.named_parameters())
     bad = [f"parameter {name}" for name, p in named.items() if not torch.isfinite(p).all()] or [
-        f"gradient of {name}" for name, p in named.items() if p.grad is not None and not torch.isfinite(p.grad).all()
+        f"the gradient of {name}"
+        for name, p in named.items()
+        if p.grad is not None and not torch.isfinite(p.grad).all()
     ]
+    spoiled = f"{len(bad)} not finite, among them {bad[0]}" if bad else "every parameter and gradient is finite"
+    when = "at" if loss.device.type == "cpu" else f"within {CHECK_EVERY} steps up to"
     epoch, batch = divmod(training.step, per_epoch)
     raise TrainingError(
-        f"the loss is {value} at step {training.step + 1} (epoch {epoch + 1}, batch {batch + 1} of {per_epoch}); "
-        f"first to be non-finite: {bad[0] if bad else 'the loss itself'}; lower train.learning_rate or set train.clip"
+        f"the loss is {value} {when} step {training.step + 1} (epoch {epoch + 1}, batch {batch + 1} of {per_epoch}); "
+        f"{spoiled}; lower train.learning_rate or set train.clip"
     )

@@ -70,7 +70,10 @@ def open_folder(data: FolderData) -> Source:
     classes = (
         tuple(sorted({folder for part in folders.values() for folder in part})) if data.labels == "folders" else ()
     )
-    parts = {name: Part(DecodedRows(part, data), _labels(folders[name], classes)) for name, part in pictures.items()}
+    parts = {
+        name: Part(DecodedRows(part, data), _labels(folders[name], classes), part.names)
+        for name, part in pictures.items()
+    }
     for part in pictures.values():
         dropped.update(part.skipped)
     return Source(

@@ -1,5 +1,6 @@
 """What every source delivers: rows of images, their labels, and where they came from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -24,6 +25,8 @@ class Part:
 
     rows: Rows
     labels: Indices | None
+    names: Sequence[str] | None = None
+    """What each row is known by; None where its index is all there is."""
 
 
 @dataclass(frozen=True)
