@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check ui lock docs bench-seed clean
+.PHONY: help setup run test test-slow check ui lock docs bench-seed clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +19,10 @@ run: setup  ## Prepare, train, evaluate and export the recipes of params.yaml; p
 	@vae-pipeline summary reports exports
 
 test: setup  ## Run the tests
-	@python -m pytest
+	@python -m pytest -m "not slow"
+
+test-slow: setup  ## Run those that take long: kills, DVC, a tracker that hangs
+	@python -m pytest -m slow
 
 check: setup  ## Lint, type-check, check the floors
 	@ruff check .

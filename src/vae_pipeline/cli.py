@@ -195,12 +195,14 @@ def _options(
 def main() -> None:
     """Run, and turn a user's mistake into one line and an exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+        signal.signal(number, _stop)
     try:
         app()
         sys.stdout.flush()
     except VaeError as error:
         _leave(str(error), error.exit_code)
+    except _Stopped as stopped:
+        _leave(f"{stopped}: stopped, and nothing was written", Interrupted.exit_code)
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
@@ -213,8 +215,12 @@ def main() -> None:
         _leave(f"out of memory ({str(error).splitlines()[0] if str(error) else 'an array'}): make it smaller", 2)
 
 
-def _interrupt(number: int, _: FrameType | None) -> None:
-    raise Interrupted(f"{signal.Signals(number).name}: stopped, and nothing was written")
+class _Stopped(BaseException):
+    """No Exception: libraries that try and carry on would swallow it."""
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    raise _Stopped(signal.Signals(number).name)
 
 
 def _leave(message: str, code: int) -> None:

@@ -1,4 +1,5 @@
-"""Settings: where a stage runs and how fast. None of them changes a number of the result.
+"""Settings: where a stage runs and how fast. None of them is part of what is learned: they can
+change the last bits of a sum (threads, device), and nothing else.
 
 What changes numbers is the recipe's alone, so that no environment variable can alter an experiment
 behind DVC's back.

@@ -177,6 +177,7 @@ def test_a_tracker_that_is_down_costs_one_warning_and_little_time(smoke, store, 
     assert not journal.path.exists()
 
 
+@pytest.mark.slow
 def test_a_tracker_that_hangs_costs_bounded_time(smoke, tmp_path):
     warnings = []
     with socket.socket() as silent:

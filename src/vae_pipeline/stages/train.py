@@ -87,7 +87,7 @@ def _train(
             write_recipe(folder / "recipe.yaml", made_of)
             prepared.spec.save(folder / "spec.json")
     except BaseException as error:  # whatever ended the run, its record says that it ended
-        journal.end("KILLED" if isinstance(error, Interrupted | KeyboardInterrupt) else "FAILED")
+        journal.end("KILLED" if isinstance(error, Interrupted) or not isinstance(error, Exception) else "FAILED")
         tracker.send(journal)
         raise
     weights = sha256_of(out / "weights.safetensors")
