@@ -151,6 +151,23 @@ def test_a_signal_in_any_stage_is_one_line_and_leaves_nothing(number, tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_signal_within_an_import_that_swallows_it_stops_all_the_same(tmp_path):
+    """Compiled modules do that in their initialisation, numpy.random's among them."""
+    (tmp_path / "swallows.py").write_text(
+        "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept BaseException:\n    pass\n"
+    )
+    program = (
+        "import time; from vae_pipeline import cli\n"
+        "def app():\n    import swallows\n    time.sleep(30)\n"
+        "cli.app = app\ncli.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=25
+    )
+    assert done.returncode == 130
+    assert done.stderr == "vae-pipeline: SIGINT: stopped, and nothing was written\n"
+
+
 def test_a_reader_that_has_gone_and_a_full_disk(tmp_path):
     schema = [sys.executable, "-m", "vae_pipeline", "schema"]
     with Path("/dev/full").open("w") as full:

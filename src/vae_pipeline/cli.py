@@ -219,7 +219,14 @@ class _Stopped(BaseException):
     """No Exception: libraries that try and carry on would swallow it."""
 
 
-def _stop(number: int, _: FrameType | None) -> None:
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Raise; but an import is let finish, since a compiled module may swallow what is raised in it."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            signal.signal(signal.SIGALRM, lambda _, later: _stop(number, later))
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+            return
+        frame = frame.f_back
     raise _Stopped(signal.Signals(number).name)
 
 
