@@ -4,6 +4,7 @@ import glob
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -26,10 +27,10 @@ def filled_folder(out: Path) -> Iterator[Path]:
             in the way, the disk is full).
     """
     out = out.resolve()  # through a link, the folder that it leads to is filled
-    partial = _folder_beside(out)
-    try:
-        partial.chmod(0o777 & ~_umask())
+    partial = _place_beside(out)
+    try:  # from before the folder is there, so that a signal at any moment leaves none
         with writing(out):
+            partial.mkdir()
             yield partial
             _swap(partial, out)
     finally:
@@ -45,11 +46,16 @@ def require_writable(out: Path, *inputs: Path) -> None:
     for read in inputs:
         if read.resolve().is_relative_to(out.resolve()) or out.resolve().is_relative_to(read.resolve()):
             raise OutputError(f"--out {out} and the input {read} overlap: name another folder with --out")
-    _folder_beside(out.resolve()).rmdir()
-
-
-def _folder_beside(out: Path) -> Path:
+    partial = _place_beside(out.resolve())
     try:
+        with writing(out.resolve()):
+            partial.mkdir()
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _place_beside(out: Path) -> Path:
+    with writing(out):
         if out.exists() and not out.is_dir():
             raise OutputError(f"{out} is a file, but a folder is to be written there: move it away")
         if out.is_dir() and any(out.iterdir()) and not any((out / name).exists() for name in STAGE_FILES):
@@ -59,9 +65,7 @@ def _folder_beside(out: Path) -> Path:
             )
         out.parent.mkdir(parents=True, exist_ok=True)
         _recover(out)
-        return Path(tempfile.mkdtemp(prefix=f".{out.name}.{os.getpid()}.", dir=out.parent))
-    except OSError as error:
-        raise _cannot_write(out, error) from error
+        return out.with_name(f".{out.name}.{os.getpid()}.{secrets.token_hex(4)}")
 
 
 def _recover(out: Path) -> None:
@@ -93,8 +97,8 @@ def _swap(partial: Path, out: Path) -> None:
         out.rename(replaced)
     try:
         partial.rename(out)
-    except OSError:
-        if replaced.exists():
+    except BaseException:
+        if replaced.exists() and not out.exists():
             replaced.rename(out)
         raise
     shutil.rmtree(replaced, ignore_errors=True)
