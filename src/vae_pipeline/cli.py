@@ -4,6 +4,7 @@ Commands import what they need inside the function, so that `--help` loads no to
 """
 
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -220,9 +221,9 @@ class _Stopped(BaseException):
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """Raise; but an import is let finish, since a compiled module may swallow what is raised in it."""
+    """Raise; but let finish an import, whose compiled modules may swallow what is raised, and a cleaning-up."""
     while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
+        if frame.f_code.co_filename.startswith(("<frozen importlib", shutil.__file__)):
             signal.signal(signal.SIGALRM, lambda _, later: _stop(number, later))
             signal.setitimer(signal.ITIMER_REAL, 0.01)
             return
