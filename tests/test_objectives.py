@@ -16,8 +16,8 @@ def fixed():
 
 
 def test_the_objective_averages_over_the_batch():
-    loss = build_objective(ElboObjective(kind="elbo", beta=2.0, warm_up=0.0), 100)
-    assert loss(fixed(), 0).item() == pytest.approx(15 + 2 * 2)
+    loss = build_objective(ElboObjective(kind="elbo", beta=2.0, warm_up=0.0))
+    assert loss(fixed(), torch.tensor(2.0)).item() == pytest.approx(15 + 2 * 2)
 
 
 def test_beta_warms_up_linearly():
@@ -26,5 +26,5 @@ def test_beta_warms_up_linearly():
 
 
 def test_at_beta_one_the_loss_is_the_negative_elbo():
-    loss = build_objective(ElboObjective(kind="elbo", beta=1.0, warm_up=0.0), 10)
-    assert loss(fixed(), 0).item() == pytest.approx(17)
+    loss = build_objective(ElboObjective(kind="elbo", beta=1.0, warm_up=0.0))
+    assert loss(fixed(), torch.tensor(1.0)).item() == pytest.approx(17)

@@ -75,11 +75,22 @@ def prepare(recipe: RecipeFile, out: OutFolder, seed: Seed = 0) -> None:
 @app.command(rich_help_panel=STAGES)
 def train(recipe: RecipeFile, data: Data, out: OutFolder, seed: Seed = 0) -> None:
     """Prepared data to weights; an interrupted run goes on where it was."""
+    from vae_pipeline.settings import Settings
+    from vae_pipeline.stages.launch import launch, launched
+
+    settings = Settings.load()
+    if settings.processes > 1 and not launched():
+        arguments = ["train", recipe, "--data", data, "--out", out, "--seed", seed]
+        launch([str(argument) for argument in arguments], settings.processes, settings.threads)
+        return
+
     from vae_pipeline.stages.job import Job
     from vae_pipeline.stages.train import train as run
 
     terminal = console()
     report = run(Job.of(recipe, seed, terminal), data, out)
+    if report is None:  # another process writes
+        return
     elbo = report.kept.valid_elbo if report.kept.valid_elbo is not None else report.kept.train_elbo
     part = "valid" if report.kept.valid_elbo is not None else "train"
     terminal.print(

@@ -1,4 +1,4 @@
-"""Objectives: functions of one Inference and the step, minimised; nats, averaged over the batch."""
+"""Objectives: functions of one Inference and beta, minimised; nats, averaged over the batch."""
 
 from collections.abc import Callable
 from typing import assert_never
@@ -8,22 +8,21 @@ from torch import Tensor
 from vae_pipeline.models.vae import Inference
 from vae_pipeline.recipe import ElboObjective
 
-Objective = Callable[[Inference, int], Tensor]
+Objective = Callable[[Inference, Tensor], Tensor]
 
 
-def build_objective(objective: ElboObjective, steps: int) -> Objective:
-    """The objective of a run of `steps`."""
+def build_objective(objective: ElboObjective) -> Objective:
+    """What is minimised, given an Inference and the step's beta."""
     match objective:
         case ElboObjective():
-            return lambda inference, step: elbo(inference, beta_at(objective, step, steps))
+            return elbo
         case _:
             assert_never(objective)
 
 
-def elbo(inference: Inference, beta: float) -> Tensor:
+def elbo(inference: Inference, beta: Tensor | float) -> Tensor:
     """distortion + beta * rate (Higgins et al., 2017, eq. 4; the negative ELBO at beta = 1)."""
-    distortion, rate = inference.distortion(), inference.rate()
-    return (distortion + beta * rate).mean()
+    return (inference.distortion() + beta * inference.rate()).mean()
 
 
 def beta_at(objective: ElboObjective, step: int, steps: int) -> float:

@@ -3,8 +3,10 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 
 def derive(seed: int, *names: str | int) -> int:
@@ -41,3 +43,44 @@ def seeded(seed: int) -> Iterator[None]:
         yield
     finally:
         set_generator_states(states)
+
+
+@dataclass(frozen=True)
+class Share:
+    """The rows that one of several processes computes of `total`."""
+
+    rank: int
+    processes: int
+    total: int
+
+    @property
+    def empty(self) -> bool:
+        """Whether there are too few; the first row stands in, so that the process has something to compute."""
+        return self.rank >= self.total
+
+    @property
+    def rows(self) -> slice:
+        """Every n-th row."""
+        return slice(0, 1) if self.empty else slice(self.rank, None, self.processes)
+
+
+_share: Share | None = None
+
+
+@contextmanager
+def drawing_for(share: Share) -> Iterator[None]:
+    """Inside the block a draw has the values that it would have, were all rows computed in one process."""
+    global _share  # noqa: PLW0603 (as torch's generators are: one for the process)
+    _share = share if share.processes > 1 else None
+    try:
+        yield
+    finally:
+        _share = None
+
+
+def standard_normal(samples: torch.Size | list[int] | tuple[int, ...], like: Tensor) -> Tensor:
+    """Noise of shape [*samples, *like.shape], where the first of several axes of `like` is the batch."""
+    if _share is None or like.ndim < 2:
+        return torch.randn((*samples, *like.shape), dtype=like.dtype, device=like.device)
+    noise = torch.randn((*samples, _share.total, *like.shape[1:]), dtype=like.dtype, device=like.device)
+    return noise[(slice(None),) * len(samples) + (_share.rows,)]

@@ -210,12 +210,23 @@ class Train(Section):
     """Adam with decoupled weight decay."""
 
     epochs: Count
+    max_minutes: Positive | None
+    """End after so long, wherever the epoch is; the time of interrupted parts counts."""
     batch: Count
+    """Examples a step, over all processes."""
+    accumulate: Count
+    """Pieces that a batch is computed in, one after the other, where the memory doesn't hold it whole."""
+    precision: Literal["float32", "bfloat16"]
+    """Of the networks on a GPU; loss and rate are float32 always, and so is all on a CPU, where that is faster."""
     learning_rate: Positive
     schedule: Literal["constant", "cosine", "one_cycle"]
+    warm_up: Annotated[float, Field(ge=0, le=1)]
+    """Share of all steps in which the learning rate rises linearly from 0 to what the schedule says."""
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     clip: Positive | None
     """Largest norm of the gradient."""
+    ema: SomeFraction | None
+    """Decay of a moving average of the weights, which is then what is validated and kept."""
     keep: Literal["best", "last"]
     """Which epoch's weights are the result; the best is the one with the highest validation ELBO (beta = 1)."""
     patience: Count | None

@@ -8,6 +8,7 @@ behind DVC's back.
 import difflib
 import os
 from pathlib import Path
+from typing import Literal
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError
@@ -36,6 +37,16 @@ class Settings(BaseSettings):
     home: Path = Field(
         default_factory=lambda: _root() / ".vae",
         description="checkpoints, downloads and the tracking journal",
+    )
+    processes: int = Field(1, ge=1, le=1024, description="processes on this machine that train one model together")
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto", description="torch.compile of the training step; `auto`: on a GPU, for 20,000 steps or more"
+    )
+    cuda_graph: Literal["auto", "on", "off"] = Field(
+        "auto", description="replay the training step as a CUDA graph; `auto`: where it can be captured"
+    )
+    resident_gib: float = Field(
+        2.0, ge=0, description="training data up to this size lie on the device; larger are read as they are used"
     )
     checkpoint_s: float = Field(10.0, gt=0, description="seconds between checkpoints")
     mlflow_uri: str = Field(

@@ -34,7 +34,7 @@ def test_prepared_digits_are_all_there(tmp_path: Path) -> None:
     write(open_source(DigitsData(kind="digits", valid=0.1, test=0.2), Finder(tmp_path), 0), tmp_path, seed=0)
     data = Prepared.open(tmp_path)
     parts = [data.train, data.valid, data.test]
-    found = np.concatenate([np.column_stack([part.images.reshape(-1, 64), part.labels]) for part in parts])
+    found = np.concatenate([np.column_stack([part.images[:].reshape(-1, 64), part.labels]) for part in parts])
     wanted = np.column_stack(load_digits(return_X_y=True))
     np.testing.assert_array_equal(np.unique(found, axis=0), np.unique(wanted, axis=0))
     assert len(found) == len(wanted)

@@ -4,23 +4,46 @@ import math
 import pytest
 import torch
 from scipy.integrate import quad
-from torch.distributions import Bernoulli
+from torch.distributions import Bernoulli, Independent
 
 from vae_pipeline.models.likelihoods import BernoulliLikelihood, GaussianLikelihood, LogitBernoulli
 
 
-def test_bernoulli_is_torchs():
-    logits = torch.linspace(-12, 12, 25)
-    for value in (0.0, 0.3, 1.0):
-        x = torch.full_like(logits, value)
-        wanted = Bernoulli(logits=logits, validate_args=False).log_prob(x)
-        torch.testing.assert_close(LogitBernoulli(logits=logits, validate_args=False).log_prob(x), wanted)
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+def test_bernoulli_and_its_gradient_are_torchs(value):
+    logits = torch.linspace(-20, 20, 24).reshape(2, 1, 3, 4).requires_grad_()
+    x = torch.full((1, 3, 4), value)
+    ours = LogitBernoulli(logits, 2)
+    torchs = Independent(Bernoulli(logits=logits, validate_args=False), 2)
+    weights = torch.tensor([[1.0], [-2.0]])
+    torch.testing.assert_close(ours.log_prob(x), torchs.log_prob(x))
+    torch.testing.assert_close(ours.mean, torchs.mean)
+    torch.testing.assert_close(ours.variance, torchs.variance)
+    gradients = [torch.autograd.grad((d.log_prob(x) * weights).sum(), logits)[0] for d in (ours, torchs)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_one_bernoulli_for_many_images():
+    logits = torch.randn(1, 2, 2, requires_grad=True)
+    x = torch.rand(5, 2, 2)
+    ours, torchs = LogitBernoulli(logits, 2), Independent(Bernoulli(logits=logits, validate_args=False), 2)
+    torch.testing.assert_close(ours.log_prob(x), torchs.log_prob(x))
+    gradients = [torch.autograd.grad(d.log_prob(x).sum(), logits)[0] for d in (ours, torchs)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_bernoulli_samples_have_its_mean():
+    torch.manual_seed(0)
+    distribution = LogitBernoulli(torch.tensor([[-1.0, 2.0]]), 1)
+    drawn = distribution.sample((20000,))
+    assert drawn.shape == (20000, 1, 2)
+    torch.testing.assert_close(drawn.mean(0), distribution.mean, atol=0.015, rtol=0)
 
 
 def test_bernoulli_stays_finite_far_out():
-    logits = torch.tensor([-1e4, -200.0, 200.0, 1e4])
-    log_prob = LogitBernoulli(logits=logits, validate_args=False).log_prob(torch.tensor([1.0, 1.0, 0.0, 0.0]))
-    torch.testing.assert_close(log_prob, -logits.abs())
+    logits = torch.tensor([[-1e4], [-200.0], [200.0], [1e4]])
+    log_prob = LogitBernoulli(logits, 1).log_prob(torch.tensor([[1.0], [1.0], [0.0], [0.0]]))
+    torch.testing.assert_close(log_prob, -logits.abs().squeeze(-1))
 
 
 def test_bernoulli_sums_to_one_over_all_images():

@@ -147,19 +147,20 @@ def test_clipping_bounds_the_gradient(smoke, prepared):
 
 def test_batches_are_a_permutation_of_their_own_each_epoch(prepared):
     batches = Batches(prepared.train, 64, 0, CPU)
-    wanted = np.sort(np.array(prepared.train.images).reshape(len(prepared.train), -1), axis=0)
+    wanted = np.sort(prepared.train.images[:].reshape(len(prepared.train), -1), axis=0)
     orders = []
     for number in (0, 1):
-        images = torch.cat([images for images, _ in batches.epoch(number)]).numpy()
+        images = torch.cat([batch.parts[0].images for batch in batches.epoch(number)]).numpy()
         orders.append(images)
         np.testing.assert_array_equal(np.sort(images.reshape(len(images), -1), axis=0), wanted)
     assert not np.array_equal(*orders)
-    tail = torch.cat([images for images, _ in batches.epoch(1, start=3)]).numpy()
+    tail = torch.cat([batch.parts[0].images for batch in batches.epoch(1, start=3)]).numpy()
     np.testing.assert_array_equal(tail, orders[1][3 * 64 :])
 
 
 def test_labels_go_with_their_images(prepared):
-    for images, labels in Batches(prepared.train, 64, 0, CPU).epoch(0):
+    for batch in Batches(prepared.train, 64, 0, CPU).epoch(0):
+        images, labels = batch.parts[0].images, batch.parts[0].labels
         lying = (images == images[:, :, :, :1]).all(-1).all(-1).squeeze(1)
         assert torch.equal(lying.long(), labels)
 

@@ -7,8 +7,8 @@ from vae_pipeline.training.schedules import learning_rate_at
 STEPS = 50
 
 
-def section(schedule):
-    return Train.model_construct(learning_rate=0.1, schedule=schedule)
+def section(schedule, warm_up=0.0):
+    return Train.model_construct(learning_rate=0.1, schedule=schedule, warm_up=warm_up)
 
 
 def torchs(make):
@@ -43,3 +43,11 @@ def test_one_cycle_rises_to_the_rate_and_falls_to_nothing():
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
 def test_a_run_of_one_step(schedule):
     assert 0 < learning_rate_at(section(schedule), 0, 1) <= 0.1
+
+
+def test_warm_up_rises_linearly_to_the_schedule():
+    constant = [learning_rate_at(section("constant", 0.2), step, STEPS) for step in range(STEPS)]
+    assert constant[:10] == pytest.approx([0.01 * (1 + step) for step in range(10)])
+    assert set(constant[10:]) == {0.1}
+    cosine = [learning_rate_at(section("cosine", 0.2), step, STEPS) for step in range(STEPS)]
+    assert cosine[10:] == [learning_rate_at(section("cosine"), step, STEPS) for step in range(10, STEPS)]

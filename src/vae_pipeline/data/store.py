@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from vae_pipeline.data.mapped import MappedArray
 from vae_pipeline.data.sources.parts import Array, Indices, Part, Rows, Source
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import content_key, sha256_of, write_json
@@ -31,8 +32,8 @@ CHUNK_ROWS = 4096
 class Split:
     """One part of the prepared data."""
 
-    images: Array
-    """Memory map of [examples, *event]."""
+    images: MappedArray | Array
+    """[examples, *event]; a slice of a mapped array is a copy."""
     labels: Indices | None
 
     def __len__(self) -> int:
@@ -86,9 +87,11 @@ def _open_split(folder: Path, part: str, spec: DataSpec) -> Split:
     if images.shape[1:] != spec.event_shape or images.dtype != spec.dtype:
         raise DataError(f"{folder / part}.npy doesn't fit spec.json: run `vae-pipeline prepare` again")
     label_path = folder / f"{part}_labels.npy"
-    labels = _open_array(label_path) if spec.classes else None
-    if labels is not None:
-        fits = labels.shape == (len(images),) and labels.dtype == np.int64
+    labels = None
+    if spec.classes:
+        stored = _open_array(label_path)
+        fits = stored.shape == (len(images),) and stored.dtype == np.int64
+        labels = stored[:] if fits else np.zeros(0, np.int64)
         if not fits or not ((labels >= 0) & (labels < len(spec.classes))).all():
             raise DataError(
                 f"{label_path} doesn't hold one label of 0..{len(spec.classes) - 1} for each of {len(images)} "
@@ -97,9 +100,9 @@ def _open_split(folder: Path, part: str, spec: DataSpec) -> Split:
     return Split(images, labels)
 
 
-def _open_array(path: Path) -> Array:
+def _open_array(path: Path) -> MappedArray:
     try:
-        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        return MappedArray(path)
     except FileNotFoundError as error:
         raise DataError(f"{path} isn't there: run `vae-pipeline prepare` first") from error
     except Exception as error:  # numpy evaluates the header: a corrupt one raises nearly anything

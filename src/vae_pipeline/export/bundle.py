@@ -90,8 +90,8 @@ def write_bundle(
 
 def _inputs(graph: Graph, model: VAE, test: Split, batch: int, seed: int) -> dict[str, torch.Tensor]:
     rows = np.arange(batch) % len(test)
-    images = torch.from_numpy(np.array(test.images[rows]))
-    labels = None if test.labels is None else torch.from_numpy(np.array(test.labels[rows]))
+    images = torch.from_numpy(test.images[rows])
+    labels = None if test.labels is None else torch.from_numpy(test.labels[rows])
     return example_inputs(graph, model, images, labels, derive(seed, "golden", batch))
 
 

@@ -45,11 +45,11 @@ def batches(split: Split, device: torch.device, rows: int | None = None) -> Iter
     """Images and labels in their order, so many at a time that memory doesn't grow with their size."""
     rows = rows or at_once(split, ROWS)
     for start in range(0, len(split), rows):
-        images = torch.from_numpy(np.array(split.images[start : start + rows])).to(device)
+        images = torch.from_numpy(split.images[start : start + rows]).to(device)
         if split.labels is None:
             yield images, None
         else:
-            yield images, torch.from_numpy(np.array(split.labels[start : start + rows])).to(device)
+            yield images, torch.from_numpy(split.labels[start : start + rows]).to(device)
 
 
 @torch.inference_mode()

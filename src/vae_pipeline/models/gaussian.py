@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.distributions.kl import register_kl
 
+from vae_pipeline.randomness import standard_normal
+
 
 class DiagonalGaussian(Distribution):
     """N(mean, diag(exp(log_variance))); the last axis is the event."""
@@ -35,7 +37,7 @@ class DiagonalGaussian(Distribution):
 
     def rsample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         """mean + scale * noise (Kingma and Welling, 2014): the reparameterised draw."""
-        noise = torch.randn((*sample_shape, *self._mean.shape), dtype=self._mean.dtype, device=self._mean.device)
+        noise = standard_normal(sample_shape, self._mean)
         return torch.addcmul(self._mean, (0.5 * self.log_variance).exp(), noise)
 
     def log_prob(self, value: Tensor) -> Tensor:

@@ -3,12 +3,13 @@
 A decoder delivers [*batch, planes, *event]: `planes` numbers for each value of an observation.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Distribution, Independent, Normal
+from torch.autograd.function import once_differentiable
+from torch.distributions import Distribution, Independent, Normal, constraints
 
 Measure = Literal["mass", "density", "cross_entropy"]
 """What exp(log_prob) is: a probability, a density of values scaled to [0, 1], or neither."""
@@ -17,15 +18,63 @@ Measure = Literal["mass", "density", "cross_entropy"]
 LEAST_LOG_SCALE = -6.0
 
 
-class LogitBernoulli(Bernoulli):
-    """torch's Bernoulli from logits, with a log_prob of two kernels that stays finite in every runtime.
+class LogitBernoulli(Distribution):
+    """Independent Bernoulli variables from their logits; the last `rank` axes are one event.
 
-    torch's own is exported as Log(Sigmoid(x)), which is -inf below -104.
+    torch's Independent(Bernoulli) gives the same answers in twice the time (a test holds them equal), and is
+    exported as Log(Sigmoid(x)), which is -inf below -104.
     """
 
+    arg_constraints = {"logits": constraints.real}  # noqa: RUF012
+
+    def __init__(self, logits: Tensor, rank: int) -> None:
+        self.logits, self.rank = logits, rank
+        split = logits.ndim - rank
+        super().__init__(logits.shape[:split], logits.shape[split:], validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        """E[x]: the probabilities."""
+        return self.logits.sigmoid()
+
+    @property
+    def variance(self) -> Tensor:
+        """Var[x]."""
+        return self.mean * (1 - self.mean)
+
+    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
+        """Zeros and ones."""
+        with torch.no_grad():
+            return torch.bernoulli(self.mean.expand(*sample_shape, *self.logits.shape))
+
     def log_prob(self, value: Tensor) -> Tensor:
-        """value * logits - log(1 + exp(logits)), for values in [0, 1]."""
-        return value * self.logits - nn.functional.softplus(self.logits)
+        """Σ value * logits - log(1 + exp(logits)) over the event, for values in [0, 1]."""
+        if torch.compiler.is_compiling():  # a compiler fuses what is written plainly
+            softplus = nn.functional.softplus(self.logits)
+            return (value * self.logits - softplus).flatten(-self.rank).sum(-1)
+        summed: Tensor = _LogBernoulli.apply(self.logits, value, self.rank)  # type: ignore[no-untyped-call]
+        return summed
+
+
+class _LogBernoulli(torch.autograd.Function):
+    """The sum over the event, with the gradient by the logits worked out beside it: value - sigmoid(logits)."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, value: Tensor, rank: int) -> Tensor:
+        ctx.shape = logits.shape
+        probability = logits.sigmoid()
+        # softplus(l) = max(l, 0) - log(sigmoid(|l|)), and sigmoid(|l|) = |sigmoid(l) - 1/2| + 1/2.
+        softplus = (probability - 0.5).abs_().add_(0.5).log_().neg_().add_(logits.clamp_min(0))
+        if ctx.needs_input_grad[0]:
+            ctx.save_for_backward(value - probability)
+        return torch.addcmul(softplus, value, logits, value=-1).flatten(-rank).sum(-1).neg_()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (slope,) = ctx.saved_tensors
+        spread = gradient.reshape(gradient.shape + (1,) * (slope.ndim - gradient.ndim))
+        return (slope * spread).sum_to_size(ctx.shape), None, None
 
 
 class BernoulliLikelihood(nn.Module):
@@ -39,8 +88,7 @@ class BernoulliLikelihood(nn.Module):
 
     def forward(self, output: Float[Tensor, "*batch_planes_event"]) -> Distribution:
         """p(x|z)."""
-        logits = output.squeeze(-1 - self.rank)
-        return Independent(LogitBernoulli(logits=logits, validate_args=False), self.rank, validate_args=False)
+        return LogitBernoulli(output.squeeze(-1 - self.rank), self.rank)
 
     def measure(self, binary: bool) -> Measure:
         """What the numbers are, on data that are binary or not."""

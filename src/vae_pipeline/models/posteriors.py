@@ -23,4 +23,5 @@ class GaussianPosterior(nn.Module):
 
     def forward(self, features: Float[Tensor, "batch features"]) -> DiagonalGaussian:
         """q(z|x)."""
-        return DiagonalGaussian(self.mean(features), self.log_variance(features).clamp(*LOG_VARIANCE))
+        mean, log_variance = self.mean(features).float(), self.log_variance(features).float()
+        return DiagonalGaussian(mean, log_variance.clamp(*LOG_VARIANCE))

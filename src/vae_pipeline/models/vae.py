@@ -97,8 +97,7 @@ class VAE(nn.Module):
 
     def encode(self, x: Shaped[Tensor, "batch *event"], label: Int[Tensor, " batch"] | None = None) -> Distribution:
         """q(z|x) of raw observations."""
-        posterior: Distribution = self.posterior(self.encoder(self.scaling(x), self._one_hot(label)))
-        return posterior
+        return self._posterior(self.scaling(x), label)
 
     def decode(
         self, z: Float[Tensor, "*samples batch latents"], label: Int[Tensor, " batch"] | None = None
@@ -106,7 +105,7 @@ class VAE(nn.Module):
         """p(x|z), over observations scaled to [0, 1]."""
         one_hot = self._one_hot(label)
         joined = z if one_hot is None else torch.cat([z, one_hot.expand(*z.shape[:-1], -1)], -1)
-        output: Tensor = self.decoder(joined.flatten(0, -2))
+        output: Tensor = self.decoder(joined.flatten(0, -2)).float()
         likelihood: Distribution = self.likelihood(output.unflatten(0, z.shape[:-1]))
         return likelihood
 
@@ -118,15 +117,20 @@ class VAE(nn.Module):
         label: Int[Tensor, " batch"] | None = None,
     ) -> Inference:
         """Infer z from raw `x` and explain `target` (raw too; `x` if None) by it."""
-        posterior = self.encode(x, label)
+        scaled = self.scaling(x)
+        posterior = self._posterior(scaled, label)
         z = posterior.rsample(torch.Size([samples]))
-        explained = self.scaling(x if target is None else target)
+        explained = scaled if target is None else self.scaling(target)
         return Inference(explained, z, posterior, self.prior(), self.decode(z, label))
 
     def draw(self, noise: Float[Tensor, "batch latents"]) -> Float[Tensor, "batch latents"]:
         """Latents of the prior, from a draw of N(0, I)."""
         z: Tensor = self.prior.transform(noise)  # type: ignore[operator]
         return z
+
+    def _posterior(self, scaled: Tensor, label: Tensor | None) -> Distribution:
+        posterior: Distribution = self.posterior(self.encoder(scaled, self._one_hot(label)))
+        return posterior
 
     def _one_hot(self, label: Tensor | None) -> Tensor | None:
         """One-hot labels by a comparison in float32, which every ONNX runtime computes alike."""

@@ -132,7 +132,7 @@ def draw(trained: Trained, test: Split, used: Latents, seed: int, folder: Path) 
     plots.rates(folder / "rate_per_dimension.png", used.rate, active)
     shown = _subset(test, PAIRS, seed)
     first = shown.labels[:1] if shown.labels is not None else None
-    images = to_pixels(shown.images, spec.low, spec.high)
+    images = to_pixels(shown.images[:], spec.low, spec.high)
     plots.pairs(folder / "reconstructions.png", images, _reconstruct(model, shown, spec))
     with seeded(derive(seed, "samples")):
         noise = torch.randn(SAMPLES, model.latents)
@@ -160,8 +160,8 @@ def draw(trained: Trained, test: Split, used: Latents, seed: int, folder: Path) 
 @torch.inference_mode()
 def _reconstruct(model: VAE, split: Split, spec: DataSpec) -> Pixels:
     device = next(model.parameters()).device
-    images = torch.from_numpy(np.array(split.images)).to(device)
-    labels = None if split.labels is None else torch.from_numpy(np.array(split.labels)).to(device)
+    images = torch.from_numpy(split.images[:]).to(device)
+    labels = None if split.labels is None else torch.from_numpy(split.labels).to(device)
     with evaluating(model):
         return _pixels(model, model.decode(model.encode(images, labels).mean, labels).mean, spec)
 
@@ -183,7 +183,7 @@ def _subset(split: Split, count: int | None, seed: int) -> Split:
     if count is None or count >= len(split):
         return split
     rows = np.sort(np.random.default_rng(derive(seed, "subset")).permutation(len(split))[:count])
-    return Split(np.array(split.images[rows]), None if split.labels is None else np.array(split.labels[rows]))
+    return Split(split.images[rows], None if split.labels is None else split.labels[rows])
 
 
 def _write_rates(path: Path, used: Latents) -> None:

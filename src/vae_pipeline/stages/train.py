@@ -1,14 +1,18 @@
 """train: prepared data to weights, resumed by content and recorded as it goes."""
 
+import math
+import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from rich.console import Console
 
 from vae_pipeline.data.store import Prepared
-from vae_pipeline.device import prepare_device
+from vae_pipeline.device import flushing, prepare_device
 from vae_pipeline.errors import Interrupted, TrainingError
 from vae_pipeline.files import filled_folder, require_writable, sha256_of
 from vae_pipeline.models.build import build
@@ -16,14 +20,19 @@ from vae_pipeline.models.weights import save_weights
 from vae_pipeline.randomness import derive
 from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.stages.display import Display
-from vae_pipeline.stages.interrupt import Interrupt, interruptible
+from vae_pipeline.stages.interrupt import interruptible
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.trained import COLUMNS, Row, write_history, write_recipe
-from vae_pipeline.tracking.journal import Journal, flatten, running
-from vae_pipeline.tracking.tracker import Tracker, provenance
+from vae_pipeline.tracking.journal import flatten, running
+from vae_pipeline.tracking.tracker import provenance
 from vae_pipeline.training.batches import Batches
-from vae_pipeline.training.checkpoint import Checkpoints, run_key
+from vae_pipeline.training.checkpoint import Checkpoints, pack, run_key, unpack
 from vae_pipeline.training.loop import Epoch, Training, fit
+from vae_pipeline.training.processes import Processes, joined
+from vae_pipeline.training.step import Execution
+
+AGREE_EVERY = 10  # steps between the moments at which several processes ask each other whether to stop
+WORTH_COMPILING = 20_000  # steps
 
 
 @dataclass(frozen=True)
@@ -35,12 +44,12 @@ class Report:
     kept: Epoch
 
 
-def train(job: Job, data: Path, out: Path) -> Report:
-    """Fill `out` with weights, history, recipe and spec.
+def train(job: Job, data: Path, out: Path) -> Report | None:
+    """Fill `out` with weights, history, recipe and spec; of several processes the first does, and alone reports.
 
     Raises:
         DataError: `data` isn't a folder that `prepare` filled.
-        TrainingError: the loss isn't finite.
+        TrainingError: the loss isn't finite, or another process is gone.
         OutputError: `out` can't be written.
         Interrupted: SIGINT or SIGTERM; the same command goes on from there.
     """
@@ -51,52 +60,169 @@ def train(job: Job, data: Path, out: Path) -> Report:
     )
     digest = prepared.digest()
     key = run_key(made_of, digest, device)
-    require_writable(out, data)
-    with running(job.settings.home, key):
-        return _train(job, made_of, prepared, digest, key, device, out)
+    with flushing(), joined(device) as processes:
+        if not processes.first:
+            run = _Run(_silent(job), made_of, prepared, digest, key, device, processes)
+            run.to_the_end()
+            return None
+        require_writable(out, data)
+        with running(job.settings.home, key):
+            return _Run(job, made_of, prepared, digest, key, device, processes).into(out)
 
 
-def _train(
-    job: Job, made_of: TrainedRecipe, prepared: Prepared, digest: str, key: str, device: torch.device, out: Path
-) -> Report:
-    recipe, console = job.recipe, job.console
-    checkpoints = Checkpoints(job.settings.home, key)
-    training = _start(made_of, prepared, device)
-    for problem in checkpoints.restore(training):
-        job.warn(f"checkpoint passed over: {problem}")
-    if training.step:
-        console.print(f"{job.name}: going on from step {training.step}")
-    tracker = job.tracker()
-    journal = tracker.journal("train", key)
-    params = flatten(
-        {"data": recipe.data.model_dump(mode="json"), **made_of.model_dump(mode="json", exclude={"about"})}
-    )
-    card = prepared.card
-    dataset = {"name": job.name, "digest": digest, "source": card["origins"], "card": card}
-    journal.start(job.name, params, provenance(job.name), dataset=dataset, resumed=training.step > 0)
-    tracker.send(journal)
-    try:
-        with interruptible() as asked, Display(console, job.name, recipe.train.epochs) as display:
-            _run(training, made_of, prepared, checkpoints, job.settings.checkpoint_s, asked, display, journal, tracker)
+def _silent(job: Job) -> Job:
+    """The job of a process that leaves speaking and recording to the first."""
+    settings = job.settings.model_copy(update={"mlflow_uri": "off"})
+    return replace(job, settings=settings, console=Console(quiet=True))
+
+
+class _Run:
+    """One run, from its checkpoint on if there is one."""
+
+    def __init__(
+        self,
+        job: Job,
+        recipe: TrainedRecipe,
+        prepared: Prepared,
+        digest: str,
+        key: str,
+        device: torch.device,
+        processes: Processes,
+    ) -> None:
+        self.job, self.recipe, self.prepared, self.digest, self.key = job, recipe, prepared, digest, key
+        self.processes = processes
+        self.checkpoints = Checkpoints(job.settings.home, key)
+        self.training = _start(recipe, prepared, device)
+        if processes.first:
+            for problem in self.checkpoints.restore(self.training):
+                job.warn(f"checkpoint passed over: {problem}")
+        if processes.count > 1:  # the others may have no access to the first one's disk
+            unpack(self.training, *processes.share(pack(self.training)))
+            if not processes.first:
+                self.training.totals.zero_()
+        if self.training.step:
+            job.console.print(f"{job.name}: going on from step {self.training.step}")
+        self.tracker = job.tracker()
+        self.journal = self.tracker.journal("train", key)
+
+    def into(self, out: Path) -> Report:
+        """Train to the end and fill `out`."""
+        self._begin_record()
+        try:
+            self.to_the_end()
+            kept = self.training.best_epoch if self.recipe.train.keep == "best" else len(self.training.history)
+            assert kept is not None  # the best of at least one epoch
+            with filled_folder(out) as folder:
+                save_weights(self.training.weights(self.recipe.train), folder / "weights.safetensors")
+                write_history(folder / "history.csv", _history_rows(self.training.history, kept))
+                write_recipe(folder / "recipe.yaml", self.recipe)
+                self.prepared.spec.save(folder / "spec.json")
+        except BaseException as error:  # whatever ended the run, its record says that it ended
+            killed = isinstance(error, Interrupted) or not isinstance(error, Exception)
+            self.journal.end("KILLED" if killed else "FAILED")
+            self.tracker.send(self.journal)
+            raise
+        weights = sha256_of(out / "weights.safetensors")
+        for file in ("recipe.yaml", "history.csv", "weights.safetensors"):
+            self.journal.artifact(out / file, to="")
+        self.journal.end("FINISHED", weights)
+        self.tracker.send(self.journal)
+        self.checkpoints.remove()
+        return Report(weights, len(self.training.history), self.training.history[kept - 1])
+
+    def _begin_record(self) -> None:
+        card = self.prepared.card
+        data = self.job.recipe.data.model_dump(mode="json")
+        params = flatten({"data": data, **self.recipe.model_dump(mode="json", exclude={"about"})})
+        dataset = {"name": self.job.name, "digest": self.digest, "source": card["origins"], "card": card}
+        going_on = self.training.step > 0
+        self.journal.start(self.job.name, params, provenance(self.job.name), dataset=dataset, resumed=going_on)
+        self.tracker.send(self.journal)
+
+    def to_the_end(self) -> None:
+        """Consume the loop: show, record, save, and stop when asked to."""
+        recipe, training, processes = self.recipe.train, self.training, self.processes
+        batches = self._batches()
+        loop = fit(
+            training,
+            recipe,
+            self.recipe.objective,
+            batches,
+            self.prepared.valid,
+            self.recipe.seed,
+            self._execution(len(batches) * recipe.epochs),
+        )
+        limit = math.inf if recipe.max_minutes is None else 60 * recipe.max_minutes
+        clock, parent = _Clock(training.seconds, self.job.settings.checkpoint_s), os.getppid()
+        with interruptible() as asked, Display(self.job.console, self.job.name, recipe.epochs) as display:
+            for step in loop:
+                display.step(step)
+                if step.epoch is not None:
+                    self.journal.metrics(step.epoch.figures(), step=step.epoch.epoch)
+                elif processes.count > 1 and step.step % AGREE_EVERY:
+                    continue
+                training.seconds = clock.seconds()
+                orphaned = processes.count > 1 and os.getppid() != parent
+                stop, due, over = processes.any(bool(asked) or orphaned, clock.due(), training.seconds > limit)
+                if stop or due:
+                    with clock.saving():
+                        self._save()
+                if stop:
+                    who = asked.name or ("the launcher is gone" if orphaned else "another process was stopped")
+                    raise Interrupted(
+                        f"{who} at step {step.step} of {step.steps}; a checkpoint is written, "
+                        "and the same command goes on from there"
+                    )
+                training.stopped = training.stopped or over
         _refuse_spoiled(training)
-        kept = training.best_epoch if recipe.train.keep == "best" else len(training.history)
-        assert kept is not None  # the best of at least one epoch
-        with filled_folder(out) as folder:
-            save_weights(training.weights(recipe.train), folder / "weights.safetensors")
-            write_history(folder / "history.csv", _history_rows(training.history, kept))
-            write_recipe(folder / "recipe.yaml", made_of)
-            prepared.spec.save(folder / "spec.json")
-    except BaseException as error:  # whatever ended the run, its record says that it ended
-        journal.end("KILLED" if isinstance(error, Interrupted) or not isinstance(error, Exception) else "FAILED")
-        tracker.send(journal)
-        raise
-    weights = sha256_of(out / "weights.safetensors")
-    for file in ("recipe.yaml", "history.csv", "weights.safetensors"):
-        journal.artifact(out / file, to="")
-    journal.end("FINISHED", weights)
-    tracker.send(journal)
-    checkpoints.remove()
-    return Report(weights, len(training.history), training.history[kept - 1])
+
+    def _save(self) -> None:
+        _refuse_spoiled(self.training)
+        self.processes.gather(self.training.totals)
+        if self.processes.first:
+            self.checkpoints.save(self.training)
+            self.tracker.send(self.journal)
+
+    def _batches(self) -> Batches:
+        train, resident = self.recipe.train, int(self.job.settings.resident_gib * 2**30)
+        return Batches(
+            self.prepared.train,
+            train.batch,
+            self.recipe.seed,
+            self.training.totals.device,
+            train.accumulate,
+            resident,
+            self.processes.rank,
+            self.processes.count,
+        )
+
+    def _execution(self, steps: int) -> Execution:
+        settings, gpu = self.job.settings, self.training.totals.device.type == "cuda"
+        compiled = settings.compile == "on" or (settings.compile == "auto" and gpu and steps >= WORTH_COMPILING)
+        return Execution(compiled, settings.cuda_graph != "off" and gpu, self.processes)
+
+
+class _Clock:
+    """When a checkpoint is due: seldom enough that writing them costs no more than 2 % of the time."""
+
+    def __init__(self, before: float, every: float) -> None:
+        self.before, self.every, self.cost = before, every, 0.0
+        self.began = self.saved = time.monotonic()
+
+    def seconds(self) -> float:
+        """Spent on the run, in earlier processes too."""
+        return self.before + time.monotonic() - self.began
+
+    def due(self) -> bool:
+        return time.monotonic() - self.saved > max(self.every, 50 * self.cost)
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Around the writing of a checkpoint."""
+        began = time.monotonic()
+        yield
+        self.saved = time.monotonic()
+        self.cost = self.saved - began
 
 
 def _start(recipe: TrainedRecipe, prepared: Prepared, device: torch.device) -> Training:
@@ -104,36 +230,6 @@ def _start(recipe: TrainedRecipe, prepared: Prepared, device: torch.device) -> T
     model = build(recipe.model, prepared.spec)  # on the CPU, so that every device starts from the same weights
     torch.manual_seed(derive(recipe.seed, "noise"))
     return Training.start(model.to(device), recipe.train)
-
-
-def _run(
-    training: Training,
-    recipe: TrainedRecipe,
-    prepared: Prepared,
-    checkpoints: Checkpoints,
-    every_s: float,
-    asked: Interrupt,
-    display: Display,
-    journal: Journal,
-    tracker: Tracker,
-) -> None:
-    """Consume the loop: show, record, save."""
-    batches = Batches(prepared.train, recipe.train.batch, recipe.seed, training.totals.device)
-    saved = time.monotonic()
-    for step in fit(training, recipe.train, recipe.objective, batches, prepared.valid, recipe.seed):
-        display.step(step)
-        if step.epoch is not None:
-            journal.metrics(step.epoch.figures(), step=step.epoch.epoch)
-        if asked or time.monotonic() - saved > every_s:
-            _refuse_spoiled(training)
-            checkpoints.save(training)
-            tracker.send(journal)
-            saved = time.monotonic()
-        if asked:
-            raise Interrupted(
-                f"{asked.name} at step {step.step} of {step.steps}; a checkpoint is written, "
-                "and the same command goes on from there"
-            )
 
 
 def _refuse_spoiled(training: Training) -> None:

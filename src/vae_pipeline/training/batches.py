@@ -1,31 +1,138 @@
-"""Training batches: rows that lie on the device, picked by a permutation that seed and epoch determine."""
+"""Training batches: the same rows in the same order wherever the data lie and however many processes share them.
+
+Data up to a limit lie on the device, as they lie on disk; larger data are read ahead by a thread. Seed and epoch
+determine the order.
+"""
 
 import math
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from vae_pipeline.data.mapped import MappedArray
+from vae_pipeline.data.sources.parts import Array
 from vae_pipeline.data.store import Split
-from vae_pipeline.randomness import derive
+from vae_pipeline.randomness import Share, derive
+
+AHEAD = 4  # batches
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows that are computed at once: of a batch, or of one of the pieces that it is accumulated from."""
+
+    images: Tensor
+    labels: Tensor | None
+    share: Share
+    """Which rows of the whole piece these are; the others are other processes'."""
+    weight: float
+    """What the mean over these rows counts in the mean over the batch; 0 for a stand-in where a share is empty."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step learns from."""
+
+    parts: list[Part]
+    examples: int
+    """Over all processes."""
 
 
 class Batches:
     """The training rows in an order of their own for each epoch; the last batch may be smaller."""
 
-    def __init__(self, split: Split, batch: int, seed: int, device: torch.device) -> None:
-        self.images = torch.from_numpy(np.array(split.images)).to(device)
-        self.labels = None if split.labels is None else torch.from_numpy(np.array(split.labels)).to(device)
-        self.batch, self.seed = batch, seed
+    def __init__(
+        self,
+        split: Split,
+        batch: int,
+        seed: int,
+        device: torch.device,
+        pieces: int = 1,
+        resident: int = 2**31,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        """`pieces` a batch is computed in; `resident` bytes at most lie on the device."""
+        self.count, self.batch, self.seed, self.pieces = len(split), batch, seed, pieces
+        self.rank, self.processes = rank, processes
+        self._rows = _Resident(split, device) if split.images.nbytes <= resident else _Streamed(split, device)
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return math.ceil(len(self.images) / self.batch)
+        return math.ceil(self.count / self.batch)
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Images and labels of epoch `number`, from batch `start` on."""
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of epoch `number`, from batch `start` on."""
         generator = torch.Generator().manual_seed(derive(self.seed, "order", number))
-        order = torch.randperm(len(self.images), generator=generator).to(self.images.device)
-        for rows in order.split(self.batch)[start:]:
-            yield self.images[rows], None if self.labels is None else self.labels[rows]
+        order = torch.randperm(self.count, generator=generator)
+        if isinstance(self._rows, _Resident):
+            order = order.to(self._rows.images.device)
+            yield from map(self._read, order.split(self.batch)[start:])
+            return
+        ahead: deque[Future[Batch]] = deque()
+        with ThreadPoolExecutor(1, "reader") as reader:
+            for rows in order.split(self.batch)[start:]:
+                ahead.append(reader.submit(self._read, rows))
+                if len(ahead) > AHEAD:
+                    yield self._rows.arrived(ahead.popleft().result())
+            while ahead:
+                yield self._rows.arrived(ahead.popleft().result())
+
+    def _read(self, rows: Tensor) -> Batch:
+        pieces = rows.tensor_split(min(self.pieces, len(rows))) if self.pieces > 1 else (rows,)
+        return Batch([self._part(piece, len(rows)) for piece in pieces], len(rows))
+
+    def _part(self, piece: Tensor, examples: int) -> Part:
+        share = Share(self.rank, self.processes, len(piece))
+        mine = piece if self.processes == 1 else piece[share.rows]
+        weight = 0.0 if share.empty else len(mine) * self.processes / examples
+        return Part(*self._rows.read(mine), share, weight)
+
+
+class _Resident:
+    """All rows on the device."""
+
+    def __init__(self, split: Split, device: torch.device) -> None:
+        self.images = torch.from_numpy(split.images[:]).to(device)
+        self.labels = None if split.labels is None else torch.from_numpy(split.labels).to(device)
+
+    def read(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+        # On a CPU this is fifteen times as fast as an index, images[rows].
+        return self.images.index_select(0, rows), None if self.labels is None else self.labels.index_select(0, rows)
+
+
+class _Streamed:
+    """Rows read from the disk; on a GPU, copied there on a stream of their own while it computes."""
+
+    def __init__(self, split: Split, device: torch.device) -> None:
+        self.split, self.device = split, device
+        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        if isinstance(split.images, MappedArray):
+            split.images.expect_any_order()
+
+    def read(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+        indices = rows.numpy()
+        images = self._moved(self.split.images[indices])
+        return images, None if self.split.labels is None else self._moved(self.split.labels[indices])
+
+    def _moved(self, values: Array) -> Tensor:
+        tensor = torch.from_numpy(values)
+        if self.stream is None:
+            return tensor.to(self.device)
+        with torch.cuda.stream(self.stream):
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+
+    def arrived(self, batch: Batch) -> Batch:
+        """Let what follows on the device wait for the copy."""
+        if self.stream is not None:
+            using = torch.cuda.current_stream(self.device)
+            using.wait_stream(self.stream)
+            for part in batch.parts:
+                part.images.record_stream(using)
+                if part.labels is not None:
+                    part.labels.record_stream(using)
+        return batch

@@ -26,7 +26,7 @@ KEPT = 2
 # What determines the weights, beside recipe, data and seed: a half-run of other code is not gone on with.
 SOURCES = (
     "data/sources/parts.py", "data/store.py", "device.py", "metrics/bounds.py", "models", "nets", "objectives.py",
-    "randomness.py", "spec.py", "stages/train.py", "stages/trained.py", "training",
+    "data/mapped.py", "randomness.py", "spec.py", "stages/train.py", "stages/trained.py", "training",
 )  # fmt: skip
 
 
@@ -56,7 +56,7 @@ class Checkpoints:
 
     def save(self, training: Training) -> None:
         """Write the state and drop all but the newest two."""
-        tensors, header = _pack(training)
+        tensors, header = pack(training)
         header["sha256"] = _checksum(tensors)
         content = save(tensors, metadata={"checkpoint": json.dumps(header)})
         replace_file(self.folder / f"{training.step:010d}.safetensors", content)
@@ -76,7 +76,7 @@ class Checkpoints:
             except (WeightsError, KeyError, ValueError) as error:
                 unusable.append(f"{path.name}: {error}")
                 continue
-            _unpack(training, tensors, header)
+            unpack(training, tensors, header)
             break
         return unusable
 
@@ -88,15 +88,18 @@ class Checkpoints:
         return sorted(self.folder.glob("*.safetensors"), reverse=True)
 
 
-def _pack(training: Training) -> tuple[dict[str, Tensor], dict[str, object]]:
+def pack(training: Training) -> tuple[dict[str, Tensor], dict[str, object]]:
+    """All that a run is, as tensors on the CPU and values of JSON."""
     tensors = {"totals": training.totals}
     tensors |= {f"generator/{name}": state for name, state in generator_states().items()}
     tensors |= {f"model/{name}": tensor for name, tensor in training.model.state_dict().items()}
     tensors |= {f"best/{name}": tensor for name, tensor in training.best.items()}
-    for index, state in training.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{name}": tensor for name, tensor in state.items()}
+    if training.averaged is not None:
+        tensors |= {f"averaged/{name}": tensor for name, tensor in training.averaged.state_dict().items()}
+    tensors |= {f"optimizer/{index}": tensor for index, tensor in enumerate(training.optimizer.state())}
     header = {
         "step": training.step,
+        "seconds": training.seconds,
         "history": [dataclasses.asdict(epoch) for epoch in training.history],
         "best_epoch": training.best_epoch,
         "stopped": training.stopped,
@@ -104,20 +107,20 @@ def _pack(training: Training) -> tuple[dict[str, Tensor], dict[str, object]]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())}, header
 
 
-def _unpack(training: Training, tensors: dict[str, Tensor], header: dict[str, object]) -> None:
+def unpack(training: Training, tensors: dict[str, Tensor], header: dict[str, object]) -> None:
+    """Inverse of `pack`."""
     device = training.totals.device
     training.model.load_state_dict(_group(tensors, "model"))
     training.best = {name: tensor.to(device) for name, tensor in _group(tensors, "best").items()}
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _group(tensors, "optimizer").items():
-        index, _, key = name.partition("/")
-        state.setdefault(int(index), {})[key] = tensor
-    training.optimizer.load_state_dict(
-        {"state": state, "param_groups": training.optimizer.state_dict()["param_groups"]}
-    )
+    if training.averaged is not None:
+        training.averaged.load_state_dict(_group(tensors, "averaged"))
+    saved = _group(tensors, "optimizer")
+    for index, tensor in enumerate(training.optimizer.state()):
+        tensor.copy_(saved[str(index)])
     training.totals.copy_(tensors["totals"])
     set_generator_states(_group(tensors, "generator"))
     training.step = int(str(header["step"]))
+    training.seconds = float(str(header["seconds"]))
     training.history = [Epoch(**epoch) for epoch in header["history"]]  # type: ignore[attr-defined]
     training.best_epoch = header["best_epoch"]  # type: ignore[assignment]
     training.stopped = bool(header["stopped"])

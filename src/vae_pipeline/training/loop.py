@@ -5,9 +5,11 @@ checkpoint ends with the same bits: the order of examples and the learning rate 
 the generators' states are part of the checkpoint.
 """
 
+import copy
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +17,15 @@ from torch import Tensor, nn
 from vae_pipeline.data.store import Split
 from vae_pipeline.errors import TrainingError
 from vae_pipeline.metrics.bounds import elbo_terms, widest
-from vae_pipeline.models.vae import VAE, Inference
+from vae_pipeline.models.vae import VAE
 from vae_pipeline.objectives import beta_at, build_objective
 from vae_pipeline.randomness import derive
 from vae_pipeline.recipe import ElboObjective, Train
+from vae_pipeline.training.adam import AdamW
 from vae_pipeline.training.batches import Batches
+from vae_pipeline.training.processes import Processes
 from vae_pipeline.training.schedules import learning_rate_at
+from vae_pipeline.training.step import Execution, Step
 
 CHECK_EVERY = 50  # steps between checks of the loss on a GPU, where reading a number stalls the queue
 
@@ -60,32 +65,37 @@ class Training:
     """All that a run is at one step."""
 
     model: VAE
-    optimizer: torch.optim.Optimizer
+    optimizer: AdamW
     totals: Tensor
-    """Sums over the current epoch: distortion, rate, examples."""
+    """Sums over the current epoch, of this process's rows: distortion, rate."""
+    averaged: VAE | None = None
+    """The moving average of the weights, where the recipe asks for one."""
     step: int = 0
+    seconds: float = 0.0
+    """Spent up to here, in all the parts that the run was computed in."""
     history: list[Epoch] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
     """Weights of the epoch with the highest validation ELBO."""
     best_epoch: int | None = None
     stopped: bool = False
-    """No better epoch for `patience` epochs."""
+    """No better epoch for `patience` epochs, or no time left."""
 
     @classmethod
     def start(cls, model: VAE, train: Train) -> "Training":
         """Step 0."""
-        parameters = list(model.parameters())
-        device = parameters[0].device
-        groups = [  # biases and single numbers, such as a learned scale, don't decay
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": train.weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=train.learning_rate, fused=True)
-        return cls(model, optimizer, torch.zeros(3, dtype=widest(device), device=device))
+        device = next(model.parameters()).device
+        averaged = None if train.ema is None else copy.deepcopy(model).requires_grad_(False)
+        totals = torch.zeros(2, dtype=widest(device), device=device)
+        return cls(model, AdamW(model.parameters(), train.weight_decay), totals, averaged)
+
+    @property
+    def judged(self) -> VAE:
+        """The model that is validated and kept."""
+        return self.model if self.averaged is None else self.averaged
 
     def weights(self, train: Train) -> dict[str, Tensor]:
         """The result: the best epoch's weights, or the last ones."""
-        return self.best if train.keep == "best" else _copy(self.model)
+        return self.best if train.keep == "best" else _copy(self.judged)
 
 
 @dataclass(frozen=True)
@@ -101,71 +111,85 @@ class Progress:
 
 
 def fit(
-    training: Training, train: Train, objective: ElboObjective, batches: Batches, valid: Split, seed: int
+    training: Training,
+    train: Train,
+    objective: ElboObjective,
+    batches: Batches,
+    valid: Split,
+    seed: int,
+    execution: Execution | None = None,
 ) -> Iterator[Progress]:
     """Train until the last epoch, or until early stopping; goes on from where `training` is.
+
+    Where the caller sets `training.stopped`, the epoch is ended where it is, and the loop with it.
 
     Raises:
         TrainingError: the loss isn't finite; names step, epoch, batch and parameter.
     """
-    model, optimizer = training.model, training.optimizer
+    execution = execution or Execution()
     per_epoch = len(batches)
     steps = per_epoch * train.epochs
-    loss_of = build_objective(objective, steps)
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    model.train()
+    check = partial(_check_finite, training, per_epoch)
+    step = Step(
+        training.model, training.optimizer, training.totals, build_objective(objective), train, execution, check
+    )
+    training.model.train()
     while training.step < steps and not training.stopped:
         number, position = divmod(training.step, per_epoch)
-        for images, labels in batches.epoch(number, position):
-            rate = learning_rate_at(train, training.step, steps)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            inference: Inference = model(images, label=labels)
-            loss = loss_of(inference, training.step)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            last = training.step + 1 == steps
-            if images.device.type == "cpu" or training.step % CHECK_EVERY == 0 or last:
-                _check_finite(loss, training, per_epoch)
-            if train.clip is not None:
-                nn.utils.clip_grad_norm_(parameters, train.clip)
-            optimizer.step()
-            _add(training.totals, inference, len(images))
+        seen = position * batches.batch
+        for batch in batches.epoch(number, position):
+            rate, beta = learning_rate_at(train, training.step, steps), beta_at(objective, training.step, steps)
+            loss = step(batch, rate, beta)
+            if training.averaged is not None and train.ema is not None:
+                _average(training.averaged, training.model, train.ema, training.step)
             training.step += 1
-            ended = None
-            if training.step % per_epoch == 0:
-                ended = _end_epoch(training, train, valid, seed, rate, beta_at(objective, training.step - 1, steps))
-            yield Progress(training.step, steps, len(images), ended)
+            seen += batch.examples
+            whole = training.step % per_epoch == 0
+            if loss.device.type != "cpu" and (whole or training.step % CHECK_EVERY == 0):
+                check(loss)
+            ended = _end_epoch(training, train, valid, seed, seen, rate, beta, execution.processes) if whole else None
+            yield Progress(training.step, steps, batch.examples, ended)
             if training.stopped:
+                if not whole:  # out of time
+                    ended = _end_epoch(training, train, valid, seed, seen, rate, beta, execution.processes)
+                    yield Progress(training.step, steps, 0, ended)
                 break
 
 
-@torch.no_grad()
-def _add(totals: Tensor, inference: Inference, examples: int) -> None:
-    distortion, rate = inference.distortion().sum(), inference.rate().sum()
-    totals += torch.stack([distortion, rate, distortion.new_tensor(examples)])
+def _average(averaged: VAE, model: VAE, decay: float, step: int) -> None:
+    """Move the average towards the weights; while it is young, faster, so that it forgets where it began."""
+    weight = 1 - min(decay, (1 + step) / (10 + step))
+    with torch.no_grad():
+        torch._foreach_lerp_(list(averaged.parameters()), list(model.parameters()), weight)
+        for mine, current in zip(averaged.buffers(), model.buffers(), strict=True):
+            mine.copy_(current)
 
 
-def _end_epoch(training: Training, train: Train, valid: Split, seed: int, rate: float, beta: float) -> Epoch:
-    distortion, train_rate, examples = training.totals.tolist()
+def _end_epoch(
+    training: Training, train: Train, valid: Split, seed: int, seen: int, rate: float, beta: float, processes: Processes
+) -> Epoch:
+    processes.gather(training.totals)
+    terms = elbo_terms(training.judged, valid, derive(seed, "valid"), training.totals.device) if len(valid) else None
+    distortion, train_rate = (training.totals / seen).tolist()
     training.totals.zero_()
-    terms = elbo_terms(training.model, valid, derive(seed, "valid"), training.totals.device) if len(valid) else None
     ended = Epoch(
         epoch=len(training.history) + 1,
-        train_distortion=distortion / examples,
-        train_rate=train_rate / examples,
+        train_distortion=distortion,
+        train_rate=train_rate,
         valid_distortion=None if terms is None else float(terms.distortion.mean()),
         valid_rate=None if terms is None else float(terms.rate.mean()),
         learning_rate=rate,
         beta=beta,
     )
+    ended = processes.share(ended)  # other devices may round otherwise, and would stop at another epoch
     training.history.append(ended)
     if train.keep == "best" or train.patience is not None:
         assert ended.valid_elbo is not None  # a recipe that selects has a validation part
         best = None if training.best_epoch is None else training.history[training.best_epoch - 1].valid_elbo
         if best is None or training.best_epoch is None or ended.valid_elbo > best:
-            training.best, training.best_epoch = _copy(training.model), ended.epoch
-        training.stopped = train.patience is not None and ended.epoch - training.best_epoch >= train.patience
+            training.best, training.best_epoch = _copy(training.judged), ended.epoch
+        patient = train.patience is None or ended.epoch - training.best_epoch < train.patience
+        training.stopped = training.stopped or not patient
     return ended
 
 
@@ -173,8 +197,8 @@ def _copy(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
-def _check_finite(loss: Tensor, training: Training, per_epoch: int) -> None:
-    """Called between the backward pass and the step, so that the parameters are those that gave the loss."""
+def _check_finite(training: Training, per_epoch: int, loss: Tensor) -> None:
+    """On a CPU called between the backward pass and the step: the parameters are those that gave the loss."""
     value = loss.item()
     if math.isfinite(value):
         return
@@ -185,9 +209,11 @@ def _check_finite(loss: Tensor, training: Training, per_epoch: int) -> None:
         if p.grad is not None and not torch.isfinite(p.grad).all()
     ]
     spoiled = f"{len(bad)} not finite, among them {bad[0]}" if bad else "every parameter and gradient is finite"
-    when = "at" if loss.device.type == "cpu" else f"within {CHECK_EVERY} steps up to"
-    epoch, batch = divmod(training.step, per_epoch)
+    on_cpu = loss.device.type == "cpu"
+    step = training.step if on_cpu else training.step - 1
+    when = "at" if on_cpu else f"within {CHECK_EVERY} steps up to"
+    epoch, batch = divmod(step, per_epoch)
     raise TrainingError(
-        f"the loss is {value} {when} step {training.step + 1} (epoch {epoch + 1}, batch {batch + 1} of {per_epoch}); "
+        f"the loss is {value} {when} step {step + 1} (epoch {epoch + 1}, batch {batch + 1} of {per_epoch}); "
         f"{spoiled}; lower train.learning_rate or set train.clip"
     )

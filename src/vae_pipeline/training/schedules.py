@@ -11,6 +11,11 @@ LOWEST = 25.0  # one_cycle starts at 1/25 of the rate
 
 def learning_rate_at(train: Train, step: int, steps: int) -> float:
     """The learning rate of `step`, the first being 0; its highest value is `train.learning_rate`."""
+    rising = train.warm_up * steps  # the first step learns already
+    return _scheduled(train, step, steps) * (min(1.0, (step + 1) / rising) if rising > 0 else 1.0)
+
+
+def _scheduled(train: Train, step: int, steps: int) -> float:
     place = step / max(1, steps - 1)
     match train.schedule:
         case "constant":

@@ -1,0 +1,59 @@
+"""An .npy file that is read a few rows at a time and never fills the memory."""
+
+import mmap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae_pipeline.data.sources.parts import Array, Indices
+
+KEPT = 64 * 2**20  # bytes of the file that may stay mapped
+AROUND = 64 * 2**10  # bytes that the system maps around each that is read
+
+
+class MappedArray:
+    """Rows of an .npy file; what an index or a slice of the first axis gives is a copy.
+
+    The pages of a memory map count as the process's own memory for as long as they are mapped: they are let go
+    whenever more than `KEPT` bytes may have come together, and the system's cache keeps them where it has room.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._rows = np.load(path, mmap_mode="r", allow_pickle=False)
+        self._touched = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the whole array."""
+        return tuple(self._rows.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of every value."""
+        dtype: np.dtype[Any] = self._rows.dtype
+        return dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Of the whole array."""
+        return int(self._rows.nbytes)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, rows: slice | Indices) -> Array:
+        values = np.array(self._rows[rows]) if isinstance(rows, slice) else np.take(self._rows, rows, 0)
+        self._let_go(values)
+        return values
+
+    def expect_any_order(self) -> None:
+        """Tell the system that reading what lies beside a row is of no use."""
+        if hasattr(mmap, "MADV_RANDOM"):
+            self._rows._mmap.madvise(mmap.MADV_RANDOM)
+
+    def _let_go(self, values: Array) -> None:
+        self._touched += max(values.nbytes, len(values) * AROUND)
+        if self._touched > KEPT and hasattr(mmap, "MADV_DONTNEED"):
+            self._rows._mmap.madvise(mmap.MADV_DONTNEED)
+            self._touched = 0

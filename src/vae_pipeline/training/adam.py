@@ -1,0 +1,72 @@
+"""Adam with decoupled weight decay, straight on torch's fused kernel.
+
+torch.optim.AdamW calls the same kernel, and a test holds the two equal bit for bit. But its constructor imports
+torch's compiler, which takes 2 s of CPU, and each of its steps sorts the parameters anew.
+
+Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019, algorithm 2.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Parameters that decay alike, with the moments of their gradients."""
+
+    parameters: list[Tensor]
+    means: list[Tensor]
+    squares: list[Tensor]
+    count: Tensor
+    """Steps made."""
+    decay: float
+
+
+class AdamW:
+    """Biases and single numbers, such as a learned scale, don't decay."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], weight_decay: float) -> None:
+        self.parameters = list(parameters)
+        if weight_decay:
+            matrices = [p for p in self.parameters if p.ndim > 1]
+            others = [p for p in self.parameters if p.ndim <= 1]
+            self._groups = [_group(matrices, weight_decay), _group(others, 0.0)]
+        else:
+            self._groups = [_group(self.parameters, 0.0)]
+
+    @torch.no_grad()
+    def step(self, rate: Tensor) -> None:
+        """Move every parameter against its gradient; `rate` is a single number on the CPU or the device."""
+        for group in self._groups:
+            group.count.add_(1)
+            torch._fused_adamw_(
+                group.parameters, [_gradient(p) for p in group.parameters], group.means, group.squares,
+                [], [group.count] * len(group.parameters),
+                lr=rate, beta1=BETAS[0], beta2=BETAS[1], weight_decay=group.decay, eps=EPSILON,
+                amsgrad=False, maximize=False,
+            )  # fmt: skip
+
+    def state(self) -> list[Tensor]:
+        """Every tensor that a resumed run needs, in a fixed order; to be copied into."""
+        return [tensor for group in self._groups for tensor in (*group.means, *group.squares, group.count)]
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    assert parameter.grad is not None  # the loss depends on every parameter
+    return parameter.grad
+
+
+def _group(parameters: Sequence[Tensor], decay: float) -> _Group:
+    return _Group(
+        list(parameters),
+        [torch.zeros_like(p) for p in parameters],
+        [torch.zeros_like(p) for p in parameters],
+        torch.zeros((), device=parameters[0].device if parameters else None),
+        decay,
+    )

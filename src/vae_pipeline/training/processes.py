@@ -1,0 +1,121 @@
+"""The processes that train one model together, as torch's environment variables describe them.
+
+A launcher sets RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT: torchrun, Slurm, Kubernetes, or `VAE_PROCESSES`.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from vae_pipeline.errors import SettingsError, TrainingError
+
+T = TypeVar("T")
+
+TIMEOUT = timedelta(seconds=50)  # of a wait for the others: a dead process ends the job within a minute
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among its fellows."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes."""
+        return self.rank == 0
+
+    def any(self, *flags: bool) -> list[bool]:
+        """Of each flag, whether it is up in any process; all of them wait here for each other."""
+        if self.count == 1:
+            return list(flags)
+        import torch.distributed as dist  # noqa: PLC0415 (one process needs none of it)
+
+        raised = torch.tensor(flags, dtype=torch.int32)
+        dist.all_reduce(raised, dist.ReduceOp.MAX)
+        return [bool(flag) for flag in raised]
+
+    def gather(self, sums: Tensor) -> None:
+        """Leave the total of all processes' `sums` to the first, and nothing to the others."""
+        if self.count == 1:
+            return
+        import torch.distributed as dist  # noqa: PLC0415
+
+        dist.all_reduce(sums)
+        if not self.first:
+            sums.zero_()
+
+    def share(self, value: T) -> T:
+        """What the first process has, in all of them."""
+        if self.count == 1:
+            return value
+        import torch.distributed as dist  # noqa: PLC0415
+
+        held = [value]
+        dist.broadcast_object_list(held)
+        return held[0]
+
+
+ALONE = Processes()
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[Processes]:
+    """Join the others that the environment tells of.
+
+    Raises:
+        SettingsError: the environment is incomplete.
+        TrainingError: one of the others is gone.
+    """
+    count = _number("WORLD_SIZE", 1)
+    if count == 1:
+        yield ALONE
+        return
+    import torch.distributed as dist  # noqa: PLC0415
+
+    rank = _number("RANK", None)
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    try:
+        dist.init_process_group(backend, timeout=TIMEOUT)
+    except (RuntimeError, ValueError) as error:
+        raise SettingsError(f"process {rank} of {count} can't reach the others ({_brief(error)})") from error
+    try:
+        yield Processes(rank, count)
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or not _lost(error):
+            raise
+        raise TrainingError(
+            f"process {rank} of {count} lost another one ({_brief(error)}); "
+            "the same command goes on from the last checkpoint"
+        ) from error
+    finally:
+        dist.destroy_process_group()
+
+
+def _number(name: str, default: int | None) -> int:
+    text = os.environ.get(name, None if default is None else str(default))
+    if text is None or not text.isdigit():
+        raise SettingsError(
+            f"{name}={text}: the launcher must set RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, "
+            "or unset WORLD_SIZE to train in one process"
+        )
+    return int(text)
+
+
+def _lost(error: RuntimeError) -> bool:
+    words = ("connection", "socket", "timed out", "gloo", "nccl", "peer", "distbackend")
+    text = f"{type(error).__name__} {error}".lower()
+    return any(word in text for word in words)
+
+
+def _brief(error: Exception) -> str:
+    """Its first line, without the place in torch's sources that it begins with."""
+    return re.sub(r"^\[[^\]]*\]\s*", "", str(error).splitlines()[0])[:160] if str(error) else type(error).__name__

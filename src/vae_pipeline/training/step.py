@@ -1,0 +1,154 @@
+"""One step of the optimizer on one batch, computed as fast as the device allows.
+
+Nothing in it waits for the device, and all that changes from step to step comes as a tensor, so that a compiler
+or a CUDA graph can take the whole of it.
+"""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from vae_pipeline.models.vae import VAE, Inference
+from vae_pipeline.objectives import Objective
+from vae_pipeline.randomness import drawing_for
+from vae_pipeline.recipe import Train
+from vae_pipeline.training.adam import AdamW
+from vae_pipeline.training.batches import Batch, Part
+from vae_pipeline.training.processes import ALONE, Processes
+
+WARM_UP = 3  # steps before a CUDA graph is captured, as torch's documentation asks
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How steps are computed; it changes no more than the last bits of a number."""
+
+    compiled: bool = False
+    """torch.compile of everything from batch to loss, and of its gradient."""
+    captured: bool = False
+    """A CUDA graph of the whole step."""
+    processes: Processes = ALONE
+
+
+class Step:
+    """Gradient and update; `totals` gains distortion and rate, summed over the batch."""
+
+    def __init__(
+        self,
+        model: VAE,
+        optimizer: AdamW,
+        totals: Tensor,
+        objective: Objective,
+        train: Train,
+        execution: Execution,
+        check: Callable[[Tensor], None],
+    ) -> None:
+        """`check` is given each loss on a CPU, before the update."""
+        self.optimizer, self.totals, self.clip, self.check = optimizer, totals, train.clip, check
+        self.device = totals.device
+        self.full = train.batch
+        self.rate = torch.zeros((), device=self.device)
+        self.beta = torch.zeros((), device=self.device)
+        loss = _Loss(model, objective, autocast=train.precision == "bfloat16" and self.device.type == "cuda")
+        if execution.compiled:
+            import torch._inductor.config as inductor  # noqa: PLC0415 (seconds, for those who compile)
+
+            inductor.fallback_random = True  # the draws of a step that isn't compiled
+            loss.compile(dynamic=False)
+        self.loss: nn.Module = loss
+        if execution.processes.count > 1:
+            self.loss = nn.parallel.DistributedDataParallel(
+                loss, forward_sync_buffers=False, gradient_as_bucket_view=True
+            )
+        whole = train.accumulate == 1 and execution.processes.count == 1
+        self.graph = _Graph(self._parts) if execution.captured and whole and self.device.type == "cuda" else None
+
+    def __call__(self, batch: Batch, rate: float, beta: float) -> Tensor:
+        """The loss of the batch, left on the device."""
+        self.rate.fill_(rate)
+        self.beta.fill_(beta)
+        if self.graph is not None and batch.examples == self.full:
+            return self.graph(batch.parts)
+        return self._parts(batch.parts)
+
+    def _parts(self, parts: list[Part]) -> Tensor:
+        for parameter in self.optimizer.parameters:
+            parameter.grad = None
+        losses = [self._part(part, last=part is parts[-1]) for part in parts]
+        loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        if self.device.type == "cpu":
+            self.check(loss)
+        if self.clip is not None:
+            nn.utils.clip_grad_norm_(self.optimizer.parameters, self.clip)
+        self.optimizer.step(self.rate)
+        return loss
+
+    def _part(self, part: Part, last: bool) -> Tensor:
+        alone = isinstance(self.loss, _Loss)
+        # Processes exchange gradients once a step.
+        apart = nullcontext() if alone or last else self.loss.no_sync()  # type: ignore[operator]
+        with apart, drawing_for(part.share):
+            loss: Tensor
+            loss, sums = self.loss(part.images, part.labels, self.beta)
+            if part.weight != 1:
+                loss = loss * part.weight
+            loss.backward()
+        if part.weight:
+            self.totals.add_(sums)
+        return loss.detach()
+
+
+class _Loss(nn.Module):
+    """From observations to the loss; beside it the sums of distortion and rate."""
+
+    def __init__(self, model: VAE, objective: Objective, autocast: bool) -> None:
+        super().__init__()
+        self.model, self.objective, self.autocast = model, objective, autocast
+
+    def forward(self, images: Tensor, labels: Tensor | None, beta: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.autocast(images.device.type, torch.bfloat16) if self.autocast else nullcontext():
+            inference: Inference = self.model(images, label=labels)
+        loss = self.objective(inference, beta)
+        with torch.no_grad():
+            return loss, torch.stack([inference.distortion().sum(), inference.rate().sum()])
+
+
+class _Graph:
+    """A step captured as a CUDA graph after some steps that warm up, and replayed from then on."""
+
+    def __init__(self, step: Callable[[list[Part]], Tensor]) -> None:
+        self.step, self.made = step, 0
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.stream = torch.cuda.Stream()
+
+    def __call__(self, parts: list[Part]) -> Tensor:
+        if self.graph is None:
+            if self.made < WARM_UP:
+                self.made += 1
+                return self._aside(parts)
+            self._capture(parts[0])
+        assert self.graph is not None
+        self.images.copy_(parts[0].images)
+        if self.labels is not None and parts[0].labels is not None:
+            self.labels.copy_(parts[0].labels)
+        self.graph.replay()
+        return self.loss
+
+    def _aside(self, parts: list[Part]) -> Tensor:
+        """On a stream of its own: what the first steps allocate must not be tied to the usual one."""
+        self.stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.stream):
+            loss = self.step(parts)
+        torch.cuda.current_stream().wait_stream(self.stream)
+        return loss
+
+    def _capture(self, part: Part) -> None:
+        self.images = part.images.clone()
+        self.labels = None if part.labels is None else part.labels.clone()
+        self.graph = torch.cuda.CUDAGraph()
+        # The reader's thread may use the device meanwhile.
+        with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
+            self.loss = self.step([Part(self.images, self.labels, part.share, part.weight)])
