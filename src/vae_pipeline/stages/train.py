@@ -23,6 +23,7 @@ from vae_pipeline.stages.display import Display
 from vae_pipeline.stages.interrupt import interruptible
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.trained import COLUMNS, Row, write_history, write_recipe
+from vae_pipeline.tracking.follow import followed
 from vae_pipeline.tracking.journal import flatten, running
 from vae_pipeline.tracking.tracker import provenance
 from vae_pipeline.training.batches import Batches
@@ -102,12 +103,15 @@ class _Run:
                 self.training.totals.zero_()
         if self.training.step:
             job.console.print(f"{job.name}: going on from step {self.training.step}")
-        self.tracker = job.tracker()
-        self.journal = self.tracker.journal("train", key)
+        self.journal = job.tracker().journal("train", key)
 
     def into(self, out: Path) -> Report:
         """Train to the end and fill `out`."""
         self._begin_record()
+        with followed(self.journal, self.job.settings, self.job.warn):
+            return self._recorded(out)
+
+    def _recorded(self, out: Path) -> Report:
         try:
             self.to_the_end()
             kept = self.training.best_epoch if self.recipe.train.keep == "best" else len(self.training.history)
@@ -120,13 +124,11 @@ class _Run:
         except BaseException as error:  # whatever ended the run, its record says that it ended
             killed = isinstance(error, Interrupted) or not isinstance(error, Exception)
             self.journal.end("KILLED" if killed else "FAILED")
-            self.tracker.send(self.journal)
             raise
         weights = sha256_of(out / "weights.safetensors")
         for file in ("recipe.yaml", "history.csv", "weights.safetensors"):
             self.journal.artifact(out / file, to="")
         self.journal.end("FINISHED", weights)
-        self.tracker.send(self.journal)
         self.checkpoints.remove()
         return Report(weights, len(self.training.history), self.training.history[kept - 1])
 
@@ -137,7 +139,6 @@ class _Run:
         dataset = {"name": self.job.name, "digest": self.digest, "source": card["origins"], "card": card}
         going_on = self.training.step > 0
         self.journal.start(self.job.name, params, provenance(self.job.name), dataset=dataset, resumed=going_on)
-        self.tracker.send(self.journal)
 
     def to_the_end(self) -> None:
         """Consume the loop: show, record, save, and stop when asked to."""
@@ -157,6 +158,8 @@ class _Run:
         with interruptible() as asked, Display(self.job.console, self.job.name, recipe.epochs) as display:
             for step in loop:
                 display.step(step)
+                if step.loss is not None:
+                    self.journal.metrics({"loss": step.loss}, step=step.step)
                 if step.epoch is not None:
                     self.journal.metrics(step.epoch.figures(), step=step.epoch.epoch)
                 elif processes.count > 1 and step.step % AGREE_EVERY:
@@ -181,7 +184,6 @@ class _Run:
         self.processes.gather(self.training.totals)
         if self.processes.first:
             self.checkpoints.save(self.training)
-            self.tracker.send(self.journal)
 
     def _batches(self) -> Batches:
         train, resident = self.recipe.train, int(self.job.settings.resident_gib * 2**30)

@@ -48,7 +48,7 @@ class Tracker:
         self._client: MlflowClient | None = None
         self._experiment = ""
         self._run_id: str | None = None
-        self._sent = 0
+        self._sent: dict[str, int] = {}
 
     def journal(self, role: Role, key: str) -> Journal:
         """The journal of a stage's run."""
@@ -64,7 +64,7 @@ class Tracker:
         # Training first: evaluation and export look for its run.
         paths = sorted(self.folder.glob("*.jsonl"), key=lambda path: (not path.name.startswith("train"), path.name))
         for path in paths:
-            self._run_id, self._sent = None, 0
+            self._run_id, self._sent = None, {}
             self._close_abandoned(path)
             self._send(path)
         left = sum(path.is_file() for path in paths)
@@ -138,7 +138,7 @@ class _Replay:
         settings: Settings,
         warn: Callable[[str], None],
         run_id: str | None,
-        sent: int,
+        sent: dict[str, int],
     ) -> None:
         self.client, self.experiment, self.settings, self.warn = client, experiment, settings, warn
         self.run_id, self.sent = run_id, sent
@@ -166,8 +166,9 @@ class _Replay:
             if run is not None:
                 self.client.update_run(self.run_id, status="RUNNING")
                 self.sent = self._recorded()
-        self._metrics(self.run_id, [entry for entry in entries.metrics if entry["step"] > self.sent])
-        self.sent = max([self.sent, *(entry["step"] for entry in entries.metrics)])
+        new = [entry for entry in entries.metrics if entry["step"] > self.sent.get(_first(entry), 0)]
+        self._metrics(self.run_id, new)
+        self.sent |= {_first(entry): entry["step"] for entry in new}
         if end is None:
             return False
         self._artifacts(self.run_id, entries.artifacts)
@@ -218,10 +219,12 @@ class _Replay:
             self.client.log_inputs(run_id, [DatasetInput(dataset, [])])
         return run_id
 
-    def _recorded(self) -> int:
+    def _recorded(self) -> dict[str, int]:
+        """The last step of every metric that the run has."""
         assert self.run_id is not None
-        history = self.client.get_metric_history(self.run_id, "train_elbo")
-        return max((point.step for point in history), default=0)
+        names = self.client.get_run(self.run_id).data.metrics
+        histories = {name: self.client.get_metric_history(self.run_id, name) for name in names}
+        return {name: max(point.step for point in history) for name, history in histories.items()}
 
     def _metrics(self, run_id: str, entries: list[dict[str, Any]]) -> None:
         from mlflow.entities import Metric  # noqa: PLC0415
@@ -270,6 +273,11 @@ class _Replay:
             )
         # The run ended when training did.
         self.client.set_terminated(run_id, before.status, before.end_time)
+
+
+def _first(entry: dict[str, Any]) -> str:
+    """One of the metrics that were recorded together stands for them all."""
+    return str(next(iter(entry["values"])))
 
 
 def provenance(recipe: str) -> dict[str, str]:

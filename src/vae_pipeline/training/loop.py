@@ -27,7 +27,7 @@ from vae_pipeline.training.processes import Processes
 from vae_pipeline.training.schedules import learning_rate_at
 from vae_pipeline.training.step import Execution, Step
 
-CHECK_EVERY = 50  # steps between checks of the loss on a GPU, where reading a number stalls the queue
+CHECK_EVERY = 50  # steps between readings of the loss: on a GPU each of them stalls the queue
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,8 @@ class Progress:
     """In this step."""
     epoch: Epoch | None
     """The epoch that ended with this step."""
+    loss: float | None = None
+    """Of this step's batch; read once in a while."""
 
 
 def fit(
@@ -145,10 +147,11 @@ def fit(
             training.step += 1
             seen += batch.examples
             whole = training.step % per_epoch == 0
-            if loss.device.type != "cpu" and (whole or training.step % CHECK_EVERY == 0):
+            read = training.step % CHECK_EVERY == 0
+            if loss.device.type != "cpu" and (whole or read):
                 check(loss)
             ended = _end_epoch(training, train, valid, seed, seen, rate, beta, execution.processes) if whole else None
-            yield Progress(training.step, steps, batch.examples, ended)
+            yield Progress(training.step, steps, batch.examples, ended, loss.item() if read else None)
             if training.stopped:
                 if not whole:  # out of time
                     ended = _end_epoch(training, train, valid, seed, seen, rate, beta, execution.processes)
