@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow check ui lock docs bench-seed clean
+.PHONY: help setup run test test-slow check ui lock docs bench bench-seed clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ ui: setup  ## Open MLflow's table of runs on http://127.0.0.1:5000
 
 docs: setup  ## Write again what is generated: docs/cli.md, pipeline/schema.json
 	@python -m tests.generated
+
+bench: setup  ## Compare speed and memory with peers, into docs/performance.md (needs VAE_MIRROR or a network)
+	@python benchmarks/bench.py
 
 bench-seed: setup  ## Compare the recipe mnist with the beginner's Keras program (needs VAE_MIRROR or a network)
 	@python benchmarks/seed_program.py

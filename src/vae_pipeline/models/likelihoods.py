@@ -63,11 +63,11 @@ class _LogBernoulli(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, value: Tensor, rank: int) -> Tensor:
         ctx.shape = logits.shape
         probability = logits.sigmoid()
-        # softplus(l) = max(l, 0) - log(sigmoid(|l|)), and sigmoid(|l|) = |sigmoid(l) - 1/2| + 1/2.
-        softplus = (probability - 0.5).abs_().add_(0.5).log_().neg_().add_(logits.clamp_min(0))
+        # log(1 + exp(l)) = max(l, 0) - log(sigmoid(|l|)), and sigmoid(|l|) = |sigmoid(l) - 1/2| + 1/2.
+        negative = (probability - 0.5).abs_().add_(0.5).log_().sub_(logits.clamp_min(0))
         if ctx.needs_input_grad[0]:
             ctx.save_for_backward(value - probability)
-        return torch.addcmul(softplus, value, logits, value=-1).flatten(-rank).sum(-1).neg_()
+        return torch.addcmul(negative, value, logits).flatten(-rank).sum(-1)
 
     @staticmethod
     @once_differentiable

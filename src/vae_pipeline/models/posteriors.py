@@ -24,4 +24,4 @@ class GaussianPosterior(nn.Module):
     def forward(self, features: Float[Tensor, "batch features"]) -> DiagonalGaussian:
         """q(z|x)."""
         mean, log_variance = self.mean(features).float(), self.log_variance(features).float()
-        return DiagonalGaussian(mean, log_variance.clamp(*LOG_VARIANCE))
+        return DiagonalGaussian(mean, nn.functional.hardtanh(log_variance, *LOG_VARIANCE))

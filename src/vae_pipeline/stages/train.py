@@ -196,6 +196,7 @@ class _Run:
             resident,
             self.processes.rank,
             self.processes.count,
+            labelled=self.training.model.classes > 0,
         )
 
     def _execution(self, steps: int) -> Execution:

@@ -87,18 +87,21 @@ class Step:
         return loss
 
     def _part(self, part: Part, last: bool) -> Tensor:
-        alone = isinstance(self.loss, _Loss)
-        # Processes exchange gradients once a step.
-        apart = nullcontext() if alone or last else self.loss.no_sync()  # type: ignore[operator]
-        with apart, drawing_for(part.share):
-            loss: Tensor
-            loss, sums = self.loss(part.images, part.labels, self.beta)
-            if part.weight != 1:
-                loss = loss * part.weight
-            loss.backward()
+        if isinstance(self.loss, _Loss):
+            loss, sums = self._gradient(part)
+        else:  # processes exchange gradients once a step
+            with nullcontext() if last else self.loss.no_sync(), drawing_for(part.share):  # type: ignore[operator]
+                loss, sums = self._gradient(part)
         if part.weight:
             self.totals.add_(sums)
         return loss.detach()
+
+    def _gradient(self, part: Part) -> tuple[Tensor, Tensor]:
+        loss, sums = self.loss(part.images, part.labels, self.beta)
+        if part.weight != 1:
+            loss = loss * part.weight
+        loss.backward()
+        return loss, sums
 
 
 class _Loss(nn.Module):
