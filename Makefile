@@ -54,7 +54,7 @@ clean:  ## Remove the environment and what the pipeline made; sources and downlo
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11, 3.12 or 3.13 is wanted; $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
 	@test -d .venv || $(PYTHON) -m venv .venv
 	@if command -v uv >/dev/null; then \
-	  echo "installing with uv ..."; uv pip install --quiet --python .venv/bin/python --constraint requirements.lock --editable '.[dev]'; \
+	  echo "installing with uv ..."; uv pip install --quiet --compile-bytecode --python .venv/bin/python --constraint requirements.lock --editable '.[dev]'; \
 	else \
 	  echo "installing with pip; this takes some minutes ..."; .venv/bin/python -m pip install --quiet --constraint requirements.lock --editable '.[dev]'; \
 	fi

@@ -205,7 +205,7 @@ def bound(work: Work) -> dict[str, Row]:
 
 
 def tracking(work: Work) -> dict[str, Row]:
-    """Five epochs of the seed's network, with and without MLflow (SQLite); the time of the loop alone."""
+    """Five epochs of the seed's network, with and without MLflow (SQLite), whose process may use the other core."""
     data, recipe = work.prepared("mnist"), work.recipe("mnist", epochs=5)
     rows: dict[str, Row] = {"off": {}, "on": {}}
     for number in range(work.rounds):

@@ -9,14 +9,14 @@ import numpy as np
 from vae_pipeline.data.sources.parts import Array, Indices
 
 KEPT = 64 * 2**20  # bytes of the file that may stay mapped
-AROUND = 64 * 2**10  # bytes that the system maps around each that is read
+AROUND = 2 * 2**20  # bytes that the system may map around each that is read: a page of its largest kind
 
 
 class MappedArray:
     """Rows of an .npy file; what an index or a slice of the first axis gives is a copy.
 
     The pages of a memory map count as the process's own memory for as long as they are mapped: they are let go
-    whenever more than `KEPT` bytes may have come together, and the system's cache keeps them where it has room.
+    whenever `KEPT` bytes may have come together, and the system's cache keeps them where it has room.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,8 +43,16 @@ class MappedArray:
         return len(self._rows)
 
     def __getitem__(self, rows: slice | Indices) -> Array:
-        values = np.array(self._rows[rows]) if isinstance(rows, slice) else np.take(self._rows, rows, 0)
-        self._let_go(values)
+        if isinstance(rows, slice):  # neighbours share their pages
+            rows, each, around = np.arange(*rows.indices(len(self))), self.nbytes // max(1, len(self)), AROUND
+        else:
+            each, around = AROUND + self.nbytes // max(1, len(self)), 0
+        values = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        at_once = max(1, (KEPT - around) // max(1, each))
+        for start in range(0, len(rows), at_once):
+            some = rows[start : start + at_once]
+            values[start : start + at_once] = np.take(self._rows, some, 0)  # other threads run meanwhile
+            self._let_go(len(some) * each + around)
         return values
 
     def expect_any_order(self) -> None:
@@ -52,8 +60,8 @@ class MappedArray:
         if hasattr(mmap, "MADV_RANDOM"):
             self._rows._mmap.madvise(mmap.MADV_RANDOM)
 
-    def _let_go(self, values: Array) -> None:
-        self._touched += max(values.nbytes, len(values) * AROUND)
-        if self._touched > KEPT and hasattr(mmap, "MADV_DONTNEED"):
+    def _let_go(self, read: int) -> None:
+        self._touched += read
+        if self._touched >= KEPT // 2 and hasattr(mmap, "MADV_DONTNEED"):
             self._rows._mmap.madvise(mmap.MADV_DONTNEED)
             self._touched = 0

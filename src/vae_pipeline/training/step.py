@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from vae_pipeline.errors import SettingsError
 from vae_pipeline.models.vae import VAE, Inference
 from vae_pipeline.objectives import Objective
 from vae_pipeline.randomness import drawing_for
@@ -97,11 +98,24 @@ class Step:
         return loss.detach()
 
     def _gradient(self, part: Part) -> tuple[Tensor, Tensor]:
-        loss, sums = self.loss(part.images, part.labels, self.beta)
+        try:
+            loss, sums = self.loss(part.images, part.labels, self.beta)
+        except Exception as error:
+            if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+                raise _not_compiled(error) from error
+            raise
         if part.weight != 1:
             loss = loss * part.weight
         loss.backward()
         return loss, sums
+
+
+def _not_compiled(error: Exception) -> SettingsError:
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return SettingsError(
+        f"VAE_COMPILE: torch.compile can't compile the step ({said[:200]}); it needs a C++ compiler: install one, "
+        "or set VAE_COMPILE=off"
+    )
 
 
 class _Loss(nn.Module):
