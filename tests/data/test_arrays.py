@@ -201,7 +201,7 @@ def test_truncated_or_corrupt_npy(tmp_path: Path) -> None:
 
 
 def test_pickles_are_never_loaded(tmp_path: Path) -> None:
-    assert "Object arrays" in refusal(saved(tmp_path / "x.npy", npy(np.array([{"a": 1}], object))))
+    assert "Python objects" in refusal(saved(tmp_path / "x.npy", npy(np.array([{"a": 1}], object))))
 
 
 @pytest.mark.parametrize("surplus", [-1, 1, -60])

@@ -12,6 +12,7 @@ from tests.lanes import edited, make_job
 
 from vae_pipeline.data.mapped import KEPT, MappedArray
 from vae_pipeline.data.store import Split
+from vae_pipeline.errors import SettingsError
 from vae_pipeline.models.build import build
 from vae_pipeline.randomness import Share, drawing_for, standard_normal
 from vae_pipeline.stages.train import train
@@ -138,6 +139,12 @@ def test_time_ends_a_run_within_an_epoch(smoke, lane, tmp_path):
     history = read_history(tmp_path / "model" / "history.csv")
     assert 1 <= len(history) == report.epochs < 10**6
     assert all(np.isfinite([row["train_elbo"], row["valid_elbo"]]).all() for row in history)
+
+
+def test_a_cpu_has_no_cuda_graph(smoke, lane, tmp_path):
+    with pytest.raises(SettingsError, match="VAE_CUDA_GRAPH=on"):
+        train(make_job("smoke", smoke, tmp_path, device="cpu", cuda_graph="on"), lane.data, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 class TestShares:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.device import flushing, prepare_device
-from vae_pipeline.errors import Interrupted, TrainingError
+from vae_pipeline.errors import Interrupted, SettingsError, TrainingError
 from vae_pipeline.files import filled_folder, require_writable, sha256_of
 from vae_pipeline.models.build import build
 from vae_pipeline.models.weights import save_weights
@@ -202,7 +202,13 @@ class _Run:
     def _execution(self, steps: int) -> Execution:
         settings, gpu = self.job.settings, self.training.totals.device.type == "cuda"
         compiled = settings.compile == "on" or (settings.compile == "auto" and gpu and steps >= WORTH_COMPILING)
-        return Execution(compiled, settings.cuda_graph != "off" and gpu, self.processes)
+        capturable = gpu and self.recipe.train.accumulate == 1 and self.processes.count == 1
+        if settings.cuda_graph == "on" and not capturable:
+            raise SettingsError(
+                "VAE_CUDA_GRAPH=on: a step can be captured on one CUDA device, in one process, with "
+                "train.accumulate: 1; use auto"
+            )
+        return Execution(compiled, settings.cuda_graph != "off" and capturable, self.processes)
 
 
 class _Clock:

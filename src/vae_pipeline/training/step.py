@@ -30,7 +30,7 @@ class Execution:
     compiled: bool = False
     """torch.compile of everything from batch to loss, and of its gradient."""
     captured: bool = False
-    """A CUDA graph of the whole step."""
+    """A CUDA graph of the whole step: on a CUDA device, in one process, of batches in one piece."""
     processes: Processes = ALONE
 
 
@@ -64,8 +64,7 @@ class Step:
             self.loss = nn.parallel.DistributedDataParallel(
                 loss, forward_sync_buffers=False, gradient_as_bucket_view=True
             )
-        whole = train.accumulate == 1 and execution.processes.count == 1
-        self.graph = _Graph(self._parts) if execution.captured and whole and self.device.type == "cuda" else None
+        self.graph = _Graph(self._parts) if execution.captured else None
 
     def __call__(self, batch: Batch, rate: float, beta: float) -> Tensor:
         """The loss of the batch, left on the device."""

@@ -16,6 +16,7 @@ from vae_pipeline.errors import DataError
 from vae_pipeline.files import sha256_of
 from vae_pipeline.recipe import ArrayPart, ArraysData, File
 
+NPY = b"\x93NUMPY"
 # IDX, third byte of the file: the type of its elements (big-endian).
 IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -97,7 +98,7 @@ def _arrange(array: Array, shape: tuple[int, int, int], path: Path) -> Array:
         return arranged
     if _is_real(arranged):
         with np.errstate(over="ignore"):  # becomes infinite, which is refused later
-            return arranged.astype(np.uint8 if _fits_uint8(arranged) else np.float32)
+            return arranged.astype(np.uint8 if _fits_uint8(arranged) else np.float32, copy=False)
     raise DataError(f"{path} holds values of type {array.dtype}: real numbers are wanted")
 
 
@@ -127,9 +128,14 @@ def read_array(path: Path, key: str | None) -> Array:
         DataError: there is no such file, it is truncated or corrupt, or it is of no known format.
     """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(len(NPY))
+            mapped = content == NPY and key is None
+            content += b"" if mapped else file.read()
     except OSError as error:
         raise DataError(f"can't read {path}: {error.strerror}") from error
+    if mapped:  # it may be larger than the memory
+        return _load_npy(path, path)
     if content[:2] == b"\x1f\x8b":
         try:
             content = gzip.decompress(content)
@@ -139,8 +145,8 @@ def read_array(path: Path, key: str | None) -> Array:
         return _read_npz(content, key, path)
     if key is not None:
         raise DataError(f"{path} isn't an .npz, so it has no key {key!r}: leave key out")
-    if content[:6] == b"\x93NUMPY":
-        return _load_npy(content, path)
+    if content[: len(NPY)] == NPY:
+        return _load_npy(io.BytesIO(content), path)
     if content[:2] == b"\x00\x00" and len(content) >= 4 and content[2] in IDX_TYPES:
         return _read_idx(content, path)
     return _read_amat(content, path)
@@ -162,9 +168,9 @@ def _read_npz(content: bytes, key: str | None, path: Path) -> Array:
         raise DataError(f"{path} is a truncated or corrupt .npz ({error}): make or fetch it again") from error
 
 
-def _load_npy(content: bytes, path: Path) -> Array:
+def _load_npy(content: Path | io.BytesIO, path: Path) -> Array:
     try:
-        return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
+        return np.asarray(np.load(content, "r" if isinstance(content, Path) else None, allow_pickle=False))
     except Exception as error:  # numpy evaluates the header: a corrupt one raises nearly anything
         raise DataError(f"{path} is a truncated or corrupt .npy ({error}): make or fetch it again") from error
 
