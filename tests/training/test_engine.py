@@ -186,6 +186,11 @@ class TestMappedArray:
         mapped.expect_any_order()
         np.testing.assert_array_equal(mapped[2:5], values[2:5])
         np.testing.assert_array_equal(mapped[np.array([9, 0, 9])], values[[9, 0, 9]])
+        np.testing.assert_array_equal(mapped[-1], values[-1])
+        np.testing.assert_array_equal(list(mapped), values)
+        np.testing.assert_array_equal(np.asarray(mapped, np.int32), values.astype(np.int32))
+        with pytest.raises(IndexError):
+            mapped[np.array([10])]
 
     def test_what_it_gives_is_a_copy(self, array):
         values, mapped = array

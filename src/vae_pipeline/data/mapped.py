@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vae_pipeline.data.sources.parts import Array, Indices
 
@@ -13,7 +14,7 @@ AROUND = 2 * 2**20  # bytes that the system may map around each that is read: a 
 
 
 class MappedArray:
-    """Rows of an .npy file; what an index or a slice of the first axis gives is a copy.
+    """Rows of an .npy file; what indices or a slice of the first axis give is a copy.
 
     The pages of a memory map count as the process's own memory for as long as they are mapped: they are let go
     whenever `KEPT` bytes may have come together, and the system's cache keeps them where it has room.
@@ -42,7 +43,15 @@ class MappedArray:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, rows: slice | Indices) -> Array:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
+        """All of it, in memory."""
+        if copy is False:
+            raise ValueError("a mapped array can't become an array without a copy")
+        return self[:] if dtype is None else self[:].astype(dtype)
+
+    def __getitem__(self, rows: int | slice | Indices) -> Array:
+        if isinstance(rows, int):
+            return np.asarray(self[np.array([rows])][0])
         if isinstance(rows, slice):  # neighbours share their pages
             rows, each, around = np.arange(*rows.indices(len(self))), self.nbytes // max(1, len(self)), AROUND
         else:
