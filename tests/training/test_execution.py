@@ -52,10 +52,14 @@ def children(process):
     return [int(pid) for pid in pids]
 
 
-def begun(process, home):
-    """Wait for a checkpoint."""
+def saved(home):
+    return {path.name for path in home.glob("checkpoints/*/*.safetensors")}
+
+
+def begun(process, home, before=frozenset()):
+    """Wait for a checkpoint that wasn't there before."""
     deadline = time.monotonic() + 90
-    while not list(home.glob("checkpoints/*/*.safetensors")):
+    while not saved(home) - before:
         assert process.poll() is None and time.monotonic() < deadline, "no checkpoint"
         time.sleep(0.05)
 
@@ -81,9 +85,9 @@ def test_two_processes_train_as_one_does(command, tmp_path):
 
 
 def test_a_process_that_dies_ends_the_job_and_the_next_goes_on(command, tmp_path):
-    subprocess.run(**command("whole", epochs=60, processes=2), check=True, timeout=240)
+    subprocess.run(**command("whole", epochs=120, processes=2), check=True, timeout=240)
     home = tmp_path / "other"
-    run = command("cut", epochs=60, processes=2, home=home, checkpoint_s=0.1)
+    run = command("cut", epochs=120, processes=2, home=home, checkpoint_s=0.1)
     process = subprocess.Popen(**run, stderr=subprocess.PIPE, text=True)
     begun(process, home)
     died = time.monotonic()
@@ -95,8 +99,9 @@ def test_a_process_that_dies_ends_the_job_and_the_next_goes_on(command, tmp_path
     assert "Traceback" not in errors
     assert not (tmp_path / "cut").exists()
 
+    before = saved(home)
     process = subprocess.Popen(**run, stderr=subprocess.PIPE, text=True)
-    time.sleep(12)
+    begun(process, home, before)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
