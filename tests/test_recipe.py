@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from vae_pipeline.errors import RecipeError
-from vae_pipeline.recipe import ArraysData, File, Recipe, TrainedRecipe, parse, read_yaml
+from vae_pipeline.reading import parse, read_yaml
+from vae_pipeline.recipe import ArraysData, File, Recipe, TrainedRecipe
 
 PATH = Path("mine.yaml")
 DIGEST = "sha256:" + "0" * 64

@@ -139,7 +139,8 @@ def check(
 ) -> None:
     """Read params.yaml and every recipe that it names, and say what is wrong with them."""
     from vae_pipeline.errors import RecipeError
-    from vae_pipeline.recipe import Recipe, read_yaml
+    from vae_pipeline.reading import read_yaml
+    from vae_pipeline.recipe import Recipe
 
     content = read_yaml(params)
     names = content.get("recipes") if isinstance(content, dict) else None

@@ -5,13 +5,11 @@ the environment, and nothing has a default: a recipe says what it does.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, assert_never
+from typing import Annotated, Literal, assert_never
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from vae_pipeline.errors import RecipeError
-from vae_pipeline.explain import brief, explain
+from vae_pipeline.reading import parse, read_yaml
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 SomeFraction = Annotated[float, Field(gt=0, lt=1)]
@@ -39,9 +37,6 @@ class Section(BaseModel):
     """A part of a recipe: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-SomeSection = TypeVar("SomeSection", bound=Section)
 
 
 # ── data ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -324,60 +319,3 @@ class TrainedRecipe(Section):
     objective: ElboObjective
     train: Train
     seed: int
-
-
-# ── reading ───────────────────────────────────────────────────────────────────────────────────────────
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which YAML keeps the last in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value} is given twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path: Path) -> Any:
-    """Read YAML.
-
-    Raises:
-        RecipeError: there is no such file, or it isn't YAML.
-    """
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
-    except FileNotFoundError as error:
-        near = sorted(sibling.name for sibling in path.parent.glob("*.yaml"))
-        raise RecipeError(f"{path} isn't there; in {path.parent} are: {', '.join(near) or 'no recipes'}") from error
-    except OSError as error:
-        raise RecipeError(f"can't read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path} isn't text in UTF-8, so it can't be a recipe") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise RecipeError(f"{path} isn't YAML{where}: {getattr(error, 'problem', error)}") from error
-    except RecursionError as error:
-        raise RecipeError(f"{path} is nested too deep to be a recipe") from error
-    except ValueError as error:  # a date or a number that YAML's grammar allows and Python doesn't
-        raise RecipeError(f"{path} isn't a recipe ({error}): put the value in quotes, or mend it") from error
-
-
-def parse(cls: type[SomeSection], values: Any, path: Path) -> SomeSection:
-    """Validate `values` as a `cls`; errors name `path`.
-
-    Raises:
-        RecipeError: the first thing that doesn't validate, with what would.
-    """
-    if not isinstance(values, dict):
-        wanted = ", ".join(cls.model_fields)
-        raise RecipeError(f"{path} isn't a recipe: wanted a mapping with {wanted}; given {brief(values)}")
-    try:
-        return cls.model_validate(values)
-    except ValidationError as error:
-        raise RecipeError(f"{path}: {explain(cls, error)}") from error

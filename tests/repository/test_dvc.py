@@ -26,6 +26,7 @@ WITHOUT_EFFECT = {
     "vae_pipeline": "the version's number",
     "vae_pipeline.errors": "what is said when nothing is written",
     "vae_pipeline.explain": "likewise",
+    "vae_pipeline.reading": "likewise",
     "vae_pipeline.files": "how files are put in place",
     "vae_pipeline.recipe": "its values are tracked as params",
     "vae_pipeline.settings": "where, and how fast",

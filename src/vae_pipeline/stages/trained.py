@@ -15,7 +15,8 @@ from vae_pipeline.models.build import build
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.models.weights import load_weights
 from vae_pipeline.randomness import seeded
-from vae_pipeline.recipe import TrainedRecipe, parse, read_yaml
+from vae_pipeline.reading import parse, read_yaml
+from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.spec import DataSpec, ImageSpec
 
 COLUMNS = (
