@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from vae_pipeline.nets.activation import activation
 from vae_pipeline.recipe import Activation
 
-FEW = 3
+FEW = 3  # output channels up to which the product and the fold were found faster
 
 
 class ConvolutionEncoder(nn.Module):

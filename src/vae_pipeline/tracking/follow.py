@@ -46,6 +46,8 @@ def followed(journal: Journal, settings: Settings, warn: Callable[[str], None]) 
         with process:  # closes its input, and waits
             process.stdin.close()
             told.join()
+        if process.returncode:
+            warn(f"what sends the record ended with exit code {process.returncode}; `vae-pipeline sync` sends the rest")
 
 
 def _pass_on(lines: IO[str], warn: Callable[[str], None]) -> None:
