@@ -170,6 +170,16 @@ def convolution(work: Work) -> dict[str, Row]:
     return alternate(workers, work.rounds)
 
 
+def streaming(work: Work) -> dict[str, Row]:
+    """The seed's network, seconds an epoch, from memory and from the disk's map (which a thread of its own reads)."""
+    data, recipe = work.prepared("mnist"), ROOT / "pipeline" / "mnist.yaml"
+    workers = {
+        "resident": Worker(Path(sys.executable), "ours.py", recipe, data, 0),
+        "streamed": Worker(Path(sys.executable), "ours.py", recipe, data, 0, "streamed"),
+    }
+    return alternate(workers, work.rounds)
+
+
 def process(work: Work) -> dict[str, Row]:
     """One epoch of the seed's network as a whole process: start, read, train, write."""
     data, out, home = work.prepared("mnist"), work.folder / "model", work.folder / "home"
@@ -260,7 +270,7 @@ def _sized(work: Work, raw: Path, layers: list[int]) -> Row:
     }
 
 
-SECTIONS = (epochs, convolution, process, start, bound, tracking, sizes)
+SECTIONS = (epochs, convolution, streaming, process, start, bound, tracking, sizes)
 
 
 # ── the page ──────────────────────────────────────────────────────────────────────────────────────────

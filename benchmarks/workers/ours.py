@@ -1,4 +1,7 @@
-"""The pipeline's own loop on a recipe: python ours.py RECIPE DATA STEPS; a unit is so many steps (0: an epoch)."""
+"""The pipeline's own loop on a recipe: python ours.py RECIPE DATA STEPS [streamed].
+
+A unit is so many steps (0: an epoch); `streamed` leaves the data on the disk.
+"""
 
 import itertools
 import sys
@@ -19,7 +22,8 @@ recipe, prepared, steps = Recipe.load(Path(sys.argv[1])), Prepared.open(Path(sys
 train = recipe.train.model_copy(update={"epochs": 10**6, "keep": "last", "patience": None})
 torch.manual_seed(0)
 training = Training.start(build(recipe.model, prepared.spec), train)
-batches = Batches(prepared.train, train.batch, 0, torch.device("cpu"), labelled=False)
+resident = {"resident": 0} if sys.argv[4:] == ["streamed"] else {}
+batches = Batches(prepared.train, train.batch, 0, torch.device("cpu"), labelled=False, **resident)
 no_validation = type(prepared.valid)(prepared.valid.images[:0], None)
 loop = fit(training, train, recipe.objective, batches, no_validation, 0)
 

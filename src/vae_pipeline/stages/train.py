@@ -34,6 +34,8 @@ from vae_pipeline.training.step import Execution
 
 AGREE_EVERY = 10  # steps between the moments at which several processes ask each other whether to stop
 WORTH_COMPILING = 20_000  # steps
+SHARE = 50  # a checkpoint's cost counts this often before the next: 2 % of the time
+BYTES_PER_S = 150e6  # that a checkpoint is taken to be written at, before the first was
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,9 @@ class _Run:
             self._execution(len(batches) * recipe.epochs),
         )
         limit = math.inf if recipe.max_minutes is None else 60 * recipe.max_minutes
-        clock, parent = _Clock(training.seconds, self.job.settings.checkpoint_s), os.getppid()
+        size = 4 * sum(parameter.nbytes for parameter in training.model.parameters())  # moments and best or average
+        clock = _Clock(training.seconds, self.job.settings.checkpoint_s, size / BYTES_PER_S)
+        parent = os.getppid()
         with interruptible() as asked, Display(self.job.console, self.job.name, recipe.epochs) as display:
             for step in loop:
                 display.step(step)
@@ -212,10 +216,11 @@ class _Run:
 
 
 class _Clock:
-    """When a checkpoint is due: seldom enough that writing them costs no more than 2 % of the time."""
+    """When a checkpoint is due: seldom enough that writing them costs 2 % of the time at most."""
 
-    def __init__(self, before: float, every: float) -> None:
-        self.before, self.every, self.cost = before, every, 0.0
+    def __init__(self, before: float, every: float, cost: float) -> None:
+        """`cost` of the first one, as far as can be guessed."""
+        self.before, self.every, self.cost = before, every, cost
         self.began = self.saved = time.monotonic()
 
     def seconds(self) -> float:
@@ -223,7 +228,7 @@ class _Clock:
         return self.before + time.monotonic() - self.began
 
     def due(self) -> bool:
-        return time.monotonic() - self.saved > max(self.every, 50 * self.cost)
+        return time.monotonic() - self.saved > max(self.every, SHARE * self.cost)
 
     @contextmanager
     def saving(self) -> Iterator[None]:
