@@ -7,7 +7,8 @@ import yaml
 
 from vae_pipeline.errors import RecipeError
 from vae_pipeline.reading import parse, read_yaml
-from vae_pipeline.recipe import ArraysData, File, Recipe, TrainedRecipe
+from vae_pipeline.recipe import Recipe, TrainedRecipe
+from vae_pipeline.recipe.data import ArraysData, File
 
 PATH = Path("mine.yaml")
 DIGEST = "sha256:" + "0" * 64
@@ -41,7 +42,9 @@ RECIPE: dict[str, Any] = {
         "likelihood": {"kind": "bernoulli"},
         "conditional": False,
     },
-    "objective": {"kind": "elbo", "beta": 1.0, "warm_up": 0.0},
+    "objective": {"kind": "elbo"},
+    "rate_control": {"kind": "warm_up", "beta": 1.0, "share": 0.0},
+    "sampler": "prior",
     "train": {
         "epochs": 1,
         "batch": 8,
@@ -185,8 +188,8 @@ def test_missing_key_inside_files() -> None:
         ("train.batch", 1.5, "integer"),
         ("train.schedule", "linear", "one_cycle"),
         ("train.weight_decay", -1, "greater than or equal to 0"),
-        ("objective.warm_up", 1.1, "less than or equal to 1"),
-        ("objective.beta", float("nan"), "finite"),
+        ("rate_control.share", 1.1, "less than or equal to 1"),
+        ("rate_control.beta", float("nan"), "finite"),
         ("data.valid", 1, "less than 1"),
         ("data.valid", float("nan"), "less than 1"),
         ("data.test", 0, "greater than 0"),
@@ -331,7 +334,7 @@ def test_folder_in_the_recipes_place(tmp_path: Path) -> None:
 
 
 def test_trained_recipe_needs_the_seed() -> None:
-    values = {key: RECIPE[key] for key in ("about", "model", "objective", "train")}
+    values = {key: RECIPE[key] for key in ("about", "model", "objective", "rate_control", "train", "sampler")}
     assert parse(TrainedRecipe, values | {"seed": 3}, PATH).seed == 3
     with pytest.raises(RecipeError, match="seed: this key is missing"):
         parse(TrainedRecipe, values, PATH)

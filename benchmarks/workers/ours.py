@@ -21,7 +21,7 @@ torch.set_num_threads(1)
 recipe, prepared, steps = Recipe.load(Path(sys.argv[1])), Prepared.open(Path(sys.argv[2])), int(sys.argv[3])
 train = recipe.train.model_copy(update={"epochs": 10**6, "keep": "last", "patience": None})
 torch.manual_seed(0)
-training = Training.start(build(recipe.model, prepared.spec), train)
+training = Training.start(build(recipe.model, prepared.spec), train, recipe.rate_control)
 resident = {"resident": 0} if sys.argv[4:] == ["streamed"] else {}
 batches = Batches(prepared.train, train.batch, 0, torch.device("cpu"), labelled=False, **resident)
 no_validation = type(prepared.valid)(prepared.valid.images[:0], None)

@@ -1,31 +1,112 @@
-"""Objectives: functions of one Inference and beta, minimised; nats, averaged over the batch."""
+"""Objectives: functions of one Inference and of what the rate costs; minimised, in nats, averaged over the batch."""
 
+import math
 from collections.abc import Callable
 from typing import assert_never
 
+import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
+from vae_pipeline.errors import RecipeError
+from vae_pipeline.models.gaussian import DiagonalGaussian
 from vae_pipeline.models.vae import Inference
-from vae_pipeline.recipe import ElboObjective
+from vae_pipeline.rate_control import RateControl
+from vae_pipeline.recipe import objective as recipe
 
-Objective = Callable[[Inference, Tensor], Tensor]
+Objective = Callable[[Inference, RateControl], Tensor]
+
+BANDWIDTHS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the kernel, relative to 2 * latents
 
 
-def build_objective(objective: ElboObjective) -> Objective:
-    """What is minimised, given an Inference and the step's beta."""
+def build_objective(objective: recipe.Objective, examples: int) -> Objective:
+    """What is minimised on training data of so many `examples`."""
     match objective:
-        case ElboObjective():
+        case recipe.ElboObjective():
             return elbo
+        case recipe.ImportanceObjective():
+            return doubly_reparameterised if objective.doubly_reparameterised else importance_weighted
+        case recipe.DiscrepancyObjective():
+            return lambda inference, control: (
+                elbo(inference, control) + objective.weight * discrepancy(inference.z[0], inference.prior)
+            )
+        case recipe.TotalCorrelationObjective():
+            return lambda inference, control: (
+                elbo(inference, control) + (objective.weight - 1) * total_correlation(inference, examples)
+            )
         case _:
             assert_never(objective)
 
 
-def elbo(inference: Inference, beta: Tensor | float) -> Tensor:
-    """distortion + beta * rate (Higgins et al., 2017, eq. 4; the negative ELBO at beta = 1)."""
-    return (inference.distortion() + beta * inference.rate()).mean()
+def samples_of(objective: recipe.Objective) -> int:
+    """How many draws of z an objective needs for each example."""
+    return objective.samples if isinstance(objective, recipe.ImportanceObjective) else 1
 
 
-def beta_at(objective: ElboObjective, step: int, steps: int) -> float:
-    """beta at `step`: it rises linearly from 0 over the first `warm_up` of all steps (Bowman et al., 2016)."""
-    rising = objective.warm_up * steps
-    return objective.beta * min(1.0, step / rising) if rising > 0 else objective.beta
+def elbo(inference: Inference, control: RateControl) -> Tensor:
+    """distortion + what the rate costs (the negative ELBO where that is the rate; Higgins et al., 2017, eq. 4)."""
+    return inference.distortion().mean() + control.cost(inference)
+
+
+def importance_weighted(inference: Inference, control: RateControl) -> Tensor:
+    """-log of the mean importance weight (Burda et al., 2016, eq. 8), the rate's part taken beta times."""
+    log_ratio = inference.posterior.log_prob(inference.z) - inference.prior.log_prob(inference.z)
+    log_weight = -inference.distortion() - control.beta * log_ratio
+    return (math.log(len(log_weight)) - log_weight.logsumexp(0)).mean()
+
+
+def doubly_reparameterised(inference: Inference, control: RateControl) -> Tensor:
+    """The value of `importance_weighted`, with a gradient of less noise for the encoder.
+
+    Weights w normalised over the samples: decoder and prior see Σ w d(log w), the encoder Σ w² d(log w).
+
+    Source: Tucker, Lawson, Gu and Maddison, Doubly Reparameterized Gradient Estimators, 2019, eq. 8.
+    """
+    posterior = inference.posterior
+    if not isinstance(posterior, DiagonalGaussian):
+        raise RecipeError("objective.doubly_reparameterised needs a posterior of kind gaussian or normalised_gaussian")
+    log_ratio = posterior.detached().log_prob(inference.z) - inference.prior.log_prob(inference.z)
+    log_weight = -inference.distortion() - control.beta * log_ratio
+    weight = log_weight.detach().softmax(0)
+    if inference.z.requires_grad:
+        inference.z.register_hook(lambda gradient: gradient * weight.unsqueeze(-1))
+    value = (math.log(len(log_weight)) - log_weight.detach().logsumexp(0)).mean()
+    surrogate = -(weight * log_weight).sum(0).mean()
+    return surrogate + (value - surrogate).detach()
+
+
+def discrepancy(z: Tensor, prior: Distribution) -> Tensor:
+    """MMD² between z [batch, latents] and as many draws of the prior, by inverse multiquadratic kernels; unbiased.
+
+    Source: Tolstikhin, Bousquet, Gelly and Schölkopf, Wasserstein Auto-Encoders, 2018, section 4.
+    """
+    count, latents = z.shape
+    drawn = prior.sample(torch.Size([count]))
+    if count < 2:
+        return z.sum() * 0
+
+    def kernel(a: Tensor, b: Tensor) -> Tensor:
+        squares = (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.mT).clamp_min(0)
+        scales = [2.0 * latents * width for width in BANDWIDTHS]
+        return torch.stack([scale / (scale + squares) for scale in scales]).sum(0)
+
+    def between_others(matrix: Tensor) -> Tensor:
+        return (matrix.sum() - matrix.diagonal().sum()) / (count * (count - 1))
+
+    return between_others(kernel(z, z)) + between_others(kernel(drawn, drawn)) - 2 * kernel(z, drawn).mean()
+
+
+def total_correlation(inference: Inference, examples: int) -> Tensor:
+    """KL(q(z) ‖ Π q(z_j)), with q(z) estimated from the batch by weighting it as a sample of all `examples`.
+
+    Source: Chen, Li, Grosse and Duvenaud, Isolating Sources of Disentanglement in VAEs, 2018, appendix C.1.
+    """
+    q, z = inference.posterior, inference.z[0]
+    if not isinstance(q, DiagonalGaussian):
+        raise RecipeError("objective.kind total_correlation needs a posterior of kind gaussian or normalised_gaussian")
+    away = z[:, None] - q.mean
+    each = -0.5 * (away.square() * (-q.log_variance).exp() + q.log_variance + math.log(2 * math.pi))
+    constant = math.log(len(z) * examples)
+    joint = each.sum(-1).logsumexp(1) - constant
+    marginals = (each.logsumexp(1) - constant).sum(-1)
+    return (joint - marginals).mean()

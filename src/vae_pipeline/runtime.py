@@ -79,6 +79,7 @@ class Bundle:
             bundle = cls(folder, manifest)
             for name in GRAPHS:
                 list(manifest["graphs"][name]["outputs"]), manifest["graphs"][name]["inputs"]
+            int(manifest["graphs"]["sample"]["inputs"]["noise"]["shape"][1])
             return bundle
         except FileNotFoundError as error:
             raise BundleError(f"{path} isn't there: name a folder that `vae-pipeline export` filled") from error
@@ -116,10 +117,11 @@ class Bundle:
         return Scores(*(total / samples for total in totals))
 
     def sample(self, count: int, seed: int = 0, labels: Labels = None) -> Array:
-        """`count` draws of the prior, decoded; [count, *event] in the data's units."""
+        """`count` draws of the fitted sampler, or of the prior, decoded; [count, *event] in the data's units."""
         if count < 1:
             raise DataError(f"at least 1 sample is wanted; given {count}")
-        noise = np.random.default_rng(seed).standard_normal((count, self.latents)).astype(np.float32)
+        width = self.manifest["graphs"]["sample"]["inputs"]["noise"]["shape"][1]
+        noise = np.random.default_rng(seed).standard_normal((count, width)).astype(np.float32)
         return self._run("sample", {"noise": noise}, labels)[0]
 
     def interpolate(

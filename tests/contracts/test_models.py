@@ -7,7 +7,7 @@ import torch
 
 from vae_pipeline.errors import RecipeError
 from vae_pipeline.models.build import build
-from vae_pipeline.recipe import Model
+from vae_pipeline.recipe.model import Model
 from vae_pipeline.spec import ImageSpec
 
 NETS = {
@@ -19,17 +19,42 @@ LIKELIHOODS = {
     "gaussian_fixed": {"kind": "gaussian", "scale": 0.5},
     "gaussian_learned": {"kind": "gaussian", "scale": "learned"},
 }
+MORE_LIKELIHOODS = {
+    "gaussian_per_channel": {"kind": "gaussian", "scale": "learned_per_channel"},
+    "gaussian_per_element": {"kind": "gaussian", "scale": "per_element"},
+    "gaussian_optimal": {"kind": "gaussian", "scale": "optimal"},
+    "laplace_learned": {"kind": "laplace", "scale": "learned"},
+    "laplace_per_element": {"kind": "laplace", "scale": "per_element"},
+    "discretised_logistic": {"kind": "discretised_logistic", "components": 1},
+    "discretised_logistic_mixture": {"kind": "discretised_logistic", "components": 3},
+    "categorical": {"kind": "categorical"},
+}
+POSTERIORS = {
+    "gaussian": {"kind": "gaussian", "latents": 3},
+    "normalised_gaussian": {"kind": "normalised_gaussian", "latents": 3, "spread": 0.6},
+    "full_gaussian": {"kind": "full_gaussian", "latents": 3},
+    "coupling_flow": {"kind": "coupling_flow", "latents": 3, "layers": 2, "width": 8},
+}
+PRIORS = {
+    "standard_normal": {"kind": "standard_normal"},
+    "mixture": {"kind": "mixture", "components": 4},
+    "vamp": {"kind": "vamp", "components": 5},
+}
 SHAPES = [(1, 8, 8), (3, 7, 10)]
-CASES = list(itertools.product(NETS, NETS, LIKELIHOODS, [False, True], SHAPES))
+CASES = [
+    *itertools.product(NETS, NETS, LIKELIHOODS, [False, True], SHAPES),
+    *itertools.product(["dense"], ["convolution"], MORE_LIKELIHOODS, [False], SHAPES),
+]
+LATENT_CASES = [pair for pair in itertools.product(POSTERIORS, PRIORS) if pair[1] != "vamp" or pair[0] == "gaussian"]
 
 
-def make(encoder, decoder, likelihood, conditional, shape):
+def make(encoder, decoder, likelihood, conditional, shape, posterior="gaussian", prior="standard_normal"):
     model = {
         "encoder": NETS[encoder],
-        "posterior": {"kind": "gaussian", "latents": 3},
-        "prior": {"kind": "standard_normal"},
+        "posterior": POSTERIORS[posterior],
+        "prior": PRIORS[prior],
         "decoder": NETS[decoder],
-        "likelihood": LIKELIHOODS[likelihood],
+        "likelihood": (LIKELIHOODS | MORE_LIKELIHOODS)[likelihood],
         "conditional": conditional,
     }
     spec = ImageSpec(shape, "uint8", 0, 255, False, ("a", "b", "c"))
@@ -47,21 +72,41 @@ def batch(shape, count=5):
 def test_a_model_keeps_its_contract(case):
     model = make(*case)
     x, labels = batch(case[-1])
-    label = labels if case[3] else None
+    keeps_its_contract(model, make(*case), x, labels if case[3] else None)
+
+
+@pytest.mark.parametrize("case", LATENT_CASES, ids="-".join)
+def test_posteriors_and_priors_keep_it(case):
+    models = [make("dense", "dense", "bernoulli", False, (1, 8, 8), *case) for _ in range(2)]
+    for model in models:
+        wake(model)
+    keeps_its_contract(*models, batch((1, 8, 8))[0], None)
+
+
+def wake(model):
+    """Couplings and correlations start at zero, where no gradient reaches what lies before them."""
+    draw = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.posterior.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=draw))
+
+
+def keeps_its_contract(model, other, x, label):
     inference = model(x, samples=2, label=label)
     assert inference.z.shape == (2, 5, 3)
     assert inference.target.min() >= 0 and inference.target.max() <= 1
     for term in (inference.distortion(), inference.rate(), inference.log_weight()):
         assert term.shape == (2, 5)
         assert torch.isfinite(term).all()
-    assert inference.likelihood.sample().shape == (2, 5, *case[-1])
-    assert inference.likelihood.mean.shape == (2, 5, *case[-1])
+    torch.testing.assert_close(inference.rates().sum(-1), inference.rate())
+    assert inference.likelihood.sample().shape == (2, *x.shape)
+    assert inference.likelihood.mean.shape == (2, *x.shape)
 
     (inference.distortion() + inference.rate()).mean().backward()
     without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert without == []
 
-    other = make(*case)
+    model.eval(), other.eval()
     with torch.no_grad():
         for parameter in other.parameters():
             parameter.add_(1)
@@ -129,17 +174,22 @@ def test_scaling_is_inverted():
     torch.testing.assert_close(model.scaling.inverse(model.scaling(x)), x.float(), atol=1e-4, rtol=1e-6)
 
 
-def test_a_prior_transforms_noise_into_its_own_draws():
+@pytest.mark.parametrize("prior", PRIORS)
+def test_a_prior_transforms_noise_into_its_own_draws(prior):
     """Every prior: what is drawn from noise has the moments of the distribution."""
-    model = make("dense", "dense", "bernoulli", False, (1, 8, 8))
+    model = make("dense", "dense", "bernoulli", False, (1, 8, 8), prior=prior).requires_grad_(False)
+    if prior == "mixture":
+        model.latent_prior.logits.copy_(torch.tensor([0.0, 1.0, -1.0, 2.0]))
+        model.latent_prior.log_variances.copy_(torch.randn(4, 3, generator=torch.Generator().manual_seed(2)))
     prior = model.prior()
-    z = model.draw(torch.randn(20_000, 3, generator=torch.Generator().manual_seed(0)))
+    z = model.draw(torch.randn(40_000, model.noise, generator=torch.Generator().manual_seed(0)))
     torch.testing.assert_close(z.mean(0), prior.mean, atol=0.03, rtol=0)
     torch.testing.assert_close(z.var(0), prior.variance, atol=0.03, rtol=0.03)
+    torch.testing.assert_close(model.frozen().prior().log_prob(z[:9]), prior.log_prob(z[:9]))
 
 
 def test_samples_are_in_the_support():
-    for likelihood in LIKELIHOODS:
+    for likelihood in LIKELIHOODS | MORE_LIKELIHOODS:
         model = make("dense", "dense", likelihood, False, (1, 8, 8))
         drawn = model.decode(torch.zeros(4, 3)).sample()
         if likelihood == "bernoulli":

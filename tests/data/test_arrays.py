@@ -18,7 +18,7 @@ from vae_pipeline.data.sources.arrays import read_array
 from vae_pipeline.data.sources.parts import Part, Source
 from vae_pipeline.data.store import write
 from vae_pipeline.errors import DataError
-from vae_pipeline.recipe import ArrayPart, ArraysData, File
+from vae_pipeline.recipe.data import ArrayPart, ArraysData, File
 
 Array = npt.NDArray[Any]
 # The type codes of http://yann.lecun.com/exdb/mnist (big-endian).

@@ -14,7 +14,7 @@ import pytest
 from vae_pipeline.data.download import Finder, has_digest
 from vae_pipeline.errors import DataError, DownloadError, OutputError
 from vae_pipeline.files import filled_folder
-from vae_pipeline.recipe import File
+from vae_pipeline.recipe.data import File
 
 CONTENT = np.random.default_rng(0).bytes(100_000)
 

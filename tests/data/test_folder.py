@@ -16,7 +16,7 @@ from vae_pipeline.data.sources.parts import Part, Source
 from vae_pipeline.data.store import Prepared, _Subset, split, write
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import filled_folder
-from vae_pipeline.recipe import FolderData
+from vae_pipeline.recipe.data import FolderData
 
 Array = npt.NDArray[Any]
 NOISE = np.random.default_rng(0).integers(0, 256, (6, 8, 8), np.uint8)

@@ -8,7 +8,7 @@ from vae_pipeline.data.download import Finder
 from vae_pipeline.data.sources import open_source
 from vae_pipeline.data.sources.parts import Source
 from vae_pipeline.data.store import Prepared, write
-from vae_pipeline.recipe import DigitsData, SyntheticData
+from vae_pipeline.recipe.data import DigitsData, SyntheticData
 
 
 def bars(seed: int, examples: int = 300, side: int = 12) -> Source:

@@ -1,12 +1,20 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad
-from torch.distributions import Bernoulli, Independent
+from scipy.stats import logistic
+from torch.distributions import Bernoulli, Independent, Laplace, Normal
 
-from vae_pipeline.models.likelihoods import BernoulliLikelihood, GaussianLikelihood, LogitBernoulli
+from vae_pipeline.models.bernoulli import LogitBernoulli
+from vae_pipeline.models.likelihoods import (
+    BernoulliLikelihood,
+    CategoricalLikelihood,
+    LocationScaleLikelihood,
+    LogisticLikelihood,
+)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
@@ -54,23 +62,24 @@ def test_bernoulli_sums_to_one_over_all_images():
     assert log_prob.double().logsumexp(0).item() == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("scale", [0.1, 2.0, "learned"])
-def test_gaussian_integrates_to_one(scale):
-    likelihood = GaussianLikelihood(1, scale).double()
-    distribution = likelihood(torch.tensor([[0.4]], dtype=torch.float64))
-    reach = 12 * likelihood.scale.item()
+@pytest.mark.parametrize("family", [Normal, Laplace])
+@pytest.mark.parametrize("scale", [0.1, 2.0, "learned", "learned_per_channel", "per_element", "optimal"])
+def test_a_density_integrates_to_one(scale, family):
+    likelihood = LocationScaleLikelihood(family, (1,), scale).double().eval()
+    distribution = likelihood(torch.tensor([[0.4], [-0.3]][: likelihood.planes], dtype=torch.float64))
+    reach = 16 * distribution.stddev.item()
     density = lambda x: distribution.log_prob(torch.tensor([x], dtype=torch.float64)).exp().item()  # noqa: E731
     assert quad(density, 0.4 - reach, 0.4 + reach, points=[0.4])[0] == pytest.approx(1, abs=1e-6)
 
 
 def test_a_fixed_scale_is_exact_and_not_trained():
-    likelihood = GaussianLikelihood(3, 0.1)
+    likelihood = LocationScaleLikelihood(Normal, (1, 4, 4), 0.1)
     assert likelihood.scale.item() == pytest.approx(0.1)
     assert list(likelihood.parameters()) == []
 
 
 def test_a_learned_scale_cannot_collapse():
-    likelihood = GaussianLikelihood(3, "learned")
+    likelihood = LocationScaleLikelihood(Normal, (1, 4, 4), "learned")
     with torch.no_grad():
         likelihood.log_scale.fill_(-100)
     assert likelihood.scale.item() == pytest.approx(math.exp(-6))
@@ -79,4 +88,67 @@ def test_a_learned_scale_cannot_collapse():
 def test_what_the_numbers_are():
     assert BernoulliLikelihood(3).measure(binary=True) == "mass"
     assert BernoulliLikelihood(3).measure(binary=False) == "cross_entropy"
-    assert GaussianLikelihood(3, 0.1).measure(binary=True) == "density"
+    assert LocationScaleLikelihood(Normal, (1, 4, 4), 0.1).measure(binary=True) == "density"
+    assert LogisticLikelihood(3, 256, 2).measure(binary=False) == "mass"
+
+
+@pytest.mark.parametrize("levels", [2, 17, 256])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda n: LogisticLikelihood(1, n, 1),
+        lambda n: LogisticLikelihood(1, n, 3),
+        lambda n: CategoricalLikelihood(1, n),
+    ],
+)
+def test_a_discrete_likelihood_sums_to_one_over_its_levels(build, levels):
+    likelihood = build(levels).double()
+    for spread in (0.1, 3.0, 30.0):
+        output = spread * torch.randn(likelihood.planes, 1, generator=torch.Generator().manual_seed(0)).double()
+        values = torch.arange(levels, dtype=torch.float64)[:, None] / (levels - 1)
+        distribution = likelihood(output)
+        log_prob = distribution.log_prob(values)
+        assert log_prob.logsumexp(0).item() == pytest.approx(0, abs=1e-9)
+        mean = (log_prob.exp() * values[:, 0]).sum().item()
+        assert distribution.mean.item() == pytest.approx(mean, abs=0.51 / (levels - 1))
+        drawn = distribution.sample((20_000,))
+        assert drawn.mean().item() == pytest.approx(mean, abs=0.02)
+        torch.testing.assert_close((drawn * (levels - 1)).round() / (levels - 1), drawn)
+
+
+def test_the_discretised_logistic_is_scipys():
+    likelihood = LogisticLikelihood(1, 256, 1).double()
+    output = torch.tensor([[0.0], [0.1], [-1.0]], dtype=torch.float64)
+    scale = math.exp(-7 + math.log1p(math.exp(-1 - 2 + 7)))
+    edges = logistic(0.6, scale).cdf((np.arange(255) + 0.5) / 255)
+    expected = np.diff(np.concatenate([[0], edges, [1]]))
+    values = torch.arange(256, dtype=torch.float64)[:, None] / 255
+    np.testing.assert_allclose(likelihood(output).log_prob(values).exp().numpy(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("family", "spread"), [(Normal, np.std), (Laplace, lambda r: np.abs(r).mean())])
+def test_the_optimal_scale_is_the_likeliest_and_is_remembered(family, spread):
+    torch.manual_seed(0)
+    likelihood = LocationScaleLikelihood(family, (2, 3), "optimal").train()
+    mean = torch.zeros(500, 1, 2, 3)
+    x = 0.2 * torch.randn(500, 2, 3)
+    x = x - x.mean() if family is Normal else x
+    best = likelihood(mean).log_prob(x).mean()
+    others = [
+        likelihood.given(torch.zeros(500, 2, 3), torch.tensor(s)).log_prob(x).mean() for s in (0.14, 0.19, 0.22, 0.3)
+    ]
+    assert all(best > other for other in others)
+    for _ in range(200):
+        likelihood(mean).log_prob(x)
+    assert likelihood.eval().scale.item() == pytest.approx(spread(x.numpy()), rel=1e-3)
+
+
+def test_every_channel_has_its_scale():
+    likelihood = LocationScaleLikelihood(Normal, (3, 4, 5), "learned_per_channel")
+    assert likelihood.log_scale.shape == (3, 1, 1)
+    with torch.no_grad():
+        likelihood.log_scale[1] = 1.0
+    assert (
+        likelihood(torch.zeros(2, 1, 3, 4, 5)).stddev[:, 1].mean()
+        > likelihood(torch.zeros(2, 1, 3, 4, 5)).stddev[:, 0].mean()
+    )

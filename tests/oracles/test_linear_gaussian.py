@@ -7,10 +7,11 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 from torch import nn
+from torch.distributions import Normal
 
 from vae_pipeline.data.store import Split
 from vae_pipeline.metrics.bounds import at_once, elbo_terms, importance_bound
-from vae_pipeline.models.likelihoods import GaussianLikelihood
+from vae_pipeline.models.likelihoods import LocationScaleLikelihood
 from vae_pipeline.models.posteriors import GaussianPosterior
 from vae_pipeline.models.priors import StandardNormalPrior
 from vae_pipeline.models.vae import VAE, Scaling
@@ -51,7 +52,7 @@ def oracle():
         posterior.log_variance.weight.zero_()
         posterior.log_variance.bias.copy_(torch.tensor(-np.log(precision)))
     decoder = Linear(torch.tensor(weight, dtype=torch.float32), torch.tensor(bias, dtype=torch.float32))
-    likelihood = GaussianLikelihood(3, SCALE)
+    likelihood = LocationScaleLikelihood(Normal, (1, 1, DIMENSIONS), SCALE)
     model = VAE(Scaling(0, 1), Flat(), posterior, StandardNormalPrior(LATENTS), decoder, likelihood)
     return model, Split(x.astype(np.float32).reshape(-1, 1, 1, DIMENSIONS), None), exact
 
@@ -77,7 +78,11 @@ def loose(oracle):
     with torch.no_grad():
         posterior.log_variance.bias.add_(1.5)
         posterior.mean.bias.add_(0.2)
-    return VAE(model.scaling, model.encoder, posterior, model.prior, model.decoder, model.likelihood), split, exact
+    return (
+        VAE(model.scaling, model.encoder, posterior, model.latent_prior, model.decoder, model.likelihood),
+        split,
+        exact,
+    )
 
 
 def test_the_importance_bound_rises_with_k_towards_log_p(loose):

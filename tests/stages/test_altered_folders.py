@@ -132,6 +132,7 @@ def test_a_report(content, lane, job, tmp_path):
     "change",
     [
         lambda m: m["graphs"].clear(),
+        lambda m: m["graphs"]["sample"]["inputs"]["noise"].pop("shape"),
         lambda m: m["graphs"]["score"].pop("outputs"),
         lambda m: m.update(latents=float("inf")),
         lambda m: m["spec"].update(dtype="zz"),
@@ -151,7 +152,7 @@ def test_a_manifest_that_was_altered(change, lane, tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda m: m.update(latents=3),
+        lambda m: m["graphs"]["sample"]["inputs"]["noise"].update(shape=["batch", 3]),
         lambda m: m["spec"].update(dtype="float32"),
         lambda m: m["graphs"]["encoder"].update(outputs={"nothing": {}}),
         lambda m: m["graphs"]["encoder"].update(m["graphs"]["decoder"]),

@@ -34,7 +34,7 @@ def long(smoke):
 def losses(recipe, prepared, **batching):
     """-ELBO of each epoch's steps, over at least 200 steps, and the weights after them."""
     torch.manual_seed(0)
-    training = Training.start(build(recipe.model, prepared.spec), recipe.train)
+    training = Training.start(build(recipe.model, prepared.spec), recipe.train, recipe.rate_control)
     batches = Batches(prepared.train, recipe.train.batch, 0, CPU, recipe.train.accumulate, **batching)
     loop = fit(training, recipe.train, recipe.objective, batches, prepared.valid, 0)
     assert len(list(itertools.islice(loop, STEPS))) == STEPS
@@ -97,7 +97,7 @@ def test_adam_is_torchs(decay):
 def test_the_moving_average_is_what_is_validated_and_kept(smoke, prepared):
     recipe = edited(smoke, train={"epochs": 2, "ema": 0.9, "keep": "last"})
     torch.manual_seed(0)
-    training = Training.start(build(recipe.model, prepared.spec), recipe.train)
+    training = Training.start(build(recipe.model, prepared.spec), recipe.train, recipe.rate_control)
     average = {name: p.detach().clone() for name, p in training.model.named_parameters()}
     batches = Batches(prepared.train, 64, 0, CPU)
     for step in fit(training, recipe.train, recipe.objective, batches, prepared.valid, 0):
@@ -115,7 +115,7 @@ def test_a_run_with_a_moving_average_is_taken_up_with_the_same_bits(smoke, prepa
 
     def begin():
         torch.manual_seed(0)
-        training = Training.start(build(recipe.model, prepared.spec), recipe.train)
+        training = Training.start(build(recipe.model, prepared.spec), recipe.train, recipe.rate_control)
         batches = Batches(prepared.train, 64, 0, CPU, recipe.train.accumulate)
         return training, fit(training, recipe.train, recipe.objective, batches, prepared.valid, 0)
 

@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 def start(recipe, prepared):
     torch.manual_seed(0)
-    return Training.start(build(recipe.model, prepared.spec), recipe.train)
+    return Training.start(build(recipe.model, prepared.spec), recipe.train, recipe.rate_control)
 
 
 def steps(training, recipe, prepared):
@@ -166,7 +166,8 @@ def test_labels_go_with_their_images(prepared):
 
 
 def trained(recipe, seed=0):
-    return TrainedRecipe(about="", model=recipe.model, objective=recipe.objective, train=recipe.train, seed=seed)
+    sections = {name: getattr(recipe, name) for name in ("model", "objective", "rate_control", "train", "sampler")}
+    return TrainedRecipe(about="", seed=seed, **sections)
 
 
 def test_another_run_has_another_key(smoke):
@@ -176,7 +177,7 @@ def test_another_run_has_another_key(smoke):
         run_key(trained(smoke, seed=1), "data", CPU),
         run_key(trained(smoke), "other data", CPU),
         run_key(trained(edited(smoke, train={"epochs": 6})), "data", CPU),
-        run_key(trained(edited(smoke, objective={"beta": 2.0})), "data", CPU),
+        run_key(trained(edited(smoke, rate_control={"beta": 2.0})), "data", CPU),
         run_key(trained(edited(smoke, model={"posterior": {"kind": "gaussian", "latents": 3}})), "data", CPU),
     ]
     assert len({key, *others}) == 6

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vae_pipeline.recipe import Train
+from vae_pipeline.recipe.train import Train
 from vae_pipeline.training.schedules import learning_rate_at
 
 STEPS = 50

@@ -20,7 +20,7 @@ from filelock import FileLock
 
 from vae_pipeline.errors import DataError, DownloadError
 from vae_pipeline.files import writing
-from vae_pipeline.recipe import File
+from vae_pipeline.recipe.data import File
 
 CHUNK = 1 << 20
 TIMEOUT_S = 30.0

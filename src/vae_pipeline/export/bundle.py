@@ -45,12 +45,15 @@ def write_bundle(
 ) -> list[Agreement]:
     """Export every graph, run it on real test rows, and write what it answers beside it."""
     model = model.cpu().eval()
+    exported = model.frozen().eval()
     described: dict[str, Any] = {}
     rows: list[Agreement] = []
     for graph in GRAPHS:
         file = folder / f"{graph.name}.onnx"
         inputs = _inputs(graph, model, test, 2, seed)
-        proto = to_onnx(graph.module(model), inputs, graph.outputs, graph.about, _metadata(graph, spec, model, origin))
+        proto = to_onnx(
+            graph.module(exported), inputs, graph.outputs, graph.about, _metadata(graph, spec, model, origin)
+        )
         replace_file(file, proto.SerializeToString(deterministic=True))
         for batch in BATCHES:
             inputs = _inputs(graph, model, test, batch, seed)

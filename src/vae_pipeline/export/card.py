@@ -6,7 +6,8 @@ Source: Mitchell et al., Model Cards for Model Reporting, 2019, for the headings
 from collections.abc import Mapping
 from typing import Any
 
-from vae_pipeline.recipe import Export, TrainedRecipe
+from vae_pipeline.recipe import TrainedRecipe
+from vae_pipeline.recipe.evaluate import Export
 from vae_pipeline.spec import DataSpec
 
 
@@ -26,7 +27,7 @@ def model_card(
     origins = "\n".join(f"- {origin}: `{digest}`" for origin, digest in card["origins"].items())
     counts = ", ".join(f"{count:,} {part}" for part, count in card["examples"].items())
     duplicates = card["duplicates"]
-    beta = f", beta {trained.objective.beta:g}" if trained.objective.beta != 1 else ""
+    control = ", ".join(f"{name} {value}" for name, value in trained.rate_control.model_dump(exclude={"kind"}).items())
     return f"""# Model card: {name}
 
 {trained.about}
@@ -34,10 +35,11 @@ def model_card(
 ## Model
 
 A Variational Autoencoder with {model.posterior.latents} latent dimensions{conditional}: \
-{model.encoder.kind} encoder, diagonal Gaussian posterior, standard normal prior, {model.decoder.kind} decoder, \
-{model.likelihood.kind} likelihood. Weights: `sha256:{weights}`.
+{_said(model.encoder.kind)} encoder, {_said(model.posterior.kind)} posterior, {_said(model.prior.kind)} prior, \
+{_said(model.decoder.kind)} decoder, {_said(model.likelihood.kind)} likelihood. Weights: `sha256:{weights}`.
 
-Trained by maximising the evidence lower bound{beta} for up to {train.epochs} epochs, batches of {train.batch}, \
+Objective: {_said(trained.objective.kind)}; rate control: {_said(trained.rate_control.kind)} ({control}). \
+Trained for up to {train.epochs} epochs, batches of {train.batch}, \
 learning rate {train.learning_rate:g} ({train.schedule.replace("_", " ")}), seed {trained.seed}; \
 the {train.keep} epoch's weights were kept.
 
@@ -68,6 +70,10 @@ Licence: {export.licence}
 inputs and the answers that were proved. Inputs are raw: scaling is part of every graph. `score` and `sample` take
 their noise as an input.
 """
+
+
+def _said(kind: str) -> str:
+    return kind.replace("_", " ")
 
 
 def _measured(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -6,8 +6,8 @@ own or repeats another's; a conditional model takes `label` as well.
     encoder      x            -> mean, log_variance
     decoder      z            -> x_mean            the likelihood's mean, in the data's units
     reconstruct  x            -> x_mean            decoded from the posterior's mean
-    score        x, noise     -> negative_elbo, distortion, rate        nats, z = mean + scale * noise
-    sample       noise        -> x_mean            decoded from a draw of the prior
+    score        x, noise     -> negative_elbo, distortion, rate        nats, z drawn by the noise
+    sample       noise        -> x_mean            decoded from a draw of the fitted sampler, or of the prior
 """
 
 from collections.abc import Callable, Mapping
@@ -41,8 +41,9 @@ class _Encoder(nn.Module):
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor]:
         posterior = self.model.encode(x, label)
-        assert isinstance(posterior, DiagonalGaussian)
-        return posterior.mean, posterior.log_variance
+        if isinstance(posterior, DiagonalGaussian):
+            return posterior.mean, posterior.log_variance
+        return posterior.mean, posterior.variance.log()
 
 
 class _Decoder(nn.Module):
@@ -81,11 +82,8 @@ class _Score(nn.Module):
         self.model = model
 
     def forward(self, x: Tensor, noise: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        posterior = self.model.encode(x, label)
-        assert isinstance(posterior, DiagonalGaussian)
-        z = posterior.mean + (0.5 * posterior.log_variance).exp() * noise
-        distortion = -self.model.decode(z, label).log_prob(self.model.scaling(x))
-        rate = kl_divergence(posterior, self.model.prior())
+        inference = self.model.infer_by(x, noise, label)
+        distortion, rate = inference.distortion()[0], inference.rate()[0]
         return distortion + rate, distortion, rate
 
 
@@ -100,13 +98,14 @@ GRAPHS = (
         ("negative_elbo", "distortion", "rate"),
         _Score,
     ),
-    Graph("sample", "E[x|z] at a draw of the prior", ("noise",), ("x_mean",), _Sample),
+    Graph("sample", "E[x|z] at a draw of the sampler", ("noise",), ("x_mean",), _Sample),
 )
 
 
 def example_inputs(graph: Graph, model: VAE, images: Tensor, labels: Tensor | None, seed: int) -> dict[str, Tensor]:
     """Real images, and noise for what is drawn; `label` last where the model is conditional."""
-    noise = torch.randn(len(images), model.latents, generator=torch.Generator().manual_seed(seed))
+    width = model.noise if graph.name == "sample" else model.latents
+    noise = torch.randn(len(images), width, generator=torch.Generator().manual_seed(seed))
     values = {"x": images, "z": noise, "noise": noise}
     inputs = {name: values[name] for name in graph.inputs}
     if model.classes:
@@ -120,8 +119,7 @@ def answers(graph: Graph, model: VAE, inputs: Tensors) -> dict[str, Tensor]:
     """What the model itself answers, through its distributions and not through the graph's module."""
     label = inputs.get("label")
     if graph.name in ("decoder", "sample"):
-        prior = model.prior()
-        z = inputs["z"] if graph.name == "decoder" else prior.mean + prior.stddev * inputs["noise"]
+        z = inputs["z"] if graph.name == "decoder" else model.draw(inputs["noise"])
         return {"x_mean": model.scaling.inverse(model.decode(z, label).mean)}
     x = inputs["x"]
     posterior = model.encode(x, label)
@@ -129,7 +127,11 @@ def answers(graph: Graph, model: VAE, inputs: Tensors) -> dict[str, Tensor]:
         return {"mean": posterior.mean, "log_variance": posterior.variance.log()}
     if graph.name == "reconstruct":
         return {"x_mean": model.scaling.inverse(model.decode(posterior.mean, label).mean)}
-    z = posterior.mean + posterior.stddev * inputs["noise"]
-    distortion = -model.decode(z, label).log_prob(model.scaling(x))
-    rate = kl_divergence(posterior, model.prior())
+    z = posterior.transform(inputs["noise"][None])  # type: ignore[attr-defined]
+    prior = model.prior()
+    distortion = -model.decode(z, label).log_prob(model.scaling(x))[0]
+    try:
+        rate = kl_divergence(posterior, prior)
+    except NotImplementedError:
+        rate = (posterior.log_prob(z) - prior.log_prob(z))[0]
     return {"negative_elbo": distortion + rate, "distortion": distortion, "rate": rate}

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.distributions import Distribution
 
 from vae_pipeline.data.store import Split
 from vae_pipeline.metrics.bounds import batches, evaluating
@@ -23,7 +24,8 @@ class Latents:
     mean: Array
     """[examples, latents]."""
     rate: Array
-    """KL(q(z|x) ‖ p(z)) a dimension, averaged over the set, in nats."""
+    """KL(q(z|x) ‖ p(z)) a dimension, averaged over the set, in nats; by mean and variance where either isn't a
+    diagonal Gaussian."""
 
     @property
     def variance_of_means(self) -> Array:
@@ -41,10 +43,15 @@ def latents(model: VAE, split: Split, device: torch.device) -> Latents:
     """Encode every example."""
     means, rates = [], []
     with evaluating(model):
-        prior = model.prior()
+        prior = _diagonal(model.prior())
         for images, labels in batches(split, device):
             posterior = model.encode(images, labels)
-            assert isinstance(posterior, DiagonalGaussian) and isinstance(prior, DiagonalGaussian)
             means.append(posterior.mean.cpu().double().numpy())
-            rates.append(rate_per_dimension(posterior, prior).cpu().double().numpy())
+            rates.append(rate_per_dimension(_diagonal(posterior), prior).cpu().double().numpy())
     return Latents(np.concatenate(means), np.concatenate(rates).mean(axis=0))
+
+
+def _diagonal(distribution: Distribution) -> DiagonalGaussian:
+    if isinstance(distribution, DiagonalGaussian):
+        return distribution
+    return DiagonalGaussian(distribution.mean, distribution.variance.log())

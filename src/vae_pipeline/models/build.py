@@ -3,25 +3,18 @@
 from typing import assert_never
 
 from torch import nn
+from torch.distributions import Laplace, Normal
 
 from vae_pipeline.errors import RecipeError
 from vae_pipeline.models import likelihoods, posteriors, priors
 from vae_pipeline.models.vae import VAE, Scaling
 from vae_pipeline.nets.convolution import ConvolutionDecoder, ConvolutionEncoder
 from vae_pipeline.nets.dense import DenseDecoder, DenseEncoder
-from vae_pipeline.recipe import (
-    BernoulliLikelihood,
-    ConvolutionNet,
-    DenseNet,
-    GaussianLikelihood,
-    GaussianPosterior,
-    Model,
-    StandardNormalPrior,
-)
+from vae_pipeline.recipe import model as recipe
 from vae_pipeline.spec import DataSpec
 
 
-def build(model: Model, spec: DataSpec) -> VAE:
+def build(model: recipe.Model, spec: DataSpec) -> VAE:
     """A VAE with fresh weights, drawn from torch's global generator.
 
     Raises:
@@ -32,54 +25,80 @@ def build(model: Model, spec: DataSpec) -> VAE:
         raise RecipeError("model.conditional is true, but the data have no labels: set it to false, or give labels")
     encoder = _encoder(model.encoder, spec, classes)
     posterior = _posterior(model.posterior, encoder.features)
-    prior = _prior(model.prior, model.posterior.latents)
+    prior = _prior(model.prior, model.posterior.latents, spec)
     likelihood = _likelihood(model.likelihood, spec)
     decoder = _decoder(model.decoder, spec, model.posterior.latents + classes, likelihood.planes)
     return VAE(Scaling(spec.low, spec.high), encoder, posterior, prior, decoder, likelihood, classes)
 
 
-def _encoder(net: DenseNet | ConvolutionNet, spec: DataSpec, labels: int) -> DenseEncoder | ConvolutionEncoder:
+def _encoder(net: recipe.Net, spec: DataSpec, labels: int) -> DenseEncoder | ConvolutionEncoder:
     match net:
-        case DenseNet():
+        case recipe.DenseNet():
             return DenseEncoder(spec.event_shape, labels, net.layers, net.activation)
-        case ConvolutionNet():
+        case recipe.ConvolutionNet():
             return ConvolutionEncoder(spec.event_shape, labels, net.channels, net.activation)
         case _:
             assert_never(net)
 
 
-def _posterior(posterior: GaussianPosterior, features: int) -> nn.Module:
+def _posterior(posterior: recipe.Posterior, features: int) -> nn.Module:
     match posterior:
-        case GaussianPosterior():
+        case recipe.GaussianPosterior():
             return posteriors.GaussianPosterior(features, posterior.latents)
+        case recipe.NormalisedPosterior():
+            return posteriors.NormalisedPosterior(features, posterior.latents, posterior.spread)
+        case recipe.FullPosterior():
+            return posteriors.FullPosterior(features, posterior.latents)
+        case recipe.FlowPosterior():
+            return posteriors.FlowPosterior(features, posterior.latents, posterior.layers, posterior.width)
         case _:
             assert_never(posterior)
 
 
-def _prior(prior: StandardNormalPrior, latents: int) -> nn.Module:
+def _prior(prior: recipe.Prior, latents: int, spec: DataSpec) -> priors.Prior:
     match prior:
-        case StandardNormalPrior():
+        case recipe.StandardNormalPrior():
             return priors.StandardNormalPrior(latents)
+        case recipe.MixturePrior():
+            return priors.MixturePrior(latents, prior.components)
+        case recipe.VampPrior():
+            return priors.VampPrior(latents, prior.components, spec.event_shape)
         case _:
             assert_never(prior)
 
 
-def _decoder(net: DenseNet | ConvolutionNet, spec: DataSpec, features: int, planes: int) -> nn.Module:
+def _decoder(net: recipe.Net, spec: DataSpec, features: int, planes: int) -> nn.Module:
     match net:
-        case DenseNet():
+        case recipe.DenseNet():
             return DenseDecoder(features, spec.event_shape, planes, net.layers, net.activation)
-        case ConvolutionNet():
+        case recipe.ConvolutionNet():
             return ConvolutionDecoder(features, spec.event_shape, planes, net.channels, net.activation)
         case _:
             assert_never(net)
 
 
-def _likelihood(likelihood: BernoulliLikelihood | GaussianLikelihood, spec: DataSpec) -> likelihoods.Likelihood:
+def _likelihood(likelihood: recipe.Likelihood, spec: DataSpec) -> likelihoods.Likelihood:
     rank = len(spec.event_shape)
     match likelihood:
-        case BernoulliLikelihood():
+        case recipe.BernoulliLikelihood():
             return likelihoods.BernoulliLikelihood(rank)
-        case GaussianLikelihood():
-            return likelihoods.GaussianLikelihood(rank, likelihood.scale)
+        case recipe.GaussianLikelihood():
+            return likelihoods.LocationScaleLikelihood(Normal, spec.event_shape, likelihood.scale)
+        case recipe.LaplaceLikelihood():
+            return likelihoods.LocationScaleLikelihood(Laplace, spec.event_shape, likelihood.scale)
+        case recipe.LogisticLikelihood():
+            return likelihoods.LogisticLikelihood(rank, _levels(likelihood.kind, spec), likelihood.components)
+        case recipe.CategoricalLikelihood():
+            return likelihoods.CategoricalLikelihood(rank, _levels(likelihood.kind, spec))
         case _:
             assert_never(likelihood)
+
+
+def _levels(kind: str, spec: DataSpec) -> int:
+    """How many whole numbers there are from the data's lowest to its highest."""
+    if spec.dtype != "uint8":
+        raise RecipeError(
+            f"model.likelihood.kind {kind} gives probabilities to whole numbers, but the data are {spec.dtype}: "
+            "give uint8 data, or take gaussian or laplace"
+        )
+    return round(spec.high - spec.low) + 1

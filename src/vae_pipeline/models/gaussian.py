@@ -37,8 +37,15 @@ class DiagonalGaussian(Distribution):
 
     def rsample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         """mean + scale * noise (Kingma and Welling, 2014): the reparameterised draw."""
-        noise = standard_normal(sample_shape, self._mean)
+        return self.transform(standard_normal(sample_shape, self._mean))
+
+    def transform(self, noise: Tensor) -> Tensor:
+        """The draw that `noise` of N(0, I) becomes."""
         return torch.addcmul(self._mean, (0.5 * self.log_variance).exp(), noise)
+
+    def detached(self) -> "DiagonalGaussian":
+        """The same, constant to a gradient."""
+        return DiagonalGaussian(self._mean.detach(), self.log_variance.detach())
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density, summed over the event, in nats."""
@@ -54,6 +61,51 @@ class StandardNormal(DiagonalGaussian):
         super().__init__(zeros, zeros)
 
 
+class FullGaussian(Distribution):
+    """N(mean, L L^T) with L lower triangular; the last axis is the event."""
+
+    arg_constraints = {}  # noqa: RUF012
+    support = constraints.real_vector
+    has_rsample = True
+
+    def __init__(
+        self, mean: Float[Tensor, "*batch latents"], scale_tril: Float[Tensor, "*batch latents latents"]
+    ) -> None:
+        self._mean, self.scale_tril = mean, scale_tril
+        super().__init__(mean.shape[:-1], mean.shape[-1:], validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        """E[z]."""
+        return self._mean
+
+    @property
+    def variance(self) -> Tensor:
+        """Var[z] of each dimension."""
+        return self.scale_tril.square().sum(-1)
+
+    @property
+    def log_determinant(self) -> Tensor:
+        """log |L|."""
+        diagonal: Tensor = self.scale_tril.diagonal(dim1=-2, dim2=-1)
+        return diagonal.log().sum(-1)
+
+    def rsample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
+        """mean + L noise."""
+        return self.transform(standard_normal(sample_shape, self._mean))
+
+    def transform(self, noise: Tensor) -> Tensor:
+        """The draw that `noise` of N(0, I) becomes."""
+        return self._mean + (self.scale_tril @ noise.unsqueeze(-1)).squeeze(-1)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log density, summed over the event, in nats."""
+        away = (value - self._mean).unsqueeze(-1)
+        noise = torch.linalg.solve_triangular(self.scale_tril, away, upper=False).squeeze(-1)
+        squares: Tensor = (noise.square() + math.log(2 * math.pi)).sum(-1)
+        return -0.5 * squares - self.log_determinant
+
+
 def rate_per_dimension(q: DiagonalGaussian, p: DiagonalGaussian) -> Float[Tensor, "*batch latents"]:
     """KL(q ‖ p) of each dimension, in nats."""
     if isinstance(p, StandardNormal):
@@ -65,3 +117,8 @@ def rate_per_dimension(q: DiagonalGaussian, p: DiagonalGaussian) -> Float[Tensor
 @register_kl(DiagonalGaussian, DiagonalGaussian)  # type: ignore[untyped-decorator]
 def _kl(q: DiagonalGaussian, p: DiagonalGaussian) -> Tensor:
     return rate_per_dimension(q, p).sum(-1)
+
+
+@register_kl(FullGaussian, StandardNormal)  # type: ignore[untyped-decorator]
+def _kl_full(q: FullGaussian, p: StandardNormal) -> Tensor:  # noqa: ARG001
+    return 0.5 * (q.variance + q.mean.square() - 1).sum(-1) - q.log_determinant

@@ -3,78 +3,24 @@
 A decoder delivers [*batch, planes, *event]: `planes` numbers for each value of an observation.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-from torch.distributions import Distribution, Independent, Normal, constraints
+from torch.distributions import Distribution, Independent, Laplace, Normal, constraints
+
+from vae_pipeline.models.bernoulli import LogitBernoulli
+from vae_pipeline.models.logistic import DiscretisedLogistic, LevelCategorical
 
 Measure = Literal["mass", "density", "cross_entropy"]
 """What exp(log_prob) is: a probability, a density of values scaled to [0, 1], or neither."""
+ScaleKind = Literal["learned", "learned_per_channel", "per_element", "optimal"]
 
-# A soft floor that keeps a learned scale from collapsing on constant pixels (Rybkin et al., 2021).
+# A soft floor that keeps a scale from collapsing on constant pixels (Rybkin et al., 2021).
 LEAST_LOG_SCALE = -6.0
-
-
-class LogitBernoulli(Distribution):
-    """Independent Bernoulli variables from their logits; the last `rank` axes are one event.
-
-    torch's Independent(Bernoulli) gives the same answers in twice the time (a test holds them equal), and is
-    exported as Log(Sigmoid(x)), which is -inf below -104.
-    """
-
-    arg_constraints = {"logits": constraints.real}  # noqa: RUF012
-
-    def __init__(self, logits: Tensor, rank: int) -> None:
-        self.logits, self.rank = logits, rank
-        split = logits.ndim - rank
-        super().__init__(logits.shape[:split], logits.shape[split:], validate_args=False)
-
-    @property
-    def mean(self) -> Tensor:
-        """E[x]: the probabilities."""
-        return self.logits.sigmoid()
-
-    @property
-    def variance(self) -> Tensor:
-        """Var[x]."""
-        return self.mean * (1 - self.mean)
-
-    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        """Zeros and ones."""
-        with torch.no_grad():
-            return torch.bernoulli(self.mean.expand(*sample_shape, *self.logits.shape))
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Σ value * logits - log(1 + exp(logits)) over the event, for values in [0, 1]."""
-        if torch.compiler.is_compiling():  # a compiler fuses what is written plainly
-            softplus = nn.functional.softplus(self.logits)
-            return (value * self.logits - softplus).flatten(-self.rank).sum(-1)
-        summed: Tensor = _LogBernoulli.apply(self.logits, value, self.rank)  # type: ignore[no-untyped-call]
-        return summed
-
-
-class _LogBernoulli(torch.autograd.Function):
-    """The sum over the event, with the gradient by the logits worked out beside it: value - sigmoid(logits)."""
-
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, value: Tensor, rank: int) -> Tensor:
-        ctx.shape = logits.shape
-        probability = logits.sigmoid()
-        # log(1 + exp(l)) = max(l, 0) - log(sigmoid(|l|)), and sigmoid(|l|) = |sigmoid(l) - 1/2| + 1/2.
-        negative = (probability - 0.5).abs_().add_(0.5).log_().sub_(logits.clamp_min(0))
-        if ctx.needs_input_grad[0]:
-            ctx.save_for_backward(value - probability)
-        return torch.addcmul(negative, value, logits).flatten(-rank).sum(-1)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (slope,) = ctx.saved_tensors
-        spread = gradient.reshape(gradient.shape + (1,) * (slope.ndim - gradient.ndim))
-        return (slope * spread).sum_to_size(ctx.shape), None, None
+LEAST_LOGISTIC_LOG_SCALE = -7.0
+FOLLOW = 0.05  # the share by which the kept optimal scale follows each batch's
 
 
 class BernoulliLikelihood(nn.Module):
@@ -95,36 +41,123 @@ class BernoulliLikelihood(nn.Module):
         return "mass" if binary else "cross_entropy"
 
 
-class GaussianLikelihood(nn.Module):
-    """Independent Gaussian with one scale for all values, fixed or learned (Rybkin et al., 2021)."""
+class LocationScaleLikelihood(nn.Module):
+    """Independent Gaussian or Laplace variables.
 
-    planes = 1
+    The scale is a number, or learned: one for all values, one a channel (the event's first axis), or one that the
+    decoder gives for each value; or `optimal`: while training the one that maximises the batch's likelihood,
+    afterwards what those came to.
+
+    Source: Rybkin, Daniilidis and Levine, Simple and Effective VAE Training with Calibrated Decoders, 2021.
+    """
+
     log_scale: Tensor
 
-    def __init__(self, rank: int, scale: float | Literal["learned"]) -> None:
+    def __init__(self, family: type[Normal] | type[Laplace], shape: tuple[int, ...], scale: float | ScaleKind) -> None:
         super().__init__()
-        self.rank = rank
-        self.learned = scale == "learned"
-        if scale == "learned":
-            self.log_scale = nn.Parameter(torch.tensor(-1.0))
-        else:
-            self.register_buffer("log_scale", torch.tensor(scale).log())
+        self.family, self.rank, self.kind = family, len(shape), scale
+        self.planes = 2 if scale == "per_element" else 1
+        if scale in ("learned", "learned_per_channel"):
+            size = () if scale == "learned" else (shape[0], *[1] * (self.rank - 1))
+            self.log_scale = nn.Parameter(torch.full(size, -1.0))
+        elif scale != "per_element":
+            start = -1.0 if isinstance(scale, str) else float(torch.tensor(scale).log())
+            self.register_buffer("log_scale", torch.tensor(start))
 
     @property
     def scale(self) -> Tensor:
-        """Standard deviation, in units of values scaled to [0, 1]."""
-        if not self.learned:
-            return self.log_scale.exp()
-        return (LEAST_LOG_SCALE + nn.functional.softplus(self.log_scale - LEAST_LOG_SCALE)).exp()
+        """Gaussian: standard deviation, Laplace: mean distance from the centre; on values scaled to [0, 1]."""
+        return _floored(self.log_scale) if self.kind in ("learned", "learned_per_channel") else self.log_scale.exp()
 
     def forward(self, output: Float[Tensor, "*batch_planes_event"]) -> Distribution:
         """p(x|z)."""
-        mean = output.squeeze(-1 - self.rank)
-        return Independent(Normal(mean, self.scale, validate_args=False), self.rank, validate_args=False)
+        axis = -1 - self.rank
+        if self.kind == "per_element":
+            mean, log_scale = output.unbind(axis)
+            return self.given(mean, _floored(log_scale - 1))
+        mean = output.squeeze(axis)
+        return _Optimal(self, mean) if self.kind == "optimal" and self.training else self.given(mean, self.scale)
+
+    def given(self, mean: Tensor, scale: Tensor) -> Distribution:
+        """The distribution of that centre and scale."""
+        return Independent(self.family(mean, scale, validate_args=False), self.rank, validate_args=False)
 
     def measure(self, binary: bool) -> Measure:  # noqa: ARG002 (every likelihood is asked the same)
         """What the numbers are."""
         return "density"
 
 
-Likelihood = BernoulliLikelihood | GaussianLikelihood
+class _Optimal(Distribution):
+    """Of the scale that makes the values it is asked about likeliest; the likelihood remembers it."""
+
+    arg_constraints = {}  # noqa: RUF012
+    support = constraints.real
+
+    def __init__(self, likelihood: LocationScaleLikelihood, mean: Tensor) -> None:
+        self.likelihood, self._mean = likelihood, mean
+        split = mean.ndim - likelihood.rank
+        super().__init__(mean.shape[:split], mean.shape[split:], validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        """E[x]."""
+        return self._mean
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log density, summed over the event."""
+        away = value - self._mean
+        log_scale = (
+            0.5 * away.square().mean().log() if self.likelihood.family is Normal else away.abs().mean().log()
+        ).clamp_min(LEAST_LOG_SCALE)
+        with torch.no_grad():
+            self.likelihood.log_scale.lerp_(log_scale, FOLLOW)
+        return self.likelihood.given(self._mean, log_scale.exp()).log_prob(value)
+
+    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
+        """By the scale that is remembered."""
+        return self.likelihood.given(self._mean, self.likelihood.scale).sample(torch.Size(sample_shape))
+
+
+def _floored(log_scale: Tensor) -> Tensor:
+    return (LEAST_LOG_SCALE + nn.functional.softplus(log_scale - LEAST_LOG_SCALE)).exp()
+
+
+class LogisticLikelihood(nn.Module):
+    """Independent mixtures of discretised logistic distributions, for data of `levels` whole numbers."""
+
+    centres: Tensor
+
+    def __init__(self, rank: int, levels: int, components: int) -> None:
+        super().__init__()
+        self.rank, self.levels, self.planes = rank, levels, 3 * components
+        centres = (torch.arange(components) + 0.5) / components  # where the components start
+        self.register_buffer("centres", centres.reshape(-1, *[1] * rank), persistent=False)
+
+    def forward(self, output: Float[Tensor, "*batch_planes_event"]) -> Distribution:
+        """p(x|z)."""
+        logits, location, log_scale = output.chunk(3, -1 - self.rank)
+        floored = LEAST_LOGISTIC_LOG_SCALE + nn.functional.softplus(log_scale - 2 - LEAST_LOGISTIC_LOG_SCALE)
+        return DiscretisedLogistic(logits, self.centres + location, floored, self.levels, self.rank)
+
+    def measure(self, binary: bool) -> Measure:  # noqa: ARG002
+        """What the numbers are."""
+        return "mass"
+
+
+class CategoricalLikelihood(nn.Module):
+    """Independent categorical variables, for data of `levels` whole numbers."""
+
+    def __init__(self, rank: int, levels: int) -> None:
+        super().__init__()
+        self.rank, self.planes = rank, levels
+
+    def forward(self, output: Float[Tensor, "*batch_planes_event"]) -> Distribution:
+        """p(x|z)."""
+        return LevelCategorical(output, self.rank)
+
+    def measure(self, binary: bool) -> Measure:  # noqa: ARG002
+        """What the numbers are."""
+        return "mass"
+
+
+Likelihood = BernoulliLikelihood | LocationScaleLikelihood | LogisticLikelihood | CategoricalLikelihood

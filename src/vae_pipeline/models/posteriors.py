@@ -1,9 +1,12 @@
-"""Posteriors q(z|x): features to a distribution over latents."""
+"""Posteriors q(z|x): features to a distribution over latents, which `transform` draws from given noise."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vae_pipeline.models.gaussian import DiagonalGaussian
+from vae_pipeline.models.flow import FlowGaussian
+from vae_pipeline.models.gaussian import DiagonalGaussian, FullGaussian
+from vae_pipeline.nets.coupling import CouplingFlow
 
 # exp(10) and exp(-14) bound the variance: beyond them a step has gone astray, and exp would overflow.
 LOG_VARIANCE = (-14.0, 10.0)
@@ -25,3 +28,71 @@ class GaussianPosterior(nn.Module):
         """q(z|x)."""
         mean, log_variance = self.mean(features).float(), self.log_variance(features).float()
         return DiagonalGaussian(mean, nn.functional.hardtanh(log_variance, *LOG_VARIANCE))
+
+
+class NormalisedPosterior(GaussianPosterior):
+    """Its means have the standard deviation `spread` over each batch, so that rate >= latents * spread² / 2.
+
+    Source: Zhu, Bi, Liu, Ma, Li and Wu, A Batch Normalized Inference Network Keeps the KL Vanishing Away, 2020.
+    """
+
+    average: Tensor
+    variance: Tensor
+
+    def __init__(self, features: int, latents: int, spread: float) -> None:
+        super().__init__(features, latents)
+        self.spread = spread
+        self.shift = nn.Parameter(torch.zeros(latents))
+        self.register_buffer("average", torch.zeros(latents))
+        self.register_buffer("variance", torch.ones(latents))
+
+    def forward(self, features: Float[Tensor, "batch features"]) -> DiagonalGaussian:
+        """q(z|x)."""
+        q = super().forward(features)
+        mean = nn.functional.batch_norm(
+            q.mean,
+            self.average,
+            self.variance,
+            weight=torch.full_like(self.shift, self.spread),
+            bias=self.shift,
+            training=self.training and len(features) > 1,
+            eps=1e-9,  # small, or means that shrink would escape
+        )
+        return DiagonalGaussian(mean, q.log_variance)
+
+
+class FullPosterior(GaussianPosterior):
+    """Gaussian whose mean, variances and correlations are linear in the features."""
+
+    below: Tensor
+    unit: Tensor
+
+    def __init__(self, features: int, latents: int) -> None:
+        super().__init__(features, latents)
+        self.correlation = nn.Linear(features, latents * latents)
+        nn.init.zeros_(self.correlation.weight)
+        nn.init.zeros_(self.correlation.bias)
+        self.register_buffer("below", torch.ones(latents, latents).tril(-1), persistent=False)
+        self.register_buffer("unit", torch.eye(latents), persistent=False)
+
+    def forward(self, features: Float[Tensor, "batch features"]) -> FullGaussian:  # type: ignore[override]
+        """q(z|x)."""
+        q = super().forward(features)
+        entries = self.correlation(features).float().unflatten(-1, self.below.shape) * self.below
+        # Each row is stretched by its dimension's scale, so that the correlations don't depend on the units.
+        scale_tril = (entries + self.unit) * (0.5 * q.log_variance).exp().unsqueeze(-1)
+        return FullGaussian(q.mean, scale_tril)
+
+
+class FlowPosterior(nn.Module):
+    """A diagonal Gaussian through coupling layers that see the features."""
+
+    def __init__(self, features: int, latents: int, layers: int, width: int) -> None:
+        super().__init__()
+        self.base = GaussianPosterior(features, latents)
+        self.flow = CouplingFlow(latents, layers, width, context=features)
+        self.latents = latents
+
+    def forward(self, features: Float[Tensor, "batch features"]) -> FlowGaussian:
+        """q(z|x)."""
+        return FlowGaussian(self.base(features), self.flow, features)

@@ -6,6 +6,7 @@
 Source: Kingma and Welling, Auto-Encoding Variational Bayes, 2014.
 """
 
+import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +15,10 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
+from vae_pipeline.models.gaussian import DiagonalGaussian, rate_per_dimension
 from vae_pipeline.models.likelihoods import Likelihood
+from vae_pipeline.models.priors import Prior, VampPrior
+from vae_pipeline.models.samplers import Sampler
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,12 @@ class Inference:
     def rate(self) -> Float[Tensor, "samples batch"]:
         """KL(q(z|x) ‖ p(z)) in closed form; where there is none, its one-sample estimate."""
         return self._rate
+
+    def rates(self) -> Float[Tensor, "samples batch parts"]:
+        """The rate's parts: of each dimension where there is a closed form, else the whole."""
+        if isinstance(self.posterior, DiagonalGaussian) and isinstance(self.prior, DiagonalGaussian):
+            return rate_per_dimension(self.posterior, self.prior).expand(*self.z.shape)
+        return self.rate().unsqueeze(-1)
 
     def log_weight(self) -> Float[Tensor, "samples batch"]:
         """Log of the importance weight p(x, z) / q(z|x) (Burda et al., 2016, eq. 7)."""
@@ -79,21 +89,33 @@ class VAE(nn.Module):
         scaling: Scaling,
         encoder: nn.Module,
         posterior: nn.Module,
-        prior: nn.Module,
+        prior: Prior,
         decoder: nn.Module,
         likelihood: Likelihood,
         classes: int = 0,
     ) -> None:
         super().__init__()
         self.scaling, self.encoder, self.posterior = scaling, encoder, posterior
-        self.prior, self.decoder, self.likelihood = prior, decoder, likelihood
+        self.latent_prior, self.decoder, self.likelihood = prior, decoder, likelihood
+        self.sampler: Sampler | None = None
+        """What new latents are drawn from, once training is over; until then the prior."""
         self.classes = classes
         """Number of labels that the model is conditional on; 0 if it isn't."""
 
     @property
     def latents(self) -> int:
         """Number of latent dimensions."""
-        return int(self.prior.latents)  # type: ignore[arg-type]
+        return self.latent_prior.latents
+
+    @property
+    def noise(self) -> int:
+        """Numbers of noise that `draw` needs."""
+        return self._sampler().noise
+
+    def prior(self) -> Distribution:
+        """p(z)."""
+        prior: Distribution = self.latent_prior(self._unlabelled)
+        return prior
 
     def encode(self, x: Shaped[Tensor, "batch *event"], label: Int[Tensor, " batch"] | None = None) -> Distribution:
         """q(z|x) of raw observations."""
@@ -123,10 +145,32 @@ class VAE(nn.Module):
         explained = scaled if target is None else self.scaling(target)
         return Inference(explained, z, posterior, self.prior(), self.decode(z, label))
 
-    def draw(self, noise: Float[Tensor, "batch latents"]) -> Float[Tensor, "batch latents"]:
-        """Latents of the prior, from a draw of N(0, I)."""
-        z: Tensor = self.prior.transform(noise)  # type: ignore[operator]
+    def infer_by(
+        self, x: Shaped[Tensor, "batch *event"], noise: Float[Tensor, "batch latents"], label: Tensor | None = None
+    ) -> Inference:
+        """Infer z from raw `x` by given noise of N(0, I) instead of drawing it."""
+        scaled = self.scaling(x)
+        posterior = self._posterior(scaled, label)
+        z: Tensor = posterior.transform(noise.unsqueeze(0))  # type: ignore[attr-defined]
+        return Inference(scaled, z, posterior, self.prior(), self.decode(z, label))
+
+    def draw(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch latents"]:
+        """New latents from noise of N(0, I)."""
+        z: Tensor = self._sampler()(noise)
         return z
+
+    def frozen(self) -> "VAE":
+        """A copy whose prior needs no encoder."""
+        copied = copy.deepcopy(self)
+        if isinstance(self.latent_prior, VampPrior):
+            copied.latent_prior = self.latent_prior.frozen(self._unlabelled)
+        return copied
+
+    def _sampler(self) -> Sampler:
+        return self.latent_prior.sampler(self._unlabelled) if self.sampler is None else self.sampler
+
+    def _unlabelled(self, scaled: Tensor) -> Distribution:
+        return self._posterior(scaled, None)
 
     def _posterior(self, scaled: Tensor, label: Tensor | None) -> Distribution:
         posterior: Distribution = self.posterior(self.encoder(scaled, self._one_hot(label)))

@@ -4,7 +4,7 @@ from typing import assert_never
 
 from torch import nn
 
-from vae_pipeline.recipe import Activation
+from vae_pipeline.recipe.section import Activation
 
 
 def activation(name: Activation) -> nn.Module:
@@ -19,5 +19,12 @@ def activation(name: Activation) -> nn.Module:
         case "gelu":
             # The tanh form: the exact one needs Erf, which some ONNX runtimes lack at opset 18.
             return nn.GELU(approximate="tanh")
+        case "gated":
+            return nn.GLU(dim=1)
         case _:
             assert_never(name)
+
+
+def outputs(name: Activation) -> int:
+    """How many numbers the activation takes for each that it gives."""
+    return 2 if name == "gated" else 1

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vae_pipeline.nets.activation import activation
-from vae_pipeline.recipe import Activation
+from vae_pipeline.nets.activation import activation, outputs
+from vae_pipeline.recipe.section import Activation
 
 FEW = 3  # output channels up to which the product and the fold were found faster
 
@@ -20,8 +20,11 @@ class ConvolutionEncoder(nn.Module):
         super().__init__()
         height, width = _sides(shape[1:], len(channels))[-1]
         widths = [shape[0] + labels, *channels]
+        wider = outputs(function)
         blocks = [
-            nn.Sequential(nn.Conv2d(before, after, 3, stride=2, padding=1), _norm(after), activation(function))
+            nn.Sequential(
+                nn.Conv2d(before, wider * after, 3, stride=2, padding=1), _norm(wider * after), activation(function)
+            )
             for before, after in pairwise(widths)
         ]
         self.layers = nn.Sequential(*blocks, nn.Flatten())
@@ -46,16 +49,17 @@ class ConvolutionDecoder(nn.Module):
     ) -> None:
         super().__init__()
         sides = _sides(shape[1:], len(channels))[::-1]
-        self.start = (channels[0], *sides[0])
+        wider = outputs(function)
+        self.start = (wider * channels[0], *sides[0])
         self.shape = (planes, *shape)
-        self.input = nn.Linear(features, channels[0] * sides[0][0] * sides[0][1])
-        modules: list[nn.Module] = [_norm(channels[0]), activation(function)]
+        self.input = nn.Linear(features, self.start[0] * sides[0][0] * sides[0][1])
+        modules: list[nn.Module] = [_norm(self.start[0]), activation(function)]
         widths = [*channels, channels[-1]]
         for before, after, small, large in zip(widths[:-1], widths[1:], sides[:-1], sides[1:], strict=True):
             # An odd side 2n - 1 and an even one 2n both shrink to n; the padding tells them apart.
             extra = (large[0] - (2 * small[0] - 1), large[1] - (2 * small[1] - 1))
-            up = nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=extra)
-            modules += [up, _norm(after), activation(function)]
+            up = nn.ConvTranspose2d(before, wider * after, 3, stride=2, padding=1, output_padding=extra)
+            modules += [up, _norm(wider * after), activation(function)]
         self.layers = nn.Sequential(*modules)
         self.output = ToFewChannels(channels[-1], planes * shape[0])
 

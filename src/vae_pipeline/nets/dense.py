@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vae_pipeline.nets.activation import activation
-from vae_pipeline.recipe import Activation
+from vae_pipeline.nets.activation import activation, outputs
+from vae_pipeline.recipe.section import Activation
 
 
 class DenseEncoder(nn.Module):
@@ -47,7 +47,8 @@ class DenseDecoder(nn.Module):
 
 
 def _stack(widths: Sequence[int], function: Activation) -> nn.Sequential:
-    layers = [[_linear(*pair), activation(function)] for pair in pairwise(widths)]
+    wider = outputs(function)
+    layers = [[_linear(before, wider * after), activation(function)] for before, after in pairwise(widths)]
     return nn.Sequential(*[module for pair in layers for module in pair])
 
 

@@ -19,11 +19,11 @@ from vae_pipeline.files import content_key, filled_folder, replace_file, require
 from vae_pipeline.metrics.bounds import elbo_terms, evaluating, importance_bound, standard_error
 from vae_pipeline.metrics.images import entropy_floor, fidelity
 from vae_pipeline.metrics.latents import ACTIVE, Latents, latents
-from vae_pipeline.models.likelihoods import GaussianLikelihood
+from vae_pipeline.models.likelihoods import LocationScaleLikelihood
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.pictures import Pixels, to_pixels
 from vae_pipeline.randomness import derive, seeded
-from vae_pipeline.recipe import METRICS, Evaluate, Gate
+from vae_pipeline.recipe.evaluate import METRICS, Evaluate, Gate
 from vae_pipeline.spec import DataSpec
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.trained import Row, Trained, write_history
@@ -79,8 +79,8 @@ def measure(
         "rate": float(terms.rate.mean()),
         "measure": measure,
     }
-    if isinstance(model.likelihood, GaussianLikelihood):
-        metrics["scale"] = model.likelihood.scale.item()
+    if isinstance(model.likelihood, LocationScaleLikelihood) and model.likelihood.kind != "per_element":
+        metrics["scale"] = float(model.likelihood.scale.detach().mean())
     if measure == "cross_entropy":
         metrics["entropy_floor"] = entropy_floor(test, spec.low, spec.high)
     if measure == "mass":
@@ -135,7 +135,7 @@ def draw(trained: Trained, test: Split, used: Latents, seed: int, folder: Path) 
     images = to_pixels(shown.images[:], spec.low, spec.high)
     plots.pairs(folder / "reconstructions.png", images, _reconstruct(model, shown, spec))
     with seeded(derive(seed, "samples")):
-        noise = torch.randn(SAMPLES, model.latents)
+        noise = torch.randn(SAMPLES, model.noise)
     by_class = np.arange(SAMPLES) // 10 % max(1, model.classes)
     plots.grid(folder / "samples.png", _decode(model, model.draw(noise).numpy(), by_class, spec), 10)
     order = np.argsort(-used.rate)

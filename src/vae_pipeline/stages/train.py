@@ -59,7 +59,13 @@ def train(job: Job, data: Path, out: Path) -> Report | None:
     prepared, recipe = Prepared.open(data), job.recipe
     device = prepare_device(job.settings)
     made_of = TrainedRecipe(
-        about=recipe.about, model=recipe.model, objective=recipe.objective, train=recipe.train, seed=job.seed
+        about=recipe.about,
+        model=recipe.model,
+        objective=recipe.objective,
+        rate_control=recipe.rate_control,
+        train=recipe.train,
+        sampler=recipe.sampler,
+        seed=job.seed,
     )
     digest = prepared.digest()
     key = run_key(made_of, digest, device)
@@ -243,7 +249,7 @@ def _start(recipe: TrainedRecipe, prepared: Prepared, device: torch.device) -> T
     torch.manual_seed(derive(recipe.seed, "weights"))
     model = build(recipe.model, prepared.spec)  # on the CPU, so that every device starts from the same weights
     torch.manual_seed(derive(recipe.seed, "noise"))
-    return Training.start(model.to(device), recipe.train)
+    return Training.start(model.to(device), recipe.train, recipe.rate_control)
 
 
 def _refuse_spoiled(training: Training) -> None:

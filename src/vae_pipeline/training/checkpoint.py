@@ -26,7 +26,7 @@ KEPT = 2
 # What determines the weights, beside recipe, data and seed: a half-run of other code is not gone on with.
 SOURCES = (
     "data/sources/parts.py", "data/store.py", "device.py", "metrics/bounds.py", "models", "nets", "objectives.py",
-    "data/mapped.py", "randomness.py", "spec.py", "stages/train.py", "stages/trained.py", "training",
+    "data/mapped.py", "randomness.py", "rate_control.py", "spec.py", "stages/train.py", "stages/trained.py", "training",
 )  # fmt: skip
 
 
@@ -93,6 +93,7 @@ def pack(training: Training) -> tuple[dict[str, Tensor], dict[str, object]]:
     tensors = {"totals": training.totals}
     tensors |= {f"generator/{name}": state for name, state in generator_states().items()}
     tensors |= {f"model/{name}": tensor for name, tensor in training.model.state_dict().items()}
+    tensors |= {f"control/{name}": tensor for name, tensor in training.control.state_dict().items()}
     tensors |= {f"best/{name}": tensor for name, tensor in training.best.items()}
     if training.averaged is not None:
         tensors |= {f"averaged/{name}": tensor for name, tensor in training.averaged.state_dict().items()}
@@ -111,6 +112,7 @@ def unpack(training: Training, tensors: dict[str, Tensor], header: dict[str, obj
     """Inverse of `pack`."""
     device = training.totals.device
     training.model.load_state_dict(_group(tensors, "model"))
+    training.control.load_state_dict(_group(tensors, "control"))
     training.best = {name: tensor.to(device) for name, tensor in _group(tensors, "best").items()}
     if training.averaged is not None:
         training.averaged.load_state_dict(_group(tensors, "averaged"))

@@ -18,9 +18,11 @@ from vae_pipeline.data.store import Split
 from vae_pipeline.errors import TrainingError
 from vae_pipeline.metrics.bounds import elbo_terms, widest
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.objectives import beta_at, build_objective
+from vae_pipeline.objectives import build_objective, samples_of
 from vae_pipeline.randomness import derive
-from vae_pipeline.recipe import ElboObjective, Train
+from vae_pipeline.rate_control import RateControl, build_rate_control
+from vae_pipeline.recipe import objective as recipe
+from vae_pipeline.recipe.train import Train
 from vae_pipeline.training.adam import AdamW
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.processes import Processes
@@ -66,6 +68,7 @@ class Training:
 
     model: VAE
     optimizer: AdamW
+    control: RateControl
     totals: Tensor
     """Sums over the current epoch, of this process's rows: distortion, rate."""
     averaged: VAE | None = None
@@ -81,12 +84,13 @@ class Training:
     """No better epoch for `patience` epochs, or no time left."""
 
     @classmethod
-    def start(cls, model: VAE, train: Train) -> "Training":
+    def start(cls, model: VAE, train: Train, rate_control: recipe.RateControl) -> "Training":
         """Step 0."""
         device = next(model.parameters()).device
         averaged = None if train.ema is None else copy.deepcopy(model).requires_grad_(False)
         totals = torch.zeros(2, dtype=widest(device), device=device)
-        return cls(model, AdamW(model.parameters(), train.weight_decay), totals, averaged)
+        control = build_rate_control(rate_control).to(device)
+        return cls(model, AdamW(model.parameters(), train.weight_decay), control, totals, averaged)
 
     @property
     def judged(self) -> VAE:
@@ -115,7 +119,7 @@ class Progress:
 def fit(
     training: Training,
     train: Train,
-    objective: ElboObjective,
+    objective: recipe.Objective,
     batches: Batches,
     valid: Split,
     seed: int,
@@ -133,15 +137,24 @@ def fit(
     steps = per_epoch * train.epochs
     check = partial(_check_finite, training, per_epoch)
     step = Step(
-        training.model, training.optimizer, training.totals, build_objective(objective), train, execution, check
+        training.model,
+        training.optimizer,
+        training.totals,
+        build_objective(objective, batches.count),
+        samples_of(objective),
+        training.control,
+        train,
+        execution,
+        check,
     )
     training.model.train()
     while training.step < steps and not training.stopped:
         number, position = divmod(training.step, per_epoch)
         seen = position * batches.batch
         for batch in batches.epoch(number, position):
-            rate, beta = learning_rate_at(train, training.step, steps), beta_at(objective, training.step, steps)
-            loss = step(batch, rate, beta)
+            rate = learning_rate_at(train, training.step, steps)
+            training.control.advance(training.step / steps)
+            loss = step(batch, rate)
             if training.averaged is not None and train.ema is not None:
                 _average(training.averaged, training.model, train.ema, training.step)
             training.step += 1
@@ -150,11 +163,11 @@ def fit(
             read = training.step % CHECK_EVERY == 0
             if loss.device.type != "cpu" and (whole or read):
                 check(loss)
-            ended = _end_epoch(training, train, valid, seed, seen, rate, beta, execution.processes) if whole else None
+            ended = _end_epoch(training, train, valid, seed, seen, rate, execution.processes) if whole else None
             yield Progress(training.step, steps, batch.examples, ended, loss.item() if read else None)
             if training.stopped:
                 if not whole:  # out of time
-                    ended = _end_epoch(training, train, valid, seed, seen, rate, beta, execution.processes)
+                    ended = _end_epoch(training, train, valid, seed, seen, rate, execution.processes)
                     yield Progress(training.step, steps, 0, ended)
                 break
 
@@ -169,9 +182,10 @@ def _average(averaged: VAE, model: VAE, decay: float, step: int) -> None:
 
 
 def _end_epoch(
-    training: Training, train: Train, valid: Split, seed: int, seen: int, rate: float, beta: float, processes: Processes
+    training: Training, train: Train, valid: Split, seed: int, seen: int, rate: float, processes: Processes
 ) -> Epoch:
     processes.gather(training.totals)
+    processes.follow(training.model.buffers())  # what follows the data, as a scale does, follows each process's part
     terms = elbo_terms(training.judged, valid, derive(seed, "valid"), training.totals.device) if len(valid) else None
     distortion, train_rate = (training.totals / seen).tolist()
     training.totals.zero_()
@@ -182,7 +196,7 @@ def _end_epoch(
         valid_distortion=None if terms is None else float(terms.distortion.mean()),
         valid_rate=None if terms is None else float(terms.rate.mean()),
         learning_rate=rate,
-        beta=beta,
+        beta=training.control.beta.item(),
     )
     ended = processes.share(ended)  # other devices may round otherwise, and would stop at another epoch
     training.history.append(ended)

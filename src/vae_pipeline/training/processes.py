@@ -5,7 +5,7 @@ A launcher sets RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT: torchrun, Slurm, 
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -52,6 +52,21 @@ class Processes:
         dist.all_reduce(sums)
         if not self.first:
             sums.zero_()
+
+    def add_up(self, sums: Tensor) -> None:
+        """Replace `sums` by the total of all processes'."""
+        if self.count > 1:
+            import torch.distributed as dist  # noqa: PLC0415
+
+            dist.all_reduce(sums)
+
+    def follow(self, tensors: Iterable[Tensor]) -> None:
+        """Replace `tensors` by the first process's."""
+        if self.count > 1:
+            import torch.distributed as dist  # noqa: PLC0415
+
+            for tensor in tensors:
+                dist.broadcast(tensor, 0)
 
     def share(self, value: T) -> T:
         """What the first process has, in all of them."""

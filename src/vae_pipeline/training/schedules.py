@@ -3,7 +3,7 @@
 import math
 from typing import assert_never
 
-from vae_pipeline.recipe import Train
+from vae_pipeline.recipe.train import Train
 
 RISING = 0.3  # one_cycle: the share of the steps in which the rate rises
 LOWEST = 25.0  # one_cycle starts at 1/25 of the rate

@@ -15,7 +15,8 @@ from vae_pipeline.errors import SettingsError
 from vae_pipeline.models.vae import VAE, Inference
 from vae_pipeline.objectives import Objective
 from vae_pipeline.randomness import drawing_for
-from vae_pipeline.recipe import Train
+from vae_pipeline.rate_control import RateControl
+from vae_pipeline.recipe.train import Train
 from vae_pipeline.training.adam import AdamW
 from vae_pipeline.training.batches import Batch, Part
 from vae_pipeline.training.processes import ALONE, Processes
@@ -43,17 +44,20 @@ class Step:
         optimizer: AdamW,
         totals: Tensor,
         objective: Objective,
+        samples: int,
+        control: RateControl,
         train: Train,
         execution: Execution,
         check: Callable[[Tensor], None],
     ) -> None:
         """`check` is given each loss on a CPU, before the update."""
+        self.control, self.processes = control, execution.processes
         self.optimizer, self.totals, self.clip, self.check = optimizer, totals, train.clip, check
         self.device = totals.device
         self.full = train.batch
         self.rate = torch.zeros((), device=self.device)
-        self.beta = torch.zeros((), device=self.device)
-        loss = _Loss(model, objective, autocast=train.precision == "bfloat16" and self.device.type == "cuda")
+        autocast = train.precision == "bfloat16" and self.device.type == "cuda"
+        loss = _Loss(model, objective, samples, control, autocast)
         if execution.compiled:
             import torch._inductor.config as inductor  # noqa: PLC0415 (seconds, for those who compile)
 
@@ -64,21 +68,27 @@ class Step:
             self.loss = nn.parallel.DistributedDataParallel(
                 loss, forward_sync_buffers=False, gradient_as_bucket_view=True
             )
-        self.graph = _Graph(self._parts) if execution.captured else None
+        self.graph = _Graph(lambda parts: self._parts(parts, self.full)) if execution.captured else None
 
-    def __call__(self, batch: Batch, rate: float, beta: float) -> Tensor:
+    def __call__(self, batch: Batch, rate: float) -> Tensor:
         """The loss of the batch, left on the device."""
         self.rate.fill_(rate)
-        self.beta.fill_(beta)
         if self.graph is not None and batch.examples == self.full:
             return self.graph(batch.parts)
-        return self._parts(batch.parts)
+        return self._parts(batch.parts, batch.examples)
 
-    def _parts(self, parts: list[Part]) -> Tensor:
+    def _parts(self, parts: list[Part], examples: int) -> Tensor:
         for parameter in self.optimizer.parameters:
             parameter.grad = None
-        losses = [self._part(part, last=part is parts[-1]) for part in parts]
-        loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        done = [self._part(part, last=part is parts[-1]) for part in parts]
+        loss = done[0][0] if len(done) == 1 else torch.stack([loss for loss, _ in done]).sum()
+        sums = [sums for part, (_, sums) in zip(parts, done, strict=True) if part.weight]
+        for each in sums:
+            self.totals.add_(each[:2])
+        if self.control.feedback:
+            total = torch.stack(sums).sum(0) if sums else torch.zeros(3, device=self.device)
+            self.processes.add_up(total)
+            self.control.observe(*(total / examples))
         if self.device.type == "cpu":
             self.check(loss)
         if self.clip is not None:
@@ -86,19 +96,17 @@ class Step:
         self.optimizer.step(self.rate)
         return loss
 
-    def _part(self, part: Part, last: bool) -> Tensor:
+    def _part(self, part: Part, last: bool) -> tuple[Tensor, Tensor]:
         if isinstance(self.loss, _Loss):
             loss, sums = self._gradient(part)
         else:  # processes exchange gradients once a step
             with nullcontext() if last else self.loss.no_sync(), drawing_for(part.share):  # type: ignore[operator]
                 loss, sums = self._gradient(part)
-        if part.weight:
-            self.totals.add_(sums)
-        return loss.detach()
+        return loss.detach(), sums
 
     def _gradient(self, part: Part) -> tuple[Tensor, Tensor]:
         try:
-            loss, sums = self.loss(part.images, part.labels, self.beta)
+            loss, sums = self.loss(part.images, part.labels)
         except Exception as error:
             if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
                 raise _not_compiled(error) from error
@@ -118,18 +126,22 @@ def _not_compiled(error: Exception) -> SettingsError:
 
 
 class _Loss(nn.Module):
-    """From observations to the loss; beside it the sums of distortion and rate."""
+    """From observations to the loss; beside it the sums of distortion, rate and, for a controller, squared error."""
 
-    def __init__(self, model: VAE, objective: Objective, autocast: bool) -> None:
+    def __init__(self, model: VAE, objective: Objective, samples: int, control: RateControl, autocast: bool) -> None:
         super().__init__()
-        self.model, self.objective, self.autocast = model, objective, autocast
+        self.model, self.objective, self.samples = model, objective, samples
+        self.control, self.autocast = control, autocast
 
-    def forward(self, images: Tensor, labels: Tensor | None, beta: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
         with torch.autocast(images.device.type, torch.bfloat16) if self.autocast else nullcontext():
-            inference: Inference = self.model(images, label=labels)
-        loss = self.objective(inference, beta)
+            inference: Inference = self.model(images, samples=self.samples, label=labels)
+        loss = self.objective(inference, self.control)
         with torch.no_grad():
-            return loss, torch.stack([inference.distortion().sum(), inference.rate().sum()])
+            sums = [inference.distortion(), inference.rate()]
+            if self.control.feedback:
+                sums.append((inference.likelihood.mean - inference.target).square().flatten(2).mean(2))
+            return loss, torch.stack([term.mean(0).sum() for term in sums])
 
 
 class _Graph:

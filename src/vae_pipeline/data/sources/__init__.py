@@ -4,7 +4,7 @@ from typing import assert_never
 
 from vae_pipeline.data.download import Finder
 from vae_pipeline.data.sources.parts import Source
-from vae_pipeline.recipe import ArraysData, Data, DigitsData, FolderData, SyntheticData
+from vae_pipeline.recipe.data import ArraysData, Data, DigitsData, FolderData, SyntheticData
 
 
 def open_source(data: Data, finder: Finder, seed: int) -> Source:

@@ -14,7 +14,7 @@ from vae_pipeline.data.download import Finder
 from vae_pipeline.data.sources.parts import Array, Indices, Part, Source
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import sha256_of
-from vae_pipeline.recipe import ArrayPart, ArraysData, File
+from vae_pipeline.recipe.data import ArrayPart, ArraysData, File
 
 NPY = b"\x93NUMPY"
 # IDX, third byte of the file: the type of its elements (big-endian).

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from vae_pipeline.data.sources.parts import Part, Source
-from vae_pipeline.recipe import DigitsData
+from vae_pipeline.recipe.data import DigitsData
 
 
 def open_digits(data: DigitsData) -> Source:

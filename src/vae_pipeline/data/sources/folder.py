@@ -20,7 +20,7 @@ from vae_pipeline.data.sources.parts import Array, Indices, Part, Source
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import sha256_of
 from vae_pipeline.pictures import SUFFIXES, CorruptPictureError, read_picture
-from vae_pipeline.recipe import FolderData
+from vae_pipeline.recipe.data import FolderData
 
 
 @dataclass(frozen=True)

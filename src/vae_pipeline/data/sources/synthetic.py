@@ -3,7 +3,7 @@
 import numpy as np
 
 from vae_pipeline.data.sources.parts import Part, Source
-from vae_pipeline.recipe import SyntheticData
+from vae_pipeline.recipe.data import SyntheticData
 
 
 def open_bars(data: SyntheticData, seed: int) -> Source:

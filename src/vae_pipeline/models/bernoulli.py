@@ -1,0 +1,67 @@
+"""Independent Bernoulli variables from their logits."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.distributions import Distribution, constraints
+
+
+class LogitBernoulli(Distribution):
+    """Independent Bernoulli variables from their logits; the last `rank` axes are one event.
+
+    torch's Independent(Bernoulli) gives the same answers in twice the time (a test holds them equal), and is
+    exported as Log(Sigmoid(x)), which is -inf below -104.
+    """
+
+    arg_constraints = {"logits": constraints.real}  # noqa: RUF012
+
+    def __init__(self, logits: Tensor, rank: int) -> None:
+        self.logits, self.rank = logits, rank
+        split = logits.ndim - rank
+        super().__init__(logits.shape[:split], logits.shape[split:], validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        """E[x]: the probabilities."""
+        return self.logits.sigmoid()
+
+    @property
+    def variance(self) -> Tensor:
+        """Var[x]."""
+        return self.mean * (1 - self.mean)
+
+    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
+        """Zeros and ones."""
+        with torch.no_grad():
+            return torch.bernoulli(self.mean.expand(*sample_shape, *self.logits.shape))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Σ value * logits - log(1 + exp(logits)) over the event, for values in [0, 1]."""
+        if torch.compiler.is_compiling():  # a compiler fuses what is written plainly
+            softplus = nn.functional.softplus(self.logits)
+            return (value * self.logits - softplus).flatten(-self.rank).sum(-1)
+        summed: Tensor = _LogBernoulli.apply(self.logits, value, self.rank)  # type: ignore[no-untyped-call]
+        return summed
+
+
+class _LogBernoulli(torch.autograd.Function):
+    """The sum over the event, with the gradient by the logits worked out beside it: value - sigmoid(logits)."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, value: Tensor, rank: int) -> Tensor:
+        ctx.shape = logits.shape
+        probability = logits.sigmoid()
+        # log(1 + exp(l)) = max(l, 0) - log(sigmoid(|l|)), and sigmoid(|l|) = |sigmoid(l) - 1/2| + 1/2.
+        negative = (probability - 0.5).abs_().add_(0.5).log_().sub_(logits.clamp_min(0))
+        if ctx.needs_input_grad[0]:
+            ctx.save_for_backward(value - probability)
+        return torch.addcmul(negative, value, logits).flatten(-rank).sum(-1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (slope,) = ctx.saved_tensors
+        spread = gradient.reshape(gradient.shape + (1,) * (slope.ndim - gradient.ndim))
+        return (slope * spread).sum_to_size(ctx.shape), None, None

@@ -1,0 +1,52 @@
+"""A mixture of diagonal Gaussians."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributions import Distribution, constraints
+
+
+class GaussianMixture(Distribution):
+    """Σ weight_c N(mean_c, diag(exp(log_variance_c))); one distribution, without a batch."""
+
+    arg_constraints = {}  # noqa: RUF012
+    support = constraints.real_vector
+
+    def __init__(
+        self,
+        log_weight: Float[Tensor, " components"],
+        means: Float[Tensor, "components latents"],
+        log_variances: Float[Tensor, "components latents"],
+    ) -> None:
+        self.log_weight, self.means, self.log_variances = log_weight, means, log_variances
+        super().__init__(torch.Size(), means.shape[1:], validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        """E[z]."""
+        return self.log_weight.exp() @ self.means
+
+    @property
+    def variance(self) -> Tensor:
+        """Var[z] of each dimension."""
+        second = self.log_weight.exp() @ (self.log_variances.exp() + self.means.square())
+        return second - self.mean.square()
+
+    def log_prob(self, value: Float[Tensor, "*batch latents"]) -> Tensor:
+        """Log density in nats; squares are expanded, so that memory is [*batch, components] and no more."""
+        centre = self.means.mean(0)  # what is subtracted before squaring keeps the digits
+        z, means = value - centre, self.means - centre
+        precision = (-self.log_variances).exp()
+        squares = torch.cat([z.square(), z], -1) @ torch.cat([precision, -2 * means * precision], -1).mT
+        constant = (means.square() * precision + self.log_variances + math.log(2 * math.pi)).sum(-1)
+        return (self.log_weight - 0.5 * (squares + constant)).logsumexp(-1)
+
+    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
+        """Draws."""
+        with torch.no_grad():
+            shape = torch.Size(sample_shape)
+            chosen = torch.multinomial(self.log_weight.exp(), shape.numel() or 1, replacement=True).reshape(shape)
+            noise = torch.randn(*shape, *self.event_shape, device=self.means.device)
+            return self.means[chosen] + (0.5 * self.log_variances[chosen]).exp() * noise

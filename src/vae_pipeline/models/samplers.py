@@ -1,0 +1,82 @@
+"""Samplers: noise of N(0, I) to latents, by arithmetic that every ONNX runtime has.
+
+The prior's own, or one fitted after training to the posteriors of the training data.
+"""
+
+import torch
+from jaxtyping import Float
+from scipy.special import ndtri
+from torch import Tensor, nn
+
+from vae_pipeline.nets.coupling import CouplingFlow
+
+
+class StandardNormalSampler(nn.Module):
+    """The noise itself."""
+
+    def __init__(self, latents: int) -> None:
+        super().__init__()
+        self.noise = latents
+        """Numbers that one draw needs."""
+
+    def forward(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch latents"]:
+        """z."""
+        return noise
+
+
+class MixtureSampler(nn.Module):
+    """A mixture of Gaussians of full covariance; the first number of the noise chooses the component."""
+
+    weight: Tensor
+    mean: Tensor
+    scale_tril: Tensor
+
+    def __init__(
+        self,
+        weight: Float[Tensor, " components"],
+        mean: Float[Tensor, "components latents"],
+        scale_tril: Float[Tensor, "components latents latents"],
+    ) -> None:
+        super().__init__()
+        self.noise = mean.shape[1] + 1
+        self.register_buffer("weight", weight)
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale_tril", scale_tril)
+
+    def forward(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch latents"]:
+        """z."""
+        chosen = (noise[:, :1] > self._thresholds()).long().sum(1)
+        away = self.scale_tril[chosen] @ noise[:, 1:, None]
+        return self.mean[chosen] + away.squeeze(-1)
+
+    def _thresholds(self) -> Tensor:
+        """Between the components: quantiles of N(0, 1) of their cumulated weights."""
+        cumulated = self.weight.detach().double().cpu().cumsum(0)[:-1]
+        return torch.from_numpy(ndtri(cumulated.clamp(0, 1).numpy())).to(self.weight)
+
+
+class FlowSampler(nn.Module):
+    """A coupling flow, then a stretch and a shift of each dimension."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, latents: int, layers: int, width: int) -> None:
+        super().__init__()
+        self.noise = latents
+        self.flow = CouplingFlow(latents, layers, width)
+        self.register_buffer("mean", torch.zeros(latents))
+        self.register_buffer("scale", torch.ones(latents))
+
+    def forward(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch latents"]:
+        """z."""
+        flowed: Tensor = self.flow(noise)[0]
+        return flowed * self.scale + self.mean
+
+    def log_prob(self, z: Float[Tensor, "batch latents"]) -> Float[Tensor, " batch"]:
+        """Log density of latents, up to the constants of N(0, I) and of the stretch."""
+        noise, log_determinant = self.flow.inverse((z - self.mean) / self.scale)
+        return log_determinant - 0.5 * noise.square().sum(-1)
+
+
+Sampler = StandardNormalSampler | MixtureSampler | FlowSampler

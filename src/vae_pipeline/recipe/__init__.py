@@ -1,0 +1,93 @@
+"""Recipe: all that changes the numbers, in one YAML file, every field of it written out.
+
+Sections are frozen; where there is a choice of kinds, the key `kind` makes it. Nothing here is read from
+the environment, and nothing has a default: a recipe says what it does.
+"""
+
+from pathlib import Path
+
+from pydantic import model_validator
+
+from vae_pipeline.reading import parse, read_yaml
+from vae_pipeline.recipe.data import Data, has_labels
+from vae_pipeline.recipe.evaluate import Evaluate, Export
+from vae_pipeline.recipe.model import GaussianPosterior, Model, NormalisedPosterior
+from vae_pipeline.recipe.objective import (
+    CapacityControl,
+    FreeBitsControl,
+    ImportanceObjective,
+    Objective,
+    RateControl,
+    TotalCorrelationObjective,
+)
+from vae_pipeline.recipe.section import Section
+from vae_pipeline.recipe.train import Sampler, Train
+
+
+class Recipe(Section):
+    """One experiment."""
+
+    about: str
+    data: Data
+    model: Model
+    objective: Objective
+    rate_control: RateControl
+    train: Train
+    sampler: Sampler
+    evaluate: Evaluate
+    export: Export
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> "Recipe":
+        no_valid = isinstance(self.data.valid, float | int) and self.data.valid == 0
+        if no_valid and (self.train.keep == "best" or self.train.patience is not None):
+            raise ValueError(
+                "train.keep: best and train.patience need a validation set, but data.valid is 0: "
+                "set data.valid, or train.keep: last and train.patience: null"
+            )
+        if self.model.conditional and not has_labels(self.data):
+            raise ValueError(
+                "model.conditional is true, but the data section names no labels: set it to false, or name the labels"
+            )
+        self._objective_fits()
+        fractions = [part for part in (self.data.valid, self.data.test) if isinstance(part, float | int)]
+        if sum(fractions) >= 1:
+            raise ValueError("data.valid and data.test leave nothing to train on: together they must be under 1")
+        return self
+
+    def _objective_fits(self) -> None:
+        objective, control, posterior = self.objective, self.rate_control, self.model.posterior
+        if isinstance(objective, ImportanceObjective) and isinstance(control, FreeBitsControl | CapacityControl):
+            raise ValueError(
+                f"objective.kind importance_weighted has no rate of its own for rate_control.kind {control.kind}: "
+                "take constant, warm_up or cyclical"
+            )
+        needs_gaussian = isinstance(objective, TotalCorrelationObjective) or (
+            isinstance(objective, ImportanceObjective) and objective.doubly_reparameterised
+        )
+        if needs_gaussian and not isinstance(posterior, GaussianPosterior | NormalisedPosterior):
+            raise ValueError(
+                f"this objective needs a posterior of kind gaussian or normalised_gaussian; "
+                f"model.posterior.kind is {posterior.kind}"
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> "Recipe":
+        """Read a recipe.
+
+        Raises:
+            RecipeError: no such file, not YAML, or not a recipe; names the file, the key and the valid ones.
+        """
+        return parse(cls, read_yaml(path), path)
+
+
+class TrainedRecipe(Section):
+    """The sections that made a model's weights; `train` keeps them beside the weights."""
+
+    about: str
+    model: Model
+    objective: Objective
+    rate_control: RateControl
+    train: Train
+    sampler: Sampler
+    seed: int

@@ -1,0 +1,107 @@
+"""Where the observations come from."""
+
+from typing import Annotated, Literal, assert_never
+
+from pydantic import Field, field_validator, model_validator
+
+from vae_pipeline.recipe.section import Count, Finite, Fraction, Place, Section, Shape, SomeFraction
+
+
+class File(Section):
+    """A file of arrays: at a `path`, or at a `url` with the `digest` that it must have."""
+
+    path: str | None = None
+    url: str | None = Field(None, pattern=r"^(https?|ftp|file)://")
+    digest: str | None = Field(None, pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")
+    key: str | None = Field(None, description="which array of an .npz")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "File":
+        if (self.path is None) == (self.url is None):
+            raise ValueError("give either path, or url and digest")
+        if (self.url is None) != (self.digest is None):
+            raise ValueError("a url needs the digest of what it delivers (sha256:... or md5:...)")
+        return self
+
+
+class ArrayPart(Section):
+    """Images, and their labels if there are any."""
+
+    images: File
+    labels: File | None
+
+
+class SyntheticData(Section):
+    """Grey bars on a dark ground, drawn from the seed: needs no file. The label says upright or lying."""
+
+    kind: Literal["synthetic"]
+    examples: Count
+    side: Annotated[int, Field(ge=4)]
+    valid: Fraction
+    test: SomeFraction
+
+
+class DigitsData(Section):
+    """The 1,797 real 8x8 digits that scikit-learn carries (UCI Optical Recognition, values 0..16)."""
+
+    kind: Literal["digits"]
+    valid: Fraction
+    test: SomeFraction
+
+
+class ArraysData(Section):
+    """IDX, .npy, .npz or .amat files, gzipped or not; `valid` and `test` are files, or a fraction of train."""
+
+    kind: Literal["arrays"]
+    shape: Shape
+    """Channels, height, width of one image."""
+    range: tuple[Finite, Finite]
+    """The lowest and highest value that can occur; the model maps them to 0 and 1."""
+    train: ArrayPart
+    valid: Fraction | ArrayPart
+    test: SomeFraction | ArrayPart
+
+    @field_validator("range")
+    @classmethod
+    def _ascending(cls, bounds: tuple[float, float]) -> tuple[float, float]:
+        if bounds[0] >= bounds[1]:
+            raise ValueError("the lowest value must be under the highest")
+        return bounds
+
+
+class FolderData(Section):
+    """PNG or JPEG files in a folder, a .zip or a .tar; `valid` and `test` are paths, or a fraction of train."""
+
+    kind: Literal["folder"]
+    shape: Shape
+    """Channels (1: grey, 3: RGB), height, width that every image is brought to."""
+    resize: Literal["none", "stretch", "crop", "pad"]
+    labels: Literal["none", "folders"]
+    """`folders`: the name of the folder that an image lies in is its class."""
+    corrupt: Literal["fail", "drop"]
+    train: Place
+    valid: Fraction | Place
+    test: SomeFraction | Place
+
+    @field_validator("shape")
+    @classmethod
+    def _grey_or_rgb(cls, shape: Shape) -> Shape:
+        if shape[0] not in (1, 3):
+            raise ValueError("a picture has 1 channel (grey) or 3 (RGB)")
+        return shape
+
+
+Data = Annotated[SyntheticData | DigitsData | ArraysData | FolderData, Field(discriminator="kind")]
+
+
+def has_labels(data: Data) -> bool:
+    """Whether the section names labels."""
+    match data:
+        case ArraysData():
+            return data.train.labels is not None
+        case FolderData():
+            return data.labels != "none"
+        case SyntheticData() | DigitsData():
+            return True
+        case _:
+            assert_never(data)

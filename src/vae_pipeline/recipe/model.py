@@ -1,0 +1,148 @@
+"""What the model is: encoder, posterior, prior, decoder, likelihood."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from vae_pipeline.recipe.section import Activation, Count, Layers, Positive, Section
+
+Scale = Positive | Literal["learned", "learned_per_channel", "per_element", "optimal"]
+
+
+class DenseNet(Section):
+    """Fully connected layers, in the order in which they are passed."""
+
+    kind: Literal["dense"]
+    layers: Layers
+    activation: Activation
+
+
+class ConvolutionNet(Section):
+    """Convolutions of stride 2, in the order in which they are passed (a decoder's: transposed)."""
+
+    kind: Literal["convolution"]
+    channels: Layers
+    activation: Activation
+
+
+Net = Annotated[DenseNet | ConvolutionNet, Field(discriminator="kind")]
+
+
+class GaussianPosterior(Section):
+    """Diagonal Gaussian q(z|x)."""
+
+    kind: Literal["gaussian"]
+    latents: Count
+
+
+class NormalisedPosterior(Section):
+    """Diagonal Gaussian whose means are normalised over the batch, so that no dimension can collapse."""
+
+    kind: Literal["normalised_gaussian"]
+    latents: Count
+    spread: Positive
+    """Standard deviation of the means over the data: the rate is at least latents * spread² / 2."""
+
+
+class FullPosterior(Section):
+    """Gaussian q(z|x) with a full covariance."""
+
+    kind: Literal["full_gaussian"]
+    latents: Count
+
+
+class FlowPosterior(Section):
+    """A diagonal Gaussian passed through affine coupling layers that see the encoder's features."""
+
+    kind: Literal["coupling_flow"]
+    latents: Annotated[Count, Field(ge=2)]
+    layers: Count
+    width: Count
+    """Hidden units of each coupling layer's network."""
+
+
+Posterior = Annotated[
+    GaussianPosterior | NormalisedPosterior | FullPosterior | FlowPosterior, Field(discriminator="kind")
+]
+
+
+class StandardNormalPrior(Section):
+    """p(z) = N(0, I)."""
+
+    kind: Literal["standard_normal"]
+
+
+class MixturePrior(Section):
+    """A mixture of diagonal Gaussians, learned with the model."""
+
+    kind: Literal["mixture"]
+    components: Count
+
+
+class VampPrior(Section):
+    """The mixture of the posteriors of observations that are learned with the model (pseudo-inputs)."""
+
+    kind: Literal["vamp"]
+    components: Count
+
+
+Prior = Annotated[StandardNormalPrior | MixturePrior | VampPrior, Field(discriminator="kind")]
+
+
+class BernoulliLikelihood(Section):
+    """Bernoulli p(x|z) from logits; on grey pixels its log is a cross-entropy, and is reported as such."""
+
+    kind: Literal["bernoulli"]
+
+
+class GaussianLikelihood(Section):
+    """Gaussian p(x|z) on values scaled to [0, 1]; the scale is a number, learned, or the optimal one."""
+
+    kind: Literal["gaussian"]
+    scale: Scale
+
+
+class LaplaceLikelihood(Section):
+    """Laplace p(x|z) on values scaled to [0, 1], with the scales that a Gaussian may have."""
+
+    kind: Literal["laplace"]
+    scale: Scale
+
+
+class LogisticLikelihood(Section):
+    """Mixture of logistic distributions over whole numbers (uint8 data): a true probability."""
+
+    kind: Literal["discretised_logistic"]
+    components: Count
+
+
+class CategoricalLikelihood(Section):
+    """A probability of its own for every whole number from the data's lowest to its highest."""
+
+    kind: Literal["categorical"]
+
+
+Likelihood = Annotated[
+    BernoulliLikelihood | GaussianLikelihood | LaplaceLikelihood | LogisticLikelihood | CategoricalLikelihood,
+    Field(discriminator="kind"),
+]
+
+
+class Model(Section):
+    """Encoder, posterior, prior, decoder, likelihood."""
+
+    encoder: Net
+    posterior: Posterior
+    prior: Prior
+    decoder: Net
+    likelihood: Likelihood
+    conditional: bool
+    """Whether the label is one more input of encoder and decoder."""
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> "Model":
+        if self.conditional and isinstance(self.prior, VampPrior):
+            raise ValueError("a vamp prior has no labels to condition on: set conditional: false, or another prior")
+        if isinstance(self.prior, VampPrior) and not isinstance(self.posterior, GaussianPosterior):
+            raise ValueError("a vamp prior is a mixture of posteriors of kind gaussian")
+        return self

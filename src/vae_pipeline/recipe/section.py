@@ -1,0 +1,21 @@
+"""What every section is made of."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+SomeFraction = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=10**9, strict=True)]
+Layers = Annotated[tuple[Count, ...], Field(min_length=1)]
+Shape = tuple[Count, Count, Count]
+Place = Annotated[str, Field(min_length=1)]
+Activation = Literal["relu", "tanh", "silu", "gelu", "gated"]
+
+
+class Section(BaseModel):
+    """A part of a recipe: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,0 +1,41 @@
+"""How the weights are found."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from vae_pipeline.recipe.section import Count, Positive, Section, SomeFraction
+
+
+class Train(Section):
+    """Adam with decoupled weight decay."""
+
+    epochs: Count
+    max_minutes: Positive | None
+    """End after so long, wherever the epoch is; the time of interrupted parts counts."""
+    batch: Count
+    """Examples a step, over all processes."""
+    accumulate: Count
+    """Pieces that a batch is computed in, one after the other, where the memory doesn't hold it whole."""
+    precision: Literal["float32", "bfloat16"]
+    """Of the networks on a GPU; loss and rate are float32 always, and so is all on a CPU, where that is faster."""
+    learning_rate: Positive
+    schedule: Literal["constant", "cosine", "one_cycle"]
+    warm_up: Annotated[float, Field(ge=0, le=1)]
+    """Share of all steps in which the learning rate rises linearly from 0 to what the schedule says."""
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    clip: Positive | None
+    """Largest norm of the gradient."""
+    ema: SomeFraction | None
+    """Decay of a moving average of the weights, which is then what is validated and kept."""
+    keep: Literal["best", "last"]
+    """Which epoch's weights are the result; the best is the one with the highest validation ELBO (beta = 1)."""
+    patience: Count | None
+    """Stop after so many epochs without a better validation ELBO."""
+
+
+Sampler = Literal["auto", "prior", "gaussian", "mixture", "flow"]
+"""What new latents are drawn from: the prior, or what was fitted to the posteriors of the training data.
+
+`auto` takes the one whose samples are nearest to the validation data.
+"""
