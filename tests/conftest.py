@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+# Threads of torch that wait for each other would spin, and so take the core that the other one needs.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import pytest
 from jaxtyping import install_import_hook
 
@@ -14,8 +17,11 @@ with install_import_hook(
     "tests.typechecker.check",
 ):
     import vae_pipeline.metrics.bounds
+    import vae_pipeline.metrics.features
+    import vae_pipeline.metrics.generation
     import vae_pipeline.metrics.images
     import vae_pipeline.metrics.latents
+    import vae_pipeline.metrics.samples
     import vae_pipeline.models.build
     import vae_pipeline.objectives  # noqa: F401
 

@@ -48,6 +48,17 @@ def flushing() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """A block of small products, for which the waiting of several threads costs more than they save."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _best() -> str:
     if torch.cuda.is_available():
         return "cuda"

@@ -3,6 +3,8 @@
 The prior's own, or one fitted after training to the posteriors of the training data.
 """
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Float
 from scipy.special import ndtri
@@ -27,7 +29,8 @@ class StandardNormalSampler(nn.Module):
 class MixtureSampler(nn.Module):
     """A mixture of Gaussians of full covariance; the first number of the noise chooses the component."""
 
-    weight: Tensor
+    thresholds: Tensor
+    """Of the first number, between the components: quantiles of N(0, 1) of their cumulated weights."""
     mean: Tensor
     scale_tril: Tensor
 
@@ -39,20 +42,16 @@ class MixtureSampler(nn.Module):
     ) -> None:
         super().__init__()
         self.noise = mean.shape[1] + 1
-        self.register_buffer("weight", weight)
+        cumulated = weight.detach().double().cpu().cumsum(0)[:-1].clamp(0, 1)
+        self.register_buffer("thresholds", torch.from_numpy(ndtri(cumulated.numpy())).to(mean))
         self.register_buffer("mean", mean)
         self.register_buffer("scale_tril", scale_tril)
 
     def forward(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch latents"]:
         """z."""
-        chosen = (noise[:, :1] > self._thresholds()).long().sum(1)
+        chosen = (noise[:, :1] > self.thresholds).long().sum(1)
         away = self.scale_tril[chosen] @ noise[:, 1:, None]
         return self.mean[chosen] + away.squeeze(-1)
-
-    def _thresholds(self) -> Tensor:
-        """Between the components: quantiles of N(0, 1) of their cumulated weights."""
-        cumulated = self.weight.detach().double().cpu().cumsum(0)[:-1]
-        return torch.from_numpy(ndtri(cumulated.clamp(0, 1).numpy())).to(self.weight)
 
 
 class FlowSampler(nn.Module):
@@ -80,3 +79,18 @@ class FlowSampler(nn.Module):
 
 
 Sampler = StandardNormalSampler | MixtureSampler | FlowSampler
+
+
+def skeleton(weights: Mapping[str, Tensor]) -> MixtureSampler | FlowSampler:
+    """The fitted sampler whose state has these names and shapes; its values are yet to be loaded.
+
+    Raises:
+        KeyError: they are no sampler's.
+    """
+    latents = weights["mean"].shape[-1]
+    if "scale_tril" in weights:
+        components = weights["mean"].shape[0]
+        unit = torch.eye(latents).expand(components, -1, -1).clone()
+        return MixtureSampler(torch.full([components], 1 / components), torch.zeros(components, latents), unit)
+    layers = len({name.split(".")[2] for name in weights if name.startswith("flow.layers.")})
+    return FlowSampler(latents, layers, weights["flow.layers.0.input.weight"].shape[0])

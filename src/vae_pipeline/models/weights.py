@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vae_pipeline.errors import WeightsError
 from vae_pipeline.files import replace_file
+from vae_pipeline.models.samplers import skeleton
 from vae_pipeline.models.vae import VAE
 
 FORMAT = 1
@@ -23,7 +24,7 @@ def save_weights(weights: dict[str, Tensor], path: Path) -> None:
 
 
 def load_weights(model: VAE, path: Path) -> None:
-    """Read what `save_weights` wrote into `model`.
+    """Read what `save_weights` wrote into `model`, its fitted sampler if there is one.
 
     Raises:
         WeightsError: there is no such file, it isn't ours, or it belongs to another model.
@@ -37,6 +38,12 @@ def load_weights(model: VAE, path: Path) -> None:
         raise WeightsError(f"{path} says nothing readable of its format ({error}): train again") from error
     if written > FORMAT:
         raise WeightsError(f"{path} has format {written}, this version reads up to {FORMAT}: update vae-pipeline")
+    fitted = {name.partition(".")[2]: tensor for name, tensor in tensors.items() if name.startswith("sampler.")}
+    if fitted:
+        try:
+            model.sampler = skeleton(fitted)
+        except (KeyError, IndexError) as error:
+            raise WeightsError(f"{path} holds a sampler that isn't one ({error}): train again") from error
     require_fit(tensors, model.state_dict(), path)
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():

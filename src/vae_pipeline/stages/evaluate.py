@@ -17,8 +17,10 @@ from vae_pipeline.device import prepare_device
 from vae_pipeline.errors import DataError, GateError
 from vae_pipeline.files import content_key, filled_folder, replace_file, require_writable, tree_digest, write_json
 from vae_pipeline.metrics.bounds import elbo_terms, evaluating, importance_bound, standard_error
+from vae_pipeline.metrics.features import reference
 from vae_pipeline.metrics.images import entropy_floor, fidelity
 from vae_pipeline.metrics.latents import ACTIVE, Latents, latents
+from vae_pipeline.metrics.samples import generation
 from vae_pipeline.models.likelihoods import LocationScaleLikelihood
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.pictures import Pixels, to_pixels
@@ -50,6 +52,8 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
     device = prepare_device(job.settings)
     vae = trained.model.to(device)
     metrics, used = measure(vae, prepared, job.recipe.evaluate, job.seed, device)
+    metrics |= {"sampler": trained.sampler.kind, "sampler_candidates": trained.sampler.distances}
+    metrics |= generation(vae, prepared, reference(prepared, job.settings.home, device), job.seed)
     with filled_folder(out) as folder:
         write_json(folder / "metrics.json", metrics)
         write_history(folder / "curves.csv", [{**row, "elbo": _shown_elbo(row)} for row in trained.history])

@@ -14,8 +14,10 @@ from rich.console import Console
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.device import flushing, prepare_device
 from vae_pipeline.errors import Interrupted, SettingsError, TrainingError
-from vae_pipeline.files import filled_folder, require_writable, sha256_of
+from vae_pipeline.files import filled_folder, require_writable, sha256_of, write_json
+from vae_pipeline.metrics.features import reference
 from vae_pipeline.models.build import build
+from vae_pipeline.models.vae import VAE
 from vae_pipeline.models.weights import save_weights
 from vae_pipeline.randomness import derive
 from vae_pipeline.recipe import TrainedRecipe
@@ -30,6 +32,7 @@ from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.checkpoint import Checkpoints, pack, run_key, unpack
 from vae_pipeline.training.loop import Epoch, Training, fit
 from vae_pipeline.training.processes import Processes, joined
+from vae_pipeline.training.sampling import Choice, choose_sampler, fit_sampler
 from vae_pipeline.training.step import Execution
 
 AGREE_EVERY = 10  # steps between the moments at which several processes ask each other whether to stop
@@ -124,8 +127,10 @@ class _Run:
             self.to_the_end()
             kept = self.training.best_epoch if self.recipe.train.keep == "best" else len(self.training.history)
             assert kept is not None  # the best of at least one epoch
+            model, choice = self._with_sampler()
             with filled_folder(out) as folder:
-                save_weights(self.training.weights(self.recipe.train), folder / "weights.safetensors")
+                save_weights(model.state_dict(), folder / "weights.safetensors")
+                write_json(folder / "sampler.json", {"kind": choice.kind, "distances": choice.distances})
                 write_history(folder / "history.csv", _history_rows(self.training.history, kept))
                 write_recipe(folder / "recipe.yaml", self.recipe)
                 self.prepared.spec.save(folder / "spec.json")
@@ -139,6 +144,18 @@ class _Run:
         self.journal.end("FINISHED", weights)
         self.checkpoints.remove()
         return Report(weights, len(self.training.history), self.training.history[kept - 1])
+
+    def _with_sampler(self) -> tuple[VAE, Choice]:
+        """The result, with what new latents are drawn from."""
+        model, recipe, prepared = self.training.judged, self.recipe, self.prepared
+        model.load_state_dict(self.training.weights(recipe.train))
+        if recipe.sampler == "auto":
+            features = reference(prepared, self.job.settings.home, self.training.totals.device)
+            choice = choose_sampler(model, prepared.train, prepared.valid, features, recipe.seed)
+        else:
+            choice = Choice(recipe.sampler, fit_sampler(recipe.sampler, model, prepared.train, recipe.seed), {})
+        model.sampler = choice.sampler
+        return model, choice
 
     def _begin_record(self) -> None:
         card = self.prepared.card

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,27 @@ Row = dict[str, float | None]
 
 
 @dataclass(frozen=True)
+class SamplerChoice:
+    """What new latents are drawn from, and the distance of each candidate's samples, where it was chosen."""
+
+    kind: str
+    distances: dict[str, float]
+
+    @classmethod
+    def load(cls, path: Path) -> "SamplerChoice":
+        """Read what `train` wrote.
+
+        Raises:
+            DataError: it isn't there, or says nothing of a sampler.
+        """
+        try:
+            read = json.loads(path.read_text(encoding="utf-8"))
+            return cls(str(read["kind"]), {str(kind): float(value) for kind, value in read["distances"].items()})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise DataError(f"{path} isn't what `vae-pipeline train` wrote ({error}): train again") from error
+
+
+@dataclass(frozen=True)
 class Trained:
     """A trained model and what made it."""
 
@@ -35,6 +57,7 @@ class Trained:
     spec: DataSpec
     weights_sha256: str
     history: list[Row]
+    sampler: SamplerChoice
 
     @property
     def kept_epoch(self) -> int:
@@ -59,6 +82,7 @@ class Trained:
             spec,
             sha256_of(folder / "weights.safetensors"),
             read_history(folder / "history.csv"),
+            SamplerChoice.load(folder / "sampler.json"),
         )
 
 

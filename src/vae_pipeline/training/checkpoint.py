@@ -25,7 +25,8 @@ from vae_pipeline.training.loop import Epoch, Training
 KEPT = 2
 # What determines the weights, beside recipe, data and seed: a half-run of other code is not gone on with.
 SOURCES = (
-    "data/sources/parts.py", "data/store.py", "device.py", "metrics/bounds.py", "models", "nets", "objectives.py",
+    "data/sources/parts.py", "data/store.py", "device.py", "metrics/bounds.py",
+    "metrics/features.py", "metrics/generation.py", "metrics/samples.py", "models", "nets", "objectives.py",
     "data/mapped.py", "randomness.py", "rate_control.py", "spec.py", "stages/train.py", "stages/trained.py", "training",
 )  # fmt: skip
 

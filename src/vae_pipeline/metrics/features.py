@@ -1,0 +1,150 @@
+"""Features of images for comparing sets of them: of a small classifier that is trained here, on the same data.
+
+Where there are labels it tells them apart; where there are none, it tells an image from its mirrorings. What comes of
+it is comparable within one data set alone, and is no FID: those are Inception's features.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from vae_pipeline.data.store import Prepared, Split
+from vae_pipeline.files import content_key, replace_file, sha256_of
+from vae_pipeline.metrics.bounds import at_once
+from vae_pipeline.models.vae import Scaling
+from vae_pipeline.nets.convolution import ConvolutionEncoder
+from vae_pipeline.randomness import derive, seeded
+
+FEATURES = 64
+CHANNELS = (32, 64)
+STEPS, EPOCHS, BATCH, LEARNING_RATE = 1500, 30, 128, 3e-3
+MIRRORINGS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
+Array = npt.NDArray[Any]
+
+
+class Classifier(nn.Module):
+    """Raw images to features, and to classes."""
+
+    def __init__(self, scaling: Scaling, shape: tuple[int, ...], classes: int) -> None:
+        super().__init__()
+        self.scaling = scaling
+        self.encoder = ConvolutionEncoder(shape, 0, CHANNELS, "silu")
+        self.features = nn.Linear(self.encoder.features, FEATURES)
+        self.classes = nn.Linear(FEATURES, classes)
+
+    def forward(self, scaled: Tensor) -> Tensor:
+        """Features [batch, 64] of images on [0, 1]."""
+        features: Tensor = self.features(self.encoder(scaled, None))
+        return features
+
+    def logits(self, scaled: Tensor) -> Tensor:
+        """Of the classes."""
+        logits: Tensor = self.classes(nn.functional.silu(self(scaled)))
+        return logits
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The trained classifier."""
+
+    net: Classifier
+    sha256: str
+    """Of its weights."""
+    accuracy: float
+    """On the test part."""
+    task: str
+    """`labels`, or `mirrorings` where there are none."""
+
+    @torch.inference_mode()
+    def of(self, split: Split) -> Array:
+        """Features [examples, 64] of raw images."""
+        rows = at_once(split, 1024)
+        device = next(self.net.parameters()).device
+        parts = []
+        for start in range(0, len(split), rows):
+            images = torch.from_numpy(split.images[start : start + rows]).to(device)
+            parts.append(self.of_scaled(self.net.scaling(images)))
+        return np.concatenate(parts)
+
+    @torch.inference_mode()
+    def of_scaled(self, images: Tensor) -> Array:
+        """Features of images on [0, 1]."""
+        return np.asarray(self.net(images).double().cpu().numpy())
+
+
+def reference(prepared: Prepared, home: Path, device: torch.device) -> Reference:
+    """The classifier of these data: read from the cache, or trained; the same in either case."""
+    spec = prepared.spec
+    labelled = prepared.train.labels is not None and len(spec.classes) > 1
+    classes = len(spec.classes) if labelled else len(MIRRORINGS)
+    with seeded(derive(0, "features")):
+        net = Classifier(Scaling(spec.low, spec.high), spec.event_shape, classes)
+        path = home / "features" / f"{_key(prepared.digest())}.safetensors"
+        if not _read(net, path):
+            _fit(net.to(device).train(), prepared.train, labelled)
+            weights = {name: tensor.cpu().contiguous() for name, tensor in net.state_dict().items()}
+            replace_file(path, save(weights))
+    net.to(device).eval()
+    accuracy = _accuracy(net, prepared.test, labelled)
+    return Reference(net, sha256_of(path), accuracy, "labels" if labelled else "mirrorings")
+
+
+def _key(data: str) -> str:
+    code = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    return content_key([data, code, torch.__version__])
+
+
+def _read(net: Classifier, path: Path) -> bool:
+    try:
+        net.load_state_dict(load(path.read_bytes()))
+    except (OSError, SafetensorError, RuntimeError):  # not there, or not whole
+        return False
+    return True
+
+
+def _fit(net: Classifier, train: Split, labelled: bool) -> None:
+    steps = min(STEPS, EPOCHS * max(1, len(train) // BATCH))
+    optimizer = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, steps)
+    draw = np.random.default_rng(derive(0, "features", "batches"))
+    device = next(net.parameters()).device
+    for _ in range(steps):
+        rows = np.sort(draw.integers(0, len(train), min(BATCH, len(train))))
+        images, labels = _task(net, train, rows, labelled, device)
+        loss = nn.functional.cross_entropy(net.logits(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+
+
+def _task(
+    net: Classifier, split: Split, rows: npt.NDArray[np.int64], labelled: bool, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Images on [0, 1] and what is to be told of them."""
+    images = net.scaling(torch.from_numpy(split.images[rows]).to(device))
+    if labelled:
+        assert split.labels is not None
+        return images, torch.from_numpy(split.labels[rows]).to(device)
+    labels = torch.from_numpy(rows % len(MIRRORINGS)).to(device)
+    turned = torch.stack([images.flip(axes) if axes else images for axes in MIRRORINGS])
+    return turned[labels, torch.arange(len(rows), device=device)], labels
+
+
+@torch.inference_mode()
+def _accuracy(net: Classifier, split: Split, labelled: bool) -> float:
+    right, rows = 0, at_once(split, 1024)
+    device = next(net.parameters()).device
+    for start in range(0, len(split), rows):
+        chosen = np.arange(start, min(start + rows, len(split)))
+        images, labels = _task(net, split, chosen, labelled, device)
+        right += int((net.logits(images).argmax(1) == labels).sum())
+    return right / len(split)

@@ -1,0 +1,91 @@
+"""New observations of a trained model, in numbers that a distance between sets needs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vae_pipeline.data.store import Prepared, Split
+from vae_pipeline.metrics.bounds import DECODES, at_once, evaluating
+from vae_pipeline.metrics.features import Reference
+from vae_pipeline.metrics.generation import frechet_distance, nearest_neighbour_ratio, overlap
+from vae_pipeline.models.vae import VAE
+from vae_pipeline.randomness import derive, seeded
+
+SAMPLES = 10_000
+Array = npt.NDArray[Any]
+
+
+@torch.inference_mode()
+def samples(model: VAE, train: Split, seed: int, count: int = SAMPLES) -> Iterator[Tensor]:
+    """E[x|z] on [0, 1] of `count` new z, some at a time; a conditional model's labels come as often as in `train`."""
+    device = next(model.parameters()).device
+    rows = at_once(train, DECODES)
+    draw = np.random.default_rng(derive(seed, "labels"))
+    with seeded(derive(seed, "samples")), evaluating(model):
+        for start in range(0, count, rows):
+            size = min(rows, count - start)
+            labels = None
+            if model.classes and train.labels is not None:
+                labels = torch.from_numpy(train.labels[draw.integers(0, len(train), size)]).to(device)
+            z = model.draw(torch.randn(size, model.noise).to(device))
+            yield model.decode(z, labels).mean.clamp(0, 1)
+
+
+def sample_features(model: VAE, train: Split, reference: Reference, seed: int) -> Array:
+    """Features [10,000, 64] of new observations."""
+    return np.concatenate([reference.of_scaled(images) for images in samples(model, train, seed)])
+
+
+def generation(model: VAE, prepared: Prepared, reference: Reference, seed: int) -> dict[str, Any]:
+    """How near samples are to the test part, with what the same distances come to elsewhere beside it.
+
+    `frechet_floor` is the training part's distance (as many examples as the test part has, where there are so many),
+    `frechet_prior` that of samples of the prior, where another sampler was fitted.
+    """
+    train, test = prepared.train, prepared.test
+    real, near = reference.of(test), reference.of(_first(train, len(test), seed))
+    drawn = sample_features(model, train, reference, seed)
+    near_real = overlap(real, drawn)
+    figures = {
+        "frechet_samples": frechet_distance(real, drawn),
+        "frechet_reconstructions": frechet_distance(real, reconstruction_features(model, test, reference)),
+        "frechet_floor": frechet_distance(real, near),
+        "precision": near_real.precision,
+        "recall": near_real.recall,
+        "density": near_real.density,
+        "coverage": near_real.coverage,
+        "nearest_neighbour_ratio": nearest_neighbour_ratio(drawn, near, real),
+        "feature_accuracy": reference.accuracy,
+        "features_sha256": reference.sha256,
+    }
+    if model.sampler is not None:
+        fitted, model.sampler = model.sampler, None
+        try:
+            figures["frechet_prior"] = frechet_distance(real, sample_features(model, train, reference, seed))
+        finally:
+            model.sampler = fitted
+    return figures
+
+
+def _first(split: Split, count: int, seed: int) -> Split:
+    rows = np.sort(np.random.default_rng(derive(seed, "floor")).permutation(len(split))[:count])
+    return Split(split.images[rows], None)
+
+
+@torch.inference_mode()
+def reconstruction_features(model: VAE, split: Split, reference: Reference) -> Array:
+    """Features of the reconstructions of a set."""
+    device = next(model.parameters()).device
+    rows = at_once(split, 1024)
+    found = []
+    with evaluating(model):
+        for start in range(0, len(split), rows):
+            images = torch.from_numpy(split.images[start : start + rows]).to(device)
+            labels = None if split.labels is None else torch.from_numpy(split.labels[start : start + rows]).to(device)
+            mean = model.decode(model.encode(images, labels).mean, labels).mean
+            found.append(reference.of_scaled(mean.clamp(0, 1)))
+    return np.concatenate(found)

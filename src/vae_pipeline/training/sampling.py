@@ -1,0 +1,132 @@
+"""Samplers fitted after training to the posteriors of the training data, and the choice among them."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, assert_never
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.mixture import GaussianMixture
+from torch import Tensor
+
+from vae_pipeline.data.store import Split
+from vae_pipeline.device import one_thread
+from vae_pipeline.metrics.bounds import batches, evaluating
+from vae_pipeline.metrics.features import Reference
+from vae_pipeline.metrics.generation import frechet_distance
+from vae_pipeline.metrics.samples import sample_features
+from vae_pipeline.models.samplers import FlowSampler, MixtureSampler, Sampler
+from vae_pipeline.models.vae import VAE
+from vae_pipeline.randomness import derive, seeded
+from vae_pipeline.training.adam import AdamW
+
+Kind = Literal["prior", "gaussian", "mixture", "flow"]
+KINDS: tuple[Kind, ...] = ("prior", "gaussian", "mixture", "flow")
+POINTS = 20_000
+"""Draws of the aggregate posterior that a sampler is fitted to."""
+COMPONENTS = 10
+LAYERS, WIDTH, STEPS, BATCH, LEARNING_RATE = 4, 64, 1000, 512, 3e-3
+HELD_OUT, CHECK_EVERY = 0.1, 100
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The sampler that was taken."""
+
+    kind: Kind
+    sampler: Sampler | None
+    """None: the prior's own."""
+    distances: dict[Kind, float]
+    """Fréchet distance of each candidate's samples to the validation part; empty where none was measured."""
+
+
+def fit_sampler(kind: Kind, model: VAE, train: Split, seed: int) -> Sampler | None:
+    """A sampler of that kind, fitted to one draw of q(z|x) a training example."""
+    if kind == "prior":
+        return None
+    z = aggregate(model, train, seed)
+    device = next(model.parameters()).device
+    with seeded(derive(seed, "sampler", kind)):
+        match kind:
+            case "gaussian":
+                return _mixture(z, 1, seed).to(device)
+            case "mixture":
+                return _mixture(z, COMPONENTS, seed).to(device)
+            case "flow":
+                with one_thread():
+                    return _flow(z).to(device)
+            case _:
+                assert_never(kind)
+
+
+def choose_sampler(model: VAE, train: Split, valid: Split, features: Reference, seed: int) -> Choice:
+    """The kind whose samples are nearest to the validation part (to the training part, where there is none)."""
+    wanted = features.of(_some(valid if len(valid) else train, seed))
+    before = model.sampler
+    fitted: dict[Kind, Sampler | None] = {}
+    distances: dict[Kind, float] = {}
+    try:
+        for kind in KINDS:
+            fitted[kind] = model.sampler = fit_sampler(kind, model, train, seed)
+            distances[kind] = frechet_distance(wanted, sample_features(model, train, features, seed))
+    finally:
+        model.sampler = before
+    best = min(KINDS, key=lambda kind: distances[kind])
+    return Choice(best, fitted[best], distances)
+
+
+@torch.inference_mode()
+def aggregate(model: VAE, split: Split, seed: int) -> Array:
+    """Draws of the aggregate posterior [points, latents]: of each of at most so many examples as many as fit."""
+    some = _some(split, seed)
+    device = next(model.parameters()).device
+    draws = torch.Size([max(1, POINTS // len(some))])
+    with seeded(derive(seed, "aggregate")), evaluating(model):
+        drawn = [
+            model.encode(images, labels).rsample(draws).flatten(0, 1).cpu() for images, labels in batches(some, device)
+        ]
+    return torch.cat(drawn).numpy()
+
+
+def _some(split: Split, seed: int) -> Split:
+    if len(split) <= POINTS:
+        return split
+    rows = np.sort(np.random.default_rng(derive(seed, "points")).permutation(len(split))[:POINTS])
+    return Split(split.images[rows], None if split.labels is None else split.labels[rows])
+
+
+def _mixture(z: Array, components: int, seed: int) -> MixtureSampler:
+    fit = GaussianMixture(
+        min(components, len(z)), reg_covar=1e-4, max_iter=200, random_state=derive(seed, "mixture") % 2**32
+    ).fit(z.astype(np.float64))
+    tril = np.linalg.cholesky(fit.covariances_)
+    return MixtureSampler(*(torch.from_numpy(values).float() for values in (fit.weights_, fit.means_, tril)))
+
+
+def _flow(z: Array) -> FlowSampler:
+    """Maximum likelihood; the weights are those that were best on the draws held out."""
+    sampler = FlowSampler(z.shape[1], LAYERS, WIDTH)
+    sampler.mean.copy_(torch.from_numpy(z.mean(0)))
+    sampler.scale.copy_(torch.from_numpy(z.std(0)).clamp_min(1e-6))
+    draws = torch.from_numpy(z)[torch.randperm(len(z))]
+    held_out, draws = draws.split([round(HELD_OUT * len(z)), len(z) - round(HELD_OUT * len(z))])
+    optimizer = AdamW(sampler.parameters(), weight_decay=0.0)
+    best, kept = -np.inf, _weights(sampler)
+    for step in range(STEPS):
+        loss = -sampler.log_prob(draws[torch.randint(len(draws), (BATCH,))]).mean()
+        sampler.zero_grad()
+        loss.backward()
+        optimizer.step(torch.tensor(LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * step / STEPS))))
+        if (step + 1) % CHECK_EVERY == 0:
+            with torch.no_grad():
+                reached = sampler.log_prob(held_out).mean().item()
+            if reached > best:
+                best, kept = reached, _weights(sampler)
+    sampler.load_state_dict(kept)
+    return sampler.requires_grad_(False)
+
+
+def _weights(sampler: FlowSampler) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in sampler.state_dict().items()}

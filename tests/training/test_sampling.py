@@ -1,0 +1,109 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import multivariate_normal
+
+from vae_pipeline.data.store import Prepared
+from vae_pipeline.errors import WeightsError
+from vae_pipeline.metrics.features import reference
+from vae_pipeline.metrics.generation import frechet_distance
+from vae_pipeline.metrics.samples import SAMPLES, sample_features, samples
+from vae_pipeline.models.build import build
+from vae_pipeline.models.weights import load_weights, save_weights
+from vae_pipeline.stages.trained import Trained
+from vae_pipeline.training import sampling
+from vae_pipeline.training.sampling import KINDS, choose_sampler, fit_sampler
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch):
+    monkeypatch.setattr(sampling, "STEPS", 300)
+
+
+@pytest.fixture(scope="module")
+def trained(lane):
+    return Trained.load(lane.model), Prepared.open(lane.data)
+
+
+def crescent(count, seed=0):
+    draw = np.random.default_rng(seed)
+    angle, length = draw.uniform(0, np.pi, count), 3 + 0.3 * draw.standard_normal(count)
+    return np.stack([length * np.cos(angle), length * np.sin(angle)], axis=1).astype(np.float32)
+
+
+def noise(sampler, count=20_000):
+    return torch.randn(count, sampler.noise, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "mixture", "flow"])
+def test_a_fitted_sampler_has_the_moments_of_its_draws(kind):
+    torch.manual_seed(0)
+    z = crescent(5000)
+    sampler = {"gaussian": lambda: sampling._mixture(z, 1, 0), "mixture": lambda: sampling._mixture(z, 10, 0),
+               "flow": lambda: sampling._flow(z)}[kind]()  # fmt: skip
+    drawn = sampler(noise(sampler)).numpy()
+    np.testing.assert_allclose(drawn.mean(0), z.mean(0), atol=0.1)
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(z.T), atol=0.25)
+
+
+def test_a_flow_and_a_mixture_know_a_crescent_better_than_a_gaussian():
+    torch.manual_seed(0)
+    z, others = crescent(5000), crescent(2000, seed=1)
+    exact = multivariate_normal(z.mean(0), np.cov(z.T)).logpdf(others).mean()
+    flow = sampling._flow(z)
+    constant = np.log(2 * np.pi) + np.log(flow.scale.numpy()).sum()
+    assert flow.log_prob(torch.from_numpy(others)).mean().item() - constant > exact + 0.5
+    inside = lambda x: ((np.linalg.norm(x, axis=1) > 2) & (np.linalg.norm(x, axis=1) < 4)).mean()  # noqa: E731
+    mixture, gaussian = sampling._mixture(z, 10, 0), sampling._mixture(z, 1, 0)
+    assert inside(mixture(noise(mixture)).numpy()) > 0.95
+    assert inside(gaussian(noise(gaussian)).numpy()) < 0.8
+
+
+def test_the_nearest_is_chosen_and_the_same_again(trained, tmp_path):
+    model, prepared = trained[0].model, trained[1]
+    features = reference(prepared, tmp_path, torch.device("cpu"))
+    choice = choose_sampler(model, prepared.train, prepared.valid, features, seed=3)
+    assert model.sampler is None  # as it was
+    assert set(choice.distances) == set(KINDS)
+    assert choice.distances[choice.kind] == min(choice.distances.values())
+    model.sampler = choice.sampler
+    try:
+        again = frechet_distance(features.of(prepared.valid), sample_features(model, prepared.train, features, 3))
+    finally:
+        model.sampler = None
+    assert again == choice.distances[choice.kind]
+    assert choose_sampler(model, prepared.train, prepared.valid, features, seed=3).distances == choice.distances
+
+
+def test_samples_are_images_and_as_many_as_asked(trained):
+    model, prepared = trained[0].model, trained[1]
+    drawn = torch.cat(list(samples(model, prepared.train, 0)))
+    assert drawn.shape == (SAMPLES, *prepared.spec.event_shape)
+    assert drawn.min() >= 0 and drawn.max() <= 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_sampler_is_part_of_the_weights(kind, trained, tmp_path):
+    found, prepared = trained
+    model = build(found.recipe.model, found.spec)
+    model.sampler = fit_sampler(kind, model, prepared.train, 0)
+    path = tmp_path / "weights.safetensors"
+    save_weights(model.state_dict(), path)
+    other = build(found.recipe.model, found.spec)
+    load_weights(other, path)
+    given = noise(model, 50)
+    torch.testing.assert_close(other.draw(given), model.draw(given), rtol=0, atol=0)
+
+
+def test_weights_of_no_known_sampler_are_refused(trained, tmp_path):
+    model = build(trained[0].recipe.model, trained[0].spec)
+    path = tmp_path / "weights.safetensors"
+    save_weights({**model.state_dict(), "sampler.something": torch.zeros(3)}, path)
+    with pytest.raises(WeightsError, match="sampler that isn't one"):
+        load_weights(model, path)
+
+
+def test_what_was_chosen_is_said(lane):
+    assert json.loads((lane.model / "sampler.json").read_text()) == {"kind": "prior", "distances": {}}
