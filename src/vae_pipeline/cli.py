@@ -104,12 +104,13 @@ def evaluate(recipe: RecipeFile, data: Data, model: Model, out: OutFolder, seed:
     """Metrics and pictures of a model on the test part; fails if a gate of the recipe does."""
     from vae_pipeline.stages.evaluate import evaluate as run
     from vae_pipeline.stages.job import Job
+    from vae_pipeline.stages.report import PAGE
 
     terminal = console()
     metrics = run(Job.of(recipe, seed, terminal), data, model, out)
     bound = f"importance bound {metrics['importance_bound']:.2f} (K = {metrics['importance_samples']})"
     active = f"{metrics['active_units']} of {metrics['latents']} units active"
-    terminal.print(f"{recipe.stem}: ELBO {metrics['elbo']:.2f}, {bound}, {active} -> {out}")
+    terminal.print(f"{recipe.stem}: ELBO {metrics['elbo']:.2f}, {bound}, {active} -> {out / PAGE}")
 
 
 @app.command(rich_help_panel=STAGES)

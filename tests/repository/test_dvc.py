@@ -134,6 +134,8 @@ def test_dvc_runs_what_changed_and_nothing_else(tmp_path):
     run("git", "commit", "--quiet", "--message", "start")
     assert ran(run("dvc", "repro", "evaluate@smoke")) == ["prepare", "train", "evaluate"]
     assert ran(run("dvc", "repro", "evaluate@smoke")) == []
+    outputs = yaml.safe_load((tmp_path / "dvc.lock").read_text())["stages"]["evaluate@smoke"]["outs"]
+    assert "reports/smoke/index.html" in [output["path"] for output in outputs]
     run("git", "add", "dvc.lock")
     run("git", "commit", "--quiet", "--message", "first run")
     before = {path.name: path.read_bytes() for path in (tmp_path / "models" / "smoke").iterdir()}

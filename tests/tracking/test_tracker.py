@@ -83,6 +83,7 @@ def test_one_run_tells_all_of_a_model(job, client, tmp_path, monkeypatch):
     curve = client.get_metric_history(model.info.run_id, "valid_elbo")
     assert [point.step for point in curve] == [1, 2, 3, 4, 5]
     assert {"report", "bundle", "weights.safetensors"} <= names(client, model.info.run_id)
+    assert "report/index.html" in names(client, model.info.run_id, "report")
     assert "report/plots/samples.png" in names(client, model.info.run_id, "report/plots")
     (dataset,) = model.inputs.dataset_inputs
     assert json.loads(dataset.dataset.profile)["examples"] == {"train": 438, "valid": 79, "test": 123}

@@ -1,4 +1,4 @@
-"""evaluate: a trained model on the test part; metrics.json, data for plots, and pictures."""
+"""evaluate: a trained model on the test part; metrics.json, data for plots, pictures, and a page that shows all."""
 
 import csv
 import io
@@ -28,6 +28,7 @@ from vae_pipeline.randomness import derive, seeded
 from vae_pipeline.recipe.evaluate import METRICS, Evaluate, Gate
 from vae_pipeline.spec import DataSpec
 from vae_pipeline.stages.job import Job
+from vae_pipeline.stages.report import PAGE, write_page
 from vae_pipeline.stages.trained import Row, Trained, write_history
 from vae_pipeline.tracking.journal import flatten
 from vae_pipeline.tracking.tracker import provenance
@@ -38,7 +39,7 @@ SCATTERED = 10_000
 
 
 def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
-    """Fill `out` with metrics.json, curves.csv, rates.csv and plots/; returns the metrics.
+    """Fill `out` with index.html, metrics.json, curves.csv, rates.csv and plots/; returns the metrics.
 
     Raises:
         DataError, WeightsError: an input isn't what an earlier stage wrote.
@@ -60,6 +61,7 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
         _write_rates(folder / "rates.csv", used)
         (folder / "plots").mkdir()
         draw(trained, prepared.test, used, job.seed, folder / "plots")
+        write_page(folder, job, prepared, trained, used, metrics, breaches(metrics, job.recipe.evaluate.gates))
     _record(job, trained.weights_sha256, metrics, out)
     check_gates(metrics, job.recipe.evaluate.gates, out)
     return metrics
@@ -109,23 +111,29 @@ def _shown_elbo(row: Row) -> float | None:
     return row["train_elbo"] if row["valid_elbo"] is None else row["valid_elbo"]
 
 
+def breaches(metrics: Mapping[str, Any], gates: Mapping[METRICS, Gate]) -> dict[str, str]:
+    """The metrics that are outside the recipe's bounds, each with what is wrong."""
+    failed: dict[str, str] = {}
+    for name, gate in gates.items():
+        value = metrics.get(name)
+        if value is None:
+            failed[name] = f"{name} isn't measured for this likelihood"
+        elif gate.min is not None and not value >= gate.min:
+            failed[name] = f"{name} is {value:.6g}, under its gate's min {gate.min:g}"
+        elif gate.max is not None and not value <= gate.max:
+            failed[name] = f"{name} is {value:.6g}, over its gate's max {gate.max:g}"
+    return failed
+
+
 def check_gates(metrics: Mapping[str, Any], gates: Mapping[METRICS, Gate], out: Path) -> None:
     """Hold the metrics to the recipe's bounds.
 
     Raises:
         GateError: names each figure that is outside, and its bound.
     """
-    failed = []
-    for name, gate in gates.items():
-        value = metrics.get(name)
-        if value is None:
-            failed.append(f"{name} isn't measured for this likelihood")
-        elif gate.min is not None and not value >= gate.min:
-            failed.append(f"{name} is {value:.6g}, under its gate's min {gate.min:g}")
-        elif gate.max is not None and not value <= gate.max:
-            failed.append(f"{name} is {value:.6g}, over its gate's max {gate.max:g}")
+    failed = breaches(metrics, gates)
     if failed:
-        raise GateError(f"{'; '.join(failed)}; the report is in {out}")
+        raise GateError(f"{'; '.join(failed.values())}; the report is {out / PAGE}")
 
 
 def draw(trained: Trained, test: Split, used: Latents, seed: int, folder: Path) -> None:

@@ -33,7 +33,7 @@ def print_summary(console: Console, reports: Path, exports: Path) -> None:
     console.print()
     console.print(table)
     for name in found:
-        console.print(f"pictures     {reports / name / 'plots'}")
+        console.print(f"report       {reports / name / 'index.html'}")
         if (exports / name / "bundle.json").is_file():
             console.print(f"ONNX bundle  {exports / name}")
     console.print("MLflow's UI  make ui")

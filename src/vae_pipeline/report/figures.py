@@ -1,0 +1,166 @@
+"""The figures of a report: which there are, in what unit, beside what, and what each means in one line.
+
+The meanings are those of docs/glossary.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from vae_pipeline.report.markup import datum, table
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One key of metrics.json."""
+
+    key: str
+    name: str
+    unit: str
+    gloss: str
+    beside: tuple[tuple[str, str], ...] = ()
+    """Keys of what it is to be compared with, and around each the words that say what that is."""
+
+
+HEADLINE = (
+    Figure("elbo", "ELBO", "nats",
+           "Evidence lower bound, −(distortion + rate), at beta = 1 whatever beta trained. Higher is better.",
+           (("baseline_elbo", "a model that ignores z {}"),)),
+    Figure("importance_bound", "Importance bound", "nats",
+           "The log of the mean of K weights p(x, z) / q(z | x), averaged over images; it rises with K. "
+           "Higher is better.",
+           (("importance_samples", "K = {}"), ("importance_examples", "on {} images"))),
+    Figure("distortion", "Distortion", "nats",
+           "−log p(x | z) at a z drawn from the posterior: what is left to say of an image once z is known. "
+           "Lower is better.",
+           (("entropy_floor", "entropy floor {}"),)),
+    Figure("rate", "Rate", "nats",
+           "KL(q(z | x) ‖ p(z)): how far the posterior is from the prior, and so the most that z can tell of an "
+           "image. Neither high nor low is better in itself.",
+           (("mutual_information", "mutual information {}"),)),
+    Figure("bits_per_dimension", "Bits per dimension", "bits",
+           "−ELBO / (D ln 2), with D values in an image. Lower is better."),
+    Figure("active_units", "Active units", "",
+           "Latent dimensions whose posterior mean varies over the test part by more than 0.01; the others are idle.",
+           (("latents", "of {} latents"),)),
+    Figure("psnr", "PSNR", "dB",
+           "Reconstructions from the posterior's mean against their images, each image's own, averaged. "
+           "Higher is better.",
+           (("baseline_psnr", "PCA of as many components {}"), ("psnr_of_sample", "from a drawn z {}"))),
+    Figure("frechet_samples", "Fréchet distance", "",
+           "Of samples from test images, in the features of a small classifier of our own (so it isn't the FID of "
+           "papers). Lower is better; training images are the floor.",
+           (("frechet_floor", "training images {}"), ("frechet_reconstructions", "reconstructions {}"),
+            ("frechet_prior", "draws of the prior {}"))),
+)  # fmt: skip
+BOUNDS = (
+    Figure("scale", "Scale of the likelihood", "",
+           "How far the likelihood lets values lie from their mean, on values scaled to [0, 1]."),
+    Figure("effective_sample_size", "Effective sample size", "",
+           "(Σw)² / Σw² of the K weights of an image: how many of its draws count. Higher makes the bound surer.",
+           (("importance_samples", "K = {}"),)),
+    Figure("pareto_k_over_0.7", "Pareto k̂ over 0.7", "",
+           "Images whose weights have so long a tail that their bound isn't to be relied on. Lower is better."),
+)  # fmt: skip
+RECONSTRUCTIONS = (
+    Figure("mse", "MSE", "",
+           "Mean squared error of reconstructions, on values scaled to [0, 1]. Lower is better.",
+           (("mse_of_sample", "from a drawn z {}"),)),
+    Figure("ssim", "SSIM", "",
+           "Structural similarity in windows of 11 × 11 pixels; 1 for equal images. Higher is better."),
+    Figure("sharpness", "Sharpness", "",
+           "Variance of the Laplacian of reconstructions over that of their images: under 1 they are blurred."),
+)  # fmt: skip
+SAMPLES = (
+    Figure("sampler", "Sampler", "",
+           "What new latents are drawn from: the prior, or what was fitted to the posteriors of the training data; "
+           "compared by the Fréchet distance of its samples from validation images."),
+    Figure("samples_sharpness", "Sharpness", "",
+           "Variance of the Laplacian of samples over that of test images: under 1 they are blurred."),
+    Figure("precision", "Precision", "",
+           "Share of samples that lie among test images in feature space. Higher is better."),
+    Figure("recall", "Recall", "",
+           "Share of test images that lie among samples: whether all kinds are drawn. Higher is better."),
+    Figure("density", "Density", "",
+           "How many test images' neighbourhoods a sample lies in, relative to what is expected; near 1 is good."),
+    Figure("coverage", "Coverage", "",
+           "Share of test images with a sample in their neighbourhood. Higher is better."),
+    Figure("nearest_neighbour_ratio", "Nearest-neighbour ratio", "",
+           "Distance of samples to the nearest training image over that to the nearest test image: well under 1 "
+           "means that training images are copied."),
+    Figure("feature_accuracy", "Accuracy of the features", "",
+           "Share of test images that the classifier behind the features names rightly. The features are as good "
+           "as it is."),
+)  # fmt: skip
+LATENTS = (
+    Figure("mutual_information", "Mutual information", "nats",
+           "What z tells of which image it came from; the set's size caps what can be seen of it. "
+           "Near 0, the decoder ignores z.",
+           (("mutual_information_cap", "cap, log N {}"), ("rate", "rate {}"))),
+    Figure("total_correlation", "Total correlation", "nats",
+           "How far the latent dimensions depend on each other over the set; 0 if independent."),
+    Figure("dimensionwise_kl", "Dimension-wise KL", "nats",
+           "How far each latent dimension's own distribution over the set is from the prior's, summed. "
+           "Lower is better for samples."),
+    Figure("aggregate_kl", "Aggregate KL", "nats",
+           "KL(q(z) ‖ p(z)): how far the aggregate posterior is from the prior that samples are drawn from. "
+           "Lower is better for samples."),
+    Figure("mmd2", "MMD²", "",
+           "Squared maximum mean discrepancy of posterior draws from the prior; 0 if they are alike.",
+           (("mmd2_p_value", "p-value {}"),)),
+    Figure("two_sample_auc", "Two-sample AUC", "",
+           "How well a classifier tells posterior draws from the prior's: 0.5 not at all, 1 always. "
+           "Nearer 0.5 is better for samples."),
+)  # fmt: skip
+KNOWN = (HEADLINE, BOUNDS, RECONSTRUCTIONS, SAMPLES, LATENTS)
+# A cross-entropy is not to be taken for a likelihood.
+CROSS_ENTROPIES = {
+    "distortion": "Cross-entropy of an image from its reconstruction, at a z drawn from the posterior; the entropy "
+    "floor is the least that any reconstruction reaches. Lower is better.",
+}
+
+
+def figure_table(caption: str, figures: tuple[Figure, ...], metrics: Mapping[str, Any]) -> str:
+    """The figures that were measured, each with what it is compared with and what it means; empty if none was."""
+    found = [figure for figure in figures if metrics.get(figure.key) is not None]
+    if not found:
+        return ""
+    rows = [[figure.name, _value(figure, metrics), "<br>".join(_beside(figure, metrics))] for figure in found]
+    return table(caption, ("figure", "value", "to compare"), rows, [_gloss(figure, metrics) for figure in found])
+
+
+def others(metrics: Mapping[str, Any]) -> tuple[Figure, ...]:
+    """What was measured and has no words here, under its own name."""
+    known = {key for figures in KNOWN for figure in figures for key in (figure.key, *dict(figure.beside))}
+    return tuple(
+        Figure(key, escape(key.replace("_", " ")), "", "")
+        for key, value in metrics.items()
+        if isinstance(value, int | float) and key not in known | {"test_examples"}
+        if not key.endswith("_standard_error")
+    )
+
+
+def _value(figure: Figure, metrics: Mapping[str, Any]) -> str:
+    measured = metrics[figure.key]
+    if isinstance(measured, str):
+        return escape(measured)
+    value = datum(measured, metrics.get(f"{figure.key}_standard_error"))
+    return f'{value} <span class="unit">{figure.unit}</span>' if figure.unit else value
+
+
+def _beside(figure: Figure, metrics: Mapping[str, Any]) -> list[str]:
+    shown = [words.format(datum(metrics[key])) for key, words in figure.beside if metrics.get(key) is not None]
+    if figure.key == "importance_bound":
+        bounds = metrics.get("importance_bounds", {})
+        shown += [f"{datum(bound)} at K = {escape(samples)}" for samples, bound in bounds.items()]
+    if figure.key == "sampler":
+        tried = metrics.get("sampler_candidates", {})
+        shown += [f"{escape(name)} {datum(distance)}" for name, distance in tried.items()]
+    return shown
+
+
+def _gloss(figure: Figure, metrics: Mapping[str, Any]) -> str:
+    if metrics["measure"] == "cross_entropy":
+        return CROSS_ENTROPIES.get(figure.key, figure.gloss)
+    return figure.gloss

@@ -1,0 +1,143 @@
+"""The page: title, summary, headline figures; then pictures and charts, checks, and where it all comes from.
+
+It needs no network and no script, follows the reader's choice of light or dark, and prints.
+"""
+
+from html import escape
+from pathlib import Path
+
+from vae_pipeline.report import words
+from vae_pipeline.report.charts import bar_chart, line_chart
+from vae_pipeline.report.checks import checks, needs_attention
+from vae_pipeline.report.figures import BOUNDS, HEADLINE, LATENTS, RECONSTRUCTIONS, SAMPLES, figure_table, others
+from vae_pipeline.report.findings import Findings
+from vae_pipeline.report.markup import MINUS, figure, picture
+from vae_pipeline.report.provenance import provenance
+
+STYLE = Path(__file__).with_name("style.css")
+# Nothing is loaded and nothing runs, whatever a recipe's words hold.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def page(findings: Findings) -> str:
+    """The report as HTML."""
+    metrics = findings.metrics
+    checked = checks(findings)
+    attention = needs_attention(findings)
+    sections = [
+        f'<section class="attention">\n<h2>Needs attention</h2>\n{checked}\n</section>' if attention else "",
+        f'<p class="summary">{words.summary(findings)}</p>',
+        _headline(findings),
+        _section("How it learned", _curves(findings)),
+        _section("What it reconstructs", *_reconstructions(findings)),
+        _section("What it generates", *_samples(findings)),
+        _section("What the latents carry", *_latents(findings)),
+        _section(
+            "Other figures",
+            figure_table("More on the bounds", BOUNDS, metrics),
+            figure_table("Further measurements", others(metrics), metrics),
+        ),
+        "" if attention else _section("Checks", checked),
+        _section("Where it comes from", provenance(findings)),
+    ]
+    title = escape(findings.name)
+    content = "\n".join(section for section in sections if section)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<title>{title}: report of a variational autoencoder</title>
+<style>
+{STYLE.read_text(encoding="utf-8").rstrip()}
+</style>
+</head>
+<body>
+<main>
+<header>
+<p class="kind">Report of a variational autoencoder</p>
+<h1>{title}</h1>
+<p class="about">{escape(str(findings.recipe["about"]))}</p>
+</header>
+{content}
+</main>
+</body>
+</html>
+"""
+
+
+def _section(title: str, *parts: str) -> str:
+    content = "\n".join(part for part in parts if part)
+    return f"<section>\n<h2>{title}</h2>\n{content}\n</section>" if content else ""
+
+
+def _headline(findings: Findings) -> str:
+    metrics = findings.metrics
+    note = (
+        f"{words.READING[metrics['measure']]} Information is in nats an image, summed over its values and averaged "
+        f"over {metrics['test_examples']:,} test images; ± is one standard error over them, and says nothing of "
+        "another seed."
+    )
+    return f'{figure_table("Headline figures", HEADLINE, metrics)}\n<p class="reading">{note}</p>'
+
+
+def _curves(findings: Findings) -> str:
+    epochs = [int(row["epoch"] or 0) for row in findings.history]
+    charts = []
+    for key, title in (("elbo", "ELBO, nats"), ("distortion", "Distortion, nats"), ("rate", "Rate, nats")):
+        series = {part: [row[f"{part}_{key}"] for row in findings.history] for part in ("train", "valid")}
+        charts.append(line_chart(title, epochs, series, findings.kept_epoch))
+    caption = (
+        "After each epoch, on the training and the validation part. The dotted line is the epoch whose weights were "
+        "kept. The first steep epochs may lie outside the frame."
+    )
+    return figure("\n".join(charts), caption, "wide")
+
+
+def _reconstructions(findings: Findings) -> list[str]:
+    alt = "Rows of test images, each row above the row of its reconstructions."
+    caption = "Test images; under each, its reconstruction from the posterior's mean."
+    figures = figure_table("More on reconstructions", RECONSTRUCTIONS, findings.metrics)
+    return [_shown(findings, "reconstructions.png", alt, caption), figures]
+
+
+def _samples(findings: Findings) -> list[str]:
+    by_class = " Each row is of one class." if findings.recipe["model"]["conditional"] else ""
+    caption = f"New images: the decoder's means at draws of {words.sampler(findings)}.{by_class}"
+    figures = figure_table("More on samples", SAMPLES, findings.metrics)
+    return [_shown(findings, "samples.png", "A grid of images that the model drew.", caption), figures]
+
+
+def _latents(findings: Findings) -> list[str]:
+    rates = [float(rate) for rate in findings.metrics["rate_per_dimension"].values()]
+    idle = " Pale ones are idle." if not all(findings.active) else ""
+    spectrum = figure(
+        bar_chart("Rate of each latent dimension, nats", rates, findings.active),
+        f"The rate, KL(q(z | x) ‖ p(z)), split over the latent dimensions, highest first.{idle}",
+    )
+    colours = ", coloured by class" if findings.spec.classes else ""
+    return [
+        spectrum,
+        _shown(
+            findings, "manifold.png", "A square of images that change smoothly from one to the next.",
+            "The latent plane: what the decoder makes of the quantiles of N(0, I), first dimension rightwards, second "
+            "upwards.",
+        ),
+        _shown(
+            findings, "traversals.png", "Rows of images, each row changing one thing from left to right.",
+            f"In each row one latent dimension goes from {MINUS}2.5 to 2.5, the others staying at the posterior mean "
+            "of a test image. The dimensions of the highest rate come first.",
+        ),
+        _shown(
+            findings, "latents.png", "Scatter of posterior means in two latent dimensions.",
+            f"Where test images lie in two latent dimensions: their posterior means{colours}.", "diagram",
+        ),
+        figure_table("More on the latents", LATENTS, findings.metrics),
+    ]  # fmt: skip
+
+
+def _shown(findings: Findings, name: str, alt: str, caption: str, kind: str = "") -> str:
+    png = findings.pictures.get(name)
+    return "" if png is None else figure(picture(png, alt, kind), caption)

@@ -1,0 +1,92 @@
+"""What the figures say, as sentences."""
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from vae_pipeline.report.findings import Findings
+from vae_pipeline.report.markup import datum, typeset
+
+READING = {
+    "mass": "The bounds are on the log-probability of discrete values.",
+    "density": "The bounds are on the log-density of values scaled to [0, 1]: they may be positive, and don't compare "
+    "with those of discrete likelihoods.",
+    "cross_entropy": "The images are grey and the likelihood is Bernoulli: the distortion is a cross-entropy, and the "
+    "bounds are on no likelihood.",
+}
+
+
+def summary(findings: Findings) -> str:
+    """The whole report in a few sentences."""
+    return " ".join(sentence for sentence in (
+        _training(findings),
+        _description(findings.metrics),
+        _reconstruction(findings.metrics),
+        _generation(findings.metrics),
+        _checks(findings),
+    ) if sentence)  # fmt: skip
+
+
+def _training(findings: Findings) -> str:
+    epochs = len(findings.history)
+    kept = f"epoch {findings.kept_epoch} was kept" if epochs > 1 else "which was kept"
+    count = f"{epochs:,} epochs; {kept}" if epochs > 1 else f"one epoch, {kept}"
+    return f"Trained on {findings.card['examples']['train']:,} {images(findings)} for {count}."
+
+
+def images(findings: Findings) -> str:
+    """What an observation is."""
+    channels, height, width = findings.spec.shape
+    colour = "binary" if findings.spec.binary else {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
+    return f"{colour} images of {width} × {height} pixels"
+
+
+def _description(metrics: Mapping[str, Any]) -> str:
+    name, error = "importance_bound", metrics.get("importance_bound_standard_error")
+    bound = f"importance bound, K = {metrics['importance_samples']:,}"
+    match metrics["measure"]:
+        case "mass":
+            return f"It describes a test image in at most {_negated(metrics[name], error)} nats ({bound})."
+        case "density":
+            return f"It gives a test image a log-density of at least {datum(metrics[name], error)} nats ({bound})."
+        case _:
+            cost = _negated(metrics["elbo"], metrics.get("elbo_standard_error"))
+            floor = metrics.get("entropy_floor")
+            least = f", of which {datum(floor)} is a floor that no such model gets under" if floor is not None else ""
+            return f"Distortion (here a cross-entropy) and rate of a test image come to {cost} nats{least}."
+
+
+def _negated(value: float, error: float | None) -> str:
+    spread = f" ± {typeset(error, error)}" if error is not None else ""
+    return typeset(-value, error) + spread
+
+
+def _reconstruction(metrics: Mapping[str, Any]) -> str:
+    baseline = metrics.get("baseline_psnr")
+    beside = f", where as many principal components reach {datum(baseline)} dB" if baseline is not None else ""
+    active, latents = metrics["active_units"], metrics["latents"]
+    used = f"Its latents carry {datum(metrics['rate'])} nats in {active:,} active dimensions of {latents:,}"
+    return f"{used}, from which reconstructions come to {datum(metrics['psnr'])} dB PSNR{beside}."
+
+
+def _generation(metrics: Mapping[str, Any]) -> str:
+    distance, floor = metrics.get("frechet_samples"), metrics.get("frechet_floor")
+    if distance is None:
+        return ""
+    beside = f"; training images lie at {datum(floor)}" if floor is not None else ""
+    return f"Samples lie at a Fréchet distance of {datum(distance)} from test images{beside}."
+
+
+def _checks(findings: Findings) -> str:
+    said = []
+    if findings.gates and not findings.breaches:
+        said.append("all gates are kept")
+    if "alarms" in findings.metrics and not findings.alarms:
+        said.append("no alarm was raised")
+    return f"{' and '.join(said).capitalize()}." if said else ""
+
+
+def sampler(findings: Findings) -> str:
+    """What new latents were drawn from."""
+    chosen = findings.metrics.get("sampler", findings.recipe["sampler"])
+    return "the prior" if chosen == "prior" else f"the sampler “{escape(str(chosen))}”"
