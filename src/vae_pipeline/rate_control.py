@@ -119,9 +119,9 @@ class Capacity(RateControl):
 
 
 # The controllers' gains, for errors of 1 (an e-fold of the target): found on several data sets, and not to be tuned.
-PROPORTIONAL, INTEGRAL = 0.5, 0.02
+PROPORTIONAL, INTEGRAL = 1.0, 0.05
 SMOOTHING = 0.8
-RANGE = (math.log(1e-4), math.log(1e4))  # of beta
+RANGE = (math.log(0.01), math.log(100.0))  # of beta
 
 
 class Controller(RateControl):
@@ -175,9 +175,9 @@ class TargetDistortion(Controller):
     def observe(self, distortion: Tensor, rate: Tensor, mse: Tensor) -> None:  # noqa: ARG002
         """Steer by the distortion or the mean squared error."""
         if self.nats is not None:
-            self.steer(-distortion, -self.nats, max(1.0, abs(self.nats)))
+            self.steer(-distortion, -self.nats, 0.25 * max(1.0, abs(self.nats)))
         elif self.psnr is not None:
-            self.steer(-mse.log(), self.psnr * math.log(10) / 10, 1.0)
+            self.steer(-mse.log(), self.psnr * math.log(10) / 10, 0.5)
 
 
 def _risen(progress: float, share: float) -> float:
