@@ -84,3 +84,21 @@ def conditional_lane(smoke, tmp_path_factory) -> Lane:
     }
     recipe = edited(smoke, model=model, train={"epochs": 2})
     return run_lane(make_job("conditional", recipe, folder / "home"), folder)
+
+
+@pytest.fixture(scope="session")
+def ladder_lane(smoke, tmp_path_factory) -> Lane:
+    """A ladder of a dense level over one of 6 x 6, on the same data."""
+    folder = tmp_path_factory.mktemp("ladder")
+    model = {
+        "kind": "ladder",
+        "levels": [
+            {"stride": 6, "channels": 16, "latents": 2, "blocks": 1},
+            {"stride": 2, "channels": 8, "latents": 1, "blocks": 1},
+        ],
+        "activation": "silu",
+        "likelihood": {"kind": "bernoulli"},
+        "conditional": False,
+    }
+    recipe = Recipe.model_validate({**edited(smoke, train={"epochs": 2}).model_dump(mode="json"), "model": model})
+    return run_lane(make_job("ladder", recipe, folder / "home"), folder)

@@ -9,6 +9,7 @@ from vae_pipeline.errors import RecipeError
 from vae_pipeline.reading import parse, read_yaml
 from vae_pipeline.recipe import Recipe, TrainedRecipe
 from vae_pipeline.recipe.data import ArraysData, File
+from vae_pipeline.recipe.model import Ladder
 
 PATH = Path("mine.yaml")
 DIGEST = "sha256:" + "0" * 64
@@ -368,3 +369,38 @@ def test_counts_are_whole_numbers_of_a_sensible_size(value: object) -> None:
     recipe["train"]["epochs"] = value
     with pytest.raises(RecipeError, match=r"train\.epochs"):
         parse(Recipe, recipe, Path("mine.yaml"))
+
+
+LADDER: dict[str, Any] = {
+    "kind": "ladder",
+    "levels": [{"stride": 12, "channels": 16, "latents": 4, "blocks": 1}],
+    "activation": "silu",
+    "likelihood": {"kind": "bernoulli"},
+    "conditional": False,
+}
+
+
+def test_a_ladder_takes_the_models_place() -> None:
+    recipe = parse(Recipe, {**RECIPE, "model": LADDER}, PATH)
+    assert isinstance(recipe.model, Ladder)
+    assert parse(Recipe, recipe.model_dump(mode="json"), PATH) == recipe
+    assert Recipe.model_validate(recipe) == recipe
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"levles": []}, "mine.yaml: model.levles: unknown key; did you mean levels? "),
+        ({"levels": []}, "mine.yaml: model.levels: tuple should have at least 1 item"),
+        ({"levels": [{**LADDER["levels"][0], "stride": 0}]}, "mine.yaml: model.levels.stride: input should be greater"),
+        ({"kind": "laddr"}, "mine.yaml: model.kind: input should be 'ladder'; given 'laddr'"),
+    ],
+)
+def test_what_is_wrong_with_a_ladder(changes: dict[str, Any], text: str) -> None:
+    assert refusal({**RECIPE, "model": {**LADDER, **changes}}).startswith(text)
+
+
+def test_an_objective_that_a_ladder_does_not_fit() -> None:
+    objective = {"kind": "total_correlation", "weight": 2.0}
+    text = refusal({**RECIPE, "model": LADDER, "objective": objective})
+    assert text.endswith("needs a posterior of kind gaussian or normalised_gaussian; model.kind is ladder")

@@ -7,7 +7,7 @@ import torch
 
 from vae_pipeline.errors import RecipeError
 from vae_pipeline.models.build import build
-from vae_pipeline.recipe.model import Model
+from vae_pipeline.recipe.model import Ladder, Model
 from vae_pipeline.spec import ImageSpec
 
 NETS = {
@@ -62,6 +62,27 @@ def make(encoder, decoder, likelihood, conditional, shape, posterior="gaussian",
     return build(Model.model_validate(model), spec)
 
 
+LADDERS = {  # stride, channels, latents, blocks
+    "one": [(2, 8, 2, 1)],
+    "convolution": [(2, 8, 2, 1), (1, 8, 1, 2), (3, 4, 1, 1)],
+    "dense": [(1, 8, 2, 1), (10, 16, 3, 1)],
+    "mixed": [(5, 16, 4, 1), (2, 8, 1, 1)],
+}
+
+
+def ladder(levels, likelihood, conditional, shape, activation="silu"):
+    names = ("stride", "channels", "latents", "blocks")
+    model = {
+        "kind": "ladder",
+        "levels": [dict(zip(names, level, strict=True)) for level in LADDERS[levels]],
+        "activation": activation,
+        "likelihood": (LIKELIHOODS | MORE_LIKELIHOODS)[likelihood],
+        "conditional": conditional,
+    }
+    torch.manual_seed(0)
+    return build(Ladder.model_validate(model), ImageSpec(shape, "uint8", 0, 255, False, ("a", "b", "c")))
+
+
 def batch(shape, count=5):
     draw = torch.Generator().manual_seed(0)
     x = torch.randint(0, 256, (count, *shape), dtype=torch.uint8, generator=draw)
@@ -83,6 +104,16 @@ def test_posteriors_and_priors_keep_it(case):
     keeps_its_contract(*models, batch((1, 8, 8))[0], None)
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("conditional", [False, True])
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian_learned", "discretised_logistic_mixture"])
+@pytest.mark.parametrize("levels", LADDERS)
+def test_a_ladder_keeps_it(levels, likelihood, conditional, shape):
+    models = [ladder(levels, likelihood, conditional, shape) for _ in range(2)]
+    x, labels = batch(shape)
+    keeps_its_contract(*models, x, labels if conditional else None)
+
+
 def wake(model):
     """Couplings and correlations start at zero, where no gradient reaches what lies before them."""
     draw = torch.Generator().manual_seed(1)
@@ -93,7 +124,7 @@ def wake(model):
 
 def keeps_its_contract(model, other, x, label):
     inference = model(x, samples=2, label=label)
-    assert inference.z.shape == (2, 5, 3)
+    assert inference.z.shape == (2, 5, model.latents)
     assert inference.target.min() >= 0 and inference.target.max() <= 1
     for term in (inference.distortion(), inference.rate(), inference.log_weight()):
         assert term.shape == (2, 5)

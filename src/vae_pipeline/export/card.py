@@ -8,6 +8,7 @@ from typing import Any
 
 from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.recipe.evaluate import Export
+from vae_pipeline.recipe.model import AnyModel, Ladder
 from vae_pipeline.spec import DataSpec
 
 
@@ -34,9 +35,8 @@ def model_card(
 
 ## Model
 
-A Variational Autoencoder with {model.posterior.latents} latent dimensions{conditional}: \
-{_said(model.encoder.kind)} encoder, {_said(model.posterior.kind)} posterior, {_said(model.prior.kind)} prior, \
-{_said(model.decoder.kind)} decoder, {_said(model.likelihood.kind)} likelihood. Weights: `sha256:{weights}`.
+A Variational Autoencoder with {metrics["latents"]} latent dimensions{conditional}: \
+{_parts(model)}, {_said(model.likelihood.kind)} likelihood. Weights: `sha256:{weights}`.
 
 Objective: {_said(trained.objective.kind)}; rate control: {_said(trained.rate_control.kind)} ({control}). \
 Trained for up to {train.epochs} epochs, batches of {train.batch}, \
@@ -70,6 +70,15 @@ Licence: {export.licence}
 inputs and the answers that were proved. Inputs are raw: scaling is part of every graph. `score` and `sample` take
 their noise as an input.
 """
+
+
+def _parts(model: AnyModel) -> str:
+    if isinstance(model, Ladder):
+        return f"a ladder of {len(model.levels)} levels, standard normal prior"
+    return (
+        f"{_said(model.encoder.kind)} encoder, {_said(model.posterior.kind)} posterior, "
+        f"{_said(model.prior.kind)} prior, {_said(model.decoder.kind)} decoder"
+    )
 
 
 def _said(kind: str) -> str:

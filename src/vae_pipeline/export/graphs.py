@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import kl_divergence
 
 from vae_pipeline.models.gaussian import DiagonalGaussian
 from vae_pipeline.models.vae import VAE
@@ -128,10 +127,6 @@ def answers(graph: Graph, model: VAE, inputs: Tensors) -> dict[str, Tensor]:
     if graph.name == "reconstruct":
         return {"x_mean": model.scaling.inverse(model.decode(posterior.mean, label).mean)}
     z = posterior.transform(inputs["noise"][None])  # type: ignore[attr-defined]
-    prior = model.prior()
-    distortion = -model.decode(z, label).log_prob(model.scaling(x))[0]
-    try:
-        rate = kl_divergence(posterior, prior)
-    except NotImplementedError:
-        rate = (posterior.log_prob(z) - prior.log_prob(z))[0]
+    inference = model.explain(model.scaling(x), posterior, z, label)
+    distortion, rate = inference.distortion()[0], inference.rate()[0]
     return {"negative_elbo": distortion + rate, "distortion": distortion, "rate": rate}

@@ -83,11 +83,11 @@ def importance_bound(model: VAE, split: Split, samples: int, seed: int, device: 
 
 
 def _bound(model: VAE, images: Tensor, labels: Tensor | None, samples: int, chunk: int) -> Float[Tensor, " batch"]:
-    posterior, prior, target = model.encode(images, labels), model.prior(), model.scaling(images)
+    posterior, target = model.encode(images, labels), model.scaling(images)
     total = torch.full((len(images),), -math.inf, dtype=widest(images.device), device=images.device)
     for start in range(0, samples, chunk):
         z = posterior.rsample(torch.Size([min(chunk, samples - start)]))
-        weight = model.decode(z, labels).log_prob(target) + prior.log_prob(z) - posterior.log_prob(z)
+        weight = model.explain(target, posterior, z, labels).log_weight()
         total = torch.logaddexp(total, weight.to(total.dtype).logsumexp(0))
     return total - math.log(samples)
 

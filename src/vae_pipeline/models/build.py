@@ -7,14 +7,16 @@ from torch.distributions import Laplace, Normal
 
 from vae_pipeline.errors import RecipeError
 from vae_pipeline.models import likelihoods, posteriors, priors
+from vae_pipeline.models.ladder import LadderVAE
 from vae_pipeline.models.vae import VAE, Scaling
 from vae_pipeline.nets.convolution import ConvolutionDecoder, ConvolutionEncoder
 from vae_pipeline.nets.dense import DenseDecoder, DenseEncoder
+from vae_pipeline.nets.ladder import LadderDecoder, LadderEncoder, LadderHead, levels_of
 from vae_pipeline.recipe import model as recipe
 from vae_pipeline.spec import DataSpec
 
 
-def build(model: recipe.Model, spec: DataSpec) -> VAE:
+def build(model: recipe.AnyModel, spec: DataSpec) -> VAE:
     """A VAE with fresh weights, drawn from torch's global generator.
 
     Raises:
@@ -23,12 +25,24 @@ def build(model: recipe.Model, spec: DataSpec) -> VAE:
     classes = len(spec.classes) if model.conditional else 0
     if model.conditional and not classes:
         raise RecipeError("model.conditional is true, but the data have no labels: set it to false, or give labels")
+    if isinstance(model, recipe.Ladder):
+        return _ladder(model, spec, classes)
     encoder = _encoder(model.encoder, spec, classes)
     posterior = _posterior(model.posterior, encoder.features)
     prior = _prior(model.prior, model.posterior.latents, spec)
     likelihood = _likelihood(model.likelihood, spec)
     decoder = _decoder(model.decoder, spec, model.posterior.latents + classes, likelihood.planes)
     return VAE(Scaling(spec.low, spec.high), encoder, posterior, prior, decoder, likelihood, classes)
+
+
+def _ladder(model: recipe.Ladder, spec: DataSpec, classes: int) -> LadderVAE:
+    levels = levels_of(spec.event_shape, [(row.channels, row.latents, row.blocks, row.stride) for row in model.levels])
+    likelihood = _likelihood(model.likelihood, spec)
+    encoder = LadderEncoder(spec.event_shape, classes, levels, model.activation)
+    heads = nn.ModuleList(LadderHead(level, model.activation) for level in levels)
+    decoder = LadderDecoder(spec.event_shape, classes, likelihood.planes, levels, model.activation)
+    prior = priors.StandardNormalPrior(sum(decoder.sizes))
+    return LadderVAE(Scaling(spec.low, spec.high), encoder, heads, prior, decoder, likelihood, classes)
 
 
 def _encoder(net: recipe.Net, spec: DataSpec, labels: int) -> DenseEncoder | ConvolutionEncoder:

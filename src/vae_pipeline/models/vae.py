@@ -141,9 +141,8 @@ class VAE(nn.Module):
         """Infer z from raw `x` and explain `target` (raw too; `x` if None) by it."""
         scaled = self.scaling(x)
         posterior = self._posterior(scaled, label)
-        z = posterior.rsample(torch.Size([samples]))
         explained = scaled if target is None else self.scaling(target)
-        return Inference(explained, z, posterior, self.prior(), self.decode(z, label))
+        return self.explain(explained, posterior, posterior.rsample(torch.Size([samples])), label)
 
     def infer_by(
         self, x: Shaped[Tensor, "batch *event"], noise: Float[Tensor, "batch latents"], label: Tensor | None = None
@@ -151,8 +150,17 @@ class VAE(nn.Module):
         """Infer z from raw `x` by given noise of N(0, I) instead of drawing it."""
         scaled = self.scaling(x)
         posterior = self._posterior(scaled, label)
-        z: Tensor = posterior.transform(noise.unsqueeze(0))  # type: ignore[attr-defined]
-        return Inference(scaled, z, posterior, self.prior(), self.decode(z, label))
+        return self.explain(scaled, posterior, posterior.transform(noise.unsqueeze(0)), label)  # type: ignore[attr-defined]
+
+    def explain(
+        self,
+        target: Float[Tensor, "batch *event"],
+        posterior: Distribution,
+        z: Float[Tensor, "samples batch latents"],
+        label: Int[Tensor, " batch"] | None,
+    ) -> Inference:
+        """Explain `target`, scaled to [0, 1], by draws of its posterior."""
+        return Inference(target, z, posterior, self.prior(), self.decode(z, label))
 
     def draw(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch latents"]:
         """New latents from noise of N(0, I)."""

@@ -23,7 +23,9 @@ class ConvolutionEncoder(nn.Module):
         wider = outputs(function)
         blocks = [
             nn.Sequential(
-                nn.Conv2d(before, wider * after, 3, stride=2, padding=1), _norm(wider * after), activation(function)
+                nn.Conv2d(before, wider * after, 3, stride=2, padding=1),
+                group_norm(wider * after),
+                activation(function),
             )
             for before, after in pairwise(widths)
         ]
@@ -53,13 +55,13 @@ class ConvolutionDecoder(nn.Module):
         self.start = (wider * channels[0], *sides[0])
         self.shape = (planes, *shape)
         self.input = nn.Linear(features, self.start[0] * sides[0][0] * sides[0][1])
-        modules: list[nn.Module] = [_norm(self.start[0]), activation(function)]
+        modules: list[nn.Module] = [group_norm(self.start[0]), activation(function)]
         widths = [*channels, channels[-1]]
         for before, after, small, large in zip(widths[:-1], widths[1:], sides[:-1], sides[1:], strict=True):
             # An odd side 2n - 1 and an even one 2n both shrink to n; the padding tells them apart.
             extra = (large[0] - (2 * small[0] - 1), large[1] - (2 * small[1] - 1))
             up = nn.ConvTranspose2d(before, wider * after, 3, stride=2, padding=1, output_padding=extra)
-            modules += [up, _norm(wider * after), activation(function)]
+            modules += [up, group_norm(wider * after), activation(function)]
         self.layers = nn.Sequential(*modules)
         self.output = ToFewChannels(channels[-1], planes * shape[0])
 
@@ -100,7 +102,7 @@ def _sides(shape: Sequence[int], layers: int) -> list[tuple[int, int]]:
     return sides
 
 
-def _norm(channels: int) -> nn.GroupNorm:
+def group_norm(channels: int) -> nn.GroupNorm:
     """Group normalisation (Wu and He, 2018) in groups of at least 8 channels, where they divide evenly."""
     groups = max(1, channels // 8)
     while channels % groups:

@@ -11,7 +11,7 @@ from pydantic import model_validator
 from vae_pipeline.reading import parse, read_yaml
 from vae_pipeline.recipe.data import Data, has_labels
 from vae_pipeline.recipe.evaluate import Evaluate, Export
-from vae_pipeline.recipe.model import GaussianPosterior, Model, NormalisedPosterior
+from vae_pipeline.recipe.model import AnyModel, GaussianPosterior, Ladder, NormalisedPosterior
 from vae_pipeline.recipe.objective import (
     CapacityControl,
     FreeBitsControl,
@@ -29,7 +29,7 @@ class Recipe(Section):
 
     about: str
     data: Data
-    model: Model
+    model: AnyModel
     objective: Objective
     rate_control: RateControl
     train: Train
@@ -56,7 +56,7 @@ class Recipe(Section):
         return self
 
     def _objective_fits(self) -> None:
-        objective, control, posterior = self.objective, self.rate_control, self.model.posterior
+        objective, control = self.objective, self.rate_control
         if isinstance(objective, ImportanceObjective) and isinstance(control, FreeBitsControl | CapacityControl):
             raise ValueError(
                 f"objective.kind importance_weighted has no rate of its own for rate_control.kind {control.kind}: "
@@ -65,11 +65,13 @@ class Recipe(Section):
         needs_gaussian = isinstance(objective, TotalCorrelationObjective) or (
             isinstance(objective, ImportanceObjective) and objective.doubly_reparameterised
         )
-        if needs_gaussian and not isinstance(posterior, GaussianPosterior | NormalisedPosterior):
-            raise ValueError(
-                f"this objective needs a posterior of kind gaussian or normalised_gaussian; "
-                f"model.posterior.kind is {posterior.kind}"
-            )
+        if not needs_gaussian:
+            return
+        wanted = "this objective needs a posterior of kind gaussian or normalised_gaussian"
+        if isinstance(self.model, Ladder):
+            raise ValueError(f"{wanted}; model.kind is {self.model.kind}")
+        if not isinstance(self.model.posterior, GaussianPosterior | NormalisedPosterior):
+            raise ValueError(f"{wanted}; model.posterior.kind is {self.model.posterior.kind}")
 
     @classmethod
     def load(cls, path: Path) -> "Recipe":
@@ -85,7 +87,7 @@ class TrainedRecipe(Section):
     """The sections that made a model's weights; `train` keeps them beside the weights."""
 
     about: str
-    model: Model
+    model: AnyModel
     objective: Objective
     rate_control: RateControl
     train: Train

@@ -1,8 +1,8 @@
 """What the model is: encoder, posterior, prior, decoder, likelihood."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from vae_pipeline.recipe.section import Activation, Count, Layers, Positive, Section
 
@@ -146,3 +146,36 @@ class Model(Section):
         if isinstance(self.prior, VampPrior) and not isinstance(self.posterior, GaussianPosterior):
             raise ValueError("a vamp prior is a mixture of posteriors of kind gaussian")
         return self
+
+
+class Level(Section):
+    """A level of a ladder: a map of features, and latents at each place of it."""
+
+    stride: Count
+    """How many times smaller the map's height and width are than those of the level below, or of the image; one as
+    large as these, or larger, gives a map of 1 x 1, which is a dense level."""
+    channels: Count
+    latents: Count
+    """At each place of the map."""
+    blocks: Count
+    """Residual blocks, in the encoder, in the decoder and in the posterior's head alike."""
+
+
+class Ladder(Section):
+    """Levels of latents, each inferred from the observation and the levels above it; p(z) = N(0, I)."""
+
+    kind: Literal["ladder"]
+    levels: Annotated[tuple[Level, ...], Field(min_length=1)]
+    """Topmost first, as in z."""
+    activation: Activation
+    likelihood: Likelihood
+    conditional: bool
+    """Whether the label is one more input of encoder and decoder."""
+
+
+def _which(model: Any) -> str:
+    """The section that is meant: a model without a kind is made of parts."""
+    return "ladder" if isinstance(model, Ladder) or (isinstance(model, dict) and "kind" in model) else "Model"
+
+
+AnyModel = Annotated[Annotated[Model, Tag("Model")] | Annotated[Ladder, Tag("ladder")], Discriminator(_which)]
