@@ -152,3 +152,22 @@ def test_every_channel_has_its_scale():
         likelihood(torch.zeros(2, 1, 3, 4, 5)).stddev[:, 1].mean()
         > likelihood(torch.zeros(2, 1, 3, 4, 5)).stddev[:, 0].mean()
     )
+
+
+@pytest.mark.parametrize(
+    "likelihood",
+    [
+        BernoulliLikelihood(3),
+        LocationScaleLikelihood(Normal, (1, 4, 4), 0.3),
+        LocationScaleLikelihood(Laplace, (1, 4, 4), "per_element"),
+        LogisticLikelihood(3, 256, 2),
+        CategoricalLikelihood(3, 5),
+    ],
+    ids=lambda likelihood: type(likelihood).__name__,
+)
+def test_an_image_of_twice_the_side_has_four_times_the_distortion(likelihood):
+    draw = torch.Generator().manual_seed(0)
+    output = torch.randn(3, likelihood.planes, 1, 4, 4, generator=draw)
+    x = torch.randint(0, 2, (3, 1, 4, 4), generator=draw).float()
+    larger = [value.repeat_interleave(2, -1).repeat_interleave(2, -2) for value in (output, x)]
+    torch.testing.assert_close(likelihood(larger[0]).log_prob(larger[1]), 4 * likelihood(output).log_prob(x))

@@ -6,15 +6,20 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import multivariate_normal
+from sklearn.decomposition import PCA
 from torch import nn
 from torch.distributions import Normal
 
 from vae_pipeline.data.store import Split
 from vae_pipeline.metrics.bounds import at_once, elbo_terms, importance_bound
 from vae_pipeline.models.likelihoods import LocationScaleLikelihood
-from vae_pipeline.models.posteriors import GaussianPosterior
+from vae_pipeline.models.posteriors import FullPosterior, GaussianPosterior
 from vae_pipeline.models.priors import StandardNormalPrior
 from vae_pipeline.models.vae import VAE, Scaling
+from vae_pipeline.recipe.objective import ConstantControl, ElboObjective
+from vae_pipeline.recipe.train import Train
+from vae_pipeline.training.batches import Batches
+from vae_pipeline.training.loop import Training, fit
 
 CPU = torch.device("cpu")
 SCALE, DIMENSIONS, LATENTS = 0.3, 6, 2
@@ -122,3 +127,29 @@ def test_the_same_seed_gives_the_same_numbers_and_leaves_the_generator_alone(loo
 def test_larger_examples_are_decoded_fewer_at_a_time(shape, most, wanted):
     split = Split(np.broadcast_to(np.uint8(0), (10, *shape)), None)
     assert at_once(split, most) == wanted
+
+
+class LinearDecoder(nn.Linear):
+    def forward(self, z):
+        return super().forward(z).reshape(-1, 1, 1, 1, DIMENSIONS)
+
+
+def test_a_linear_model_trained_here_is_probabilistic_pca():
+    """What `fit` finds reaches scikit-learn's exact log-likelihood (Tipping and Bishop, 1999)."""
+    draw = np.random.default_rng(1)
+    x = draw.standard_normal((3000, LATENTS)) @ draw.standard_normal((LATENTS, DIMENSIONS)) * 0.3
+    x = (0.5 + x + 0.1 * draw.standard_normal(x.shape)).astype(np.float32)
+    train, test = (Split(part.reshape(-1, 1, 1, DIMENSIONS), None) for part in (x[:2500], x[2500:]))
+    exact = PCA(LATENTS).fit(x[:2500]).score(x[2500:])
+
+    torch.manual_seed(0)
+    likelihood = LocationScaleLikelihood(Normal, (1, 1, DIMENSIONS), "learned")
+    parts = FullPosterior(DIMENSIONS, LATENTS), StandardNormalPrior(LATENTS), LinearDecoder(LATENTS, DIMENSIONS)
+    model = VAE(Scaling(0, 1), Flat(), *parts, likelihood)
+    values = {"epochs": 60, "max_minutes": None, "batch": 125, "accumulate": 1, "precision": "float32", "clip": None}
+    values |= {"learning_rate": 0.02, "schedule": "cosine", "warm_up": 0.05, "weight_decay": 0.0, "ema": None}
+    section = Train.model_construct(**values, keep="last", patience=None)
+    training = Training.start(model, section, ConstantControl(kind="constant", beta=1.0))
+    list(fit(training, section, ElboObjective(kind="elbo"), Batches(train, 125, 0, CPU), test, 0))
+    bound = importance_bound(model, test, 5000, 0, CPU)
+    assert bound.mean() == pytest.approx(exact, abs=0.05)
