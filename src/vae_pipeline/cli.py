@@ -133,6 +133,31 @@ def export(
     )
 
 
+@app.command("rate-distortion", rich_help_panel=MORE)
+def rate_distortion(
+    recipe: RecipeFile,
+    data: Data,
+    out: OutFolder,
+    betas: Annotated[str | None, typer.Option(help="Weights of the rate. [default: 0.1,0.3,1,3,10]")] = None,
+    rates: Annotated[str | None, typer.Option(help="Or rates to steer for, in nats, such as 2,5,10,20.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Of each point after the first. [default: a quarter of the recipe's]", min=1)
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Train a model at several prices of the rate, and draw distortion over rate on the validation part."""
+    from vae_pipeline.stages.job import Job
+    from vae_pipeline.stages.rate_distortion import controls_of
+    from vae_pipeline.stages.rate_distortion import rate_distortion as run
+
+    terminal = console()
+    points = run(Job.of(recipe, seed, terminal), data, out, controls_of(betas, rates), epochs)
+    best = max(points, key=lambda point: point.elbo)
+    terminal.print(
+        f"{recipe.stem}: {len(points)} points, the highest ELBO is {best.elbo:.2f} at beta {best.beta:.3g} -> {out}"
+    )
+
+
 @app.command(rich_help_panel=MORE)
 def check(
     params: Annotated[Path, typer.Argument(help="params.yaml, or a recipe.", metavar="PARAMS")] = Path("params.yaml"),

@@ -15,7 +15,7 @@ from typing import Any
 from vae_pipeline.errors import OutputError
 
 # One of these is in every folder that a stage filled; a folder of anything else is never replaced.
-STAGE_FILES = ("spec.json", "metrics.json", "bundle.json")
+STAGE_FILES = ("spec.json", "metrics.json", "bundle.json", "curve.json")
 
 
 @contextmanager

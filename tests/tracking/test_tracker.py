@@ -2,15 +2,19 @@ import json
 import shutil
 import socket
 import time
+from dataclasses import replace
+from io import StringIO
 
 import numpy as np
 import pytest
+from rich.console import Console
 from tests.lanes import edited, make_job, run_lane
 
 from vae_pipeline.errors import Interrupted
 from vae_pipeline.stages.evaluate import evaluate
 from vae_pipeline.stages.export import export
 from vae_pipeline.stages.prepare import prepare
+from vae_pipeline.stages.rate_distortion import controls_of, rate_distortion
 from vae_pipeline.stages.train import train
 from vae_pipeline.tracking.journal import Journal, flatten, read_journal, running
 from vae_pipeline.tracking.tracker import Tracker
@@ -285,3 +289,28 @@ def test_no_password_gets_into_a_warning(smoke, tmp_path):
     tracker.send(journal)
     assert len(warnings) == 1
     assert "s3cret" not in warnings[0] and "127.0.0.1:9" in warnings[0]
+
+
+def test_a_curve_is_a_run_with_a_child_for_each_point(job, client, lane, tmp_path):
+    points = rate_distortion(job, lane.data, tmp_path / "curve", controls_of("1,3", None))
+    (parent,), children = split(client)
+    assert parent.info.run_name == "smoke rate-distortion"
+    assert names(client, parent.info.run_id, "curve") >= {"curve/curve.png", "curve/curve.csv"}
+    assert sorted(child.info.run_name for child in children) == ["smoke beta 1", "smoke beta 3"]
+    for child in children:
+        assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        (point,) = [point for point in points if point.beta == float(child.data.params["rate_control.beta"])]
+        assert child.data.metrics["rate"] == pytest.approx(point.rate)
+        assert "valid_elbo" in child.data.metrics
+
+    rate_distortion(job, lane.data, tmp_path / "curve", controls_of("1,3", None))
+    assert len(runs(client)) == 3
+
+
+def test_a_curve_without_a_tracker(smoke, lane, tmp_path):
+    job = make_job("smoke", smoke, tmp_path / "home", mlflow_uri="http://127.0.0.1:9")
+    said = StringIO()
+    job = replace(job, console=Console(file=said, width=1000))
+    rate_distortion(job, lane.data, tmp_path / "curve", controls_of("1", None))
+    assert said.getvalue().count("warning: ") == 1
+    assert (tmp_path / "curve" / "curve.png").is_file()

@@ -43,15 +43,16 @@ def latents(model: VAE, split: Split, device: torch.device) -> Latents:
     """Encode every example."""
     means, rates = [], []
     with evaluating(model):
-        prior = _diagonal(model.prior())
+        prior = diagonal(model.prior())
         for images, labels in batches(split, device):
             posterior = model.encode(images, labels)
             means.append(posterior.mean.cpu().double().numpy())
-            rates.append(rate_per_dimension(_diagonal(posterior), prior).cpu().double().numpy())
+            rates.append(rate_per_dimension(diagonal(posterior), prior).cpu().double().numpy())
     return Latents(np.concatenate(means), np.concatenate(rates).mean(axis=0))
 
 
-def _diagonal(distribution: Distribution) -> DiagonalGaussian:
+def diagonal(distribution: Distribution) -> DiagonalGaussian:
+    """The diagonal Gaussian of the same means and variances."""
     if isinstance(distribution, DiagonalGaussian):
         return distribution
     return DiagonalGaussian(distribution.mean, distribution.variance.log())

@@ -18,7 +18,7 @@ from vae_pipeline.files import filled_folder, require_writable, sha256_of, write
 from vae_pipeline.metrics.features import reference
 from vae_pipeline.models.build import build
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.models.weights import save_weights
+from vae_pipeline.models.weights import load_weights, save_weights
 from vae_pipeline.randomness import derive
 from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.stages.display import Display
@@ -50,18 +50,36 @@ class Report:
     kept: Epoch
 
 
-def train(job: Job, data: Path, out: Path) -> Report | None:
+def train(job: Job, data: Path, out: Path, start: Path | None = None) -> Report | None:
     """Fill `out` with weights, history, recipe and spec; of several processes the first does, and alone reports.
+
+    `start` is a file of weights to begin with, instead of fresh ones.
 
     Raises:
         DataError: `data` isn't a folder that `prepare` filled.
+        WeightsError: `start` isn't a file of weights, or they don't fit the recipe.
         TrainingError: the loss isn't finite, or another process is gone.
         OutputError: `out` can't be written.
         Interrupted: SIGINT or SIGTERM; the same command goes on from there.
     """
-    prepared, recipe = Prepared.open(data), job.recipe
+    prepared, made_of = Prepared.open(data), sections_of(job)
     device = prepare_device(job.settings)
-    made_of = TrainedRecipe(
+    digest = prepared.digest()
+    key = run_key(made_of, digest, device, None if start is None else sha256_of(start))
+    with flushing(), joined(device) as processes:
+        if not processes.first:
+            run = _Run(_silent(job), made_of, prepared, digest, key, device, processes, start)
+            run.to_the_end()
+            return None
+        require_writable(out, data)
+        with running(job.settings.home, key):
+            return _Run(job, made_of, prepared, digest, key, device, processes, start).into(out)
+
+
+def sections_of(job: Job) -> TrainedRecipe:
+    """What makes a job's model."""
+    recipe = job.recipe
+    return TrainedRecipe(
         about=recipe.about,
         model=recipe.model,
         objective=recipe.objective,
@@ -70,16 +88,6 @@ def train(job: Job, data: Path, out: Path) -> Report | None:
         sampler=recipe.sampler,
         seed=job.seed,
     )
-    digest = prepared.digest()
-    key = run_key(made_of, digest, device)
-    with flushing(), joined(device) as processes:
-        if not processes.first:
-            run = _Run(_silent(job), made_of, prepared, digest, key, device, processes)
-            run.to_the_end()
-            return None
-        require_writable(out, data)
-        with running(job.settings.home, key):
-            return _Run(job, made_of, prepared, digest, key, device, processes).into(out)
 
 
 def _silent(job: Job) -> Job:
@@ -100,11 +108,12 @@ class _Run:
         key: str,
         device: torch.device,
         processes: Processes,
+        start: Path | None,
     ) -> None:
         self.job, self.recipe, self.prepared, self.digest, self.key = job, recipe, prepared, digest, key
         self.processes = processes
         self.checkpoints = Checkpoints(job.settings.home, key)
-        self.training = _start(recipe, prepared, device)
+        self.training = _start(recipe, prepared, device, start)
         if processes.first:
             for problem in self.checkpoints.restore(self.training):
                 job.warn(f"checkpoint passed over: {problem}")
@@ -262,9 +271,11 @@ class _Clock:
         self.cost = self.saved - began
 
 
-def _start(recipe: TrainedRecipe, prepared: Prepared, device: torch.device) -> Training:
+def _start(recipe: TrainedRecipe, prepared: Prepared, device: torch.device, start: Path | None) -> Training:
     torch.manual_seed(derive(recipe.seed, "weights"))
     model = build(recipe.model, prepared.spec)  # on the CPU, so that every device starts from the same weights
+    if start is not None:
+        load_weights(model, start)
     torch.manual_seed(derive(recipe.seed, "noise"))
     return Training.start(model.to(device), recipe.train, recipe.rate_control)
 

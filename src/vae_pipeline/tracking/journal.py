@@ -7,7 +7,7 @@ could not be sent waits for `vae-pipeline sync`.
 import contextlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,7 @@ def running(home: Path, key: str, timeout_s: float = -1) -> FileLock:
     return FileLock(home / "running" / f"{key}.lock", timeout=timeout_s)
 
 
-Role = Literal["train", "evaluate", "export"]
+Role = Literal["train", "evaluate", "export", "rate-distortion"]
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 
@@ -34,6 +34,7 @@ class Entries:
     header: dict[str, Any]
     metrics: list[dict[str, Any]] = field(default_factory=list)
     artifacts: list[dict[str, Any]] = field(default_factory=list)
+    children: list[dict[str, Any]] = field(default_factory=list)
     end: dict[str, Any] | None = None
 
 
@@ -79,6 +80,10 @@ class Journal:
         """Record a file or folder; `onnx` makes it an MLflow model too."""
         self._append(entry="artifact", path=str(path.absolute()), digest=tree_digest(path), to=to, kind=kind)
 
+    def child(self, name: str, params: Mapping[str, Any], epochs: Sequence[Mapping[str, float]]) -> None:
+        """Record a whole run that is a part of this one, with its numbers epoch by epoch."""
+        self._append(entry="child", name=name, params=dict(params), epochs=[dict(epoch) for epoch in epochs])
+
     def end(self, status: Status, weights: str | None = None) -> None:
         """Nothing follows."""
         self._append(entry="end", status=status, weights=weights)
@@ -119,6 +124,8 @@ def read_journal(path: Path) -> Entries | None:
             entries.end = None  # the run was taken up again
         elif entry["entry"] == "artifact":
             entries.artifacts.append(entry)
+        elif entry["entry"] == "child":
+            entries.children.append(entry)
         else:
             entries.end = entry
     return entries

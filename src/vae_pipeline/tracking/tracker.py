@@ -3,6 +3,7 @@
 `train` opens the run and gives it the tags `vae.key` (what determines the weights) and, at its end,
 `vae.weights`. `evaluate` and `export` find it by `vae.weights`, keep their own parameters in child runs,
 and put headline metrics, pictures and the bundle on the model's run; where it isn't there, they open it.
+`rate-distortion` opens a run of its own, with a child for each point.
 
 The tracker never raises: at the first refusal it says so once, and leaves the journal for `sync`.
 """
@@ -150,6 +151,8 @@ class _Replay:
             return True
         if entries.header["role"] == "train":
             return self._train(entries)
+        if entries.header["role"] == "rate-distortion":
+            return self._sweep(entries)
         return self._add(entries)
 
     def _train(self, entries: Entries) -> bool:
@@ -198,6 +201,31 @@ class _Replay:
         self._metrics(model, entries.metrics)
         self._artifacts(model, entries.artifacts)
         self.client.set_terminated(child_id, end["status"], end["time"])
+        return True
+
+    def _sweep(self, entries: Entries) -> bool:
+        """rate-distortion: a run of its own, with a child for each point."""
+        header, end = entries.header, entries.end
+        if end is None:
+            return False
+        run = self._find("vae.key", header["key"])
+        if run is not None and run.info.status == "FINISHED":
+            return True
+        parent = self._create(header, {"vae.key": header["key"]}, header["role"]) if run is None else run.info.run_id
+        for entry in entries.children:
+            key = f"{header['key']}/{entry['name']}"
+            child = self._find("vae.key", key)
+            if child is not None and child.info.status == "FINISHED":
+                continue
+            tags = {"vae.key": key, "mlflow.parentRunId": parent}
+            own = {**header, "params": entry["params"]}
+            child_id = self._create(own, tags, entry["name"]) if child is None else child.info.run_id
+            numbered = enumerate(entry["epochs"], start=1)
+            self._metrics(child_id, [{"time": entry["time"], "step": step, "values": row} for step, row in numbered])
+            self.client.set_terminated(child_id, "FINISHED", entry["time"])
+        self._metrics(parent, entries.metrics)
+        self._artifacts(parent, entries.artifacts)
+        self.client.set_terminated(parent, end["status"], end["time"])
         return True
 
     def _find(self, tag: str, value: str) -> "Run | None":

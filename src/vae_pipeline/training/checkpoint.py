@@ -31,11 +31,12 @@ SOURCES = (
 )  # fmt: skip
 
 
-def run_key(recipe: TrainedRecipe, data_digest: str, device: torch.device) -> str:
-    """The sha256 of all that determines a run's weights."""
+def run_key(recipe: TrainedRecipe, data_digest: str, device: torch.device, start: str | None = None) -> str:
+    """The sha256 of all that determines a run's weights; `start` is the sha256 of those that it begins with."""
     parts = {
         "recipe": recipe.model_dump(mode="json", exclude={"about"}),
         "data": data_digest,
+        "start": start,
         "device": device.type,
         "torch": torch.__version__,
         "code": _code_digest(),

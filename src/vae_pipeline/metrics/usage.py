@@ -1,0 +1,65 @@
+"""How much the latents are used, by one pass through the encoder: cheap enough for the end of every epoch."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae_pipeline.data.store import Split
+from vae_pipeline.metrics.bounds import at_once, evaluating, widest
+from vae_pipeline.metrics.latents import ACTIVE, diagonal
+from vae_pipeline.models.gaussian import DiagonalGaussian
+from vae_pipeline.models.mixture import GaussianMixture
+from vae_pipeline.models.vae import VAE
+from vae_pipeline.randomness import derive, seeded
+
+ROWS = 1024  # examples at a time
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Of the latents by some examples."""
+
+    active_units: int
+    """Dimensions whose mean varies over x by more than 0.01 (Burda et al., 2016, section 5.2)."""
+    mutual_information: float
+    """What z tells of which of these examples it belongs to, in nats: I(x; z), and at most the log of their number."""
+    posterior_variance: float | None
+    """Of the active dimensions, averaged over them and the examples; None where there are none."""
+
+
+@torch.inference_mode()
+def usage(model: VAE, split: Split, seed: int, device: torch.device, most: int | None = None) -> Usage:
+    """Encode all examples, or `most` of them at even distances; the same draws for the same seed."""
+    count = len(split) if most is None else min(len(split), most)
+    chosen = np.arange(count) * len(split) // count
+    parts = []
+    with evaluating(model):
+        rows = at_once(split, ROWS)
+        for start in range(0, count, rows):
+            images = torch.from_numpy(split.images[chosen[start : start + rows]]).to(device)
+            labels = None if split.labels is None else torch.from_numpy(split.labels[chosen[start : start + rows]])
+            q = diagonal(model.encode(images, None if labels is None else labels.to(device)))
+            parts.append(torch.stack([q.mean, q.log_variance]))
+    mean, log_variance = torch.cat(parts, 1).to(widest(device))
+    active = mean.var(0, correction=0) > ACTIVE
+    with seeded(derive(seed, "usage")):
+        information = mutual_information(DiagonalGaussian(mean, log_variance))
+    return Usage(
+        active_units=int(active.sum()),
+        mutual_information=information.item(),
+        posterior_variance=log_variance[:, active].exp().mean().item() if active.any() else None,
+    )
+
+
+def mutual_information(q: DiagonalGaussian) -> Tensor:
+    """E log q(z|x_i) / (1/N Σ_j q(z|x_j)) over the N posteriors of `q`, one draw of z each.
+
+    Source: Hoffman and Johnson, ELBO Surgery, 2016, section 2.
+    """
+    z, count = q.rsample(), len(q.mean)
+    every = GaussianMixture(q.mean.new_full((count,), -math.log(count)), q.mean, q.log_variance)
+    aggregate = torch.cat([every.log_prob(rows) for rows in z.split(ROWS)])
+    return (q.log_prob(z) - aggregate).mean()
