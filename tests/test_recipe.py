@@ -60,6 +60,7 @@ RECIPE: dict[str, Any] = {
         "clip": None,
         "keep": "best",
         "patience": None,
+        "stop_on_alarm": False,
     },
     "evaluate": {"samples": 5, "examples": None, "gates": {}},
     "export": {"tolerance": 0.0001, "licence": "MIT", "intended_use": "Tests."},

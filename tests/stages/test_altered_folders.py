@@ -75,7 +75,7 @@ def test_an_array_of_no_examples(data):
 
 
 @pytest.mark.parametrize("content", GARBAGE)
-@pytest.mark.parametrize("name", ["recipe.yaml", "spec.json", "history.csv", "weights.safetensors"])
+@pytest.mark.parametrize("name", ["recipe.yaml", "spec.json", "history.csv", "alarms.json", "weights.safetensors"])
 def test_trained(name, content, model):
     (model / name).write_bytes(content)
     with pytest.raises(VaeError, match=name):
@@ -113,7 +113,7 @@ def test_weights_of_another_type(model):
 def test_a_history_without_figures(model):
     lines = (model / "history.csv").read_text().splitlines()
     header, *rows = lines
-    (model / "history.csv").write_text("\n".join([header, *("1,,,,,,,,,1.0" for _ in rows)]))
+    (model / "history.csv").write_text("\n".join([header, *("1,,,,,,,,,,,,1.0" for _ in rows)]))
     with pytest.raises(DataError, match="lacks figures"):
         Trained.load(model)
 

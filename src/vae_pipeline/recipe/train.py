@@ -32,6 +32,8 @@ class Train(Section):
     """Which epoch's weights are the result; the best is the one with the highest validation ELBO (beta = 1)."""
     patience: Count | None
     """Stop after so many epochs without a better validation ELBO."""
+    stop_on_alarm: bool
+    """End with an error at the first alarm (collapse, idle latents, an autoencoder); else it is told and kept."""
 
 
 Sampler = Literal["auto", "prior", "gaussian", "mixture", "flow"]

@@ -16,11 +16,13 @@ from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.device import prepare_device
 from vae_pipeline.errors import DataError, GateError
 from vae_pipeline.files import content_key, filled_folder, replace_file, require_writable, tree_digest, write_json
+from vae_pipeline.metrics.alarms import EXAMPLES, alarms_of
 from vae_pipeline.metrics.bounds import elbo_terms, evaluating, importance_bound, standard_error
 from vae_pipeline.metrics.features import reference
 from vae_pipeline.metrics.images import entropy_floor, fidelity
 from vae_pipeline.metrics.latents import ACTIVE, Latents, latents
 from vae_pipeline.metrics.samples import generation
+from vae_pipeline.metrics.usage import usage
 from vae_pipeline.models.likelihoods import LocationScaleLikelihood
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.pictures import Pixels, to_pixels
@@ -55,6 +57,7 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
     metrics, used = measure(vae, prepared, job.recipe.evaluate, job.seed, device)
     metrics |= {"sampler": trained.sampler.kind, "sampler_candidates": trained.sampler.distances}
     metrics |= generation(vae, prepared, reference(prepared, job.settings.home, device), job.seed)
+    metrics["alarms"] = trained.alarms + alarms_on(vae, prepared.test, metrics["rate"], job.seed, device)
     with filled_folder(out) as folder:
         write_json(folder / "metrics.json", metrics)
         write_history(folder / "curves.csv", [{**row, "elbo": _shown_elbo(row)} for row in trained.history])
@@ -104,6 +107,13 @@ def measure(
         "test_examples": len(test),
         "rate_per_dimension": {str(index): float(rate) for index, rate in enumerate(used.rate)},
     }, used
+
+
+def alarms_on(model: VAE, test: Split, rate: float, seed: int, device: torch.device) -> list[dict[str, Any]]:
+    """What there is reason for on the test part, in the form of the alarms of training; it belongs to no epoch."""
+    used = usage(model, test, derive(seed, "evaluate"), device, EXAMPLES)
+    found = alarms_of(used, rate, model.latents)
+    return [{"name": name, "about": about, "epoch": None, "cleared": None} for name, about in found.items()]
 
 
 def _shown_elbo(row: Row) -> float | None:

@@ -130,7 +130,12 @@ def _numbers(option: str, text: str) -> list[float]:
 def _job_of(job: Job, control: Control, epochs: int | None) -> Job:
     """One point's; the best epoch by the ELBO at beta = 1 would be no point of another beta: the last is kept."""
     train = job.recipe.train.model_copy(
-        update={"keep": "last", "patience": None, **({} if epochs is None else {"epochs": epochs})}
+        update={
+            "keep": "last",
+            "patience": None,
+            "stop_on_alarm": False,
+            **({} if epochs is None else {"epochs": epochs}),
+        }
     )
     recipe = job.recipe.model_copy(update={"rate_control": control, "train": train})
     settings = job.settings.model_copy(update={"mlflow_uri": "off"})  # recorded as points of the curve, once it's drawn

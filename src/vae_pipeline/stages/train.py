@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -28,6 +28,7 @@ from vae_pipeline.stages.trained import COLUMNS, Row, write_history, write_recip
 from vae_pipeline.tracking.follow import followed
 from vae_pipeline.tracking.journal import flatten, running
 from vae_pipeline.tracking.tracker import provenance
+from vae_pipeline.training.alarms import Alarm, alarms
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.checkpoint import Checkpoints, pack, run_key, unpack
 from vae_pipeline.training.loop import Epoch, Training, fit
@@ -141,6 +142,7 @@ class _Run:
                 save_weights(model.state_dict(), folder / "weights.safetensors")
                 write_json(folder / "sampler.json", {"kind": choice.kind, "distances": choice.distances})
                 write_history(folder / "history.csv", _history_rows(self.training.history, kept))
+                write_json(folder / "alarms.json", [asdict(alarm) for alarm in self._alarms()])
                 write_recipe(folder / "recipe.yaml", self.recipe)
                 self.prepared.spec.save(folder / "spec.json")
         except BaseException as error:  # whatever ended the run, its record says that it ended
@@ -198,6 +200,7 @@ class _Run:
                     self.journal.metrics({"loss": step.loss}, step=step.step)
                 if step.epoch is not None:
                     self.journal.metrics(step.epoch.figures(), step=step.epoch.epoch)
+                    self._tell_alarms()
                 elif processes.count > 1 and step.step % AGREE_EVERY:
                     continue
                 training.seconds = clock.seconds()
@@ -214,6 +217,29 @@ class _Run:
                     )
                 training.stopped = training.stopped or over
         _refuse_spoiled(training)
+
+    def _alarms(self, before: int = 0) -> list[Alarm]:
+        """Those of the epochs so far, but for the last `before`."""
+        history = self.training.history
+        return alarms(history[: len(history) - before], self.training.model.latents)
+
+    def _tell_alarms(self) -> None:
+        """Say what the last epoch changed.
+
+        Raises:
+            TrainingError: an alarm began, and the recipe wants an end then.
+        """
+        known = self._alarms(before=1)
+        for alarm in [alarm for alarm in self._alarms() if alarm not in known]:
+            if alarm.cleared is not None:
+                self.journal.tag(f"alarm.{alarm.name}", f"{alarm.epoch} to {alarm.cleared}")
+                self.job.console.print(f"{self.job.name}: epoch {alarm.cleared}: {alarm.name} is over")
+                continue
+            self.journal.tag(f"alarm.{alarm.name}", str(alarm.epoch))
+            said = f"{alarm.name} at epoch {alarm.epoch}: {alarm.about}"
+            if self.recipe.train.stop_on_alarm:
+                raise TrainingError(f"{said} (train.stop_on_alarm is true)")
+            self.job.warn(f"{self.job.name}: {said}")
 
     def _save(self) -> None:
         _refuse_spoiled(self.training)

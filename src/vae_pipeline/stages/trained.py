@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -22,7 +23,8 @@ from vae_pipeline.spec import DataSpec, ImageSpec
 
 COLUMNS = (
     "epoch", "train_elbo", "train_distortion", "train_rate",
-    "valid_elbo", "valid_distortion", "valid_rate", "learning_rate", "beta", "kept",
+    "valid_elbo", "valid_distortion", "valid_rate", "active_units", "mutual_information", "posterior_variance",
+    "learning_rate", "beta", "kept",
 )  # fmt: skip
 Row = dict[str, float | None]
 
@@ -58,6 +60,8 @@ class Trained:
     weights_sha256: str
     history: list[Row]
     sampler: SamplerChoice
+    alarms: list[dict[str, Any]]
+    """Of its training: name, about, epoch, cleared."""
 
     @property
     def kept_epoch(self) -> int:
@@ -83,6 +87,7 @@ class Trained:
             sha256_of(folder / "weights.safetensors"),
             read_history(folder / "history.csv"),
             SamplerChoice.load(folder / "sampler.json"),
+            read_alarms(folder / "alarms.json"),
         )
 
 
@@ -113,6 +118,19 @@ def read_history(path: Path) -> list[Row]:
     ):
         raise DataError(f"{path} lacks figures, or doesn't say which epoch was kept: train again")
     return history
+
+
+def read_alarms(path: Path) -> list[dict[str, Any]]:
+    """The alarms that `train` wrote.
+
+    Raises:
+        DataError: it isn't there, or isn't a list of alarms.
+    """
+    try:
+        alarms = json.loads(path.read_text(encoding="utf-8"))
+        return [{name: alarm[name] for name in ("name", "about", "epoch", "cleared")} for alarm in alarms]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(f"{path} isn't what `vae-pipeline train` wrote ({error!r}): train again") from error
 
 
 def write_recipe(path: Path, recipe: TrainedRecipe) -> None:

@@ -34,6 +34,7 @@ class Entries:
     header: dict[str, Any]
     metrics: list[dict[str, Any]] = field(default_factory=list)
     artifacts: list[dict[str, Any]] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
     children: list[dict[str, Any]] = field(default_factory=list)
     end: dict[str, Any] | None = None
 
@@ -80,6 +81,10 @@ class Journal:
         """Record a file or folder; `onnx` makes it an MLflow model too."""
         self._append(entry="artifact", path=str(path.absolute()), digest=tree_digest(path), to=to, kind=kind)
 
+    def tag(self, name: str, value: str) -> None:
+        """Record a word about the run; a later one of the same name takes its place."""
+        self._append(entry="tag", name=name, value=value)
+
     def child(self, name: str, params: Mapping[str, Any], epochs: Sequence[Mapping[str, float]]) -> None:
         """Record a whole run that is a part of this one, with its numbers epoch by epoch."""
         self._append(entry="child", name=name, params=dict(params), epochs=[dict(epoch) for epoch in epochs])
@@ -124,6 +129,8 @@ def read_journal(path: Path) -> Entries | None:
             entries.end = None  # the run was taken up again
         elif entry["entry"] == "artifact":
             entries.artifacts.append(entry)
+        elif entry["entry"] == "tag":
+            entries.tags[entry["name"]] = entry["value"]
         elif entry["entry"] == "child":
             entries.children.append(entry)
         else:

@@ -172,6 +172,8 @@ class _Replay:
         new = [entry for entry in entries.metrics if entry["step"] > self.sent.get(_first(entry), 0)]
         self._metrics(self.run_id, new)
         self.sent |= {_first(entry): entry["step"] for entry in new}
+        for name, value in entries.tags.items():
+            self.client.set_tag(self.run_id, name, value)
         if end is None:
             return False
         self._artifacts(self.run_id, entries.artifacts)

@@ -59,6 +59,7 @@ class Batches:
     ) -> None:
         """`pieces` a batch is computed in; `resident` bytes at most lie on the device."""
         split = split if labelled else Split(split.images, None)
+        self.split = split
         self.count, self.batch, self.seed, self.pieces = len(split), batch, seed, pieces
         self.rank, self.processes = rank, processes
         self._rows = _Resident(split, device) if split.images.nbytes <= resident else _Streamed(split, device)

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from vae_pipeline.data.store import Split
 from vae_pipeline.errors import TrainingError
+from vae_pipeline.metrics.alarms import EXAMPLES
 from vae_pipeline.metrics.bounds import elbo_terms, widest
+from vae_pipeline.metrics.usage import Usage, usage
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.objectives import build_objective, samples_of
 from vae_pipeline.randomness import derive
@@ -34,13 +36,19 @@ CHECK_EVERY = 50  # steps between readings of the loss: on a GPU each of them st
 
 @dataclass(frozen=True)
 class Epoch:
-    """One row of the history; nats an example. The validation figures are None where there is no such part."""
+    """One row of the history; nats an example. The validation figures are None where there is no such part.
+
+    The use of the latents is that by at most 1,000 examples of the validation part; of training, where there is none.
+    """
 
     epoch: int
     train_distortion: float
     train_rate: float
     valid_distortion: float | None
     valid_rate: float | None
+    active_units: int
+    mutual_information: float
+    posterior_variance: float | None
     learning_rate: float
     beta: float
 
@@ -55,6 +63,16 @@ class Epoch:
         if self.valid_distortion is None or self.valid_rate is None:
             return None
         return -(self.valid_distortion + self.valid_rate)
+
+    @property
+    def rate(self) -> float:
+        """On the validation part, or in training where there is none."""
+        return self.train_rate if self.valid_rate is None else self.valid_rate
+
+    @property
+    def used(self) -> Usage:
+        """Of the latents."""
+        return Usage(self.active_units, self.mutual_information, self.posterior_variance)
 
     def figures(self) -> dict[str, float]:
         """All numbers there are, by name."""
@@ -136,6 +154,7 @@ def fit(
     per_epoch = len(batches)
     steps = per_epoch * train.epochs
     check = partial(_check_finite, training, per_epoch)
+    end_epoch = partial(_end_epoch, training, train, batches, valid, seed, execution.processes)
     step = Step(
         training.model,
         training.optimizer,
@@ -163,12 +182,11 @@ def fit(
             read = training.step % CHECK_EVERY == 0
             if loss.device.type != "cpu" and (whole or read):
                 check(loss)
-            ended = _end_epoch(training, train, valid, seed, seen, rate, execution.processes) if whole else None
+            ended = end_epoch(seen, rate) if whole else None
             yield Progress(training.step, steps, batch.examples, ended, loss.item() if read else None)
             if training.stopped:
                 if not whole:  # out of time
-                    ended = _end_epoch(training, train, valid, seed, seen, rate, execution.processes)
-                    yield Progress(training.step, steps, 0, ended)
+                    yield Progress(training.step, steps, 0, end_epoch(seen, rate))
                 break
 
 
@@ -182,11 +200,20 @@ def _average(averaged: VAE, model: VAE, decay: float, step: int) -> None:
 
 
 def _end_epoch(
-    training: Training, train: Train, valid: Split, seed: int, seen: int, rate: float, processes: Processes
+    training: Training,
+    train: Train,
+    batches: Batches,
+    valid: Split,
+    seed: int,
+    processes: Processes,
+    seen: int,
+    rate: float,
 ) -> Epoch:
     processes.gather(training.totals)
     processes.follow(training.model.buffers())  # what follows the data, as a scale does, follows each process's part
-    terms = elbo_terms(training.judged, valid, derive(seed, "valid"), training.totals.device) if len(valid) else None
+    model, device, seed = training.judged, training.totals.device, derive(seed, "valid")
+    terms = elbo_terms(model, valid, seed, device) if len(valid) else None
+    used = usage(model, valid if len(valid) else batches.split, seed, device, EXAMPLES)
     distortion, train_rate = (training.totals / seen).tolist()
     training.totals.zero_()
     ended = Epoch(
@@ -195,6 +222,9 @@ def _end_epoch(
         train_rate=train_rate,
         valid_distortion=None if terms is None else float(terms.distortion.mean()),
         valid_rate=None if terms is None else float(terms.rate.mean()),
+        active_units=used.active_units,
+        mutual_information=used.mutual_information,
+        posterior_variance=used.posterior_variance,
         learning_rate=rate,
         beta=training.control.beta.item(),
     )

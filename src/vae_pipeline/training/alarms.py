@@ -1,0 +1,43 @@
+"""Which alarms a run has raised, and when: what follows from its history, so that a resumed run has raised the same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from vae_pipeline.metrics.alarms import alarms_of
+from vae_pipeline.training.loop import Epoch
+
+RECOVERING = 1.1  # a rate that grows by more than this an epoch is on its way out of collapse
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One alarm, from the epoch at which it began."""
+
+    name: str
+    about: str
+    """What it means, with the figures at its beginning, and what to try."""
+    epoch: int
+    cleared: int | None
+    """The epoch at which there was no reason for it any more."""
+
+
+def alarms(history: Sequence[Epoch], latents: int) -> list[Alarm]:
+    """In the order in which they began; an alarm begins where there is reason for it at two epochs in a row.
+
+    None begins while what it is about is on its way to the better: collapse while the rate grows, as it does in the
+    first epochs or under a rising capacity; autoencoder while beta rises, as in a warm-up from 0.
+    """
+    found: list[Alarm] = []
+    for before, now in pairwise(history):
+        earlier, reasons = (alarms_of(epoch.used, epoch.rate, latents) for epoch in (before, now))
+        found = [
+            replace(alarm, cleared=now.epoch) if alarm.cleared is None and alarm.name not in reasons else alarm
+            for alarm in found
+        ]
+        standing = {alarm.name for alarm in found if alarm.cleared is None}
+        for name, about in reasons.items():
+            better = now.beta > before.beta if name == "autoencoder" else now.rate > RECOVERING * before.rate
+            if name in earlier and name not in standing and not better:
+                found.append(Alarm(name, about, now.epoch, None))
+    return found

@@ -1,0 +1,155 @@
+import json
+import os
+import signal
+from contextlib import nullcontext
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+from rich.console import Console
+from tests.lanes import edited, make_job
+
+from vae_pipeline.errors import Interrupted, TrainingError
+from vae_pipeline.metrics.alarms import alarms_of
+from vae_pipeline.metrics.usage import Usage
+from vae_pipeline.recipe import Recipe
+from vae_pipeline.stages import train as stage
+from vae_pipeline.stages.evaluate import evaluate
+from vae_pipeline.stages.prepare import prepare
+from vae_pipeline.stages.train import train
+from vae_pipeline.tracking.journal import read_journal
+from vae_pipeline.training.alarms import alarms
+from vae_pipeline.training.loop import Epoch
+
+
+@pytest.fixture(scope="module")
+def collapsing(smoke):
+    return edited(smoke, rate_control={"beta": 100.0})
+
+
+@pytest.fixture(scope="module")
+def collapsed(collapsing, prepared, tmp_path_factory):
+    """A trained folder, and what was said."""
+    folder, said = tmp_path_factory.mktemp("collapsed"), StringIO()
+    job = replace(make_job("bars", collapsing, folder / "home"), console=Console(file=said, width=1000))
+    train(job, prepared.folder, folder / "model")
+    return folder / "model", said.getvalue()
+
+
+def test_a_collapse_is_told_once_and_kept(collapsed):
+    (alarm,) = json.loads((collapsed[0] / "alarms.json").read_text())
+    assert alarm["name"] == "collapse"
+    assert alarm["epoch"] == 2
+    assert alarm["cleared"] is None
+    (warning,) = [line for line in collapsed[1].splitlines() if "warning" in line]
+    assert warning.startswith("warning: bars: collapse at epoch 2: the latents tell nothing of the data")
+    assert "free_bits" in warning
+
+
+def test_evaluate_reports_it_with_what_the_test_part_says(collapsed, collapsing, prepared, tmp_path):
+    job = make_job("bars", collapsing, tmp_path / "home")
+    metrics = evaluate(job, prepared.folder, collapsed[0], tmp_path / "report")
+    assert [(alarm["name"], alarm["epoch"]) for alarm in metrics["alarms"]] == [("collapse", 2), ("collapse", None)]
+    assert json.loads((tmp_path / "report" / "metrics.json").read_text())["alarms"] == metrics["alarms"]
+
+
+def test_a_recipe_may_stop_there(collapsing, prepared, tmp_path):
+    recipe = edited(collapsing, train={"stop_on_alarm": True})
+    with pytest.raises(TrainingError, match=r"collapse at epoch 2: .*\(train\.stop_on_alarm is true\)"):
+        train(make_job("bars", recipe, tmp_path / "home"), prepared.folder, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_mlflow_is_told_by_a_tag(collapsing, prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "followed", lambda *_: nullcontext())
+    job = make_job("bars", collapsing, tmp_path / "home", mlflow_uri="http://127.0.0.1:9")
+    train(job, prepared.folder, tmp_path / "model")
+    (journal,) = (tmp_path / "home" / "tracking").glob("*.jsonl")
+    assert read_journal(journal).tags == {"alarm.collapse": "2"}
+
+
+def test_the_default_of_digits_raises_none(root, tmp_path):
+    recipe = edited(Recipe.load(root / "pipeline" / "digits.yaml"), train={"epochs": 8})
+    job = make_job("digits", recipe, tmp_path / "home")
+    prepare(job, tmp_path / "data")
+    train(job, tmp_path / "data", tmp_path / "model")
+    assert json.loads((tmp_path / "model" / "alarms.json").read_text()) == []
+
+
+FINE = Usage(active_units=20, mutual_information=5.0, posterior_variance=0.1)
+
+
+@pytest.mark.parametrize(
+    ("used", "rate", "names"),
+    [
+        (FINE, 10.0, []),
+        (replace(FINE, mutual_information=0.09), 10.0, ["collapse"]),
+        (FINE, 0.04, ["collapse"]),
+        (replace(FINE, active_units=1), 10.0, ["idle_latents"]),
+        (replace(FINE, active_units=2), 10.0, []),
+        (Usage(0, 0.0, None), 0.0, ["collapse"]),
+        (replace(FINE, posterior_variance=9e-5), 90.0, ["autoencoder"]),
+        (Usage(1, 3.0, 9e-5), 90.0, ["idle_latents", "autoencoder"]),
+    ],
+)
+def test_bounds(used, rate, names):
+    assert list(alarms_of(used, rate, latents=40)) == names
+
+
+def history(*epochs):
+    return [
+        Epoch(number, 1.0, rate, 1.0, rate, 8, information, variance, 0.001, beta)
+        for number, (rate, information, variance, beta) in enumerate(epochs, start=1)
+    ]
+
+
+def raised(*epochs):
+    return [(alarm.name, alarm.epoch, alarm.cleared) for alarm in alarms(history(*epochs), 8)]
+
+
+GOOD, GONE, POINT = (9.0, 4.0, 0.1, 1.0), (0.01, 0.01, None, 1.0), (80.0, 4.0, 1e-6, 1.0)
+
+
+def test_an_alarm_begins_at_the_second_epoch_in_a_row_and_may_end():
+    assert raised(GONE) == []
+    assert raised(GONE, GOOD, GONE, GOOD) == []
+    assert raised(GOOD, GONE, GONE, GONE) == [("collapse", 3, None)]
+    assert raised(GONE, GONE, GOOD, GOOD) == [("collapse", 2, 3)]
+    assert raised(GONE, GONE, GOOD, GONE, GONE) == [("collapse", 2, 3), ("collapse", 5, None)]
+
+
+def test_none_begins_while_things_get_better():
+    assert raised(*[(rate, 0.05, 0.5, 1.0) for rate in (0.01, 0.02, 0.04, 0.08)]) == []
+    warming_up = [(*POINT[:3], beta) for beta in (0.0, 0.1, 0.2, 0.3)]
+    assert raised(*warming_up) == []
+    assert raised(*warming_up, (*POINT[:3], 0.3)) == [("autoencoder", 5, None)]
+
+
+def test_what_was_raised_before_stays_as_it_was():
+    """So that a run tells each change once, resumed or not."""
+    run = history(GONE, GONE, GONE, GOOD, POINT, POINT, GONE, GONE)
+    for count in range(len(run)):
+        earlier, later = alarms(run[:count], 8), alarms(run[: count + 1], 8)
+        assert [replace(alarm, cleared=None) for alarm in earlier] == [
+            replace(alarm, cleared=None) for alarm in later[: len(earlier)]
+        ]
+
+
+def test_an_interrupted_run_keeps_the_same(collapsing, collapsed, prepared, tmp_path, monkeypatch):
+    original = stage.Display.step
+
+    def interrupt(self, step):
+        original(self, step)
+        if step.step == 24:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    job = make_job("bars", collapsing, tmp_path / "home")
+    monkeypatch.setattr(stage.Display, "step", interrupt)
+    with pytest.raises(Interrupted):
+        train(job, prepared.folder, tmp_path / "model")
+    monkeypatch.setattr(stage.Display, "step", original)
+    said = StringIO()
+    train(replace(job, console=Console(file=said, width=1000)), prepared.folder, tmp_path / "model")
+    assert "going on from step 2" in said.getvalue() and "warning" not in said.getvalue()
+    for name in ("alarms.json", "history.csv", "weights.safetensors"):
+        assert (tmp_path / "model" / name).read_bytes() == (collapsed[0] / name).read_bytes()
