@@ -147,7 +147,7 @@ def test_a_linear_model_trained_here_is_probabilistic_pca():
     parts = FullPosterior(DIMENSIONS, LATENTS), StandardNormalPrior(LATENTS), LinearDecoder(LATENTS, DIMENSIONS)
     model = VAE(Scaling(0, 1), Flat(), *parts, likelihood)
     values = {"epochs": 60, "max_minutes": None, "batch": 125, "accumulate": 1, "precision": "float32", "clip": None}
-    values |= {"learning_rate": 0.02, "schedule": "cosine", "warm_up": 0.05, "weight_decay": 0.0, "ema": None}
+    values |= {"learning_rate": 0.05, "schedule": "cosine", "warm_up": 0.05, "weight_decay": 0.0, "ema": None}
     section = Train.model_construct(**values, keep="last", patience=None, stop_on_alarm=False)
     training = Training.start(model, section, ConstantControl(kind="constant", beta=1.0))
     list(fit(training, section, ElboObjective(kind="elbo"), Batches(train, 125, 0, CPU), test, 0))

@@ -137,7 +137,7 @@ def _job_of(job: Job, control: Control, epochs: int | None) -> Job:
             **({} if epochs is None else {"epochs": epochs}),
         }
     )
-    recipe = job.recipe.model_copy(update={"rate_control": control, "train": train})
+    recipe = job.recipe.model_copy(update={"rate_control": control, "train": train, "sampler": "prior"})
     settings = job.settings.model_copy(update={"mlflow_uri": "off"})  # recorded as points of the curve, once it's drawn
     return replace(job, name=f"{job.name} {_name(control)}", recipe=recipe, settings=settings)
 
