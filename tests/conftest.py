@@ -13,15 +13,25 @@ import tests.typechecker  # noqa: F401 (the hook looks it up by name)
 
 # Annotated shapes are checked in every call, under tests only.
 with install_import_hook(
-    ["vae_pipeline.models", "vae_pipeline.nets", "vae_pipeline.metrics", "vae_pipeline.objectives"],
+    [
+        "vae_pipeline.models",
+        "vae_pipeline.nets",
+        "vae_pipeline.metrics",
+        "vae_pipeline.objectives",
+        "vae_pipeline.kernels",
+    ],
     "tests.typechecker.check",
 ):
+    import vae_pipeline.metrics.aggregate
+    import vae_pipeline.metrics.baselines
     import vae_pipeline.metrics.bounds
     import vae_pipeline.metrics.features
     import vae_pipeline.metrics.generation
     import vae_pipeline.metrics.images
+    import vae_pipeline.metrics.importance
     import vae_pipeline.metrics.latents
     import vae_pipeline.metrics.samples
+    import vae_pipeline.metrics.two_sample
     import vae_pipeline.models.build
     import vae_pipeline.objectives  # noqa: F401
 

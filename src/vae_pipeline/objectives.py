@@ -9,14 +9,13 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vae_pipeline.errors import RecipeError
+from vae_pipeline.kernels import inverse_multiquadratic as kernel
 from vae_pipeline.models.gaussian import DiagonalGaussian
 from vae_pipeline.models.vae import Inference
 from vae_pipeline.rate_control import RateControl
 from vae_pipeline.recipe import objective as recipe
 
 Objective = Callable[[Inference, RateControl], Tensor]
-
-BANDWIDTHS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the kernel, relative to 2 * latents
 
 
 def build_objective(objective: recipe.Objective, examples: int) -> Objective:
@@ -80,20 +79,16 @@ def discrepancy(z: Tensor, prior: Distribution) -> Tensor:
 
     Source: Tolstikhin, Bousquet, Gelly and Schölkopf, Wasserstein Auto-Encoders, 2018, section 4.
     """
-    count, latents = z.shape
+    count = len(z)
     drawn = prior.sample(torch.Size([count]))
     if count < 2:
         return z.sum() * 0
 
-    def kernel(a: Tensor, b: Tensor) -> Tensor:
-        squares = (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.mT).clamp_min(0)
-        scales = [2.0 * latents * width for width in BANDWIDTHS]
-        return torch.stack([scale / (scale + squares) for scale in scales]).sum(0)
-
     def between_others(matrix: Tensor) -> Tensor:
         return (matrix.sum() - matrix.diagonal().sum()) / (count * (count - 1))
 
-    return between_others(kernel(z, z)) + between_others(kernel(drawn, drawn)) - 2 * kernel(z, drawn).mean()
+    within = between_others(kernel(z, z)) + between_others(kernel(drawn, drawn))
+    return within - 2 * kernel(z, drawn).mean()
 
 
 def total_correlation(inference: Inference, examples: int) -> Tensor:

@@ -5,17 +5,21 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.decomposition import PCA
 from torch import nn
 from torch.distributions import Normal
 
 from vae_pipeline.data.store import Split
-from vae_pipeline.metrics.bounds import at_once, elbo_terms, importance_bound
+from vae_pipeline.metrics.bounds import at_once, elbo_terms
+from vae_pipeline.metrics.importance import importance_bound
+from vae_pipeline.metrics.pareto import pareto_shape, tail_length
 from vae_pipeline.models.likelihoods import LocationScaleLikelihood
 from vae_pipeline.models.posteriors import FullPosterior, GaussianPosterior
 from vae_pipeline.models.priors import StandardNormalPrior
 from vae_pipeline.models.vae import VAE, Scaling
+from vae_pipeline.randomness import derive, seeded
 from vae_pipeline.recipe.objective import ConstantControl, ElboObjective
 from vae_pipeline.recipe.train import Train
 from vae_pipeline.training.batches import Batches
@@ -64,7 +68,7 @@ def oracle():
 
 def test_with_the_exact_posterior_every_weight_is_log_p(oracle):
     model, split, exact = oracle
-    bound = importance_bound(model, split, samples=1, seed=0, device=CPU)
+    bound = importance_bound(model, split, samples=1, seed=0, device=CPU).bound
     np.testing.assert_allclose(bound, exact, atol=2e-4)
 
 
@@ -92,33 +96,97 @@ def loose(oracle):
 
 def test_the_importance_bound_rises_with_k_towards_log_p(loose):
     model, split, exact = loose
-    bounds = [importance_bound(model, split, k, 0, CPU).mean() for k in (1, 5, 50, 1000)]
+    bounds = [importance_bound(model, split, k, 0, CPU).bound.mean() for k in (1, 5, 50, 1000)]
     assert all(low < high for low, high in pairwise(bounds))
     assert bounds[-1] == pytest.approx(exact.mean(), abs=0.01)
     assert bounds[0] < exact.mean() - 0.3
 
 
+def test_one_pass_gives_the_bound_of_every_k(loose):
+    """Within one pass the bounds of the first K draws rise on average, and the last is that of all."""
+    model, split, exact = loose
+    found = importance_bound(model, split, 2000, 0, CPU)
+    assert list(found.bounds) == [1, 10, 100, 1000, 2000]
+    one, ten, *more = [bound.mean() for bound in found.bounds.values()]
+    assert one < ten < more[0]
+    assert more == pytest.approx([exact.mean()] * 3, abs=0.02)
+    assert list(importance_bound(model, split, 100, 0, CPU).bounds) == [1, 10, 100]
+
+
+def all_log_weights(model, split, samples, seed):
+    """Every weight at once, by the same draws: 200 examples are decoded in batches of 128, 32 draws and more a time."""
+    with torch.no_grad(), seeded(derive(seed, "importance")):
+        parts = []
+        for x in torch.from_numpy(split.images).split(128):
+            q, chunk = model.encode(x), 4096 // len(x)
+            weights = []
+            for start in range(0, samples, chunk):
+                z = q.rsample(torch.Size([min(chunk, samples - start)]))
+                weights.append(model.decode(z).log_prob(x) + model.prior().log_prob(z) - q.log_prob(z))
+            parts.append(torch.cat(weights))
+    return torch.cat(parts, 1).double().numpy()
+
+
+@pytest.mark.parametrize("samples", [25, 500])
+def test_bounds_sample_size_and_tail_are_those_of_all_weights(loose, samples):
+    model, split, _ = loose
+    found = importance_bound(model, split, samples, 0, CPU)
+    log_weights = all_log_weights(model, split, samples, 0)
+    for count, bound in found.bounds.items():
+        np.testing.assert_allclose(bound, logsumexp(log_weights[:count], axis=0) - np.log(count), rtol=1e-6)
+    weights = np.exp(log_weights - log_weights.max(0))
+    np.testing.assert_allclose(found.effective_sample_size, weights.sum(0) ** 2 / (weights**2).sum(0), rtol=1e-5)
+    tail = np.sort(log_weights, axis=0)[-tail_length(samples) - 1 :]
+    np.testing.assert_allclose(found.shape, pareto_shape(tail.T), rtol=1e-6)
+
+
+def test_weights_that_are_all_alike_are_all_worth_something(oracle):
+    model, split, _ = oracle
+    found = importance_bound(model, split, 100, 0, CPU)
+    np.testing.assert_allclose(found.effective_sample_size, 100, rtol=1e-4)
+    assert (found.shape < 0.7).all()
+
+
+def test_of_few_weights_the_tail_says_nothing(loose):
+    model, split, _ = loose
+    assert importance_bound(model, split, 20, 0, CPU).shape is None
+    np.testing.assert_allclose(importance_bound(model, split, 1, 0, CPU).effective_sample_size, 1)
+
+
+def test_a_posterior_that_is_too_narrow_has_a_heavy_tail(oracle):
+    """Of a quarter of the true scale: the weights' tail has the shape 1 - 1/16 (Vehtari et al., 2024, section 3.2)."""
+    model, split, _ = oracle
+    posterior = GaussianPosterior(DIMENSIONS, LATENTS)
+    posterior.load_state_dict(model.posterior.state_dict())
+    with torch.no_grad():
+        posterior.log_variance.bias.sub_(2 * np.log(4))
+    narrow = VAE(model.scaling, model.encoder, posterior, model.latent_prior, model.decoder, model.likelihood)
+    found = importance_bound(narrow, split, 2000, 0, CPU)
+    assert (found.shape > 0.7).mean() > 0.9
+    assert found.effective_sample_size.mean() < 0.1 * 2000
+
+
 def test_one_sample_is_the_elbo(loose):
     model, split, _ = loose
-    ones = np.mean([importance_bound(model, split, 1, seed, CPU).mean() for seed in range(20)])
+    ones = np.mean([importance_bound(model, split, 1, seed, CPU).bound.mean() for seed in range(20)])
     elbo = np.mean([elbo_terms(model, split, seed, CPU).elbo.mean() for seed in range(20)])
     assert ones == pytest.approx(elbo, abs=0.05)
 
 
 def test_chunks_do_not_matter(loose, monkeypatch):
     model, split, exact = loose
-    monkeypatch.setattr("vae_pipeline.metrics.bounds.DECODES", 32 * 25)
-    assert importance_bound(model, split, 1000, 0, CPU).mean() == pytest.approx(exact.mean(), abs=0.02)
+    monkeypatch.setattr("vae_pipeline.metrics.importance.DECODES", 32 * 25)
+    assert importance_bound(model, split, 1000, 0, CPU).bound.mean() == pytest.approx(exact.mean(), abs=0.02)
 
 
 def test_the_same_seed_gives_the_same_numbers_and_leaves_the_generator_alone(loose):
     model, split, _ = loose
     torch.manual_seed(5)
     state = torch.get_rng_state()
-    first = importance_bound(model, split, 10, 3, CPU)
+    first = importance_bound(model, split, 10, 3, CPU).bound
     assert torch.equal(torch.get_rng_state(), state)
-    np.testing.assert_array_equal(first, importance_bound(model, split, 10, 3, CPU))
-    assert not np.array_equal(first, importance_bound(model, split, 10, 4, CPU))
+    np.testing.assert_array_equal(first, importance_bound(model, split, 10, 3, CPU).bound)
+    assert not np.array_equal(first, importance_bound(model, split, 10, 4, CPU).bound)
 
 
 @pytest.mark.parametrize(
@@ -151,5 +219,5 @@ def test_a_linear_model_trained_here_is_probabilistic_pca():
     section = Train.model_construct(**values, keep="last", patience=None, stop_on_alarm=False)
     training = Training.start(model, section, ConstantControl(kind="constant", beta=1.0))
     list(fit(training, section, ElboObjective(kind="elbo"), Batches(train, 125, 0, CPU), test, 0))
-    bound = importance_bound(model, test, 5000, 0, CPU)
+    bound = importance_bound(model, test, 5000, 0, CPU).bound
     assert bound.mean() == pytest.approx(exact, abs=0.05)

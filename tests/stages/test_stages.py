@@ -69,7 +69,19 @@ class TestMetrics:
         assert metrics["elbo"] == pytest.approx(-(metrics["distortion"] + metrics["rate"]))
         assert metrics["rate"] == pytest.approx(sum(metrics["rate_per_dimension"].values()))
         assert metrics["importance_bound"] > metrics["elbo"]
-        assert metrics["test_examples"] == metrics["importance_examples"] == len(Prepared.open(lane.data).test)
+        assert metrics["entropy_floor"] < -metrics["baseline_elbo"]
+        assert metrics["importance_bounds"]["50"] == metrics["importance_bound"]
+        parts = ("mutual_information", "total_correlation", "dimensionwise_kl")
+        assert metrics["rate"] == pytest.approx(sum(metrics[part] for part in parts))
+        assert 0 < metrics["mutual_information"] < metrics["mutual_information_cap"]
+        assert metrics["mutual_information_cap"] == pytest.approx(np.log(metrics["test_examples"]))
+        assert metrics["mse"] < metrics["mse_of_sample"]
+        assert (
+            metrics["test_examples"]
+            == metrics["importance_examples"]
+            == metrics["aggregate_examples"]
+            == len(Prepared.open(lane.data).test)
+        )
         assert metrics["active_units"] == 2
         assert 0 < metrics["ssim"] < 1
 

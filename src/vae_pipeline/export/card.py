@@ -86,8 +86,10 @@ def _said(kind: str) -> str:
 
 
 def _measured(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    cap = metrics.get("mutual_information_cap")
     labels = {
         "elbo": "ELBO (nats)",
+        "baseline_elbo": "the same of independent values, without latents (nats)",
         "distortion": "distortion (nats)",
         "rate": "rate (nats)",
         "bits_per_dimension": "bits per dimension",
@@ -95,9 +97,12 @@ def _measured(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         "scale": "scale of the Gaussian likelihood, on [0, 1]",
         "entropy_floor": "entropy floor of the cross-entropy (nats)",
         "active_units": "active units",
+        "mutual_information": f"mutual information, which is seen up to {cap:.3g} (nats)" if cap else "",
         "mse": "reconstruction MSE on [0, 1]",
         "psnr": "reconstruction PSNR (dB)",
+        "baseline_psnr": "the same of as many principal components (dB)",
         "ssim": "reconstruction SSIM",
+        "sharpness": "sharpness of reconstructions, of the images' 1",
     }
     rows = []
     for key, label in labels.items():

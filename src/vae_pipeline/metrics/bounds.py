@@ -1,4 +1,4 @@
-"""The ELBO and the importance bound, an example each."""
+"""The ELBO of each example, and the way through a part that every metric takes."""
 
 import math
 from collections.abc import Iterator
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from vae_pipeline.data.store import Split
@@ -18,7 +17,6 @@ from vae_pipeline.randomness import derive, seeded
 
 VALUES = 4096 * 28 * 28  # decoded at a time: what they need stays near a CPU's cache, and memory is bounded
 ROWS = 1024  # examples encoded at a time, at most
-DECODES = 4096  # (example, sample) pairs decoded at a time, at most
 
 PerExample = npt.NDArray[np.float64]
 
@@ -52,6 +50,14 @@ def batches(split: Split, device: torch.device, rows: int | None = None) -> Iter
             yield images, torch.from_numpy(split.labels[start : start + rows]).to(device)
 
 
+def subset(split: Split, count: int | None, seed: int) -> Split:
+    """`count` rows drawn without replacement, in their order; the same for the same seed; all if None."""
+    if count is None or count >= len(split):
+        return split
+    rows = np.sort(np.random.default_rng(derive(seed, "subset")).permutation(len(split))[:count])
+    return Split(split.images[rows], None if split.labels is None else split.labels[rows])
+
+
 @torch.inference_mode()
 def elbo_terms(model: VAE, split: Split, seed: int, device: torch.device) -> Terms:
     """Distortion and rate of every example; the same draws for the same seed."""
@@ -63,33 +69,6 @@ def elbo_terms(model: VAE, split: Split, seed: int, device: torch.device) -> Ter
             distortion.append(inference.distortion()[0].cpu().double().numpy())
             rate.append(inference.rate()[0].cpu().double().numpy())
     return Terms(np.concatenate(distortion), np.concatenate(rate))
-
-
-@torch.inference_mode()
-def importance_bound(model: VAE, split: Split, samples: int, seed: int, device: torch.device) -> PerExample:
-    """log 1/K Σ p(x, z_k) / q(z_k|x) with K = `samples`, for each example.
-
-    Each example is encoded once; its K draws are decoded a few at a time into a running logsumexp, so that
-    memory doesn't grow with K.
-
-    Source: Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, 2016, eq. 8.
-    """
-    bounds = []
-    with seeded(derive(seed, "importance")), evaluating(model):
-        decodes = at_once(split, DECODES)
-        for images, labels in batches(split, device, rows=max(1, decodes // 32)):
-            bounds.append(_bound(model, images, labels, samples, max(1, decodes // len(images))).cpu().double().numpy())
-    return np.concatenate(bounds)
-
-
-def _bound(model: VAE, images: Tensor, labels: Tensor | None, samples: int, chunk: int) -> Float[Tensor, " batch"]:
-    posterior, target = model.encode(images, labels), model.scaling(images)
-    total = torch.full((len(images),), -math.inf, dtype=widest(images.device), device=images.device)
-    for start in range(0, samples, chunk):
-        z = posterior.rsample(torch.Size([min(chunk, samples - start)]))
-        weight = model.explain(target, posterior, z, labels).log_weight()
-        total = torch.logaddexp(total, weight.to(total.dtype).logsumexp(0))
-    return total - math.log(samples)
 
 
 def widest(device: torch.device) -> torch.dtype:

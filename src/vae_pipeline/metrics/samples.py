@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from vae_pipeline.data.store import Prepared, Split
-from vae_pipeline.metrics.bounds import DECODES, at_once, evaluating
+from vae_pipeline.metrics.bounds import at_once, evaluating, subset
 from vae_pipeline.metrics.features import Reference
 from vae_pipeline.metrics.generation import frechet_distance, nearest_neighbour_ratio, overlap
+from vae_pipeline.metrics.images import laplacian_variance
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive, seeded
 
-SAMPLES = 10_000
+SAMPLES, SHARP = 10_000, 1_000
+ROWS = 4096  # decoded at a time, at most
 Array = npt.NDArray[Any]
 
 
@@ -23,7 +25,7 @@ Array = npt.NDArray[Any]
 def samples(model: VAE, train: Split, seed: int, count: int = SAMPLES) -> Iterator[Tensor]:
     """E[x|z] on [0, 1] of `count` new z, some at a time; a conditional model's labels come as often as in `train`."""
     device = next(model.parameters()).device
-    rows = at_once(train, DECODES)
+    rows = at_once(train, ROWS)
     draw = np.random.default_rng(derive(seed, "labels"))
     with seeded(derive(seed, "samples")), evaluating(model):
         for start in range(0, count, rows):
@@ -40,6 +42,15 @@ def sample_features(model: VAE, train: Split, reference: Reference, seed: int) -
     return np.concatenate([reference.of_scaled(images) for images in samples(model, train, seed)])
 
 
+@torch.inference_mode()
+def _sharpness(model: VAE, prepared: Prepared, seed: int) -> float | None:
+    """Mean variance of the Laplacian of samples over that of test images; None where those are flat."""
+    scaling, test = model.scaling, subset(prepared.test, SHARP, seed)
+    real = laplacian_variance(scaling(torch.from_numpy(test.images[:])).double().numpy()).mean()
+    drawn = torch.cat(list(samples(model, prepared.train, seed, SHARP))).double().cpu().numpy()
+    return float(laplacian_variance(drawn).mean() / real) if real > 0 else None
+
+
 def generation(model: VAE, prepared: Prepared, reference: Reference, seed: int) -> dict[str, Any]:
     """How near samples are to the test part, with what the same distances come to elsewhere beside it.
 
@@ -47,10 +58,10 @@ def generation(model: VAE, prepared: Prepared, reference: Reference, seed: int) 
     `frechet_prior` that of samples of the prior, where another sampler was fitted.
     """
     train, test = prepared.train, prepared.test
-    real, near = reference.of(test), reference.of(_first(train, len(test), seed))
+    real, near = reference.of(test), reference.of(subset(train, len(test), derive(seed, "floor")))
     drawn = sample_features(model, train, reference, seed)
     near_real = overlap(real, drawn)
-    figures = {
+    figures: dict[str, Any] = {
         "frechet_samples": frechet_distance(real, drawn),
         "frechet_reconstructions": frechet_distance(real, reconstruction_features(model, test, reference)),
         "frechet_floor": frechet_distance(real, near),
@@ -62,6 +73,9 @@ def generation(model: VAE, prepared: Prepared, reference: Reference, seed: int) 
         "feature_accuracy": reference.accuracy,
         "features_sha256": reference.sha256,
     }
+    sharpness = _sharpness(model, prepared, seed)
+    if sharpness is not None:
+        figures["samples_sharpness"] = sharpness
     if model.sampler is not None:
         fitted, model.sampler = model.sampler, None
         try:
@@ -69,11 +83,6 @@ def generation(model: VAE, prepared: Prepared, reference: Reference, seed: int) 
         finally:
             model.sampler = fitted
     return figures
-
-
-def _first(split: Split, count: int, seed: int) -> Split:
-    rows = np.sort(np.random.default_rng(derive(seed, "floor")).permutation(len(split))[:count])
-    return Split(split.images[rows], None)
 
 
 @torch.inference_mode()

@@ -12,10 +12,22 @@ METRICS = Literal[
     "rate",
     "bits_per_dimension",
     "importance_bound",
+    "effective_sample_size",
+    "pareto_k_over_0.7",
     "active_units",
+    "mutual_information",
+    "aggregate_kl",
+    "total_correlation",
+    "dimensionwise_kl",
+    "mmd2",
+    "mmd2_p_value",
+    "two_sample_auc",
     "mse",
     "psnr",
     "ssim",
+    "mse_of_sample",
+    "psnr_of_sample",
+    "sharpness",
 ]
 
 

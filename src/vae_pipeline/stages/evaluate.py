@@ -16,12 +16,17 @@ from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.device import prepare_device
 from vae_pipeline.errors import DataError, GateError
 from vae_pipeline.files import content_key, filled_folder, replace_file, require_writable, tree_digest, write_json
+from vae_pipeline.metrics.aggregate import aggregate
 from vae_pipeline.metrics.alarms import EXAMPLES, alarms_of
-from vae_pipeline.metrics.bounds import elbo_terms, evaluating, importance_bound, standard_error
+from vae_pipeline.metrics.baselines import baseline_elbo, baseline_psnr
+from vae_pipeline.metrics.bounds import elbo_terms, evaluating, standard_error, subset
 from vae_pipeline.metrics.features import reference
 from vae_pipeline.metrics.images import entropy_floor, fidelity
+from vae_pipeline.metrics.importance import importance_bound
 from vae_pipeline.metrics.latents import ACTIVE, Latents, latents
+from vae_pipeline.metrics.pareto import TRUSTED
 from vae_pipeline.metrics.samples import generation
+from vae_pipeline.metrics.two_sample import against_prior
 from vae_pipeline.metrics.usage import usage
 from vae_pipeline.models.likelihoods import LocationScaleLikelihood
 from vae_pipeline.models.vae import VAE
@@ -73,40 +78,61 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
 def measure(
     model: VAE, prepared: Prepared, wanted: Evaluate, seed: int, device: torch.device
 ) -> tuple[dict[str, Any], Latents]:
-    """All figures of metrics.json, on the test part."""
+    """All figures of metrics.json, on the test part; what can't be measured is left out."""
     test, spec = prepared.test, prepared.spec
-    terms = elbo_terms(model, test, derive(seed, "evaluate"), device)
-    bounded = _subset(test, wanted.examples, seed)
-    bound = importance_bound(model, bounded, wanted.samples, derive(seed, "evaluate"), device)
+    drawn = derive(seed, "evaluate")
+    terms = elbo_terms(model, test, drawn, device)
+    bounded = subset(test, wanted.examples, seed)
+    importance = importance_bound(model, bounded, wanted.samples, drawn, device)
     used = latents(model, test, device)
-    near = fidelity(model, test, device)
+    near = fidelity(model, test, drawn, device)
+    whole = aggregate(model, test, drawn, device)
+    apart = against_prior(model, whole.z, drawn)
     measure = model.likelihood.measure(spec.binary)
     metrics: dict[str, Any] = {
         "elbo": float(terms.elbo.mean()),
         "elbo_standard_error": standard_error(terms.elbo),
+        "baseline_elbo": baseline_elbo(model.likelihood, prepared.train, test, spec, drawn),
         "distortion": float(terms.distortion.mean()),
         "rate": float(terms.rate.mean()),
         "measure": measure,
-    }
-    if isinstance(model.likelihood, LocationScaleLikelihood) and model.likelihood.kind != "per_element":
-        metrics["scale"] = float(model.likelihood.scale.detach().mean())
-    if measure == "cross_entropy":
-        metrics["entropy_floor"] = entropy_floor(test, spec.low, spec.high)
-    if measure == "mass":
-        metrics["bits_per_dimension"] = float(-terms.elbo.mean() / (spec.dimensions * np.log(2)))
-    return metrics | {
-        "importance_bound": float(bound.mean()),
-        "importance_bound_standard_error": standard_error(bound),
+        "importance_bound": float(importance.bound.mean()),
+        "importance_bound_standard_error": standard_error(importance.bound),
+        "importance_bounds": {str(count): float(bound.mean()) for count, bound in importance.bounds.items()},
         "importance_samples": wanted.samples,
         "importance_examples": len(bounded),
+        "effective_sample_size": float(importance.effective_sample_size.mean() / wanted.samples),
         "active_units": used.active_units,
         "latents": model.latents,
+        "mutual_information": whole.mutual_information,
+        "mutual_information_cap": whole.cap,
+        "aggregate_examples": len(whole.z),
+        "aggregate_kl": whole.aggregate_kl,
         "mse": near.mse,
         "psnr": near.psnr,
         "ssim": near.ssim,
+        "mse_of_sample": near.mse_of_sample,
+        "psnr_of_sample": near.psnr_of_sample,
         "test_examples": len(test),
         "rate_per_dimension": {str(index): float(rate) for index, rate in enumerate(used.rate)},
-    }, used
+    }
+    optional: dict[str, float | None] = {
+        "total_correlation": whole.total_correlation,
+        "dimensionwise_kl": whole.dimensionwise_kl,
+        "sharpness": near.sharpness,
+        "baseline_psnr": baseline_psnr(prepared.train, test, spec, model.latents, drawn),
+    }
+    if isinstance(model.likelihood, LocationScaleLikelihood) and model.likelihood.kind != "per_element":
+        optional["scale"] = float(model.likelihood.scale.detach().mean())
+    if measure == "cross_entropy":
+        optional["entropy_floor"] = entropy_floor(test, spec.low, spec.high)
+    if measure == "mass":
+        optional["bits_per_dimension"] = float(-terms.elbo.mean() / (spec.dimensions * np.log(2)))
+    if importance.shape is not None:
+        optional["pareto_k_over_0.7"] = float((importance.shape > TRUSTED).mean())
+    if apart is not None:
+        optional |= {"mmd2": apart.mmd2, "mmd2_p_value": apart.p_value, "two_sample_auc": apart.auc}
+    return metrics | {name: value for name, value in optional.items() if value is not None}, used
 
 
 def alarms_on(model: VAE, test: Split, rate: float, seed: int, device: torch.device) -> list[dict[str, Any]]:
@@ -152,7 +178,7 @@ def draw(trained: Trained, test: Split, used: Latents, seed: int, folder: Path) 
     plots.curves(folder / "curves.png", trained.history, trained.kept_epoch)
     active = used.variance_of_means > ACTIVE
     plots.rates(folder / "rate_per_dimension.png", used.rate, active)
-    shown = _subset(test, PAIRS, seed)
+    shown = subset(test, PAIRS, seed)
     first = shown.labels[:1] if shown.labels is not None else None
     images = to_pixels(shown.images[:], spec.low, spec.high)
     plots.pairs(folder / "reconstructions.png", images, _reconstruct(model, shown, spec))
@@ -198,14 +224,6 @@ def _decode(model: VAE, z: npt.NDArray[Any], labels: npt.NDArray[Any], spec: Dat
 
 def _pixels(model: VAE, x_mean: Tensor, spec: DataSpec) -> Pixels:
     return to_pixels(model.scaling.inverse(x_mean).cpu().numpy(), spec.low, spec.high)
-
-
-def _subset(split: Split, count: int | None, seed: int) -> Split:
-    """`count` rows drawn without replacement; the same for the same seed."""
-    if count is None or count >= len(split):
-        return split
-    rows = np.sort(np.random.default_rng(derive(seed, "subset")).permutation(len(split))[:count])
-    return Split(split.images[rows], None if split.labels is None else split.labels[rows])
 
 
 def _write_rates(path: Path, used: Latents) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vae_pipeline.data.store import Split
 from vae_pipeline.device import one_thread
-from vae_pipeline.metrics.bounds import batches, evaluating
+from vae_pipeline.metrics.bounds import batches, evaluating, subset
 from vae_pipeline.metrics.features import Reference
 from vae_pipeline.metrics.generation import frechet_distance
 from vae_pipeline.metrics.samples import sample_features
@@ -46,7 +46,7 @@ def fit_sampler(kind: Kind, model: VAE, train: Split, seed: int) -> Sampler | No
     """A sampler of that kind, fitted to one draw of q(z|x) a training example."""
     if kind == "prior":
         return None
-    z = aggregate(model, train, seed)
+    z = posterior_draws(model, train, seed)
     device = next(model.parameters()).device
     with seeded(derive(seed, "sampler", kind)):
         match kind:
@@ -63,7 +63,7 @@ def fit_sampler(kind: Kind, model: VAE, train: Split, seed: int) -> Sampler | No
 
 def choose_sampler(model: VAE, train: Split, valid: Split, features: Reference, seed: int) -> Choice:
     """The kind whose samples are nearest to the validation part (to the training part, where there is none)."""
-    wanted = features.of(_some(valid if len(valid) else train, seed))
+    wanted = features.of(subset(valid if len(valid) else train, POINTS, seed))
     before = model.sampler
     fitted: dict[Kind, Sampler | None] = {}
     distances: dict[Kind, float] = {}
@@ -78,9 +78,9 @@ def choose_sampler(model: VAE, train: Split, valid: Split, features: Reference, 
 
 
 @torch.inference_mode()
-def aggregate(model: VAE, split: Split, seed: int) -> Array:
+def posterior_draws(model: VAE, split: Split, seed: int) -> Array:
     """Draws of the aggregate posterior [points, latents]: of each of at most so many examples as many as fit."""
-    some = _some(split, seed)
+    some = subset(split, POINTS, seed)
     device = next(model.parameters()).device
     draws = torch.Size([max(1, POINTS // len(some))])
     with seeded(derive(seed, "aggregate")), evaluating(model):
@@ -88,13 +88,6 @@ def aggregate(model: VAE, split: Split, seed: int) -> Array:
             model.encode(images, labels).rsample(draws).flatten(0, 1).cpu() for images, labels in batches(some, device)
         ]
     return torch.cat(drawn).numpy()
-
-
-def _some(split: Split, seed: int) -> Split:
-    if len(split) <= POINTS:
-        return split
-    rows = np.sort(np.random.default_rng(derive(seed, "points")).permutation(len(split))[:POINTS])
-    return Split(split.images[rows], None if split.labels is None else split.labels[rows])
 
 
 def _mixture(z: Array, components: int, seed: int) -> MixtureSampler:

@@ -1,0 +1,116 @@
+"""What a model reaches that knows less: one that ignores z, and one that is linear."""
+
+import math
+from collections.abc import Iterator
+from typing import Any, assert_never
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.decomposition import PCA
+from torch.distributions import Normal
+
+from vae_pipeline.data.store import Split
+from vae_pipeline.metrics.bounds import at_once, subset
+from vae_pipeline.metrics.images import psnr
+from vae_pipeline.models import likelihoods
+from vae_pipeline.randomness import derive
+from vae_pipeline.spec import DataSpec
+
+Array = npt.NDArray[Any]
+
+EXAMPLES = 10_000  # of training, where they are needed at once
+VALUES = 2**25  # likewise, in all
+ROWS = 4096  # examples read at a time, at most
+
+
+def baseline_elbo(likelihood: likelihoods.Likelihood, train: Split, test: Split, spec: DataSpec, seed: int) -> float:
+    """log p(x) of the test part, in nats an example, by independent values of the likelihood's family.
+
+    They are fitted to the training part: what a decoder could reach that is told nothing by z. A Gaussian or Laplace
+    has a location a value and one scale, which is the recipe's where that fixes it.
+    """
+    match likelihood:
+        case likelihoods.BernoulliLikelihood():
+            return _bernoulli(train, test, spec)
+        case likelihoods.LocationScaleLikelihood():
+            return _location_scale(likelihood, train, test, spec, seed)
+        case likelihoods.LogisticLikelihood():
+            return _categorical(train, test, spec, likelihood.levels)
+        case likelihoods.CategoricalLikelihood():
+            return _categorical(train, test, spec, likelihood.planes)
+        case _:
+            assert_never(likelihood)
+
+
+def baseline_psnr(train: Split, test: Split, spec: DataSpec, latents: int, seed: int) -> float | None:
+    """PSNR in dB of the test part by as many principal components of the training part as there are latents.
+
+    None if there are more latents than examples or values.
+    """
+    fitted = _fitted(train, spec, seed).astype(np.float32)
+    if latents > min(fitted.shape):
+        return None
+    components = PCA(latents, svd_solver="randomized", random_state=derive(seed, "pca") % 2**32).fit(fitted)
+    squares = []
+    for x in _scaled(test, spec):
+        output = components.inverse_transform(components.transform(x.astype(np.float32))).clip(0, 1)
+        squares.append(((x - output) ** 2).mean(axis=1))
+    return float(psnr(np.concatenate(squares)).mean())
+
+
+def _bernoulli(train: Split, test: Split, spec: DataSpec) -> float:
+    # Half a one and half a nought are added to what was seen (Krichevsky and Trofimov, 1981), here and below.
+    p = (_sum(_scaled(train, spec)) + 0.5) / (len(train) + 1)
+    x = _sum(_scaled(test, spec)) / len(test)
+    return float((x * np.log(p) + (1 - x) * np.log1p(-p)).sum())
+
+
+def _location_scale(
+    likelihood: likelihoods.LocationScaleLikelihood, train: Split, test: Split, spec: DataSpec, seed: int
+) -> float:
+    gaussian = likelihood.family is Normal
+    power, normaliser = (2, 0.5 * math.log(2 * math.pi)) if gaussian else (1, math.log(2))
+    location = _sum(_scaled(train, spec)) / len(train) if gaussian else np.median(_fitted(train, spec, seed), axis=0)
+
+    def away(split: Split) -> float:
+        """Σ |x - location|^power over values, averaged over examples."""
+        return float(_sum(np.abs(x - location) ** power for x in _scaled(split, spec)).sum()) / len(split)
+
+    if isinstance(likelihood.kind, str):
+        likeliest = math.pow(away(train) / spec.dimensions, 1 / power)
+        scale = max(likeliest, math.exp(likelihoods.LEAST_LOG_SCALE))
+    else:
+        scale = likelihood.kind
+    return -away(test) / (power * math.pow(scale, power)) - spec.dimensions * (math.log(scale) + normaliser)
+
+
+def _categorical(train: Split, test: Split, spec: DataSpec, levels: int) -> float:
+    p = (_counts(train, spec, levels) + 0.5) / (len(train) + 0.5 * levels)
+    return float((_counts(test, spec, levels) * np.log(p)).sum() / len(test))
+
+
+def _counts(split: Split, spec: DataSpec, levels: int) -> Array:
+    """How often each level occurs: [values, levels], flat."""
+    first = np.arange(spec.dimensions) * levels
+    size = spec.dimensions * levels
+    whole = (np.rint(x * (levels - 1)).astype(np.int64) + first for x in _scaled(split, spec))
+    return _sum(np.bincount(x.ravel(), minlength=size)[None] for x in whole)
+
+
+def _fitted(train: Split, spec: DataSpec, seed: int) -> Array:
+    """As many training examples as may be in memory at once: [examples, values] on [0, 1]."""
+    some = subset(train, max(1, min(EXAMPLES, VALUES // spec.dimensions)), seed)
+    return np.concatenate([*_scaled(some, spec)])
+
+
+def _scaled(split: Split, spec: DataSpec) -> Iterator[Array]:
+    """[examples, values] on [0, 1], some at a time."""
+    rows = at_once(split, ROWS)
+    for start in range(0, len(split), rows):
+        x = split.images[start : start + rows].astype(np.float64)
+        yield (x.reshape(len(x), -1) - spec.low) / (spec.high - spec.low)
+
+
+def _sum(parts: Iterator[Array]) -> Array:
+    """Over examples."""
+    return np.asarray(sum(part.sum(axis=0) for part in parts))

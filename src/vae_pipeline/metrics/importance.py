@@ -1,0 +1,101 @@
+"""The importance bound for several K in one pass, and how far its weights can be trusted."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vae_pipeline.data.store import Split
+from vae_pipeline.metrics.bounds import PerExample, at_once, batches, evaluating, widest
+from vae_pipeline.metrics.pareto import pareto_shape, tail_length
+from vae_pipeline.models.vae import VAE
+from vae_pipeline.randomness import derive, seeded
+
+DECODES = 4096  # (example, sample) pairs decoded at a time, at most
+COUNTS = (1, 10, 100, 1000, 5000)
+
+
+@dataclass(frozen=True)
+class ImportanceBound:
+    """log 1/K Σ w of each example, and its weights w = p(x, z) / q(z|x)."""
+
+    bounds: dict[int, PerExample]
+    """The bound of the first K draws, for K in `COUNTS` and for all."""
+    effective_sample_size: PerExample
+    """(Σ w)² / Σ w²: how many equal weights would be as good; from 1 to K (Kong, 1992)."""
+    shape: PerExample | None
+    """The Pareto k̂ of each example's weights; None where K is too small for it."""
+
+    @property
+    def samples(self) -> int:
+        """The largest K."""
+        return max(self.bounds)
+
+    @property
+    def bound(self) -> PerExample:
+        """The bound of all draws."""
+        return self.bounds[self.samples]
+
+
+@torch.inference_mode()
+def importance_bound(model: VAE, split: Split, samples: int, seed: int, device: torch.device) -> ImportanceBound:
+    """log 1/K Σ p(x, z_k) / q(z_k|x) of each example, for K up to `samples`.
+
+    Each example is encoded once; its draws are decoded a few at a time into a running logsumexp, and of the weights
+    the largest alone are kept, so that memory doesn't grow with K.
+
+    Source: Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, 2016, eq. 8.
+    """
+    found = []
+    with seeded(derive(seed, "importance")), evaluating(model):
+        decodes = at_once(split, DECODES)
+        for images, labels in batches(split, device, rows=max(1, decodes // 32)):
+            chunk = max(1, decodes // len(images))
+            found.append(_summed(_log_weights(model, images, labels, samples, chunk), samples))
+    parts = [part.shape for part in found if part.shape is not None]
+    return ImportanceBound(
+        {count: np.concatenate([part.bounds[count] for part in found]) for count in found[0].bounds},
+        np.concatenate([part.effective_sample_size for part in found]),
+        np.concatenate(parts) if parts else None,
+    )
+
+
+def _log_weights(
+    model: VAE, images: Tensor, labels: Tensor | None, samples: int, chunk: int
+) -> Iterator[Float[Tensor, "draws batch"]]:
+    """log p(x, z) / q(z|x) of `samples` draws, `chunk` at a time."""
+    posterior, target = model.encode(images, labels), model.scaling(images)
+    for start in range(0, samples, chunk):
+        z = posterior.rsample(torch.Size([min(chunk, samples - start)]))
+        yield model.explain(target, posterior, z, labels).log_weight().to(widest(images.device))
+
+
+def _summed(chunks: Iterator[Tensor], samples: int) -> ImportanceBound:
+    """Of one batch of examples."""
+    counts = [*(count for count in COUNTS if count < samples), samples]
+    largest = tail_length(samples) + 1
+    done, bounds = 0, {}
+    for weight in chunks:
+        if not done:
+            total = squares = torch.full_like(weight[0], -math.inf)
+            tail = torch.full((weight.shape[1], largest), -math.inf).to(weight)
+        for count in counts:
+            if done < count <= done + len(weight):
+                bounds[count] = torch.logaddexp(total, weight[: count - done].logsumexp(0)) - math.log(count)
+        total = torch.logaddexp(total, weight.logsumexp(0))
+        squares = torch.logaddexp(squares, (2 * weight).logsumexp(0))
+        tail = torch.cat([tail, weight.mT], 1).topk(largest, sorted=False).values
+        done += len(weight)
+    return ImportanceBound(
+        {count: _array(bound) for count, bound in bounds.items()},
+        _array((2 * total - squares).exp()),
+        pareto_shape(_array(tail)) if largest > 5 else None,
+    )
+
+
+def _array(values: Tensor) -> PerExample:
+    return values.cpu().double().numpy()
