@@ -28,6 +28,14 @@ METRICS = Literal[
     "mse_of_sample",
     "psnr_of_sample",
     "sharpness",
+    "frechet_samples",
+    "frechet_reconstructions",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "nearest_neighbour_ratio",
+    "samples_sharpness",
 ]
 
 
