@@ -405,3 +405,34 @@ def test_an_objective_that_a_ladder_does_not_fit() -> None:
     objective = {"kind": "total_correlation", "weight": 2.0}
     text = refusal({**RECIPE, "model": LADDER, "objective": objective})
     assert text.endswith("needs a posterior of kind gaussian or normalised_gaussian; model.kind is ladder")
+
+
+FLOW = {"kind": "coupling_flow", "latents": 3, "layers": 2, "width": 8}
+IMPORTANCE = {"kind": "importance_weighted", "samples": 5, "doubly_reparameterised": True}
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"model.prior": {"kind": "vamp", "components": 5}, "model.posterior": FLOW}, "posteriors of kind gaussian"),
+        ({"objective": IMPORTANCE, "model.posterior": FLOW}, "model.posterior.kind is coupling_flow"),
+        ({"objective": {"kind": "total_correlation", "weight": 4.0}, "model.posterior": FLOW}, "normalised_gaussian"),
+        (
+            {"objective": IMPORTANCE, "rate_control": {"kind": "free_bits", "nats": 0.1, "share": 0.0}},
+            "no rate of its own",
+        ),
+        ({"rate_control": {"kind": "target_rate", "nats": 5.0}, "train.keep": "best"}, "set train.keep: last"),
+        ({"rate_control": {"kind": "target_distortion", "nats": None, "psnr": None}}, "either nats or psnr"),
+        ({"sampler": "flow", "model.posterior.latents": 1}, "two latents or more"),
+        ({"sampler": "magic"}, "'mixture'"),
+    ],
+)
+def test_sections_that_do_not_fit_each_other(changes: dict[str, Any], wanted: str) -> None:
+    recipe = copy.deepcopy(RECIPE)
+    for key, value in changes.items():
+        section = recipe
+        *around, last = key.split(".")
+        for part in around:
+            section = section[part]
+        section[last] = value
+    assert wanted in refusal(recipe)

@@ -94,6 +94,8 @@ def discrepancy(z: Tensor, prior: Distribution) -> Tensor:
 def total_correlation(inference: Inference, examples: int) -> Tensor:
     """KL(q(z) ‖ Π q(z_j)), with q(z) estimated from the batch by weighting it as a sample of all `examples`.
 
+    The value is too high by about (latents - 1) log(examples); its gradient isn't touched by that.
+
     Source: Chen, Li, Grosse and Duvenaud, Isolating Sources of Disentanglement in VAEs, 2018, appendix C.1.
     """
     q, z = inference.posterior, inference.z[0]

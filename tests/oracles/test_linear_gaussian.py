@@ -122,7 +122,7 @@ def all_log_weights(model, split, samples, seed):
             weights = []
             for start in range(0, samples, chunk):
                 z = q.rsample(torch.Size([min(chunk, samples - start)]))
-                weights.append(model.decode(z).log_prob(x) + model.prior().log_prob(z) - q.log_prob(z))
+                weights.append(model.explain(x, q, z, None).log_weight())
             parts.append(torch.cat(weights))
     return torch.cat(parts, 1).double().numpy()
 

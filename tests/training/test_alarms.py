@@ -68,6 +68,7 @@ def test_mlflow_is_told_by_a_tag(collapsing, prepared, tmp_path, monkeypatch):
     assert read_journal(journal).tags == {"alarm.collapse": "2"}
 
 
+@pytest.mark.slow
 def test_the_default_of_digits_raises_none(root, tmp_path):
     recipe = edited(Recipe.load(root / "pipeline" / "digits.yaml"), train={"epochs": 8})
     job = make_job("digits", recipe, tmp_path / "home")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from tests.lanes import edited, make_job
 
+from vae_pipeline.adam import AdamW
 from vae_pipeline.data.mapped import KEPT, MappedArray
 from vae_pipeline.data.store import Split
 from vae_pipeline.errors import SettingsError
@@ -17,7 +18,6 @@ from vae_pipeline.models.build import build
 from vae_pipeline.randomness import Share, drawing_for, standard_normal
 from vae_pipeline.stages.train import train
 from vae_pipeline.stages.trained import read_history
-from vae_pipeline.training.adam import AdamW
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.checkpoint import Checkpoints
 from vae_pipeline.training.loop import Training, fit
@@ -70,27 +70,30 @@ def test_bfloat16_leaves_a_cpu_in_float32(long, prepared, reference):
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 def test_adam_is_torchs(decay):
-    def parameters():
+    def module():
         torch.manual_seed(1)
-        return [torch.randn(shape, requires_grad=True) for shape in ((7, 5), (5,), ())]
+        made = torch.nn.Sequential(torch.nn.Linear(7, 5), torch.nn.GroupNorm(1, 5))
+        made.register_parameter("means", torch.nn.Parameter(torch.randn(3, 2)))
+        made.register_parameter("log_scale", torch.nn.Parameter(torch.randn(())))
+        return made
 
-    ours, torchs = parameters(), parameters()
+    ours, torchs = module(), module()
     mine = AdamW(ours, decay)
     groups = [
-        {"params": [p for p in torchs if p.ndim > 1], "weight_decay": decay},
-        {"params": [p for p in torchs if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [torchs[0].weight], "weight_decay": decay},
+        {"params": [p for p in torchs.parameters() if p is not torchs[0].weight], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, fused=True)
     for step in range(20):
         rate = 0.1 / (1 + step)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        for of_mine, of_torch in zip(ours, torchs, strict=True):
+        for of_mine, of_torch in zip(ours.parameters(), torchs.parameters(), strict=True):
             of_mine.grad = torch.randn(of_mine.shape)
             of_torch.grad = of_mine.grad.clone()
         mine.step(torch.tensor(rate, dtype=torch.float64))
         optimizer.step()
-    for of_mine, of_torch in zip(ours, torchs, strict=True):
+    for of_mine, of_torch in zip(ours.parameters(), torchs.parameters(), strict=True):
         assert torch.equal(of_mine, of_torch)
 
 

@@ -94,7 +94,7 @@ def _measured(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         "rate": "rate (nats)",
         "bits_per_dimension": "bits per dimension",
         "importance_bound": f"importance bound, K = {metrics['importance_samples']} (nats)",
-        "scale": "scale of the Gaussian likelihood, on [0, 1]",
+        "scale": "scale of the likelihood, on [0, 1]",
         "entropy_floor": "entropy floor of the cross-entropy (nats)",
         "active_units": "active units",
         "mutual_information": f"mutual information, which is seen up to {cap:.3g} (nats)" if cap else "",

@@ -5,6 +5,7 @@ it is comparable within one data set alone, and is no FID: those are Inception's
 """
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from vae_pipeline.adam import AdamW
 from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.files import content_key, replace_file, sha256_of
 from vae_pipeline.metrics.bounds import at_once
@@ -25,7 +27,7 @@ from vae_pipeline.randomness import derive, seeded
 
 FEATURES = 64
 CHANNELS = (32, 64)
-STEPS, EPOCHS, BATCH, LEARNING_RATE = 1500, 30, 128, 3e-3
+STEPS, EPOCHS, BATCH, LEARNING_RATE, WARM_UP = 1500, 30, 128, 3e-3, 0.2
 MIRRORINGS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
 Array = npt.NDArray[Any]
 
@@ -112,18 +114,17 @@ def _read(net: Classifier, path: Path) -> bool:
 
 def _fit(net: Classifier, train: Split, labelled: bool) -> None:
     steps = min(STEPS, EPOCHS * max(1, len(train) // BATCH))
-    optimizer = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, steps)
+    optimizer = AdamW(net, weight_decay=0.01)
     draw = np.random.default_rng(derive(0, "features", "batches"))
     device = next(net.parameters()).device
-    for _ in range(steps):
+    for step in range(steps):
         rows = np.sort(draw.integers(0, len(train), min(BATCH, len(train))))
         images, labels = _task(net, train, rows, labelled, device)
         loss = nn.functional.cross_entropy(net.logits(images), labels)
-        optimizer.zero_grad()
+        net.zero_grad()
         loss.backward()
-        optimizer.step()
-        schedule.step()
+        risen = min(1.0, (step + 1) / (WARM_UP * steps))
+        optimizer.step(torch.tensor(LEARNING_RATE * risen * 0.5 * (1 + math.cos(math.pi * step / steps))))
 
 
 def _task(

@@ -60,7 +60,7 @@ def generation(model: VAE, prepared: Prepared, reference: Reference, seed: int) 
     train, test = prepared.train, prepared.test
     real, near = reference.of(test), reference.of(subset(train, len(test), derive(seed, "floor")))
     drawn = sample_features(model, train, reference, seed)
-    near_real = overlap(real, drawn)
+    near_real = overlap(real, drawn[: len(real)])  # of two sets of one size
     figures: dict[str, Any] = {
         "frechet_samples": frechet_distance(real, drawn),
         "frechet_reconstructions": frechet_distance(real, reconstruction_features(model, test, reference)),

@@ -11,13 +11,15 @@ from pydantic import model_validator
 from vae_pipeline.reading import parse, read_yaml
 from vae_pipeline.recipe.data import Data, has_labels
 from vae_pipeline.recipe.evaluate import Evaluate, Export
-from vae_pipeline.recipe.model import AnyModel, GaussianPosterior, Ladder, NormalisedPosterior
+from vae_pipeline.recipe.model import AnyModel, GaussianPosterior, Ladder, Model, NormalisedPosterior
 from vae_pipeline.recipe.objective import (
     CapacityControl,
     FreeBitsControl,
     ImportanceObjective,
     Objective,
     RateControl,
+    TargetDistortionControl,
+    TargetRateControl,
     TotalCorrelationObjective,
 )
 from vae_pipeline.recipe.section import Section
@@ -50,6 +52,14 @@ class Recipe(Section):
                 "model.conditional is true, but the data section names no labels: set it to false, or name the labels"
             )
         self._objective_fits()
+        if self.sampler == "flow" and isinstance(self.model, Model) and self.model.posterior.latents == 1:
+            raise ValueError("sampler: flow needs two latents or more; take mixture")
+        steered = isinstance(self.rate_control, CapacityControl | TargetRateControl | TargetDistortionControl)
+        if steered and self.train.keep == "best":
+            raise ValueError(
+                f"rate_control.kind {self.rate_control.kind} is at its target in the last epoch, and train.keep: best "
+                "would take the one with the best ELBO: set train.keep: last and train.patience: null"
+            )
         fractions = [part for part in (self.data.valid, self.data.test) if isinstance(part, float | int)]
         if sum(fractions) >= 1:
             raise ValueError("data.valid and data.test leave nothing to train on: together they must be under 1")
@@ -60,7 +70,7 @@ class Recipe(Section):
         if isinstance(objective, ImportanceObjective) and isinstance(control, FreeBitsControl | CapacityControl):
             raise ValueError(
                 f"objective.kind importance_weighted has no rate of its own for rate_control.kind {control.kind}: "
-                "take constant, warm_up or cyclical"
+                "take another"
             )
         needs_gaussian = isinstance(objective, TotalCorrelationObjective) or (
             isinstance(objective, ImportanceObjective) and objective.doubly_reparameterised

@@ -70,7 +70,8 @@ class CyclicalControl(Section):
 
 
 class FreeBitsControl(Section):
-    """The rate of each dimension costs nothing under `nats`; the rest warms up over `share` of all steps."""
+    """The rate of each dimension (the whole, where it has no closed form) costs nothing under `nats`; the rest warms up
+    over `share` of all steps."""
 
     kind: Literal["free_bits"]
     nats: Positive

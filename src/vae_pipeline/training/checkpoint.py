@@ -25,11 +25,10 @@ from vae_pipeline.training.loop import Epoch, Training
 KEPT = 2
 # What determines the weights, beside recipe, data and seed: a half-run of other code is not gone on with.
 SOURCES = (
-    "data/mapped.py", "data/sources/parts.py", "data/store.py", "device.py", "kernels.py", "metrics/alarms.py",
-    "metrics/bounds.py", "metrics/features.py", "metrics/generation.py", "metrics/latents.py", "metrics/samples.py",
-    "metrics/usage.py", "models", "nets", "objectives.py", "randomness.py", "rate_control.py", "spec.py",
-    "stages/train.py",
-    "stages/trained.py", "training",
+    "adam.py", "data/mapped.py", "data/sources/parts.py", "data/store.py", "device.py", "kernels.py",
+    "metrics/alarms.py", "metrics/bounds.py", "metrics/features.py", "metrics/generation.py", "metrics/images.py",
+    "metrics/latents.py", "metrics/samples.py", "metrics/usage.py", "models", "nets", "objectives.py",
+    "randomness.py", "rate_control.py", "spec.py", "stages/train.py", "stages/trained.py", "training",
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from vae_pipeline.adam import AdamW
 from vae_pipeline.data.store import Split
 from vae_pipeline.errors import TrainingError
 from vae_pipeline.metrics.alarms import EXAMPLES
@@ -25,7 +26,6 @@ from vae_pipeline.randomness import derive
 from vae_pipeline.rate_control import RateControl, build_rate_control
 from vae_pipeline.recipe import objective as recipe
 from vae_pipeline.recipe.train import Train
-from vae_pipeline.training.adam import AdamW
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.processes import Processes
 from vae_pipeline.training.schedules import learning_rate_at
@@ -108,7 +108,7 @@ class Training:
         averaged = None if train.ema is None else copy.deepcopy(model).requires_grad_(False)
         totals = torch.zeros(2, dtype=widest(device), device=device)
         control = build_rate_control(rate_control).to(device)
-        return cls(model, AdamW(model.parameters(), train.weight_decay), control, totals, averaged)
+        return cls(model, AdamW(model, train.weight_decay), control, totals, averaged)
 
     @property
     def judged(self) -> VAE:

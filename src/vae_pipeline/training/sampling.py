@@ -10,6 +10,7 @@ import torch
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
+from vae_pipeline.adam import AdamW
 from vae_pipeline.data.store import Split
 from vae_pipeline.device import one_thread
 from vae_pipeline.metrics.bounds import batches, evaluating, subset
@@ -19,7 +20,6 @@ from vae_pipeline.metrics.samples import sample_features
 from vae_pipeline.models.samplers import FlowSampler, MixtureSampler, Sampler
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive, seeded
-from vae_pipeline.training.adam import AdamW
 
 Kind = Literal["prior", "gaussian", "mixture", "flow"]
 KINDS: tuple[Kind, ...] = ("prior", "gaussian", "mixture", "flow")
@@ -43,7 +43,7 @@ class Choice:
 
 
 def fit_sampler(kind: Kind, model: VAE, train: Split, seed: int) -> Sampler | None:
-    """A sampler of that kind, fitted to one draw of q(z|x) a training example."""
+    """A sampler of that kind, fitted to draws of q(z|x) of training examples."""
     if kind == "prior":
         return None
     z = posterior_draws(model, train, seed)
@@ -64,16 +64,17 @@ def fit_sampler(kind: Kind, model: VAE, train: Split, seed: int) -> Sampler | No
 def choose_sampler(model: VAE, train: Split, valid: Split, features: Reference, seed: int) -> Choice:
     """The kind whose samples are nearest to the validation part (to the training part, where there is none)."""
     wanted = features.of(subset(valid if len(valid) else train, POINTS, seed))
+    kinds = [kind for kind in KINDS if kind != "flow" or model.latents > 1]  # a coupling needs two halves
     before = model.sampler
     fitted: dict[Kind, Sampler | None] = {}
     distances: dict[Kind, float] = {}
     try:
-        for kind in KINDS:
+        for kind in kinds:
             fitted[kind] = model.sampler = fit_sampler(kind, model, train, seed)
             distances[kind] = frechet_distance(wanted, sample_features(model, train, features, seed))
     finally:
         model.sampler = before
-    best = min(KINDS, key=lambda kind: distances[kind])
+    best = min(kinds, key=lambda kind: distances[kind])
     return Choice(best, fitted[best], distances)
 
 
@@ -105,7 +106,7 @@ def _flow(z: Array) -> FlowSampler:
     sampler.scale.copy_(torch.from_numpy(z.std(0)).clamp_min(1e-6))
     draws = torch.from_numpy(z)[torch.randperm(len(z))]
     held_out, draws = draws.split([round(HELD_OUT * len(z)), len(z) - round(HELD_OUT * len(z))])
-    optimizer = AdamW(sampler.parameters(), weight_decay=0.0)
+    optimizer = AdamW(sampler, weight_decay=0.0)
     best, kept = -np.inf, _weights(sampler)
     for step in range(STEPS):
         loss = -sampler.log_prob(draws[torch.randint(len(draws), (BATCH,))]).mean()

@@ -6,7 +6,7 @@ torch's compiler, which takes 2 s of CPU, and each of its steps sorts the parame
 Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019, algorithm 2.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,14 +29,15 @@ class _Group:
 
 
 class AdamW:
-    """Biases and single numbers, such as a learned scale, don't decay."""
+    """The weights of layers decay; biases, norms, learned scales, means and pseudo-inputs don't."""
 
-    def __init__(self, parameters: Iterable[nn.Parameter], weight_decay: float) -> None:
-        self.parameters = list(parameters)
+    def __init__(self, model: nn.Module, weight_decay: float) -> None:
+        self.parameters = list(model.parameters())
         if weight_decay:
-            matrices = [p for p in self.parameters if p.ndim > 1]
-            others = [p for p in self.parameters if p.ndim <= 1]
-            self._groups = [_group(matrices, weight_decay), _group(others, 0.0)]
+            layers = {id(p) for name, p in model.named_parameters() if name.endswith("weight") and p.ndim > 1}
+            decaying = [p for p in self.parameters if id(p) in layers]
+            others = [p for p in self.parameters if id(p) not in layers]
+            self._groups = [_group(decaying, weight_decay), _group(others, 0.0)]
         else:
             self._groups = [_group(self.parameters, 0.0)]
 
