@@ -18,7 +18,9 @@ from vae_pipeline.stages.trained import Trained
 NAMES = [graph.name for graph in GRAPHS]
 
 
-@pytest.fixture(params=["lane", "conditional_lane", pytest.param("ladder_lane", marks=pytest.mark.slow)], scope="module")
+@pytest.fixture(
+    params=["lane", "conditional_lane", pytest.param("ladder_lane", marks=pytest.mark.slow)], scope="module"
+)
 def any_lane(request):
     return request.getfixturevalue(request.param)
 

@@ -19,7 +19,7 @@ from vae_pipeline.training.sampling import KINDS, choose_sampler, fit_sampler
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch):
-    monkeypatch.setattr(sampling, "STEPS", 300)
+    monkeypatch.setattr(sampling, "STEPS", 200)
 
 
 @pytest.fixture(scope="module")

@@ -55,8 +55,7 @@ def fit_sampler(kind: Kind, model: VAE, train: Split, seed: int) -> Sampler | No
             case "mixture":
                 return _mixture(z, COMPONENTS, seed).to(device)
             case "flow":
-                with one_thread():
-                    return _flow(z).to(device)
+                return _flow(z).to(device)
             case _:
                 assert_never(kind)
 
@@ -99,6 +98,7 @@ def _mixture(z: Array, components: int, seed: int) -> MixtureSampler:
     return MixtureSampler(*(torch.from_numpy(values).float() for values in (fit.weights_, fit.means_, tril)))
 
 
+@one_thread()
 def _flow(z: Array) -> FlowSampler:
     """Maximum likelihood; the weights are those that were best on the draws held out."""
     sampler = FlowSampler(z.shape[1], LAYERS, WIDTH)
