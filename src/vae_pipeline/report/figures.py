@@ -50,7 +50,7 @@ HEADLINE = (
            (("baseline_psnr", "PCA of as many components {}"), ("psnr_of_sample", "from a drawn z {}"))),
     Figure("frechet_samples", "Fréchet distance", "",
            "Of samples from test images, in the features of a small classifier of our own (so it isn't the FID of "
-           "papers). Lower is better; training images are the floor.",
+           "papers). Lower is better; training images show about what perfect samples would reach.",
            (("frechet_floor", "training images {}"), ("frechet_reconstructions", "reconstructions {}"),
             ("frechet_prior", "draws of the prior {}"))),
 )  # fmt: skip
