@@ -258,6 +258,7 @@ def test_what_changed_since_is_not_sent(job, client, tmp_path):
     assert len(warnings) == 1 and "changed.txt" in warnings[0]
 
 
+@pytest.mark.slow
 def test_sync_after_all_stages_gives_one_run(job, client, smoke, tmp_path):
     down = make_job("smoke", smoke, tmp_path / "home", mlflow_uri="http://127.0.0.1:9")
     run_lane(down, tmp_path)
