@@ -130,20 +130,6 @@ def test_torchrun_starts_it_too(command, tmp_path):
     np.testing.assert_allclose(figures(tmp_path / "run"), figures(tmp_path / "one"), rtol=1e-5)
 
 
-def test_torchrun_restarts_what_died(command, tmp_path):
-    subprocess.run(**command("whole", epochs=120, processes=2), check=True, timeout=240)
-    home = tmp_path / "other"
-    run = command("again", epochs=120, home=home, checkpoint_s=0.1, threads=1)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
-    process = subprocess.Popen([*torchrun, *run["args"][1:]], env=run["env"], stdout=subprocess.PIPE, text=True)
-    begun(process, home)
-    os.kill(max(children(process)), signal.SIGKILL)
-    said, _ = process.communicate(timeout=180)
-    assert process.returncode == 0
-    assert "going on from step" in said
-    np.testing.assert_allclose(figures(tmp_path / "again"), figures(tmp_path / "whole"), rtol=1e-5)
-
-
 def test_an_incomplete_environment_is_named(monkeypatch):
     import torch
 
