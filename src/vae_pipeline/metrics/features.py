@@ -4,7 +4,6 @@ Where there are labels it tells them apart; where there are none, it tells an im
 it is comparable within one data set alone, and is no FID: those are Inception's features.
 """
 
-import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from vae_pipeline.adam import AdamW
 from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.files import content_key, replace_file, sha256_of
-from vae_pipeline.metrics.bounds import at_once
+from vae_pipeline.metrics.bounds import at_once, batches
 from vae_pipeline.models.vae import Scaling
 from vae_pipeline.nets.convolution import ConvolutionEncoder
 from vae_pipeline.randomness import derive, seeded
@@ -29,6 +28,8 @@ FEATURES = 64
 CHANNELS = (32, 64)
 STEPS, EPOCHS, BATCH, LEARNING_RATE, WARM_UP = 1500, 30, 128, 3e-3, 0.2
 MIRRORINGS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
+# What determines the classifier, beside the data: one that other code trained isn't read again.
+SOURCES = ("metrics/features.py", "adam.py", "nets/convolution.py", "nets/activation.py")
 Array = npt.NDArray[Any]
 
 
@@ -68,13 +69,8 @@ class Reference:
     @torch.inference_mode()
     def of(self, split: Split) -> Array:
         """Features [examples, 64] of raw images."""
-        rows = at_once(split, 1024)
         device = next(self.net.parameters()).device
-        parts = []
-        for start in range(0, len(split), rows):
-            images = torch.from_numpy(split.images[start : start + rows]).to(device)
-            parts.append(self.of_scaled(self.net.scaling(images)))
-        return np.concatenate(parts)
+        return np.concatenate([self.of_scaled(self.net.scaling(images)) for images, _ in batches(split, device)])
 
     @torch.inference_mode()
     def of_scaled(self, images: Tensor) -> Array:
@@ -100,7 +96,8 @@ def reference(prepared: Prepared, home: Path, device: torch.device) -> Reference
 
 
 def _key(data: str) -> str:
-    code = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    package = Path(__file__).parent.parent
+    code = [sha256_of(package / name) for name in SOURCES]
     return content_key([data, code, torch.__version__])
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vae_pipeline.data.store import Prepared, Split
-from vae_pipeline.metrics.bounds import at_once, evaluating, subset
+from vae_pipeline.metrics.bounds import at_once, batches, evaluating, subset
 from vae_pipeline.metrics.features import Reference
 from vae_pipeline.metrics.generation import frechet_distance, nearest_neighbour_ratio, overlap
 from vae_pipeline.metrics.images import laplacian_variance
@@ -88,13 +88,9 @@ def generation(model: VAE, prepared: Prepared, reference: Reference, seed: int) 
 @torch.inference_mode()
 def reconstruction_features(model: VAE, split: Split, reference: Reference) -> Array:
     """Features of the reconstructions of a set."""
-    device = next(model.parameters()).device
-    rows = at_once(split, 1024)
     found = []
     with evaluating(model):
-        for start in range(0, len(split), rows):
-            images = torch.from_numpy(split.images[start : start + rows]).to(device)
-            labels = None if split.labels is None else torch.from_numpy(split.labels[start : start + rows]).to(device)
+        for images, labels in batches(split, next(model.parameters()).device):
             mean = model.decode(model.encode(images, labels).mean, labels).mean
             found.append(reference.of_scaled(mean.clamp(0, 1)))
     return np.concatenate(found)
