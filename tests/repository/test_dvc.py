@@ -35,6 +35,7 @@ WITHOUT_EFFECT = {
     "vae_pipeline.stages.job": "carries recipe and settings",
     "vae_pipeline.tracking.journal": "what MLflow is told",
     "vae_pipeline.tracking.tracker": "likewise",
+    "vae_pipeline.tracking.replay": "likewise",
     "vae_pipeline.tracking.follow": "likewise",
 }
 

@@ -2,9 +2,7 @@
 
 import math
 import os
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -31,6 +29,7 @@ from vae_pipeline.tracking.tracker import provenance
 from vae_pipeline.training.alarms import Alarm, alarms
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.checkpoint import Checkpoints, pack, run_key, unpack
+from vae_pipeline.training.clock import BYTES_PER_S, Clock
 from vae_pipeline.training.loop import Epoch, Training, fit
 from vae_pipeline.training.processes import Processes, joined
 from vae_pipeline.training.sampling import Choice, choose_sampler, fit_sampler
@@ -38,8 +37,6 @@ from vae_pipeline.training.step import Execution
 
 AGREE_EVERY = 10  # steps between the moments at which several processes ask each other whether to stop
 WORTH_COMPILING = 20_000  # steps
-SHARE = 50  # a checkpoint's cost counts this often before the next: 2 % of the time
-BYTES_PER_S = 150e6  # that a checkpoint is taken to be written at, before the first was
 
 
 @dataclass(frozen=True)
@@ -191,7 +188,7 @@ class _Run:
         )
         limit = math.inf if recipe.max_minutes is None else 60 * recipe.max_minutes
         size = 4 * sum(parameter.nbytes for parameter in training.model.parameters())  # moments and best or average
-        clock = _Clock(training.seconds, self.job.settings.checkpoint_s, size / BYTES_PER_S)
+        clock = Clock(training.seconds, self.job.settings.checkpoint_s, size / BYTES_PER_S)
         parent = os.getppid()
         with interruptible() as asked, Display(self.job.console, self.job.name, recipe.epochs) as display:
             for step in loop:
@@ -271,30 +268,6 @@ class _Run:
                 "train.accumulate: 1; use auto"
             )
         return Execution(compiled, settings.cuda_graph != "off" and capturable, self.processes)
-
-
-class _Clock:
-    """When a checkpoint is due: seldom enough that writing them costs 2 % of the time at most."""
-
-    def __init__(self, before: float, every: float, cost: float) -> None:
-        """`cost` of the first one, as far as can be guessed."""
-        self.before, self.every, self.cost = before, every, cost
-        self.began = self.saved = time.monotonic()
-
-    def seconds(self) -> float:
-        """Spent on the run, in earlier processes too."""
-        return self.before + time.monotonic() - self.began
-
-    def due(self) -> bool:
-        return time.monotonic() - self.saved > max(self.every, SHARE * self.cost)
-
-    @contextmanager
-    def saving(self) -> Iterator[None]:
-        """Around the writing of a checkpoint."""
-        began = time.monotonic()
-        yield
-        self.saved = time.monotonic()
-        self.cost = self.saved - began
 
 
 def _start(recipe: TrainedRecipe, prepared: Prepared, device: torch.device, start: Path | None) -> Training:

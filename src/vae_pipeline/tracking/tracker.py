@@ -1,15 +1,9 @@
-"""Journals to MLflow: one run a model, found by the sha256 of its weights.
-
-`train` opens the run and gives it the tags `vae.key` (what determines the weights) and, at its end,
-`vae.weights`. `evaluate` and `export` find it by `vae.weights`, keep their own parameters in child runs,
-and put headline metrics, pictures and the bundle on the model's run; where it isn't there, they open it.
-`rate-distortion` opens a run of its own, with a child for each point.
+"""When journals are sent to MLflow, and what becomes of them if they can't be.
 
 The tracker never raises: at the first refusal it says so once, and leaves the journal for `sync`.
 """
 
 import contextlib
-import json
 import logging
 import os
 import re
@@ -17,17 +11,16 @@ import subprocess
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from vae_pipeline.files import tree_digest
 from vae_pipeline.settings import Settings
-from vae_pipeline.tracking.journal import Entries, Journal, Role, read_journal, running
+from vae_pipeline.tracking.journal import Journal, Role, read_journal, running
+from vae_pipeline.tracking.replay import Replay
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
 
 # Unset, MLflow tries a dead server for four minutes, and one that hangs for twenty.
 PATIENCE = {
@@ -86,7 +79,7 @@ class Tracker:
         try:
             with warnings.catch_warnings(), self._connected() as client:
                 warnings.simplefilter("ignore")
-                done = _Replay(client, self._experiment, self.settings, self.warn, self._run_id, self._sent)
+                done = Replay(client, self._experiment, self.settings, self.warn, self._run_id, self._sent)
                 finished = done.replay(path)
                 self._run_id, self._sent = done.run_id, done.sent
             if finished:
@@ -127,187 +120,6 @@ def _experiment(client: "MlflowClient", settings: Settings) -> str:
         # Absolute: MLflow's own default is relative to the folder of whoever came first.
         location = str(Path(settings.mlflow_uri.removeprefix("sqlite:///")).absolute().parent / "mlartifacts")
     return str(client.create_experiment(settings.mlflow_experiment, artifact_location=location))
-
-
-class _Replay:
-    """One pass over a journal. Everything sent is found again, so that a second pass adds nothing."""
-
-    def __init__(
-        self,
-        client: "MlflowClient",
-        experiment: str,
-        settings: Settings,
-        warn: Callable[[str], None],
-        run_id: str | None,
-        sent: dict[str, int],
-    ) -> None:
-        self.client, self.experiment, self.settings, self.warn = client, experiment, settings, warn
-        self.run_id, self.sent = run_id, sent
-
-    def replay(self, path: Path) -> bool:
-        """Whether the journal has been sent to its end."""
-        entries = read_journal(path)
-        if entries is None:
-            return True
-        if entries.header["role"] == "train":
-            return self._train(entries)
-        if entries.header["role"] == "rate-distortion":
-            return self._sweep(entries)
-        return self._add(entries)
-
-    def _train(self, entries: Entries) -> bool:
-        header, end = entries.header, entries.end
-        if self.run_id is None:
-            run = self._find("vae.key", header["key"])
-            if run is not None and run.info.status == "FINISHED":
-                if end is None:
-                    return False  # trained once more: only its end will tell whether anything is new
-                if run.data.tags.get("vae.weights") == end["weights"]:
-                    return True
-                run = None
-            self.run_id = self._create(header, {"vae.key": header["key"]}) if run is None else run.info.run_id
-            if run is not None:
-                self.client.update_run(self.run_id, status="RUNNING")
-                self.sent = self._recorded()
-        new = [entry for entry in entries.metrics if entry["step"] > self.sent.get(_first(entry), 0)]
-        self._metrics(self.run_id, new)
-        self.sent |= {_first(entry): entry["step"] for entry in new}
-        for name, value in entries.tags.items():
-            self.client.set_tag(self.run_id, name, value)
-        if end is None:
-            return False
-        self._artifacts(self.run_id, entries.artifacts)
-        if end["weights"]:
-            self.client.set_tag(self.run_id, "vae.weights", end["weights"])
-        self.client.set_terminated(self.run_id, end["status"], end["time"])
-        return True
-
-    def _add(self, entries: Entries) -> bool:
-        """evaluate and export: parameters to a child run, everything else to the model's run."""
-        header, end = entries.header, entries.end
-        if end is None:
-            return False
-        child = self._find("vae.key", header["key"])
-        if child is not None and child.info.status == "FINISHED":
-            return True  # the same parameters gave the same output before
-        found = self._find("vae.weights", header["weights"])
-        if found is None:
-            model_header = {**header, "params": {}}
-            model = self._create(model_header, {"vae.weights": header["weights"]})
-            self.client.set_terminated(model, "FINISHED", end["time"])
-        else:
-            model = found.info.run_id
-        tags = {"vae.key": header["key"], "mlflow.parentRunId": model}
-        child_id = self._create(header, tags, role=header["role"]) if child is None else child.info.run_id
-        self._metrics(child_id, entries.metrics)
-        self._metrics(model, entries.metrics)
-        self._artifacts(model, entries.artifacts)
-        self.client.set_terminated(child_id, end["status"], end["time"])
-        return True
-
-    def _sweep(self, entries: Entries) -> bool:
-        """rate-distortion: a run of its own, with a child for each point."""
-        header, end = entries.header, entries.end
-        if end is None:
-            return False
-        run = self._find("vae.key", header["key"])
-        if run is not None and run.info.status == "FINISHED":
-            return True
-        parent = self._create(header, {"vae.key": header["key"]}, header["role"]) if run is None else run.info.run_id
-        for entry in entries.children:
-            key = f"{header['key']}/{entry['name']}"
-            child = self._find("vae.key", key)
-            if child is not None and child.info.status == "FINISHED":
-                continue
-            tags = {"vae.key": key, "mlflow.parentRunId": parent}
-            own = {**header, "params": entry["params"]}
-            child_id = self._create(own, tags, entry["name"]) if child is None else child.info.run_id
-            numbered = enumerate(entry["epochs"], start=1)
-            self._metrics(child_id, [{"time": entry["time"], "step": step, "values": row} for step, row in numbered])
-            self.client.set_terminated(child_id, "FINISHED", entry["time"])
-        self._metrics(parent, entries.metrics)
-        self._artifacts(parent, entries.artifacts)
-        self.client.set_terminated(parent, end["status"], end["time"])
-        return True
-
-    def _find(self, tag: str, value: str) -> "Run | None":
-        found = self.client.search_runs([self.experiment], f"tags.`{tag}` = '{value}'", max_results=1)
-        return found[0] if found else None
-
-    def _create(self, header: dict[str, Any], tags: dict[str, str], role: str | None = None) -> str:
-        from mlflow.entities import Dataset, DatasetInput, Param  # noqa: PLC0415
-
-        name = header["name"] if role is None else f"{header['name']} {role}"
-        run = self.client.create_run(self.experiment, header["time"], {**header["tags"], **tags}, name)
-        run_id = str(run.info.run_id)
-        params = [Param(key, str(value)) for key, value in header["params"].items()]
-        self.client.log_batch(run_id, params=params)
-        if header["dataset"] is not None:
-            data = header["dataset"]
-            profile = json.dumps(data["card"])
-            dataset = Dataset(data["name"], data["digest"][:36], "local", json.dumps(data["source"]), profile=profile)
-            self.client.log_inputs(run_id, [DatasetInput(dataset, [])])
-        return run_id
-
-    def _recorded(self) -> dict[str, int]:
-        """The last step of every metric that the run has."""
-        assert self.run_id is not None
-        names = self.client.get_run(self.run_id).data.metrics
-        histories = {name: self.client.get_metric_history(self.run_id, name) for name in names}
-        return {name: max(point.step for point in history) for name, history in histories.items()}
-
-    def _metrics(self, run_id: str, entries: list[dict[str, Any]]) -> None:
-        from mlflow.entities import Metric  # noqa: PLC0415
-
-        points = [
-            Metric(name, value, entry["time"], entry["step"])
-            for entry in entries
-            for name, value in entry["values"].items()
-        ]
-        for start in range(0, len(points), 1000):
-            self.client.log_batch(run_id, metrics=points[start : start + 1000])
-
-    def _artifacts(self, run_id: str, entries: list[dict[str, Any]]) -> None:
-        for entry in entries:
-            path = Path(entry["path"])
-            if not path.exists() or tree_digest(path) != entry["digest"]:
-                self.warn(f"{path} isn't there any more, or has changed since: it isn't sent to MLflow")
-                continue
-            if path.is_dir():
-                self.client.log_artifacts(run_id, str(path), entry["to"])
-            else:
-                self.client.log_artifact(run_id, str(path), entry["to"] or None)
-            if entry["kind"] == "onnx":
-                self._model(run_id, path)
-
-    def _model(self, run_id: str, bundle: Path) -> None:
-        """The `reconstruct` graph as an MLflow model, with its signature and an input example."""
-        import mlflow  # noqa: PLC0415
-        import numpy as np  # noqa: PLC0415
-        import onnx  # noqa: PLC0415
-
-        graph = json.loads((bundle / "bundle.json").read_text())["graphs"]["reconstruct"]
-        with np.load(bundle / graph["golden"], allow_pickle=False) as golden:
-            inputs = {name: golden[name] for name in graph["inputs"]}
-            outputs = {name: golden[name] for name in graph["outputs"]}
-        signature = mlflow.models.infer_signature(inputs, outputs)
-        before = self.client.get_run(run_id).info
-        with mlflow.start_run(run_id=run_id, log_system_metrics=False):
-            mlflow.onnx.log_model(
-                onnx.load(bundle / graph["file"]),
-                name="model",
-                signature=signature,
-                input_example=inputs,
-                registered_model_name=self.settings.mlflow_registry,
-                pip_requirements=["mlflow", "onnxruntime", "numpy"],
-            )
-        # The run ended when training did.
-        self.client.set_terminated(run_id, before.status, before.end_time)
-
-
-def _first(entry: dict[str, Any]) -> str:
-    """One of the metrics that were recorded together stands for them all."""
-    return str(next(iter(entry["values"])))
 
 
 def provenance(recipe: str) -> dict[str, str]:
