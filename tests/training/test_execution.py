@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from tests.lanes import edited
 
 from vae_pipeline.errors import SettingsError
 from vae_pipeline.stages.trained import read_history
-from vae_pipeline.training.processes import ALONE, joined
+from vae_pipeline.training.processes import ALONE, fresh_store, joined
 
 pytestmark = pytest.mark.slow
 
@@ -122,12 +123,35 @@ def test_an_error_of_all_is_said_once(command, tmp_path):
     assert len(done.stderr.splitlines()) == 1 and "nowhere" in done.stderr
 
 
-def test_torchrun_starts_it_too(command, tmp_path):
-    run = command("run")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run([*torchrun, *run["args"][1:]], env=run["env"], check=True, capture_output=True, timeout=240)
-    subprocess.run(**command("one"), check=True, timeout=120)
-    np.testing.assert_allclose(figures(tmp_path / "run"), figures(tmp_path / "one"), rtol=1e-5)
+def test_torchrun_restarts_what_died(command, tmp_path):
+    subprocess.run(**command("whole", epochs=120, processes=2), check=True, timeout=240)
+    home = tmp_path / "other"
+    run = command("again", epochs=120, home=home, checkpoint_s=0.1, threads=1)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
+    process = subprocess.Popen([*torchrun, *run["args"][1:]], env=run["env"], stdout=subprocess.PIPE, text=True)
+    begun(process, home)
+    os.kill(max(children(process)), signal.SIGKILL)
+    said, _ = process.communicate(timeout=180)
+    assert process.returncode == 0
+    assert "going on from step" in said
+    np.testing.assert_allclose(figures(tmp_path / "again"), figures(tmp_path / "whole"), rtol=1e-5)
+
+
+def test_processes_that_are_started_again_read_nothing_of_the_dead():
+    """Their launcher keeps the store: what the first ones left there must not be taken for the second ones' words."""
+    from torch.distributed import HashStore
+
+    store = HashStore()
+
+    def meet():
+        with ThreadPoolExecutor(3) as pool:
+            parts = list(pool.map(lambda rank: fresh_store(store, rank, 3), (2, 1, 0)))
+        assert not any(part.check(["address"]) for part in parts)
+        parts[0].set("address", "here")
+        assert all(part.get("address") == b"here" for part in parts)
+
+    for _ in range(3):
+        meet()
 
 
 def test_an_incomplete_environment_is_named(monkeypatch):

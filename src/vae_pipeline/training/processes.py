@@ -5,16 +5,21 @@ A launcher sets RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT: torchrun, Slurm, 
 
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+from uuid import uuid4
 
 import torch
 from torch import Tensor
 
 from vae_pipeline.errors import SettingsError, TrainingError
+
+if TYPE_CHECKING:
+    from torch.distributed import Store  # type: ignore[attr-defined]
 
 T = TypeVar("T")
 
@@ -95,11 +100,14 @@ def joined(device: torch.device) -> Iterator[Processes]:
         yield ALONE
         return
     import torch.distributed as dist  # noqa: PLC0415
+    from torch.distributed.rendezvous import rendezvous  # noqa: PLC0415
 
     rank = _number("RANK", None)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     try:
-        dist.init_process_group(backend, timeout=TIMEOUT)
+        store, *_ = next(rendezvous("env://", rank, count, timeout=TIMEOUT))
+        store = fresh_store(store, rank, count)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=TIMEOUT)
     except (RuntimeError, ValueError) as error:
         raise SettingsError(f"process {rank} of {count} can't reach the others ({_brief(error)})") from error
     try:
@@ -113,6 +121,34 @@ def joined(device: torch.device) -> Iterator[Processes]:
         ) from error
     finally:
         dist.destroy_process_group()
+
+
+def fresh_store(store: "Store", rank: int, count: int) -> "Store":
+    """A part of `store` that only these `count` processes know.
+
+    A launcher that restarts what died hands the same store to the new processes, and the addresses of the dead still
+    stand in it. So the first process names a part that is new, and gives the name to each other one under a word that
+    this one has just made up: nothing that was left behind can be taken for an answer.
+    """
+    from torch.distributed import PrefixStore  # type: ignore[attr-defined]  # noqa: PLC0415
+
+    mine = uuid4().hex
+    if rank > 0:
+        store.set(f"vae/ask/{rank}", mine)
+        name = store.get(f"vae/answer/{mine}").decode()
+        store.set(f"vae/heard/{name}/{rank}", "yes")
+        return PrefixStore(f"vae/{name}", store)
+    deadline = time.monotonic() + TIMEOUT.total_seconds()
+    waiting = set(range(1, count))
+    while waiting:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"timed out waiting for process {', '.join(map(str, sorted(waiting)))}")
+        for other in waiting:
+            if store.check([f"vae/ask/{other}"]):
+                store.set(f"vae/answer/{store.get(f'vae/ask/{other}').decode()}", mine)
+        waiting = {other for other in waiting if not store.check([f"vae/heard/{mine}/{other}"])}
+        time.sleep(0.01)
+    return PrefixStore(f"vae/{mine}", store)
 
 
 def _number(name: str, default: int | None) -> int:
