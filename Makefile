@@ -37,8 +37,9 @@ ui: setup  ## Open MLflow's table of runs on http://127.0.0.1:5000
 docs: setup  ## Write again what is generated: docs/cli.md, pipeline/schema.json
 	@python -m tests.generated
 
-bench: setup  ## Compare speed and memory with peers, into docs/performance.md (needs VAE_MIRROR or a network)
+bench: setup  ## Compare speed and quality with peers, into docs/ (hours; needs VAE_MIRROR or a network)
 	@python benchmarks/bench.py
+	@python benchmarks/quality.py
 
 bench-seed: setup  ## Compare the recipe mnist with the beginner's Keras program (needs VAE_MIRROR or a network)
 	@python benchmarks/seed_program.py

@@ -5,35 +5,21 @@ lowest to the highest. Peers live in environments of their own. Ratios are of CP
 """
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import yaml
+from common import CLI, HERE, PIN, ROOT, SINGLE, WORKERS, Work, store
 from environments import PEERS, python
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent
-WORKERS = HERE / "workers"
-SINGLE = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "TF_NUM_INTRAOP_THREADS": "1",
-    "TF_NUM_INTEROP_THREADS": "1",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "VAE_THREADS": "1",
-    "VAE_MLFLOW_URI": "off",
-}
 Row = dict[str, list[float]]
 
 
@@ -47,35 +33,8 @@ def main() -> None:
         work = Work(Path(folder), given.rounds)
         for section in wanted:
             print(f"{section.__name__} ...", file=sys.stderr, flush=True)
-            store(section.__name__, section(work))
+            store(RESULTS, section.__name__, section(work))
     (ROOT / "docs" / "performance.md").write_text(page())
-
-
-@dataclass
-class Work:
-    """Scratch space, and the prepared data that sections share."""
-
-    folder: Path
-    rounds: int
-
-    def prepared(self, recipe: str) -> Path:
-        out = self.folder / "prepared" / recipe
-        if not out.is_dir():
-            path = ROOT / "pipeline" / f"{recipe}.yaml"
-            subprocess.run([*CLI, "prepare", path, "--out", out], check=True, stdout=sys.stderr)
-        return out
-
-    def recipe(self, name: str, **train: object) -> Path:
-        """A copy with other values in its section train."""
-        values = yaml.safe_load((ROOT / "pipeline" / f"{name}.yaml").read_text())
-        values["train"] |= train
-        path = self.folder / f"{name}-{len(list(self.folder.iterdir()))}.yaml"
-        path.write_text(yaml.safe_dump(values))
-        return path
-
-
-PIN = ["taskset", "-c", str(max(os.sched_getaffinity(0)))]
-CLI = [sys.executable, "-m", "vae_pipeline"]
 
 
 # ── running ───────────────────────────────────────────────────────────────────────────────────────────
@@ -183,7 +142,7 @@ def streaming(work: Work) -> dict[str, Row]:
 def process(work: Work) -> dict[str, Row]:
     """One epoch of the seed's network as a whole process: start, read, train, write."""
     data, out, home = work.prepared("mnist"), work.folder / "model", work.folder / "home"
-    recipe = work.recipe("mnist", epochs=1)
+    recipe = work.recipe("mnist", {"train.epochs": 1})
     os.environ["VAE_HOME"] = str(home)
     commands = {
         "vae-pipeline train": [*CLI, "train", recipe, "--data", data, "--out", out],
@@ -216,7 +175,7 @@ def bound(work: Work) -> dict[str, Row]:
 
 def tracking(work: Work) -> dict[str, Row]:
     """Five epochs of the seed's network, with and without MLflow (SQLite), whose process may use the other core."""
-    data, recipe = work.prepared("mnist"), work.recipe("mnist", epochs=5)
+    data, recipe = work.prepared("mnist"), work.recipe("mnist", {"train.epochs": 5})
     rows: dict[str, Row] = {"off": {}, "on": {}}
     for number in range(work.rounds):
         for name, row in rows.items():
@@ -276,19 +235,6 @@ SECTIONS = (epochs, convolution, streaming, process, start, bound, tracking, siz
 # ── the page ──────────────────────────────────────────────────────────────────────────────────────────
 
 RESULTS = HERE / "results.json"
-
-
-def store(section: str, rows: dict[str, Row]) -> None:
-    """Figures of earlier sections stay, each with its date."""
-    kept = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
-    kept[section] = {"date": datetime.date.today().isoformat(), "machine": machine(), "rows": rows}
-    RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
-
-
-def machine() -> str:
-    told = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.split(":")[1].strip() for line in told if "model name" in line), "")
-    return f"{model or platform.processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, no GPU"
 
 
 TARGETS = (

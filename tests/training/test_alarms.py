@@ -6,6 +6,7 @@ from dataclasses import replace
 from io import StringIO
 
 import pytest
+import torch
 from rich.console import Console
 from tests.lanes import edited, make_job
 
@@ -13,10 +14,12 @@ from vae_pipeline.errors import Interrupted, TrainingError
 from vae_pipeline.metrics.alarms import alarms_of
 from vae_pipeline.metrics.usage import Usage
 from vae_pipeline.recipe import Recipe
+from vae_pipeline.recipe.objective import FreeBitsControl
 from vae_pipeline.stages import train as stage
-from vae_pipeline.stages.evaluate import evaluate
+from vae_pipeline.stages.evaluate import evaluate, measure
 from vae_pipeline.stages.prepare import prepare
 from vae_pipeline.stages.train import train
+from vae_pipeline.stages.trained import Trained
 from vae_pipeline.tracking.journal import read_journal
 from vae_pipeline.training.alarms import alarms
 from vae_pipeline.training.loop import Epoch
@@ -58,6 +61,29 @@ def test_a_recipe_may_stop_there(collapsing, prepared, tmp_path):
     with pytest.raises(TrainingError, match=r"collapse at epoch 2: .*\(train\.stop_on_alarm is true\)"):
         train(make_job("bars", recipe, tmp_path / "home"), prepared.folder, tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+def test_normalised_means_and_free_bits_bring_collapsed_latents_back(smoke, prepared, tmp_path):
+    """A decoder that does without the latents: with so wide a Gaussian, what they could tell isn't worth its rate."""
+
+    def trained(name, posterior, rate_control):
+        model = {"likelihood": {"kind": "gaussian", "scale": 5.0}, "posterior": {**posterior, "latents": 4}}
+        recipe = edited(smoke, model=model, train={"epochs": 20, "keep": "last"})
+        recipe = recipe.model_copy(update={"rate_control": rate_control})
+        train(make_job(name, recipe, tmp_path / name), prepared.folder, tmp_path / name / "model")
+        found = Trained.load(tmp_path / name / "model")
+        return found.alarms, measure(found.model, prepared, recipe.evaluate, 0, torch.device("cpu"))[0]
+
+    alarms, lost = trained("lost", {"kind": "gaussian"}, smoke.rate_control)
+    assert [(alarm["name"], alarm["epoch"]) for alarm in alarms] == [("collapse", 2)]
+    assert lost["active_units"] == 0
+
+    free = FreeBitsControl(kind="free_bits", nats=0.5, share=0.1)
+    alarms, found = trained("found", {"kind": "normalised_gaussian", "spread": 0.7}, free)
+    assert not alarms
+    assert found["active_units"] >= 2
+    assert found["mutual_information"] > 1  # they tell of the data, and the decoder listens
+    assert found["psnr"] > lost["psnr"] + 1
 
 
 def test_mlflow_is_told_by_a_tag(collapsing, prepared, tmp_path, monkeypatch):

@@ -1,0 +1,69 @@
+"""What the benchmarks share: scratch space, commands, kept figures."""
+
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+WORKERS = HERE / "workers"
+SINGLE = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "VAE_THREADS": "1",
+    "VAE_MLFLOW_URI": "off",
+}
+PIN = ["taskset", "-c", str(max(os.sched_getaffinity(0)))]
+CLI = [sys.executable, "-m", "vae_pipeline"]
+
+
+@dataclass
+class Work:
+    """Scratch space, and the prepared data that sections share."""
+
+    folder: Path
+    rounds: int = 1
+
+    def prepared(self, recipe: str) -> Path:
+        out = self.folder / "prepared" / recipe
+        if not out.is_dir():
+            path = ROOT / "pipeline" / f"{recipe}.yaml"
+            subprocess.run([*CLI, "prepare", path, "--out", out], check=True, stdout=sys.stderr)
+        return out
+
+    def recipe(self, name: str, changes: dict[str, Any]) -> Path:
+        """A copy with other values, each named by its path: {"train.epochs": 5}."""
+        values = yaml.safe_load((ROOT / "pipeline" / f"{name}.yaml").read_text())
+        for place, value in changes.items():
+            *sections, last = place.split(".")
+            holder = values
+            for section in sections:
+                holder = holder[section]
+            holder[last] = value
+        path = self.folder / f"{name}-{len(list(self.folder.iterdir()))}.yaml"
+        path.write_text(yaml.safe_dump(values, sort_keys=False))
+        return path
+
+
+def store(results: Path, section: str, rows: dict[str, Any]) -> None:
+    """Figures of earlier sections stay, each with its date."""
+    kept = json.loads(results.read_text()) if results.is_file() else {}
+    kept[section] = {"date": datetime.date.today().isoformat(), "machine": machine(), "rows": rows}
+    results.write_text(json.dumps(kept, indent=1) + "\n")
+
+
+def machine() -> str:
+    told = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":")[1].strip() for line in told if "model name" in line), "")
+    return f"{model or platform.processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, no GPU"

@@ -1,0 +1,319 @@
+"""`make bench`, second half: what the models come to beside published figures and pythae, written to docs/quality.md.
+
+Every figure is of models trained here by `vae-pipeline train`, as its recipes are shipped, unless a table says
+otherwise. Trained models are kept under benchmarks/.models by recipe and source, so that
+a run that was stopped goes on.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from common import CLI, HERE, ROOT, SINGLE, WORKERS, Work, store
+from environments import PEERS, python
+
+from vae_pipeline.data.store import Prepared
+from vae_pipeline.files import content_key
+from vae_pipeline.metrics.features import reference
+from vae_pipeline.metrics.generation import frechet_distance
+from vae_pipeline.stages.trained import read_history
+
+RESULTS = HERE / "quality.json"
+MODELS = HERE / ".models"
+SOURCE = {"PYTHONPATH": str(ROOT / "src")}
+Row = dict[str, Any]
+Rows = dict[str, Row]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=[section.__name__ for section in SECTIONS], action="append")
+    given = parser.parse_args()
+    os.environ["VAE_HOME"] = str(MODELS / "home")
+    with tempfile.TemporaryDirectory() as folder:
+        work = Work(Path(folder))
+        for section in SECTIONS:
+            if not given.only or section.__name__ in given.only:
+                print(f"{section.__name__} ...", file=sys.stderr, flush=True)
+                store(RESULTS, section.__name__, section(work))
+    (ROOT / "docs" / "quality.md").write_text(page())
+
+
+# ── running ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def spent(command: list[object], environment: dict[str, str] | None = None) -> tuple[str, dict[str, float]]:
+    """What a command printed, and its CPU and wall time."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run(
+        [str(part) for part in command],
+        env=os.environ | {"VAE_MLFLOW_URI": "off"} | (environment or {}),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return done.stdout, {"cpu": cpu, "wall": time.perf_counter() - began}
+
+
+def trained(recipe: Path, data: Path, environment: dict[str, str] | None = None) -> tuple[Path, dict[str, float]]:
+    """The recipe's model and what its training took; kept."""
+    source = [path.read_text() for path in sorted((ROOT / "src").rglob("*.py"))]
+    out = MODELS / content_key(recipe.read_text(), source)[:16]
+    took = out.with_suffix(".json")
+    if not took.is_file():
+        _, time_taken = spent([*CLI, "train", recipe, "--data", data, "--out", out], environment)
+        took.write_text(json.dumps(time_taken))
+    return out, json.loads(took.read_text())
+
+
+def evaluated(work: Work, recipe: Path, data: Path, model: Path) -> tuple[Path, Row]:
+    """The folder of a report, and its metrics."""
+    report = work.folder / f"report-{recipe.stem}"
+    spent([*CLI, "eval", recipe, "--data", data, "--model", model, "--out", report])
+    return report, json.loads((report / "metrics.json").read_text())
+
+
+def told(printed: str) -> Row:
+    """The last line that a worker printed."""
+    return dict(json.loads(printed.splitlines()[-1]))
+
+
+# ── sections ──────────────────────────────────────────────────────────────────────────────────────────
+
+PUBLISHED = {
+    "VAE, one layer (reference; pythae's)": "-89.9 (-89.78)",
+    "IWAE-50 (pythae's)": "-87.1 (-86.82)",
+    "VAE + VampPrior (pythae's)": "-85.57 (-85.79)",
+    "convolutional ladder, 3 / 6 / 12 levels": "-79.24 / -78.52 / -78.30",
+}
+COUNTED = {"mnist_static": 10_000, "mnist_vamp": 10_000, "mnist_ladder": 1_000}
+
+
+def likelihood(work: Work) -> Rows:
+    """Bound on log p(x) of statically binarised MNIST, nats"""
+    rows: Rows = {}
+    data = work.prepared("mnist_static")
+    for name, images in COUNTED.items():
+        model, took = trained(ROOT / "pipeline" / f"{name}.yaml", data)
+        recipe = work.recipe(name, {"evaluate.samples": 5000, "evaluate.examples": images, "evaluate.gates": {}})
+        _, metrics = evaluated(work, recipe, data, model)
+        keys = (
+            "elbo",
+            "importance_bound",
+            "importance_bound_standard_error",
+            "importance_examples",
+            "effective_sample_size",
+        )
+        rows[name] = {key: metrics[key] for key in keys} | took
+    return rows
+
+
+def beside_pythae(work: Work) -> Rows:
+    """The same beside pythae: the network of mnist_static, 20 epochs in batches of 256, one thread each"""
+    data, recipe = work.prepared("mnist_static"), work.recipe("mnist_static", {"train.epochs": 20})
+    model, took = trained(recipe, data, SINGLE)
+    mine, _ = spent([sys.executable, WORKERS / "our_bound.py", model, data, 1000, 5000], SINGLE)
+    peer = [python("pythae"), WORKERS / "pythae_quality.py", recipe, data, work.folder, 1000, 5000]
+    theirs, _ = spent(peer, SINGLE | SOURCE)
+    return {"vae-pipeline": told(mine) | took, "pythae, VAE": told(theirs)}
+
+
+def samples(work: Work) -> Rows:
+    """New images: the networks of mnist_conv and fashion_mnist, 15 epochs each"""
+    recipes = {"mnist_conv": "MNIST", "fashion_mnist": "Fashion-MNIST"}
+    rows = {title: side_by_side(work, name) for name, title in recipes.items()}
+    return {f"{title}: {name}": row for title, each in rows.items() for name, row in each.items()}
+
+
+def side_by_side(work: Work, name: str) -> Rows:
+    data = work.prepared(name)
+    rows: Rows = {}
+    keys = ("frechet_reconstructions", "frechet_floor", "sharpness", "samples_sharpness", "psnr", "elbo")
+    for title, scale in {"unit variance": 1.0, "learned scale": "learned"}.items():
+        recipe = work.recipe(name, {"model.likelihood.scale": scale, "evaluate.gates": {}})
+        model, took = trained(recipe, data)
+        report, metrics = evaluated(work, recipe, data, model)
+        common = {key: metrics[key] for key in keys} | took
+        rows[f"{title}, N(0, I)"] = common | {"frechet": metrics.get("frechet_prior", metrics["frechet_samples"])}
+        fitted = common | {"frechet": metrics["frechet_samples"]}
+        if scale == "learned":
+            fitted["drawing"] = drawing(work, recipe, data, model, report)
+        rows[f"{title}, sampler auto ({metrics['sampler']})"] = fitted
+    peer = [python("pythae"), WORKERS / "pythae_quality.py", recipe, data, work.folder, 0, 0]
+    theirs, _ = spent(peer, SINGLE | SOURCE)
+    prepared = Prepared.open(data)
+    judge = reference(prepared, Path(os.environ["VAE_HOME"]), torch.device("cpu"))
+    real = judge.of(prepared.test)
+    for kind, title in {"prior": "N(0, I)", "mixture": "mixture of ten"}.items():
+        drawn = torch.from_numpy(np.load(work.folder / f"{kind}.npy"))
+        rows[f"pythae, unit variance, {title}"] = told(theirs) | {
+            "frechet": frechet_distance(real, judge.of_scaled(drawn))
+        }
+    return rows
+
+
+def drawing(work: Work, recipe: Path, data: Path, model: Path, report: Path) -> float:
+    """Seconds for 10,000 new images from the exported graph, median of five."""
+    bundle = work.folder / f"bundle-{model.name}"
+    spent([*CLI, "export", recipe, "--data", data, "--model", model, "--report", report, "--out", bundle])
+    printed, _ = spent([sys.executable, WORKERS / "drawing.py", bundle])
+    return statistics.median(json.loads(printed))
+
+
+TARGETS = {
+    "target_rate": {"digits": (5.0, 20.0), "mnist_conv": (10.0, 20.0), "smoke": (2.0, 3.0)},
+    "target_distortion": {"digits": (-45.0,), "mnist_conv": (-650.0,), "smoke": (40.0, 45.0)},
+}
+EPOCHS = {"digits": 150, "mnist_conv": 5, "smoke": 60}
+
+
+def control(work: Work) -> Rows:
+    """Targets of the rate (PI control) and of the distortion (GECO), the same gains everywhere"""
+    rows: Rows = {}
+    for kind, recipes in TARGETS.items():
+        part = kind.removeprefix("target_")
+        for name, targets in recipes.items():
+            for nats in targets:
+                steered = {"kind": kind, "nats": nats} | ({"psnr": None} if part == "distortion" else {})
+                changes = {"rate_control": steered, "train.keep": "last", "train.patience": None, "sampler": "prior"}
+                recipe = work.recipe(name, changes | {"train.epochs": EPOCHS[name]})
+                model, took = trained(recipe, work.prepared(name))
+                last = read_history(model / "history.csv")[-1]
+                reached = {"wanted": nats, "reached": last[f"train_{part}"], "beta": last["beta"]}
+                rows[f"{name}, {part} {nats:g}"] = reached | {"epochs": EPOCHS[name]} | took
+    return rows
+
+
+SECTIONS = (likelihood, beside_pythae, samples, control)
+
+
+# ── the page ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def page() -> str:
+    kept = json.loads(RESULTS.read_text())
+    lines = [
+        "# Quality",
+        "",
+        "Written by `make bench`; [benchmarks/](../benchmarks/README.md) says what each table runs. All figures are of",
+        "the test part, in nats, of one run with seed 0 that nobody picked. Published figures stand beside ours for",
+        "orientation: only runs side by side, on the same data with the same network, are a comparison.",
+        "",
+    ]
+    for section in SECTIONS:
+        lines += [f"## {section.__doc__}", ""]
+        if section.__name__ not in kept:
+            lines += ["Not measured.", ""]
+            continue
+        found = kept[section.__name__]
+        lines += [f"{found['date']}; {found['machine']}.", "", *WORDS[section.__name__](found["rows"]), ""]
+    lines += [f"pythae: {', '.join(PEERS['pythae'])}.", ""]
+    return "\n".join(lines)
+
+
+def table(head: str, rows: list[list[str]]) -> list[str]:
+    columns = head.count("|") + 1
+    return [f"| {head} |", "|---|" + "---:|" * (columns - 1), *("| " + " | ".join(row) + " |" for row in rows)]
+
+
+def minutes(row: Row) -> str:
+    return f"{row['cpu'] / 60:.1f} ({row['wall'] / 60:.1f})"
+
+
+def number(row: Row, key: str, digits: int = 2) -> str:
+    return f"{row[key]:.{digits}f}" if row.get(key) is not None else ""
+
+
+def likelihood_words(rows: Rows) -> list[str]:
+    own = [
+        [
+            f"`{name}`",
+            number(row, "elbo"),
+            f"**{row['importance_bound']:.2f}** ± {row['importance_bound_standard_error']:.2f}",
+            f"{row['importance_examples']:,}",
+            minutes(row),
+        ]
+        for name, row in rows.items()
+    ]
+    published = [[name, "", figures, "", ""] for name, figures in PUBLISHED.items()]
+    head = "recipe | ELBO | importance bound, K = 5000 | test images | minutes of training, CPU (wall)"
+    return table(head, own + published)
+
+
+def pythae_words(rows: Rows) -> list[str]:
+    head = "| importance bound, K = 5000, 1,000 test images | minutes of training, CPU"
+    body = [
+        [name, f"{row['bound']:.2f} ± {row['standard_error']:.2f}", f"{row['cpu'] / 60:.1f}"]
+        for name, row in rows.items()
+    ]
+    return [
+        *table(head, body),
+        "",
+        "Both bounds are computed by the same thirty lines of plain torch (benchmarks/workers/importance.py).",
+        "vae-pipeline trains as its recipe says (one-cycle, average of weights), pythae with Adam at 0.001.",
+    ]
+
+
+def samples_words(rows: Rows) -> list[str]:
+    head = (
+        "| Fréchet distance of samples | of reconstructions | of training images | sharpness of reconstructions | "
+        "of samples | PSNR, dB | 10,000 from the graph, s | minutes of training, CPU"
+    )
+    body = [
+        [
+            name,
+            f"**{row['frechet']:.2f}**",
+            number(row, "frechet_reconstructions"),
+            number(row, "frechet_floor"),
+            number(row, "sharpness"),
+            number(row, "samples_sharpness"),
+            number(row, "psnr", 1),
+            number(row, "drawing"),
+            f"{row['cpu'] / 60:.1f}",
+        ]
+        for name, row in rows.items()
+    ]
+    return [
+        *table(head, body),
+        "",
+        "The distance is no FID: it is taken in the features of a small classifier of the same data, and compares only",
+        "within one data set. Sharpness: variance of the Laplacian over the test images'; 1 is as sharp as those.",
+    ]
+
+
+def control_words(rows: Rows) -> list[str]:
+    body = [
+        [
+            name,
+            f"{row['epochs']}",
+            f"{row['reached']:.2f}",
+            f"{100 * abs(row['reached'] / row['wanted'] - 1):.1f} %",
+            f"{row['beta']:.3g}",
+        ]
+        for name, row in rows.items()
+    ]
+    return table("recipe and target | epochs | reached, mean of the last epoch | off by | beta", body)
+
+
+WORDS = {
+    "likelihood": likelihood_words,
+    "beside_pythae": pythae_words,
+    "samples": samples_words,
+    "control": control_words,
+}
+
+
+if __name__ == "__main__":
+    main()
