@@ -9,6 +9,7 @@ import torch
 
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.errors import BundleError, DataError
+from vae_pipeline.export.noise import normal_noise
 from vae_pipeline.runtime import Bundle, path_between
 from vae_pipeline.stages.trained import Trained
 
@@ -54,6 +55,25 @@ def test_a_score_does_not_depend_on_its_neighbours(bundle, x):
     together = bundle.score(x)
     np.testing.assert_allclose(bundle.score(x[7:8]).negative_elbo, together.negative_elbo[7:8], rtol=1e-6)
     np.testing.assert_array_equal(bundle.score(x).negative_elbo, together.negative_elbo)
+
+
+@torch.inference_mode()
+def test_generate_is_sample_with_noise_from_seed_and_index(bundle, model):
+    index = torch.arange(300, dtype=torch.float32)
+    noise = normal_noise(torch.full_like(index, 7.0), index, model.noise)
+    wanted = model.scaling.inverse(model.decode(model.draw(noise)).mean)
+    found = bundle.generate(300, seed=7)
+    np.testing.assert_allclose(found, wanted, atol=1e-4 * 255)
+    np.testing.assert_array_equal(bundle.generate(2, seed=7, first=100), found[100:102])
+    assert np.abs(bundle.generate(300, seed=8) - found).max() > 1
+
+
+@pytest.mark.parametrize(
+    ("count", "seed", "first"), [(0, 0, 0), (1, -1, 0), (1, 2**24, 0), (2, 0, 2**24 - 1), (1, 0, -1)]
+)
+def test_what_float32_cannot_count_is_refused(bundle, count, seed, first):
+    with pytest.raises(DataError, match="whole numbers from 0 to 16777215"):
+        bundle.generate(count, seed, first)
 
 
 def test_samples_follow_from_the_seed(bundle, model):
@@ -149,7 +169,7 @@ class TestDamagedBundle:
 
     def test_a_newer_format(self, copy):
         self.edit(copy, format=99)
-        with pytest.raises(BundleError, match="format 99, this version reads up to 1: update"):
+        with pytest.raises(BundleError, match="format 99, this version reads 2: update"):
             Bundle.load(copy)
 
     def test_an_altered_graph(self, copy):

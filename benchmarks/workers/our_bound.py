@@ -5,14 +5,14 @@ import sys
 from pathlib import Path
 
 import torch
-from importance import importance_bound
+from importance import importance_bound, some
 
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.stages.trained import Trained
 
 torch.set_num_threads(1)
 model = Trained.load(Path(sys.argv[1])).model.eval()
-x = torch.from_numpy(Prepared.open(Path(sys.argv[2])).test.images[: int(sys.argv[3])]).float()
+x = some(Prepared.open(Path(sys.argv[2])).test.images, int(sys.argv[3]))
 
 
 def encode(image):
@@ -20,5 +20,5 @@ def encode(image):
     return posterior.mean, posterior.log_variance
 
 
-bound = importance_bound(encode, lambda z: model.decoder(z).flatten(1), x.flatten(1), int(sys.argv[4]))
+bound = importance_bound(encode, lambda z: model.decoder(z).flatten(1), x, int(sys.argv[4]))
 print(json.dumps({"bound": float(bound.mean()), "standard_error": float(bound.std() / len(bound) ** 0.5)}))

@@ -1,7 +1,8 @@
 """A recipe's networks trained by pythae: python pythae_quality.py RECIPE DATA OUT IMAGES SAMPLES.
 
 The layers are built from the recipe, so that they are the same; loss, optimiser's settings, loop and samplers are
-pythae's own. Writes OUT/prior.npy and OUT/mixture.npy, 10,000 new images each, or prints the importance bound.
+pythae's own. Prints the importance bound of IMAGES test images or, of none, writes OUT/prior.npy and OUT/mixture.npy,
+10,000 new images each.
 """
 
 import json
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from importance import importance_bound
+from importance import importance_bound, some
 from pythae.data.datasets import BaseDataset
 from pythae.models import VAE, VAEConfig
 from pythae.models.base.base_utils import ModelOutput
@@ -80,9 +81,8 @@ if images:
         answer = model.encoder(image.reshape(-1, 1, 28, 28))
         return answer.embedding, answer.log_covariance
 
-    bound = importance_bound(
-        encode, lambda z: layers.decoder(z).flatten(1), scaled(prepared.test)[:images].flatten(1), samples
-    )
+    x = some(prepared.test.images, images)
+    bound = importance_bound(encode, lambda z: layers.decoder(z).flatten(1), x, samples)
     told |= {"bound": float(bound.mean()), "standard_error": float(bound.std() / len(bound) ** 0.5)}
 else:
     mixture = GaussianMixtureSampler(model, GaussianMixtureSamplerConfig(n_components=10))

@@ -172,6 +172,17 @@ def interpolate(
         _write_images(out, frames, model, steps if len(morphs) == 1 else None)
 
 
+@tasks.command(rich_help_panel=TASKS)
+def verify(bundle: BundleFolder) -> None:
+    """Check that a bundle is whole, and that each graph gives its golden answers on this machine."""
+    from vae_pipeline.verification import verify as verified
+
+    rows = verified(bundle)
+    for row in rows:
+        console().print(f"{row.graph:12}{row.sha256[:12]}  within {row.difference:.1e}")
+    console().print(f"{bundle}: whole, and its {len(rows)} graphs give their golden answers")
+
+
 def console() -> "Console":
     """Standard output, without wrapping: what is printed may be piped."""
     from rich.console import Console

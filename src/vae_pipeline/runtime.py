@@ -23,8 +23,9 @@ from vae_pipeline.spec import DataSpec, ImageSpec
 
 __all__ = ["Bundle", "Encoding", "Scores", "path_between"]
 
-FORMAT = 1
-GRAPHS = ("encoder", "decoder", "reconstruct", "score", "sample")
+FORMAT = 2
+GRAPHS = ("encoder", "decoder", "reconstruct", "score", "sample", "generate")
+LIMIT = 2**24  # of the seeds and indices that `generate` takes: whole numbers are exact in float32 up to here
 BATCH = 256
 Array = npt.NDArray[Any]
 Labels = Sequence[int] | Array | None
@@ -69,10 +70,10 @@ class Bundle:
         path = folder / "bundle.json"
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))
-            if manifest["format"] > FORMAT:
+            if manifest["format"] != FORMAT:
+                todo = "update vae-pipeline" if manifest["format"] > FORMAT else "export again"
                 raise BundleError(
-                    f"{folder} has bundle format {manifest['format']}, this version reads up to {FORMAT}: "
-                    "update vae-pipeline"
+                    f"{folder} has bundle format {manifest['format']}, this version reads {FORMAT}: {todo}"
                 )
             for graph in manifest["graphs"].values():
                 _check(folder / graph["file"], graph["sha256"])
@@ -124,6 +125,16 @@ class Bundle:
         noise = np.random.default_rng(seed).standard_normal((count, width)).astype(np.float32)
         return self._run("sample", {"noise": noise}, labels)[0]
 
+    def generate(self, count: int, seed: int = 0, first: int = 0, labels: Labels = None) -> Array:
+        """Draws `first` to `first + count - 1` of a seed; the graph itself makes their noise, alike in any runtime."""
+        if count < 1 or not 0 <= first <= LIMIT - count or not 0 <= seed < LIMIT:
+            raise DataError(
+                f"seed {seed} and draws {first} to {first + count - 1} were given; wanted whole numbers from 0 to "
+                f"{LIMIT - 1}, and at least 1 draw"
+            )
+        index = np.arange(first, first + count, dtype=np.float32)
+        return self._run("generate", {"seed": np.full(count, seed, np.float32), "index": index}, labels)[0]
+
     def interpolate(
         self, start: Array, end: Array, steps: int, kind: Literal["linear", "spherical"] = "spherical",
         label: int | None = None,
@@ -141,7 +152,7 @@ class Bundle:
         elif labels is not None:
             raise DataError("labels were given, but this model isn't conditional on any: leave them out")
         outputs = list(self.manifest["graphs"][name]["outputs"])
-        session = self._session(name)
+        session = self.session(name)
         try:
             chunks = [
                 session.run(outputs, {key: value[start : start + BATCH] for key, value in inputs.items()})
@@ -153,7 +164,12 @@ class Bundle:
             ) from error
         return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
 
-    def _session(self, name: str) -> onnxruntime.InferenceSession:
+    def session(self, name: str) -> onnxruntime.InferenceSession:
+        """A graph, opened by onnxruntime.
+
+        Raises:
+            BundleError: onnxruntime doesn't read it.
+        """
         if name not in self._sessions:
             options = onnxruntime.SessionOptions()
             options.log_severity_level = 3

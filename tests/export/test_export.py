@@ -7,6 +7,7 @@ import onnxruntime
 import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
+from scipy import stats
 from tests.lanes import edited, make_job
 
 from vae_pipeline.errors import ParityError
@@ -127,7 +128,7 @@ def test_a_wrong_graph_is_found(lane):
     z = torch.zeros(2, 2)
     with torch.inference_mode():
         wanted = {"x_mean": model.scaling.inverse(model.decode(z).mean).numpy()}
-    rows = parity.compare("decoder", file, {"z": z.numpy()}, wanted, width=255)
+    rows = parity.compare("decoder", parity.run(file, {"z": z.numpy()}, wanted), wanted, width=255)
     with pytest.raises(ParityError, match="decoder"):
         parity.require(rows, 1e-4)
 
@@ -144,9 +145,27 @@ def test_the_card_tells_what_was_measured(lane):
 
 def test_parity_of_pixels_does_not_depend_on_their_units(lane):
     """The same error, on data of 0..1 and of 0..255, is the same figure."""
-    file = lane.bundle / "decoder.onnx"
     z = {"z": np.zeros((3, 2), np.float32)}
-    answer = onnxruntime.InferenceSession(file).run(None, z)[0]
-    wide = parity.compare("decoder", file, z, {"x_mean": answer + 0.255}, width=255)[0]
+    answer = parity.run(lane.bundle / "decoder.onnx", z, ["x_mean"])["x_mean"]
+    wide = parity.compare("decoder", {"x_mean": answer}, {"x_mean": answer + 0.255}, width=255)[0]
     assert wide.difference == pytest.approx(0.255, rel=1e-3)
     assert wide.relative == pytest.approx((0.255 / (255 + answer + 0.255)).max(), rel=1e-3)
+
+
+def test_flips_are_the_pairs_that_change_order():
+    wanted = np.array([1.0, 2.0, 3.0, 4.0, 4.0])
+    given = np.array([1.0, 3.5, 3.0, 2.9, 4.0])
+    order = parity.ranking(given, wanted)
+    assert order.flips == 2 + 1  # 2 passes 3 and 4, 3 passes 4; a tie that parts isn't one
+    assert order.nats == pytest.approx(1.5)
+    assert order.rank_correlation == pytest.approx(stats.spearmanr(given, wanted).statistic)
+    assert parity.ranking(wanted, wanted) == parity.Ranking(5, 0.0, pytest.approx(1.0), 0)
+
+
+def test_the_bundle_says_that_scores_keep_their_order(any_lane):
+    scores = json.loads((any_lane.bundle / "parity.json").read_text())["scores"]
+    assert scores["examples"] == 64
+    assert scores["flips"] == 0
+    assert scores["rank_correlation"] == pytest.approx(1.0, abs=1e-9)
+    assert scores["nats"] < 1e-2
+    assert "of their pairs 0 change order" in (any_lane.bundle / "MODEL_CARD.md").read_text()

@@ -1,6 +1,6 @@
 """The bundle: graphs, golden answers, bundle.json; filled into one folder."""
 
-import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,23 @@ from vae_pipeline import __version__
 from vae_pipeline.data.store import Split
 from vae_pipeline.export.graphs import GRAPHS, Graph, answers, example_inputs
 from vae_pipeline.export.onnx import to_onnx
-from vae_pipeline.export.parity import BATCHES, Agreement, Arrays, compare
-from vae_pipeline.files import replace_file, write_json
+from vae_pipeline.export.parity import BATCHES, Agreement, Arrays, Ranking, compare, ranking, run
+from vae_pipeline.files import replace_file, sha256_of, write_json
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive
 from vae_pipeline.runtime import FORMAT
 from vae_pipeline.spec import DataSpec
+
+UNITS = {
+    "mean": "latent space",
+    "log_variance": "log of the latent space's square",
+    "x_mean": "the data's",
+    "negative_elbo": "nats",
+    "distortion": "nats",
+    "rate": "nats",
+}
+"""Of outputs."""
+HEADLINES = ("measure", "elbo", "elbo_standard_error", "distortion", "rate", "importance_bound", "active_units")
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,8 @@ class Provenance:
     recipe_sha256: str
     data_sha256: str
     weights_sha256: str
+    sampler: str
+    """What `sample` and `generate` draw from: its kind in the recipe."""
     licence: str
 
 
@@ -42,32 +55,38 @@ def write_bundle(
     origin: Provenance,
     seed: int,
     folder: Path,
-) -> list[Agreement]:
+) -> tuple[list[Agreement], Ranking]:
     """Export every graph, run it on real test rows, and write what it answers beside it."""
     model = model.cpu().eval()
     exported = model.frozen().eval()
+    measured = {name: value for name, value in metrics.items() if isinstance(value, int | float | str)}
     described: dict[str, Any] = {}
     rows: list[Agreement] = []
     for graph in GRAPHS:
         file = folder / f"{graph.name}.onnx"
         inputs = _inputs(graph, model, test, 2, seed)
         proto = to_onnx(
-            graph.module(exported), inputs, graph.outputs, graph.about, _metadata(graph, spec, model, origin)
+            graph.module(exported), inputs, graph.outputs, graph.about, _metadata(graph, spec, model, measured, origin)
         )
         replace_file(file, proto.SerializeToString(deterministic=True))
         for batch in BATCHES:
             inputs = _inputs(graph, model, test, batch, seed)
             given = {name: tensor.numpy() for name, tensor in inputs.items()}
             wanted = {name: tensor.numpy() for name, tensor in answers(graph, model, inputs).items()}
-            rows += compare(graph.name, file, given, wanted, spec.high - spec.low)
+            found = run(file, given, wanted)
+            rows += compare(graph.name, found, wanted, spec.high - spec.low)
+            if "negative_elbo" in wanted:  # the last batch is the largest
+                order = ranking(found["negative_elbo"], wanted["negative_elbo"])
             if batch == BATCHES[1]:
-                golden: Arrays = given | wanted
-                np.savez(folder / f"{graph.name}.npz", **golden)  # type: ignore[arg-type]
+                answered: Arrays = given | wanted
+                golden = folder / f"{graph.name}.npz"
+                np.savez(golden, **answered)  # type: ignore[arg-type]
         described[graph.name] = {
             "about": graph.about,
             "file": file.name,
-            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-            "golden": f"{graph.name}.npz",
+            "sha256": sha256_of(file),
+            "golden": golden.name,
+            "golden_sha256": sha256_of(golden),
             "inputs": _describe(proto.graph.input),
             "outputs": _describe(proto.graph.output),
         }
@@ -82,13 +101,15 @@ def write_bundle(
             "data_sha256": origin.data_sha256,
             "weights_sha256": origin.weights_sha256,
             "latents": model.latents,
+            "sampler": origin.sampler,
             "conditional": bool(model.classes),
             "spec": spec.to_dict(),
-            "metrics": {name: value for name, value in metrics.items() if isinstance(value, int | float | str)},
+            "units": UNITS,
+            "metrics": measured,
             "graphs": described,
         },
     )
-    return rows
+    return rows, order
 
 
 def _inputs(graph: Graph, model: VAE, test: Split, batch: int, seed: int) -> dict[str, torch.Tensor]:
@@ -98,7 +119,10 @@ def _inputs(graph: Graph, model: VAE, test: Split, batch: int, seed: int) -> dic
     return example_inputs(graph, model, images, labels, derive(seed, "golden", batch))
 
 
-def _metadata(graph: Graph, spec: DataSpec, model: VAE, origin: Provenance) -> dict[str, str]:
+def _metadata(
+    graph: Graph, spec: DataSpec, model: VAE, measured: Mapping[str, Any], origin: Provenance
+) -> dict[str, str]:
+    """What bundle.json says, for whoever has this one file; lists and mappings as JSON."""
     return {
         "vae.format": str(FORMAT),
         "vae.graph": graph.name,
@@ -108,9 +132,11 @@ def _metadata(graph: Graph, spec: DataSpec, model: VAE, origin: Provenance) -> d
         "vae.data_sha256": origin.data_sha256,
         "vae.weights_sha256": origin.weights_sha256,
         "vae.latents": str(model.latents),
-        "vae.range": f"[{spec.low:g}, {spec.high:g}]",
-        "vae.classes": ",".join(spec.classes) if model.classes else "",
-        "vae.units": "nats" if graph.name == "score" else "",
+        "vae.sampler": origin.sampler,
+        "vae.range": json.dumps([spec.low, spec.high]),
+        "vae.classes": json.dumps(spec.classes if model.classes else []),
+        "vae.units": json.dumps({name: UNITS[name] for name in graph.outputs}),
+        "vae.metrics": json.dumps({name: measured[name] for name in HEADLINES if name in measured}),
     }
 
 

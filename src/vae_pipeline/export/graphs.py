@@ -1,4 +1,4 @@
-"""The five graphs: what each takes and gives, as modules that a tracer can follow.
+"""The six graphs: what each takes and gives, as modules that a tracer can follow.
 
 Inputs are raw (`x` as it lies on disk, scaling inside); noise is an input, so that every runtime draws its
 own or repeats another's; a conditional model takes `label` as well.
@@ -8,6 +8,7 @@ own or repeats another's; a conditional model takes `label` as well.
     reconstruct  x            -> x_mean            decoded from the posterior's mean
     score        x, noise     -> negative_elbo, distortion, rate        nats, z drawn by the noise
     sample       noise        -> x_mean            decoded from a draw of the fitted sampler, or of the prior
+    generate     seed, index  -> x_mean            the same, with noise that is made inside (`export.noise`)
 """
 
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from vae_pipeline.export.noise import LIMIT, normal_noise
 from vae_pipeline.models.gaussian import DiagonalGaussian
 from vae_pipeline.models.vae import VAE
 
@@ -75,6 +77,16 @@ class _Sample(nn.Module):
         return x_mean
 
 
+class _Generate(nn.Module):
+    def __init__(self, model: VAE) -> None:
+        super().__init__()
+        self.width, self.sample = model.noise, _Sample(model)
+
+    def forward(self, seed: Tensor, index: Tensor, label: Tensor | None = None) -> Tensor:
+        x_mean: Tensor = self.sample(normal_noise(seed, index, self.width), label)
+        return x_mean
+
+
 class _Score(nn.Module):
     def __init__(self, model: VAE) -> None:
         super().__init__()
@@ -98,6 +110,7 @@ GRAPHS = (
         _Score,
     ),
     Graph("sample", "E[x|z] at a draw of the sampler", ("noise",), ("x_mean",), _Sample),
+    Graph("generate", "E[x|z] at the draw that a seed and an index name", ("seed", "index"), ("x_mean",), _Generate),
 )
 
 
@@ -105,7 +118,8 @@ def example_inputs(graph: Graph, model: VAE, images: Tensor, labels: Tensor | No
     """Real images, and noise for what is drawn; `label` last where the model is conditional."""
     width = model.noise if graph.name == "sample" else model.latents
     noise = torch.randn(len(images), width, generator=torch.Generator().manual_seed(seed))
-    values = {"x": images, "z": noise, "noise": noise}
+    index = torch.arange(len(images), dtype=torch.float32)
+    values = {"x": images, "z": noise, "noise": noise, "seed": torch.full_like(index, seed % LIMIT), "index": index}
     inputs = {name: values[name] for name in graph.inputs}
     if model.classes:
         assert labels is not None  # a conditional model was built from data with labels
@@ -117,8 +131,13 @@ def example_inputs(graph: Graph, model: VAE, images: Tensor, labels: Tensor | No
 def answers(graph: Graph, model: VAE, inputs: Tensors) -> dict[str, Tensor]:
     """What the model itself answers, through its distributions and not through the graph's module."""
     label = inputs.get("label")
-    if graph.name in ("decoder", "sample"):
-        z = inputs["z"] if graph.name == "decoder" else model.draw(inputs["noise"])
+    if graph.name in ("decoder", "sample", "generate"):
+        if graph.name == "decoder":
+            z = inputs["z"]
+        elif graph.name == "sample":
+            z = model.draw(inputs["noise"])
+        else:
+            z = model.draw(normal_noise(inputs["seed"], inputs["index"], model.noise))
         return {"x_mean": model.scaling.inverse(model.decode(z, label).mean)}
     x = inputs["x"]
     posterior = model.encode(x, label)

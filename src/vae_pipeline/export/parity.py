@@ -1,5 +1,6 @@
 """Parity: each graph, run by onnxruntime on real test rows, against the model's own answers."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+from scipy.stats import spearmanr
 
+from vae_pipeline.agreement import differences
 from vae_pipeline.errors import ParityError
 
 BATCHES = (1, 3, 64)
@@ -24,36 +27,63 @@ class Agreement:
     difference: float
     """Largest |graph - model|, in the output's own units."""
     relative: float
-    """Largest |graph - model| / (unit + |model|), where the unit is the width of the data's range, or 1."""
+    """The same, relative: `agreement.differences`."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)
 
 
-def compare(graph: str, file: Path, inputs: Arrays, wanted: Arrays, width: float) -> list[Agreement]:
-    """Run the file and compare every output; `x_mean` is in the data's units, whose range is `width` wide.
+@dataclass(frozen=True)
+class Ranking:
+    """What a graph's differences do to the order of its scores."""
+
+    examples: int
+    nats: float
+    """Largest difference in -ELBO."""
+    rank_correlation: float
+    """Spearman's."""
+    flips: int
+    """Pairs of examples that the graph puts in the other order."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def compare(graph: str, given: Arrays, wanted: Arrays, width: float) -> list[Agreement]:
+    """Compare every output; `x_mean` is in the data's units, whose range is `width` wide.
 
     Raises:
         ParityError: an output has another shape, or isn't finite.
     """
+    rows = []
+    for name, model in wanted.items():
+        answer, batch = given[name], len(model)
+        if answer.shape != model.shape:
+            raise ParityError(f"{graph}: {name} has shape {answer.shape} at batch {batch}; wanted {model.shape}")
+        difference, relative = differences(name, answer, model, width)
+        if not np.isfinite(relative):
+            raise ParityError(f"{graph}: the largest difference in {name} at batch {batch} is {relative}")
+        rows.append(Agreement(graph, batch, name, difference, relative))
+    return rows
+
+
+def run(file: Path, inputs: Arrays, outputs: Iterable[str]) -> Arrays:
+    """What onnxruntime answers."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    given = session.run(list(wanted), inputs)
-    batch = len(next(iter(inputs.values())))
-    rows = []
-    for name, answer in zip(wanted, given, strict=True):
-        model = wanted[name]
-        if answer.shape != model.shape:
-            raise ParityError(f"{graph}: {name} has shape {answer.shape} at batch {batch}; wanted {model.shape}")
-        difference = np.abs(answer.astype(np.float64) - model.astype(np.float64))
-        unit = width if name == "x_mean" else 1.0
-        relative = float((difference / (unit + np.abs(model))).max())
-        if not np.isfinite(relative):
-            raise ParityError(f"{graph}: the largest difference in {name} at batch {batch} is {relative}")
-        rows.append(Agreement(graph, batch, name, float(difference.max()), relative))
-    return rows
+    names = list(outputs)
+    return dict(zip(names, session.run(names, inputs), strict=True))
+
+
+def ranking(given: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> Ranking:
+    """Scores of a graph beside the model's."""
+    above = [np.sign(scores[:, None] - scores[None]) for scores in (given, wanted)]
+    flips = int((above[0] * above[1] < 0).sum()) // 2
+    nats = float(np.abs(given.astype(np.float64) - wanted).max())
+    return Ranking(len(wanted), nats, float(spearmanr(given, wanted).statistic), flips)
 
 
 def require(rows: list[Agreement], tolerance: float) -> None:
@@ -68,3 +98,15 @@ def require(rows: list[Agreement], tolerance: float) -> None:
             f"the graph {worst.graph} differs from the model by {worst.difference:.3g} in {worst.output} at batch "
             f"{worst.batch} (relative {worst.relative:.3g}), over export.tolerance {tolerance:g}"
         )
+
+
+def said(worst: float, order: Ranking) -> str:
+    """A section of the model card."""
+    return f"""
+## Parity
+
+Every graph was run by onnxruntime on real test rows, at batches of {", ".join(map(str, BATCHES))}, beside the model: \
+the largest difference is {worst:.1e}, relative to 1 + |answer| with values of the data on [0, 1]. Scores of \
+{order.examples} examples differ by at most {order.nats:.1e} nats; of their pairs {order.flips} change order (rank \
+correlation {order.rank_correlation:.6g}). Each figure: `parity.json`.
+"""

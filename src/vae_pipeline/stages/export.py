@@ -46,21 +46,23 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Report
         recipe_sha256=content_key(trained.recipe.model_dump(mode="json")),
         data_sha256=prepared.digest(),
         weights_sha256=trained.weights_sha256,
+        sampler=trained.sampler.kind,
         licence=recipe.export.licence,
     )
     with filled_folder(out) as folder:
-        rows = write_bundle(trained.model, prepared.spec, prepared.test, metrics, origin, job.seed, folder)
+        rows, order = write_bundle(trained.model, prepared.spec, prepared.test, metrics, origin, job.seed, folder)
         write_json(folder / "parity.json", {
             "tolerance": recipe.export.tolerance,
+            "scores": order.to_dict(),
             "agreement": [row.to_dict() for row in rows],
         })  # fmt: skip
+        parity.require(rows, recipe.export.tolerance)
+        worst = max(row.relative for row in rows)
         card = model_card(
             job.name, trained.recipe, recipe.export, prepared.spec, prepared.card, metrics, trained.weights_sha256
         )
-        replace_file(folder / "MODEL_CARD.md", card.encode())
-        parity.require(rows, recipe.export.tolerance)
-    worst = max(row.relative for row in rows)
-    _record(job, trained.weights_sha256, worst, out)
+        replace_file(folder / "MODEL_CARD.md", (card + parity.said(worst, order)).encode())
+    _record(job, trained.weights_sha256, worst, order, out)
     return Report(len({row.graph for row in rows}), worst)
 
 
@@ -76,13 +78,18 @@ def _read_metrics(report: Path) -> dict[str, object]:
         raise DataError(f"{path} isn't what `vae-pipeline eval` wrote: run it again") from error
 
 
-def _record(job: Job, weights: str, worst: float, out: Path) -> None:
+def _record(job: Job, weights: str, worst: float, order: parity.Ranking, out: Path) -> None:
     tracker = job.tracker()
     params = flatten({"export": job.recipe.export.model_dump(mode="json")})
     key = content_key(params, weights, tree_digest(out), job.settings.mlflow_registry)
     journal = tracker.journal("export", key)
     journal.start(job.name, params, provenance(job.name), weights=weights)
-    journal.metrics({"export_largest_relative_difference": worst})
+    journal.metrics({
+        "export_largest_relative_difference": worst,
+        "export_score_difference_nats": order.nats,
+        "export_score_rank_correlation": order.rank_correlation,
+        "export_score_flips": order.flips,
+    })  # fmt: skip
     journal.artifact(out, to="bundle", kind="onnx")
     journal.end("FINISHED")
     tracker.send(journal)
