@@ -6,10 +6,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow check ui lock docs bench bench-seed clean
+.PHONY: help setup run test test-slow test-runtimes check ui lock docs bench bench-seed runtimes clean
 
 help:  ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/installed  ## Create .venv from requirements.lock
 
@@ -19,10 +19,14 @@ run: setup  ## Prepare, train, evaluate and export the recipes of params.yaml; p
 	@vae-pipeline summary reports exports
 
 test: setup  ## Run the tests
-	@python -m pytest -m "not slow"
+	@python -m pytest -m "not slow and not runtimes"
 
 test-slow: setup  ## Run those that take long: kills, DVC, a tracker that hangs
-	@python -m pytest -m slow
+	@python -m pytest -m "slow and not runtimes"
+
+test-runtimes: setup  ## Install the other runtimes and run the tests that need them (and Node.js, Chromium)
+	@python -m pip install --quiet --constraint requirements.lock --editable '.[runtimes]'
+	@python -m pytest -m runtimes
 
 check: setup  ## Lint, type-check, check the floors
 	@ruff check .
@@ -43,6 +47,9 @@ bench: setup  ## Compare speed and quality with peers, into docs/ (hours; needs 
 
 bench-seed: setup  ## Compare the recipe mnist with the beginner's Keras program (needs VAE_MIRROR or a network)
 	@python benchmarks/seed_program.py
+
+runtimes: setup  ## Try the bundles of digits, mnist, mnist_conv in other runtimes, into docs/runtimes.md
+	@python benchmarks/runtimes.py
 
 lock:  ## Resolve requirements.lock anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --extra dev --no-annotate --no-header pyproject.toml --constraint requirements.in -o requirements.lock

@@ -1,4 +1,4 @@
-"""The peers' environments, each under benchmarks/.envs, made when first asked for."""
+"""The environments of peers and of other runtimes, each under benchmarks/.envs, made when first asked for."""
 
 import subprocess
 import venv
@@ -10,14 +10,23 @@ PEERS = {
     "jax": ["jax==0.10.2", "optax"],
     "pythae": ["pythae==0.1.2", "torch==2.13.0", "jaxtyping==0.3.11", "pyyaml==6.0.3"],
 }
+# What `vae-pipeline conform` imports, and the runtimes.
+RUNTIMES = [
+    *("numpy", "pydantic-settings", "python-dotenv", "rich", "typer"),
+    *("onnx==1.23.2", "onnxruntime==1.32.0", "openvino==2026.4.1", "opencv-python-headless==5.0.0.93"),
+    *("tract==0.23.9", "MNN==3.6.1"),
+]
+ENVIRONMENTS = PEERS | {"runtimes": RUNTIMES}
 
 
 def python(peer: str) -> Path:
-    """The interpreter of a peer's environment."""
-    folder, wanted = HERE / ".envs" / peer, "\n".join(PEERS[peer])
+    """The interpreter of an environment."""
+    folder, wanted = HERE / ".envs" / peer, "\n".join(ENVIRONMENTS[peer])
     installed = folder / "installed"
     if not installed.is_file() or installed.read_text() != wanted:
         venv.create(folder, with_pip=True)
-        subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", *PEERS[peer]], check=True)
+        subprocess.run(
+            [folder / "bin" / "python", "-I", "-m", "pip", "install", "--quiet", *ENVIRONMENTS[peer]], check=True
+        )
         installed.write_text(wanted)
     return folder / "bin" / "python"

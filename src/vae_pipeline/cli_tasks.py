@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from vae_pipeline.conformance.runtimes import Runtime
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -181,6 +183,37 @@ def verify(bundle: BundleFolder) -> None:
     for row in rows:
         console().print(f"{row.graph:12}{row.sha256[:12]}  within {row.difference:.1e}")
     console().print(f"{bundle}: whole, and its {len(rows)} graphs give their golden answers")
+
+
+@tasks.command(rich_help_panel=TASKS)
+def conform(
+    bundle: BundleFolder,
+    runtime: Annotated[
+        list[Runtime] | None,
+        typer.Option(
+            help=f"One of {', '.join(Runtime)}; again for more. [default: all that are installed]", metavar="NAME"
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help=".json of the table.")] = None,
+) -> None:
+    """Run every graph in other runtimes and compare with the golden answers."""
+    from vae_pipeline.conformance.conform import conform as run
+    from vae_pipeline.conformance.conform import require
+    from vae_pipeline.conformance.table import print_table, write_table
+    from vae_pipeline.settings import Settings
+
+    if out is not None:
+        _require_suffix(out, ".json")
+    asked, terminal = runtime or [], console()
+    rows = []
+    with terminal.status("") as status:
+        for row in run(bundle, asked, Settings.load().home):
+            rows.append(row)
+            status.update(f"{row.runtime} {row.graph}: {row.outcome}")
+    print_table(terminal, rows)
+    if out is not None:
+        write_table(out, bundle, rows)
+    require(rows, asked)
 
 
 def console() -> "Console":

@@ -11,6 +11,8 @@
     ├── TrainingError     a run that can't go on (a non-finite loss)
     ├── GateError         a metric outside the bounds that the recipe set
     ├── ParityError       a graph that answers otherwise than the model
+    ├── ConformanceError  a runtime that doesn't answer as the bundle's golden answers say
+    ├── MissingError      a package or program that isn't installed
     └── Interrupted       SIGINT or SIGTERM; a checkpoint was written
 
 The message says what was given, what was wanted and what to do next. The CLI prints it on one line and
@@ -68,6 +70,16 @@ class ParityError(VaeError):
     """An exported graph answers otherwise than the model."""
 
     exit_code = 1
+
+
+class ConformanceError(VaeError):
+    """A runtime doesn't answer as the bundle's golden answers say."""
+
+    exit_code = 1
+
+
+class MissingError(VaeError):
+    """A package or program isn't installed."""
 
 
 class Interrupted(VaeError):  # noqa: N818 (it is no error)

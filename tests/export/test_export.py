@@ -52,6 +52,10 @@ class TestGraph:
             assert first.dim_param == "batch"
             assert all(side.dim_value > 0 for side in rest)
 
+    def test_no_runtime_must_know_a_default_value(self, proto, name):
+        """tract takes the type of a ConstantOfShape without a value for float64, and OpenCV fails."""
+        assert all(node.attribute for node in proto.graph.node if node.op_type == "ConstantOfShape")
+
     def test_it_says_what_it_is_and_nothing_of_the_machine(self, proto, name, manifest):
         metadata = {entry.key: entry.value for entry in proto.metadata_props}
         assert metadata["vae.graph"] == name

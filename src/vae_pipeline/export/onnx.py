@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
@@ -58,6 +59,10 @@ def _tidy(model: onnx.ModelProto, about: str, metadata: Mapping[str, str]) -> No
         for item in (function, *function.node):
             del item.metadata_props[:]
             item.doc_string = ""
+    for node in graph.node:  # by default it is a float32 zero, but some runtimes want to be told
+        if node.op_type == "ConstantOfShape" and not node.attribute:
+            zero = onnx.numpy_helper.from_array(np.zeros(1, np.float32))
+            node.attribute.append(onnx.helper.make_attribute("value", zero))
     model.producer_name, model.producer_version = "vae-pipeline", __version__
     model.doc_string = about
     model.graph.name = metadata["vae.graph"]

@@ -1,0 +1,110 @@
+"""`make runtimes`: the bundles of three recipes in other runtimes, written to docs/runtimes.md."""
+
+import argparse
+import datetime
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from common import ROOT, machine
+from environments import python
+
+from vae_pipeline.conformance.runtimes import Runtime
+
+RECIPES = ("digits", "mnist", "mnist_conv")
+Row = dict[str, Any]
+Table = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--exports", type=Path, default=ROOT / "exports", help="folder of bundles")
+    exports = parser.parse_args().exports.resolve()
+    lacking = [recipe for recipe in RECIPES if not (exports / recipe / "bundle.json").is_file()]
+    if lacking:
+        commands = " ".join(f"export@{recipe}" for recipe in lacking)
+        sys.exit(f"{exports} lacks {', '.join(lacking)}: run `dvc repro {commands}`")
+    tables = {recipe: conform(exports / recipe) for recipe in RECIPES}
+    elbos = {
+        recipe: json.loads((exports / recipe / "bundle.json").read_text())["metrics"]["elbo"] for recipe in RECIPES
+    }
+    (ROOT / "docs" / "runtimes.md").write_text(page(tables, elbos))
+
+
+def conform(bundle: Path) -> Table:
+    """What the command wrote, in the environment that holds the runtimes."""
+    asked = [word for runtime in Runtime for word in ("--runtime", runtime)]
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "table.json"
+        command = [python("runtimes"), "-m", "vae_pipeline", "conform", bundle, *asked, "--out", out]
+        home = {"VAE_HOME": str(ROOT / ".vae"), "PYTHONPATH": str(ROOT / "src")}
+        # Its exit code tells of failures, which the page is to show.
+        subprocess.run(command, env=os.environ | home, check=False, stdout=sys.stderr)
+        return dict(json.loads(out.read_text()))
+
+
+# ── the page ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+ABOUT = """# Other runtimes
+
+Written by `make runtimes`: every graph of three bundles, run by `vae-pipeline conform` at batches of 1 and 5 and
+compared with the golden answers, which are the model's own in torch. A difference is the largest of all outputs,
+relative to 1 + |answer|, where pixels are taken on [0, 1]; that of `score` is given in nats too. A graph works if
+they are 1e-4 at most, and in nats 1e-3 or relative 1e-5. Times are medians at batch 1 on one thread, of a machine
+that may have been busy. `reference` is onnx's own evaluator, written for clarity; `onnxruntime-web` is WebAssembly
+in Node, `chromium` the same in a headless browser.
+"""
+TITLES = ["| runtime | version | graphs that work | largest difference | in nats |", "|---|---|---:|---:|---:|"]
+
+
+def page(tables: dict[str, Table], elbos: dict[str, float]) -> str:
+    lines = [ABOUT, f"{datetime.date.today().isoformat()}; {machine()}.", "", *TITLES]
+    every = [row for table in tables.values() for row in table["rows"]]
+    versions = {name: version for table in tables.values() for name, version in table["versions"].items()}
+    for runtime in Runtime:
+        rows = [row for row in every if row["runtime"] == runtime and row["graph"]]
+        works = sum(row["outcome"] == "works" for row in rows)
+        figures = f"{largest(rows, 'difference')} | {largest(rows, 'nats')}"
+        lines.append(f"| {runtime} | {versions.get(runtime, '')} | {works} of {len(rows)} | {figures} |")
+    for recipe, table in tables.items():
+        lines += ["", f"## {recipe}", "", f"Weights {table['weights_sha256'][:12]}, ELBO {elbos[recipe]:.2f} nats.", ""]
+        lines += section(table["rows"])
+    return "\n".join([*lines, ""])
+
+
+def section(rows: list[Row]) -> list[str]:
+    """A line a runtime, a column a graph; below, why a cell isn't a figure."""
+    graphs = list(dict.fromkeys(row["graph"] for row in rows if row["graph"]))
+    lines = ["| | " + " | ".join(graphs) + " |", "|---|" + "---:|" * len(graphs)]
+    for runtime in Runtime:
+        found = {row["graph"]: row for row in rows if row["runtime"] == runtime}
+        cells = [cell(found[graph]) if graph in found else "not installed" for graph in graphs]
+        lines.append(f"| {runtime} | " + " | ".join(cells) + " |")
+    reasons = [
+        f"- {' '.join(filter(None, (row['runtime'], row['graph'])))} {row['outcome']}: {row['reason']}"
+        for row in rows
+        if row["reason"]
+    ]
+    return [*lines, "", *reasons] if reasons else lines
+
+
+def cell(row: Row) -> str:
+    if row["outcome"] == "fails":
+        return "**fails**"
+    nats = f" ({row['nats']:.1e} nat)" if row["nats"] is not None else ""
+    figures = f"{row['difference']:.1e}{nats}, {row['latency_ms']:.2f} ms"
+    return figures if row["outcome"] == "works" else f"**differs** {figures}"
+
+
+def largest(rows: list[Row], key: str) -> str:
+    found = [row[key] for row in rows if row[key] is not None]
+    return f"{max(found):.1e}" if found else ""
+
+
+if __name__ == "__main__":
+    main()

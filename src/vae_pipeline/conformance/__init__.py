@@ -1,0 +1,1 @@
+"""A bundle's graphs in other runtimes, compared with its golden answers."""

@@ -1,0 +1,104 @@
+"""The folder by which a bundle's graphs are asked and answered, by programs in any language.
+
+`tasks.json` is written by us, `answers/GRAPH.json` by the program; a tensor is its type, its shape and its values.
+
+    tasks.json     {"bundle": folder, "tasks": [{"graph", "file", "inputs": description as in bundle.json,
+                    "outputs": names, "cases": [{name: tensor}]}]}
+    answers/...    {"outputs": [{name: tensor}], "latency_ms": median at the first case}, or {"error": reason}
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae_pipeline.export.parity import Arrays
+from vae_pipeline.files import write_json
+
+ROWS = ([0], [0, 1, 2, 0, 1])
+"""The golden answers' rows that are asked for: batches of 1 and of 5."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A graph with the inputs that it is asked, and what it should answer."""
+
+    graph: str
+    file: str
+    described: dict[str, Any]
+    """Its entry in bundle.json."""
+    inputs: list[Arrays]
+    wanted: list[Arrays]
+
+
+def tasks_of(bundle: Path, manifest: dict[str, Any]) -> list[Task]:
+    """Every graph of a bundle with its golden rows; what has no batch as its first axis is given whole."""
+    return [_task(bundle, name, described) for name, described in manifest["graphs"].items()]
+
+
+def _task(bundle: Path, name: str, described: dict[str, Any]) -> Task:
+    with np.load(bundle / described["golden"]) as golden:
+        arrays = {key: golden[key] for key in (*described["inputs"], *described["outputs"])}
+
+    def part(kind: str, rows: list[int]) -> Arrays:
+        batched = {key: value["shape"][:1] == ["batch"] for key, value in described[kind].items()}
+        return {key: arrays[key][rows] if batched[key] else arrays[key] for key in batched}
+
+    return Task(
+        name,
+        described["file"],
+        described,
+        [part("inputs", rows) for rows in ROWS],
+        [part("outputs", rows) for rows in ROWS],
+    )
+
+
+def write_tasks(folder: Path, bundle: Path, tasks: Iterable[Task]) -> None:
+    """Ask."""
+    asked = [
+        {
+            "graph": task.graph,
+            "file": task.file,
+            "inputs": task.described["inputs"],
+            "outputs": list(task.described["outputs"]),
+            "cases": [pack(arrays) for arrays in task.inputs],
+        }
+        for task in tasks
+    ]
+    write_json(folder / "tasks.json", {"bundle": str(bundle.resolve()), "tasks": asked})
+
+
+def write_answer(folder: Path, graph: str, answer: dict[str, Any]) -> None:
+    """Answer."""
+    write_json(folder / "answers" / f"{graph}.json", answer)
+
+
+def read_answer(folder: Path, graph: str) -> dict[str, Any] | None:
+    """What was answered; None if nothing was."""
+    path = folder / "answers" / f"{graph}.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def pack(arrays: Arrays) -> dict[str, Any]:
+    """Arrays as JSON. A float32 survives it to the last bit; what isn't finite becomes null."""
+    return {
+        name: {
+            "dtype": str(array.dtype),
+            "shape": list(array.shape),
+            "values": [value if np.isfinite(value) else None for value in array.ravel().tolist()],
+        }
+        for name, array in arrays.items()
+    }
+
+
+def unpack(tensors: dict[str, Any]) -> Arrays:
+    """The reverse of `pack`; null is read as NaN."""
+    return {
+        name: np.array([np.nan if value is None else value for value in tensor["values"]], tensor["dtype"]).reshape(
+            tensor["shape"]
+        )
+        for name, tensor in tensors.items()
+    }
