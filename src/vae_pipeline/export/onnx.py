@@ -36,16 +36,27 @@ def to_onnx(
             dynamo=True,
             opset_version=OPSET,
             input_names=list(inputs),
-            output_names=list(outputs),
+            output_names=[f"output.{name}" for name in outputs],
             dynamic_shapes=tuple({0: batch} for _ in inputs),
             external_data=False,
             verbose=False,
         )
     assert program is not None
     model = program.model_proto
+    # A tensor within may bear an output's name already: torch calls what torch.mean gives `mean`.
+    _rename(model.graph, {name: f"inner.{name}" for name in outputs})
+    _rename(model.graph, {f"output.{name}": name for name in outputs})
     _tidy(model, about, metadata)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for value in (*graph.output, *graph.value_info, *graph.initializer):
+        value.name = names.get(value.name, value.name)
 
 
 def _tidy(model: onnx.ModelProto, about: str, metadata: Mapping[str, str]) -> None:

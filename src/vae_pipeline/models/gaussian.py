@@ -72,6 +72,7 @@ class FullGaussian(Distribution):
         self, mean: Float[Tensor, "*batch latents"], scale_tril: Float[Tensor, "*batch latents latents"]
     ) -> None:
         self._mean, self.scale_tril = mean, scale_tril
+        self._drawn: tuple[Tensor, Tensor] | None = None
         super().__init__(mean.shape[:-1], mean.shape[-1:], validate_args=False)
 
     @property
@@ -96,12 +97,17 @@ class FullGaussian(Distribution):
 
     def transform(self, noise: Tensor) -> Tensor:
         """The draw that `noise` of N(0, I) becomes."""
-        return self._mean + (self.scale_tril @ noise.unsqueeze(-1)).squeeze(-1)
+        z = self._mean + (self.scale_tril @ noise.unsqueeze(-1)).squeeze(-1)
+        self._drawn = (z, noise)
+        return z
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log density, summed over the event, in nats."""
-        away = (value - self._mean).unsqueeze(-1)
-        noise = torch.linalg.solve_triangular(self.scale_tril, away, upper=False).squeeze(-1)
+        """Log density, summed over the event, in nats; what was drawn last needs no solving, which ONNX lacks."""
+        if self._drawn is not None and value is self._drawn[0]:
+            noise = self._drawn[1]
+        else:
+            away = (value - self._mean).unsqueeze(-1)
+            noise = torch.linalg.solve_triangular(self.scale_tril, away, upper=False).squeeze(-1)
         squares: Tensor = (noise.square() + math.log(2 * math.pi)).sum(-1)
         return -0.5 * squares - self.log_determinant
 

@@ -168,8 +168,9 @@ class VAE(nn.Module):
         return z
 
     def frozen(self) -> "VAE":
-        """A copy whose prior needs no encoder."""
+        """A copy whose prior and sampler are made: arithmetic alone, which can be exported."""
         copied = copy.deepcopy(self)
+        copied.sampler = self._sampler()
         if isinstance(self.latent_prior, VampPrior):
             copied.latent_prior = self.latent_prior.frozen(self._unlabelled)
         return copied

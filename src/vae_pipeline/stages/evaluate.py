@@ -182,10 +182,10 @@ def draw(trained: Trained, test: Split, used: Latents, seed: int, folder: Path) 
     first = shown.labels[:1] if shown.labels is not None else None
     images = to_pixels(shown.images[:], spec.low, spec.high)
     plots.pairs(folder / "reconstructions.png", images, _reconstruct(model, shown, spec))
-    with seeded(derive(seed, "samples")):
-        noise = torch.randn(SAMPLES, model.noise)
+    with seeded(derive(seed, "samples")), torch.inference_mode():
+        z = model.draw(torch.randn(SAMPLES, model.noise)).numpy()
     by_class = np.arange(SAMPLES) // 10 % max(1, model.classes)
-    plots.grid(folder / "samples.png", _decode(model, model.draw(noise).numpy(), by_class, spec), 10)
+    plots.grid(folder / "samples.png", _decode(model, z, by_class, spec), 10)
     order = np.argsort(-used.rate)
     if model.latents == 2:
         middle = np.full(PLANE**2, 0 if first is None else int(first[0]))

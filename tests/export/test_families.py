@@ -1,0 +1,61 @@
+"""Every posterior, prior and sampler as ONNX: fresh weights, the model's own answers."""
+
+import numpy as np
+import pytest
+import torch
+from tests.lanes import edited
+
+from vae_pipeline.export import parity
+from vae_pipeline.export.graphs import GRAPHS, answers, example_inputs
+from vae_pipeline.export.onnx import to_onnx
+from vae_pipeline.models.build import build
+from vae_pipeline.models.samplers import FlowSampler, MixtureSampler
+
+pytestmark = pytest.mark.slow
+
+POSTERIORS = {
+    "gaussian": {"kind": "gaussian", "latents": 3},
+    "normalised": {"kind": "normalised_gaussian", "latents": 3, "spread": 0.7},
+    "full": {"kind": "full_gaussian", "latents": 3},
+    "flow": {"kind": "coupling_flow", "latents": 3, "layers": 2, "width": 8},
+}
+PRIORS = {
+    "normal": {"kind": "standard_normal"},
+    "mixture": {"kind": "mixture", "components": 4},
+    "vamp": {"kind": "vamp", "components": 4},
+}
+SAMPLERS = {
+    "prior": lambda: None,
+    "mixture": lambda: MixtureSampler(torch.tensor([0.3, 0.7]), torch.randn(2, 3), torch.eye(3).repeat(2, 1, 1)),
+    "flow": lambda: FlowSampler(3, 2, 8),
+}
+ASKED = [
+    ("normalised", "normal", "mixture", ("encoder", "score", "sample")),
+    ("full", "normal", "flow", ("encoder", "score", "sample")),
+    ("full", "mixture", "prior", ("score", "sample")),
+    ("flow", "mixture", "prior", ("encoder", "reconstruct", "score")),
+    ("gaussian", "vamp", "prior", ("score", "sample")),
+]
+
+
+@pytest.mark.parametrize(("posterior", "prior", "sampler", "asked"), ASKED)
+def test_its_graphs_are_the_model(posterior, prior, sampler, asked, smoke, prepared, tmp_path):
+    recipe = edited(smoke, model={"posterior": POSTERIORS[posterior], "prior": PRIORS[prior]})
+    torch.manual_seed(0)
+    model = build(recipe.model, prepared.spec).eval()
+    model.sampler = SAMPLERS[sampler]()
+    exported = model.frozen().eval()
+    images = torch.from_numpy(prepared.test.images[:5])
+    for graph in GRAPHS:
+        if graph.name not in asked:
+            continue
+        inputs = example_inputs(graph, model, images[:2], None, 0)
+        proto = to_onnx(graph.module(exported), inputs, graph.outputs, graph.about, {"vae.graph": graph.name})
+        file = tmp_path / f"{graph.name}.onnx"
+        file.write_bytes(proto.SerializeToString())
+        inputs = example_inputs(graph, model, images, None, 1)
+        wanted = {name: tensor.numpy() for name, tensor in answers(graph, model, inputs).items()}
+        found = parity.run(file, {name: tensor.numpy() for name, tensor in inputs.items()}, wanted)
+        rows = parity.compare(graph.name, found, wanted, 255)
+        parity.require(rows, 1e-5)
+        assert np.ptp(next(iter(wanted.values()))) > 0
