@@ -216,6 +216,43 @@ def conform(
     require(rows, asked)
 
 
+@tasks.command(rich_help_panel=TASKS)
+def explore(
+    bundle: BundleFolder,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder to fill; with --single-file, an .html file to write.")
+    ],
+    single_file: Annotated[
+        bool, typer.Option("--single-file", help="One file with everything inside, that needs no server.")
+    ] = False,
+) -> None:
+    """Write a web page that runs the model in its visitor's browser."""
+    from vae_pipeline.data.download import Finder
+    from vae_pipeline.explorer.browser_runtime import fetch_runtime
+    from vae_pipeline.explorer.page import PAGE, write_file, write_folder
+    from vae_pipeline.files import require_writable
+    from vae_pipeline.runtime import Bundle
+    from vae_pipeline.settings import Settings
+    from vae_pipeline.stages.download_display import showing_downloads
+
+    settings = Settings.load()
+    if single_file:
+        _require_suffix(out, ".html")
+    else:
+        require_writable(out, bundle)
+    model = Bundle.load(bundle)
+    with showing_downloads(console()) as report:
+        runtime = fetch_runtime(Finder(settings.home / "downloads", settings.mirror, report))
+    if single_file:
+        write_file(model, runtime, out)
+        console().print(f"{model.manifest['recipe']}: a page that opens in a browser -> {out}")
+    else:
+        write_folder(model, runtime, out)
+        console().print(
+            f"{model.manifest['recipe']}: a page -> {out / PAGE}; to see it: python3 -m http.server --directory {out}"
+        )
+
+
 def console() -> "Console":
     """Standard output, without wrapping: what is printed may be piped."""
     from rich.console import Console

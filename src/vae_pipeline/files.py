@@ -14,8 +14,8 @@ from typing import Any
 
 from vae_pipeline.errors import OutputError
 
-# One of these is in every folder that a stage filled; a folder of anything else is never replaced.
-STAGE_FILES = ("spec.json", "metrics.json", "bundle.json", "curve.json")
+# One of these is in every folder that a command filled; a folder of anything else is never replaced.
+STAGE_FILES = ("spec.json", "metrics.json", "bundle.json", "curve.json", "explorer.js")
 
 
 @contextmanager

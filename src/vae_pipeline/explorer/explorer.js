@@ -1,0 +1,58 @@
+// The page opens: labels and sliders, and what the other modules make. Every part moves one latent point, or shows it.
+
+import { $, make, NAMES, typeset } from "dom.js";
+import { aspect, examples, paint, size } from "images.js";
+import { openInput } from "input.js";
+import { follow, latest, move, point } from "latents.js";
+import { bundle, classes, decode, encode, latents } from "model.js";
+import { openMorph } from "morph.js";
+import { openPlane } from "plane.js";
+import { openSamples } from "samples.js";
+
+window.onunhandledrejection = ({ reason }) => ($("problem").textContent = `The model can't be run: ${reason.message ?? reason}`);
+
+document.documentElement.style.setProperty("--aspect", aspect.join(" / "));
+document.body.classList.toggle("coarse", Math.max(...aspect) < 128); // pixels are shown as squares
+const seen = await encodeExamples();
+openLabels();
+openSliders();
+follow(latest(async () => paint($("output"), await decode(point.z, point.label))));
+openPlane(liveliest(seen), NAMES);
+await Promise.all([openInput(), openMorph(seen.at(0).mean, seen.at(-1).mean), openSamples()]);
+$("opening").hidden = true;
+$("explorer").hidden = false;
+
+async function encodeExamples() {
+  const found = [];
+  for (const [row, x] of examples.entries()) found.push(await encode(x, 1, bundle.examples.labels[row] ?? 0));
+  return found;
+}
+
+/** The two latents of the largest rate over the examples: KL(N(m, s²) ‖ N(0, 1)) = (m² + s² − log s² − 1) / 2. */
+function liveliest(encodings) {
+  const rates = new Float32Array(latents);
+  for (const { mean, log_variance } of encodings)
+    mean.forEach((m, index) => (rates[index] += (m ** 2 + Math.exp(log_variance[index]) - log_variance[index] - 1) / 2));
+  const [first, second = first] = [...rates.keys()].sort((a, b) => rates[b] - rates[a]);
+  return [Math.min(first, second), Math.max(first, second)];
+}
+
+function openLabels() {
+  const radios = classes.map((_, index) => make("input", { type: "radio", name: "label", onchange: () => move(point.z, index) }));
+  $("labels").append(...radios.map((radio, index) => make("label", {}, radio, make("span", { textContent: classes[index] }))));
+  $("labels").hidden = !classes.length;
+  follow(() => classes.length && (radios[point.label].checked = true));
+}
+
+function openSliders() {
+  const rows = NAMES.map((name, index) => {
+    const slider = make("input", { type: "range", min: -3, max: 3, step: 0.01, oninput: () => move({ [index]: Number(slider.value) }) });
+    const value = make("output");
+    $("sliders").append(make("label", {}, make("i", { textContent: name }), slider, value));
+    return [slider, value];
+  });
+  follow(() => rows.forEach(([slider, value], index) => {
+    slider.value = point.z[index];
+    value.textContent = typeset(point.z[index]);
+  }));
+}

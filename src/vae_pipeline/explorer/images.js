@@ -1,0 +1,90 @@
+// All that depends on the data being images: showing, drawing, reading a file. Raw values are [channels, height, width].
+
+import { bundle } from "model.js";
+
+const { shape: [channels, height, width], dtype, low, high, binary } = bundle.spec;
+const plane = height * width;
+const Values = dtype === "uint8" ? Uint8Array : Float32Array;
+
+/** Values of one observation. */
+export const size = channels * plane;
+export const aspect = [width * (channels === 3 ? 1 : channels), height];
+/** Whether a picture or a stroke can be turned into an observation. */
+export const drawable = channels === 1 || channels === 3;
+export const coloured = channels === 3;
+
+/** Raw values of fractions in [0, 1]. */
+const raw = (fractions) => Values.from(fractions, (fraction) => {
+  const value = low + Math.min(1, Math.max(0, binary ? Math.round(fraction) : fraction)) * (high - low);
+  return dtype === "uint8" ? Math.round(value) : value;
+});
+const fraction = (value) => (value - low) / (high - low);
+
+/** What lies inside the page: real test rows. */
+export const examples = (() => {
+  const packed = Uint8Array.from(atob(bundle.examples.x), (letter) => letter.charCodeAt(0));
+  const all = new Values(packed.buffer);
+  return Array.from({ length: all.length / size }, (_, row) => all.subarray(row * size, (row + 1) * size));
+})();
+
+const ground = Math.round(fraction(examples[0].slice().sort()[size >> 1])); // most of a page is empty
+/** The colour of an empty page. */
+export const shade = ground ? "#ffffff" : "#000000";
+export const blank = () => raw(new Float32Array(size).fill(ground));
+export const invert = (x) => raw(Float32Array.from(x, (value) => 1 - fraction(value)));
+/** An output of the model as an input to it. */
+export const asInput = (x) => raw(Float32Array.from(x, fraction));
+
+/** Show an observation on a canvas; where it has neither 1 nor 3 channels, they lie side by side in grey. */
+export function paint(canvas, x) {
+  const pixels = new ImageData(...aspect);
+  for (let at = 0; at < pixels.width * height; at++) {
+    const row = Math.floor(at / pixels.width), column = at % pixels.width;
+    for (let colour = 0; colour < 3; colour++) {
+      const channel = coloured ? colour : Math.floor(column / width);
+      pixels.data[4 * at + colour] = 255 * fraction(x[channel * plane + row * width + (column % width)]);
+    }
+    pixels.data[4 * at + 3] = 255;
+  }
+  [canvas.width, canvas.height] = aspect;
+  canvas.getContext("2d").putImageData(pixels, 0, 0);
+}
+
+/** The observation with a stroke from one place to another, each [across, down] in [0, 1], in an ink "#rrggbb". */
+export function stroke(x, from, to, ink) {
+  const radius = 0.3 + 0.035 * Math.min(width, height);
+  const wanted = coloured ? [1, 3, 5].map((start) => parseInt(ink.slice(start, start + 2), 16) / 255) : [1 - ground];
+  const [[fromX, fromY], [toX, toY]] = [from, to].map(([across, down]) => [across * width, down * height]);
+  const [along, up] = [toX - fromX, toY - fromY];
+  const drawn = Float32Array.from(x, fraction);
+  for (let at = 0; at < plane; at++) {
+    const [column, row] = [(at % width) + 0.5 - fromX, Math.floor(at / width) + 0.5 - fromY];
+    const part = Math.min(1, Math.max(0, (column * along + row * up) / (along ** 2 + up ** 2 || 1)));
+    const cover = Math.min(1, Math.max(0, radius + 0.5 - Math.hypot(column - part * along, row - part * up)));
+    wanted.forEach((value, channel) => {
+      const place = channel * plane + at, laid = ground + cover * (value - ground);
+      if (cover > 0 && Math.abs(value - laid) < Math.abs(value - drawn[place])) drawn[place] = laid;
+    });
+  }
+  return raw(drawn);
+}
+
+/** A picture file as an observation: cut to the shape around its middle, laid on white. Throws for what is no picture. */
+export async function readPicture(file) {
+  const picture = await createImageBitmap(file, { colorSpaceConversion: "none" });
+  const factor = Math.max(width / picture.width, height / picture.height);
+  const [wide, tall] = [picture.width * factor, picture.height * factor];
+  const context = new OffscreenCanvas(width, height).getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.fillStyle = "white";
+  context.fillRect(0, 0, width, height);
+  context.drawImage(picture, (width - wide) / 2, (height - tall) / 2, wide, tall);
+  const { data } = context.getImageData(0, 0, width, height);
+  const fractions = new Float32Array(size);
+  for (let at = 0; at < plane; at++) {
+    const [red, green, blue] = data.subarray(4 * at, 4 * at + 3);
+    if (coloured) [red, green, blue].forEach((value, channel) => (fractions[channel * plane + at] = value / 255));
+    else fractions[at] = (0.299 * red + 0.587 * green + 0.114 * blue) / 255; // Rec. 601, as Pillow does
+  }
+  return raw(fractions);
+}

@@ -1,0 +1,126 @@
+"""The explorer's page: written as a folder for any static server, or as one file that needs none.
+
+Both hold the same modules and the same bytes. An import map says where a module is, beside the page or inside
+it, so nothing has to be bundled; graphs and WebAssembly are gzipped either way.
+"""
+
+import gzip
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from vae_pipeline.errors import BundleError
+from vae_pipeline.explorer.browser_runtime import VERSION, WASM, BrowserRuntime
+from vae_pipeline.files import filled_folder, replace_file
+from vae_pipeline.runtime import Array, Bundle
+from vae_pipeline.spec import ImageSpec
+
+HERE = Path(__file__).parent
+PAGE = "index.html"
+# `reconstruct` is left out: it is the decoder at the encoder's mean.
+GRAPHS = ("decoder", "encoder", "score", "sample")
+
+
+def write_folder(bundle: Bundle, runtime: BrowserRuntime, out: Path) -> None:
+    """Fill `out` with index.html and what it loads from beside itself.
+
+    Raises:
+        BundleError: the bundle lacks its golden inputs.
+        OutputError: `out` can't be written.
+    """
+    scripts = _scripts(runtime)
+    style = '<link rel="stylesheet" href="style.css">'
+    page = _page(bundle, style, {name: f"./{name}" for name in scripts})
+    with filled_folder(out) as folder:
+        for name, content in scripts.items():
+            (folder / name).write_bytes(content)
+        for name, content in _binaries(bundle, runtime).items():
+            (folder / f"{name}.gz").write_bytes(content)
+        (folder / "style.css").write_bytes((HERE / "style.css").read_bytes())
+        (folder / PAGE).write_text(page, encoding="utf-8")
+
+
+def write_file(bundle: Bundle, runtime: BrowserRuntime, out: Path) -> None:
+    """Write `out`, an .html file that holds everything.
+
+    Raises:
+        BundleError: the bundle lacks its golden inputs.
+        OutputError: `out` can't be written.
+    """
+    style = f"<style>\n{(HERE / 'style.css').read_text(encoding='utf-8')}</style>"
+    scripts = {name: f"data:text/javascript;base64,{_base64(text)}" for name, text in _scripts(runtime).items()}
+    inside = "\n".join(
+        f'<script type="application/gzip" id="{name}">{_base64(content)}</script>'
+        for name, content in _binaries(bundle, runtime).items()
+    )
+    replace_file(out, _page(bundle, style, scripts, inside).encode())
+
+
+def _scripts(runtime: BrowserRuntime) -> dict[str, bytes]:
+    own = {path.name: path.read_bytes() for path in sorted(HERE.glob("*.js"))}
+    return own | {"onnxruntime-web.js": runtime.script}
+
+
+def _binaries(bundle: Bundle, runtime: BrowserRuntime) -> dict[str, bytes]:
+    graphs = bundle.manifest["graphs"]
+    files = {f"{name}.onnx": (bundle.folder / graphs[name]["file"]).read_bytes() for name in GRAPHS}
+    return {name: gzip.compress(content, mtime=0) for name, content in (files | {WASM: runtime.wasm}).items()}
+
+
+def _page(bundle: Bundle, style: str, addresses: Mapping[str, str], inside: str = "") -> str:
+    manifest = bundle.manifest
+    latents = f"{bundle.latents:,} number{'s' if bundle.latents > 1 else ''}"
+    return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
+        name=escape(str(manifest["recipe"])),
+        style=style,
+        imports=_json({"imports": addresses}),
+        bundle=_json(manifest | {"examples": _examples(bundle)}),
+        observations=_observations(bundle.spec),
+        latents=latents,
+        elbo=_elbo(manifest["metrics"]),
+        licence=escape(str(manifest["licence"])),
+        weights=escape(str(manifest["weights_sha256"])),
+        version=VERSION,
+        inside=inside,
+    )
+
+
+def _observations(spec: ImageSpec) -> str:
+    """What the model has seen, in words."""
+    channels, height, width = spec.shape
+    colour = "black-and-white" if spec.binary else {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
+    return f"{colour} pictures of {width} × {height} pixels"
+
+
+def _elbo(metrics: Mapping[str, Any]) -> str:
+    error = metrics.get("elbo_standard_error")
+    spread = "" if error is None else f" ± {error:.2f}"
+    return f"{metrics['elbo']:.2f}{spread}".replace("-", "−")
+
+
+def _examples(bundle: Bundle) -> dict[str, Any]:
+    """The golden inputs, which are real test rows: raw values, little-endian, and labels where the model takes them."""
+    path = bundle.folder / str(bundle.manifest["graphs"]["encoder"].get("golden"))
+    try:
+        with np.load(path, allow_pickle=False) as golden:
+            x: Array = golden["x"]
+            labels = golden["label"].tolist() if bundle.classes else []
+        if x.shape[1:] != bundle.spec.event_shape or str(x.dtype) != bundle.spec.dtype:
+            raise ValueError(f"x is {x.dtype} of shape {list(x.shape)}")
+    except Exception as error:  # a corrupt archive raises nearly anything
+        raise BundleError(f"{path} doesn't hold the encoder's golden inputs ({error}): export again") from error
+    return {"x": _base64(x.astype(x.dtype.newbyteorder("<")).tobytes()), "labels": labels}
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")  # no value can end the script element
+
+
+def _base64(content: bytes) -> str:
+    return b64encode(content).decode()

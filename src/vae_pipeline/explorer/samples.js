@@ -1,0 +1,24 @@
+// New observations: noise from a seed, through the bundle's sampler.
+
+import { $, thumb } from "dom.js";
+import { asInput, size } from "images.js";
+import { setInput } from "input.js";
+import { followLabel, latest, normals, point } from "latents.js";
+import { sample, width } from "model.js";
+
+const COUNT = 12;
+
+export function openSamples() {
+  const draw = latest(async () => {
+    const x = await sample(normals(COUNT * width, Number($("seed").value)), point.label);
+    const rows = Array.from({ length: COUNT }, (_, row) => x.slice(row * size, (row + 1) * size));
+    $("samples").replaceChildren(...rows.map((drawn, row) => thumb(drawn, `Sample ${row + 1}`, () => setInput(asInput(drawn)))));
+  });
+  $("more").onclick = () => {
+    $("seed").value = (Number($("seed").value) + 1) % 2 ** 32;
+    draw();
+  };
+  $("seed").oninput = draw;
+  followLabel(draw);
+  return draw();
+}
