@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-runtimes check ui lock docs bench bench-seed runtimes clean
+.PHONY: help setup run test test-slow test-runtimes test-browser check ui lock docs bench bench-seed runtimes clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,14 +19,21 @@ run: setup  ## Prepare, train, evaluate and export the recipes of params.yaml; p
 	@vae-pipeline summary reports exports
 
 test: setup  ## Run the tests
-	@python -m pytest -m "not slow and not runtimes"
+	@python -m pytest -n auto --dist loadfile -m "not slow and not runtimes and not browser"
 
 test-slow: setup  ## Run those that take long: kills, DVC, a tracker that hangs
-	@python -m pytest -m "slow and not runtimes"
+	@python -m pytest -m "slow and not runtimes and not browser"
 
 test-runtimes: setup  ## Install the other runtimes and run the tests that need them (and Node.js, Chromium)
 	@python -m pip install --quiet --constraint requirements.lock --editable '.[runtimes]'
 	@python -m pytest -m runtimes
+
+test-browser: setup  ## Drive the explorer in chromium; installs selenium and, for root, chromium
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
+	  test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -qq --yes chromium chromium-driver >/dev/null; \
+	} || { echo "chromium and chromedriver are needed: install Debian's chromium and chromium-driver"; exit 1; }
+	@python -m pip install --quiet --constraint requirements.lock --editable '.[browser]'
+	@python -m pytest -m browser
 
 check: setup  ## Lint, type-check, check the floors
 	@ruff check .

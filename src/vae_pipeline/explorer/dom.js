@@ -6,7 +6,9 @@ import { latents } from "model.js";
 export const $ = (id) => document.getElementById(id);
 
 /** z₀, z₁, ... */
-export const NAMES = Array.from({ length: latents }, (_, index) => "z" + [...`${index}`].map((digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]).join(""));
+export const NAMES = Array.from({ length: latents }, (_, index) => {
+  return "z" + String(index).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
+});
 
 export const typeset = (value) => (Number.isFinite(value) ? value.toFixed(2).replace("-", "−") : "–");
 

@@ -1,4 +1,4 @@
-// The page opens: labels and sliders, and what the other modules make. Every part moves one latent point, or shows it.
+// The page opens: labels and sliders here, the rest in other modules. All of it moves one latent point, or shows it.
 
 import { $, make, NAMES, typeset } from "dom.js";
 import { aspect, examples, paint, size } from "images.js";
@@ -9,7 +9,9 @@ import { openMorph } from "morph.js";
 import { openPlane } from "plane.js";
 import { openSamples } from "samples.js";
 
-window.onunhandledrejection = ({ reason }) => ($("problem").textContent = `The model can't be run: ${reason.message ?? reason}`);
+window.onunhandledrejection = ({ reason }) => {
+  $("problem").textContent = `The model can't be run: ${reason.message ?? reason}`;
+};
 
 document.documentElement.style.setProperty("--aspect", aspect.join(" / "));
 document.body.classList.toggle("coarse", Math.max(...aspect) < 128); // pixels are shown as squares
@@ -32,22 +34,26 @@ async function encodeExamples() {
 function liveliest(encodings) {
   const rates = new Float32Array(latents);
   for (const { mean, log_variance } of encodings)
-    mean.forEach((m, index) => (rates[index] += (m ** 2 + Math.exp(log_variance[index]) - log_variance[index] - 1) / 2));
+    log_variance.forEach((log, index) => (rates[index] += (mean[index] ** 2 + Math.exp(log) - log - 1) / 2));
   const [first, second = first] = [...rates.keys()].sort((a, b) => rates[b] - rates[a]);
   return [Math.min(first, second), Math.max(first, second)];
 }
 
 function openLabels() {
-  const radios = classes.map((_, index) => make("input", { type: "radio", name: "label", onchange: () => move(point.z, index) }));
-  $("labels").append(...radios.map((radio, index) => make("label", {}, radio, make("span", { textContent: classes[index] }))));
+  const radios = classes.map((_, index) => {
+    return make("input", { type: "radio", name: "label", onchange: () => move(point.z, index) });
+  });
+  const spans = classes.map((name) => make("span", { textContent: name }));
+  $("labels").append(...radios.map((radio, index) => make("label", {}, radio, spans[index])));
   $("labels").hidden = !classes.length;
   follow(() => classes.length && (radios[point.label].checked = true));
 }
 
 function openSliders() {
   const rows = NAMES.map((name, index) => {
-    const slider = make("input", { type: "range", min: -3, max: 3, step: 0.01, oninput: () => move({ [index]: Number(slider.value) }) });
+    const slider = make("input", { type: "range", min: -3, max: 3, step: "any" });
     const value = make("output");
+    slider.oninput = () => move({ [index]: Number(slider.value) });
     $("sliders").append(make("label", {}, make("i", { textContent: name }), slider, value));
     return [slider, value];
   });

@@ -1,4 +1,4 @@
-// All that depends on the data being images: showing, drawing, reading a file. Raw values are [channels, height, width].
+// All that depends on the data being images: showing, drawing, reading. Raw values are [channels, height, width].
 
 import { bundle } from "model.js";
 
@@ -28,8 +28,8 @@ export const examples = (() => {
 })();
 
 const ground = Math.round(fraction(examples[0].slice().sort()[size >> 1])); // most of a page is empty
-/** The colour of an empty page. */
-export const shade = ground ? "#ffffff" : "#000000";
+/** The colour of an empty page, and one that stands out from it. */
+export const [shade, contrast] = ground ? ["#ffffff", "#000000"] : ["#000000", "#ffffff"];
 export const blank = () => raw(new Float32Array(size).fill(ground));
 export const invert = (x) => raw(Float32Array.from(x, (value) => 1 - fraction(value)));
 /** An output of the model as an input to it. */
@@ -52,7 +52,7 @@ export function paint(canvas, x) {
 
 /** The observation with a stroke from one place to another, each [across, down] in [0, 1], in an ink "#rrggbb". */
 export function stroke(x, from, to, ink) {
-  const radius = 0.3 + 0.035 * Math.min(width, height);
+  const radius = 0.5 + 0.03 * Math.min(width, height);
   const wanted = coloured ? [1, 3, 5].map((start) => parseInt(ink.slice(start, start + 2), 16) / 255) : [1 - ground];
   const [[fromX, fromY], [toX, toY]] = [from, to].map(([across, down]) => [across * width, down * height]);
   const [along, up] = [toX - fromX, toY - fromY];
@@ -69,7 +69,7 @@ export function stroke(x, from, to, ink) {
   return raw(drawn);
 }
 
-/** A picture file as an observation: cut to the shape around its middle, laid on white. Throws for what is no picture. */
+/** A picture file as an observation: cut to shape around its middle, laid on white. Throws for what is no picture. */
 export async function readPicture(file) {
   const picture = await createImageBitmap(file, { colorSpaceConversion: "none" });
   const factor = Math.max(width / picture.width, height / picture.height);

@@ -1,7 +1,7 @@
 // A picture as input: an example, a drawing, a file. It is encoded, reconstructed and scored, and the point goes to it.
 
 import { $, NAMES, thumb, typeset } from "dom.js";
-import { blank, coloured, drawable, examples, invert, paint, readPicture, stroke } from "images.js";
+import { blank, coloured, contrast, drawable, examples, invert, paint, readPicture, stroke } from "images.js";
 import { followLabel, latest, move, normals, point } from "latents.js";
 import { bundle, decode, encode, latents, score } from "model.js";
 import { show } from "plane.js";
@@ -9,10 +9,12 @@ import { show } from "plane.js";
 const DRAWS = 16; // of z, for a score
 
 let input;
+let arrived; // whether the point has gone to the input
 
 /** Take an observation as input, of a class if it is known. */
 export function setInput(x, label = point.label) {
   input = x;
+  arrived = false;
   paint($("input"), x);
   if (label === point.label) return encodeInput();
   return move(point.z, label); // and encodes, as below
@@ -23,23 +25,25 @@ const encodeInput = latest(async () => {
   const { mean, log_variance } = await encode(x, 1, label);
   const scale = log_variance.map((value) => Math.exp(value / 2));
   show({ mean, scale });
-  move(mean);
+  if (!arrived) move(mean); // another label leaves the point where it is
+  arrived = true;
   paint($("reconstruction"), await decode(mean, label));
   const scores = await score(x, normals(DRAWS * latents, 0), label);
   for (const [name, nats] of Object.entries(scores)) $(name).textContent = typeset(nats);
-  const pairs = [...mean].map((value, index) => `${NAMES[index]}\u00a0=\u00a0${typeset(value)}\u00a0±\u00a0${typeset(scale[index])}`);
-  $("position").textContent = `${pairs.slice(0, 16).join(", ")}${latents > 16 ? ", …" : ""}`;
+  const shown = NAMES.slice(0, 16).map((name, index) => `${name} = ${typeset(mean[index])} ± ${typeset(scale[index])}`);
+  $("position").textContent = shown.map((part) => part.replaceAll(" ", "\u00a0")).join(", ") + (latents > 16 ? ", …" : "");
 });
 
 export function openInput() {
   const { distortion, rate, elbo } = bundle.metrics;
-  for (const [name, nats] of Object.entries({ distortion, rate, negative_elbo: -elbo })) $(`mean-${name}`).textContent = typeset(nats);
+  const average = { distortion, rate, negative_elbo: -elbo };
+  for (const [name, nats] of Object.entries(average)) $(`mean-${name}`).textContent = typeset(nats);
   const choose = (row) => setInput(examples[row], bundle.examples.labels[row]);
   $("examples").append(...examples.map((x, row) => thumb(x, `Example ${row + 1}`, () => choose(row))));
   followLabel(encodeInput);
   $("invert").onclick = () => setInput(invert(input));
   $("clear").onclick = () => setInput(blank());
-  for (const name of ["draw", "files"]) document.querySelectorAll(`.${name}`).forEach((element) => (element.hidden = !drawable));
+  document.querySelectorAll(".draw, .files").forEach((element) => (element.hidden = !drawable));
   $("ink").hidden = !coloured;
   if (drawable) {
     openPad($("input"));
@@ -49,12 +53,14 @@ export function openInput() {
 }
 
 function openPad(pad) {
+  const ink = $("ink").lastElementChild;
   let from;
   const draw = (event) => {
     const to = [event.offsetX / pad.clientWidth, event.offsetY / pad.clientHeight];
-    setInput(stroke(input, from ?? to, to, $("ink").lastElementChild.value));
+    setInput(stroke(input, from ?? to, to, ink.value));
     from = to;
   };
+  ink.value = contrast;
   pad.classList.add("pad");
   pad.onpointerdown = (event) => {
     if (event.button !== 0) return;

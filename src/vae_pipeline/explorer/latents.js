@@ -59,7 +59,7 @@ export function normals(count, seed) {
   return Float32Array.from({ length: count }, normal);
 }
 
-/** The point at `place` in [0, 1] of the way: the direction turns evenly, the length changes linearly. As runtime.py. */
+/** The point at `place` in [0, 1] of runtime.py's spherical path: the direction turns evenly, the length linearly. */
 export function between(start, end, place) {
   const [from, to] = [Math.hypot(...start), Math.hypot(...end)];
   const cosine = start.reduce((sum, value, index) => sum + value * end[index], 0) / (from * to);

@@ -14,7 +14,8 @@ ort.env.wasm.numThreads = 1;
 ort.env.logLevel = "error";
 
 const wasm = bytes("ort-wasm-simd-threaded.wasm");
-const graphs = Object.fromEntries(["encoder", "decoder", "score", "sample"].map((name) => [name, open(bytes(`${name}.onnx`))]));
+const names = ["encoder", "decoder", "score", "sample"];
+const graphs = Object.fromEntries(names.map((name) => [name, open(bytes(`${name}.onnx`))]));
 let running = Promise.resolve(); // one run at a time
 
 async function open(graph) {

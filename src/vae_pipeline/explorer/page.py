@@ -108,7 +108,8 @@ def _examples(bundle: Bundle) -> dict[str, Any]:
     """The golden inputs, which are real test rows: raw values, little-endian, and labels where the model takes them."""
     path = bundle.folder / str(bundle.manifest["graphs"]["encoder"].get("golden"))
     try:
-        with np.load(path, allow_pickle=False) as golden:
+        with path.open("rb") as file:
+            golden = np.load(file, allow_pickle=False)
             x: Array = golden["x"]
             labels = golden["label"].tolist() if bundle.classes else []
         if x.shape[1:] != bundle.spec.event_shape or str(x.dtype) != bundle.spec.dtype:

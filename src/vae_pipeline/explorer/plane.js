@@ -68,7 +68,8 @@ const onAxes = ([across, up]) => (latents > 1 ? { [axes[0]]: across, [axes[1]]: 
 
 function onKey(event) {
   const step = event.shiftKey ? 0.5 : 0.1;
-  const [across, up] = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowDown: [0, -step], ArrowUp: [0, step] }[event.key] ?? [];
+  const steps = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowDown: [0, -step], ArrowUp: [0, step] };
+  const [across, up] = steps[event.key] ?? [];
   if (event.key === "Home") move(new Float32Array(latents));
   else if (across !== undefined) move(onAxes([point.z[axes[0]] + across, point.z[axes[1] ?? 0] + up]));
   else return;

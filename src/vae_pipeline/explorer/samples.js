@@ -12,7 +12,8 @@ export function openSamples() {
   const draw = latest(async () => {
     const x = await sample(normals(COUNT * width, Number($("seed").value)), point.label);
     const rows = Array.from({ length: COUNT }, (_, row) => x.slice(row * size, (row + 1) * size));
-    $("samples").replaceChildren(...rows.map((drawn, row) => thumb(drawn, `Sample ${row + 1}`, () => setInput(asInput(drawn)))));
+    const thumbs = rows.map((drawn, row) => thumb(drawn, `Sample ${row + 1}`, () => setInput(asInput(drawn))));
+    $("samples").replaceChildren(...thumbs);
   });
   $("more").onclick = () => {
     $("seed").value = (Number($("seed").value) + 1) % 2 ** 32;
