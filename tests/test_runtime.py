@@ -183,7 +183,7 @@ class TestDamagedBundle:
         with pytest.raises(BundleError, match=r"score\.onnx is missing"):
             Bundle.load(copy)
 
-    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "x"}', '{"format": 1, "graphs": 3}'])
+    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "x"}', '{"format": 2, "graphs": 3}'])
     def test_a_broken_manifest(self, copy, content):
         (copy / "bundle.json").write_text(content)
         with pytest.raises(BundleError, match="isn't a bundle's manifest"):

@@ -84,7 +84,7 @@ class TestComparison:
         monkeypatch.setattr(module, "host", lambda *given: golden_host(tasks, off=1e-3)(given[-1]))
         monkeypatch.setattr(module, "missing", lambda _: None)
         with pytest.raises(
-            ConformanceError, match=r"of 5 answers .* encoder in tract, which differs: \w+ by 0\.001 at"
+            ConformanceError, match=r"of 6 answers .* encoder in tract, which differs: \w+ by 0\.001 at"
         ):
             invoke(lane.bundle, "--runtime", "tract")
 

@@ -1,9 +1,11 @@
 import numpy as np
+import onnxruntime
 import pytest
 import torch
+from onnx.reference import ReferenceEvaluator
 from scipy import stats
 
-from vae_pipeline.export.noise import LIMIT, normal_noise
+from vae_pipeline.export.noise import LIMIT, noise_graph, normal_noise
 
 
 def noise(seed, index, width):
@@ -55,3 +57,15 @@ def test_a_row_is_its_own():
     np.testing.assert_array_equal(noise(5, [42], 6)[0], whole[42])
     np.testing.assert_array_equal(noise(5, [42], 3)[0], whole[42, :3])
     assert np.isfinite(noise(5, [0, LIMIT - 1], 4000)).all()
+
+
+def test_the_graph_gives_the_same_noise():
+    draw = np.random.default_rng(0)
+    seed, index = (draw.integers(0, LIMIT, 500).astype(np.float32) for _ in range(2))
+    wanted = normal_noise(torch.from_numpy(seed), torch.from_numpy(index), 5).numpy()
+    proto = noise_graph(5, 18)
+    inputs = {"seed": seed, "index": index}
+    (reference,) = ReferenceEvaluator(proto).run(None, inputs)
+    (found,) = onnxruntime.InferenceSession(proto.SerializeToString()).run(None, inputs)
+    np.testing.assert_allclose(reference, wanted, atol=5e-6)
+    np.testing.assert_allclose(found, wanted, atol=5e-6)

@@ -13,7 +13,8 @@ import torch
 from vae_pipeline import __version__
 from vae_pipeline.data.store import Split
 from vae_pipeline.export.graphs import GRAPHS, Graph, answers, example_inputs
-from vae_pipeline.export.onnx import to_onnx
+from vae_pipeline.export.noise import noise_graph
+from vae_pipeline.export.onnx import OPSET, preceded, to_onnx
 from vae_pipeline.export.parity import BATCHES, Agreement, Arrays, Ranking, compare, ranking, run
 from vae_pipeline.files import replace_file, sha256_of, write_json
 from vae_pipeline.models.vae import VAE
@@ -61,13 +62,17 @@ def write_bundle(
     exported = model.frozen().eval()
     measured = {name: value for name, value in metrics.items() if isinstance(value, int | float | str)}
     described: dict[str, Any] = {}
+    protos: dict[str, onnx.ModelProto] = {}
     rows: list[Agreement] = []
     for graph in GRAPHS:
         file = folder / f"{graph.name}.onnx"
-        inputs = _inputs(graph, model, test, 2, seed)
-        proto = to_onnx(
-            graph.module(exported), inputs, graph.outputs, graph.about, _metadata(graph, spec, model, measured, origin)
-        )
+        told = _metadata(graph, spec, model, measured, origin)
+        if graph.after is None:
+            inputs = _inputs(graph, model, test, 2, seed)
+            proto = to_onnx(graph.module(exported), inputs, graph.outputs, graph.about, told)
+        else:
+            proto = preceded(noise_graph(model.noise, OPSET), protos[graph.after], graph.about, told)
+        protos[graph.name] = proto
         replace_file(file, proto.SerializeToString(deterministic=True))
         for batch in BATCHES:
             inputs = _inputs(graph, model, test, batch, seed)

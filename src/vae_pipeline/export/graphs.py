@@ -33,6 +33,8 @@ class Graph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     module: Callable[[VAE], nn.Module]
+    after: str | None = None
+    """The graph that this one is, once its noise is made by `noise.noise_graph`."""
 
 
 class _Encoder(nn.Module):
@@ -77,16 +79,6 @@ class _Sample(nn.Module):
         return x_mean
 
 
-class _Generate(nn.Module):
-    def __init__(self, model: VAE) -> None:
-        super().__init__()
-        self.width, self.sample = model.noise, _Sample(model)
-
-    def forward(self, seed: Tensor, index: Tensor, label: Tensor | None = None) -> Tensor:
-        x_mean: Tensor = self.sample(normal_noise(seed, index, self.width), label)
-        return x_mean
-
-
 class _Score(nn.Module):
     def __init__(self, model: VAE) -> None:
         super().__init__()
@@ -110,7 +102,14 @@ GRAPHS = (
         _Score,
     ),
     Graph("sample", "E[x|z] at a draw of the sampler", ("noise",), ("x_mean",), _Sample),
-    Graph("generate", "E[x|z] at the draw that a seed and an index name", ("seed", "index"), ("x_mean",), _Generate),
+    Graph(
+        "generate",
+        "E[x|z] at the draw that a seed and an index name",
+        ("seed", "index"),
+        ("x_mean",),
+        _Sample,
+        "sample",
+    ),
 )
 
 

@@ -9,8 +9,12 @@ Muller, A Note on the Generation of Random Normal Deviates, 1958.
 """
 
 import math
+from collections.abc import Callable
 
+import numpy as np
+import onnx
 import torch
+from onnx import TensorProto, helper
 from torch import Tensor
 
 LIMIT = 2**24
@@ -43,3 +47,56 @@ def normal_noise(seed: Tensor, index: Tensor, width: int) -> Tensor:
 def _low(value: Tensor) -> Tensor:
     """The lowest 12 bits."""
     return value - WORD * torch.floor(value / WORD)
+
+
+def noise_graph(width: int, opset: int) -> onnx.ModelProto:
+    """`normal_noise` as ONNX: `seed`, `index` [batch] -> `noise` [batch, width].
+
+    Written node by node: torch's exporter takes longer for these few hundred than for the model that follows them.
+    """
+    nodes: list[onnx.NodeProto] = []
+    constants: dict[str, onnx.TensorProto] = {}
+
+    def constant(value: float | np.ndarray) -> str:
+        array = np.asarray(value, np.float32)
+        name = f"constant.{array.ravel()[0]:g}.{array.size}"
+        constants.setdefault(name, onnx.numpy_helper.from_array(array, name))
+        return name
+
+    def node(kind: str) -> Callable[..., str]:
+        def add(*given: str | float, to: str | None = None) -> str:
+            name = to or f"{kind}.{len(nodes)}"
+            inputs = [each if isinstance(each, str) else constant(each) for each in given]
+            nodes.append(helper.make_node(kind, inputs, [name]))
+            return name
+
+        return add
+
+    add, sub, mul, floor = node("Add"), node("Sub"), node("Mul"), node("Floor")
+
+    def part(value: str, size: float) -> str:
+        return floor(mul(value, 1 / size))
+
+    def low(value: str) -> str:
+        return sub(value, mul(part(value, WORD), WORD))
+
+    constants["axis"] = onnx.numpy_helper.from_array(np.array([1], np.int64), "axis")
+    seed, index = (node("Unsqueeze")(name, "axis") for name in ("seed", "index"))
+    dimension = constant(np.arange(width)[None])
+    same = mul(dimension, 0.0)
+    keys = (low(seed), part(seed, WORD))
+    words = [add(part(index, WORD), same), add(low(index), same), dimension, same]
+    for turn in range(ROUNDS):
+        first, second, third = ODD[turn], ODD[turn + ROUNDS], ODD[turn + 2 * ROUNDS]
+        a, b = low(add(add(words[1], keys[turn % 2]), first)), low(add(words[3], second))
+        mixed = add(add(part(mul(a, b), 64), part(mul(a, first), 64)), part(mul(b, third), 64))
+        words = [words[1], words[2], words[3], low(add(add(words[0], words[2]), mixed))]
+    uniform = mul(add(add(mul(words[0], WORD), words[1]), 1.0), 1 / LIMIT)
+    radius = node("Sqrt")(mul(node("Log")(uniform), -2.0))
+    angle = mul(add(mul(words[2], WORD), words[3]), 2 * math.pi / LIMIT)
+    mul(radius, node("Cos")(angle), to="noise")
+
+    given = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch"]) for name in ("seed", "index")]
+    found = [helper.make_tensor_value_info("noise", TensorProto.FLOAT, ["batch", width])]
+    graph = helper.make_graph(nodes, "noise", given, found, list(constants.values()))
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import onnx
+import onnx.compose
 import torch
 from torch import Tensor, nn
 
@@ -46,6 +47,22 @@ def to_onnx(
     # A tensor within may bear an output's name already: torch calls what torch.mean gives `mean`.
     _rename(model.graph, {name: f"inner.{name}" for name in outputs})
     _rename(model.graph, {f"output.{name}": name for name in outputs})
+    _tidy(model, about, metadata)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def preceded(
+    first: onnx.ModelProto, second: onnx.ModelProto, about: str, metadata: Mapping[str, str]
+) -> onnx.ModelProto:
+    """`second` with its inputs that `first` gives taken from there; checked in full."""
+    given = {value.name for value in second.graph.input}
+    joined = [(value.name, value.name) for value in first.graph.output if value.name in given]
+    apart = onnx.compose.add_prefix(first, f"{first.graph.name}.", rename_inputs=False, rename_outputs=False)
+    apart.ir_version = second.ir_version
+    model = onnx.compose.merge_models(apart, second, joined)
+    del model.opset_import[:]
+    model.opset_import.append(onnx.helper.make_opsetid("", OPSET))
     _tidy(model, about, metadata)
     onnx.checker.check_model(model, full_check=True)
     return model
