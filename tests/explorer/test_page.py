@@ -19,7 +19,6 @@ from vae_pipeline.errors import BundleError, DownloadError, OutputError
 from vae_pipeline.explorer import browser_runtime
 from vae_pipeline.explorer.page import GRAPHS
 from vae_pipeline.files import sha256_of
-from vae_pipeline.recipe.data import File
 
 RUNTIME = {browser_runtime.SCRIPT: b"export const env = {};", browser_runtime.WASM: b"\0asm"}
 
@@ -34,8 +33,8 @@ def package(tmp_path, monkeypatch):
             member = tarfile.TarInfo(f"package/dist/{name}")
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
-    file = File(url=f"http://127.0.0.1:9/{path.name}", digest=f"sha256:{sha256_of(path)}")
-    monkeypatch.setattr(browser_runtime, "PACKAGE", file)
+    monkeypatch.setattr(browser_runtime, "_address", lambda: f"http://127.0.0.1:9/{path.name}")
+    monkeypatch.setattr(browser_runtime, "DIGEST", f"sha256:{sha256_of(path)}")
     monkeypatch.setenv("VAE_MIRROR", str(path.parent))
     return path
 
@@ -177,6 +176,16 @@ class TestMistakes:
         package.write_bytes(b"another")
         self.refused(DownloadError, r"onnxruntime-web\.tgz can't be had", lane.bundle, "--out", tmp_path / "page")
         assert not (tmp_path / "page").exists()
+
+
+def test_the_package_is_sought_in_the_registry_that_npm_is_set_to(tmp_path, monkeypatch):
+    monkeypatch.undo()  # the address is what is tried here
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert browser_runtime._address() == "file:///npm-is-not-installed/onnxruntime-web-1.30.0.tgz"
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\necho http://registry.example/\n")
+    npm.chmod(0o755)
+    assert browser_runtime._address() == "http://registry.example/onnxruntime-web/-/onnxruntime-web-1.30.0.tgz"
 
 
 def test_the_graphs_in_the_page_are_those_that_onnxruntime_runs(lane, tmp_path):
