@@ -181,7 +181,7 @@ class TestMistakes:
 def test_the_package_is_sought_in_the_registry_that_npm_is_set_to(tmp_path, monkeypatch):
     monkeypatch.undo()  # the address is what is tried here
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert browser_runtime._address() == "file:///npm-is-not-installed/onnxruntime-web-1.30.0.tgz"
+    assert browser_runtime._address() == "npm-is-not-installed:onnxruntime-web-1.30.0.tgz"
     npm = tmp_path / "npm"
     npm.write_text("#!/bin/sh\necho http://registry.example/\n")
     npm.chmod(0o755)

@@ -40,7 +40,7 @@ def _address() -> str:
     """Of the package's archive; without npm a name alone, by which a mirror or an earlier download still has it."""
     name = f"onnxruntime-web-{VERSION}.tgz"
     if shutil.which("npm") is None:
-        return f"file:///npm-is-not-installed/{name}"
+        return f"npm-is-not-installed:{name}"
     asked = subprocess.run(["npm", "config", "get", "registry"], capture_output=True, text=True, check=False)
     return f"{asked.stdout.strip().rstrip('/')}/onnxruntime-web/-/{name}"
 
