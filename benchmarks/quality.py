@@ -1,8 +1,8 @@
 """`make bench`, second half: what the models come to beside published figures and pythae, written to docs/quality.md.
 
 Every figure is of models trained here by `vae-pipeline train`, as its recipes are shipped, unless a table says
-otherwise. Trained models are kept under benchmarks/.models by recipe and source, so that
-a run that was stopped goes on.
+otherwise. Trained models are kept under benchmarks/.models by all that determines their weights, so
+that a run that was stopped goes on.
 """
 
 import argparse
@@ -22,12 +22,16 @@ import numpy as np
 import torch
 from common import CLI, HERE, ROOT, SINGLE, WORKERS, Work, store
 from environments import PEERS, python
+from rich.console import Console
 
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.files import content_key
 from vae_pipeline.metrics.features import reference
 from vae_pipeline.metrics.generation import frechet_distance
+from vae_pipeline.stages.job import Job
+from vae_pipeline.stages.train import sections_of
 from vae_pipeline.stages.trained import read_history
+from vae_pipeline.training.checkpoint import run_key
 
 RESULTS = HERE / "quality.json"
 MODELS = HERE / ".models"
@@ -73,7 +77,8 @@ def spent(command: list[object], environment: dict[str, str] | None = None) -> t
 
 def trained(recipe: Path, data: Path, environment: dict[str, str] | None = None) -> tuple[Path, dict[str, float]]:
     """The recipe's model and what its training took; kept."""
-    out = kept_at(recipe)
+    job = Job.of(recipe, 0, Console(quiet=True))
+    out = MODELS / run_key(sections_of(job), Prepared.open(data).digest(), torch.device("cpu"))[:16]
     took = out.with_suffix(".json")
     if not took.is_file():
         _, time_taken = spent([*CLI, "train", recipe, "--data", data, "--out", out], environment)
@@ -94,6 +99,7 @@ def pythae(recipe: Path, data: Path, images: int = 0) -> tuple[Path, Row]:
 
 
 def kept_at(recipe: Path, *of: object) -> Path:
+    """Where what was found of a recipe is kept; the whole source counts."""
     source = [path.read_text() for path in sorted((ROOT / "src").rglob("*.py"))]
     return MODELS / content_key(recipe.read_text(), source, *of)[:16]
 

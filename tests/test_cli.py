@@ -1,4 +1,6 @@
 import csv
+import io
+import json
 import signal
 import subprocess
 import sys
@@ -14,7 +16,7 @@ from tests.lanes import ROOT
 from vae_pipeline.cli import app
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.errors import VaeError
-from vae_pipeline.runtime import Bundle
+from vae_pipeline.runtime import GRAPHS, Bundle
 
 
 def invoke(*arguments):
@@ -84,6 +86,45 @@ class TestTasks:
             assert film.n_frames == 2 * 19 - 2
         invoke("interpolate", lane.bundle, inputs, "-o", tmp_path / "m.png")
         assert (tmp_path / "m.png").stat().st_size > 1000
+
+    def test_a_picture_has_as_many_columns_as_asked(self, lane, tmp_path):
+        invoke("sample", lane.bundle, "-o", tmp_path / "s.png", "--count", 6, "--grid", 6)
+        with Image.open(tmp_path / "s.png") as picture:
+            assert picture.size == (6 * (12 * 5 + 2) + 2, 12 * 5 + 4)
+
+    def test_arrays_come_and_go_by_pipes(self, lane, inputs, x):
+        def piped(command, given):
+            return CliRunner().invoke(app, [*map(str, command)], input=given).stdout_bytes
+
+        drawn = piped(["sample", lane.bundle, "-o", "-", "--count", 5], None)
+        np.testing.assert_array_equal(np.load(io.BytesIO(drawn)), Bundle.load(lane.bundle).sample(5))
+        encoded = piped(["encode", lane.bundle, "-", "-o", "-"], inputs.read_bytes())
+        np.testing.assert_array_equal(np.load(io.BytesIO(encoded)), Bundle.load(lane.bundle).encode(x[:7]).mean)
+        assert piped(["score", lane.bundle, "-", "-o", "-"], inputs.read_bytes()) == piped(
+            ["score", lane.bundle, inputs], None
+        )
+        with pytest.raises(VaeError, match=r"- isn't a whole \.npy or \.npz"):
+            raise CliRunner().invoke(app, ["score", str(lane.bundle), "-"], input=b"").exception
+
+    def test_json(self, lane, inputs, x, tmp_path):
+        scores = Bundle.load(lane.bundle).score(x[:7])
+        rows = [json.loads(line) for line in invoke("score", lane.bundle, inputs, "--json").splitlines()]
+        assert [row["example"] for row in rows] == list(range(7))
+        np.testing.assert_allclose([row["rate"] for row in rows], scores.rate, atol=1e-6)
+        for command in (["sample", lane.bundle, "--count", 7], ["encode", lane.bundle, inputs]):
+            out = tmp_path / ("s.png" if command[0] == "sample" else "z.npy")
+            assert json.loads(invoke(*command, "-o", out, "--json")) == {"out": str(out), "count": 7}
+        graphs = json.loads(invoke("verify", lane.bundle, "--json"))
+        assert {row["graph"] for row in graphs} == set(GRAPHS)
+
+    def test_even_steps_change_what_is_seen_by_equal_amounts(self, lane, inputs, tmp_path):
+        apart = {}
+        for name, options in {"even": ["--even"], "plain": []}.items():
+            invoke("interpolate", lane.bundle, inputs, "-o", tmp_path / "m.npy", "--steps", 6, *options)
+            first = np.load(tmp_path / "m.npy")[:6].reshape(6, -1)  # from the first example to the second
+            steps = np.linalg.norm(np.diff(first, axis=0), axis=1)
+            apart[name] = steps.std() / steps.mean()
+        assert apart["even"] < 0.5 * apart["plain"]
 
     def test_a_conditional_bundle_takes_labels(self, conditional_lane, inputs, tmp_path):
         invoke("sample", conditional_lane.bundle, "-o", tmp_path / "s.png", "--label", 1)

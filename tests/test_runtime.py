@@ -94,7 +94,7 @@ def test_interpolation_ends_at_the_reconstructions(bundle, x):
 
 def test_the_spherical_path_keeps_the_length():
     start, end = np.array([3.0, 0, 0]), np.array([0, 3.0, 0])
-    path = path_between(start, end, 9, "spherical")
+    path = path_between(start, end, np.linspace(0, 1, 9), "spherical")
     np.testing.assert_allclose(np.linalg.norm(path, axis=1), 3, rtol=1e-6)
     turned = np.degrees(np.arctan2(path[:, 1], path[:, 0]))
     np.testing.assert_allclose(turned, np.linspace(0, 90, 9), atol=1e-4)
@@ -102,7 +102,7 @@ def test_the_spherical_path_keeps_the_length():
 
 @pytest.mark.parametrize("end", [[0.0, 0], [2.0, 0], [-1.0, 0]])
 def test_paths_without_a_direction_are_straight(end):
-    path = path_between(np.array([1.0, 0]), np.array(end), 3, "spherical")
+    path = path_between(np.array([1.0, 0]), np.array(end), np.linspace(0, 1, 3), "spherical")
     np.testing.assert_allclose(path, np.linspace([1.0, 0], end, 3), atol=1e-6)
 
 

@@ -38,7 +38,7 @@ def test_env_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPat
     assert (settings.device, settings.threads) == ("cpu", 3)
 
 
-@pytest.mark.parametrize("name", ["VAE_MIRROR", "VAE_THREADS", "VAE_MLFLOW_ARTIFACTS", "VAE_MLFLOW_REGISTRY"])
+@pytest.mark.parametrize("name", ["VAE_MIRROR", "VAE_THREADS", "VAE_MLFLOW_ARTIFACTS", "VAE_MLFLOW_PROMOTE"])
 def test_empty_is_unset(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "")
     assert getattr(Settings.load(), name.removeprefix("VAE_").lower()) is None
@@ -57,6 +57,8 @@ def test_devices(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
         ("VAE_DEVICE", "cuda:", "auto, cpu, cuda, cuda:N or mps"),
         ("VAE_THREADS", "0", "CPU threads"),
         ("VAE_THREADS", "many", "CPU threads"),
+        ("VAE_MLFLOW_REGISTRY", "digits", "register exported models"),
+        ("VAE_MLFLOW_PROMOTE", "v1", "alias, such as champion"),
         ("VAE_CHECKPOINT_S", "0", "seconds between checkpoints"),
         ("VAE_CHECKPOINT_S", "nan", "seconds between checkpoints"),
     ],

@@ -1,6 +1,7 @@
 """The commands that use an exported bundle: onnxruntime, and no torch."""
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,19 +10,43 @@ import typer
 from vae_pipeline.conformance.runtimes import Runtime
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
     from vae_pipeline.runtime import Bundle
 
 TASKS = "Tasks on an exported bundle"
+PIPE = "-"
+LONG = 2000  # rows that take about a second
 
 tasks = typer.Typer()
 
 Seed = Annotated[int, typer.Option(help="The one seed, from which every draw is derived.", min=0, max=2**32 - 1)]
-BundleFolder = Annotated[Path, typer.Argument(help="Folder that `export` filled.", metavar="BUNDLE")]
+
+
+def _local(bundle: str) -> Path:
+    if not bundle.startswith("models:/"):
+        return Path(bundle)
+
+    from vae_pipeline.settings import Settings
+    from vae_pipeline.tracking.registry import fetch_bundle
+
+    return fetch_bundle(bundle, Settings.load())
+
+
+BundleFolder = Annotated[
+    Path,
+    typer.Argument(
+        help="Folder that `export` filled, or models:/NAME@ALIAS of MLflow's registry.", metavar="BUNDLE", parser=_local
+    ),
+]
 Inputs = Annotated[
     list[Path],
-    typer.Argument(help=".npy, .npz, PNG or JPEG files, or folders of pictures.", metavar="INPUT..."),
+    typer.Argument(
+        help=".npy, .npz, PNG or JPEG files, or folders of pictures; - reads an array from standard input.",
+        metavar="INPUT...",
+    ),
 ]
 Key = Annotated[str | None, typer.Option(help="Which array of an .npz.")]
 Fit = Annotated[
@@ -29,76 +54,92 @@ Fit = Annotated[
     typer.Option(help="How pictures of another size are brought to the model's."),
 ]
 Label = Annotated[int | None, typer.Option(help="Class of all examples, for a conditional model.", min=0)]
+Json = Annotated[bool, typer.Option("--json", help="Print what is found, or what was done, as JSON.")]
+Grid = Annotated[int | None, typer.Option("--grid", help="Columns of a .png. [default: a square]", min=1)]
 LabelFile = Annotated[Path | None, typer.Option(help="An .npy of one class an example, for a conditional model.")]
 
 
 @tasks.command(rich_help_panel=TASKS)
 def sample(
     bundle: BundleFolder,
-    out: Annotated[Path, typer.Option("--out", "-o", help=".npy (values) or .png (a grid).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help=".npy (values) or .png (a grid); - writes .npy to a pipe.")],
     count: Annotated[int, typer.Option(help="How many.", min=1)] = 64,
     seed: Seed = 0,
     label: Label = None,
+    grid: Grid = None,
+    as_json: Json = False,
 ) -> None:
     """Draw new examples from the prior."""
-    from vae_pipeline.runtime import Bundle
-
     _require_suffix(out, ".npy", ".png")
-    model = Bundle.load(bundle)
+    model = _open(bundle)
     labels = None if label is None else [label] * count
-    _write_images(out, model.sample(count, seed, labels), model)
+    with _progress(model, count):
+        images = model.sample(count, seed, labels)
+    _write_images(out, images, model, as_json, grid)
 
 
 @tasks.command(rich_help_panel=TASKS)
 def reconstruct(
     bundle: BundleFolder,
     inputs: Inputs,
-    out: Annotated[Path, typer.Option("--out", "-o", help=".npy (values) or .png (inputs above reconstructions).")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help=".npy (values) or .png (inputs above reconstructions); - writes .npy to a pipe."
+        ),
+    ],
     key: Key = None,
     resize: Fit = "none",
     labels: LabelFile = None,
+    as_json: Json = False,
 ) -> None:
     """Encode and decode."""
     import numpy as np
 
     from vae_pipeline.observations import read_observations
-    from vae_pipeline.runtime import Bundle
 
     _require_suffix(out, ".npy", ".png")
-    model = Bundle.load(bundle)
+    model = _open(bundle)
     x = read_observations(inputs, model.spec, key, resize)
-    x_mean = model.reconstruct(x, _read_labels(labels))
+    with _progress(model, len(x)):
+        x_mean = model.reconstruct(x, _read_labels(labels))
     if out.suffix.lower() == ".png":
         columns = min(10, len(x))
         rows = [part for at in range(0, len(x), columns) for part in (x[at : at + columns], x_mean[at : at + columns])]
         if len(rows) > 2 and len(rows[-1]) < columns:  # the last two rows are filled up, so that pairs stay aligned
             blank = np.full((columns - len(rows[-1]), *x.shape[1:]), model.spec.high)
             rows[-2:] = [np.concatenate([row, blank]) for row in rows[-2:]]
-        _write_images(out, np.concatenate(rows), model, columns, group=2)
+        _write_images(out, np.concatenate(rows), model, as_json, columns, group=2)
     else:
-        _write_images(out, x_mean, model)
+        _write_images(out, x_mean, model, as_json)
 
 
 @tasks.command(rich_help_panel=TASKS)
 def encode(
     bundle: BundleFolder,
     inputs: Inputs,
-    out: Annotated[Path, typer.Option("--out", "-o", help=".npy (means) or .npz (mean and log_variance).")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help=".npy (means) or .npz (mean and log_variance); - writes .npy to a pipe."),
+    ],
     key: Key = None,
     resize: Fit = "none",
     labels: LabelFile = None,
+    as_json: Json = False,
 ) -> None:
     """Latent position of each example."""
     from vae_pipeline.observations import read_observations
-    from vae_pipeline.runtime import Bundle
 
     _require_suffix(out, ".npy", ".npz")
-    model = Bundle.load(bundle)
-    found = model.encode(read_observations(inputs, model.spec, key, resize), _read_labels(labels))
+    model = _open(bundle)
+    x = read_observations(inputs, model.spec, key, resize)
+    with _progress(model, len(x)):
+        found = model.encode(x, _read_labels(labels))
     if out.suffix.lower() == ".npz":
         _write_arrays(out, {"mean": found.mean, "log_variance": found.log_variance})
     else:
         _write_arrays(out, found.mean)
+    _say(out, len(x), "latent positions", as_json)
 
 
 @tasks.command(rich_help_panel=TASKS)
@@ -111,42 +152,57 @@ def score(
     key: Key = None,
     resize: Fit = "none",
     labels: LabelFile = None,
+    as_json: Json = False,
 ) -> None:
     """-ELBO, distortion and rate of each example, in nats; high means unlikely."""
+    import json
+
     from vae_pipeline.files import replace_file
     from vae_pipeline.observations import read_observations
-    from vae_pipeline.runtime import Bundle
 
-    if out is not None:
+    if out is not None and str(out) != PIPE:
         _require_suffix(out, ".csv")
-    model = Bundle.load(bundle)
+    model = _open(bundle)
     x = read_observations(inputs, model.spec, key, resize)
-    scores = model.score(x, _read_labels(labels), samples, seed)
+    with _progress(model, len(x) * samples):
+        scores = model.score(x, _read_labels(labels), samples, seed)
     columns = zip(scores.negative_elbo, scores.distortion, scores.rate, strict=True)
-    lines = ["example,negative_elbo,distortion,rate"]
-    lines += [
-        f"{index},{total:.6f},{distortion:.6f},{rate:.6f}" for index, (total, distortion, rate) in enumerate(columns)
-    ]
+    names = ("example", "negative_elbo", "distortion", "rate")
+    rows = [(index, *(float(f"{value:.6f}") for value in row)) for index, row in enumerate(columns)]
+    printed = out is None or str(out) == PIPE
+    if printed and as_json:
+        lines = [json.dumps(dict(zip(names, row, strict=True))) for row in rows]
+    else:
+        lines = [",".join(names)] + [f"{row[0]},{row[1]:.6f},{row[2]:.6f},{row[3]:.6f}" for row in rows]
     text = "\n".join(lines) + "\n"
-    if out is None:
+    if printed:
         sys.stdout.write(text)
     else:
+        assert out is not None
         replace_file(out, text.encode())
-        console().print(f"{len(x)} scores -> {out}")
+        _say(out, len(x), "scores", as_json)
 
 
 @tasks.command(rich_help_panel=TASKS)
 def interpolate(
     bundle: BundleFolder,
     inputs: Inputs,
-    out: Annotated[Path, typer.Option("--out", "-o", help=".gif (a film), .png (a strip) or .npy (values).")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help=".gif (a film), .png (a strip) or .npy (values); - writes .npy to a pipe."),
+    ],
     steps: Annotated[int, typer.Option(help="Examples from the first to the last.", min=2)] = 16,
     path: Annotated[
         Literal["linear", "spherical"], typer.Option(help="The path through the latent space.")
     ] = "spherical",
+    even: Annotated[
+        bool,
+        typer.Option("--even", help="Steps that change what is seen by equal amounts, instead of equal steps of z."),
+    ] = False,
     key: Key = None,
     resize: Fit = "none",
     label: Label = None,
+    as_json: Json = False,
 ) -> None:
     """Morph the first example into the second, the second into the third, and so on."""
     from itertools import pairwise
@@ -156,30 +212,35 @@ def interpolate(
     from vae_pipeline.errors import DataError
     from vae_pipeline.observations import read_observations
     from vae_pipeline.pictures import save_gif, tile, to_pixels
-    from vae_pipeline.runtime import Bundle
 
     _require_suffix(out, ".gif", ".png", ".npy")
-    model = Bundle.load(bundle)
+    model = _open(bundle)
     x = read_observations(inputs, model.spec, key, resize)
     if len(x) < 2:
         raise DataError(f"a path needs two examples or more; given {len(x)}")
-    morphs = [model.interpolate(a, b, steps, path, label) for a, b in pairwise(x)]
+    morphs = [model.interpolate(a, b, steps, path, label, even) for a, b in pairwise(x)]
     frames = np.concatenate([morphs[0], *(morph[1:] for morph in morphs[1:])])
     if out.suffix.lower() == ".gif":
         pixels = to_pixels(frames, model.spec.low, model.spec.high)
         there_and_back = np.concatenate([pixels, pixels[-2:0:-1]])
         save_gif(out, [tile(frame[None], 1, side=224, gap=0) for frame in there_and_back])
-        console().print(f"{len(frames)} steps -> {out}")
+        _say(out, len(frames), "steps", as_json)
     else:
-        _write_images(out, frames, model, steps if len(morphs) == 1 else None)
+        _write_images(out, frames, model, as_json, steps if len(morphs) == 1 else None)
 
 
 @tasks.command(rich_help_panel=TASKS)
-def verify(bundle: BundleFolder) -> None:
+def verify(bundle: BundleFolder, as_json: Json = False) -> None:
     """Check that a bundle is whole, and that each graph gives its golden answers on this machine."""
+    import json
+    from dataclasses import asdict
+
     from vae_pipeline.verification import verify as verified
 
     rows = verified(bundle)
+    if as_json:
+        console().print(json.dumps([asdict(row) for row in rows]))
+        return
     for row in rows:
         console().print(f"{row.graph:12}{row.sha256[:12]}  within {row.difference:.1e}")
     console().print(f"{bundle}: whole, and its {len(rows)} graphs give their golden answers")
@@ -260,24 +321,45 @@ def console() -> "Console":
     return Console(soft_wrap=True, markup=False, highlight=False)
 
 
+def _open(bundle: Path) -> "Bundle":
+    from vae_pipeline.runtime import Bundle
+
+    return Bundle.load(bundle)
+
+
+@contextmanager
+def _progress(model: "Bundle", rows: int) -> "Iterator[None]":
+    """A bar on standard error, where that is a terminal, for what takes more than a moment."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    terminal = Console(stderr=True)
+    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal or rows < LONG) as bar:
+        task = bar.add_task("", total=rows)
+        model.progress = lambda done: bar.advance(task, done)
+        yield
+
+
 def _require_suffix(out: Path, *suffixes: str) -> None:
     from vae_pipeline.errors import OutputError
 
-    if out.suffix.lower() not in suffixes:
+    if out.suffix.lower() not in suffixes and str(out) != PIPE:
         raise OutputError(f"{out}: the name must end in {' or '.join(suffixes)}")
 
 
-def _write_images(out: Path, images: Any, model: "Bundle", columns: int | None = None, group: int = 1) -> None:
+def _write_images(
+    out: Path, images: Any, model: "Bundle", as_json: bool, columns: int | None = None, group: int = 1
+) -> None:
     import math
 
     from vae_pipeline.pictures import save_png, tile, to_pixels
 
-    if out.suffix.lower() == ".npy":
+    if out.suffix.lower() == ".png":
+        pixels = to_pixels(images, model.spec.low, model.spec.high)
+        save_png(out, tile(pixels, columns or math.ceil(math.sqrt(len(pixels))), side=56, group=group))
+    else:
         _write_arrays(out, images)
-        return
-    pixels = to_pixels(images, model.spec.low, model.spec.high)
-    save_png(out, tile(pixels, columns or math.ceil(math.sqrt(len(pixels))), side=56, group=group))
-    console().print(f"{len(images)} images -> {out}")
+    _say(out, len(images), "images", as_json)
 
 
 def _write_arrays(out: Path, content: Any) -> None:
@@ -292,8 +374,18 @@ def _write_arrays(out: Path, content: Any) -> None:
         np.savez(buffer, **content)
     else:
         np.save(buffer, content)
-    replace_file(out, buffer.getvalue())
-    console().print(f"{out} written")
+    if str(out) == PIPE:
+        sys.stdout.buffer.write(buffer.getvalue())
+    else:
+        replace_file(out, buffer.getvalue())
+
+
+def _say(out: Path, count: int, what: str, as_json: bool) -> None:
+    """What was written; nothing where the pipe has it."""
+    import json
+
+    if str(out) != PIPE:
+        console().print(json.dumps({"out": str(out), "count": count}) if as_json else f"{count} {what} -> {out}")
 
 
 def _read_labels(path: Path | None) -> Any:

@@ -1,5 +1,7 @@
-"""Observations from files that a user names: .npy, .npz, PNG or JPEG files, or folders of them."""
+"""Observations from what a user names: .npy, .npz, PNG or JPEG files, folders of them, or `-`, standard input."""
 
+import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,13 +46,13 @@ def _is_picture(path: Path) -> bool:
 
 
 def read_array(path: Path, key: str | None = None) -> Array:
-    """One array of an .npy or .npz; never unpickled.
+    """One array of an .npy or .npz, or of one that comes by standard input; never unpickled.
 
     Raises:
         DataError: the file isn't there, is corrupt, or holds several arrays and no key says which.
     """
     try:
-        file = path.open("rb")
+        file = io.BytesIO(sys.stdin.buffer.read()) if str(path) == "-" else path.open("rb")
     except FileNotFoundError as error:
         raise DataError(f"{path} isn't there") from error
     except OSError as error:

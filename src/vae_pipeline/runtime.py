@@ -9,7 +9,7 @@ Needs numpy and onnxruntime, and nothing else: no torch, no pydantic.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +27,7 @@ FORMAT = 2
 GRAPHS = ("encoder", "decoder", "reconstruct", "score", "sample", "generate")
 LIMIT = 2**24  # of the seeds and indices that `generate` takes: whole numbers are exact in float32 up to here
 BATCH = 256
+FINE = 128  # places at which the length of a path is measured, at least
 Array = npt.NDArray[Any]
 Labels = Sequence[int] | Array | None
 
@@ -57,6 +58,8 @@ class Bundle:
         self.latents = int(manifest["latents"])
         self.classes = self.spec.classes if manifest["conditional"] else ()
         """Labels that the model is conditional on; empty if it isn't."""
+        self.progress: Callable[[int], object] = lambda _: None
+        """Told of the rows of a graph's batch once it has been run."""
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
 
     @classmethod
@@ -137,13 +140,24 @@ class Bundle:
 
     def interpolate(
         self, start: Array, end: Array, steps: int, kind: Literal["linear", "spherical"] = "spherical",
-        label: int | None = None,
+        label: int | None = None, even: bool = False,
     ) -> Array:  # fmt: skip
-        """Observations [steps, *event] along a path between the posterior means of two observations."""
+        """Observations [steps, *event] along a path between the posterior means of two observations.
+
+        `even` places the steps so that each changes the observation by the same amount (the Euclidean distance).
+        """
+        if steps < 2:
+            raise DataError(f"a path needs at least 2 steps; given {steps}")
         labels = None if label is None else [label, label]
         ends = self.encode(np.stack([start, end]), labels).mean
-        path = path_between(ends[0], ends[1], steps, kind)
-        return self.decode(path, None if label is None else [label] * steps)
+
+        def seen(place: Array) -> Array:
+            return self.decode(
+                path_between(ends[0], ends[1], place, kind), None if label is None else [label] * len(place)
+            )
+
+        place = np.linspace(0, 1, steps)
+        return seen(_evenly(seen, place) if even else place)
 
     def _run(self, name: str, inputs: dict[str, Array], labels: Labels) -> list[Array]:
         count = len(next(iter(inputs.values())))
@@ -154,10 +168,12 @@ class Bundle:
         outputs = list(self.manifest["graphs"][name]["outputs"])
         session = self.session(name)
         try:
-            chunks = [
-                session.run(outputs, {key: value[start : start + BATCH] for key, value in inputs.items()})
-                for start in range(0, count, BATCH)
-            ]
+            chunks = []
+            for start in range(0, count, BATCH):
+                chunks.append(
+                    session.run(outputs, {key: value[start : start + BATCH] for key, value in inputs.items()})
+                )
+                self.progress(len(chunks[-1][0]))
         except Exception as error:  # onnxruntime's exceptions share no narrower root
             raise BundleError(
                 f"{self.folder}: the graph {name} doesn't fit bundle.json ({error}): export again"
@@ -223,17 +239,15 @@ class Bundle:
         return values.astype(np.int64)
 
 
-def path_between(start: Array, end: Array, steps: int, kind: Literal["linear", "spherical"]) -> Array:
-    """[steps, latents] from `start` to `end`.
+def path_between(start: Array, end: Array, place: Array, kind: Literal["linear", "spherical"]) -> Array:
+    """[places, latents] on the way from `start`, which is place 0, to `end`, which is place 1.
 
     The spherical path turns the direction evenly and changes the length linearly, so that it stays where a
     Gaussian prior has its mass.
 
     Source: White, Sampling Generative Networks, 2016, section 3.1.
     """
-    if steps < 2:
-        raise DataError(f"a path needs at least 2 steps; given {steps}")
-    place = np.linspace(0, 1, steps)[:, None]
+    place = place[:, None]
     start, end = start.astype(np.float64), end.astype(np.float64)
     lengths = np.linalg.norm(start), np.linalg.norm(end)
     if kind == "linear" or min(lengths) < 1e-8:
@@ -245,6 +259,14 @@ def path_between(start: Array, end: Array, steps: int, kind: Literal["linear", "
     direction = (np.sin((1 - place) * angle) * first + np.sin(place * angle) * last) / np.sin(angle)
     path = direction * ((1 - place) * lengths[0] + place * lengths[1])
     return np.asarray(path.astype(np.float32))
+
+
+def _evenly(seen: Callable[[Array], Array], place: Array) -> Array:
+    """As many places, at equal parts of the length of what is seen on the way."""
+    fine = np.linspace(0, 1, max(FINE, 4 * len(place)))
+    frames = seen(fine).reshape(len(fine), -1)
+    length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(frames, axis=0), axis=1))])
+    return np.asarray(np.interp(place * length[-1], length, fine)) if length[-1] > 0 else place
 
 
 def _check(file: Path, sha256: str) -> None:

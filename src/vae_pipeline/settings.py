@@ -57,9 +57,21 @@ class Settings(BaseSettings):
         None, description="artifact location of a new experiment; beside mlflow.db for the local default"
     )
     mlflow_experiment: str = Field("vae-pipeline", min_length=1, description="MLflow experiment")
-    mlflow_registry: str | None = Field(
-        None, min_length=1, description="name under which exported models are registered; none if not set"
+    mlflow_registry: Literal["auto", "on", "off"] = Field(
+        "auto", description="register exported models under their recipe's name; `auto`: where MLflow is a server"
     )
+    mlflow_promote: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z_-]+$",
+        description="alias, such as champion, that moves to a registered model whose gates hold; none if not set",
+    )
+
+    @property
+    def registers(self) -> bool:
+        """Whether exported models are registered."""
+        if self.mlflow_registry == "auto":
+            return self.mlflow_uri.startswith(("http://", "https://", "databricks"))
+        return self.mlflow_registry == "on"
 
     @classmethod
     def load(cls) -> "Settings":

@@ -374,7 +374,7 @@ def test_morphing(page):
     page.find("#set-end").click()
     page.press("#place", *[Keys.HOME, *[Keys.ARROW_RIGHT] * 25])  # steps of a hundredth
     z = page.rest()
-    np.testing.assert_allclose(z, path_between(start, end, 5, "spherical")[1], atol=1e-5)
+    np.testing.assert_allclose(z, path_between(start, end, np.linspace(0, 1, 5), "spherical")[1], atol=1e-5)
     page.assert_shows("#between", page.bundle.decode(z[None])[0])
     page.assert_shows("#start", page.bundle.decode(start[None])[0])
     page.assert_shows("#end", page.bundle.decode(end[None])[0])

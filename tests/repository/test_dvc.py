@@ -36,7 +36,9 @@ WITHOUT_EFFECT = {
     "vae_pipeline.tracking.journal": "what MLflow is told",
     "vae_pipeline.tracking.tracker": "likewise",
     "vae_pipeline.tracking.replay": "likewise",
+    "vae_pipeline.tracking.connection": "likewise",
     "vae_pipeline.tracking.follow": "likewise",
+    "vae_pipeline.tracking.registry": "likewise",
 }
 
 

@@ -114,6 +114,13 @@ def test_help_loads_no_torch():
     assert done.stdout.endswith("loaded: []\n")
 
 
+def test_training_loads_what_it_uses_alone():
+    """scikit-learn and its kin cost as much memory as torch, and two seconds."""
+    told = "import sys, vae_pipeline.stages.train; print({'scipy', 'sklearn', 'pandas', 'mlflow'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
 def test_running_as_a_module():
     done = subprocess.run(
         [sys.executable, "-m", "vae_pipeline", "--version"], capture_output=True, text=True, check=True

@@ -5,7 +5,6 @@ import time
 from dataclasses import replace
 from io import StringIO
 
-import numpy as np
 import pytest
 from rich.console import Console
 from tests.lanes import edited, make_job, run_lane
@@ -47,7 +46,7 @@ def client(store):
 
 @pytest.fixture
 def job(smoke, store, tmp_path):
-    return make_job("smoke", smoke, tmp_path / "home", mlflow_uri=store, mlflow_registry="bars")
+    return make_job("smoke", smoke, tmp_path / "home", mlflow_uri=store, mlflow_registry="on")
 
 
 def runs(client):
@@ -67,8 +66,6 @@ def names(client, run_id, path=None):
 
 
 def test_one_run_tells_all_of_a_model(job, client, tmp_path, monkeypatch):
-    import mlflow
-
     lane = run_lane(job, tmp_path)
     (model,), children = split(client)
     weights = json.loads((lane.bundle / "bundle.json").read_text())["weights_sha256"]
@@ -93,13 +90,6 @@ def test_one_run_tells_all_of_a_model(job, client, tmp_path, monkeypatch):
     assert json.loads(dataset.dataset.profile)["examples"] == {"train": 438, "valid": 79, "test": 123}
     assert sorted(child.info.run_name for child in children) == ["smoke evaluate", "smoke export"]
     assert all(child.data.tags["mlflow.parentRunId"] == model.info.run_id for child in children)
-
-    mlflow.set_tracking_uri(job.settings.mlflow_uri)
-    (version,) = client.search_model_versions("name = 'bars'")
-    loaded = mlflow.pyfunc.load_model(f"models:/bars/{version.version}")
-    with np.load(lane.bundle / "reconstruct.npz") as golden:
-        answer = loaded.predict({"x": golden["x"]})
-        np.testing.assert_allclose(answer["x_mean"], golden["x_mean"], atol=1e-3)
 
     # What has been recorded is found again, and nothing is added twice.
     before = {run.info.run_id for run in runs(client)}

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from vae_pipeline.data.store import Split
@@ -79,6 +78,7 @@ def structural_similarity(first: Array, second: Array) -> Array:
 
     Source: Wang, Bovik, Sheikh and Simoncelli, Image Quality Assessment, 2004, eq. 13.
     """
+    from scipy.ndimage import gaussian_filter  # noqa: PLC0415 (half a second and 50 MiB, which training does without)
 
     def blur(values: Array) -> Array:
         scale = (0, 0, WINDOW_SCALE, WINDOW_SCALE)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float
-from scipy.special import ndtri
 from torch import Tensor, nn
 
 from vae_pipeline.nets.coupling import CouplingFlow
@@ -43,7 +42,7 @@ class MixtureSampler(nn.Module):
         super().__init__()
         self.noise = mean.shape[1] + 1
         cumulated = weight.detach().double().cpu().cumsum(0)[:-1].clamp(0, 1)
-        self.register_buffer("thresholds", torch.from_numpy(ndtri(cumulated.numpy())).to(mean))
+        self.register_buffer("thresholds", torch.special.ndtri(cumulated).to(mean))
         self.register_buffer("mean", mean)
         self.register_buffer("scale_tril", scale_tril)
 

@@ -14,6 +14,7 @@ from vae_pipeline.files import content_key, filled_folder, replace_file, require
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.trained import Trained
 from vae_pipeline.tracking.journal import flatten
+from vae_pipeline.tracking.registry import CANDIDATE
 from vae_pipeline.tracking.tracker import provenance
 
 
@@ -62,7 +63,7 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Report
             job.name, trained.recipe, recipe.export, prepared.spec, prepared.card, metrics, trained.weights_sha256
         )
         replace_file(folder / "MODEL_CARD.md", (card + parity.said(worst, order)).encode())
-    _record(job, trained.weights_sha256, worst, order, out)
+    _record(job, trained.weights_sha256, worst, order, not metrics["failed_gates"], out)
     return Report(len({row.graph for row in rows}), worst)
 
 
@@ -70,7 +71,7 @@ def _read_metrics(report: Path) -> dict[str, object]:
     path = report / "metrics.json"
     try:
         metrics = dict(json.loads(path.read_text(encoding="utf-8")))
-        metrics["measure"], metrics["elbo"], metrics["importance_samples"]
+        metrics["measure"], metrics["elbo"], metrics["importance_samples"], metrics["failed_gates"]
         return metrics
     except FileNotFoundError as error:
         raise DataError(f"{path} isn't there: run `vae-pipeline eval` first") from error
@@ -78,11 +79,12 @@ def _read_metrics(report: Path) -> dict[str, object]:
         raise DataError(f"{path} isn't what `vae-pipeline eval` wrote: run it again") from error
 
 
-def _record(job: Job, weights: str, worst: float, order: parity.Ranking, out: Path) -> None:
-    tracker = job.tracker()
+def _record(job: Job, weights: str, worst: float, order: parity.Ranking, gates_hold: bool, out: Path) -> None:
+    tracker, settings = job.tracker(), job.settings
     params = flatten({"export": job.recipe.export.model_dump(mode="json")})
-    key = content_key(params, weights, tree_digest(out), job.settings.mlflow_registry)
-    journal = tracker.journal("export", key)
+    registered = job.name if settings.registers else None
+    aliases = [CANDIDATE, *([settings.mlflow_promote] if settings.mlflow_promote and gates_hold else [])]
+    journal = tracker.journal("export", content_key(params, weights, tree_digest(out), registered, aliases))
     journal.start(job.name, params, provenance(job.name), weights=weights)
     journal.metrics({
         "export_largest_relative_difference": worst,
@@ -90,6 +92,6 @@ def _record(job: Job, weights: str, worst: float, order: parity.Ranking, out: Pa
         "export_score_rank_correlation": order.rank_correlation,
         "export_score_flips": order.flips,
     })  # fmt: skip
-    journal.artifact(out, to="bundle", kind="onnx")
+    journal.bundle(out, "bundle", registered, aliases)
     journal.end("FINISHED")
     tracker.send(journal)

@@ -77,9 +77,13 @@ class Journal:
         """Record numbers at a step."""
         self._append(entry="metrics", step=step, values=dict(values))
 
-    def artifact(self, path: Path, to: str, kind: Literal["files", "onnx"] = "files") -> None:
-        """Record a file or folder; `onnx` makes it an MLflow model too."""
-        self._append(entry="artifact", path=str(path.absolute()), digest=tree_digest(path), to=to, kind=kind)
+    def artifact(self, path: Path, to: str) -> None:
+        """Record a file or folder."""
+        self._artifact(path, to, bundle=None)
+
+    def bundle(self, path: Path, to: str, name: str | None, aliases: Sequence[str]) -> None:
+        """Record a bundle, as an MLflow model too, registered under `name` with aliases unless that is None."""
+        self._artifact(path, to, bundle={"name": name, "aliases": list(aliases)})
 
     def tag(self, name: str, value: str) -> None:
         """Record a word about the run; a later one of the same name takes its place."""
@@ -98,6 +102,9 @@ class Journal:
         if self.on:
             with contextlib.suppress(OSError):  # where it can't be removed, the next line can't be written, and says so
                 self.path.unlink(missing_ok=True)
+
+    def _artifact(self, path: Path, to: str, bundle: dict[str, Any] | None) -> None:
+        self._append(entry="artifact", path=str(path.absolute()), digest=tree_digest(path), to=to, bundle=bundle)
 
     def _append(self, **entry: Any) -> None:
         if not self.on:

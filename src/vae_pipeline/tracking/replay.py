@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vae_pipeline.files import tree_digest
-from vae_pipeline.settings import Settings
 from vae_pipeline.tracking.journal import Entries, read_journal
+from vae_pipeline.tracking.registry import log_bundle
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -27,12 +27,11 @@ class Replay:
         self,
         client: "MlflowClient",
         experiment: str,
-        settings: Settings,
         warn: Callable[[str], None],
         run_id: str | None,
         sent: dict[str, int],
     ) -> None:
-        self.client, self.experiment, self.settings, self.warn = client, experiment, settings, warn
+        self.client, self.experiment, self.warn = client, experiment, warn
         self.run_id, self.sent = run_id, sent
 
     def replay(self, path: Path) -> bool:
@@ -168,32 +167,8 @@ class Replay:
                 self.client.log_artifacts(run_id, str(path), entry["to"])
             else:
                 self.client.log_artifact(run_id, str(path), entry["to"] or None)
-            if entry["kind"] == "onnx":
-                self._model(run_id, path)
-
-    def _model(self, run_id: str, bundle: Path) -> None:
-        """The `reconstruct` graph as an MLflow model, with its signature and an input example."""
-        import mlflow  # noqa: PLC0415
-        import numpy as np  # noqa: PLC0415
-        import onnx  # noqa: PLC0415
-
-        graph = json.loads((bundle / "bundle.json").read_text())["graphs"]["reconstruct"]
-        with np.load(bundle / graph["golden"], allow_pickle=False) as golden:
-            inputs = {name: golden[name] for name in graph["inputs"]}
-            outputs = {name: golden[name] for name in graph["outputs"]}
-        signature = mlflow.models.infer_signature(inputs, outputs)
-        before = self.client.get_run(run_id).info
-        with mlflow.start_run(run_id=run_id, log_system_metrics=False):
-            mlflow.onnx.log_model(
-                onnx.load(bundle / graph["file"]),
-                name="model",
-                signature=signature,
-                input_example=inputs,
-                registered_model_name=self.settings.mlflow_registry,
-                pip_requirements=["mlflow", "onnxruntime", "numpy"],
-            )
-        # The run ended when training did.
-        self.client.set_terminated(run_id, before.status, before.end_time)
+            if entry.get("bundle") is not None:
+                log_bundle(self.client, run_id, path, **entry["bundle"])
 
 
 def _first(entry: dict[str, Any]) -> str:

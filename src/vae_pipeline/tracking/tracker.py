@@ -4,8 +4,6 @@ The tracker never raises: at the first refusal it says so once, and leaves the j
 """
 
 import contextlib
-import logging
-import os
 import re
 import subprocess
 import warnings
@@ -16,20 +14,12 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from vae_pipeline.settings import Settings
+from vae_pipeline.tracking.connection import connect
 from vae_pipeline.tracking.journal import Journal, Role, read_journal, running
 from vae_pipeline.tracking.replay import Replay
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-# Unset, MLflow tries a dead server for four minutes, and one that hangs for twenty.
-PATIENCE = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "GIT_PYTHON_REFRESH": "quiet",
-}
 
 
 class Tracker:
@@ -79,7 +69,7 @@ class Tracker:
         try:
             with warnings.catch_warnings(), self._connected() as client:
                 warnings.simplefilter("ignore")
-                done = Replay(client, self._experiment, self.settings, self.warn, self._run_id, self._sent)
+                done = Replay(client, self._experiment, self.warn, self._run_id, self._sent)
                 finished = done.replay(path)
                 self._run_id, self._sent = done.run_id, done.sent
             if finished:
@@ -96,17 +86,10 @@ class Tracker:
     @contextlib.contextmanager
     def _connected(self) -> "Iterator[MlflowClient]":
         if self._client is None:
-            for name, value in PATIENCE.items():
-                os.environ.setdefault(name, value)
-            import mlflow  # noqa: PLC0415 (2.6 s of CPU: only for those who track)
-
-            for name in ("mlflow", "alembic"):
-                logging.getLogger(name).setLevel(logging.ERROR)
             self.folder.mkdir(parents=True, exist_ok=True)
             # Several processes that create the tables of one SQLite file at once destroy each other's work.
             with FileLock(self.folder / "mlflow.lock"):
-                mlflow.set_tracking_uri(self.settings.mlflow_uri)
-                self._client = mlflow.MlflowClient(self.settings.mlflow_uri)
+                self._client = connect(self.settings.mlflow_uri)
                 self._experiment = _experiment(self._client, self.settings)
         yield self._client
 

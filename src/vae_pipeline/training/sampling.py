@@ -7,7 +7,6 @@ from typing import Any, Literal, assert_never
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from vae_pipeline.adam import AdamW
@@ -91,6 +90,8 @@ def posterior_draws(model: VAE, split: Split, seed: int) -> Array:
 
 
 def _mixture(z: Array, components: int, seed: int) -> MixtureSampler:
+    from sklearn.mixture import GaussianMixture  # noqa: PLC0415 (two seconds and 170 MiB, for this alone)
+
     fit = GaussianMixture(
         min(components, len(z)), reg_covar=1e-4, max_iter=200, random_state=derive(seed, "mixture") % 2**32
     ).fit(z.astype(np.float64))

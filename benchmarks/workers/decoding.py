@@ -1,0 +1,55 @@
+"""The decoder's graph in onnxruntime beside torch: python decoding.py RECIPE DATA -> microseconds a call, by turns."""
+
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import onnxruntime
+import torch
+
+from vae_pipeline.data.store import Prepared
+from vae_pipeline.export.graphs import GRAPHS, example_inputs
+from vae_pipeline.export.onnx import to_onnx
+from vae_pipeline.models.build import build
+from vae_pipeline.recipe import Recipe
+
+CALLS = 500
+
+torch.set_num_threads(1)
+recipe, prepared = Recipe.load(Path(sys.argv[1])), Prepared.open(Path(sys.argv[2]))
+torch.manual_seed(0)
+model = build(recipe.model, prepared.spec).eval().frozen().eval()
+(graph,) = (graph for graph in GRAPHS if graph.name == "decoder")
+module = graph.module(model)
+inputs = example_inputs(graph, model, torch.from_numpy(prepared.test.images[:2]), None, 0)
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = 1
+proto = to_onnx(module, inputs, graph.outputs, graph.about, {})
+session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+@torch.inference_mode()
+def by_torch(z: torch.Tensor) -> object:
+    return module(z)
+
+
+def by_onnxruntime(z: torch.Tensor) -> object:
+    return session.run(["x_mean"], {"z": z.numpy()})
+
+
+found = {}
+for batch in (1, 64):
+    z = torch.randn(batch, model.latents)
+    ways = {f"onnxruntime, batch of {batch}": by_onnxruntime, f"torch, batch of {batch}": by_torch}
+    took: dict[str, dict[str, list[float]]] = {name: {"cpu": [], "wall": []} for name in ways}
+    for _ in range(CALLS):
+        for name, run in ways.items():
+            cpu, wall = time.process_time(), time.perf_counter()
+            run(z)
+            took[name]["cpu"].append(time.process_time() - cpu)
+            took[name]["wall"].append(time.perf_counter() - wall)
+    for name, keys in took.items():
+        found[name] = {key: 1e6 * statistics.median(values) for key, values in keys.items()}
+print(json.dumps(found))

@@ -1,0 +1,105 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from tests.lanes import make_job
+
+from vae_pipeline.errors import BundleError
+from vae_pipeline.runtime import Bundle
+from vae_pipeline.settings import Settings
+from vae_pipeline.stages.export import export
+from vae_pipeline.tracking.registry import fetch_bundle
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("registry")
+
+
+@pytest.fixture(scope="module")
+def server(home):
+    return f"sqlite:///{home / 'mlflow.db'}"
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    import mlflow
+
+    return mlflow.MlflowClient(server)
+
+
+@pytest.fixture(scope="module")
+def settings(smoke, home, server):
+    return make_job("smoke", smoke, home, mlflow_uri=server).settings
+
+
+def exported(smoke, lane, home, server, report=None, **settings):
+    job = make_job("smoke", smoke, home, mlflow_uri=server, **settings)
+    export(job, lane.data, lane.model, report or lane.report, home / "bundle")
+
+
+@pytest.fixture(scope="module")
+def versions(smoke, lane, home, server, client):
+    """How many versions there are, and what each alias names, as exports follow each other."""
+    failed = home / "failed"
+    shutil.copytree(lane.report, failed)
+    metrics = json.loads((failed / "metrics.json").read_text())
+    (failed / "metrics.json").write_text(json.dumps({**metrics, "failed_gates": ["elbo"]}))
+    exported(smoke, lane, home, server, mlflow_registry="auto")  # a file is no server
+    found = [len(client.search_model_versions("name = 'smoke'"))]
+    for report in (failed, lane.report):
+        exported(smoke, lane, home, server, report, mlflow_registry="on", mlflow_promote="champion")
+        found.append(dict(client.get_registered_model("smoke").aliases))
+    return found
+
+
+def test_the_last_export_is_the_candidate_and_the_last_whose_gates_hold_the_champion(versions):
+    assert versions == [0, {"candidate": 1}, {"candidate": 2, "champion": 2}]
+
+
+@pytest.mark.usefixtures("versions")
+class TestFetch:
+    @pytest.mark.parametrize("address", ["models:/smoke@champion", "models:/smoke/1"])
+    def test_the_bundle_is_the_one_that_was_exported(self, address, settings, lane):
+        folder = fetch_bundle(address, settings)
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+            path.name: path.read_bytes() for path in lane.bundle.iterdir()
+        }
+        np.testing.assert_array_equal(Bundle.load(folder).sample(3), Bundle.load(lane.bundle).sample(3))
+        assert fetch_bundle(address, settings) == folder
+
+    @pytest.mark.parametrize(
+        ("address", "message"),
+        [
+            ("models:/smoke@nobody", "can't be had from MLflow .*nobody"),
+            ("models:/smoke/99", "can't be had from MLflow"),
+            ("models:/nothing@candidate", "can't be had from MLflow .*nothing"),
+            ("models:/smoke", "no address of a model: wanted models:/NAME@ALIAS"),
+        ],
+    )
+    def test_what_is_not_there(self, address, message, settings):
+        with pytest.raises(BundleError, match=message):
+            fetch_bundle(address, settings)
+
+    def test_without_a_tracker(self, settings):
+        off = Settings.model_construct(**{**settings.model_dump(), "mlflow_uri": "off"})
+        with pytest.raises(BundleError, match="VAE_MLFLOW_URI is off"):
+            fetch_bundle("models:/smoke@champion", off)
+
+    def test_a_command_takes_the_address(self, settings, home, monkeypatch):
+        from tests.test_cli import invoke
+
+        monkeypatch.setenv("VAE_MLFLOW_URI", settings.mlflow_uri)
+        monkeypatch.setenv("VAE_HOME", str(home))
+        assert "its 6 graphs give their golden answers" in invoke("verify", "models:/smoke@champion")
+
+    def test_the_registered_model_answers_as_the_bundle(self, settings, lane):
+        import mlflow
+
+        mlflow.set_tracking_uri(settings.mlflow_uri)
+        loaded = mlflow.pyfunc.load_model("models:/smoke@champion")
+        with np.load(lane.bundle / "reconstruct.npz") as golden:
+            np.testing.assert_allclose(loaded.predict({"x": golden["x"]})["x_mean"], golden["x_mean"], atol=1e-3)
