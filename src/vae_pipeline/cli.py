@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from vae_pipeline import __version__
+from vae_pipeline.cli_bundle import bundles
 from vae_pipeline.cli_tasks import TASKS, Seed, console, tasks
 from vae_pipeline.errors import Interrupted, VaeError
 
@@ -49,6 +50,7 @@ app = typer.Typer(
 )
 
 app.add_typer(tasks)
+app.add_typer(bundles)
 
 RecipeFile = Annotated[Path, typer.Argument(help="A recipe, such as pipeline/digits.yaml.", metavar="RECIPE")]
 Data = Annotated[Path, typer.Option(help="Folder that `prepare` filled.")]

@@ -1,4 +1,4 @@
-"""The commands that use an exported bundle: onnxruntime, and no torch."""
+"""The commands that use an exported bundle on examples: onnxruntime, and no torch."""
 
 import sys
 from contextlib import contextmanager
@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-
-from vae_pipeline.conformance.runtimes import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +68,7 @@ def sample(
     as_json: Json = False,
 ) -> None:
     """Draw new examples from the prior."""
-    _require_suffix(out, ".npy", ".png")
+    require_suffix(out, ".npy", ".png")
     model = _open(bundle)
     labels = None if label is None else [label] * count
     with _progress(model, count):
@@ -98,7 +96,7 @@ def reconstruct(
 
     from vae_pipeline.observations import read_observations
 
-    _require_suffix(out, ".npy", ".png")
+    require_suffix(out, ".npy", ".png")
     model = _open(bundle)
     x = read_observations(inputs, model.spec, key, resize)
     with _progress(model, len(x)):
@@ -130,7 +128,7 @@ def encode(
     """Latent position of each example."""
     from vae_pipeline.observations import read_observations
 
-    _require_suffix(out, ".npy", ".npz")
+    require_suffix(out, ".npy", ".npz")
     model = _open(bundle)
     x = read_observations(inputs, model.spec, key, resize)
     with _progress(model, len(x)):
@@ -161,7 +159,7 @@ def score(
     from vae_pipeline.observations import read_observations
 
     if out is not None and str(out) != PIPE:
-        _require_suffix(out, ".csv")
+        require_suffix(out, ".csv")
     model = _open(bundle)
     x = read_observations(inputs, model.spec, key, resize)
     with _progress(model, len(x) * samples):
@@ -213,7 +211,7 @@ def interpolate(
     from vae_pipeline.observations import read_observations
     from vae_pipeline.pictures import save_gif, tile, to_pixels
 
-    _require_suffix(out, ".gif", ".png", ".npy")
+    require_suffix(out, ".gif", ".png", ".npy")
     model = _open(bundle)
     x = read_observations(inputs, model.spec, key, resize)
     if len(x) < 2:
@@ -227,91 +225,6 @@ def interpolate(
         _say(out, len(frames), "steps", as_json)
     else:
         _write_images(out, frames, model, as_json, steps if len(morphs) == 1 else None)
-
-
-@tasks.command(rich_help_panel=TASKS)
-def verify(bundle: BundleFolder, as_json: Json = False) -> None:
-    """Check that a bundle is whole, and that each graph gives its golden answers on this machine."""
-    import json
-    from dataclasses import asdict
-
-    from vae_pipeline.verification import verify as verified
-
-    rows = verified(bundle)
-    if as_json:
-        console().print(json.dumps([asdict(row) for row in rows]))
-        return
-    for row in rows:
-        console().print(f"{row.graph:12}{row.sha256[:12]}  within {row.difference:.1e}")
-    console().print(f"{bundle}: whole, and its {len(rows)} graphs give their golden answers")
-
-
-@tasks.command(rich_help_panel=TASKS)
-def conform(
-    bundle: BundleFolder,
-    runtime: Annotated[
-        list[Runtime] | None,
-        typer.Option(
-            help=f"One of {', '.join(Runtime)}; again for more. [default: all that are installed]", metavar="NAME"
-        ),
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help=".json of the table.")] = None,
-) -> None:
-    """Run every graph in other runtimes and compare with the golden answers."""
-    from vae_pipeline.conformance.conform import conform as run
-    from vae_pipeline.conformance.conform import require
-    from vae_pipeline.conformance.table import print_table, write_table
-    from vae_pipeline.settings import Settings
-
-    if out is not None:
-        _require_suffix(out, ".json")
-    asked, terminal = runtime or [], console()
-    rows = []
-    with terminal.status("") as status:
-        for row in run(bundle, asked, Settings.load().home):
-            rows.append(row)
-            status.update(f"{row.runtime} {row.graph}: {row.outcome}")
-    print_table(terminal, rows)
-    if out is not None:
-        write_table(out, bundle, rows)
-    require(rows, asked)
-
-
-@tasks.command(rich_help_panel=TASKS)
-def explore(
-    bundle: BundleFolder,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder to fill; with --single-file, an .html file to write.")
-    ],
-    single_file: Annotated[
-        bool, typer.Option("--single-file", help="One file with everything inside, that needs no server.")
-    ] = False,
-) -> None:
-    """Write a web page that runs the model in its visitor's browser."""
-    from vae_pipeline.data.download import Finder
-    from vae_pipeline.explorer.browser_runtime import fetch_runtime
-    from vae_pipeline.explorer.page import PAGE, write_file, write_folder
-    from vae_pipeline.files import require_writable
-    from vae_pipeline.runtime import Bundle
-    from vae_pipeline.settings import Settings
-    from vae_pipeline.stages.download_display import showing_downloads
-
-    settings = Settings.load()
-    if single_file:
-        _require_suffix(out, ".html")
-    else:
-        require_writable(out, bundle)
-    model = Bundle.load(bundle)
-    with showing_downloads(console()) as report:
-        runtime = fetch_runtime(Finder(settings.home / "downloads", settings.mirror, report))
-    if single_file:
-        write_file(model, runtime, out)
-        console().print(f"{model.manifest['recipe']}: a page that opens in a browser -> {out}")
-    else:
-        write_folder(model, runtime, out)
-        console().print(
-            f"{model.manifest['recipe']}: a page -> {out / PAGE}; to see it: python3 -m http.server --directory {out}"
-        )
 
 
 def console() -> "Console":
@@ -340,7 +253,12 @@ def _progress(model: "Bundle", rows: int) -> "Iterator[None]":
         yield
 
 
-def _require_suffix(out: Path, *suffixes: str) -> None:
+def require_suffix(out: Path, *suffixes: str) -> None:
+    """Refuse a file's name that ends in none of the suffixes.
+
+    Raises:
+        OutputError: it does.
+    """
     from vae_pipeline.errors import OutputError
 
     if out.suffix.lower() not in suffixes and str(out) != PIPE:

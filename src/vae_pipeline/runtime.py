@@ -9,7 +9,7 @@ Needs numpy and onnxruntime, and nothing else: no torch, no pydantic.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -99,7 +99,7 @@ class Bundle:
 
     def decode(self, z: Array, labels: Labels = None) -> Array:
         """E[x|z] of latents [examples, latents], in the data's units."""
-        return self._run("decoder", {"z": self._latent(z)}, labels)[0]
+        return self._run("decoder", {"z": _numbers("z", z, [self.latents])}, labels)[0]
 
     def reconstruct(self, x: Array, labels: Labels = None) -> Array:
         """E[x|z] at the posterior's mean, in the data's units."""
@@ -158,6 +158,26 @@ class Bundle:
 
         place = np.linspace(0, 1, steps)
         return seen(_evenly(seen, place) if even else place)
+
+    def answer(self, graph: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """What a graph gives for all that it takes, by the names of bundle.json; for servers, which speak of graphs.
+
+        Raises:
+            DataError: an input is missing, unknown, of another shape or holds what the model doesn't take.
+        """
+        described = self.manifest["graphs"][graph]
+        wanted = described["inputs"]
+        if inputs.keys() != wanted.keys():
+            raise DataError(f"inputs {', '.join(inputs) or 'none'} were given; wanted {', '.join(wanted)}")
+        checked = {
+            name: self._observations(inputs[name]) if name == "x" else _numbers(name, inputs[name], tensor["shape"][1:])
+            for name, tensor in wanted.items()
+            if name != "label"
+        }
+        if len({len(values) for values in checked.values()}) > 1:
+            counts = ", ".join(f"{len(values)} of {name}" for name, values in checked.items())
+            raise DataError(f"rows were given as {counts}; wanted as many of each")
+        return dict(zip(described["outputs"], self._run(graph, checked, inputs.get("label")), strict=True))
 
     def _run(self, name: str, inputs: dict[str, Array], labels: Labels) -> list[Array]:
         count = len(next(iter(inputs.values())))
@@ -219,14 +239,6 @@ class Bundle:
             )
         return np.ascontiguousarray(x.astype(spec.dtype))
 
-    def _latent(self, z: Array) -> Array:
-        z = np.asarray(z)
-        if z.ndim != 2 or z.shape[1] != self.latents:
-            raise DataError(f"latents of shape {list(z.shape)} were given; wanted [examples, {self.latents}]")
-        if len(z) == 0 or not np.isfinite(z).all():
-            raise DataError("the latents are empty, or hold NaN or infinity")
-        return np.ascontiguousarray(z.astype(np.float32))
-
     def _labels(self, labels: Labels, count: int) -> Array:
         valid = f"0..{len(self.classes) - 1} ({', '.join(self.classes)})"
         if labels is None:
@@ -237,6 +249,23 @@ class Bundle:
         if not np.issubdtype(values.dtype, np.integer) or values.min() < 0 or values.max() >= len(self.classes):
             raise DataError(f"labels {np.unique(values).tolist()} were given; wanted whole numbers in {valid}")
         return values.astype(np.int64)
+
+
+def _numbers(name: str, values: Array, event: Sequence[int]) -> Array:
+    """Values of a float32 input, an example each of shape `event`."""
+    values = np.asarray(values)
+    if values.shape[1:] != tuple(event) or values.ndim != len(event) + 1:
+        wanted = ["examples", *event]
+        raise DataError(f"{name}: values of shape {list(values.shape)} were given; wanted {wanted}".replace("'", ""))
+    if values.dtype.kind not in "iuf":
+        raise DataError(f"{name}: values of type {values.dtype} were given; numbers are wanted")
+    with np.errstate(over="ignore"):
+        values = np.ascontiguousarray(values.astype(np.float32))
+    if len(values) == 0 or not np.isfinite(values).all():
+        raise DataError(f"{name}: the values are none, or hold NaN or infinity")
+    if name in ("seed", "index") and not ((values == np.rint(values)) & (values >= 0) & (values < LIMIT)).all():
+        raise DataError(f"{name}: {values.tolist()} were given; wanted whole numbers from 0 to {LIMIT - 1}")
+    return values
 
 
 def path_between(start: Array, end: Array, place: Array, kind: Literal["linear", "spherical"]) -> Array:

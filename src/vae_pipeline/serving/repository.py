@@ -1,0 +1,75 @@
+"""The model repository of an inference server: a folder of one model a graph.
+
+It stays a bundle: bundle.json lies beside the models and says where the graphs are, so that
+`vae-pipeline verify` checks what is about to be served.
+"""
+
+import re
+import shutil
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, Literal, assert_never
+
+from vae_pipeline.files import filled_folder, write_json
+from vae_pipeline.runtime import Bundle
+from vae_pipeline.serving.protocol import metadata
+from vae_pipeline.serving.triton import model_config
+
+Layout = Literal["triton", "mlserver"]
+VERSION = "1"
+KEPT = ("parity.json", "MODEL_CARD.md")
+"""Files of a bundle that neither layout alters, beside the golden answers."""
+
+
+def write_repository(bundle: Bundle, layout: Layout, out: Path) -> list[str]:
+    """Fill `out`; the names of the models, which are RECIPE_GRAPH.
+
+    Raises:
+        OutputError: `out` can't be written.
+    """
+    manifest, names = deepcopy(bundle.manifest), []
+    with filled_folder(out) as folder:
+        for graph, described in manifest["graphs"].items():
+            name = f"{_plain(manifest['recipe'])}_{graph}"
+            exported, golden = described["file"], described["golden"]
+            match layout:
+                case "triton":
+                    (folder / name / VERSION).mkdir(parents=True)
+                    (folder / name / "config.pbtxt").write_text(model_config(name, described), encoding="utf-8")
+                    described["file"] = f"{name}/{VERSION}/model.onnx"
+                case "mlserver":
+                    (folder / name).mkdir()
+                    write_json(folder / name / "model-settings.json", model_settings(name, graph, described))
+                    described["file"] = f"{graph}.onnx"
+                case _:
+                    assert_never(layout)
+            shutil.copyfile(bundle.folder / exported, folder / described["file"])
+            shutil.copyfile(bundle.folder / golden, folder / f"{graph}.npz")
+            described["golden"] = f"{graph}.npz"
+            names.append(name)
+        for file in KEPT:
+            shutil.copyfile(bundle.folder / file, folder / file)
+        write_json(folder / "bundle.json", manifest)
+    return names
+
+
+def model_settings(name: str, graph: str, described: Mapping[str, Any]) -> dict[str, Any]:
+    """MLServer's model-settings.json of a graph, in a folder beside bundle.json.
+
+    Source: https://docs.seldon.ai/mlserver, Model Settings.
+    """
+    return {
+        "name": name,
+        "implementation": "vae_pipeline.serving.bundle_model.BundleModel",
+        "platform": "onnxruntime_onnx",
+        "versions": [VERSION],
+        "inputs": metadata(described["inputs"]),
+        "outputs": metadata(described["outputs"]),
+        "parameters": {"version": VERSION, "uri": "..", "extra": {"graph": graph}},
+    }
+
+
+def _plain(name: str) -> str:
+    """A recipe's name as part of an address and of a file's name."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)
