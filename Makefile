@@ -24,7 +24,7 @@ test: setup  ## Run the tests
 test-slow: setup  ## Run those that take long: kills, DVC, a tracker that hangs
 	@python -m pytest -m "slow and not runtimes and not browser"
 
-test-runtimes: setup  ## Install the other runtimes and run the tests that need them (and Node.js, Chromium)
+test-runtimes: setup .vae/serving/installed  ## Install the other runtimes and servers and run the tests that need them (and Node.js, Chromium)
 	@python -m pip install --quiet --constraint requirements.lock --editable '.[runtimes]'
 	@python -m pytest -m runtimes
 
@@ -73,4 +73,11 @@ clean:  ## Remove the environment and what the pipeline made; sources and downlo
 	else \
 	  echo "installing with pip; this takes some minutes ..."; .venv/bin/python -m pip install --quiet --constraint requirements.lock --editable '.[dev]'; \
 	fi
+	@touch $@
+
+# MLServer wants an older fastapi than the lock has.
+.vae/serving/installed: pyproject.toml
+	@$(PYTHON) -m venv .vae/serving
+	@.vae/serving/bin/python -m pip install --quiet 'mlserver>=1.7.1,<2' numpy onnxruntime
+	@.vae/serving/bin/python -m pip install --quiet --no-deps --editable .
 	@touch $@

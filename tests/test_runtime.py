@@ -154,6 +154,46 @@ def test_wrong_requests_are_refused(bundle, x):
             call()
 
 
+class TestAnswer:
+    """By the graphs' own names, for servers."""
+
+    def test_every_graph_gives_its_golden_answers(self, lane, conditional_lane):
+        for folder in (lane.bundle, conditional_lane.bundle):
+            bundle = Bundle.load(folder)
+            for graph, described in bundle.manifest["graphs"].items():
+                with np.load(folder / described["golden"]) as golden:
+                    found = bundle.answer(graph, {name: golden[name] for name in described["inputs"]})
+                    assert list(found) == list(described["outputs"])
+                    for name, values in found.items():
+                        assert values.shape == golden[name].shape
+                        np.testing.assert_allclose(values, golden[name], rtol=1e-4, atol=1e-4 * 255)
+
+    @pytest.mark.parametrize(
+        ("graph", "inputs", "message"),
+        [
+            ("decoder", {}, "inputs none were given; wanted z"),
+            ("encoder", {"image": np.zeros(1)}, "inputs image were given; wanted x"),
+            ("sample", {"noise": np.zeros((1, 2)), "label": np.zeros(1)}, "noise, label were given; wanted noise"),
+            ("sample", {"noise": np.zeros((2, 3))}, r"noise: values of shape \[2, 3\] were given; wanted \[ex.*, 2\]"),
+            ("sample", {"noise": np.array([["a", "b"]])}, "noise: values of type <U1 were given"),
+            ("sample", {"noise": np.zeros((0, 2))}, "noise: the values are none, or hold NaN or infinity"),
+            ("sample", {"noise": np.full((1, 2), 1e300)}, "hold NaN or infinity"),
+            ("score", {"x": np.zeros((2, 1, 12, 12)), "noise": np.zeros((3, 2))}, "were given as 2 of x, 3 of noise"),
+            ("generate", {"seed": np.array([0.5]), "index": np.zeros(1)}, r"seed: \[0.5\] were given; wanted whole"),
+            ("generate", {"seed": np.zeros(1), "index": np.array([2**24])}, "index: .* from 0 to 16777215"),
+        ],
+    )  # fmt: skip
+    def test_what_a_graph_does_not_take_is_refused(self, graph, inputs, message, bundle):
+        with pytest.raises(DataError, match=message):
+            bundle.answer(graph, inputs)
+
+    def test_a_label_is_one_of_the_classes_each(self, conditional_lane):
+        bundle = Bundle.load(conditional_lane.bundle)
+        for labels, message in [([2], "wanted whole numbers in 0..1"), ([0, 1], "given for 1 examples")]:
+            with pytest.raises(DataError, match=message):
+                bundle.answer("decoder", {"z": np.zeros((1, 3)), "label": np.array(labels)})
+
+
 class TestDamagedBundle:
     @pytest.fixture
     def copy(self, lane, tmp_path):

@@ -18,7 +18,15 @@ from vae_pipeline.recipe import Recipe
 
 RECIPES = sorted((ROOT / "pipeline").glob("*.yaml"))
 PAGES = sorted(
-    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"), ROOT / "pipeline" / "README.md"]
+    [
+        *(
+            ROOT / "README.md",
+            ROOT / "CONTRIBUTING.md",
+            ROOT / "pipeline" / "README.md",
+            ROOT / "examples" / "README.md",
+        ),
+        *ROOT.glob("docs/**/*.md"),
+    ]
 )
 
 

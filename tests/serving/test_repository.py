@@ -36,7 +36,7 @@ def message(name, *fields):
 
 @pytest.fixture(scope="module")
 def model_config():
-    """Triton's ModelConfig, as much of it as is written; `test_servers` asks Triton's own."""
+    """Triton's ModelConfig, as much of it as is written; `test_servers` asks Triton's own client."""
     file = descriptor_pb2.FileDescriptorProto(name="model_config.proto", package="inference", syntax="proto3")
     file.enum_type.add(name="DataType")
     for number, name in enumerate(["INVALID", *TYPES.values()]):

@@ -8,9 +8,8 @@ Needs what `vae_pipeline.runtime` needs, and mlserver.
 
 import numpy as np
 from mlserver import MLModel
-from mlserver.codecs import NumpyCodec
 from mlserver.errors import InferenceError
-from mlserver.types import InferenceRequest, InferenceResponse, RequestInput
+from mlserver.types import InferenceRequest, InferenceResponse, RequestInput, ResponseOutput
 from mlserver.utils import get_model_uri
 
 from vae_pipeline.errors import DataError
@@ -46,7 +45,7 @@ class BundleModel(MLModel):  # type: ignore[misc]
         return InferenceResponse(
             model_name=self.name,
             model_version=self.version,
-            outputs=[NumpyCodec.encode_output(name, answers[name]) for name in names],
+            outputs=[self._tensor(name, answers[name]) for name in names],
         )
 
     def _array(self, tensor: RequestInput) -> Array:
@@ -57,4 +56,10 @@ class BundleModel(MLModel):  # type: ignore[misc]
         try:
             return np.asarray(tensor.data.root).reshape(tensor.shape)
         except ValueError as error:
-            raise DataError(f"{tensor.name} isn't an array of shape {list(tensor.shape)} ({error})") from error
+            raise DataError(f"{tensor.name} doesn't hold the values of its shape {list(tensor.shape)}") from error
+
+    def _tensor(self, name: str, values: Array) -> ResponseOutput:
+        """In the graph's own shape, where the codec would make [batch, 1] of [batch]."""
+        return ResponseOutput(
+            name=name, datatype=DATATYPES[str(values.dtype)], shape=list(values.shape), data=values.ravel().tolist()
+        )

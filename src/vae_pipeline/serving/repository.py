@@ -20,6 +20,9 @@ Layout = Literal["triton", "mlserver"]
 VERSION = "1"
 KEPT = ("parity.json", "MODEL_CARD.md")
 """Files of a bundle that neither layout alters, beside the golden answers."""
+SERVER = {"parallel_workers": 0}
+"""MLServer's settings: it answers in its own process. onnxruntime has threads of its own, and MLServer 1.7.1's
+worker processes die with uvloop 0.22."""
 
 
 def write_repository(bundle: Bundle, layout: Layout, out: Path) -> list[str]:
@@ -48,6 +51,8 @@ def write_repository(bundle: Bundle, layout: Layout, out: Path) -> list[str]:
             shutil.copyfile(bundle.folder / golden, folder / f"{graph}.npz")
             described["golden"] = f"{graph}.npz"
             names.append(name)
+        if layout == "mlserver":
+            write_json(folder / "settings.json", SERVER)
         for file in KEPT:
             shutil.copyfile(bundle.folder / file, folder / file)
         write_json(folder / "bundle.json", manifest)
