@@ -34,7 +34,8 @@ def main(server, recipe, file):
         x_mean = infer(server, f"{recipe}_reconstruct", x=x)["x_mean"]
     except HTTPError as error:
         sys.exit(f"{error.code}: {error.read().decode()}")
-    low, high = x.min(), max(x.max(), 1)
+    low = float(x.min())
+    high = max(float(x.max()), low + 1)
     for row in np.concatenate([x[0, 0], x_mean[0, 0]], axis=1):
         print("".join(2 * SHADES[int(shade)] for shade in np.clip((row - low) / (high - low), 0, 1) * 9))
     print(f"root mean squared error {np.sqrt(np.mean((x - x_mean) ** 2)):.4f}")

@@ -62,12 +62,11 @@ def mlserver(repository, tmp_path_factory):
         "MLSERVER_HTTP_PORT": str(http),
         "MLSERVER_GRPC_PORT": str(grpc),
         "MLSERVER_METRICS_PORT": str(metrics),
-        "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
     }
     folder = tmp_path_factory.mktemp("mlserver")
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            ["mlserver", "start", repository], env=env, cwd=folder, stdout=log, stderr=subprocess.STDOUT
+            [PROGRAMS / "mlserver", "start", repository], env=env, cwd=folder, stdout=log, stderr=subprocess.STDOUT
         )
     try:
         deadline = time.monotonic() + 120
@@ -138,6 +137,7 @@ class TestMlserver:
             ({"name": "image"}, "inputs image were given; wanted x"),
             ({"datatype": "FP32"}, "x was given as FP32; wanted UINT8"),
             ({"shape": [2, 1, 12, 12]}, "x doesn't hold the values of its shape [2, 1, 12, 12]"),
+            ({"shape": [2**63]}, f"x doesn't hold the values of its shape [{2**63}]"),
             ({"data": [[0], [0, 0]]}, "x doesn't hold the values of its shape [1, 1, 12, 12]"),
             ({"shape": [1, 144]}, "observations of shape [1, 144] were given; wanted [examples, 1, 12, 12]"),
             ({"data": [300] * 144}, "observations from 300 to 300 were given"),

@@ -1,9 +1,6 @@
 """MLServer's side: a graph of a bundle that answers requests of the Open Inference Protocol.
 
-    pip install mlserver numpy onnxruntime && pip install --no-deps vae-pipeline
-    mlserver start REPOSITORY
-
-Needs what `vae_pipeline.runtime` needs, and mlserver.
+Needs what `vae_pipeline.runtime` needs, and mlserver; `vae-pipeline repository` writes the settings that name it.
 """
 
 import numpy as np
@@ -55,7 +52,7 @@ class BundleModel(MLModel):  # type: ignore[misc]
             raise DataError(f"{tensor.name} was given as {tensor.datatype}; wanted {DATATYPES[wanted['dtype']]}")
         try:
             return np.asarray(tensor.data.root).reshape(tensor.shape)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise DataError(f"{tensor.name} doesn't hold the values of its shape {list(tensor.shape)}") from error
 
     def _tensor(self, name: str, values: Array) -> ResponseOutput:
