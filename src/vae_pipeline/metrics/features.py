@@ -25,6 +25,7 @@ from vae_pipeline.nets.convolution import ConvolutionEncoder
 from vae_pipeline.randomness import derive, seeded
 
 FEATURES = 64
+ROWS = 512  # images at a time, whose inner values are a hundred times as many
 CHANNELS = (32, 64)
 STEPS, EPOCHS, BATCH, LEARNING_RATE, WARM_UP = 1500, 30, 128, 3e-3, 0.2
 MIRRORINGS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
@@ -75,7 +76,7 @@ class Reference:
     @torch.inference_mode()
     def of_scaled(self, images: Tensor) -> Array:
         """Features of images on [0, 1]."""
-        return np.asarray(self.net(images).double().cpu().numpy())
+        return np.concatenate([self.net(some).double().cpu().numpy() for some in images.split(ROWS)])
 
 
 def reference(prepared: Prepared, home: Path, device: torch.device) -> Reference:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 NEIGHBOURS = 5
-BLOCK = 1000  # rows whose distances are held at a time
+BLOCK = 250  # rows whose distances are held at a time
 Array = npt.NDArray[Any]
 
 
@@ -78,9 +78,10 @@ def nearest_neighbour_ratio(samples: Array, train: Array, test: Array) -> float:
 
 def _reach(points: Array, neighbours: int) -> Array:
     """Squared distance of each point to its so-manieth neighbour, itself not counted."""
-    return np.concatenate(
-        [np.partition(squares, neighbours, axis=1)[:, neighbours] for _, squares in _blocks(points, points)]
-    )
+    reach = np.empty(len(points))
+    for rows, squares in _blocks(points, points):
+        reach[rows] = np.partition(squares, neighbours, axis=1)[:, neighbours]
+    return reach
 
 
 def _blocks(first: Array, second: Array) -> Iterator[tuple[slice, Array]]:
