@@ -14,8 +14,9 @@ from vae_pipeline import __version__
 from vae_pipeline.data.store import Split
 from vae_pipeline.export.graphs import GRAPHS, Graph, answers, example_inputs
 from vae_pipeline.export.noise import noise_graph
-from vae_pipeline.export.onnx import OPSET, preceded, to_onnx
+from vae_pipeline.export.onnx import to_onnx
 from vae_pipeline.export.parity import BATCHES, Agreement, Arrays, Ranking, compare, ranking, run
+from vae_pipeline.export.proto import OPSET, preceded
 from vae_pipeline.files import replace_file, sha256_of, write_json
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive
