@@ -227,6 +227,24 @@ def interpolate(
         _write_images(out, frames, model, as_json, steps if len(morphs) == 1 else None)
 
 
+@tasks.command(rich_help_panel=TASKS)
+def shrink(
+    bundle: BundleFolder,
+    to: Annotated[
+        Literal["fp16", "int8"], typer.Option(help="Networks in float16; or their products in 8 bits, calibrated.")
+    ],
+    data: Annotated[Path, typer.Option(help="Folder that `prepare` filled: train calibrates, test measures the loss.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to fill; replaced once all has gone well.")],
+) -> None:
+    """Write a smaller variant of a bundle, and measure what it loses."""
+    from vae_pipeline.variants.cost import print_table
+    from vae_pipeline.variants.shrink import shrink as run
+
+    cost = run(bundle, to, data, out)
+    print_table(console(), cost)
+    console().print(f"{bundle} as {to} -> {out}")
+
+
 def console() -> "Console":
     """Standard output, without wrapping: what is printed may be piped."""
     from rich.console import Console

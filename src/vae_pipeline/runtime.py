@@ -60,6 +60,8 @@ class Bundle:
         """Labels that the model is conditional on; empty if it isn't."""
         self.progress: Callable[[int], object] = lambda _: None
         """Told of the rows of a graph's batch once it has been run."""
+        self.variant: str | None = manifest["variant"]["kind"] if "variant" in manifest else None
+        """`fp16` or `int8` if `vae-pipeline shrink` wrote it."""
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
 
     @classmethod

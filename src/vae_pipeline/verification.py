@@ -45,7 +45,8 @@ def _verify(bundle: Bundle, name: str, tolerance: float) -> Verified:
     file = bundle.folder / described["file"]
     session = bundle.session(name)
     told = session.get_modelmeta().custom_metadata_map
-    wanted = {"format": str(FORMAT), "graph": name} | {key: bundle.manifest[key] for key in SAME}
+    wanted = {"format": str(FORMAT), "graph": name, "variant": bundle.variant}
+    wanted |= {key: bundle.manifest[key] for key in SAME}
     for key, value in wanted.items():
         if told.get(f"vae.{key}") != value:
             raise BundleError(f"{file} says {key} {told.get(f'vae.{key}')!r}, bundle.json {value!r}: export again")

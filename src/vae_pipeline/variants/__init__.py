@@ -1,0 +1,1 @@
+"""Smaller variants of an exported bundle, each with its measured cost."""
