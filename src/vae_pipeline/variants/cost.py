@@ -24,7 +24,10 @@ CALLS, SECONDS = 300, 1.0
 
 @dataclass(frozen=True)
 class Latency:
-    """Median times of a graph on one thread, the two sessions asked in turn."""
+    """Median times of a graph on one thread, the two sessions asked in turn.
+
+    Of the CPU, which is what a call takes on an idle machine: on a busy one a long call waits for others.
+    """
 
     graph: str
     batch: int
@@ -105,9 +108,10 @@ def said(cost: Cost) -> str:
     return f"""
 ## Variant: {cost.kind}
 
-These graphs aren't those that were trained and proved above, but a smaller variant: {cost.variant_bytes:,} bytes in \
-place of {cost.full_bytes:,}. On {cost.examples:,} test examples, with the same noise for both, {_summary(cost)} \
-Measured times: `variant.json`.
+What stands above is of the full bundle. These graphs are a smaller variant: {cost.variant_bytes:,} bytes \
+in place of {cost.full_bytes:,}. On {cost.examples:,} test examples, with the same noise for both, {_summary(cost)} \
+Golden answers are the variant's; `parity.json` here is how far they are from the full bundle's. Measured times: \
+`variant.json`.
 """
 
 
@@ -146,6 +150,6 @@ def _call(bundle: Bundle, graph: str, inputs: Arrays) -> Callable[[], object]:
 
 
 def _seconds(call: Callable[[], object]) -> float:
-    before = time.perf_counter()
+    before = time.thread_time()
     call()
-    return time.perf_counter() - before
+    return time.thread_time() - before

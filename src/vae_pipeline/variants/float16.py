@@ -10,9 +10,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from vae_pipeline.variants.products import networks
 
-FLOAT32_INPUTS = {"Resize": (2,)}
-"""Of operators whose other inputs may be float16: by their places."""
-
 
 def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
     """The graph with its networks in float16, between casts."""
@@ -27,20 +24,18 @@ def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
     wanted = {value.name for value in graph.output} | {name for node in outside for name in node.input}
     halves: dict[str, str] = {}
     nodes: list[onnx.NodeProto] = []
-    rounded_weights: list[onnx.TensorProto] = []
 
     def half(name: str) -> str:
         if name not in halves:
             halves[name] = f"{name}.float16"
             if name in weights:
-                rounded_weights.append(_rounded(weights[name], halves[name]))
+                graph.initializer.append(_rounded(weights[name], halves[name]))
             else:
                 nodes.append(helper.make_node("Cast", [name], [halves[name]], to=TensorProto.FLOAT16))
         return halves[name]
 
     for place, node in enumerate(graph.node):
-        kept = FLOAT32_INPUTS.get(node.op_type, ())
-        rounded = [at for at, name in enumerate(node.input) if name in floats and at not in kept]
+        rounded = [at for at, name in enumerate(node.input) if name in floats]
         if place not in inside or not rounded:
             nodes.append(node)
             continue
@@ -53,7 +48,7 @@ def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
                 if name in wanted:
                     nodes.append(helper.make_node("Cast", [halves[name]], [name], to=TensorProto.FLOAT))
     used = {name for node in nodes for name in node.input}
-    stored = [weight for weight in (*weights.values(), *rounded_weights) if weight.name in used]
+    stored = [weight for weight in graph.initializer if weight.name in used]
     mixed = helper.make_graph(nodes, graph.name, graph.input, graph.output, stored)
     return onnx.shape_inference.infer_shapes(
         helper.make_model(mixed, ir_version=model.ir_version, opset_imports=model.opset_import)

@@ -1,7 +1,8 @@
-"""int8: the networks' products, with a weight a byte and inputs of a byte; what they give is float32 again.
+"""int8: the networks' matrix products and convolutions, with a byte a weight and a byte a value that comes in.
 
 Static quantisation by onnxruntime's own tool, written as QuantizeLinear and DequantizeLinear around each product.
-Nothing between the products is rounded, and so neither are likelihood, rate and noise.
+A matrix product gives float32. onnxruntime's convolution in integers gives bytes, so the last, whose values are the
+likelihood's, stays as it is; and so does a transposed one, for which there's none. All else stays float32.
 
 Source: Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference,
 2018.
@@ -16,7 +17,9 @@ from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from vae_pipeline.export.parity import Arrays
-from vae_pipeline.variants.products import KINDS, products
+from vae_pipeline.variants.products import leading, products
+
+MATRIX_PRODUCTS = ("MatMul", "Gemm")
 
 
 class _Reader:
@@ -33,7 +36,12 @@ class _Reader:
 def to_int8(model: onnx.ModelProto, batches: Sequence[Arrays]) -> onnx.ModelProto:
     """The graph with its products quantised, for activations in the range that `batches` of inputs bring about."""
     add_pre_process_metadata(model)  # torch's exporter has folded and inferred; the tool would only say so
-    names = [model.graph.node[place].name for place in products(model.graph)]
+    found = products(model.graph)
+    ahead = leading(model.graph, found)
+    nodes = [(model.graph.node[place], place in ahead) for place in found]
+    names = [
+        node.name for node, leads in nodes if node.op_type in MATRIX_PRODUCTS or (node.op_type == "Conv" and leads)
+    ]
     with tempfile.TemporaryDirectory(prefix="vae-int8-") as folder:
         file = Path(folder) / "int8.onnx"
         quantize_static(
@@ -41,12 +49,12 @@ def to_int8(model: onnx.ModelProto, batches: Sequence[Arrays]) -> onnx.ModelProt
             file,
             _Reader(batches),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(KINDS),
+            op_types_to_quantize=[*MATRIX_PRODUCTS, "Conv"],
             nodes_to_quantize=names,
             per_channel=True,
             reduce_range=True,  # 8 by 8 bits saturate on x86 without VNNI: the answers would depend on the machine
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            extra_options={"OpTypesToExcludeOutputQuantization": list(KINDS)},
+            extra_options={"OpTypesToExcludeOutputQuantization": list(MATRIX_PRODUCTS)},
         )
         return onnx.load(file)

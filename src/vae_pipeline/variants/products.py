@@ -22,14 +22,26 @@ def products(graph: onnx.GraphProto) -> list[int]:
 def networks(graph: onnx.GraphProto) -> set[int]:
     """The places in `graph.node` of the products, and of all on a way from one of them to another."""
     found = products(graph)
-    after, following = set(found), {name for place in found for name in graph.node[place].output}
+    return set(found) | (following(graph, found) & leading(graph, found))
+
+
+def following(graph: onnx.GraphProto, places: list[int]) -> set[int]:
+    """The places of all that needs what the nodes at `places` give."""
+    given = {name for place in places for name in graph.node[place].output}
+    found = set()
     for place, node in enumerate(graph.node):
-        if not following.isdisjoint(node.input):
-            after.add(place)
-            following.update(node.output)
-    before, leading = set(found), {name for place in found for name in graph.node[place].input}
+        if not given.isdisjoint(node.input):
+            found.add(place)
+            given.update(node.output)
+    return found
+
+
+def leading(graph: onnx.GraphProto, places: list[int]) -> set[int]:
+    """The places of all that gives what the nodes at `places` need."""
+    needed = {name for place in places for name in graph.node[place].input}
+    found = set()
     for place, node in reversed(list(enumerate(graph.node))):
-        if not leading.isdisjoint(node.output):
-            before.add(place)
-            leading.update(node.input)
-    return after & before
+        if not needed.isdisjoint(node.output):
+            found.add(place)
+            needed.update(node.input)
+    return found

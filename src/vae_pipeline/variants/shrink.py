@@ -22,7 +22,7 @@ from vae_pipeline.verification import verify
 Kind = Literal["fp16", "int8"]
 CALIBRATED, MEASURED = 512, 1000
 """Rows of train that set the ranges of int8's activations; of test, on which the cost is measured."""
-TOLERANCE = 0.01
+TOLERANCE = 0.02
 """Of golden answers, relative: what another CPU rounds the other way is a step of the coarser numbers off."""
 
 
