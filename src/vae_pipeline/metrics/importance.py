@@ -1,10 +1,11 @@
 """The importance bound for several K in one pass, and how far its weights can be trusted."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -17,6 +18,7 @@ from vae_pipeline.randomness import derive, seeded
 
 DECODES = 4096  # (example, sample) pairs decoded at a time, at most
 COUNTS = (1, 10, 100, 1000, 5000)
+SHORTEST = 5  # weights, of which a shape can be told
 
 
 @dataclass(frozen=True)
@@ -50,18 +52,20 @@ def importance_bound(model: VAE, split: Split, samples: int, seed: int, device: 
 
     Source: Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, 2016, eq. 8.
     """
-    found = []
+    counts = [*(count for count in COUNTS if count < samples), samples]
+    # Filled batch by batch: small arrays that stay, between large ones that go, would keep their memory from reuse.
+    found = np.empty((len(counts) + 2, len(split)))
+    start = 0
     with seeded(derive(seed, "importance")), evaluating(model):
         decodes = at_once(split, DECODES)
         for images, labels in batches(split, device, rows=max(1, decodes // 32)):
             chunk = max(1, decodes // len(images))
-            found.append(_summed(_log_weights(model, images, labels, samples, chunk), samples))
-    parts = [part.shape for part in found if part.shape is not None]
-    return ImportanceBound(
-        {count: np.concatenate([part.bounds[count] for part in found]) for count in found[0].bounds},
-        np.concatenate([part.effective_sample_size for part in found]),
-        np.concatenate(parts) if parts else None,
-    )
+            weights = _log_weights(model, images, labels, samples, chunk)
+            found[:, start : start + len(images)] = _summed(weights, counts)
+            start += len(images)
+    *bounds, effective, shape = found
+    known = tail_length(samples) >= SHORTEST
+    return ImportanceBound(dict(zip(counts, bounds, strict=True)), effective, shape if known else None)
 
 
 def _log_weights(
@@ -74,10 +78,9 @@ def _log_weights(
         yield model.explain(target, posterior, z, labels).log_weight().to(widest(images.device))
 
 
-def _summed(chunks: Iterator[Tensor], samples: int) -> ImportanceBound:
-    """Of one batch of examples."""
-    counts = [*(count for count in COUNTS if count < samples), samples]
-    largest = tail_length(samples) + 1
+def _summed(chunks: Iterator[Tensor], counts: Sequence[int]) -> npt.NDArray[np.float64]:
+    """Of one batch of examples: the bound of each count, the effective sample size, the shape (NaN if not known)."""
+    largest = tail_length(counts[-1]) + 1
     done, bounds = 0, {}
     for weight in chunks:
         if not done:
@@ -90,11 +93,9 @@ def _summed(chunks: Iterator[Tensor], samples: int) -> ImportanceBound:
         squares = torch.logaddexp(squares, (2 * weight).logsumexp(0))
         tail = torch.cat([tail, weight.mT], 1).topk(largest, sorted=False).values
         done += len(weight)
-    return ImportanceBound(
-        {count: _array(bound) for count, bound in bounds.items()},
-        _array((2 * total - squares).exp()),
-        pareto_shape(_array(tail)) if largest > 5 else None,
-    )
+    effective = (2 * total - squares).exp()
+    shape = pareto_shape(_array(tail)) if largest > SHORTEST else np.full(len(total), np.nan)
+    return np.stack([*(_array(bounds[count]) for count in counts), _array(effective), shape])
 
 
 def _array(values: Tensor) -> PerExample:
