@@ -75,4 +75,5 @@ def test_the_registered_model_answers_real_digits(digits, address):
 def test_digits_of_another_size_are_refused(address):
     with pytest.raises(urllib.error.HTTPError) as refused:
         post(address, {"x": np.zeros((1, 1, 9, 9)).tolist()})
-    assert refused.value.code == 400
+    with refused.value as answer:
+        assert answer.code == 400
