@@ -25,6 +25,7 @@ with install_import_hook(
     import vae_pipeline.metrics.aggregate
     import vae_pipeline.metrics.baselines
     import vae_pipeline.metrics.bounds
+    import vae_pipeline.metrics.detection
     import vae_pipeline.metrics.features
     import vae_pipeline.metrics.generation
     import vae_pipeline.metrics.images
@@ -38,6 +39,7 @@ with install_import_hook(
 import torch
 
 from tests.lanes import ROOT, Lane, edited, make_job, run_lane
+from tests.tables import mixed_frame, table_recipe
 from vae_pipeline.data import store
 from vae_pipeline.data.download import Finder
 from vae_pipeline.data.sources import open_source
@@ -112,3 +114,11 @@ def ladder_lane(smoke, tmp_path_factory) -> Lane:
     }
     recipe = Recipe.model_validate({**edited(smoke, train={"epochs": 2}).model_dump(mode="json"), "model": model})
     return run_lane(make_job("ladder", recipe, folder / "home"), folder)
+
+
+@pytest.fixture(scope="session")
+def table_lane(tmp_path_factory) -> Lane:
+    """A table of every kind of column, one-class."""
+    folder = tmp_path_factory.mktemp("table")
+    mixed_frame().to_csv(folder / "rows.csv", index=False)
+    return run_lane(make_job("table", table_recipe(ROOT, folder / "rows.csv"), folder / "home"), folder)

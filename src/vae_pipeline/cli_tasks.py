@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from vae_pipeline.runtime import Bundle
+    from vae_pipeline.spec import ImageSpec
 
 TASKS = "Tasks on an exported bundle"
 PIPE = "-"
@@ -42,7 +43,7 @@ BundleFolder = Annotated[
 Inputs = Annotated[
     list[Path],
     typer.Argument(
-        help=".npy, .npz, PNG or JPEG files, or folders of pictures; - reads an array from standard input.",
+        help=".npy, .npz, PNG or JPEG files, folders of pictures, or tables (.csv, .parquet); - reads .npy from a pipe.",
         metavar="INPUT...",
     ),
 ]
@@ -60,7 +61,10 @@ LabelFile = Annotated[Path | None, typer.Option(help="An .npy of one class an ex
 @tasks.command(rich_help_panel=TASKS)
 def sample(
     bundle: BundleFolder,
-    out: Annotated[Path, typer.Option("--out", "-o", help=".npy (values) or .png (a grid); - writes .npy to a pipe.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help=".npy (values), .png (a grid), or of a table .csv; - writes .npy to a pipe."),
+    ],
     count: Annotated[int, typer.Option(help="How many.", min=1)] = 64,
     seed: Seed = 0,
     label: Label = None,
@@ -68,12 +72,12 @@ def sample(
     as_json: Json = False,
 ) -> None:
     """Draw new examples from the prior."""
-    require_suffix(out, ".npy", ".png")
     model = _open(bundle)
+    require_suffix(out, ".npy", _shown_as(model))
     labels = None if label is None else [label] * count
     with _progress(model, count):
-        images = model.sample(count, seed, labels)
-    _write_images(out, images, model, as_json, grid)
+        x = model.sample(count, seed, labels)
+    _write_observations(out, x, model, as_json, grid)
 
 
 @tasks.command(rich_help_panel=TASKS)
@@ -83,7 +87,9 @@ def reconstruct(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", help=".npy (values) or .png (inputs above reconstructions); - writes .npy to a pipe."
+            "--out",
+            "-o",
+            help=".npy (values), .png (inputs above reconstructions), or of a table .csv; - writes .npy to a pipe.",
         ),
     ],
     key: Key = None,
@@ -96,20 +102,21 @@ def reconstruct(
 
     from vae_pipeline.observations import read_observations
 
-    require_suffix(out, ".npy", ".png")
     model = _open(bundle)
+    require_suffix(out, ".npy", _shown_as(model))
     x = read_observations(inputs, model.spec, key, resize)
     with _progress(model, len(x)):
         x_mean = model.reconstruct(x, _read_labels(labels))
     if out.suffix.lower() == ".png":
+        spec = _image_spec(model)
         columns = min(10, len(x))
         rows = [part for at in range(0, len(x), columns) for part in (x[at : at + columns], x_mean[at : at + columns])]
         if len(rows) > 2 and len(rows[-1]) < columns:  # the last two rows are filled up, so that pairs stay aligned
-            blank = np.full((columns - len(rows[-1]), *x.shape[1:]), model.spec.high)
+            blank = np.full((columns - len(rows[-1]), *x.shape[1:]), spec.high)
             rows[-2:] = [np.concatenate([row, blank]) for row in rows[-2:]]
         _write_images(out, np.concatenate(rows), model, as_json, columns, group=2)
     else:
-        _write_images(out, x_mean, model, as_json)
+        _write_observations(out, x_mean, model, as_json)
 
 
 @tasks.command(rich_help_panel=TASKS)
@@ -213,13 +220,14 @@ def interpolate(
 
     require_suffix(out, ".gif", ".png", ".npy")
     model = _open(bundle)
-    x = read_observations(inputs, model.spec, key, resize)
+    spec = _image_spec(model)
+    x = read_observations(inputs, spec, key, resize)
     if len(x) < 2:
         raise DataError(f"a path needs two examples or more; given {len(x)}")
     morphs = [model.interpolate(a, b, steps, path, label, even) for a, b in pairwise(x)]
     frames = np.concatenate([morphs[0], *(morph[1:] for morph in morphs[1:])])
     if out.suffix.lower() == ".gif":
-        pixels = to_pixels(frames, model.spec.low, model.spec.high)
+        pixels = to_pixels(frames, spec.low, spec.high)
         there_and_back = np.concatenate([pixels, pixels[-2:0:-1]])
         save_gif(out, [tile(frame[None], 1, side=224, gap=0) for frame in there_and_back])
         _say(out, len(frames), "steps", as_json)
@@ -283,6 +291,37 @@ def require_suffix(out: Path, *suffixes: str) -> None:
         raise OutputError(f"{out}: the name must end in {' or '.join(suffixes)}")
 
 
+def _shown_as(model: "Bundle") -> str:
+    """The suffix of the files in which a person looks at observations."""
+    from vae_pipeline.spec import ImageSpec
+
+    return ".png" if isinstance(model.spec, ImageSpec) else ".csv"
+
+
+def _image_spec(model: "Bundle") -> "ImageSpec":
+    from vae_pipeline.errors import BundleError
+    from vae_pipeline.spec import ImageSpec
+
+    if not isinstance(model.spec, ImageSpec):
+        raise BundleError(f"{model.folder} is a model of a table: pictures are made of images alone")
+    return model.spec
+
+
+def _write_observations(out: Path, x: Any, model: "Bundle", as_json: bool, columns: int | None = None) -> None:
+    if out.suffix.lower() == ".png":
+        _write_images(out, x, model, as_json, columns)
+        return
+    from vae_pipeline.data.frames import decode
+    from vae_pipeline.files import replace_file
+    from vae_pipeline.spec import TableSpec
+
+    if isinstance(model.spec, TableSpec) and out.suffix.lower() == ".csv":
+        replace_file(out, decode(x, model.spec.columns).to_csv(index=False).encode())
+    else:
+        _write_arrays(out, x)
+    _say(out, len(x), "images" if model.spec.kind == "image" else "rows", as_json)
+
+
 def _write_images(
     out: Path, images: Any, model: "Bundle", as_json: bool, columns: int | None = None, group: int = 1
 ) -> None:
@@ -291,7 +330,8 @@ def _write_images(
     from vae_pipeline.pictures import save_png, tile, to_pixels
 
     if out.suffix.lower() == ".png":
-        pixels = to_pixels(images, model.spec.low, model.spec.high)
+        spec = _image_spec(model)
+        pixels = to_pixels(images, spec.low, spec.high)
         save_png(out, tile(pixels, columns or math.ceil(math.sqrt(len(pixels))), side=56, group=group))
     else:
         _write_arrays(out, images)

@@ -1,17 +1,17 @@
-"""Observations from what a user names: .npy, .npz, PNG or JPEG files, folders of them, or `-`, standard input."""
+"""Observations from what a user names: .npy, .npz, PNG or JPEG files, folders of them, tables, or `-`, a pipe."""
 
 import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 import numpy.typing as npt
 
 from vae_pipeline.errors import DataError
 from vae_pipeline.pictures import SUFFIXES, Resize, read_picture
-from vae_pipeline.spec import DataSpec
+from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec
 
 Array = npt.NDArray[Any]
 
@@ -19,18 +19,42 @@ Array = npt.NDArray[Any]
 def read_observations(paths: Sequence[Path], spec: DataSpec, key: str | None, resize: Resize) -> Array:
     """All observations of `paths` in their order, as [examples, *event] in the data's units.
 
-    Pictures are mapped from 0..255 to the range of the data; arrays are taken as they are.
+    Pictures are mapped from 0..255 to the range of the data; arrays are taken as they are; a table's columns are
+    found by their names.
 
     Raises:
         DataError: a file isn't there, can't be read, or is of another shape.
     """
-    found = [_read(path, spec, key, resize) for path in paths]
-    if not found:
-        raise DataError("no input was given: name .npy, .npz, PNG or JPEG files, or folders of pictures")
-    return np.concatenate(found)
+    if not paths:
+        raise DataError("no input was given: name .npy, .npz, PNG or JPEG files, folders of pictures, or tables")
+    match spec:
+        case ImageSpec():
+            return np.concatenate([_read(path, spec, key, resize) for path in paths])
+        case TableSpec():
+            return np.concatenate([_read_rows(path, spec, key) for path in paths])
+        case _:
+            assert_never(spec)
 
 
-def _read(path: Path, spec: DataSpec, key: str | None, resize: Resize) -> Array:
+def _read_rows(path: Path, spec: TableSpec, key: str | None) -> Array:
+    """Rows of a table in the order of the spec's columns; of an .npy or an .npz with a key, as they are."""
+    if path.suffix.lower() == ".npy" or key is not None:
+        return read_array(path, key)
+    from vae_pipeline.data.frames import encode, read_frame
+
+    frame = read_frame(path)
+    wanted = [column.name for column in spec.columns]
+    missing = [name for name in wanted if name not in frame.columns]
+    added = [name for name in frame.columns if name not in (*wanted, *spec.ignored)]
+    if missing:
+        beside = f"; it has others, {', '.join(added)}: is one of them renamed?" if added else ""
+        raise DataError(f"{path} lacks the column {', '.join(missing)}{beside}")
+    if added:
+        raise DataError(f"{path} has the column {', '.join(added)}, which the model doesn't know: leave it out")
+    return encode(frame, spec.columns, str(path))
+
+
+def _read(path: Path, spec: ImageSpec, key: str | None, resize: Resize) -> Array:
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if _is_picture(file.relative_to(path)) and file.is_file())
         if not files:
@@ -75,7 +99,7 @@ def read_array(path: Path, key: str | None = None) -> Array:
             raise DataError(f"{path} isn't a whole .npz ({error})") from error
 
 
-def _read_picture(path: Path, spec: DataSpec, resize: Resize) -> Array:
+def _read_picture(path: Path, spec: ImageSpec, resize: Resize) -> Array:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -87,7 +111,7 @@ def _read_picture(path: Path, spec: DataSpec, resize: Resize) -> Array:
     return (np.rint(scaled) if spec.dtype == "uint8" else scaled).astype(spec.dtype)
 
 
-def _as_events(array: Array, spec: DataSpec, path: Path) -> Array:
+def _as_events(array: Array, spec: ImageSpec, path: Path) -> Array:
     """One observation or many; a missing axis of one channel, or flat rows, are put right."""
     channels, height, width = spec.shape
     for shape in (spec.shape, (height, width), (spec.dimensions,)):

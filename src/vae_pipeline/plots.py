@@ -18,7 +18,7 @@ from vae_pipeline.pictures import Pixels, save_png, tile
 Array = npt.NDArray[Any]
 
 INK, GREY, GRID, SHADE = "#24292f", "#6e7781", "#e6e8eb", "#f6f8fa"
-TRAIN, VALID = "#8c959f", "#0969da"
+TRAIN, VALID, ALARM = "#8c959f", "#0969da", "#cf222e"
 STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -209,6 +209,34 @@ def scatter(path: Path, points: Array, labels: Array | None, classes: Sequence[s
         axes.set_xlabel(names[0])
         axes.set_ylabel(names[1])
         axes.set_title("posterior means of the test part")
+        _save(figure, path)
+
+
+def scores(path: Path, score: Array, anomalous: Array) -> None:
+    """How the scores of normal rows and of anomalies are spread, each group by shares of its own."""
+    middle, spread = float(np.median(score)), float(np.subtract(*np.quantile(score, (0.75, 0.25)))) or 1.0
+    placed = np.arcsinh((score - middle) / spread)  # straight near the middle, logarithmic in the tails
+    edges = np.linspace(placed.min(), placed.max(), 61).tolist()
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8.4, 3.3), layout="constrained")
+        axes = figure.subplots()
+        for name, chosen, colour in (("normal", ~anomalous, VALID), ("anomaly", anomalous, ALARM)):
+            weights = np.full(int(chosen.sum()), 1 / chosen.sum())
+            axes.hist(
+                placed[chosen].tolist(),
+                edges,
+                weights=weights,
+                color=colour,
+                alpha=0.55,
+                label=f"{name} ({len(weights):,})",
+            )
+        ticks = np.array([float(f"{middle + spread * np.sinh(tick):.2g}") for tick in axes.get_xticks()])
+        axes.set_xticks(np.arcsinh((ticks - middle) / spread), [_signed(float(tick), "g") for tick in ticks])
+        axes.set_xlim(edges[0], edges[-1])
+        axes.set_xlabel("−ELBO (nats)")
+        axes.set_ylabel("share of rows")
+        axes.set_title("scores of the test part")
+        axes.legend(loc="upper right")
         _save(figure, path)
 
 

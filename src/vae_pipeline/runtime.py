@@ -19,7 +19,8 @@ import numpy.typing as npt
 import onnxruntime
 
 from vae_pipeline.errors import BundleError, DataError
-from vae_pipeline.spec import DataSpec, ImageSpec
+from vae_pipeline.raw import checked
+from vae_pipeline.spec import DataSpec, spec_of
 
 __all__ = ["Bundle", "Encoding", "Scores", "path_between"]
 
@@ -54,7 +55,7 @@ class Bundle:
 
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
         self.folder, self.manifest = folder, manifest
-        self.spec: DataSpec = ImageSpec.from_dict(manifest["spec"])
+        self.spec: DataSpec = spec_of(manifest["spec"])
         self.latents = int(manifest["latents"])
         self.classes = self.spec.classes if manifest["conditional"] else ()
         """Labels that the model is conditional on; empty if it isn't."""
@@ -96,7 +97,7 @@ class Bundle:
 
     def encode(self, x: Array, labels: Labels = None) -> Encoding:
         """q(z|x) of raw observations [examples, *event]."""
-        mean, log_variance = self._run("encoder", {"x": self._observations(x)}, labels)
+        mean, log_variance = self._run("encoder", {"x": checked(x, self.spec)}, labels)
         return Encoding(mean, log_variance)
 
     def decode(self, z: Array, labels: Labels = None) -> Array:
@@ -105,7 +106,7 @@ class Bundle:
 
     def reconstruct(self, x: Array, labels: Labels = None) -> Array:
         """E[x|z] at the posterior's mean, in the data's units."""
-        return self._run("reconstruct", {"x": self._observations(x)}, labels)[0]
+        return self._run("reconstruct", {"x": checked(x, self.spec)}, labels)[0]
 
     def score(self, x: Array, labels: Labels = None, samples: int = 16, seed: int = 0) -> Scores:
         """-ELBO, distortion and rate, averaged over `samples` draws of z.
@@ -114,7 +115,7 @@ class Bundle:
         """
         if samples < 1:
             raise DataError(f"a score needs at least 1 sample; given {samples}")
-        x = self._observations(x)
+        x = checked(x, self.spec)
         noise = np.random.default_rng(seed).standard_normal((samples, self.latents)).astype(np.float32)
         totals = [np.zeros(len(x)) for _ in range(3)]
         for draw in noise:
@@ -171,15 +172,15 @@ class Bundle:
         wanted = described["inputs"]
         if inputs.keys() != wanted.keys():
             raise DataError(f"inputs {', '.join(inputs) or 'none'} were given; wanted {', '.join(wanted)}")
-        checked = {
-            name: self._observations(inputs[name]) if name == "x" else _numbers(name, inputs[name], tensor["shape"][1:])
+        rows = {
+            name: checked(inputs[name], self.spec) if name == "x" else _numbers(name, inputs[name], tensor["shape"][1:])
             for name, tensor in wanted.items()
             if name != "label"
         }
-        if len({len(values) for values in checked.values()}) > 1:
-            counts = ", ".join(f"{len(values)} of {name}" for name, values in checked.items())
+        if len({len(values) for values in rows.values()}) > 1:
+            counts = ", ".join(f"{len(values)} of {name}" for name, values in rows.items())
             raise DataError(f"rows were given as {counts}; wanted as many of each")
-        return dict(zip(described["outputs"], self._run(graph, checked, inputs.get("label")), strict=True))
+        return dict(zip(described["outputs"], self._run(graph, rows, inputs.get("label")), strict=True))
 
     def _run(self, name: str, inputs: dict[str, Array], labels: Labels) -> list[Array]:
         count = len(next(iter(inputs.values())))
@@ -217,29 +218,6 @@ class Bundle:
             except Exception as error:  # onnxruntime's exceptions share no narrower root
                 raise BundleError(f"{file} can't be opened by onnxruntime: {error}") from error
         return self._sessions[name]
-
-    def _observations(self, x: Array) -> Array:
-        spec, x = self.spec, np.asarray(x)
-        if x.shape[1:] != spec.event_shape or x.ndim != len(spec.event_shape) + 1:
-            wanted = ["examples", *spec.event_shape]
-            raise DataError(f"observations of shape {list(x.shape)} were given; wanted {wanted}".replace("'", ""))
-        if len(x) == 0:
-            raise DataError("no observations were given")
-        if x.dtype.kind not in "biuf":
-            raise DataError(f"observations of type {x.dtype} were given; numbers are wanted")
-        if not np.isfinite(x).all():
-            raise DataError("the observations hold NaN or infinity")
-        if x.min() < np.float32(spec.low) or x.max() > np.float32(spec.high):
-            raise DataError(
-                f"observations from {x.min():g} to {x.max():g} were given; this model takes raw values in "
-                f"[{spec.low:g}, {spec.high:g}]"
-            )
-        if spec.dtype == "uint8" and not np.array_equal(x, np.rint(x)):
-            raise DataError(
-                f"the observations aren't whole numbers; this model takes raw uint8 values in "
-                f"[{spec.low:g}, {spec.high:g}] (scaling is part of it)"
-            )
-        return np.ascontiguousarray(x.astype(spec.dtype))
 
     def _labels(self, labels: Labels, count: int) -> Array:
         valid = f"0..{len(self.classes) - 1} ({', '.join(self.classes)})"

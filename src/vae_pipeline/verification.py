@@ -56,9 +56,9 @@ def _verify(bundle: Bundle, name: str, tolerance: float) -> Verified:
             raise BundleError(f"{file} has {kind} {found}, which aren't those of bundle.json: export again")
     golden = _golden(bundle.folder / described["golden"], described)
     given = session.run(list(described["outputs"]), {key: golden[key] for key in described["inputs"]})
-    width = bundle.spec.high - bundle.spec.low
+    unit = bundle.spec.unit
     worst = max(
-        differences(output, answer, golden[output], width)[1]
+        differences(output, answer, golden[output], unit)[1]
         for output, answer in zip(described["outputs"], given, strict=True)
     )
     if not worst <= tolerance:

@@ -132,7 +132,7 @@ def test_a_wrong_graph_is_found(lane):
     z = torch.zeros(2, 2)
     with torch.inference_mode():
         wanted = {"x_mean": model.scaling.inverse(model.decode(z).mean).numpy()}
-    rows = parity.compare("decoder", parity.run(file, {"z": z.numpy()}, wanted), wanted, width=255)
+    rows = parity.compare("decoder", parity.run(file, {"z": z.numpy()}, wanted), wanted, unit=255)
     with pytest.raises(ParityError, match="decoder"):
         parity.require(rows, 1e-4)
 
@@ -151,7 +151,7 @@ def test_parity_of_pixels_does_not_depend_on_their_units(lane):
     """The same error, on data of 0..1 and of 0..255, is the same figure."""
     z = {"z": np.zeros((3, 2), np.float32)}
     answer = parity.run(lane.bundle / "decoder.onnx", z, ["x_mean"])["x_mean"]
-    wide = parity.compare("decoder", {"x_mean": answer}, {"x_mean": answer + 0.255}, width=255)[0]
+    wide = parity.compare("decoder", {"x_mean": answer}, {"x_mean": answer + 0.255}, unit=255)[0]
     assert wide.difference == pytest.approx(0.255, rel=1e-3)
     assert wide.relative == pytest.approx((0.255 / (255 + answer + 0.255)).max(), rel=1e-3)
 

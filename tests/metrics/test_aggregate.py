@@ -13,7 +13,8 @@ from vae_pipeline.metrics.bounds import elbo_terms
 from vae_pipeline.models.likelihoods import BernoulliLikelihood
 from vae_pipeline.models.posteriors import GaussianPosterior
 from vae_pipeline.models.priors import MixturePrior, StandardNormalPrior
-from vae_pipeline.models.vae import VAE, Scaling
+from vae_pipeline.models.scaling import Scaling
+from vae_pipeline.models.vae import VAE
 
 CPU = torch.device("cpu")
 

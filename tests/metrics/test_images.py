@@ -11,7 +11,8 @@ from vae_pipeline.metrics import images
 from vae_pipeline.models.likelihoods import BernoulliLikelihood
 from vae_pipeline.models.posteriors import GaussianPosterior
 from vae_pipeline.models.priors import StandardNormalPrior
-from vae_pipeline.models.vae import VAE, Scaling
+from vae_pipeline.models.scaling import Scaling
+from vae_pipeline.models.vae import VAE
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from vae_pipeline.metrics.latents import latents
 from vae_pipeline.models.likelihoods import BernoulliLikelihood
 from vae_pipeline.models.posteriors import GaussianPosterior
 from vae_pipeline.models.priors import StandardNormalPrior
-from vae_pipeline.models.vae import VAE, Scaling
+from vae_pipeline.models.scaling import Scaling
+from vae_pipeline.models.vae import VAE
 
 
 class Flat(nn.Module):

@@ -14,7 +14,7 @@ from vae_pipeline.metrics.importance import importance_bound
 from vae_pipeline.models.ladder import MOST_LOG_VARIANCE, LadderVAE
 from vae_pipeline.models.likelihoods import LocationScaleLikelihood
 from vae_pipeline.models.priors import StandardNormalPrior
-from vae_pipeline.models.vae import Scaling
+from vae_pipeline.models.scaling import Scaling
 from vae_pipeline.nets.ladder import MOST_LOG_SCALE, LadderDecoder, LadderEncoder, LadderHead, levels_of
 
 NOISE = 0.3  # the likelihood's scale

@@ -18,7 +18,8 @@ from vae_pipeline.metrics.pareto import pareto_shape, tail_length
 from vae_pipeline.models.likelihoods import LocationScaleLikelihood
 from vae_pipeline.models.posteriors import FullPosterior, GaussianPosterior
 from vae_pipeline.models.priors import StandardNormalPrior
-from vae_pipeline.models.vae import VAE, Scaling
+from vae_pipeline.models.scaling import Scaling
+from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive, seeded
 from vae_pipeline.recipe.objective import ConstantControl, ElboObjective
 from vae_pipeline.recipe.train import Train

@@ -1,11 +1,12 @@
 """What a runtime answered beside the golden answers: a row a graph.
 
-Differences are `export.parity`'s: relative to 1 + |answer|, with `x_mean`'s unit the width of the data's range.
+Differences are `export.parity`'s: relative to 1 + |answer|, with the spec's unit for `x_mean`.
 """
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from vae_pipeline.agreement import Unit
 from vae_pipeline.conformance.exchange import Task, unpack
 from vae_pipeline.conformance.runtimes import Runtime
 from vae_pipeline.errors import ParityError
@@ -38,14 +39,14 @@ class Row:
         return asdict(self)
 
 
-def judge(runtime: Runtime, task: Task, answer: dict[str, Any], width: float) -> Row:
-    """The row of a graph; `width` is that of the data's range."""
+def judge(runtime: Runtime, task: Task, answer: dict[str, Any], unit: Unit) -> Row:
+    """The row of a graph; `unit` is the spec's."""
     if "error" in answer:
         return Row(runtime, task.graph, "fails", _one_line(answer["error"]))
     found: list[Agreement] = []
     try:
         for wanted, tensors in zip(task.wanted, answer["outputs"], strict=True):
-            found += compare(task.graph, unpack(tensors), wanted, width)
+            found += compare(task.graph, unpack(tensors), wanted, unit)
     except ParityError as error:
         return Row(runtime, task.graph, "fails", str(error).removeprefix(f"{task.graph}: "))
     over = [agreement for agreement in found if not within(agreement)]

@@ -33,7 +33,7 @@ def conform(folder: Path, asked: Sequence[Runtime], home: Path) -> Iterator[Row]
             yield Row(runtime, "", "not installed", lacks)
             continue
         for task, answer in ask(partial(host, runtime, home), folder, tasks):
-            yield judge(runtime, task, answer, bundle.spec.high - bundle.spec.low)
+            yield judge(runtime, task, answer, bundle.spec.unit)
 
 
 def require(rows: Sequence[Row], asked: Sequence[Runtime]) -> None:

@@ -22,7 +22,7 @@ from vae_pipeline.data.mapped import MappedArray
 from vae_pipeline.data.sources.parts import Array, Indices, Part, Rows, Source
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import content_key, sha256_of, write_json
-from vae_pipeline.spec import DataSpec, ImageSpec
+from vae_pipeline.spec import DataSpec, ImageSpec, load_spec
 
 PARTS = ("train", "valid", "test")
 CHUNK_ROWS = 4096
@@ -57,7 +57,7 @@ class Prepared:
         Raises:
             DataError: the folder isn't one that `prepare` filled.
         """
-        spec = ImageSpec.load(folder / "spec.json")
+        spec = load_spec(folder / "spec.json")
         parts = {part: _open_split(folder, part, spec) for part in PARTS}
         for part in ("train", "test"):
             if len(parts[part]) == 0:
@@ -138,7 +138,7 @@ def write(source: Source, folder: Path, seed: int) -> None:
         card["examples"][name] = len(part.rows)
         card["observed"][name] = writer.summary()
         if part.labels is not None:
-            _save(folder / f"{name}_labels.npy", part.labels)
+            save_array(folder / f"{name}_labels.npy", part.labels)
             counts = np.bincount(part.labels, minlength=len(source.classes))
             card["classes"][name] = dict(zip(source.classes, counts.tolist(), strict=True))
     card["duplicates"] = {
@@ -160,7 +160,7 @@ def split(source: Source, seed: int) -> dict[str, Part]:
     Raises:
         DataError: a part that is wanted comes out empty.
     """
-    place = _uniform(_row_numbers(source.train), seed)
+    place = uniform(_row_numbers(source.train), seed)
     valid = source.valid if isinstance(source.valid, float) else 0.0
     test = source.test if isinstance(source.test, float) else 0.0
     chosen = {
@@ -206,7 +206,7 @@ def _row_numbers(part: Part) -> npt.NDArray[np.uint64]:
     return np.array([int.from_bytes(digest) for digest in digests], np.uint64)
 
 
-def _uniform(numbers: npt.NDArray[np.uint64], seed: int) -> Array:
+def uniform(numbers: npt.NDArray[np.uint64], seed: int) -> Array:
     """A number in [0, 1) for each of `numbers`, by the finaliser of splitmix64 (Steele, Lea and Flood, 2014)."""
     golden, first, second = (
         np.uint64(0x9E3779B97F4A7C15),
@@ -240,7 +240,8 @@ def _checked(chunk: Array, source: Source, name: str) -> Array:
     return chunk.astype(source.dtype)
 
 
-def _save(path: Path, array: Array) -> None:
+def save_array(path: Path, array: Array) -> None:
+    """Write an .npy file."""
     # np.save writes to a file past Python, and on a full disk gives an error that doesn't say so.
     buffer = io.BytesIO()
     np.save(buffer, array)

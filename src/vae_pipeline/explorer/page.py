@@ -81,7 +81,7 @@ def _page(bundle: Bundle, style: str, addresses: Mapping[str, str], inside: str 
         style=style,
         imports=_json({"imports": addresses}),
         bundle=_json(manifest | {"examples": _examples(bundle)}),
-        observations=_observations(bundle.spec),
+        observations=_observations(images_of(bundle)),
         latents=latents,
         elbo=_elbo(manifest["metrics"]),
         licence=escape(str(manifest["licence"])),
@@ -89,6 +89,17 @@ def _page(bundle: Bundle, style: str, addresses: Mapping[str, str], inside: str 
         version=VERSION,
         inside=inside,
     )
+
+
+def images_of(bundle: Bundle) -> ImageSpec:
+    """What the bundle's images are.
+
+    Raises:
+        BundleError: its observations are rows of a table, which the page can't show.
+    """
+    if not isinstance(bundle.spec, ImageSpec):
+        raise BundleError(f"{bundle.folder} is a model of a table, and the explorer shows images alone")
+    return bundle.spec
 
 
 def _observations(spec: ImageSpec) -> str:

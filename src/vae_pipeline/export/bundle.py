@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 import onnx
@@ -21,7 +21,7 @@ from vae_pipeline.files import replace_file, sha256_of, write_json
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive
 from vae_pipeline.runtime import FORMAT
-from vae_pipeline.spec import DataSpec
+from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec
 
 UNITS = {
     "mean": "latent space",
@@ -32,7 +32,16 @@ UNITS = {
     "rate": "nats",
 }
 """Of outputs."""
-HEADLINES = ("measure", "elbo", "elbo_standard_error", "distortion", "rate", "importance_bound", "active_units")
+HEADLINES = (
+    "measure",
+    "elbo",
+    "elbo_standard_error",
+    "distortion",
+    "rate",
+    "importance_bound",
+    "active_units",
+    "auroc",
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ def write_bundle(
             given = {name: tensor.numpy() for name, tensor in inputs.items()}
             wanted = {name: tensor.numpy() for name, tensor in answers(graph, model, inputs).items()}
             found = run(file, given, wanted)
-            rows += compare(graph.name, found, wanted, spec.high - spec.low)
+            rows += compare(graph.name, found, wanted, spec.unit)
             if "negative_elbo" in wanted:  # the last batch is the largest
                 order = ranking(found["negative_elbo"], wanted["negative_elbo"])
             if batch == BATCHES[1]:
@@ -139,11 +148,22 @@ def _metadata(
         "vae.weights_sha256": origin.weights_sha256,
         "vae.latents": str(model.latents),
         "vae.sampler": origin.sampler,
-        "vae.range": json.dumps([spec.low, spec.high]),
+        **_values(spec),
         "vae.classes": json.dumps(spec.classes if model.classes else []),
         "vae.units": json.dumps({name: UNITS[name] for name in graph.outputs}),
         "vae.metrics": json.dumps({name: measured[name] for name in HEADLINES if name in measured}),
     }
+
+
+def _values(spec: DataSpec) -> dict[str, str]:
+    """What raw values are."""
+    match spec:
+        case ImageSpec():
+            return {"vae.range": json.dumps([spec.low, spec.high])}
+        case TableSpec():
+            return {"vae.columns": json.dumps({column.name: column.kind for column in spec.columns})}
+        case _:
+            assert_never(spec)
 
 
 def _describe(values: Any) -> dict[str, Any]:

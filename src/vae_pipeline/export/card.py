@@ -4,12 +4,12 @@ Source: Mitchell et al., Model Cards for Model Reporting, 2019, for the headings
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.recipe.evaluate import Export
 from vae_pipeline.recipe.model import AnyModel, Ladder
-from vae_pipeline.spec import DataSpec
+from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec
 
 
 def model_card(
@@ -51,8 +51,7 @@ Licence: {export.licence}
 
 ## Data
 
-{counts} examples of shape {list(spec.event_shape)} (channels, height, width), {spec.dtype} in \
-[{spec.low:g}, {spec.high:g}]. Of the test examples, {duplicates["test_in_train"]} are also in train.
+{counts} {_observations(spec)}. Of the test examples, {duplicates["test_in_train"]} are also in train.
 
 {origins}
 
@@ -62,7 +61,7 @@ Licence: {export.licence}
 |---|---:|
 {measured}
 
-{_reading(metrics)}
+{_reading(metrics, spec)}
 
 ## Files
 
@@ -70,6 +69,19 @@ Licence: {export.licence}
 inputs and the answers that were proved. Inputs are raw: scaling is part of every graph. `score` and `sample` take
 their noise as an input.
 """
+
+
+def _observations(spec: DataSpec) -> str:
+    match spec:
+        case ImageSpec():
+            return (
+                f"examples of shape {list(spec.event_shape)} (channels, height, width), {spec.dtype} in "
+                f"[{spec.low:g}, {spec.high:g}]"
+            )
+        case TableSpec():
+            return f"rows of {len(spec.columns)} columns: {', '.join(column.name for column in spec.columns)}"
+        case _:
+            assert_never(spec)
 
 
 def _parts(model: AnyModel) -> str:
@@ -103,6 +115,9 @@ def _measured(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         "baseline_psnr": "the same of as many principal components (dB)",
         "ssim": "reconstruction SSIM",
         "sharpness": "sharpness of reconstructions, of the images' 1",
+        "auroc": "AUROC of -ELBO, anomalies against normal rows",
+        "average_precision": "the same: average precision",
+        "recall_at_fpr_0.01": "the same: recall at 1 % false alarms",
     }
     rows = []
     for key, label in labels.items():
@@ -115,7 +130,12 @@ def _measured(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _reading(metrics: Mapping[str, Any]) -> str:
+def _reading(metrics: Mapping[str, Any], spec: DataSpec) -> str:
+    if isinstance(spec, TableSpec) and metrics["measure"] == "density":
+        return (
+            "The bounds are on the log-density of scaled columns (of normal rows, where labels tell them), so they may "
+            "be positive and compare within one data set and scaling alone; ± is the standard error over examples."
+        )
     match metrics["measure"]:
         case "mass":
             return "The bounds are on the log-probability of discrete data; ± is the standard error over examples."

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnxruntime
 from scipy.stats import spearmanr
 
-from vae_pipeline.agreement import differences
+from vae_pipeline.agreement import Unit, differences
 from vae_pipeline.errors import ParityError
 
 BATCHES = (1, 3, 64)
@@ -51,8 +51,8 @@ class Ranking:
         return asdict(self)
 
 
-def compare(graph: str, given: Arrays, wanted: Arrays, width: float) -> list[Agreement]:
-    """Compare every output; `x_mean` is in the data's units, whose range is `width` wide.
+def compare(graph: str, given: Arrays, wanted: Arrays, unit: Unit) -> list[Agreement]:
+    """Compare every output; `x_mean` is in the data's units, and its differences relative to `unit`.
 
     Raises:
         ParityError: an output has another shape, or isn't finite.
@@ -62,7 +62,7 @@ def compare(graph: str, given: Arrays, wanted: Arrays, width: float) -> list[Agr
         answer, batch = given[name], len(model)
         if answer.shape != model.shape:
             raise ParityError(f"{graph}: {name} has shape {answer.shape} at batch {batch}; wanted {model.shape}")
-        difference, relative = differences(name, answer, model, width)
+        difference, relative = differences(name, answer, model, unit)
         if not np.isfinite(relative):
             raise ParityError(f"{graph}: the largest difference in {name} at batch {batch} is {relative}")
         rows.append(Agreement(graph, batch, name, difference, relative))

@@ -20,9 +20,10 @@ from vae_pipeline.adam import AdamW
 from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.files import content_key, replace_file, sha256_of
 from vae_pipeline.metrics.bounds import at_once, batches
-from vae_pipeline.models.vae import Scaling
+from vae_pipeline.models.scaling import Scaling
 from vae_pipeline.nets.convolution import ConvolutionEncoder
 from vae_pipeline.randomness import derive, seeded
+from vae_pipeline.spec import ImageSpec
 
 FEATURES = 64
 ROWS = 512  # images at a time, whose inner values are a hundred times as many
@@ -82,6 +83,7 @@ class Reference:
 def reference(prepared: Prepared, home: Path, device: torch.device) -> Reference:
     """The classifier of these data: read from the cache, or trained; the same in either case."""
     spec = prepared.spec
+    assert isinstance(spec, ImageSpec)  # a recipe says so
     labelled = prepared.train.labels is not None and len(spec.classes) > 1
     classes = len(spec.classes) if labelled else len(MIRRORINGS)
     with seeded(derive(0, "features")):

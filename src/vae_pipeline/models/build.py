@@ -7,13 +7,16 @@ from torch.distributions import Laplace, Normal
 
 from vae_pipeline.errors import RecipeError
 from vae_pipeline.models import likelihoods, posteriors, priors
+from vae_pipeline.models.columns import Kind, Layout
 from vae_pipeline.models.ladder import LadderVAE
-from vae_pipeline.models.vae import VAE, Scaling
+from vae_pipeline.models.scaling import Scaling, TableScaling
+from vae_pipeline.models.vae import VAE
+from vae_pipeline.nets.columns import ColumnEncoder
 from vae_pipeline.nets.convolution import ConvolutionDecoder, ConvolutionEncoder
 from vae_pipeline.nets.dense import DenseDecoder, DenseEncoder
 from vae_pipeline.nets.ladder import LadderDecoder, LadderEncoder, LadderHead, levels_of
 from vae_pipeline.recipe import model as recipe
-from vae_pipeline.spec import DataSpec
+from vae_pipeline.spec import Column, DataSpec, ImageSpec, TableSpec
 
 
 def build(model: recipe.AnyModel, spec: DataSpec) -> VAE:
@@ -25,6 +28,8 @@ def build(model: recipe.AnyModel, spec: DataSpec) -> VAE:
     classes = len(spec.classes) if model.conditional else 0
     if model.conditional and not classes:
         raise RecipeError("model.conditional is true, but the data have no labels: set it to false, or give labels")
+    if isinstance(spec, TableSpec):
+        return _table(model, spec)
     if isinstance(model, recipe.Ladder):
         return _ladder(model, spec, classes)
     encoder = _encoder(model.encoder, spec, classes)
@@ -35,7 +40,7 @@ def build(model: recipe.AnyModel, spec: DataSpec) -> VAE:
     return VAE(Scaling(spec.low, spec.high), encoder, posterior, prior, decoder, likelihood, classes)
 
 
-def _ladder(model: recipe.Ladder, spec: DataSpec, classes: int) -> LadderVAE:
+def _ladder(model: recipe.Ladder, spec: ImageSpec, classes: int) -> LadderVAE:
     levels = levels_of(spec.event_shape, [(row.channels, row.latents, row.blocks, row.stride) for row in model.levels])
     likelihood = _likelihood(model.likelihood, spec)
     encoder = LadderEncoder(spec.event_shape, classes, levels, model.activation)
@@ -45,7 +50,38 @@ def _ladder(model: recipe.Ladder, spec: DataSpec, classes: int) -> LadderVAE:
     return LadderVAE(Scaling(spec.low, spec.high), encoder, heads, prior, decoder, likelihood, classes)
 
 
-def _encoder(net: recipe.Net, spec: DataSpec, labels: int) -> DenseEncoder | ConvolutionEncoder:
+def _table(model: recipe.AnyModel, spec: TableSpec) -> VAE:
+    if not (
+        isinstance(model, recipe.Model)
+        and isinstance(model.likelihood, recipe.MixedLikelihood)
+        and isinstance(model.encoder, recipe.DenseNet)
+        and isinstance(model.decoder, recipe.DenseNet)
+    ):
+        raise RecipeError("the data are a table: the model needs dense nets and a likelihood of kind mixed")
+    columns, latents = spec.columns, model.posterior.latents
+    encoder = ColumnEncoder(
+        [len(column.values) for column in columns],
+        [column.missing for column in columns],
+        0,
+        model.encoder.layers,
+        model.encoder.activation,
+    )
+    posterior = _posterior(model.posterior, encoder.features)
+    prior = _prior(model.prior, latents, spec)
+    # A category has one class more than it has values: for those that training never saw.
+    layout = Layout(tuple(_family(column) for column in columns), tuple(len(column.values) + 1 for column in columns))
+    likelihood = likelihoods.MixedLikelihood(layout, model.likelihood.scale)
+    net = model.decoder
+    decoder = DenseDecoder(latents, (likelihood.outputs,), likelihood.planes, net.layers, net.activation)
+    scaling = TableScaling([column.knots for column in columns])
+    return VAE(scaling, encoder, posterior, prior, decoder, likelihood)
+
+
+def _family(column: Column) -> Kind:
+    return "number" if column.kind == "date" else column.kind
+
+
+def _encoder(net: recipe.Net, spec: ImageSpec, labels: int) -> DenseEncoder | ConvolutionEncoder:
     match net:
         case recipe.DenseNet():
             return DenseEncoder(spec.event_shape, labels, net.layers, net.activation)
@@ -81,7 +117,7 @@ def _prior(prior: recipe.Prior, latents: int, spec: DataSpec) -> priors.Prior:
             assert_never(prior)
 
 
-def _decoder(net: recipe.Net, spec: DataSpec, features: int, planes: int) -> nn.Module:
+def _decoder(net: recipe.Net, spec: ImageSpec, features: int, planes: int) -> nn.Module:
     match net:
         case recipe.DenseNet():
             return DenseDecoder(features, spec.event_shape, planes, net.layers, net.activation)
@@ -91,7 +127,7 @@ def _decoder(net: recipe.Net, spec: DataSpec, features: int, planes: int) -> nn.
             assert_never(net)
 
 
-def _likelihood(likelihood: recipe.Likelihood, spec: DataSpec) -> likelihoods.Likelihood:
+def _likelihood(likelihood: recipe.Likelihood, spec: ImageSpec) -> likelihoods.Likelihood:
     rank = len(spec.event_shape)
     match likelihood:
         case recipe.BernoulliLikelihood():
@@ -104,11 +140,13 @@ def _likelihood(likelihood: recipe.Likelihood, spec: DataSpec) -> likelihoods.Li
             return likelihoods.LogisticLikelihood(rank, _levels(likelihood.kind, spec), likelihood.components)
         case recipe.CategoricalLikelihood():
             return likelihoods.CategoricalLikelihood(rank, _levels(likelihood.kind, spec))
+        case recipe.MixedLikelihood():
+            raise RecipeError("model.likelihood.kind mixed is of the columns of a table, but the data are images")
         case _:
             assert_never(likelihood)
 
 
-def _levels(kind: str, spec: DataSpec) -> int:
+def _levels(kind: str, spec: ImageSpec) -> int:
     """How many whole numbers there are from the data's lowest to its highest."""
     if spec.dtype != "uint8":
         raise RecipeError(

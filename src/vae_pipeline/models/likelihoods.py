@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Laplace, Normal, constraints
 
 from vae_pipeline.models.bernoulli import LogitBernoulli
+from vae_pipeline.models.columns import Layout, RowDistribution
 from vae_pipeline.models.logistic import DiscretisedLogistic, LevelCategorical
 
 Measure = Literal["mass", "density", "cross_entropy"]
@@ -160,4 +161,39 @@ class CategoricalLikelihood(nn.Module):
         return "mass"
 
 
-Likelihood = BernoulliLikelihood | LocationScaleLikelihood | LogisticLikelihood | CategoricalLikelihood
+class MixedLikelihood(nn.Module):
+    """A row's columns, each of its own family: Gaussian numbers, Bernoulli booleans, categorical categories.
+
+    The scale of a number is learned, one a column; or one that the decoder gives for each row and column.
+    """
+
+    planes = 1
+
+    def __init__(self, layout: Layout, scale: Literal["learned_per_column", "per_element"]) -> None:
+        super().__init__()
+        self.layout, self.kind = layout, scale
+        numbers, booleans = len(layout.of("number")), len(layout.of("boolean"))
+        self.parts = [numbers, numbers if scale == "per_element" else 0, booleans, *layout.category_sizes]
+        if scale == "learned_per_column" and numbers:
+            self.log_scale = nn.Parameter(torch.zeros(numbers))
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that it wants of a decoder."""
+        return sum(self.parts)
+
+    def forward(self, output: Float[Tensor, "*batch planes outputs"]) -> Distribution:
+        """p(x|z)."""
+        mean, log_scale, logits, *log_odds = output.squeeze(-2).split(self.parts, -1)
+        own = self.kind == "per_element" or not self.parts[0]
+        scale = _floored(log_scale if own else self.log_scale)
+        return RowDistribution(self.layout, mean, scale, logits, log_odds)
+
+    def measure(self, binary: bool) -> Measure:  # noqa: ARG002
+        """What the numbers are."""
+        return "density" if self.parts[0] else "mass"
+
+
+Likelihood = (
+    BernoulliLikelihood | LocationScaleLikelihood | LogisticLikelihood | CategoricalLikelihood | MixedLikelihood
+)

@@ -19,6 +19,7 @@ from vae_pipeline.models.gaussian import DiagonalGaussian, rate_per_dimension
 from vae_pipeline.models.likelihoods import Likelihood
 from vae_pipeline.models.priors import Prior, VampPrior
 from vae_pipeline.models.samplers import Sampler
+from vae_pipeline.models.scaling import AnyScaling
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Inference:
     """One pass through a VAE; everything in nats an example, summed over the event."""
 
     target: Float[Tensor, "batch *event"]
-    """What the decoder is to explain, scaled to [0, 1]."""
+    """What the decoder is to explain, scaled."""
     z: Float[Tensor, "samples batch latents"]
     posterior: Distribution
     prior: Distribution
@@ -64,29 +65,12 @@ class Inference:
         return closed.expand(self.z.shape[:2])
 
 
-class Scaling(nn.Module):
-    """Raw values in [low, high] to [0, 1] and back; part of the model, and so of every exported graph."""
-
-    def __init__(self, low: float, high: float) -> None:
-        super().__init__()
-        self.low, self.width = low, high - low
-
-    def forward(self, x: Shaped[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """Values in [0, 1]."""
-        shifted = x.float() if self.low == 0 else x.float() - self.low
-        return shifted if self.width == 1 else shifted * (1 / self.width)
-
-    def inverse(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """Values in [low, high]."""
-        return x * self.width + self.low
-
-
 class VAE(nn.Module):
     """p(x, z) = p(x|z) p(z), with q(z|x) for inference; given a label, p(x|z) and q(z|x) are conditional on it."""
 
     def __init__(
         self,
-        scaling: Scaling,
+        scaling: AnyScaling,
         encoder: nn.Module,
         posterior: nn.Module,
         prior: Prior,
@@ -124,7 +108,7 @@ class VAE(nn.Module):
     def decode(
         self, z: Float[Tensor, "*samples batch latents"], label: Int[Tensor, " batch"] | None = None
     ) -> Distribution:
-        """p(x|z), over observations scaled to [0, 1]."""
+        """p(x|z), over scaled observations."""
         one_hot = self._one_hot(label)
         joined = z if one_hot is None else torch.cat([z, one_hot.expand(*z.shape[:-1], -1)], -1)
         output: Tensor = self.decoder(joined.flatten(0, -2)).float()
@@ -159,7 +143,7 @@ class VAE(nn.Module):
         z: Float[Tensor, "samples batch latents"],
         label: Int[Tensor, " batch"] | None,
     ) -> Inference:
-        """Explain `target`, scaled to [0, 1], by draws of its posterior."""
+        """Explain `target`, which is scaled, by draws of its posterior."""
         return Inference(target, z, posterior, self.prior(), self.decode(z, label))
 
     def draw(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch latents"]:

@@ -9,9 +9,18 @@ from pathlib import Path
 from pydantic import model_validator
 
 from vae_pipeline.reading import parse, read_yaml
-from vae_pipeline.recipe.data import Data, has_labels
+from vae_pipeline.recipe.data import Data, has_labels, is_table
 from vae_pipeline.recipe.evaluate import Evaluate, Export
-from vae_pipeline.recipe.model import AnyModel, GaussianPosterior, Ladder, Model, NormalisedPosterior
+from vae_pipeline.recipe.model import (
+    AnyModel,
+    DenseNet,
+    GaussianPosterior,
+    Ladder,
+    MixedLikelihood,
+    Model,
+    NormalisedPosterior,
+    VampPrior,
+)
 from vae_pipeline.recipe.objective import (
     CapacityControl,
     FreeBitsControl,
@@ -51,6 +60,7 @@ class Recipe(Section):
             raise ValueError(
                 "model.conditional is true, but the data section names no labels: set it to false, or name the labels"
             )
+        self._modality_fits()
         self._objective_fits()
         if self.sampler == "flow" and isinstance(self.model, Model) and self.model.posterior.latents == 1:
             raise ValueError("sampler: flow needs two latents or more; take mixture")
@@ -64,6 +74,22 @@ class Recipe(Section):
         if sum(fractions) >= 1:
             raise ValueError("data.valid and data.test leave nothing to train on: together they must be under 1")
         return self
+
+    def _modality_fits(self) -> None:
+        model, mixed = self.model, isinstance(self.model.likelihood, MixedLikelihood)
+        if not is_table(self.data):
+            if mixed:
+                raise ValueError(
+                    f"model.likelihood.kind mixed is of the columns of a table; data.kind is {self.data.kind}"
+                )
+            return
+        if not mixed:
+            raise ValueError("a table needs model.likelihood.kind mixed, which has a family for each kind of column")
+        nets = isinstance(model, Model) and isinstance(model.encoder, DenseNet) and isinstance(model.decoder, DenseNet)
+        if not nets or (isinstance(model, Model) and isinstance(model.prior, VampPrior)):
+            raise ValueError("a table needs an encoder and a decoder of kind dense, and a prior other than vamp")
+        if self.sampler == "auto":
+            raise ValueError("sampler: auto compares features of images; for a table take prior, mixture or another")
 
     def _objective_fits(self) -> None:
         objective, control = self.objective, self.rate_control

@@ -91,12 +91,64 @@ class FolderData(Section):
         return shape
 
 
-Data = Annotated[SyntheticData | DigitsData | ArraysData | FolderData, Field(discriminator="kind")]
+ColumnScaling = Literal["standard", "robust", "quantile"]
+"""By mean and standard deviation, by median and quartiles, or by quantiles to those of N(0, 1); fitted to train."""
+
+
+class TumoursData(Section):
+    """The 569 tumours of breast tissue that scikit-learn carries (UCI, 30 numbers); benign ones are normal."""
+
+    kind: Literal["tumours"]
+    scaling: ColumnScaling
+    one_class: bool
+    valid: Fraction
+    test: SomeFraction
+
+
+class TableLabel(Section):
+    """The column that says which rows are normal: those with the value `normal`, as it is written in the file."""
+
+    column: Place
+    normal: str
+
+
+class TableData(Section):
+    """A table: .csv or .parquet, gzipped or not, or an .npz of `X` and `y`."""
+
+    kind: Literal["table"]
+    file: File
+    label: TableLabel | None
+    columns: dict[str, Literal["number", "boolean", "category", "date", "ignored"]]
+    """What a column is, where that isn't to be read off its values; {} leaves it to them."""
+    scaling: ColumnScaling
+    one_class: bool
+    """Whether anomalies are kept for the test part alone: train and valid are of normal rows."""
+    valid: Fraction
+    test: SomeFraction
+    """Of the normal rows where `one_class` is true, else of all."""
+
+    @model_validator(mode="after")
+    def _label_is_needed(self) -> "TableData":
+        if self.one_class and self.label is None:
+            raise ValueError("one_class keeps anomalies out of training, which needs a label: name it, or set false")
+        return self
+
+
+Data = Annotated[
+    SyntheticData | DigitsData | ArraysData | FolderData | TumoursData | TableData, Field(discriminator="kind")
+]
+
+
+def is_table(data: Data) -> bool:
+    """Whether the section gives rows of a table, and not images."""
+    return isinstance(data, TumoursData | TableData)
 
 
 def has_labels(data: Data) -> bool:
-    """Whether the section names labels."""
+    """Whether the section names labels that a model may be conditional on; that a row is normal is none."""
     match data:
+        case TumoursData() | TableData():
+            return False
         case ArraysData():
             return data.train.labels is not None
         case FolderData():

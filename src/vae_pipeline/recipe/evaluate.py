@@ -36,6 +36,11 @@ METRICS = Literal[
     "coverage",
     "nearest_neighbour_ratio",
     "samples_sharpness",
+    "auroc",
+    "average_precision",
+    "recall_at_fpr_0.001",
+    "recall_at_fpr_0.01",
+    "recall_at_fpr_0.05",
 ]
 
 

@@ -122,8 +122,21 @@ class CategoricalLikelihood(Section):
     kind: Literal["categorical"]
 
 
+class MixedLikelihood(Section):
+    """The columns of a table, each of its own family: Gaussian numbers, Bernoulli booleans, categorical categories."""
+
+    kind: Literal["mixed"]
+    scale: Literal["learned_per_column", "per_element"]
+    """Of numbers, on scaled values: one a column, or one that the decoder gives for each row and column."""
+
+
 Likelihood = Annotated[
-    BernoulliLikelihood | GaussianLikelihood | LaplaceLikelihood | LogisticLikelihood | CategoricalLikelihood,
+    BernoulliLikelihood
+    | GaussianLikelihood
+    | LaplaceLikelihood
+    | LogisticLikelihood
+    | CategoricalLikelihood
+    | MixedLikelihood,
     Field(discriminator="kind"),
 ]
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from vae_pipeline.report.findings import Findings
 from vae_pipeline.report.markup import datum, table
+from vae_pipeline.report.words import of
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,18 @@ SAMPLES = (
            "Share of test images that the classifier behind the features names rightly. The features are as good "
            "as it is."),
 )  # fmt: skip
+DETECTION = (
+    Figure("auroc", "AUROC", "",
+           "How often an anomaly of the test part has a higher −ELBO than a normal row: 0.5 by chance, 1 always.",
+           (("anomalies", "{} anomalies"), ("test_examples", "{} normal rows"))),
+    Figure("average_precision", "Average precision", "",
+           "Share of true alarms, averaged over the thresholds at which one anomaly more is found. It depends on how "
+           "common anomalies are in the test part. Higher is better."),
+    Figure("recall_at_fpr_0.001", "Recall at 0.1 % false alarms", "",
+           "Share of anomalies over the threshold that at most one of a thousand normal test rows is over."),
+    Figure("recall_at_fpr_0.01", "Recall at 1 % false alarms", "", "The same, at one of a hundred."),
+    Figure("recall_at_fpr_0.05", "Recall at 5 % false alarms", "", "The same, at one of twenty."),
+)  # fmt: skip
 LATENTS = (
     Figure("mutual_information", "Mutual information", "nats",
            "What z tells of which image it came from; the set's size caps what can be seen of it. "
@@ -113,7 +127,7 @@ LATENTS = (
            "How well a classifier tells posterior draws from the prior's: 0.5 not at all, 1 always. "
            "Nearer 0.5 is better for samples."),
 )  # fmt: skip
-KNOWN = (HEADLINE, BOUNDS, RECONSTRUCTIONS, SAMPLES, LATENTS)
+KNOWN = (HEADLINE, BOUNDS, RECONSTRUCTIONS, SAMPLES, DETECTION, LATENTS)
 # A cross-entropy is not to be taken for a likelihood.
 CROSS_ENTROPIES = {
     "distortion": "Cross-entropy of an image from its reconstruction, at a z drawn from the posterior; the entropy "
@@ -121,13 +135,18 @@ CROSS_ENTROPIES = {
 }
 
 
-def figure_table(caption: str, figures: tuple[Figure, ...], metrics: Mapping[str, Any]) -> str:
+def figure_table(caption: str, figures: tuple[Figure, ...], findings: Findings) -> str:
     """The figures that were measured, each with what it is compared with and what it means; empty if none was."""
+    metrics = findings.metrics
     found = [figure for figure in figures if metrics.get(figure.key) is not None]
     if not found:
         return ""
-    rows = [[figure.name, _value(figure, metrics), "<br>".join(_beside(figure, metrics))] for figure in found]
-    return table(caption, ("figure", "value", "to compare"), rows, [_gloss(figure, metrics) for figure in found])
+    rows = [
+        [figure.name, _value(figure, metrics), of("<br>".join(_beside(figure, metrics)), findings)] for figure in found
+    ]
+    return table(
+        caption, ("figure", "value", "to compare"), rows, [of(_gloss(figure, metrics), findings) for figure in found]
+    )
 
 
 def others(metrics: Mapping[str, Any]) -> tuple[Figure, ...]:

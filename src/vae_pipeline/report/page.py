@@ -9,10 +9,20 @@ from pathlib import Path
 from vae_pipeline.report import words
 from vae_pipeline.report.charts import bar_chart, line_chart
 from vae_pipeline.report.checks import checks, needs_attention
-from vae_pipeline.report.figures import BOUNDS, HEADLINE, LATENTS, RECONSTRUCTIONS, SAMPLES, figure_table, others
+from vae_pipeline.report.figures import (
+    BOUNDS,
+    DETECTION,
+    HEADLINE,
+    LATENTS,
+    RECONSTRUCTIONS,
+    SAMPLES,
+    figure_table,
+    others,
+)
 from vae_pipeline.report.findings import Findings
 from vae_pipeline.report.markup import MINUS, figure, picture
 from vae_pipeline.report.provenance import provenance
+from vae_pipeline.spec import TableSpec
 
 STYLE = Path(__file__).with_name("style.css")
 # Nothing is loaded and nothing runs, whatever a recipe's words hold.
@@ -31,11 +41,12 @@ def page(findings: Findings) -> str:
         _section("How it learned", _curves(findings)),
         _section("What it reconstructs", *_reconstructions(findings)),
         _section("What it generates", *_samples(findings)),
+        _section("What it finds", *_detection(findings)),
         _section("What the latents carry", *_latents(findings)),
         _section(
             "Other figures",
-            figure_table("More on the bounds", BOUNDS, metrics),
-            figure_table("Further measurements", others(metrics), metrics),
+            figure_table("More on the bounds", BOUNDS, findings),
+            figure_table("Further measurements", others(metrics), findings),
         ),
         "" if attention else _section("Checks", checked),
         _section("Where it comes from", provenance(findings)),
@@ -75,12 +86,14 @@ def _section(title: str, *parts: str) -> str:
 
 def _headline(findings: Findings) -> str:
     metrics = findings.metrics
-    note = (
-        f"{words.READING[metrics['measure']]} Information is in nats an image, summed over its values and averaged "
-        f"over {metrics['test_examples']:,} test images; ± is one standard error over them, and says nothing of "
-        "another seed."
+    said = words.of(
+        f"Information is in nats an image, summed over its values and averaged over {metrics['test_examples']:,} "
+        f"{'normal ' if 'auroc' in metrics else ''}test images; ± is one standard error over them, and says nothing "
+        "of another seed.",
+        findings,
     )
-    return f'{figure_table("Headline figures", HEADLINE, metrics)}\n<p class="reading">{note}</p>'
+    note = f"{words.reading(findings)} {said}"
+    return f'{figure_table("Headline figures", HEADLINE, findings)}\n<p class="reading">{note}</p>'
 
 
 def _curves(findings: Findings) -> str:
@@ -99,15 +112,26 @@ def _curves(findings: Findings) -> str:
 def _reconstructions(findings: Findings) -> list[str]:
     alt = "Rows of test images, each row above the row of its reconstructions."
     caption = "Test images; under each, its reconstruction from the posterior's mean."
-    figures = figure_table("More on reconstructions", RECONSTRUCTIONS, findings.metrics)
+    figures = figure_table("More on reconstructions", RECONSTRUCTIONS, findings)
     return [_shown(findings, "reconstructions.png", alt, caption), figures]
 
 
 def _samples(findings: Findings) -> list[str]:
     by_class = " Each row is of one class." if findings.recipe["model"]["conditional"] else ""
     caption = f"New images: the decoder's means at draws of {words.sampler(findings)}.{by_class}"
-    figures = figure_table("More on samples", SAMPLES, findings.metrics)
+    figures = figure_table("More on samples", SAMPLES, findings)
+    if isinstance(findings.spec, TableSpec):
+        return []
     return [_shown(findings, "samples.png", "A grid of images that the model drew.", caption), figures]
+
+
+def _detection(findings: Findings) -> list[str]:
+    caption = (
+        "Scores of the test part, normal rows and anomalies, each by shares of its own. The axis is straight in the "
+        "middle and logarithmic towards its ends."
+    )
+    shown = _shown(findings, "scores.png", "Histograms of the scores of normal rows and of anomalies.", caption)
+    return [shown, figure_table("Detection", DETECTION, findings)]
 
 
 def _latents(findings: Findings) -> list[str]:
@@ -132,9 +156,12 @@ def _latents(findings: Findings) -> list[str]:
         ),
         _shown(
             findings, "latents.png", "Scatter of posterior means in two latent dimensions.",
-            f"Where test images lie in two latent dimensions: their posterior means{colours}.", "diagram",
+            words.of(
+                f"Where test images lie in two latent dimensions: their posterior means{colours}.", findings
+            ),
+            "diagram",
         ),
-        figure_table("More on the latents", LATENTS, findings.metrics),
+        figure_table("More on the latents", LATENTS, findings),
     ]  # fmt: skip
 
 

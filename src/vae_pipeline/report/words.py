@@ -6,6 +6,7 @@ from typing import Any
 
 from vae_pipeline.report.findings import Findings
 from vae_pipeline.report.markup import datum, typeset
+from vae_pipeline.spec import TableSpec
 
 READING = {
     "mass": "The bounds are on the log-probability of discrete values.",
@@ -16,13 +17,31 @@ READING = {
 }
 
 
+TABLE_DENSITY = (
+    "The bounds are on the log-density of scaled values (a table's columns by the scaling of the recipe): they may be "
+    "positive, and compare within one data set and scaling alone."
+)
+
+
+def reading(findings: Findings) -> str:
+    """What the bounds are bounds on."""
+    measure = findings.metrics["measure"]
+    return TABLE_DENSITY if isinstance(findings.spec, TableSpec) and measure == "density" else READING[measure]
+
+
+def of(text: str, findings: Findings) -> str:
+    """Words that speak of images, as they are for these observations."""
+    return text.replace("image", "row") if isinstance(findings.spec, TableSpec) else text
+
+
 def summary(findings: Findings) -> str:
     """The whole report in a few sentences."""
     return " ".join(sentence for sentence in (
         _training(findings),
-        _description(findings.metrics),
+        of(_description(findings.metrics), findings),
         _reconstruction(findings.metrics),
         _generation(findings.metrics),
+        _detection(findings.metrics),
         _checks(findings),
     ) if sentence)  # fmt: skip
 
@@ -36,6 +55,9 @@ def _training(findings: Findings) -> str:
 
 def images(findings: Findings) -> str:
     """What an observation is."""
+    if isinstance(findings.spec, TableSpec):
+        normal = "normal " if findings.card["split"]["kind"] == "one_class" else ""
+        return f"{normal}rows of {findings.spec.dimensions} columns"
     channels, height, width = findings.spec.shape
     colour = "binary" if findings.spec.binary else {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
     return f"{colour} images of {width} × {height} pixels"
@@ -66,6 +88,8 @@ def _reconstruction(metrics: Mapping[str, Any]) -> str:
     beside = f", where as many principal components reach {datum(baseline)} dB" if baseline is not None else ""
     active, latents = metrics["active_units"], metrics["latents"]
     used = f"Its latents carry {datum(metrics['rate'])} nats in {active:,} active dimensions of {latents:,}"
+    if "psnr" not in metrics:
+        return f"{used}."
     return f"{used}, from which reconstructions come to {datum(metrics['psnr'])} dB PSNR{beside}."
 
 
@@ -75,6 +99,16 @@ def _generation(metrics: Mapping[str, Any]) -> str:
         return ""
     beside = f"; training images lie at {datum(floor)}" if floor is not None else ""
     return f"Samples lie at a Fréchet distance of {datum(distance)} from test images{beside}."
+
+
+def _detection(metrics: Mapping[str, Any]) -> str:
+    if "auroc" not in metrics:
+        return ""
+    recall = datum(metrics["recall_at_fpr_0.01"])
+    return (
+        f"Its −ELBO tells {metrics['anomalies']:,} anomalies of the test part from normal rows with an AUROC of "
+        f"{datum(metrics['auroc'])}; at 1 % false alarms it finds a share of {recall} of them."
+    )
 
 
 def _checks(findings: Findings) -> str:

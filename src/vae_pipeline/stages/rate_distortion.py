@@ -27,6 +27,7 @@ from vae_pipeline.metrics.images import entropy_floor
 from vae_pipeline.metrics.usage import usage
 from vae_pipeline.randomness import derive
 from vae_pipeline.recipe.objective import ConstantControl, TargetRateControl
+from vae_pipeline.spec import ImageSpec
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.launch import launched
 from vae_pipeline.stages.train import sections_of, train
@@ -162,8 +163,12 @@ def _measured(trained: Trained, prepared: Prepared, seed: int, device: torch.dev
 
 
 def _write(folder: Path, job: Job, prepared: Prepared, trained: Trained, points: Sequence[Point]) -> None:
-    spec, measure = prepared.spec, trained.model.likelihood.measure(prepared.spec.binary)
-    floor = {"mass": 0.0, "density": None}.get(measure, entropy_floor(prepared.valid, spec.low, spec.high))
+    spec = prepared.spec
+    measure = trained.model.likelihood.measure(isinstance(spec, ImageSpec) and spec.binary)
+    floor = {"mass": 0.0}.get(measure)
+    if measure == "cross_entropy":
+        assert isinstance(spec, ImageSpec)
+        floor = entropy_floor(prepared.valid, spec.low, spec.high)
     rows: list[dict[str, Any]] = [asdict(point) for point in points]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")

@@ -10,6 +10,8 @@ from rich.table import Table
 
 from vae_pipeline.errors import DataError
 
+COLUMNS = ("ELBO", "distortion", "rate", "bound", "active", "PSNR", "AUROC")
+
 
 def print_summary(console: Console, reports: Path, exports: Path) -> None:
     """Headline figures of every report, and where pictures and bundles are.
@@ -26,10 +28,11 @@ def print_summary(console: Console, reports: Path, exports: Path) -> None:
         title_justify="left",
         padding=(0, 1, 0, 0),
     )
-    for column in ("recipe", "ELBO", "distortion", "rate", "bound", "active", "PSNR"):
+    shown = [column for column in COLUMNS if any(figures[column] for figures in found.values())]
+    for column in ("recipe", *shown):
         table.add_column(column, justify="left" if column == "recipe" else "right", no_wrap=True)
     for name, figures in found.items():
-        table.add_row(name, *figures)
+        table.add_row(name, *(figures[column] for column in shown))
     console.print()
     console.print(table)
     for name in found:
@@ -39,21 +42,23 @@ def print_summary(console: Console, reports: Path, exports: Path) -> None:
     console.print("MLflow's UI  make ui")
 
 
-def _read(path: Path) -> list[str]:
+def _read(path: Path) -> dict[str, str]:
     try:
         return _figures(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{path} isn't what `vae-pipeline eval` wrote ({error!r}): run it again") from error
 
 
-def _figures(metrics: dict[str, Any]) -> list[str]:
+def _figures(metrics: dict[str, Any]) -> dict[str, str]:
     error = metrics["importance_bound_standard_error"]
     spread = f" ± {error:.2f}" if error is not None else ""
-    return [
+    values = (
         f"{metrics['elbo']:.2f}",
         f"{metrics['distortion']:.2f}",
         f"{metrics['rate']:.2f}",
         f"{metrics['importance_bound']:.2f}{spread}",
         f"{metrics['active_units']}/{metrics['latents']}",
-        f"{metrics['psnr']:.1f} dB",
-    ]
+        f"{metrics['psnr']:.1f} dB" if "psnr" in metrics else "",
+        f"{metrics['auroc']:.3f}" if "auroc" in metrics else "",
+    )
+    return dict(zip(COLUMNS, values, strict=True))

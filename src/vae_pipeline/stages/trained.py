@@ -19,7 +19,7 @@ from vae_pipeline.models.weights import load_weights
 from vae_pipeline.randomness import seeded
 from vae_pipeline.reading import parse, read_yaml
 from vae_pipeline.recipe import TrainedRecipe
-from vae_pipeline.spec import DataSpec, ImageSpec
+from vae_pipeline.spec import DataSpec, load_spec
 
 COLUMNS = (
     "epoch", "train_elbo", "train_distortion", "train_rate",
@@ -76,7 +76,7 @@ class Trained:
             RecipeError, DataError, WeightsError: the folder isn't one that `train` filled, or was altered.
         """
         recipe = parse(TrainedRecipe, read_yaml(folder / "recipe.yaml"), folder / "recipe.yaml")
-        spec = ImageSpec.load(folder / "spec.json")
+        spec = load_spec(folder / "spec.json")
         with seeded(0):  # fresh weights, overwritten at once
             model = build(recipe.model, spec)
         load_weights(model, folder / "weights.safetensors")

@@ -70,7 +70,7 @@ def _fill(folder: Path, bundle: Bundle, to: Kind, x: Array, labels: Array | None
             given = {key: arrays[key] for key in entry["inputs"]}
             wanted = {key: arrays[key] for key in entry["outputs"]}
         answers = run(file, given, wanted)
-        rows += compare(name, answers, wanted, bundle.spec.high - bundle.spec.low)
+        rows += compare(name, answers, wanted, bundle.spec.unit)
         np.savez(golden, **given, **answers)  # type: ignore[arg-type]
         described[name] = {**entry, "sha256": sha256_of(file), "golden_sha256": sha256_of(golden)}
     variant = {"kind": to, "of": sha256_of(bundle.folder / "bundle.json")}

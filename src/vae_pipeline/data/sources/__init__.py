@@ -3,11 +3,11 @@
 from typing import assert_never
 
 from vae_pipeline.data.download import Finder
-from vae_pipeline.data.sources.parts import Source
-from vae_pipeline.recipe.data import ArraysData, Data, DigitsData, FolderData, SyntheticData
+from vae_pipeline.data.sources.parts import Source, TableSource
+from vae_pipeline.recipe.data import ArraysData, Data, DigitsData, FolderData, SyntheticData, TableData, TumoursData
 
 
-def open_source(data: Data, finder: Finder, seed: int) -> Source:
+def open_source(data: Data, finder: Finder, seed: int) -> Source | TableSource:
     """Open what a recipe's data section describes.
 
     Raises:
@@ -31,5 +31,13 @@ def open_source(data: Data, finder: Finder, seed: int) -> Source:
             from vae_pipeline.data.sources.folder import open_folder
 
             return open_folder(data)
+        case TumoursData():
+            from vae_pipeline.data.sources.tumours import open_tumours
+
+            return open_tumours(data)
+        case TableData():
+            from vae_pipeline.data.sources.table import open_table
+
+            return open_table(data, finder)
         case _:
             assert_never(data)

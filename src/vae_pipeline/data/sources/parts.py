@@ -1,4 +1,4 @@
-"""What every source delivers: rows of images, their labels, and where they came from."""
+"""What every source delivers: images or rows of a table, their labels, and where they came from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,6 +6,9 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from vae_pipeline.recipe.data import ColumnScaling
+from vae_pipeline.spec import Column
 
 Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
@@ -45,3 +48,21 @@ class Source:
     """Name of each file, or description: its digest."""
     dropped: dict[str, int] = field(default_factory=dict)
     """Reason: number of files that were left out."""
+
+
+@dataclass(frozen=True)
+class TableSource:
+    """Rows of [columns], NaN where a value is missing, and codes for categories; not yet split, nothing fitted."""
+
+    columns: tuple[Column, ...]
+    """Without knots; the values of a category are those of all rows."""
+    rows: Rows
+    labels: Indices | None
+    """0: normal, 1: an anomaly."""
+    scaling: ColumnScaling
+    one_class: bool
+    valid: float
+    test: float
+    ignored: tuple[str, ...] = ()
+    origins: dict[str, str] = field(default_factory=dict)
+    """Name of each file, or description: its digest."""

@@ -1,0 +1,68 @@
+"""Raw observations to scaled ones and back; part of the model, and so of every exported graph."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+
+class Scaling(nn.Module):
+    """Raw values in [low, high] to [0, 1] and back."""
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        self.low, self.width = low, high - low
+
+    def forward(self, x: Shaped[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Values in [0, 1]."""
+        shifted = x.float() if self.low == 0 else x.float() - self.low
+        return shifted if self.width == 1 else shifted * (1 / self.width)
+
+    def inverse(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Values in [low, high]."""
+        return x * self.width + self.low
+
+
+class TableScaling(nn.Module):
+    """Raw columns, NaN where a value is missing, to scaled ones with a mask of those that are present.
+
+    A column's scaling is made of straight lines between its knots (raw, scaled), and constant beyond them: so a
+    standardised column is clipped, and one that is mapped to quantiles is no other case.
+    """
+
+    raw: Tensor
+    scaled: Tensor
+    zero: Tensor
+
+    def __init__(self, knots: Sequence[Sequence[tuple[float, float]]]) -> None:
+        super().__init__()
+        most = max(len(column) for column in knots)
+        # A column with fewer knots repeats its last one: segments of no width.
+        filled = torch.tensor([[*column, *[column[-1]] * (most - len(column))] for column in knots])
+        self.register_buffer("raw", filled[..., 0], persistent=False)
+        self.register_buffer("scaled", filled[..., 1], persistent=False)
+        self.register_buffer("zero", torch.zeros(()), persistent=False)
+
+    def forward(self, x: Shaped[Tensor, "*batch columns"]) -> Float[Tensor, "*batch 2 columns"]:
+        """Scaled values, 0 where one is missing; and 1 where one is present, else 0."""
+        present = ~x.isnan()
+        values = _mapped(torch.where(present, x.float(), self.zero), self.raw, self.scaled)
+        return torch.stack([torch.where(present, values, self.zero), present.float()], -2)
+
+    def inverse(self, x: Float[Tensor, "*batch columns"]) -> Float[Tensor, "*batch columns"]:
+        """Raw values of scaled ones."""
+        return _mapped(x, self.scaled, self.raw)
+
+
+def _mapped(
+    x: Float[Tensor, "*batch columns"], given: Float[Tensor, "columns knots"], wanted: Float[Tensor, "columns knots"]
+) -> Float[Tensor, "*batch columns"]:
+    """y_0 + Σ_k slope_k clamp(x - x_k, 0, x_(k+1) - x_k)."""
+    width = given.diff(dim=-1)
+    slope = torch.where(width > 0, wanted.diff(dim=-1) / width.clamp_min(1e-30), torch.zeros_like(width))
+    inside = torch.minimum((x.unsqueeze(-1) - given[:, :-1]).clamp_min(0), width)
+    return wanted[:, 0] + (inside * slope).sum(-1)
+
+
+AnyScaling = Scaling | TableScaling

@@ -1,0 +1,75 @@
+"""Raw observations as a graph takes them: checked against the spec, and of its dtype.
+
+Needs what `runtime` needs: numpy.
+"""
+
+from typing import Any, assert_never
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_pipeline.errors import DataError
+from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec
+
+Array = npt.NDArray[Any]
+
+
+def checked(x: Array, spec: DataSpec) -> Array:
+    """Observations [examples, *event].
+
+    Raises:
+        DataError: they are of another shape or type, or hold values that can't occur.
+    """
+    x = np.asarray(x)
+    if x.shape[1:] != spec.event_shape or x.ndim != len(spec.event_shape) + 1:
+        wanted = ["examples", *spec.event_shape]
+        raise DataError(f"observations of shape {list(x.shape)} were given; wanted {wanted}".replace("'", ""))
+    if len(x) == 0:
+        raise DataError("no observations were given")
+    if x.dtype.kind not in "biuf":
+        raise DataError(f"observations of type {x.dtype} were given; numbers are wanted")
+    match spec:
+        case ImageSpec():
+            return _images(x, spec)
+        case TableSpec():
+            return _rows(x, spec)
+        case _:
+            assert_never(spec)
+
+
+def _images(x: Array, spec: ImageSpec) -> Array:
+    if not np.isfinite(x).all():
+        raise DataError("the observations hold NaN or infinity")
+    if x.min() < np.float32(spec.low) or x.max() > np.float32(spec.high):
+        raise DataError(
+            f"observations from {x.min():g} to {x.max():g} were given; this model takes raw values in "
+            f"[{spec.low:g}, {spec.high:g}]"
+        )
+    if spec.dtype == "uint8" and not np.array_equal(x, np.rint(x)):
+        raise DataError(
+            f"the observations aren't whole numbers; this model takes raw uint8 values in "
+            f"[{spec.low:g}, {spec.high:g}] (scaling is part of it)"
+        )
+    return np.ascontiguousarray(x.astype(spec.dtype))
+
+
+def _rows(x: Array, spec: TableSpec) -> Array:
+    """Of a table; what may be missing is NaN, and a category's unknown values have the code after the last."""
+    with np.errstate(over="ignore"):  # becomes infinite, and is refused
+        rows = x.astype(np.float32)
+    missing = np.isnan(rows)
+    if missing.all(axis=1).any():
+        raise DataError(f"row {int(missing.all(axis=1).argmax())} holds no value at all: leave it out")
+    for index, column in enumerate(spec.columns):
+        values = rows[~missing[:, index], index]
+        if missing[:, index].any() and not column.missing:
+            raise DataError(
+                f"column {column.name} lacks a value in row {int(missing[:, index].argmax())}, as no row did that the "
+                "model was made of: fill it in, or train on rows that lack it"
+            )
+        if np.isinf(values).any():
+            raise DataError(f"column {column.name} holds infinity, or numbers over 3e38")
+        most = {"boolean": 1, "category": len(column.values)}.get(column.kind)
+        if most is not None and not np.isin(values, np.arange(most + 1)).all():
+            raise DataError(f"column {column.name} is a {column.kind}: whole numbers from 0 to {most} are wanted")
+    return np.ascontiguousarray(rows)

@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from scipy.stats import mannwhitneyu
+
+from vae_pipeline.data.store import Split
+from vae_pipeline.metrics.detection import detection, normal_rows
+
+
+def test_recall_at_a_false_positive_rate_by_hand():
+    """Of 1,000 normal rows one scores 5 and ten score 4 or more; anomalies are at 6, 4.5, 3.5, 0."""
+    normal = np.concatenate([[5.0], np.full(9, 4.0), np.linspace(-1, 3, 990)])
+    score = np.concatenate([normal, [6.0, 4.5, 3.5, 0.0]])
+    found = detection(score, np.arange(1004) >= 1000)
+    assert found["recall_at_fpr_0.001"] == 0.5
+    assert found["recall_at_fpr_0.01"] == 0.75
+    assert found["recall_at_fpr_0.05"] == 0.75
+    assert found["anomalies"] == 4
+
+
+def test_auroc_is_the_rank_sum():
+    draw = np.random.default_rng(0)
+    score, anomalous = draw.normal(size=200), draw.random(200) < 0.3
+    pairs = anomalous.sum() * (~anomalous).sum()
+    wanted = mannwhitneyu(score[anomalous], score[~anomalous]).statistic / pairs
+    assert detection(score, anomalous)["auroc"] == pytest.approx(wanted)
+
+
+@given(some.lists(some.tuples(some.floats(-50, 50, width=32), some.booleans()), min_size=4, max_size=40))
+def test_a_monotone_map_changes_nothing(pairs):
+    score, anomalous = np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])
+    _, rank = np.unique(score, return_inverse=True)
+    assert detection(score, anomalous) == detection(rank.astype(float) ** 3, anomalous)
+
+
+def test_of_one_kind_alone_nothing_is_said():
+    assert detection(np.arange(3.0), np.zeros(3, bool)) == detection(np.arange(3.0), np.ones(3, bool)) == {}
+
+
+def test_normal_rows():
+    split = Split(np.arange(8.0).reshape(4, 2), np.array([0, 1, 0, 1]))
+    assert normal_rows(split).images.tolist() == [[0, 1], [4, 5]]
+    unlabelled = Split(split.images, None)
+    assert normal_rows(unlabelled) is unlabelled

@@ -1,0 +1,222 @@
+"""A table through all stages, and its bundle in use."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+from tests.lanes import make_job
+from tests.tables import mixed_frame, table_recipe
+from typer.testing import CliRunner
+
+from vae_pipeline.cli import app
+from vae_pipeline.data.store import Prepared
+from vae_pipeline.errors import BundleError, DataError, OutputError
+from vae_pipeline.explorer.page import images_of
+from vae_pipeline.runtime import Bundle
+from vae_pipeline.stages.evaluate import evaluate
+from vae_pipeline.stages.prepare import prepare
+from vae_pipeline.stages.rate_distortion import controls_of, rate_distortion
+from vae_pipeline.stages.train import train
+from vae_pipeline.verification import verify
+
+
+@pytest.fixture
+def metrics(table_lane):
+    return json.loads((table_lane.report / "metrics.json").read_text())
+
+
+@pytest.fixture
+def bundle(table_lane):
+    return Bundle.load(table_lane.bundle)
+
+
+@pytest.fixture
+def new(tmp_path):
+    """Rows that no stage has seen, as a file."""
+    mixed_frame(150, seed=1).to_csv(tmp_path / "new.csv", index=False)
+    return tmp_path / "new.csv"
+
+
+def invoke(*arguments):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout
+
+
+class TestReport:
+    def test_it_finds_the_anomalies(self, metrics, table_lane):
+        test = Prepared.open(table_lane.data).test
+        assert metrics["anomalies"] == (test.labels == 1).sum()
+        assert metrics["test_examples"] == (test.labels == 0).sum()
+        assert metrics["auroc"] > 0.9
+        assert metrics["recall_at_fpr_0.05"] >= metrics["recall_at_fpr_0.01"] >= metrics["recall_at_fpr_0.001"]
+        assert metrics["measure"] == "density"
+        assert metrics["elbo"] > metrics["baseline_elbo"]
+        assert not {"psnr", "ssim", "frechet_samples", "entropy_floor", "sharpness"} & set(metrics)
+
+    def test_the_figures_are_those_of_the_bundles_scores(self, metrics, bundle, table_lane):
+        test = Prepared.open(table_lane.data).test
+        score = bundle.score(test.images[:]).negative_elbo
+        assert roc_auc_score(test.labels, score) == pytest.approx(metrics["auroc"], abs=1e-12)
+        assert average_precision_score(test.labels, score) == pytest.approx(metrics["average_precision"], abs=1e-12)
+
+    def test_the_page_speaks_of_rows(self, table_lane):
+        page = (table_lane.report / "index.html").read_text(encoding="utf-8")
+        words = re.sub("<[^>]*>", " ", page[page.index("<main>") : page.index("The recipe, as it was run")])
+        assert "normal rows of 5 columns" in words and "AUROC" in words and "country (category)" in words
+        assert " image" not in words and "pixel" not in words and "height" not in words
+        pictures = {path.name for path in (table_lane.report / "plots").iterdir()}
+        assert pictures == {"curves.png", "latents.png", "rate_per_dimension.png", "scores.png"}
+
+    def test_again_it_has_the_same_bytes(self, table_lane, root, tmp_path):
+        job = make_job("table", table_recipe(root, table_lane.data.parent / "rows.csv"), tmp_path / "home")
+        prepare(job, tmp_path / "data")
+        train(job, tmp_path / "data", tmp_path / "model")
+        evaluate(job, tmp_path / "data", tmp_path / "model", tmp_path / "report")
+        for ours, theirs in (("data", table_lane.data), ("model", table_lane.model), ("report", table_lane.report)):
+            for path in theirs.rglob("*"):
+                if path.is_file():
+                    assert (tmp_path / ours / path.relative_to(theirs)).read_bytes() == path.read_bytes(), path
+
+    def test_the_rate_distortion_curve_knows_tables(self, table_lane, root, tmp_path):
+        recipe = table_recipe(root, table_lane.data.parent / "rows.csv")
+        job = make_job("table", recipe, tmp_path / "home")
+        points = rate_distortion(job, table_lane.data, tmp_path / "curve", controls_of("1", None), 1)
+        assert len(points) == 1
+
+    def test_the_summary_has_its_column(self, table_lane, lane, tmp_path):
+        (tmp_path / "reports").mkdir()
+        (tmp_path / "reports" / "smoke").symlink_to(lane.report)
+        assert "AUROC" not in invoke("summary", tmp_path / "reports", tmp_path)
+        (tmp_path / "reports" / "table").symlink_to(table_lane.report)
+        shown = invoke("summary", tmp_path / "reports", tmp_path)
+        assert "AUROC" in shown and "PSNR" in shown
+
+
+class TestBundle:
+    def test_it_is_whole_and_says_what_the_columns_are(self, table_lane, bundle):
+        assert len(verify(table_lane.bundle)) == 6
+        told = bundle.session("score").get_modelmeta().custom_metadata_map
+        assert json.loads(told["vae.columns"])["when"] == "date"
+        card = (table_lane.bundle / "MODEL_CARD.md").read_text()
+        assert "rows of 5 columns: amount, balance, country, new, when" in card and "AUROC" in card
+
+    def test_scores_are_bit_identical_and_rows_do_not_know_of_each_other(self, bundle, table_lane):
+        x = Prepared.open(table_lane.data).test.images[:]
+        first, second = bundle.score(x), bundle.score(x)
+        assert first.negative_elbo.tobytes() == second.negative_elbo.tobytes()
+        np.testing.assert_allclose(bundle.score(x[5:9]).negative_elbo, first.negative_elbo[5:9], rtol=1e-5)
+
+    def test_it_fills_in_what_is_missing(self, bundle):
+        filled = bundle.reconstruct(np.array([[130, np.nan, np.nan, 1, 20500]], np.float32))
+        assert np.isfinite(filled).all()
+        assert filled[0, 1] < 4  # the balance falls as the amount rises
+        assert filled[0, 2] == 1  # NO
+
+    def test_an_unknown_category_is_less_likely_than_any_other(self, bundle):
+        row = np.array([[100, 5, 0, 1, 20500]], np.float32)
+        rows = np.repeat(row, 4, axis=0)
+        rows[:, 2] = [0, 1, 2, 3]
+        assert bundle.score(rows).negative_elbo.argmax() == 3
+
+    def test_the_further_out_the_less_likely_up_to_the_clip(self, bundle):
+        rows = np.repeat(np.array([[100, 5, 2, 1, 20500]], np.float32), 4, axis=0)
+        rows[:, 0] = [100, 160, 250, 1e30]
+        score = bundle.score(rows).negative_elbo
+        assert (np.diff(score) > 0).all() and np.isfinite(score).all()
+
+    @pytest.mark.parametrize(
+        ("row", "message"),
+        [
+            ([np.nan] * 5, "row 0 holds no value at all"),
+            ([np.nan, 5, 0, 1, 20500], "column amount lacks a value in row 0"),
+            ([np.inf, 5, 0, 1, 20500], "column amount holds infinity"),
+            ([1e300, 5, 0, 1, 20500], "column amount holds infinity"),
+            ([100, 5, 0.5, 1, 20500], "column country is a category: whole numbers from 0 to 3"),
+            ([100, 5, 4, 1, 20500], "whole numbers from 0 to 3"),
+            ([100, 5, 0, 2, 20500], "column new is a boolean: whole numbers from 0 to 1"),
+            ([100, 5, 0, 1], r"shape \[1, 4\] were given; wanted \[examples, 5\]"),
+        ],
+    )
+    def test_what_it_refuses(self, bundle, row, message):
+        with pytest.raises(DataError, match=message):
+            bundle.score(np.array([row]))
+        with pytest.raises(DataError, match="no observations"):
+            bundle.score(np.empty((0, 5)))
+
+    def test_the_explorer_shows_images_alone(self, bundle):
+        with pytest.raises(BundleError, match="is a model of a table, and the explorer shows images alone"):
+            images_of(bundle)
+
+
+class TestCommands:
+    def test_score(self, bundle, table_lane, new, tmp_path):
+        invoke("score", table_lane.bundle, new, "-o", tmp_path / "scores.csv")
+        found, frame = pd.read_csv(tmp_path / "scores.csv"), pd.read_csv(new)
+        assert list(found) == ["example", "negative_elbo", "distortion", "rate"]
+        assert roc_auc_score(frame.fraud, found.negative_elbo) > 0.9
+        frame.drop(columns=["fraud", "id"])[reversed(["amount", "balance", "country", "new", "when"])].to_parquet(
+            tmp_path / "new.parquet"
+        )
+        again = pd.read_csv(pd.io.common.StringIO(invoke("score", table_lane.bundle, tmp_path / "new.parquet")))
+        pd.testing.assert_frame_equal(again, found)
+
+    def test_one_row(self, table_lane, new, tmp_path):
+        pd.read_csv(new).head(1).to_csv(tmp_path / "one.csv", index=False)
+        assert len(invoke("score", table_lane.bundle, tmp_path / "one.csv").splitlines()) == 2
+
+    def test_an_array(self, table_lane, tmp_path):
+        np.save(tmp_path / "rows.npy", Prepared.open(table_lane.data).test.images[:3])
+        assert len(invoke("score", table_lane.bundle, tmp_path / "rows.npy").splitlines()) == 4
+
+    def test_sample_and_reconstruct_give_tables(self, table_lane, new, tmp_path):
+        invoke("sample", table_lane.bundle, "-o", tmp_path / "drawn.csv", "--count", "200")
+        drawn = pd.read_csv(tmp_path / "drawn.csv")
+        assert list(drawn) == ["amount", "balance", "country", "new", "when"] and len(drawn) == 200
+        assert set(drawn.country) <= {"DK", "NO", "SE"} and drawn.new.dtype == bool
+        assert drawn.when.str.startswith("2026-").mean() > 0.9
+        assert drawn.amount.mean() == pytest.approx(100, abs=8)
+        invoke("reconstruct", table_lane.bundle, new, "-o", tmp_path / "near.csv")
+        near, given = pd.read_csv(tmp_path / "near.csv"), pd.read_csv(new)
+        normal = given.fraud == 0
+        assert np.corrcoef(near.amount[normal], given.amount[normal])[0, 1] > 0.9
+
+    def test_encode(self, table_lane, new, tmp_path):
+        invoke("encode", table_lane.bundle, new, "-o", tmp_path / "z.npy")
+        assert np.load(tmp_path / "z.npy").shape == (150, 8)
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda frame: frame.drop(columns="amount"), "new.csv lacks the column amount$"),
+            (lambda frame: frame.rename(columns={"amount": "sum"}), "lacks the column amount; it has others, sum"),
+            (lambda frame: frame.assign(more=1), "has the column more, which the model doesn't know: leave it out"),
+            (lambda frame: frame.assign(amount="much"), "column amount holds 'much' in row 0, which isn't a number"),
+            (lambda frame: frame.assign(new="maybe"), "column new holds 'maybe' in row 0, which isn't a boolean"),
+            (lambda frame: frame.assign(when=3.5), "column when holds '3.5' in row 0, which isn't a date"),
+            (lambda frame: frame.assign(amount=np.nan), "column amount lacks a value in row 0"),
+            (lambda frame: frame.assign(amount=np.inf), "column amount holds infinity"),
+            (lambda frame: frame.head(0), "holds no rows"),
+        ],
+    )  # fmt: skip
+    def test_what_score_refuses(self, change, message, table_lane, new):
+        change(pd.read_csv(new)).to_csv(new, index=False)
+        with pytest.raises(DataError, match=message):
+            invoke("score", table_lane.bundle, new)
+
+    def test_what_it_takes(self, table_lane, new, bundle):
+        """A category never seen, a column that is missing throughout, and the label."""
+        frame = pd.read_csv(new).assign(country="FI", balance=np.nan)
+        frame.to_csv(new, index=False)
+        assert len(invoke("score", table_lane.bundle, new).splitlines()) == 151
+
+    @pytest.mark.parametrize("command", ["sample", "reconstruct"])
+    def test_pictures_are_of_images_alone(self, command, table_lane, new, tmp_path):
+        inputs = [new] if command == "reconstruct" else []
+        with pytest.raises(OutputError, match=r"must end in \.npy or \.csv"):
+            invoke(command, table_lane.bundle, *inputs, "-o", tmp_path / "x.png")
+        with pytest.raises(BundleError, match="pictures are made of images alone"):
+            invoke("interpolate", table_lane.bundle, new, "-o", tmp_path / "x.png")
