@@ -7,6 +7,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 from tests.tables import mixed_frame, table_recipe
 
+from vae_pipeline.data import frames, table_store
 from vae_pipeline.data.download import Finder
 from vae_pipeline.data.sources import open_source
 from vae_pipeline.data.store import Prepared
@@ -133,11 +134,11 @@ class TestMistakes:
             ({}, {"columns": {"id": "ignored", "country": "number"}}, "country holds '..' in row .*isn't a number"),
             ({}, {"columns": {"id": "ignored", "amount": "date"}}, "amount holds .* in row 0, which isn't a date"),
             ({}, {"columns": {"id": "ignored", "amount": "boolean"}}, "isn't a boolean"),
-            ({}, {"columns": {}}, "column id holds 400 different values.*set data.columns.id to ignored"),
+            ({}, {"columns": {}}, "column id holds more than 256 different values.*set data.columns.id to ignored"),
             ({"amount": np.inf}, {}, "column amount holds infinity"),
             ({"amount": 1e39}, {}, "column amount holds infinity"),
             ({"amount": np.nan}, {}, "column amount holds no value in the training part"),
-            ({"fraud": None}, {}, "400 rows have no value of fraud"),
+            ({"fraud": None}, {}, "row 0 has no value of fraud"),
             ({"fraud": 1}, {}, "no row has fraud '0'"),
         ],
     )  # fmt: skip
@@ -172,7 +173,7 @@ class TestMistakes:
         frame = mixed_frame()[["amount", "fraud"]]
         frame.loc[7, "amount"] = np.nan
         frame.to_csv(tmp_path / "rows.csv", index=False)
-        with pytest.raises(DataError, match="row 7 of the table holds no value in any column"):
+        with pytest.raises(DataError, match="row 7 of the table holds no value at all"):
             prepare(root, tmp_path / "rows.csv", columns={})
 
     @pytest.mark.parametrize(
@@ -221,3 +222,52 @@ def test_a_category_that_training_never_saw_is_the_class_after_the_last(root, tm
 def split_table_of(root, tmp_path, frame):
     frame.to_csv(tmp_path / "rows.csv", index=False)
     return split_table(open_source(table_recipe(root, tmp_path / "rows.csv").data, Finder(tmp_path), 0), 0)
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
+def test_some_rows_at_a_time_give_the_same(root, csv, tmp_path, monkeypatch, name):
+    whole = prepare(root, csv)
+    (tmp_path / "other").mkdir()
+    path = tmp_path / "other" / name
+    if name.endswith("csv"):
+        path.write_bytes(csv.read_bytes())
+    else:
+        mixed_frame().to_parquet(path, row_group_size=50)
+    monkeypatch.setattr(frames, "ROWS", 7)
+    monkeypatch.setattr(table_store, "CHUNK", 11)
+    parted = prepare(root, path)
+    assert parted.spec == whole.spec
+    assert parted.card["duplicates"] == whole.card["duplicates"]
+    for column, found in parted.card["columns"].items():
+        wanted = whole.card["columns"][column]
+        assert found.pop("mean", 0) == pytest.approx(wanted.pop("mean", 0))
+        assert found == wanted
+    for part in ("train", "valid", "test"):
+        np.testing.assert_array_equal(getattr(parted, part).images[:], getattr(whole, part).images[:])
+
+
+def test_what_a_column_looks_like_is_said_by_all_of_it(root, tmp_path, monkeypatch):
+    """A text in the last row makes a category of what looked like numbers, leading noughts and all."""
+    monkeypatch.setattr(frames, "ROWS", 50)
+    codes = ["007", "12"] * 199 + ["A1", ""]
+    mixed_frame().assign(code=codes).to_csv(tmp_path / "rows.csv", index=False)
+    source = open_source(table_recipe(root, tmp_path / "rows.csv").data, Finder(tmp_path), 0)
+    code = source.columns[-1]
+    assert (code.name, code.kind, code.missing, code.values) == ("code", "category", True, ("007", "12", "A1"))
+    assert source.rows[:, -1][:3].tolist() == [0, 1, 0] and np.isnan(source.rows[399, -1])
+
+
+def test_a_number_may_be_told_to_be_a_category(root, tmp_path):
+    mixed_frame().assign(code=np.arange(400) % 3).to_parquet(tmp_path / "rows.parquet")
+    told = {"columns": {"id": "ignored", "code": "category"}}
+    source = open_source(table_recipe(root, tmp_path / "rows.parquet", **told).data, Finder(tmp_path), 0)
+    assert source.columns[-1].values == ("0", "1", "2")
+
+
+def test_duplicate_rows_are_counted(root, tmp_path):
+    frame = mixed_frame()[["amount", "fraud"]].assign(fraud=0)
+    pd.concat([frame, frame]).to_csv(tmp_path / "rows.csv", index=False)
+    card = prepare(root, tmp_path / "rows.csv", columns={}).card
+    amounts = {name: np.load(tmp_path / "prepared" / f"{name}.npy")[:, 0] for name in ("train", "test")}
+    assert card["duplicates"]["within_train"] == len(amounts["train"]) - len(set(amounts["train"]))
+    assert card["duplicates"]["test_in_train"] == np.isin(amounts["test"], amounts["train"]).sum() > 0

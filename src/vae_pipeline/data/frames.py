@@ -3,19 +3,21 @@
 A boolean is 0 or 1, a category the index of its value, a date the days since 1970; what is missing is NaN.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from pandas.api import types
+from pyarrow import parquet
 
 from vae_pipeline.data.sources.parts import Array
 from vae_pipeline.errors import DataError
 from vae_pipeline.spec import Column, ColumnKind
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".npz")
+ROWS = 2**16  # read at a time
 MOST_VALUES = 256  # of a column of texts that is taken for a category
 TRUTH = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}
 EPOCH = pd.Timestamp(0, tz="UTC")
@@ -27,32 +29,51 @@ def is_table(path: Path) -> bool:
 
 
 def read_frame(path: Path) -> pd.DataFrame:
-    """A table from a file, which its suffix tells.
+    """A whole table.
+
+    Raises:
+        DataError: the file isn't there, is empty or corrupt, or isn't a table.
+    """
+    return pd.concat(chunks(path))
+
+
+def chunks(path: Path) -> Iterator[pd.DataFrame]:
+    """A table from a file, which its suffix tells, so many rows at a time that memory doesn't grow with its size.
 
     Raises:
         DataError: the file isn't there, is empty or corrupt, or isn't a table.
     """
     if not path.is_file():
         raise DataError(f"{path} isn't there")
-    name = path.name.lower()
+    empty = True
     try:
-        if name.endswith(".parquet"):
-            frame = pd.read_parquet(path)
-        elif name.endswith(".npz"):
-            frame = _read_npz(path)
-        else:
-            frame = pd.read_csv(path)
+        for frame in _read(path):
+            if not frame.columns.is_unique:
+                twice = frame.columns[frame.columns.duplicated()][0]
+                raise DataError(f"{path} has two columns of the name {twice!r}: rename one")
+            empty = empty and frame.empty
+            yield frame.set_axis(frame.columns.astype(str), axis=1)
     except DataError:
         raise
     except Exception as error:  # of a corrupt file, pandas, pyarrow and numpy raise nearly anything
         raise DataError(f"{path} isn't a whole table of kind {', '.join(SUFFIXES)} ({error})") from error
-    frame.columns = frame.columns.astype(str)
-    if not frame.columns.is_unique:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise DataError(f"{path} has two columns of the name {twice!r}: rename one")
-    if frame.empty:
+    if empty:
         raise DataError(f"{path} holds no rows")
-    return frame
+
+
+def _read(path: Path) -> Iterator[pd.DataFrame]:
+    name = path.name.lower()
+    if name.endswith(".parquet"):
+        with parquet.ParquetFile(path) as file:
+            start = 0
+            for batch in file.iter_batches(ROWS):
+                frame = batch.to_pandas()
+                yield frame.set_axis(range(start, start + len(frame)))
+                start += len(frame)
+    elif name.endswith(".npz"):
+        yield _read_npz(path)
+    else:  # as texts: what a chunk's values look like doesn't bind the next chunk, and 007 stays 007
+        yield from pd.read_csv(path, dtype=str, chunksize=ROWS)
 
 
 def _read_npz(path: Path) -> pd.DataFrame:
@@ -66,23 +87,40 @@ def _read_npz(path: Path) -> pd.DataFrame:
         return frame.assign(y=archive["y"]) if "y" in archive else frame
 
 
-def column_of(values: "pd.Series[object]", kind: ColumnKind | None) -> Column:
-    """The column, of `kind` or, where that is None, of the kind that its values look like.
+class Outline:
+    """What a column is, found from its values some at a time; or what the recipe says that it is."""
 
-    Raises:
-        DataError: it holds texts of so many kinds that it can't be a category.
-    """
-    name, present = str(values.name), values.dropna()
-    kind = kind or _looks_like(present)
-    known: tuple[str, ...] = ()
-    if kind == "category":
-        known = tuple(sorted(texts(present).unique()))
-        if len(known) > MOST_VALUES:
+    def __init__(self, name: str, told: ColumnKind | None) -> None:
+        self.name, self.told = name, told
+        self.kinds: set[ColumnKind] = set()
+        self.values: set[str] = set()
+        self.missing = False
+
+    def add(self, values: "pd.Series[object]") -> None:
+        """More of its values."""
+        present = pd.Series(values.dropna().unique())
+        self.missing = self.missing or bool(values.isna().any())
+        if self.told is None and len(present):
+            self.kinds.add(_looks_like(present))
+        if len(self.values) <= MOST_VALUES:
+            self.values.update(texts(present[: MOST_VALUES + 1]))
+
+    def column(self) -> Column:
+        """The column, without knots.
+
+        Raises:
+            DataError: it holds so many different texts that it can't be a category.
+        """
+        looks: ColumnKind = self.kinds.pop() if len(self.kinds) == 1 else "category" if self.kinds else "number"
+        kind = self.told or looks
+        if kind != "category":
+            return Column(self.name, kind, self.missing, ())
+        if len(self.values) > MOST_VALUES:
             raise DataError(
-                f"column {name} holds {len(known)} different values, such as {known[0]!r}, more than the {MOST_VALUES} "
-                f"that a category may have: set data.columns.{name} to ignored"
+                f"column {self.name} holds more than {MOST_VALUES} different values, such as {min(self.values)!r}: too "
+                f"many for a category; set data.columns.{self.name} to ignored"
             )
-    return Column(name, kind, bool(values.isna().any()), (), known)
+        return Column(self.name, kind, self.missing, (), tuple(sorted(self.values)))
 
 
 def _looks_like(present: "pd.Series[object]") -> ColumnKind:
@@ -93,17 +131,18 @@ def _looks_like(present: "pd.Series[object]") -> ColumnKind:
     if types.is_datetime64_any_dtype(present):
         return "date"
     found = texts(present)
-    if len(found) and found.str.lower().isin(["true", "false"]).all():
+    if pd.to_numeric(found, errors="coerce").notna().all():
+        return "number"
+    if found.str.lower().isin(["true", "false"]).all():
         return "boolean"
-    dates = pd.to_datetime(found, format="ISO8601", errors="coerce", utc=True)
-    return "date" if len(found) and bool(dates.notna().all()) and not found.str.isdigit().any() else "category"
+    return "date" if pd.to_datetime(found, format="ISO8601", errors="coerce", utc=True).notna().all() else "category"
 
 
 def texts(values: "pd.Series[object]") -> "pd.Series[str]":
     """Each value as it would be written: a whole number without a point, whether or not its column has gaps."""
     if types.is_float_dtype(values):
         return values.map(lambda value: str(int(value)) if float(value).is_integer() else repr(float(value)))
-    return values.map(str)
+    return values if isinstance(values.dtype, pd.StringDtype) else values.map(str)
 
 
 def encode(frame: pd.DataFrame, columns: Sequence[Column], place: str) -> Array:

@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -141,14 +141,19 @@ def write(source: Source, folder: Path, seed: int) -> None:
             save_array(folder / f"{name}_labels.npy", part.labels)
             counts = np.bincount(part.labels, minlength=len(source.classes))
             card["classes"][name] = dict(zip(source.classes, counts.tolist(), strict=True))
-    card["duplicates"] = {
+    card["duplicates"] = duplicates(hashes)
+    spec = ImageSpec(source.shape, source.dtype, source.low, source.high, binary, source.classes)
+    spec.save(folder / "spec.json")
+    write_json(folder / "card.json", card)
+
+
+def duplicates(hashes: Mapping[str, Array]) -> dict[str, int]:
+    """How many examples occur twice, by a hash of each."""
+    return {
         "within_train": len(hashes["train"]) - len(np.unique(hashes["train"])),
         "valid_in_train": int(np.isin(hashes["valid"], hashes["train"]).sum()),
         "test_in_train": int(np.isin(hashes["test"], hashes["train"]).sum()),
     }
-    spec = ImageSpec(source.shape, source.dtype, source.low, source.high, binary, source.classes)
-    spec.save(folder / "spec.json")
-    write_json(folder / "card.json", card)
 
 
 def split(source: Source, seed: int) -> dict[str, Part]:

@@ -5,14 +5,15 @@ Where there is one class, train and valid hold normal rows alone, and test the r
 
 import dataclasses
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any, BinaryIO, assert_never
 
 import numpy as np
 from scipy.special import ndtri
 
 from vae_pipeline.data.sources.parts import Array, Indices, TableSource
-from vae_pipeline.data.store import PARTS, save_array, uniform
+from vae_pipeline.data.store import PARTS, duplicates, save_array, uniform
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import write_json
 from vae_pipeline.recipe.data import ColumnScaling
@@ -20,53 +21,132 @@ from vae_pipeline.spec import Column, TableSpec
 
 CLIP = 10.0  # scaled units, beyond which a value is taken for this far
 QUANTILES = 101
+FITTED = 1_000_000  # rows
+CHUNK = 2**16  # rows
 CLASSES = ("normal", "anomaly")
 
 
 def write_table(source: TableSource, folder: Path, seed: int) -> None:
-    """Split `source`, fit its columns, and write all into `folder`.
+    """Split `source`, fit its columns, and write all into `folder`, some rows at a time.
 
     Raises:
         DataError: a part comes out empty, or a column holds nothing in the training part.
     """
     parts = split_table(source, seed)
-    rows = {name: source.rows[indices] for name, indices in parts.items()}
-    for name in PARTS:
-        empty = np.flatnonzero(np.isnan(rows[name]).all(axis=1))
-        if len(empty):
-            raise DataError(f"row {parts[name][empty[0]]} of the table holds no value in any column: leave it out")
-    columns = []
-    for index, column in enumerate(source.columns):
-        fitted = fit_column(column, rows["train"][:, index], source.scaling)
-        if column.kind == "category":
-            for part in rows.values():
-                part[:, index] = _recoded(part[:, index], column, fitted)
-        columns.append(fitted)
+    columns = _fit(source, parts["train"])
     card: dict[str, Any] = {
-        "examples": {name: len(part) for name, part in rows.items()},
+        "examples": {name: len(indices) for name, indices in parts.items()},
         "shape": [len(columns)],
         "dtype": "float32",
-        "columns": {column.name: _summary(column, rows["train"][:, index]) for index, column in enumerate(columns)},
+        "columns": {},
         "classes": {},
         "origins": source.origins,
         "dropped": {},
         "split": {
             "kind": "one_class" if source.one_class else "random",
-            "indices": {
-                name: f"sha256:{hashlib.sha256(indices.tobytes()).hexdigest()}" for name, indices in parts.items()
-            },
+            "indices": {name: f"sha256:{hashlib.sha256(rows.tobytes()).hexdigest()}" for name, rows in parts.items()},
         },
-        "duplicates": _duplicates(rows),
     }
-    for name, part in rows.items():
-        save_array(folder / f"{name}.npy", part)
+    hashes = {}
+    for name, indices in parts.items():
+        with (folder / f"{name}.npy").open("wb") as file:
+            summary = _Summary(columns)
+            hashes[name] = _write_rows(file, source, columns, indices, summary)
+        if name == "train":
+            card["columns"] = summary.to_dict()
         if source.labels is not None:
-            labels = source.labels[parts[name]]
+            labels = source.labels[indices]
             save_array(folder / f"{name}_labels.npy", labels)
             counts = np.bincount(labels, minlength=len(CLASSES))
             card["classes"][name] = dict(zip(CLASSES, counts.tolist(), strict=True))
+    card["duplicates"] = duplicates(hashes)
     TableSpec(tuple(columns), source.ignored, () if source.labels is None else CLASSES).save(folder / "spec.json")
     write_json(folder / "card.json", card)
+
+
+def _fit(source: TableSource, train: Indices) -> list[Column]:
+    """Scalings by at most a million rows, at even distances; the values of a category by all."""
+    sample = source.rows[train[:: -(-len(train) // FITTED)]]
+    fitted = [fit_column(column, sample[:, index], source.scaling) for index, column in enumerate(source.columns)]
+    categories = [index for index, column in enumerate(fitted) if column.kind == "category"]
+    seen: dict[int, set[float]] = {index: set() for index in categories}
+    for rows in _chunks(source, train) if categories else ():
+        for index in categories:
+            seen[index].update(np.unique(rows[:, index][~np.isnan(rows[:, index])]).tolist())
+    for index in categories:
+        known = tuple(source.columns[index].values[int(code)] for code in sorted(seen[index]))
+        fitted[index] = dataclasses.replace(
+            fitted[index], values=known, knots=((0.0, 0.0), (float(len(known)), float(len(known))))
+        )
+    return fitted
+
+
+def _chunks(source: TableSource, indices: Indices) -> Iterator[Array]:
+    for start in range(0, len(indices), CHUNK):
+        yield np.array(source.rows[indices[start : start + CHUNK]])
+
+
+def _write_rows(
+    file: BinaryIO, source: TableSource, columns: list[Column], indices: Indices, summary: "_Summary"
+) -> Array:
+    """Fill an .npy file; returns a hash of each row."""
+    header = {"descr": "<f4", "fortran_order": False, "shape": (len(indices), len(columns))}
+    np.lib.format.write_array_header_1_0(file, header)
+    tables = {
+        index: _recoding(before, after)
+        for index, (before, after) in enumerate(zip(source.columns, columns, strict=True))
+        if after.kind == "category"
+    }
+    hashes: list[int] = []
+    for rows in _chunks(source, indices):
+        empty = np.flatnonzero(np.isnan(rows).all(axis=1))
+        if len(empty):
+            raise DataError(f"row {indices[len(hashes) + empty[0]]} of the table holds no value at all: leave it out")
+        for index, table in tables.items():
+            codes = rows[:, index]
+            rows[:, index] = table[np.where(np.isnan(codes), len(table) - 1, codes).astype(int)]
+        file.write(np.ascontiguousarray(rows, "<f4").data)
+        summary.add(rows)
+        hashes += [int.from_bytes(hashlib.blake2b(row.tobytes(), digest_size=8).digest()) for row in rows]
+    return np.array(hashes, np.uint64)
+
+
+def _recoding(before: Column, after: Column) -> Array:
+    """The new code of each old one: its value's place among those of the training part, or one past them; last, NaN."""
+    place = {value: code for code, value in enumerate(after.values)}
+    return np.array([*(place.get(value, len(place)) for value in before.values), np.nan], np.float32)
+
+
+class _Summary:
+    """What a reader wants to know of each column."""
+
+    def __init__(self, columns: list[Column]) -> None:
+        self.columns = columns
+        self.count, self.present, self.total = 0, np.zeros(len(columns), int), np.zeros(len(columns))
+        self.least, self.most = np.full(len(columns), np.inf), np.full(len(columns), -np.inf)
+        self.counts = [np.zeros(len(column.values), int) for column in columns]
+
+    def add(self, rows: Array) -> None:
+        missing = np.isnan(rows)
+        self.count += len(rows)
+        self.present += (~missing).sum(axis=0)
+        self.total += np.where(missing, 0.0, rows).sum(axis=0, dtype=np.float64)
+        self.least = np.minimum(self.least, np.where(missing, np.inf, rows).min(axis=0))
+        self.most = np.maximum(self.most, np.where(missing, -np.inf, rows).max(axis=0))
+        for index, column in enumerate(self.columns):
+            if column.values:  # the class past the last has no name
+                codes = rows[~missing[:, index], index].astype(int)
+                self.counts[index] += np.bincount(codes, minlength=len(column.values))[: len(column.values)]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {column.name: self._column(index, column) for index, column in enumerate(self.columns)}
+
+    def _column(self, index: int, column: Column) -> dict[str, Any]:
+        found: dict[str, Any] = {"kind": column.kind, "missing": int(self.count - self.present[index])}
+        if column.kind == "category":
+            return found | {"counts": dict(zip(column.values, self.counts[index].tolist(), strict=True))}
+        mean = float(self.total[index] / self.present[index])
+        return found | {"min": float(self.least[index]), "max": float(self.most[index]), "mean": mean}
 
 
 def split_table(source: TableSource, seed: int) -> dict[str, Indices]:
@@ -91,7 +171,7 @@ def split_table(source: TableSource, seed: int) -> dict[str, Indices]:
 
 
 def fit_column(column: Column, values: Array, scaling: ColumnScaling) -> Column:
-    """The column with its knots and, of a category, the values that occur.
+    """The column with its knots.
 
     Raises:
         DataError: no value is present.
@@ -107,9 +187,7 @@ def fit_column(column: Column, values: Array, scaling: ColumnScaling) -> Column:
         case "boolean":
             return dataclasses.replace(column, knots=((0.0, 0.0), (1.0, 1.0)))
         case "category":
-            known = tuple(column.values[int(code)] for code in np.unique(present))
-            most = float(len(known))
-            return dataclasses.replace(column, values=known, knots=((0.0, 0.0), (most, most)))
+            return column  # its values are those of all training rows
         case _:
             assert_never(column.kind)
 
@@ -137,30 +215,3 @@ def _quantile_knots(present: Array, scale: float) -> tuple[tuple[float, float], 
     inner = [(float(x), float(y)) for x, y in zip(raw, middle, strict=True)]
     (low, down), (high, up) = inner[0], inner[-1]
     return ((low - (CLIP + down) * scale, -CLIP), *inner, (high + (CLIP - up) * scale, CLIP))
-
-
-def _recoded(codes: Array, before: Column, after: Column) -> Array:
-    """Codes of all values to those of the values that the training part holds, or one past them."""
-    place = {value: code for code, value in enumerate(after.values)}
-    table = np.array([*(place.get(value, len(place)) for value in before.values), np.nan], np.float32)
-    return np.asarray(table[np.where(np.isnan(codes), len(before.values), codes).astype(int)])
-
-
-def _summary(column: Column, values: Array) -> dict[str, Any]:
-    """Of the training part, for a reader."""
-    present = values[~np.isnan(values)].astype(np.float64)
-    found: dict[str, Any] = {"kind": column.kind, "missing": len(values) - len(present)}
-    if column.kind == "category":
-        counts = np.bincount(present.astype(int), minlength=len(column.values))
-        return found | {"counts": dict(zip(column.values, counts.tolist(), strict=True))}
-    return found | {"min": float(present.min()), "max": float(present.max()), "mean": float(present.mean())}
-
-
-def _duplicates(rows: dict[str, Array]) -> dict[str, int]:
-    keys = {name: np.array([row.tobytes() for row in part], object) for name, part in rows.items()}
-    train = set(keys["train"])
-    return {
-        "within_train": len(keys["train"]) - len(train),
-        "valid_in_train": sum(key in train for key in keys["valid"]),
-        "test_in_train": sum(key in train for key in keys["test"]),
-    }

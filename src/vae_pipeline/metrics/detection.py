@@ -34,11 +34,10 @@ def anomaly_score(model: VAE, split: Split, device: torch.device) -> PerExample:
     found = []
     with evaluating(model):
         for rows, labels in batches(split, device):
-            total = np.zeros(len(rows))
-            for draw in noise.to(device):
-                inference = model.infer_by(rows, draw.expand(len(rows), -1), labels)
-                total += (inference.distortion()[0] + inference.rate()[0]).cpu().double().numpy()
-            found.append(total / DRAWS)
+            posterior = model.encode(rows, labels)
+            z = posterior.transform(noise.to(device).unsqueeze(1).expand(-1, len(rows), -1))  # type: ignore[attr-defined]
+            inference = model.explain(model.scaling(rows), posterior, z, labels)
+            found.append((inference.distortion() + inference.rate()).double().mean(0).cpu().numpy())
     return np.concatenate(found)
 
 
