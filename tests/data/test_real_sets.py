@@ -83,3 +83,19 @@ def test_an_npz_of_oblong_images(smoke, tmp_path):
     prepared = prepare_recipe(Recipe.model_validate({**smoke.model_dump(mode="json"), "data": data}), tmp_path)
     assert len(prepared.train) + len(prepared.valid) + len(prepared.test) == 1965
     assert prepared.card["observed"]["train"]["min"] >= 8
+
+
+@pytest.mark.parametrize(("name", "rows", "anomalies"), [("shuttle", 49097, 3511), ("cardio", 1831, 176)])
+def test_adbench_sets_are_whole(name, rows, anomalies, tmp_path):
+    prepared = prepare_named(name, tmp_path)
+    assert len(prepared.train) + len(prepared.valid) + len(prepared.test) == rows
+    assert prepared.test.labels.sum() == anomalies and prepared.train.labels.sum() == 0
+
+
+def test_fraud_reads_the_part_of_its_set_that_the_mirror_has(tmp_path):
+    values = Recipe.load(ROOT / "pipeline" / "fraud.yaml").model_dump(mode="json")
+    values["data"]["file"] = {"path": f"{MIRROR}/creditcard/creditcard_partial.npz"}
+    values["data"]["label"]["column"] = "y"
+    prepared = prepare_recipe(Recipe.model_validate(values), tmp_path)
+    assert [column.name for column in prepared.spec.columns] == [*(f"V{index}" for index in range(1, 29)), "Amount"]
+    assert prepared.test.labels.sum() == 492
