@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 from torch.distributions import Bernoulli, Categorical, Normal
@@ -117,6 +117,7 @@ def test_scalings_are_scikit_learns(scaling, wanted):
     np.testing.assert_allclose(given, wanted.fit(x).transform(inside), atol=tolerance)
 
 
+@example([0.0, 1.0, 2.0**-126], "quantile")
 @given(
     some.lists(some.floats(-1e4, 1e4, width=32), min_size=3, max_size=60),
     some.sampled_from(["standard", "robust", "quantile"]),

@@ -208,7 +208,8 @@ def _knots(present: Array, scaling: ColumnScaling) -> tuple[tuple[float, float],
 def _quantile_knots(present: Array, scale: float) -> tuple[tuple[float, float], ...]:
     """Quantiles to those of N(0, 1); beyond the extremes a unit is a standard deviation, so that far stays far."""
     shares, least = np.linspace(0, 1, min(QUANTILES, len(present))), 0.5 / len(present)
-    quantiles = np.quantile(present, shares).astype(np.float32)
+    step = 1e-6 * (scale + abs(float(present.mean())))  # float32 tells knots apart that are this far from each other
+    quantiles = np.round(np.quantile(present, shares) / step) * step
     raw, first, counts = np.unique(quantiles, return_index=True, return_counts=True)
     share = shares.clip(least, 1 - least)
     middle = ndtri(np.array([share[at : at + count].mean() for at, count in zip(first, counts, strict=True)]))
