@@ -43,7 +43,7 @@ BundleFolder = Annotated[
 Inputs = Annotated[
     list[Path],
     typer.Argument(
-        help=".npy, .npz, PNG or JPEG files, folders of pictures, or tables (.csv, .parquet); - reads .npy from a pipe.",
+        help=".npy, .npz, PNG or JPEG files, folders of pictures, or tables (.csv, .parquet); - reads .npy from a pipe",
         metavar="INPUT...",
     ),
 ]
