@@ -118,6 +118,8 @@ def test_scalings_are_scikit_learns(scaling, wanted):
 
 
 @example([0.0, 1.0, 2.0**-126], "quantile")
+@example([0.0, 0.0, 6.63522920811407e-33], "standard")
+@example([0.0, 0.0, 1e-30], "quantile")
 @given(
     some.lists(some.floats(-1e4, 1e4, width=32), min_size=3, max_size=60),
     some.sampled_from(["standard", "robust", "quantile"]),

@@ -152,7 +152,8 @@ class TestGates:
             evaluate(make_job("smoke", recipe, tmp_path), lane.data, lane.model, tmp_path / "report")
         assert f"elbo is {metrics['elbo']:.6g}, under its gate's min -1.5" in str(failed.value)
         assert f"rate is {metrics['rate']:.6g}, over its gate's max 0.1" in str(failed.value)
-        assert json.loads((tmp_path / "report" / "metrics.json").read_text()) == metrics
+        written = json.loads((tmp_path / "report" / "metrics.json").read_text())
+        assert written == {**metrics, "failed_gates": ["elbo", "rate"]}
 
     def test_a_gate_on_what_is_not_measured_fails(self, smoke, lane, tmp_path):
         recipe = edited(smoke, evaluate={"gates": {"bits_per_dimension": {"max": 1}}})

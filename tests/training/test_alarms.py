@@ -12,6 +12,7 @@ from tests.lanes import edited, make_job
 
 from vae_pipeline.errors import Interrupted, TrainingError
 from vae_pipeline.metrics.alarms import alarms_of
+from vae_pipeline.metrics.images import fidelity
 from vae_pipeline.metrics.usage import Usage
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.recipe.objective import FreeBitsControl
@@ -72,7 +73,8 @@ def test_normalised_means_and_free_bits_bring_collapsed_latents_back(smoke, prep
         recipe = recipe.model_copy(update={"rate_control": rate_control})
         train(make_job(name, recipe, tmp_path / name), prepared.folder, tmp_path / name / "model")
         found = Trained.load(tmp_path / name / "model")
-        return found.alarms, measure(found.model, prepared, recipe.evaluate, 0, torch.device("cpu"))[0]
+        figures, _ = measure(found.model, prepared, recipe.evaluate, 0, torch.device("cpu"))
+        return found.alarms, {**figures, "psnr": fidelity(found.model, prepared.test, 0, torch.device("cpu")).psnr}
 
     alarms, lost = trained("lost", {"kind": "gaussian"}, smoke.rate_control)
     assert [(alarm["name"], alarm["epoch"]) for alarm in alarms] == [("collapse", 2)]

@@ -21,6 +21,7 @@ from vae_pipeline.spec import Column, TableSpec
 
 CLIP = 10.0  # scaled units, beyond which a value is taken for this far
 QUANTILES = 101
+LEAST = 1e-31  # spread; a quantile's share of less is no normal float32
 FITTED = 1_000_000  # rows
 CHUNK = 2**16  # rows
 CLASSES = ("normal", "anomaly")
@@ -198,7 +199,7 @@ def _knots(present: Array, scaling: ColumnScaling) -> tuple[tuple[float, float],
         low, centre, high = (float(value) for value in np.quantile(present, (0.25, 0.5, 0.75)))
         # Of a Gaussian, the quartiles are 1.349 standard deviations apart; where half of all are equal, that is 0.
         scale = (high - low) / 1.349 or scale
-    if scale <= 1e-6 * abs(centre):  # constant, as far as float32 can tell
+    if scale <= max(1e-6 * abs(centre), LEAST):  # constant, as far as float32 can tell
         scale = max(abs(centre), 1.0)
     elif scaling == "quantile":
         return _quantile_knots(present, scale)

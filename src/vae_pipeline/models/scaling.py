@@ -60,7 +60,8 @@ def _mapped(
 ) -> Float[Tensor, "*batch columns"]:
     """y_0 + Σ_k slope_k clamp(x - x_k, 0, x_(k+1) - x_k)."""
     width = given.diff(dim=-1)
-    slope = torch.where(width > 0, wanted.diff(dim=-1) / width.clamp_min(1e-30), torch.zeros_like(width))
+    none = torch.zeros_like(width)
+    slope = torch.where(width > 0, wanted.diff(dim=-1) / torch.where(width > 0, width, none + 1), none)
     inside = torch.minimum((x.unsqueeze(-1) - given[:, :-1]).clamp_min(0), width)
     return wanted[:, 0] + (inside * slope).sum(-1)
 
