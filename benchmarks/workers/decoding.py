@@ -26,7 +26,7 @@ module = graph.module(model)
 inputs = example_inputs(graph, model, torch.from_numpy(prepared.test.images[:2]), None, 0)
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = 1
-proto = to_onnx(module, inputs, graph.outputs, graph.about, {})
+proto = to_onnx(module, inputs, graph.outputs, graph.about, {"vae.graph": graph.name})
 session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
