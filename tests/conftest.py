@@ -34,6 +34,7 @@ with install_import_hook(
     import vae_pipeline.metrics.samples
     import vae_pipeline.metrics.two_sample
     import vae_pipeline.models.build
+    import vae_pipeline.models.detector
     import vae_pipeline.objectives  # noqa: F401
 
 import torch

@@ -38,7 +38,7 @@ def table_recipe(root: Path, path: Path, **data: object) -> Recipe:
         "columns": {"id": "ignored"},
         "scaling": "standard",
         "one_class": True,
-        "valid": 0.1,
+        "valid": 0.2,
         "test": 0.4,
         **data,
     }

@@ -46,6 +46,7 @@ RECIPE: dict[str, Any] = {
     "objective": {"kind": "elbo"},
     "rate_control": {"kind": "warm_up", "beta": 1.0, "share": 0.0},
     "sampler": "prior",
+    "detection": {"score": "negative_elbo", "draws": 1, "collected": None},
     "train": {
         "epochs": 1,
         "batch": 8,

@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from vae_pipeline import __version__
 from vae_pipeline.cli_bundle import bundles
+from vae_pipeline.cli_detection import detection
 from vae_pipeline.cli_tasks import TASKS, Seed, console, tasks
 from vae_pipeline.errors import Interrupted, VaeError
 
@@ -50,6 +51,7 @@ app = typer.Typer(
 )
 
 app.add_typer(tasks)
+app.add_typer(detection)
 app.add_typer(bundles)
 
 RecipeFile = Annotated[Path, typer.Argument(help="A recipe, such as pipeline/digits.yaml.", metavar="RECIPE")]

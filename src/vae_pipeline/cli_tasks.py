@@ -72,10 +72,10 @@ def sample(
     as_json: Json = False,
 ) -> None:
     """Draw new examples from the prior."""
-    model = _open(bundle)
+    model = open_bundle(bundle)
     require_suffix(out, ".npy", _shown_as(model))
     labels = None if label is None else [label] * count
-    with _progress(model, count):
+    with progress(model, count):
         x = model.sample(count, seed, labels)
     _write_observations(out, x, model, as_json, grid)
 
@@ -102,11 +102,11 @@ def reconstruct(
 
     from vae_pipeline.observations import read_observations
 
-    model = _open(bundle)
+    model = open_bundle(bundle)
     require_suffix(out, ".npy", _shown_as(model))
     x = read_observations(inputs, model.spec, key, resize)
-    with _progress(model, len(x)):
-        x_mean = model.reconstruct(x, _read_labels(labels))
+    with progress(model, len(x)):
+        x_mean = model.reconstruct(x, read_labels(labels))
     if out.suffix.lower() == ".png":
         spec = _image_spec(model)
         columns = min(10, len(x))
@@ -136,56 +136,15 @@ def encode(
     from vae_pipeline.observations import read_observations
 
     require_suffix(out, ".npy", ".npz")
-    model = _open(bundle)
+    model = open_bundle(bundle)
     x = read_observations(inputs, model.spec, key, resize)
-    with _progress(model, len(x)):
-        found = model.encode(x, _read_labels(labels))
+    with progress(model, len(x)):
+        found = model.encode(x, read_labels(labels))
     if out.suffix.lower() == ".npz":
-        _write_arrays(out, {"mean": found.mean, "log_variance": found.log_variance})
+        write_arrays(out, {"mean": found.mean, "log_variance": found.log_variance})
     else:
-        _write_arrays(out, found.mean)
-    _say(out, len(x), "latent positions", as_json)
-
-
-@tasks.command(rich_help_panel=TASKS)
-def score(
-    bundle: BundleFolder,
-    inputs: Inputs,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help=".csv; printed if not given.")] = None,
-    samples: Annotated[int, typer.Option(help="Draws of z an example.", min=1)] = 16,
-    seed: Seed = 0,
-    key: Key = None,
-    resize: Fit = "none",
-    labels: LabelFile = None,
-    as_json: Json = False,
-) -> None:
-    """-ELBO, distortion and rate of each example, in nats; high means unlikely."""
-    import json
-
-    from vae_pipeline.files import replace_file
-    from vae_pipeline.observations import read_observations
-
-    if out is not None and str(out) != PIPE:
-        require_suffix(out, ".csv")
-    model = _open(bundle)
-    x = read_observations(inputs, model.spec, key, resize)
-    with _progress(model, len(x) * samples):
-        scores = model.score(x, _read_labels(labels), samples, seed)
-    columns = zip(scores.negative_elbo, scores.distortion, scores.rate, strict=True)
-    names = ("example", "negative_elbo", "distortion", "rate")
-    rows = [(index, *(float(f"{value:.6f}") for value in row)) for index, row in enumerate(columns)]
-    printed = out is None or str(out) == PIPE
-    if printed and as_json:
-        lines = [json.dumps(dict(zip(names, row, strict=True))) for row in rows]
-    else:
-        lines = [",".join(names)] + [f"{row[0]},{row[1]:.6f},{row[2]:.6f},{row[3]:.6f}" for row in rows]
-    text = "\n".join(lines) + "\n"
-    if printed:
-        sys.stdout.write(text)
-    else:
-        assert out is not None
-        replace_file(out, text.encode())
-        _say(out, len(x), "scores", as_json)
+        write_arrays(out, found.mean)
+    say(out, len(x), "latent positions", as_json)
 
 
 @tasks.command(rich_help_panel=TASKS)
@@ -219,7 +178,7 @@ def interpolate(
     from vae_pipeline.pictures import save_gif, tile, to_pixels
 
     require_suffix(out, ".gif", ".png", ".npy")
-    model = _open(bundle)
+    model = open_bundle(bundle)
     spec = _image_spec(model)
     x = read_observations(inputs, spec, key, resize)
     if len(x) < 2:
@@ -230,7 +189,7 @@ def interpolate(
         pixels = to_pixels(frames, spec.low, spec.high)
         there_and_back = np.concatenate([pixels, pixels[-2:0:-1]])
         save_gif(out, [tile(frame[None], 1, side=224, gap=0) for frame in there_and_back])
-        _say(out, len(frames), "steps", as_json)
+        say(out, len(frames), "steps", as_json)
     else:
         _write_images(out, frames, model, as_json, steps if len(morphs) == 1 else None)
 
@@ -260,14 +219,15 @@ def console() -> "Console":
     return Console(soft_wrap=True, markup=False, highlight=False)
 
 
-def _open(bundle: Path) -> "Bundle":
+def open_bundle(bundle: Path) -> "Bundle":
+    """Its folder, opened."""
     from vae_pipeline.runtime import Bundle
 
     return Bundle.load(bundle)
 
 
 @contextmanager
-def _progress(model: "Bundle", rows: int) -> "Iterator[None]":
+def progress(model: "Bundle", rows: int) -> "Iterator[None]":
     """A bar on standard error, where that is a terminal, for what takes more than a moment."""
     from rich.console import Console
     from rich.progress import Progress
@@ -318,8 +278,8 @@ def _write_observations(out: Path, x: Any, model: "Bundle", as_json: bool, colum
     if isinstance(model.spec, TableSpec) and out.suffix.lower() == ".csv":
         replace_file(out, decode(x, model.spec.columns).to_csv(index=False).encode())
     else:
-        _write_arrays(out, x)
-    _say(out, len(x), "images" if model.spec.kind == "image" else "rows", as_json)
+        write_arrays(out, x)
+    say(out, len(x), "images" if model.spec.kind == "image" else "rows", as_json)
 
 
 def _write_images(
@@ -334,11 +294,12 @@ def _write_images(
         pixels = to_pixels(images, spec.low, spec.high)
         save_png(out, tile(pixels, columns or math.ceil(math.sqrt(len(pixels))), side=56, group=group))
     else:
-        _write_arrays(out, images)
-    _say(out, len(images), "images", as_json)
+        write_arrays(out, images)
+    say(out, len(images), "images", as_json)
 
 
-def _write_arrays(out: Path, content: Any) -> None:
+def write_arrays(out: Path, content: Any) -> None:
+    """One array as .npy, or several by name as .npz."""
     import io
 
     import numpy as np
@@ -356,7 +317,24 @@ def _write_arrays(out: Path, content: Any) -> None:
         replace_file(out, buffer.getvalue())
 
 
-def _say(out: Path, count: int, what: str, as_json: bool) -> None:
+def write_heat_maps(out: Path, images: Any, contributions: Any, model: "Bundle") -> None:
+    """Images, each above a map that is bright where it is less likely than is usual there."""
+    import numpy as np
+
+    from vae_pipeline.pictures import save_png, tile, to_pixels
+
+    spec = _image_spec(model)
+    maps = np.maximum(contributions.sum(axis=1, keepdims=True), 0)
+    bright = np.quantile(maps, 0.999) or 1.0
+    pixels = to_pixels(images, spec.low, spec.high), to_pixels(np.repeat(maps, images.shape[1], axis=1), 0.0, bright)
+    columns = min(10, len(images))
+    rows = [part for at in range(0, len(images), columns) for part in (pair[at : at + columns] for pair in pixels)]
+    rows = [np.concatenate([row, np.zeros((columns - len(row), *row.shape[1:]), row.dtype)]) for row in rows]
+    save_png(out, tile(np.concatenate(rows), columns, side=56, group=2))
+    say(out, len(images), "heat maps", as_json=False)
+
+
+def say(out: Path, count: int, what: str, as_json: bool) -> None:
     """What was written; nothing where the pipe has it."""
     import json
 
@@ -364,7 +342,8 @@ def _say(out: Path, count: int, what: str, as_json: bool) -> None:
         console().print(json.dumps({"out": str(out), "count": count}) if as_json else f"{count} {what} -> {out}")
 
 
-def _read_labels(path: Path | None) -> Any:
+def read_labels(path: Path | None) -> Any:
+    """The classes of a LabelFile."""
     from vae_pipeline.observations import read_array
 
     return None if path is None else read_array(path)

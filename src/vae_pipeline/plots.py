@@ -212,7 +212,18 @@ def scatter(path: Path, points: Array, labels: Array | None, classes: Sequence[s
         _save(figure, path)
 
 
-def scores(path: Path, score: Array, anomalous: Array) -> None:
+SCORES = {
+    "negative_elbo": "−ELBO (nats)",
+    "reconstruction_error": "squared error of the reconstruction, on scaled values",
+    "reconstruction_probability": "−log p(x | z), averaged over z (nats)",
+    "importance_bound": "− importance bound (nats)",
+    "rate": "rate (nats)",
+    "mahalanobis": "squared Mahalanobis distance of the latent mean",
+    "rank_ensemble": "mean rank of all scores among held-back examples",
+}
+
+
+def scores(path: Path, score: Array, anomalous: Array, kind: str) -> None:
     """How the scores of normal rows and of anomalies are spread, each group by shares of its own."""
     middle, spread = float(np.median(score)), float(np.subtract(*np.quantile(score, (0.75, 0.25)))) or 1.0
     placed = np.arcsinh((score - middle) / spread)  # straight near the middle, logarithmic in the tails
@@ -233,8 +244,8 @@ def scores(path: Path, score: Array, anomalous: Array) -> None:
         ticks = np.array([float(f"{middle + spread * np.sinh(tick):.2g}") for tick in axes.get_xticks()])
         axes.set_xticks(np.arcsinh((ticks - middle) / spread), [_signed(float(tick), "g") for tick in ticks])
         axes.set_xlim(edges[0], edges[-1])
-        axes.set_xlabel("−ELBO (nats)")
-        axes.set_ylabel("share of rows")
+        axes.set_xlabel(SCORES[kind])
+        axes.set_ylabel("share of each group")
         axes.set_title("scores of the test part")
         axes.legend(loc="upper right")
         _save(figure, path)

@@ -22,10 +22,11 @@ from vae_pipeline.errors import BundleError, DataError
 from vae_pipeline.raw import checked
 from vae_pipeline.spec import DataSpec, spec_of
 
-__all__ = ["Bundle", "Encoding", "Scores", "path_between"]
+__all__ = ["Bundle", "Detection", "Encoding", "Scores", "alarms", "path_between"]
 
-FORMAT = 2
+FORMAT = 3
 GRAPHS = ("encoder", "decoder", "reconstruct", "score", "sample", "generate")
+"""That every bundle has; `detect` is there where the data had a validation part."""
 LIMIT = 2**24  # of the seeds and indices that `generate` takes: whole numbers are exact in float32 up to here
 BATCH = 256
 FINE = 128  # places at which the length of a path is measured, at least
@@ -48,6 +49,26 @@ class Scores:
     negative_elbo: Array
     distortion: Array
     rate: Array
+
+
+@dataclass(frozen=True)
+class Detection:
+    """How anomalous each example is, by a score that is calibrated."""
+
+    score: Array
+    """Of the kind that the recipe names, high where the model finds the example unlikely."""
+    p_value: Array
+    """Share of normal examples that are at least as anomalous: an alarm at p <= alpha is false at a rate of alpha."""
+    distortion: Array
+    rate: Array
+    """Nats."""
+    contributions: Array
+    """[examples, *event]: nats of distortion of each value over what is usual of it."""
+
+
+def alarms(p_value: Array, alpha: float) -> Array:
+    """Which examples are over the threshold of a false-alarm rate; as exact as a graph's float32 is."""
+    return np.asarray(p_value, np.float32) <= np.float32(alpha)
 
 
 class Bundle:
@@ -87,6 +108,11 @@ class Bundle:
             for name in GRAPHS:
                 list(manifest["graphs"][name]["outputs"]), manifest["graphs"][name]["inputs"]
             int(manifest["graphs"]["sample"]["inputs"]["noise"]["shape"][1])
+            if manifest["detection"] is not None:
+                manifest["graphs"]["detect"], int(manifest["detection"]["draws"])
+                calibration = manifest["detection"]["calibration"]
+                int(calibration["examples"])
+                _check(folder / calibration["file"], calibration["sha256"])
             return bundle
         except FileNotFoundError as error:
             raise BundleError(f"{path} isn't there: name a folder that `vae-pipeline export` filled") from error
@@ -122,6 +148,63 @@ class Bundle:
             answers = self._run("score", {"x": x, "noise": np.tile(draw, (len(x), 1))}, labels)
             totals = [total + answer for total, answer in zip(totals, answers, strict=True)]
         return Scores(*(total / samples for total in totals))
+
+    @property
+    def detects(self) -> bool:
+        """Whether there is a detector: a variant has none, nor has a model of data without a validation part."""
+        return self.manifest["detection"] is not None
+
+    @property
+    def least_alpha(self) -> float:
+        """The lowest false-alarm rate that the calibration can tell.
+
+        Raises:
+            DataError: the bundle has no detector.
+        """
+        return 1 / (int(self._detector()["calibration"]["examples"]) + 1)
+
+    def detect(self, x: Array, labels: Labels = None) -> Detection:
+        """Score each example, with a p-value among the examples that were held back; deterministic.
+
+        Raises:
+            DataError: the bundle has no detector.
+        """
+        draws = self._detector()["draws"]
+        return Detection(*self._run("detect", {"x": checked(x, self.spec)}, labels, max(1, BATCH // draws)))
+
+    def alarms(self, found: Detection, alpha: float) -> Array:
+        """Which examples are over the threshold of the false-alarm rate `alpha`.
+
+        Raises:
+            DataError: the calibration is too small to tell.
+        """
+        if not self.least_alpha <= alpha < 1:
+            raise DataError(
+                f"alpha {alpha:g} was given; this calibration, of {self._detector()['calibration']['examples']} "
+                f"examples, tells false-alarm rates from {self.least_alpha:.2g} to 1"
+            )
+        return alarms(found.p_value, alpha)
+
+    def calibration(self) -> tuple[Array, dict[str, Any]]:
+        """The scores of the examples that were held back, rising, and what bundle.json says of them.
+
+        Raises:
+            DataError: the bundle has no detector.
+        """
+        told = dict(self._detector()["calibration"])
+        with np.load(self.folder / told["file"]) as arrays:
+            return arrays["scores"], told
+
+    def _detector(self) -> dict[str, Any]:
+        described = self.manifest["detection"]
+        if described is None:
+            reason = (
+                f"is a variant, {self.variant}, whose scores aren't calibrated: take the full bundle"
+                if self.variant
+                else "was exported from data without a validation part: set data.valid"
+            )
+            raise DataError(f"{self.folder} has no detector: it {reason}")
+        return dict(described)
 
     def sample(self, count: int, seed: int = 0, labels: Labels = None) -> Array:
         """`count` draws of the fitted sampler, or of the prior, decoded; [count, *event] in the data's units."""
@@ -182,7 +265,7 @@ class Bundle:
             raise DataError(f"rows were given as {counts}; wanted as many of each")
         return dict(zip(described["outputs"], self._run(graph, rows, inputs.get("label")), strict=True))
 
-    def _run(self, name: str, inputs: dict[str, Array], labels: Labels) -> list[Array]:
+    def _run(self, name: str, inputs: dict[str, Array], labels: Labels, rows: int = BATCH) -> list[Array]:
         count = len(next(iter(inputs.values())))
         if self.classes:
             inputs = {**inputs, "label": self._labels(labels, count)}
@@ -192,10 +275,8 @@ class Bundle:
         session = self.session(name)
         try:
             chunks = []
-            for start in range(0, count, BATCH):
-                chunks.append(
-                    session.run(outputs, {key: value[start : start + BATCH] for key, value in inputs.items()})
-                )
+            for start in range(0, count, rows):
+                chunks.append(session.run(outputs, {key: value[start : start + rows] for key, value in inputs.items()}))
                 self.progress(len(chunks[-1][0]))
         except Exception as error:  # onnxruntime's exceptions share no narrower root
             raise BundleError(

@@ -13,6 +13,8 @@ from typing import Any, Literal, get_args
 
 from vae_pipeline.errors import DataError
 
+ANOMALIES = ("normal", "anomaly")
+"""The classes where labels say what is to be detected; anomalies are in the test part alone, or to be told apart."""
 ColumnKind = Literal["number", "boolean", "category", "date"]
 
 

@@ -7,6 +7,7 @@ import torch
 
 from vae_pipeline.errors import RecipeError
 from vae_pipeline.models.build import build
+from vae_pipeline.models.likelihoods import log_prob_by_element, squared_error_by_element
 from vae_pipeline.recipe.model import Ladder, Model
 from vae_pipeline.spec import ImageSpec
 
@@ -143,6 +144,11 @@ def keeps_its_contract(model, other, x, label):
             parameter.add_(1)
     other.load_state_dict(model.state_dict())
     torch.testing.assert_close(other.encode(x, label).mean, model.encode(x, label).mean, rtol=0, atol=0)
+
+    inference = model(x, label=label)
+    by_element = log_prob_by_element(inference.likelihood, inference.target)
+    assert by_element.shape == squared_error_by_element(inference.likelihood, inference.target).shape == (1, *x.shape)
+    torch.testing.assert_close(by_element.flatten(2).sum(2), -inference.distortion(), rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "silu", "gelu"])

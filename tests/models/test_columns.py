@@ -65,7 +65,7 @@ def test_a_row_is_torchs_distributions():
 def test_what_is_missing_adds_nothing():
     row, _ = drawn()
     value = torch.tensor([2.0, 0.3, 1.0, -4.0, 1.0])
-    each = row.log_prob_by_column(torch.stack([value, torch.ones(5)]))
+    each = row.log_prob_by_element(torch.stack([value, torch.ones(5)]))
     for column in range(5):
         present = torch.ones(5)
         present[column] = 0

@@ -98,7 +98,7 @@ class TestReport:
 
 class TestBundle:
     def test_it_is_whole_and_says_what_the_columns_are(self, table_lane, bundle):
-        assert len(verify(table_lane.bundle)) == 6
+        assert len(verify(table_lane.bundle)) == 7
         told = bundle.session("score").get_modelmeta().custom_metadata_map
         assert json.loads(told["vae.columns"])["when"] == "date"
         card = (table_lane.bundle / "MODEL_CARD.md").read_text()

@@ -17,14 +17,13 @@ from vae_pipeline.data.store import PARTS, duplicates, save_array, uniform
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import write_json
 from vae_pipeline.recipe.data import ColumnScaling
-from vae_pipeline.spec import Column, TableSpec
+from vae_pipeline.spec import ANOMALIES, Column, TableSpec
 
 CLIP = 10.0  # scaled units, beyond which a value is taken for this far
 QUANTILES = 101
 LEAST = 1e-31  # spread; a quantile's share of less is no normal float32
 FITTED = 1_000_000  # rows
 CHUNK = 2**16  # rows
-CLASSES = ("normal", "anomaly")
 
 
 def write_table(source: TableSource, folder: Path, seed: int) -> None:
@@ -58,10 +57,10 @@ def write_table(source: TableSource, folder: Path, seed: int) -> None:
         if source.labels is not None:
             labels = source.labels[indices]
             save_array(folder / f"{name}_labels.npy", labels)
-            counts = np.bincount(labels, minlength=len(CLASSES))
-            card["classes"][name] = dict(zip(CLASSES, counts.tolist(), strict=True))
+            counts = np.bincount(labels, minlength=len(ANOMALIES))
+            card["classes"][name] = dict(zip(ANOMALIES, counts.tolist(), strict=True))
     card["duplicates"] = duplicates(hashes)
-    TableSpec(tuple(columns), source.ignored, () if source.labels is None else CLASSES).save(folder / "spec.json")
+    TableSpec(tuple(columns), source.ignored, () if source.labels is None else ANOMALIES).save(folder / "spec.json")
     write_json(folder / "card.json", card)
 
 

@@ -12,12 +12,14 @@ import torch
 
 from vae_pipeline import __version__
 from vae_pipeline.data.store import Split
-from vae_pipeline.export.graphs import GRAPHS, Graph, answers, example_inputs
+from vae_pipeline.export.calibration import Calibrated
+from vae_pipeline.export.graphs import DETECT, GRAPHS, Graph, answers, example_inputs
 from vae_pipeline.export.noise import noise_graph
 from vae_pipeline.export.onnx import to_onnx
 from vae_pipeline.export.parity import BATCHES, Agreement, Arrays, Ranking, compare, ranking, run
 from vae_pipeline.export.proto import OPSET, preceded
 from vae_pipeline.files import replace_file, sha256_of, write_json
+from vae_pipeline.models.detector import Detector
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive
 from vae_pipeline.runtime import FORMAT
@@ -30,6 +32,9 @@ UNITS = {
     "negative_elbo": "nats",
     "distortion": "nats",
     "rate": "nats",
+    "score": "the detector's",
+    "p_value": "probability",
+    "contributions": "nats",
 }
 """Of outputs."""
 HEADLINES = (
@@ -61,6 +66,7 @@ class Provenance:
 def write_bundle(
     model: VAE,
     spec: DataSpec,
+    calibrated: Calibrated | None,
     test: Split,
     metrics: Mapping[str, Any],
     origin: Provenance,
@@ -70,16 +76,19 @@ def write_bundle(
     """Export every graph, run it on real test rows, and write what it answers beside it."""
     model = model.cpu().eval()
     exported = model.frozen().eval()
+    detector = None if calibrated is None else calibrated.detector
+    graphs = GRAPHS if detector is None else (*GRAPHS, DETECT)
     measured = {name: value for name, value in metrics.items() if isinstance(value, int | float | str)}
     described: dict[str, Any] = {}
     protos: dict[str, onnx.ModelProto] = {}
     rows: list[Agreement] = []
-    for graph in GRAPHS:
+    for graph in graphs:
         file = folder / f"{graph.name}.onnx"
         told = _metadata(graph, spec, model, measured, origin)
         if graph.after is None:
             inputs = _inputs(graph, model, test, 2, seed)
-            proto = to_onnx(graph.module(exported), inputs, graph.outputs, graph.about, told)
+            module = _module(graph, exported, detector)
+            proto = to_onnx(module, inputs, graph.outputs, graph.about, told)
         else:
             proto = preceded(noise_graph(model.noise, OPSET), protos[graph.after], graph.about, told)
         protos[graph.name] = proto
@@ -87,7 +96,7 @@ def write_bundle(
         for batch in BATCHES:
             inputs = _inputs(graph, model, test, batch, seed)
             given = {name: tensor.numpy() for name, tensor in inputs.items()}
-            wanted = {name: tensor.numpy() for name, tensor in answers(graph, model, inputs).items()}
+            wanted = {name: tensor.numpy() for name, tensor in answers(graph, model, detector, inputs).items()}
             found = run(file, given, wanted)
             rows += compare(graph.name, found, wanted, spec.unit)
             if "negative_elbo" in wanted:  # the last batch is the largest
@@ -118,6 +127,7 @@ def write_bundle(
             "latents": model.latents,
             "sampler": origin.sampler,
             "conditional": bool(model.classes),
+            "detection": None if calibrated is None else calibrated.write(folder),
             "spec": spec.to_dict(),
             "units": UNITS,
             "metrics": measured,
@@ -125,6 +135,13 @@ def write_bundle(
         },
     )
     return rows, order
+
+
+def _module(graph: Graph, exported: VAE, detector: Detector | None) -> torch.nn.Module:
+    if graph.module is not None:
+        return graph.module(exported)
+    assert detector is not None
+    return detector.frozen().eval()
 
 
 def _inputs(graph: Graph, model: VAE, test: Split, batch: int, seed: int) -> dict[str, torch.Tensor]:

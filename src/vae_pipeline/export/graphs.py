@@ -1,4 +1,4 @@
-"""The six graphs: what each takes and gives, as modules that a tracer can follow.
+"""The seven graphs: what each takes and gives, as modules that a tracer can follow.
 
 Inputs are raw (`x` as it lies on disk, scaling inside); noise is an input, so that every runtime draws its
 own or repeats another's; a conditional model takes `label` as well.
@@ -9,6 +9,7 @@ own or repeats another's; a conditional model takes `label` as well.
     score        x, noise     -> negative_elbo, distortion, rate        nats, z drawn by the noise
     sample       noise        -> x_mean            decoded from a draw of the fitted sampler, or of the prior
     generate     seed, index  -> x_mean            the same, with noise that is made inside (`export.noise`)
+    detect       x            -> score, p_value, distortion, rate, contributions       calibrated; z by constant draws
 """
 
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from vae_pipeline.export.noise import LIMIT, normal_noise
+from vae_pipeline.models.detector import Detection, Detector
 from vae_pipeline.models.gaussian import DiagonalGaussian
 from vae_pipeline.models.vae import VAE
 
@@ -32,7 +34,8 @@ class Graph:
     about: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    module: Callable[[VAE], nn.Module]
+    module: Callable[[VAE], nn.Module] | None
+    """None of the detector, which is a module already."""
     after: str | None = None
     """The graph that this one is, once its noise is made by `noise.noise_graph`."""
 
@@ -112,6 +115,15 @@ GRAPHS = (
     ),
 )
 
+DETECT = Graph(
+    "detect",
+    "how anomalous each example is: its score, a p-value among examples held back, and each value's part",
+    ("x",),
+    Detection._fields,
+    None,
+)
+"""Of models whose data had a validation part to calibrate it on."""
+
 
 def example_inputs(graph: Graph, model: VAE, images: Tensor, labels: Tensor | None, seed: int) -> dict[str, Tensor]:
     """Real images, and noise for what is drawn; `label` last where the model is conditional."""
@@ -127,9 +139,13 @@ def example_inputs(graph: Graph, model: VAE, images: Tensor, labels: Tensor | No
 
 
 @torch.inference_mode()
-def answers(graph: Graph, model: VAE, inputs: Tensors) -> dict[str, Tensor]:
+def answers(graph: Graph, model: VAE, detector: Detector | None, inputs: Tensors) -> dict[str, Tensor]:
     """What the model itself answers, through its distributions and not through the graph's module."""
     label = inputs.get("label")
+    if graph is DETECT:
+        assert detector is not None
+        found: Detection = detector(inputs["x"], label)
+        return found._asdict()
     if graph.name in ("decoder", "sample", "generate"):
         if graph.name == "decoder":
             z = inputs["z"]

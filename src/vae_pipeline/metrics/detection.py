@@ -1,19 +1,29 @@
-"""How well a score tells anomalies from normal rows: over all thresholds, and at few false alarms."""
+"""Anomaly detection: a detector calibrated on held-back examples, and how well its scores tell anomalies from normal.
 
+No anomaly takes part in the calibration; labels serve to measure, and for nothing else.
+"""
+
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+from torch import Tensor
 
-from vae_pipeline.data.store import Split
-from vae_pipeline.metrics.bounds import PerExample, batches, evaluating
+from vae_pipeline.data.store import Prepared, Split
+from vae_pipeline.metrics.bounds import PerExample, at_once, batches, evaluating, subset
+from vae_pipeline.metrics.latents import latents
+from vae_pipeline.models.detector import MEMBERS, Detector
 from vae_pipeline.models.vae import VAE
+from vae_pipeline.recipe.detection import Detection as Wanted
 
 NORMAL = 0  # the label of normal rows; anomalies have 1
-DRAWS = 16
 RATES = (0.001, 0.01, 0.05)
+ALPHAS = (0.01, 0.05, 0.1)
+MOST = 10_000  # examples that a calibration, or a part's latent covariance, is taken from
+ROWS = 1024  # draws decoded at a time, at most
 
 
 def normal_rows(split: Split) -> Split:
@@ -24,21 +34,62 @@ def normal_rows(split: Split) -> Split:
     return Split(split.images[rows], split.labels[rows])
 
 
-@torch.inference_mode()
-def anomaly_score(model: VAE, split: Split, device: torch.device) -> PerExample:
-    """-ELBO of each example in nats, averaged over draws of z that are the same for every example.
+def fit_detector(model: VAE, wanted: Wanted, prepared: Prepared, seed: int, device: torch.device) -> Detector | None:
+    """A detector calibrated on the validation part; None where there is no such part.
 
-    It is what `Bundle.score` gives by default; high means unlikely.
+    Its guarantee is that of split conformal prediction, if training didn't look at that part.
     """
-    noise = torch.from_numpy(np.random.default_rng(0).standard_normal((DRAWS, model.latents)).astype(np.float32))
-    found = []
+    if not len(prepared.valid):
+        return None
+    return calibrated(model, wanted, subset(prepared.train, MOST, seed), subset(prepared.valid, MOST, seed), device)
+
+
+@torch.no_grad()  # and not inference_mode: an exporter traces what is kept here
+def calibrated(model: VAE, wanted: Wanted, train: Split, held_back: Split, device: torch.device) -> Detector:
+    """A detector of `model`; `held_back` are examples that weren't trained on."""
+    noise = np.random.default_rng(0).standard_normal((wanted.draws, model.latents)).astype(np.float32)
+    means = torch.from_numpy(latents(model, train, device).mean).float()
+    detector = Detector(model, wanted.score, torch.from_numpy(noise), means).to(device)
+    found: dict[str, list[Tensor]] = {kind: [] for kind in MEMBERS}
+    usual = torch.zeros(())
     with evaluating(model):
-        for rows, labels in batches(split, device):
-            posterior = model.encode(rows, labels)
-            z = posterior.transform(noise.to(device).unsqueeze(1).expand(-1, len(rows), -1))  # type: ignore[attr-defined]
-            inference = model.explain(model.scaling(rows), posterior, z, labels)
-            found.append((inference.distortion() + inference.rate()).double().mean(0).cpu().numpy())
-    return np.concatenate(found)
+        for rows, labels in batches(held_back, device, _rows(detector, held_back)):
+            scores, by_element = detector.scores(rows, labels)
+            usual = usual + by_element.double().sum(0).cpu() / len(held_back)
+            for kind in MEMBERS:
+                found[kind].append(scores[kind].cpu())
+    detector.calibrate({kind: torch.cat(parts) for kind, parts in found.items()}, usual.float())
+    return detector.to(device)
+
+
+@dataclass(frozen=True)
+class Detected:
+    """What a detector said of the examples of a part."""
+
+    score: PerExample
+    p_value: PerExample
+    every: dict[str, PerExample]
+    """Each kind of score."""
+
+
+@torch.inference_mode()
+def detect(detector: Detector, split: Split, device: torch.device) -> Detected:
+    """Score a part."""
+    every: dict[str, list[npt.NDArray[Any]]] = {kind: [] for kind in (*MEMBERS, "rank_ensemble")}
+    p_values = []
+    with evaluating(detector.model):
+        for rows, labels in batches(split, device, _rows(detector, split)):
+            scores, _ = detector.scores(rows, labels)
+            scores["rank_ensemble"] = detector.ensemble(scores)
+            p_values.append(detector.p_value(scores[detector.kind]).double().cpu().numpy())
+            for kind, values in scores.items():
+                every[kind].append(values.double().cpu().numpy())
+    joined = {kind: np.concatenate(parts) for kind, parts in every.items()}
+    return Detected(joined[detector.kind], np.concatenate(p_values), joined)
+
+
+def _rows(detector: Detector, split: Split) -> int:
+    return max(1, at_once(split, ROWS) // len(detector.noise))
 
 
 def detection(score: PerExample, anomalous: npt.NDArray[np.bool_]) -> dict[str, Any]:
@@ -53,3 +104,16 @@ def detection(score: PerExample, anomalous: npt.NDArray[np.bool_]) -> dict[str, 
         **at,
         "anomalies": int(anomalous.sum()),
     }
+
+
+def false_alarms(p_value: PerExample, examples: int) -> dict[str, Any]:
+    """The shares of normal examples over the thresholds of some alphas, by a calibration on so many `examples`."""
+    found: dict[str, Any] = {"calibration_examples": examples}
+    for alpha in ALPHAS:
+        share = float((p_value <= alpha).mean())
+        # Of the test part alone: what the calibration's own size adds is in the beta distribution of its coverage.
+        found |= {
+            f"false_alarm_rate_{alpha:g}": share,
+            f"false_alarm_rate_{alpha:g}_standard_error": float(np.sqrt(share * (1 - share) / len(p_value))),
+        }
+    return found

@@ -40,10 +40,13 @@ class LogitBernoulli(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """Σ value * logits - log(1 + exp(logits)) over the event, for values in [0, 1]."""
         if torch.compiler.is_compiling():  # a compiler fuses what is written plainly
-            softplus = nn.functional.softplus(self.logits)
-            return (value * self.logits - softplus).flatten(-self.rank).sum(-1)
+            return self.log_prob_by_element(value).flatten(-self.rank).sum(-1)
         summed: Tensor = _LogBernoulli.apply(self.logits, value, self.rank)  # type: ignore[no-untyped-call]
         return summed
+
+    def log_prob_by_element(self, value: Tensor) -> Tensor:
+        """Of each value."""
+        return value * self.logits - nn.functional.softplus(self.logits)
 
 
 class _LogBernoulli(torch.autograd.Function):

@@ -36,16 +36,25 @@ class Layout:
         """All columns, kind by kind."""
         return [*self.of("number"), *self.of("boolean"), *self.of("category")]
 
-    @property
-    def back(self) -> list[int]:
-        """The place in `order` of each column."""
+    def in_place(self, parts: Sequence[Tensor]) -> Tensor:
+        """Columns kind by kind, as `order` has them, in the order that they have in a row."""
         order = self.order
-        return [order.index(index) for index in range(len(order))]
+        return _columns(torch.cat(list(parts), -1), [order.index(index) for index in range(len(order))])
+
+    def take(self, values: Tensor, kind: Kind) -> Tensor:
+        """The columns of a kind."""
+        return _columns(values, self.of(kind))
 
     @property
     def category_sizes(self) -> list[int]:
         """Classes of each category."""
         return [self.sizes[index] for index in self.of("category")]
+
+
+def _columns(values: Tensor, chosen: list[int]) -> Tensor:
+    if chosen == list(range(values.shape[-1])):
+        return values
+    return values.index_select(-1, torch.tensor(chosen, dtype=torch.long, device=values.device))  # ONNX's plain Gather
 
 
 class RowDistribution(Distribution):
@@ -74,17 +83,17 @@ class RowDistribution(Distribution):
     def mean(self) -> Tensor:
         """[..., columns]: a number's mean, the probability of a boolean, and a category's likeliest class."""
         classes = [each.argmax(-1, keepdim=True).float() for each in self.log_probabilities]
-        return torch.cat([self._mean, self.logits.sigmoid(), *classes], -1)[..., self.layout.back]
+        return self.layout.in_place([self._mean, self.logits.sigmoid(), *classes])
 
     def log_prob(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*batch"]:
         """Summed over the columns that are present."""
-        return self.log_prob_by_column(value).sum(-1)
+        return self.log_prob_by_element(value).sum(-1)
 
-    def log_prob_by_column(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*batch columns"]:
+    def log_prob_by_element(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*batch columns"]:
         """Of each column; 0 where its value is missing."""
         values, present = value.unbind(-2)
         layout = self.layout
-        numbers, booleans = values[..., layout.of("number")], values[..., layout.of("boolean")]
+        numbers, booleans = layout.take(values, "number"), layout.take(values, "boolean")
         away = (numbers - self._mean) / self.scale
         found = [
             -0.5 * (away.square() + math.log(2 * math.pi)) - self.scale.log(),
@@ -92,7 +101,20 @@ class RowDistribution(Distribution):
         ]
         for index, each in zip(layout.of("category"), self.log_probabilities, strict=True):
             found.append((one_hot(values[..., index], each.shape[-1]) * each).sum(-1, keepdim=True))
-        return torch.cat(found, -1)[..., layout.back] * present
+        return layout.in_place(found) * present
+
+    def squared_error_by_element(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*batch columns"]:
+        """Of a number its scaled distance, of a boolean and a category that of its probability from 1; squared."""
+        values, present = value.unbind(-2)
+        layout = self.layout
+        found = [
+            (layout.take(values, "number") - self._mean).square(),
+            (layout.take(values, "boolean") - self.logits.sigmoid()).square(),
+        ]
+        for index, each in zip(layout.of("category"), self.log_probabilities, strict=True):
+            likely = (one_hot(values[..., index], each.shape[-1]) * each.exp()).sum(-1, keepdim=True)
+            found.append((1 - likely).square())
+        return layout.in_place(found) * present
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         """Rows with every value present."""
@@ -104,5 +126,5 @@ class RowDistribution(Distribution):
                 Categorical(logits=each).sample(torch.Size(sample_shape)).unsqueeze(-1).float()
                 for each in self.log_probabilities
             ]
-            values = torch.cat([numbers, booleans, *classes], -1)[..., self.layout.back]
+            values = self.layout.in_place([numbers, booleans, *classes])
             return torch.stack([values, torch.ones_like(values)], -2)

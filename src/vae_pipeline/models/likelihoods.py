@@ -197,3 +197,18 @@ class MixedLikelihood(nn.Module):
 Likelihood = (
     BernoulliLikelihood | LocationScaleLikelihood | LogisticLikelihood | CategoricalLikelihood | MixedLikelihood
 )
+
+
+def log_prob_by_element(likelihood: Distribution, value: Tensor) -> Tensor:
+    """log p of each value of an observation, [*batch, *event]: `log_prob` is its sum over the event."""
+    if isinstance(likelihood, Independent):
+        by_element: Tensor = likelihood.base_dist.log_prob(value)
+        return by_element
+    return likelihood.log_prob_by_element(value)  # type: ignore[attr-defined, no-any-return]
+
+
+def squared_error_by_element(likelihood: Distribution, value: Tensor) -> Tensor:
+    """Squared distance of each value from its mean, [*batch, *event]; of a category, its probability's from 1."""
+    if isinstance(likelihood, RowDistribution):
+        return likelihood.squared_error_by_element(value)
+    return (value - likelihood.mean).square()

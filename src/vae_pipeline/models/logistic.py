@@ -37,6 +37,10 @@ class DiscretisedLogistic(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log probability, summed over the event, of values that are levels on [0, 1]."""
+        return self.log_prob_by_element(value).flatten(-self.rank).sum(-1)
+
+    def log_prob_by_element(self, value: Tensor) -> Tensor:
+        """Of each value."""
         half = 0.5 / (self.levels - 1)
         x = value.unsqueeze(self.axis)
         inverse = (-self.log_scale).exp()
@@ -49,7 +53,7 @@ class DiscretisedLogistic(Distribution):
             + torch.where(first, zero, logsigmoid(-lower))
             + torch.where(first | last, zero, torch.log(-torch.expm1(-2 * half * inverse)))
         )
-        return (self.log_weight + mass).logsumexp(self.axis).flatten(-self.rank).sum(-1)
+        return (self.log_weight + mass).logsumexp(self.axis)
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         """Levels on [0, 1]."""
@@ -94,12 +98,16 @@ class LevelCategorical(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log probability, summed over the event, of values that are levels on [0, 1]."""
+        return self.log_prob_by_element(value).flatten(-self.rank).sum(-1)
+
+    def log_prob_by_element(self, value: Tensor) -> Tensor:
+        """Of each value."""
         index = (value * (self.levels - 1)).round().long().unsqueeze(self.axis)
         shape = list(torch.broadcast_shapes(self.log_probability.shape, index.shape))
         log_probability = self.log_probability.expand(shape)
         shape[self.axis] = 1
         chosen = log_probability.gather(self.axis, index.expand(shape))
-        return chosen.squeeze(self.axis).flatten(-self.rank).sum(-1)
+        return chosen.squeeze(self.axis)
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         """Levels on [0, 1]."""

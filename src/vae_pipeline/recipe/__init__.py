@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from vae_pipeline.reading import parse, read_yaml
 from vae_pipeline.recipe.data import Data, has_labels, is_table
+from vae_pipeline.recipe.detection import Detection
 from vae_pipeline.recipe.evaluate import Evaluate, Export
 from vae_pipeline.recipe.model import (
     AnyModel,
@@ -45,6 +46,7 @@ class Recipe(Section):
     rate_control: RateControl
     train: Train
     sampler: Sampler
+    detection: Detection
     evaluate: Evaluate
     export: Export
 
@@ -55,6 +57,11 @@ class Recipe(Section):
             raise ValueError(
                 "train.keep: best and train.patience need a validation set, but data.valid is 0: "
                 "set data.valid, or train.keep: last and train.patience: null"
+            )
+        if no_valid and getattr(self.data, "one_class", False):
+            raise ValueError(
+                "data.one_class is for detecting anomalies, whose thresholds are set by the validation part: give "
+                "data.valid a share, such as 0.2"
             )
         if self.model.conditional and not has_labels(self.data):
             raise ValueError(

@@ -41,6 +41,9 @@ METRICS = Literal[
     "recall_at_fpr_0.001",
     "recall_at_fpr_0.01",
     "recall_at_fpr_0.05",
+    "false_alarm_rate_0.01",
+    "false_alarm_rate_0.05",
+    "false_alarm_rate_0.1",
 ]
 
 

@@ -30,7 +30,7 @@ from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive
 from vae_pipeline.recipe.evaluate import METRICS, Evaluate, Gate
 from vae_pipeline.spec import ImageSpec, TableSpec
-from vae_pipeline.stages import images, tables
+from vae_pipeline.stages import detection, images
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.report import PAGE, write_page
 from vae_pipeline.stages.trained import Row, Trained, write_history
@@ -64,10 +64,10 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
             case ImageSpec() as spec:
                 metrics |= images.describe(trained, prepared, spec, used, job, folder / "plots")
             case TableSpec():
-                metrics |= tables.describe(trained, prepared, folder / "plots")
                 places = latents(vae, prepared.test, device).mean  # of anomalies too
             case _:
                 assert_never(prepared.spec)
+        metrics |= detection.describe(trained, prepared, job, folder / "plots")
         failed = breaches(metrics, job.recipe.evaluate.gates)
         metrics["failed_gates"] = list(failed)
         write_json(folder / "metrics.json", metrics)

@@ -4,13 +4,18 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.device import prepare_device
 from vae_pipeline.errors import DataError
 from vae_pipeline.export import parity
 from vae_pipeline.export.bundle import Provenance, write_bundle
+from vae_pipeline.export.calibration import Calibrated, alarm_parity, require_alarms
 from vae_pipeline.export.card import model_card
 from vae_pipeline.files import content_key, filled_folder, replace_file, require_writable, tree_digest, write_json
+from vae_pipeline.metrics.detection import fit_detector
+from vae_pipeline.runtime import Bundle
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.trained import Trained
 from vae_pipeline.tracking.journal import flatten
@@ -50,14 +55,23 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Report
         sampler=trained.sampler.kind,
         licence=recipe.export.licence,
     )
+    calibrated = _calibrated(job, trained, prepared)
     with filled_folder(out) as folder:
-        rows, order = write_bundle(trained.model, prepared.spec, prepared.test, metrics, origin, job.seed, folder)
+        rows, order = write_bundle(
+            trained.model, prepared.spec, calibrated, prepared.test, metrics, origin, job.seed, folder
+        )
+        alarms = None if calibrated is None else alarm_parity(
+            Bundle.load(folder), calibrated.detector, prepared.test
+        )  # fmt: skip
         write_json(folder / "parity.json", {
             "tolerance": recipe.export.tolerance,
             "scores": order.to_dict(),
+            "alarms": None if alarms is None else alarms.to_dict(),
             "agreement": [row.to_dict() for row in rows],
         })  # fmt: skip
         parity.require(rows, recipe.export.tolerance)
+        if alarms is not None:
+            require_alarms(alarms, recipe.export.tolerance)
         worst = max(row.relative for row in rows)
         card = model_card(
             job.name, trained.recipe, recipe.export, prepared.spec, prepared.card, metrics, trained.weights_sha256
@@ -65,6 +79,14 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Report
         replace_file(folder / "MODEL_CARD.md", (card + parity.said(worst, order)).encode())
     _record(job, trained.weights_sha256, worst, order, not metrics["failed_gates"], out)
     return Report(len({row.graph for row in rows}), worst)
+
+
+def _calibrated(job: Job, trained: Trained, prepared: Prepared) -> Calibrated | None:
+    """The detector of a model that `write_bundle` has on the CPU too: both must be its answers there."""
+    wanted, train = job.recipe.detection, trained.recipe.train
+    detector = fit_detector(trained.model.cpu(), wanted, prepared, job.seed, torch.device("cpu"))
+    chosen = train.keep == "best" or train.patience is not None
+    return None if detector is None else Calibrated(detector, wanted.collected, chosen)
 
 
 def _read_metrics(report: Path) -> dict[str, object]:

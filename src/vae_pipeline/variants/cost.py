@@ -57,7 +57,7 @@ class Cost:
     reconstruction: float
     """Largest difference of a reconstruction's `x_mean`, in the data's units."""
     full_bytes: int
-    """Of all graphs."""
+    """Of all graphs that a variant has."""
     variant_bytes: int
     latencies: tuple[Latency, ...]
 
@@ -124,7 +124,8 @@ def _summary(cost: Cost) -> str:
 
 
 def _bytes(bundle: Bundle) -> int:
-    return sum((bundle.folder / entry["file"]).stat().st_size for entry in bundle.manifest["graphs"].values())
+    graphs = bundle.manifest["graphs"].items()
+    return sum((bundle.folder / entry["file"]).stat().st_size for name, entry in graphs if name != "detect")
 
 
 def _latency(full: Bundle, variant: Bundle, graph: str, batch: int) -> Latency:

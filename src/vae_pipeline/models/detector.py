@@ -1,0 +1,166 @@
+"""A detector of anomalies: the scores of one trained VAE, what is usual of them, and p-values, as one module.
+
+Every score is deterministic, since z is drawn by the same noise for every example, and high where the model finds an
+example unlikely. Nothing here was fitted to an anomaly. It is arithmetic alone, so that it can be exported whole.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vae_pipeline.models.likelihoods import log_prob_by_element, squared_error_by_element
+from vae_pipeline.models.vae import VAE
+
+Score = Literal[
+    "negative_elbo",
+    "reconstruction_error",
+    "reconstruction_probability",
+    "importance_bound",
+    "rate",
+    "mahalanobis",
+    "rank_ensemble",
+]
+MEMBERS: tuple[Score, ...] = tuple(kind for kind in get_args(Score) if kind != "rank_ensemble")
+RIDGE = 1e-6  # of the latent covariance, relative to its mean variance
+
+
+class Detection(NamedTuple):
+    """What a detector says of each example."""
+
+    score: Float[Tensor, " batch"]
+    p_value: Float[Tensor, " batch"]
+    """At most alpha for a share of at most alpha of normal examples."""
+    distortion: Float[Tensor, " batch"]
+    rate: Float[Tensor, " batch"]
+    """Nats, averaged over the draws: their sum is -ELBO."""
+    contributions: Float[Tensor, "batch *event"]
+    """Nats of distortion of each value, over what is usual of it: their sum is distortion minus its usual mean."""
+
+
+class EmpiricalTail(nn.Module):
+    """How many of some known scores are at least as high as a score, made continuous from above.
+
+    Between two known scores the count falls linearly from what it is at the lower one to what it is at the higher, so
+    it's never under the count itself, and a rounding error in a score is one in the tail and no jump.
+    """
+
+    scores: Tensor
+    """The known ones, rising."""
+    known: Tensor
+    gap: Tensor
+    count: Tensor
+    span: Tensor
+
+    def __init__(self, scores: Float[Tensor, " examples"]) -> None:
+        super().__init__()
+        known, count = scores.float().unique(return_counts=True)
+        span = (known[-1] - known[0]).clamp_min(1e-3)
+        self.total = len(scores)
+        self.register_buffer("scores", scores.float().sort().values)
+        self.register_buffer("known", torch.cat([known[1:], known[-1:] + 1e-3 * span]))
+        self.register_buffer("gap", self.known - known)
+        self.register_buffer("count", count.float())
+        self.register_buffer("span", span)
+
+    def forward(self, score: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+        """The count, from 0 to `total`."""
+        share: Tensor = ((self.known - score.unsqueeze(-1)) / self.gap).clamp(0, 1)
+        return (share * self.count).sum(-1)
+
+    def rank(self, score: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+        """The share of known scores under a score; beyond the highest it goes on rising, in spans of the known."""
+        beyond: Tensor = (score - self.known[-1]).clamp_min(0) / self.span
+        rank: Tensor = 1 - self(score) / self.total + beyond
+        return rank
+
+
+class Detector(nn.Module):
+    """A model with what was found of its scores on training and held-back examples.
+
+    Sources: reconstruction probability, An and Cho, 2015; importance bound, Burda et al., 2016; p-values from
+    held-back examples, Vovk et al., Algorithmic Learning in a Random World, 2005 (split conformal).
+    """
+
+    noise: Tensor
+    centre: Tensor
+    whitening: Tensor
+    usual: Tensor
+
+    def __init__(
+        self, model: VAE, kind: Score, noise: Float[Tensor, "draws latents"], means: Float[Tensor, "examples latents"]
+    ) -> None:
+        """`means` are the posterior means of training examples."""
+        super().__init__()
+        self.model, self.kind = model, kind
+        self.register_buffer("noise", noise)
+        self.register_buffer("centre", means.mean(0))
+        self.register_buffer("whitening", _whitening(means))
+        self.tails = nn.ModuleDict()
+        """Of each member of the ensemble, on held-back examples."""
+        self.calibration: EmpiricalTail | None = None
+        """Of the detector's own score."""
+
+    def frozen(self) -> "Detector":
+        """A copy whose model's prior and sampler are made: arithmetic alone, which can be exported."""
+        copied = copy.copy(self)
+        copied._modules = {**self._modules, "model": self.model.frozen()}
+        return copied
+
+    def calibrate(self, scores: Mapping[str, Tensor], usual: Float[Tensor, " *event"]) -> None:
+        """Take the scores of held-back examples, and the mean distortion of each of their values, for usual."""
+        self.register_buffer("usual", usual)
+        self.tails.update({kind: EmpiricalTail(scores[kind]) for kind in MEMBERS})
+        self.calibration = EmpiricalTail(self.ensemble(scores) if self.kind == "rank_ensemble" else scores[self.kind])
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Detection:
+        """Score raw observations."""
+        scores, by_element = self.scores(x, label)
+        score = self.ensemble(scores) if self.kind == "rank_ensemble" else scores[self.kind]
+        distortion, rate = scores["reconstruction_probability"], scores["rate"]
+        return Detection(score, self.p_value(score), distortion, rate, by_element - self.usual)
+
+    def p_value(self, score: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+        """Of the detector's own score."""
+        assert self.calibration is not None
+        p_value: Tensor = (1 + self.calibration(score)) / (1 + self.calibration.total)
+        return p_value
+
+    def scores(self, x: Tensor, label: Tensor | None = None) -> tuple[dict[str, Tensor], Tensor]:
+        """Every score but the ensemble, and the distortion of each value."""
+        posterior, target = self.model.encode(x, label), self.model.scaling(x)
+        noise = self.noise.unsqueeze(1).expand(-1, x.shape[0], -1)
+        z = posterior.transform(noise)  # type: ignore[attr-defined]
+        inference = self.model.explain(target, posterior, z, label)
+        by_element = -log_prob_by_element(inference.likelihood, target).mean(0)
+        error = squared_error_by_element(inference.likelihood, target).mean(0)
+        distortion, rate = by_element.flatten(1).sum(1), inference.rate().mean(0)
+        weight = inference.log_weight()
+        most = weight.amax(0)
+        found = {
+            "negative_elbo": distortion + rate,
+            "reconstruction_error": error.flatten(1).sum(1),
+            "reconstruction_probability": distortion,
+            "importance_bound": -(most + (weight - most).exp().mean(0).log()),
+            "rate": rate,
+            "mahalanobis": ((posterior.mean - self.centre) @ self.whitening).square().sum(1),
+        }
+        return found, by_element
+
+    def ensemble(self, scores: Mapping[str, Tensor]) -> Tensor:
+        """The mean of the ranks that the members have among held-back examples."""
+        ranks = [tail.rank(scores[kind]) for kind, tail in self.tails.items()]  # type: ignore[operator]
+        return torch.stack(ranks).mean(0)
+
+
+def _whitening(means: Tensor) -> Tensor:
+    """The matrix that brings the means to unit covariance, as nearly as their number tells."""
+    away = (means - means.mean(0)).double()
+    covariance = away.T @ away / max(1, len(means) - 1)
+    ridge = RIDGE * covariance.diagonal().mean() + torch.finfo(torch.float32).tiny
+    values, vectors = torch.linalg.eigh(covariance + ridge * torch.eye(len(covariance), dtype=torch.float64))
+    whitening: Tensor = (vectors / values.clamp_min(ridge).sqrt()).float()
+    return whitening

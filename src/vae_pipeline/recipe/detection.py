@@ -1,0 +1,23 @@
+"""How anomalies are told from what is normal."""
+
+from typing import Literal
+
+from vae_pipeline.recipe.section import Count, Section
+
+
+class Detection(Section):
+    """The score of an example, and what it is calibrated on: the validation part."""
+
+    score: Literal[
+        "negative_elbo",
+        "reconstruction_error",
+        "reconstruction_probability",
+        "importance_bound",
+        "rate",
+        "mahalanobis",
+        "rank_ensemble",
+    ]
+    draws: Count
+    """Of z, the same for every example; a score is over all of them."""
+    collected: str | None
+    """When the data were collected, in words; the bundle repeats it beside the threshold."""

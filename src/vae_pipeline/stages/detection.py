@@ -1,0 +1,36 @@
+"""What a report says of anomalies: how well the scores find them, and whether the thresholds keep their word."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae_pipeline import plots
+from vae_pipeline.data.store import Prepared
+from vae_pipeline.metrics.bounds import subset
+from vae_pipeline.metrics.detection import MOST, NORMAL, detect, detection, false_alarms, fit_detector
+from vae_pipeline.spec import ANOMALIES
+from vae_pipeline.stages.job import Job
+from vae_pipeline.stages.trained import Trained
+
+
+def describe(trained: Trained, prepared: Prepared, job: Job, folder: Path) -> dict[str, Any]:
+    """Draw into `folder`; returns the figures. Nothing without a validation part to calibrate on."""
+    device = next(trained.model.parameters()).device
+    detector = fit_detector(trained.model, job.recipe.detection, prepared, job.seed, device)
+    if detector is None:
+        return {}
+    assert detector.calibration is not None
+    told = prepared.spec.classes == ANOMALIES
+    test = prepared.test if told else subset(prepared.test, MOST, job.seed)
+    anomalous = np.zeros(len(test), bool) if test.labels is None or not told else test.labels != NORMAL
+    found = detect(detector, test, device)
+    figures: dict[str, Any] = {"score": detector.kind}
+    if not anomalous.all():
+        figures |= false_alarms(found.p_value[~anomalous], detector.calibration.total)
+    named = detection(found.score, anomalous)
+    if named:
+        plots.scores(folder / "scores.png", found.score, anomalous, detector.kind)
+        figures |= named
+        figures["scores"] = {kind: detection(score, anomalous) for kind, score in found.every.items()}
+    return figures

@@ -1,0 +1,127 @@
+"""The detector: its scores are what other codes make of the same draws, its p-values keep their word."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as some
+from scipy.spatial.distance import mahalanobis
+from scipy.special import logsumexp
+
+from vae_pipeline.models.detector import MEMBERS, Detector, EmpiricalTail
+from vae_pipeline.stages.trained import Trained
+
+KNOWN = some.lists(some.integers(-40, 40), min_size=1, max_size=30)  # with ties
+SCORES = some.lists(some.floats(-12, 12, width=32), min_size=1, max_size=30)
+
+
+@given(KNOWN, SCORES)
+def test_a_tail_is_never_under_the_count_and_at_most_one_score_over(known, scores):
+    values = np.array(known) / 4
+    tail = EmpiricalTail(torch.tensor(values))(torch.tensor(scores)).numpy()
+    for score, found in zip(scores, tail, strict=True):
+        count = (values >= score).sum()
+        nearest = values[values < score].max(initial=-np.inf)
+        assert count - 1e-4 <= found <= count + (values == nearest).sum() + 1e-4
+
+
+@given(KNOWN)
+def test_a_tail_is_the_count_at_each_known_score(known):
+    values = np.array(known) / 4
+    tail = EmpiricalTail(torch.tensor(values))(torch.tensor(values, dtype=torch.float32))
+    assert tail.tolist() == [(values >= value).sum() for value in values]
+
+
+@given(KNOWN, SCORES)
+def test_a_rank_rises_with_the_score_and_never_stops(known, scores):
+    tail = EmpiricalTail(torch.tensor(known) / 4)
+    ranks = tail.rank(torch.tensor(sorted(scores)))
+    assert (ranks.diff() >= -1e-6).all()
+    assert tail.rank(torch.tensor([60.0])) > tail.rank(torch.tensor([50.0])) > 1
+
+
+@pytest.mark.parametrize("count", [1, 19, 200])
+def test_p_values_of_exchangeable_scores_keep_their_word(count):
+    """Over many calibrations, P(p <= alpha) <= alpha (Vovk et al.), but for three standard errors."""
+    draw = np.random.default_rng(0)
+    shares = {alpha: [] for alpha in (0.05, 0.2, 0.5)}
+    for _ in range(400):
+        tail = EmpiricalTail(torch.from_numpy(draw.standard_t(3, count)))
+        p_value = (1 + tail(torch.from_numpy(draw.standard_t(3, 50)).float())) / (1 + count)
+        for alpha, found in shares.items():
+            found.append((p_value <= alpha).float().mean().item())
+    for alpha, found in shares.items():
+        assert np.mean(found) <= alpha + 3 * np.std(found) / np.sqrt(400)
+    assert np.mean(shares[0.5]) > (0.4 if count > 1 else 0.2)  # and don't keep it by saying nothing
+
+
+@pytest.fixture(scope="module")
+def model(lane):
+    return Trained.load(lane.model).model.eval()
+
+
+@pytest.fixture(scope="module")
+def detector(model, prepared):
+    with torch.no_grad():
+        x = torch.from_numpy(prepared.train.images[:60])
+        noise = torch.randn(5, model.latents, generator=torch.Generator().manual_seed(0))
+        made = Detector(model, "negative_elbo", noise, model.encode(x).mean)
+        scores, by_element = made.scores(torch.from_numpy(prepared.valid.images[:40]))
+        made.calibrate(scores, by_element.mean(0))
+        return made
+
+
+@pytest.fixture
+def x(prepared):
+    return torch.from_numpy(prepared.test.images[:9])
+
+
+@torch.no_grad()
+def test_scores_are_those_of_each_draw(detector, model, x):
+    scores, by_element = detector.scores(x)
+    assert set(scores) == set(MEMBERS)
+    passes = [model.infer_by(x, draw.expand(len(x), -1)) for draw in detector.noise]
+    distortion = np.stack([each.distortion()[0].numpy() for each in passes])
+    rate = np.stack([each.rate()[0].numpy() for each in passes])
+    weight = np.stack([each.log_weight()[0].numpy() for each in passes])
+    errors = [(each.likelihood.mean - each.target).square().flatten(2).sum(2)[0].numpy() for each in passes]
+    np.testing.assert_allclose(scores["negative_elbo"], (distortion + rate).mean(0), rtol=1e-5)
+    np.testing.assert_allclose(scores["reconstruction_probability"], distortion.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(by_element.flatten(1).sum(1), distortion.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(scores["importance_bound"], -logsumexp(weight, axis=0, b=1 / 5), rtol=1e-5)
+    np.testing.assert_allclose(scores["rate"], rate[0], rtol=1e-5)
+    np.testing.assert_allclose(scores["reconstruction_error"], np.mean(errors, 0), rtol=1e-5)
+
+
+@torch.no_grad()
+def test_mahalanobis_is_scipys(detector, model, prepared, x):
+    means = model.encode(torch.from_numpy(prepared.train.images[:60])).mean.double().numpy()
+    inverse = np.linalg.inv(np.cov(means.T))
+    wanted = [mahalanobis(mean, means.mean(0), inverse) ** 2 for mean in model.encode(x).mean.double().numpy()]
+    np.testing.assert_allclose(detector.scores(x)[0]["mahalanobis"], wanted, rtol=1e-3)
+
+
+@torch.no_grad()
+def test_contributions_add_up_to_what_is_over_the_usual(detector, prepared, x):
+    usual = detector.scores(torch.from_numpy(prepared.valid.images[:40]))[0]["reconstruction_probability"].mean()
+    found = detector(x)
+    assert found.contributions.shape == x.shape
+    torch.testing.assert_close(found.contributions.flatten(1).sum(1), found.distortion - usual, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(found.score, found.distortion + found.rate)
+
+
+@torch.no_grad()
+def test_an_ensemble_is_the_mean_rank(detector, x):
+    scores, _ = detector.scores(x)
+    ensemble = detector.ensemble(scores)
+    highest = {kind: tail.scores[-1:] + 1e3 for kind, tail in detector.tails.items()}
+    lowest = {kind: tail.scores[:1] - 1 for kind, tail in detector.tails.items()}
+    assert detector.ensemble(highest) > ensemble.max() > 0
+    assert detector.ensemble(lowest).item() == pytest.approx(0, abs=1e-6)
+
+
+@torch.no_grad()
+def test_rows_do_not_know_of_each_other(detector, x):
+    together, alone = detector(x), detector(x[4:5])
+    for name, values in together._asdict().items():
+        torch.testing.assert_close(values[4:5], getattr(alone, name), rtol=1e-4, atol=1e-4)
