@@ -10,6 +10,7 @@ import torch
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.errors import BundleError, DataError
 from vae_pipeline.export.noise import normal_noise
+from vae_pipeline.metrics.detection import fit_detector
 from vae_pipeline.runtime import Bundle, path_between
 from vae_pipeline.stages.trained import Trained
 
@@ -49,6 +50,46 @@ def test_score_is_the_models_with_the_same_noise(bundle, model, x):
     distortion = -model.decode(z).log_prob(model.scaling(torch.from_numpy(x))).mean(0)
     np.testing.assert_allclose(scores.distortion, distortion, rtol=1e-4)
     np.testing.assert_allclose(scores.negative_elbo, scores.distortion + scores.rate, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def detector(lane, smoke):
+    trained = Trained.load(lane.model)
+    return fit_detector(trained.model, smoke.detection, Prepared.open(lane.data), 0, torch.device("cpu"))
+
+
+class TestDetection:
+    def test_it_is_the_models_detector(self, bundle, detector, x):
+        with torch.no_grad():
+            wanted = detector(torch.from_numpy(x))
+        found = bundle.detect(x)
+        for name in ("score", "p_value", "distortion", "rate", "contributions"):
+            np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), rtol=1e-4, atol=1e-3)
+        assert found.score.tobytes() == bundle.detect(x).score.tobytes()
+
+    def test_its_score_is_the_negative_elbo_of_as_many_draws(self, bundle, x):
+        np.testing.assert_allclose(bundle.detect(x).score, bundle.score(x, samples=4).negative_elbo, rtol=1e-5)
+
+    def test_an_alarm_is_a_low_p_value(self, bundle, lane, x):
+        found = bundle.detect(x)
+        assert (bundle.alarms(found, 0.1) == (found.p_value <= np.float32(0.1))).all()
+        count = len(Prepared.open(lane.data).valid)
+        assert bundle.least_alpha == 1 / (count + 1)
+        noise = np.random.default_rng(0).integers(0, 256, x.shape, np.uint8)
+        assert bundle.alarms(bundle.detect(noise), bundle.least_alpha).all()
+        with pytest.raises(DataError, match=f"alpha 0.001 was given; this calibration, of {count} examples, tells"):
+            bundle.alarms(found, 0.001)
+
+    def test_the_calibration_is_kept(self, bundle, detector):
+        scores, told = bundle.calibration()
+        np.testing.assert_array_equal(scores, detector.calibration.scores)
+        assert told["part"] == "valid" and told["examples"] == len(scores)
+
+    def test_a_bundle_without_one_says_why(self, bundle, x, lane):
+        apart = Bundle(lane.bundle, {**bundle.manifest, "detection": None})
+        assert not apart.detects
+        with pytest.raises(DataError, match="no detector: it was exported from data without a validation part"):
+            apart.detect(x)
 
 
 def test_a_score_does_not_depend_on_its_neighbours(bundle, x):
@@ -209,7 +250,7 @@ class TestDamagedBundle:
 
     def test_a_newer_format(self, copy):
         self.edit(copy, format=99)
-        with pytest.raises(BundleError, match="format 99, this version reads 2: update"):
+        with pytest.raises(BundleError, match="format 99, this version reads 3: update"):
             Bundle.load(copy)
 
     def test_an_altered_graph(self, copy):
@@ -223,7 +264,7 @@ class TestDamagedBundle:
         with pytest.raises(BundleError, match=r"score\.onnx is missing"):
             Bundle.load(copy)
 
-    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "x"}', '{"format": 2, "graphs": 3}'])
+    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "x"}', '{"format": 3, "graphs": 3}'])
     def test_a_broken_manifest(self, copy, content):
         (copy / "bundle.json").write_text(content)
         with pytest.raises(BundleError, match="isn't a bundle's manifest"):

@@ -16,10 +16,10 @@ from vae_pipeline.conformance.exchange import pack, read_answer, tasks_of, unpac
 from vae_pipeline.conformance.processes import answer_by
 from vae_pipeline.conformance.runtimes import Runtime
 from vae_pipeline.errors import ConformanceError, MissingError
-from vae_pipeline.export.graphs import GRAPHS
+from vae_pipeline.export.graphs import DETECT, GRAPHS
 from vae_pipeline.export.parity import Agreement
 
-NAMES = [graph.name for graph in GRAPHS]
+NAMES = [graph.name for graph in (*GRAPHS, DETECT)]
 INSTALLED = [Runtime.ONNXRUNTIME, Runtime.REFERENCE]
 
 

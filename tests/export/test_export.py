@@ -12,11 +12,11 @@ from tests.lanes import edited, make_job
 
 from vae_pipeline.errors import ParityError
 from vae_pipeline.export import parity
-from vae_pipeline.export.graphs import GRAPHS
+from vae_pipeline.export.graphs import DETECT, GRAPHS
 from vae_pipeline.stages.export import export
 from vae_pipeline.stages.trained import Trained
 
-NAMES = [graph.name for graph in GRAPHS]
+NAMES = [graph.name for graph in (*GRAPHS, DETECT)]
 
 
 @pytest.fixture(

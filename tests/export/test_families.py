@@ -6,8 +6,9 @@ import torch
 from tests.lanes import edited
 
 from vae_pipeline.export import parity
-from vae_pipeline.export.graphs import GRAPHS, answers, example_inputs
+from vae_pipeline.export.graphs import DETECT, GRAPHS, answers, example_inputs
 from vae_pipeline.export.onnx import to_onnx
+from vae_pipeline.metrics.detection import calibrated
 from vae_pipeline.models.build import build
 from vae_pipeline.models.samplers import FlowSampler, MixtureSampler
 
@@ -46,15 +47,17 @@ def test_its_graphs_are_the_model(posterior, prior, sampler, asked, smoke, prepa
     model.sampler = SAMPLERS[sampler]()
     exported = model.frozen().eval()
     images = torch.from_numpy(prepared.test.images[:5])
-    for graph in GRAPHS:
-        if graph.name not in asked:
+    detector = calibrated(model, recipe.detection, prepared.train, prepared.valid, torch.device("cpu"))
+    for graph in (*GRAPHS, DETECT):
+        if graph.name not in (*asked, "detect"):
             continue
         inputs = example_inputs(graph, model, images[:2], None, 0)
-        proto = to_onnx(graph.module(exported), inputs, graph.outputs, graph.about, {"vae.graph": graph.name})
+        module = graph.module(exported) if graph.module else detector.frozen().eval()
+        proto = to_onnx(module, inputs, graph.outputs, graph.about, {"vae.graph": graph.name})
         file = tmp_path / f"{graph.name}.onnx"
         file.write_bytes(proto.SerializeToString())
         inputs = example_inputs(graph, model, images, None, 1)
-        wanted = {name: tensor.numpy() for name, tensor in answers(graph, model, inputs).items()}
+        wanted = {name: tensor.numpy() for name, tensor in answers(graph, model, detector, inputs).items()}
         found = parity.run(file, {name: tensor.numpy() for name, tensor in inputs.items()}, wanted)
         rows = parity.compare(graph.name, found, wanted, 255)
         parity.require(rows, 1e-5)

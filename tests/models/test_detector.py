@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 from scipy.spatial.distance import mahalanobis
 from scipy.special import logsumexp
 
-from vae_pipeline.models.detector import MEMBERS, Detector, EmpiricalTail
+from vae_pipeline.models.detector import MEMBERS, ROUNDING, STEP, Detector, EmpiricalTail
 from vae_pipeline.stages.trained import Trained
 
 KNOWN = some.lists(some.integers(-40, 40), min_size=1, max_size=30)  # with ties
@@ -16,20 +16,21 @@ SCORES = some.lists(some.floats(-12, 12, width=32), min_size=1, max_size=30)
 
 
 @given(KNOWN, SCORES)
-def test_a_tail_is_never_under_the_count_and_at_most_one_score_over(known, scores):
+def test_a_tail_is_never_under_the_count_and_little_over(known, scores):
     values = np.array(known) / 4
+    step = STEP * values.std() + ROUNDING * (1 + abs(values.max()))
     tail = EmpiricalTail(torch.tensor(values))(torch.tensor(scores)).numpy()
     for score, found in zip(scores, tail, strict=True):
-        count = (values >= score).sum()
-        nearest = values[values < score].max(initial=-np.inf)
-        assert count - 1e-4 <= found <= count + (values == nearest).sum() + 1e-4
+        below = values[values < score - step].max(initial=-np.inf)
+        assert (values >= score).sum() - 1e-3 <= found <= (values >= below - step).sum() + 1e-3
 
 
-@given(KNOWN)
-def test_a_tail_is_the_count_at_each_known_score(known):
-    values = np.array(known) / 4
-    tail = EmpiricalTail(torch.tensor(values))(torch.tensor(values, dtype=torch.float32))
-    assert tail.tolist() == [(values >= value).sum() for value in values]
+@given(KNOWN, SCORES)
+def test_a_rounding_error_is_no_jump(known, scores):
+    tail = EmpiricalTail(torch.tensor(known) / 4)
+    score = torch.tensor(scores)
+    step = float(tail.gap.min())
+    assert (tail(score + 1e-3 * step) - tail(score)).abs().max() <= 0.02 * len(known)
 
 
 @given(KNOWN, SCORES)

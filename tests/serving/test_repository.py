@@ -8,12 +8,12 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from tests.test_cli import invoke
 
 from vae_pipeline.errors import BundleError, OutputError
-from vae_pipeline.export.graphs import GRAPHS
+from vae_pipeline.export.graphs import DETECT, GRAPHS
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.serving.repository import write_repository
 from vae_pipeline.verification import verify
 
-NAMES = [graph.name for graph in GRAPHS]
+NAMES = [graph.name for graph in (*GRAPHS, DETECT)]
 TYPES = {onnx.TensorProto.UINT8: "UINT8", onnx.TensorProto.INT64: "INT64", onnx.TensorProto.FLOAT: "FP32"}
 LANES = ["lane", "conditional_lane"]
 

@@ -156,13 +156,50 @@ class TestCommands:
     def test_score(self, bundle, table_lane, new, tmp_path):
         invoke("score", table_lane.bundle, new, "-o", tmp_path / "scores.csv")
         found, frame = pd.read_csv(tmp_path / "scores.csv"), pd.read_csv(new)
-        assert list(found) == ["example", "negative_elbo", "distortion", "rate"]
+        assert list(found) == ["example", "negative_elbo", "distortion", "rate", "p_value"]
         assert roc_auc_score(frame.fraud, found.negative_elbo) > 0.9
         frame.drop(columns=["fraud", "id"])[reversed(["amount", "balance", "country", "new", "when"])].to_parquet(
             tmp_path / "new.parquet"
         )
         again = pd.read_csv(pd.io.common.StringIO(invoke("score", table_lane.bundle, tmp_path / "new.parquet")))
         pd.testing.assert_frame_equal(again, found)
+
+    def test_alarms_and_discoveries(self, bundle, table_lane, new, tmp_path):
+        out = tmp_path / "scored.parquet"
+        invoke("score", table_lane.bundle, new, "--alpha", 0.05, "--false-discovery", 0.2, "--contributions", "-o", out)
+        found, frame = pd.read_parquet(out), pd.read_csv(new)
+        np.testing.assert_array_equal(found.alarm, found.p_value <= np.float32(0.05))
+        assert found.alarm[frame.fraud == 1].mean() > 0.5 > found.alarm[frame.fraud == 0].mean()
+        order = found.p_value.sort_values()
+        passing = order[order <= 0.2 * np.arange(1, 151) / 150]
+        np.testing.assert_array_equal(found.discovery, found.p_value <= passing.max())
+        parts = found.filter(like="contribution.")
+        assert list(parts) == [f"contribution.{name}" for name in ("amount", "balance", "country", "new", "when")]
+        caught = (frame.fraud == 1) & found.alarm
+        assert (parts[caught].to_numpy().argmax(axis=1) == 0).mean() > 0.8  # the amount is what was tampered with
+
+    def test_all_that_a_detector_says_as_arrays(self, bundle, table_lane, new, tmp_path):
+        invoke("score", table_lane.bundle, new, "-o", tmp_path / "found.npz")
+        with np.load(tmp_path / "found.npz") as found:
+            assert found["contributions"].shape == (150, 5) and found["p_value"].shape == (150,)
+
+    def test_an_alpha_that_the_calibration_cannot_tell(self, table_lane, new):
+        with pytest.raises(DataError, match=r"alpha 0.001 was given; this calibration, of \d+ examples, tells"):
+            invoke("score", table_lane.bundle, new, "--alpha", "0.001")
+        with pytest.raises(DataError, match="--contributions adds a column for each of a table, --heat-maps draws"):
+            invoke("score", table_lane.bundle, new, "--heat-maps", "maps.png")
+
+    def test_drift(self, table_lane, new):
+        frame = pd.read_csv(new)
+        frame[frame.fraud == 0].to_csv(new, index=False)
+        same = json.loads(invoke("drift", table_lane.bundle, new, "--json"))
+        frame.assign(balance=frame.balance + 3).to_csv(new, index=False)
+        moved = json.loads(invoke("drift", table_lane.bundle, new, "--json"))
+        assert same["psi"] < moved["psi"] and same["ks"] < moved["ks"]
+        assert same["ks_p_value"] > 1e-3 > moved["ks_p_value"]
+        assert "balance" in moved["columns"] and moved["verdict"] == "much"
+        said = invoke("drift", table_lane.bundle, new)
+        assert said.startswith("drift: much (PSI") and "columns that add most" in said and "balance" in said
 
     def test_one_row(self, table_lane, new, tmp_path):
         pd.read_csv(new).head(1).to_csv(tmp_path / "one.csv", index=False)

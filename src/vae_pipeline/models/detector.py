@@ -25,6 +25,8 @@ Score = Literal[
     "rank_ensemble",
 ]
 MEMBERS: tuple[Score, ...] = tuple(kind for kind in get_args(Score) if kind != "rank_ensemble")
+STEP = 1e-3  # of the steps to which known scores are raised, in standard deviations of these
+ROUNDING = 1e-4  # and relative to the highest: a hundred times what float32 loses of a sum
 RIDGE = 1e-6  # of the latent covariance, relative to its mean variance
 
 
@@ -44,37 +46,38 @@ class Detection(NamedTuple):
 class EmpiricalTail(nn.Module):
     """How many of some known scores are at least as high as a score, made continuous from above.
 
-    Between two known scores the count falls linearly from what it is at the lower one to what it is at the higher, so
-    it's never under the count itself, and a rounding error in a score is one in the tail and no jump.
+    Known scores are raised to the next of some even steps, and between two of these the count falls linearly. So it's
+    never under the count itself, and a rounding error in a score is a small one in the tail, and no jump.
     """
 
     scores: Tensor
     """The known ones, rising."""
-    known: Tensor
+    lower: Tensor
     gap: Tensor
     count: Tensor
-    span: Tensor
 
     def __init__(self, scores: Float[Tensor, " examples"]) -> None:
         super().__init__()
-        known, count = scores.float().unique(return_counts=True)
-        span = (known[-1] - known[0]).clamp_min(1e-3)
+        exact = scores.double().sort().values
+        step = float(STEP * exact.std(correction=0) + ROUNDING * (1 + exact[-1].abs()))
+        places, count = ((exact - exact[0]) / step).floor().unique(return_counts=True)
+        lower = exact[0] + (places + 1) * step
+        upper = torch.cat([lower[1:], lower[-1:] + step])
         self.total = len(scores)
-        self.register_buffer("scores", scores.float().sort().values)
-        self.register_buffer("known", torch.cat([known[1:], known[-1:] + 1e-3 * span]))
-        self.register_buffer("gap", self.known - known)
+        self.register_buffer("scores", exact.float())
+        self.register_buffer("lower", lower.float())
+        self.register_buffer("gap", (upper - lower).float())
         self.register_buffer("count", count.float())
-        self.register_buffer("span", span)
 
     def forward(self, score: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
         """The count, from 0 to `total`."""
-        share: Tensor = ((self.known - score.unsqueeze(-1)) / self.gap).clamp(0, 1)
-        return (share * self.count).sum(-1)
+        beyond: Tensor = ((score.unsqueeze(-1) - self.lower) / self.gap).clamp(0, 1)
+        return ((1 - beyond) * self.count).sum(-1)
 
     def rank(self, score: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
         """The share of known scores under a score; beyond the highest it goes on rising, in spans of the known."""
-        beyond: Tensor = (score - self.known[-1]).clamp_min(0) / self.span
-        rank: Tensor = 1 - self(score) / self.total + beyond
+        span = self.lower[-1] - self.scores[0]  # a step at least
+        rank: Tensor = 1 - self(score) / self.total + (score - self.scores[-1]).clamp_min(0) / span
         return rank
 
 
