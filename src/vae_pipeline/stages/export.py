@@ -11,6 +11,7 @@ from vae_pipeline.export import parity
 from vae_pipeline.export.bundle import Provenance, write_bundle
 from vae_pipeline.export.card import model_card
 from vae_pipeline.files import content_key, filled_folder, replace_file, require_writable, tree_digest, write_json
+from vae_pipeline.report.exported import with_parity
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.trained import Trained
 from vae_pipeline.tracking.journal import flatten
@@ -28,7 +29,7 @@ class Report:
 
 
 def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Report:
-    """Fill `out` with the graphs, golden answers, bundle.json, parity.json and MODEL_CARD.md.
+    """Fill `out` with the graphs, golden answers, bundle.json, parity.json, MODEL_CARD.md and report.html.
 
     Raises:
         DataError, WeightsError: an input isn't what an earlier stage wrote.
@@ -38,7 +39,7 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Report
     require_writable(out, data, model, report)
     recipe = job.recipe
     prepared, trained = Prepared.open(data), Trained.load(model)
-    metrics = _read_metrics(report)
+    metrics, page = _read_metrics(report), _read_page(report, trained.weights_sha256)
     if prepared.spec != trained.spec:
         raise DataError(f"{model} was trained on data of another spec than {data}: prepare and train again")
     prepare_device(job.settings)
@@ -52,17 +53,19 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Report
     )
     with filled_folder(out) as folder:
         rows, order = write_bundle(trained.model, prepared.spec, prepared.test, metrics, origin, job.seed, folder)
-        write_json(folder / "parity.json", {
+        found = {
             "tolerance": recipe.export.tolerance,
             "scores": order.to_dict(),
             "agreement": [row.to_dict() for row in rows],
-        })  # fmt: skip
+        }
+        write_json(folder / "parity.json", found)
         parity.require(rows, recipe.export.tolerance)
         worst = max(row.relative for row in rows)
         card = model_card(
             job.name, trained.recipe, recipe.export, prepared.spec, prepared.card, metrics, trained.weights_sha256
         )
         replace_file(folder / "MODEL_CARD.md", (card + parity.said(worst, order)).encode())
+        replace_file(folder / "report.html", with_parity(page, found).encode())
     _record(job, trained.weights_sha256, worst, order, not metrics["failed_gates"], out)
     return Report(len({row.graph for row in rows}), worst)
 
@@ -77,6 +80,19 @@ def _read_metrics(report: Path) -> dict[str, object]:
         raise DataError(f"{path} isn't there: run `vae-pipeline eval` first") from error
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise DataError(f"{path} isn't what `vae-pipeline eval` wrote: run it again") from error
+
+
+def _read_page(report: Path, weights_sha256: str) -> str:
+    path = report / "index.html"
+    try:
+        page = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} can't be read: run `vae-pipeline eval` first") from error
+    if weights_sha256 not in page:
+        raise DataError(
+            f"{path} isn't the report of these weights, {weights_sha256[:12]}: run `vae-pipeline eval` again"
+        )
+    return page
 
 
 def _record(job: Job, weights: str, worst: float, order: parity.Ranking, gates_hold: bool, out: Path) -> None:
