@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from scipy import stats
 from tests.lanes import ROOT, edited, make_job, run_lane
+from tests.tables import mixed_frame, table_recipe
 
 from vae_pipeline.data.download import Finder
 from vae_pipeline.explorer.browser_runtime import fetch_runtime
@@ -112,7 +113,7 @@ class Page:
 
 @pytest.fixture(scope="module")
 def bundles(smoke, tmp_path_factory):
-    """Bars of 28 x 28 in two latents; and, in three, colours that aren't square, in [-1, 1], of two classes."""
+    """Bars of 28 x 28 in two latents; in three, colours that aren't square, in [-1, 1], of two classes; and rows."""
     folder = tmp_path_factory.mktemp("bundles")
     generator = np.random.default_rng(0)
     labels = np.arange(400) % 2
@@ -128,10 +129,12 @@ def bundles(smoke, tmp_path_factory):
         "likelihood": {"kind": "gaussian", "scale": "learned"},
         "conditional": True,
     }
+    mixed_frame().to_csv(folder / "rows.csv", index=False)
     short = edited(smoke, train={"epochs": 2})
     recipes = {
         "bars": edited(short, data={"side": 28}),
         "colours": Recipe.model_validate({**edited(short, model=model).model_dump(mode="json"), "data": data}),
+        "rows": table_recipe(ROOT, folder / "rows.csv"),
     }
     lanes = {name: run_lane(make_job(name, recipe, folder / "home"), folder / name) for name, recipe in recipes.items()}
     return {name: Bundle.load(lane.bundle) for name, lane in lanes.items()}
@@ -198,6 +201,11 @@ def colours(driver, site, bundles):
     return Page(driver, f"{site[1]}/colours/", bundles["colours"])
 
 
+@pytest.fixture
+def rows(driver, site, bundles):
+    return Page(driver, f"{site[1]}/rows/", bundles["rows"])
+
+
 def run(bundle, name, **inputs):
     """onnxruntime's own answer, by name."""
     session = onnxruntime.InferenceSession(bundle.folder / f"{name}.onnx")
@@ -222,7 +230,7 @@ def test_answers_are_those_of_onnxruntime(name, single, driver, site, bundles):
     x = x.astype(bundle.spec.dtype)
     rows = {key: [float(value) for value in array.ravel()] for key, array in (("z", z), ("x", x))}
     found = page.ask(
-        "const model = await import('model.js'); const {examples} = await import('images.js');"
+        "const model = await import('model.js'); const {examples} = model;"
         "const [z, x] = [Float32Array.from(given[0].z), examples[0].constructor.from(given[0].x)];"
         "const {mean, log_variance} = await model.encode(x, 5, given[1]);"
         "const score = await model.score(x.subarray(0, x.length / 5), z, given[1]);"
@@ -242,7 +250,7 @@ def test_answers_are_those_of_onnxruntime(name, single, driver, site, bundles):
 
 def test_a_frame_takes_at_most_50_ms(page, record_property):
     times = page.ask(
-        "const {decode} = await import('model.js'); const {paint} = await import('images.js'); const times = [];"
+        "const {decode} = await import('model.js'); const {paint} = await import('observations.js'); const times = [];"
         "for (let frame = 0; frame < 300; frame++) {"
         "  const began = performance.now(); const z = Float32Array.of(Math.cos(frame / 20), Math.sin(frame / 20));"
         "  paint(document.getElementById('output'), await decode(z, 0)); times.push(performance.now() - began);"
@@ -420,7 +428,7 @@ def test_axes_are_chosen_and_change_places(colours):
 
 def test_a_class_is_chosen(colours):
     bundle = colours.bundle
-    x = np.array(colours.ask("return [...(await import('images.js')).examples[0]]"), np.float32).reshape(1, 3, 12, 16)
+    x = np.array(colours.ask("return [...(await import('model.js')).examples[0]]"), np.float32).reshape(1, 3, 12, 16)
     z = colours.rest()
     known = colours.ask("return (await import('latents.js')).point.label")
     np.testing.assert_allclose(z, bundle.encode(x, [known]).mean[0], atol=1e-4)
@@ -428,6 +436,105 @@ def test_a_class_is_chosen(colours):
     np.testing.assert_array_equal(colours.rest(), z)  # the same point, of another class
     colours.assert_shows("#output", bundle.decode(z[None], [1 - known])[0])
     colours.assert_shows("#reconstruction", bundle.reconstruct(x, [1 - known])[0])
+
+
+class TestRows:
+    """The page of a table."""
+
+    COLUMNS = ("amount", "balance", "country", "new", "when")
+
+    def given(self, rows):
+        """The row that is encoded."""
+        return np.array(rows.ask(
+            "return [...document.querySelectorAll('#fields label')].map(({children: [, field]}) => field.value)"
+        ))  # fmt: skip
+
+    def drop(self, rows, text, name="new.csv"):
+        rows.ask(
+            "const files = new DataTransfer(); files.items.add(new File([given[0]], given[1]));"
+            "const event = new DragEvent('drop', {dataTransfer: files, bubbles: true, cancelable: true});"
+            "document.body.dispatchEvent(event)",
+            text, name,
+        )  # fmt: skip
+        rows.rest()
+
+    def test_answers_are_those_of_onnxruntime(self, rows):
+        x = np.float32([[110, 4, 1, 0, 20480.5], [90, np.nan, 3, 1, 20500], [100, 5, np.nan, 1, 20490]])
+        found = rows.ask(
+            "const model = await import('model.js'); const x = Float32Array.from(given[0], (value) => value ?? NaN);"
+            "const {mean} = await model.encode(x, 3, 0);"
+            "return {mean: [...mean], x_mean: [...await model.decode(mean, 0)]}",
+            [None if np.isnan(value) else float(value) for value in x.ravel()],
+        )
+        mean = rows.bundle.encode(x).mean
+        np.testing.assert_allclose(found["mean"], mean.ravel(), atol=1e-4)
+        np.testing.assert_allclose(
+            np.reshape(found["x_mean"], (3, 5)) / rows.bundle.spec.unit,
+            rows.bundle.decode(mean) / rows.bundle.spec.unit,
+            atol=1e-4,
+        )
+
+    def test_a_changed_value_is_encoded(self, rows):
+        from selenium.webdriver.common.keys import Keys
+        from selenium.webdriver.support.ui import Select
+
+        names = [name.text for name in rows.driver.find_elements("css selector", "#fields .name")]
+        assert names == list(self.COLUMNS)
+        self.drop(rows, "when,new,country,balance,amount\n2026-02-01,true,SE,4.5,104\n")
+        Select(rows.find("#fields label:nth-child(3) select")).select_by_visible_text("NO")
+        amount = "#fields label:nth-child(1) input"
+        rows.press(amount, Keys.CONTROL, "a")
+        rows.press(amount, "130\t")
+        z = rows.rest()
+        row = np.float32([[130, 4.5, rows.bundle.spec.columns[2].values.index("NO"), 1, 20485]])
+        np.testing.assert_allclose(z, rows.bundle.encode(row).mean[0], atol=1e-4)
+        shown = rows.find("#fields label:nth-child(1) output").text
+        assert float(shown) == pytest.approx(rows.bundle.reconstruct(row)[0, 0], rel=1e-4)
+        at_the_point = rows.find("#values div:nth-child(2) output").text
+        assert float(at_the_point) == pytest.approx(rows.bundle.decode(z[None])[0, 1], rel=1e-4)
+
+    def test_a_file_offers_its_rows(self, rows):
+        first, second = '1e2,,"SE",False,2026-01-02,"a, ""b"""', "100,5,Atlantis,1,2026-01-03T12:00:00,"
+        self.drop(rows, f"\ufeff{','.join(self.COLUMNS)},note\r\n{first}\r\n{second}\r\n")
+        assert self.given(rows).tolist() == ["100", "", "SE", "false", "2026-01-02"]
+        thumbs = rows.driver.find_elements("css selector", "#examples button")
+        assert len(thumbs) == 2
+        thumbs[1].click()
+        z = rows.rest()
+        assert self.given(rows).tolist() == ["100", "5", "another", "true", "2026-01-03"]
+        np.testing.assert_allclose(z, rows.bundle.encode(np.float32([[100, 5, 3, 1, 20456.5]])).mean[0], atol=1e-4)
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("", "lacks the columns amount, balance, country, new, when"),
+            ("amount,balance,country,new\n1,2,SE,true", "lacks the column when"),
+            ("amount,balance,country,new,when\n", "has no row under the names of its columns"),
+            (
+                "amount,balance,country,new,when\nmany,2,SE,1,2026-01-01",
+                "holds “many” in column amount, which is no number",
+            ),
+            ("amount,balance,country,new,when\n,2,SE,1,2026-01-01", "lacks a value in column amount, which the model"),
+            ("amount,balance,country,new,when\n1,2,SE,1,soon", "holds “soon” in column when, which is no date"),
+        ],
+    )
+    def test_a_file_that_doesnt_fit_says_why(self, text, problem, rows):
+        before = self.given(rows).tolist()
+        self.drop(rows, text)
+        assert rows.find("#problem").text.startswith(f"new.csv {problem}")
+        assert self.given(rows).tolist() == before
+
+    def test_a_field_cant_be_emptied_where_no_row_was(self, rows):
+        before = self.given(rows).tolist()
+        rows.find("#fields label:nth-child(1) input").clear()
+        rows.press("#fields label:nth-child(1) input", "\t")
+        rows.rest()
+        assert rows.find("#problem").text.startswith("The row lacks a value in column amount")
+        assert self.given(rows).tolist() == before
+
+    def test_no_tool_of_pictures_is_shown(self, rows):
+        for selector in ("#invert", "#clear", "#ink"):
+            assert not rows.find(selector).is_displayed()
 
 
 def test_a_folder_opened_as_a_file_says_what_it_needs(browser, site):

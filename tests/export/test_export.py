@@ -173,3 +173,23 @@ def test_the_bundle_says_that_scores_keep_their_order(any_lane):
     assert scores["rank_correlation"] == pytest.approx(1.0, abs=1e-9)
     assert scores["nats"] < 1e-2
     assert "of their pairs 0 change order" in (any_lane.bundle / "MODEL_CARD.md").read_text()
+
+
+def test_the_report_page_tells_of_parity(any_lane):
+    """Evaluation's page, with a section more that has parity.json's own figures."""
+    page = (any_lane.bundle / "report.html").read_text(encoding="utf-8")
+    evaluated = (any_lane.report / "index.html").read_text(encoding="utf-8")
+    start, end = page.index("<section>\n<h2>What was exported</h2>"), page.index("</main>")
+    assert page[:start] + page[end:] == evaluated
+    written = json.loads((any_lane.bundle / "parity.json").read_text())
+    found = re.findall(
+        r'<th scope="row">(\w+)</th><td><data value="([^"]*)">.*?</td><td>(\w+), batch of (\d+)<', page[start:]
+    )
+    assert [graph for graph, *_ in found] == NAMES
+    for graph, difference, output, batch in found:
+        of_graph = [row for row in written["agreement"] if row["graph"] == graph]
+        worst = max(of_graph, key=lambda row: row["relative"])
+        assert float(difference) == worst["relative"]
+        assert {"graph": graph, "batch": int(batch), "output": output}.items() <= worst.items()
+    assert f'<data value="{written["scores"]["nats"]!r}">' in page[start:]
+    assert re.search(r">Pairs in another order</th><td><data value=\"0\">0</data> of 2,016<", page[start:])

@@ -128,6 +128,20 @@ def test_a_report(content, lane, job, tmp_path):
         print_summary(job.console, tmp_path / "reports", tmp_path)
 
 
+def test_a_report_without_its_page(lane, job, tmp_path):
+    report = shutil.copytree(lane.report, tmp_path / "report")
+    (report / "index.html").unlink()
+    with pytest.raises(DataError, match=r"index\.html can't be read: run `vae-pipeline eval` first"):
+        export(job, lane.data, lane.model, report, tmp_path / "out")
+
+
+def test_a_report_of_other_weights(lane, conditional_lane, job, tmp_path):
+    with pytest.raises(
+        DataError, match=r"index\.html isn't the report of these weights, \w{12}: run `vae-pipeline eval`"
+    ):
+        export(job, lane.data, lane.model, conditional_lane.report, tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     "change",
     [

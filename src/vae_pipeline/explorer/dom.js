@@ -1,6 +1,5 @@
-// Small helps: elements by id, numbers as they are printed, a row of pictures to choose from.
+// Small helps: elements by id, numbers as they are printed.
 
-import { paint } from "images.js";
 import { latents } from "model.js";
 
 export const $ = (id) => document.getElementById(id);
@@ -17,11 +16,4 @@ export function make(tag, properties, ...inside) {
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...inside);
   return element;
-}
-
-/** A button that shows an observation. */
-export function thumb(x, name, act) {
-  const canvas = make("canvas");
-  paint(canvas, x);
-  return make("button", { type: "button", title: name, ariaLabel: name, onclick: act }, canvas);
 }

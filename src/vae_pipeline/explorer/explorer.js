@@ -1,11 +1,11 @@
 // The page opens: labels and sliders here, the rest in other modules. All of it moves one latent point, or shows it.
 
 import { $, make, NAMES, typeset } from "dom.js";
-import { aspect, examples, paint, size } from "images.js";
 import { openInput } from "input.js";
 import { follow, latest, move, point } from "latents.js";
-import { bundle, classes, decode, encode, latents } from "model.js";
+import { bundle, classes, decode, encode, examples, latents } from "model.js";
 import { openMorph } from "morph.js";
+import { aspect, coarse, showOutput } from "observations.js";
 import { openPlane } from "plane.js";
 import { openSamples } from "samples.js";
 
@@ -14,11 +14,11 @@ window.onunhandledrejection = ({ reason }) => {
 };
 
 document.documentElement.style.setProperty("--aspect", aspect.join(" / "));
-document.body.classList.toggle("coarse", Math.max(...aspect) < 128); // pixels are shown as squares
+document.body.classList.toggle("coarse", coarse);
 const seen = await encodeExamples();
 openLabels();
 openSliders();
-follow(latest(async () => paint($("output"), await decode(point.z, point.label))));
+follow(latest(async () => showOutput(await decode(point.z, point.label))));
 openPlane(liveliest(seen), NAMES);
 await Promise.all([openInput(), openMorph(seen.at(0).mean, seen.at(-1).mean), openSamples()]);
 $("opening").hidden = true;

@@ -1,17 +1,16 @@
 // All that depends on the data being images: showing, drawing, reading. Raw values are [channels, height, width].
 
-import { bundle } from "model.js";
+import { bundle, examples, size, Values } from "model.js";
 
 const { shape: [channels, height, width], dtype, low, high, binary } = bundle.spec;
 const plane = height * width;
-const Values = dtype === "uint8" ? Uint8Array : Float32Array;
 
-/** Values of one observation. */
-export const size = channels * plane;
 export const aspect = [width * (channels === 3 ? 1 : channels), height];
-/** Whether a picture or a stroke can be turned into an observation. */
-export const drawable = channels === 1 || channels === 3;
+/** Whether a file or a stroke can be turned into an observation. */
+export const readable = channels === 1 || channels === 3;
 export const coloured = channels === 3;
+/** Whether pixels are shown as squares. */
+export const coarse = Math.max(...aspect) < 128;
 
 /** Raw values of fractions in [0, 1]. */
 const raw = (fractions) => Values.from(fractions, (fraction) => {
@@ -20,16 +19,9 @@ const raw = (fractions) => Values.from(fractions, (fraction) => {
 });
 const fraction = (value) => (value - low) / (high - low);
 
-/** What lies inside the page: real test rows. */
-export const examples = (() => {
-  const packed = Uint8Array.from(atob(bundle.examples.x), (letter) => letter.charCodeAt(0));
-  const all = new Values(packed.buffer);
-  return Array.from({ length: all.length / size }, (_, row) => all.subarray(row * size, (row + 1) * size));
-})();
-
 const ground = Math.round(fraction(examples[0].slice().sort()[size >> 1])); // most of a page is empty
 /** The colour of an empty page, and one that stands out from it. */
-export const [shade, contrast] = ground ? ["#ffffff", "#000000"] : ["#000000", "#ffffff"];
+export const [backdrop, contrast] = ground ? ["#ffffff", "#000000"] : ["#000000", "#ffffff"];
 export const blank = () => raw(new Float32Array(size).fill(ground));
 export const invert = (x) => raw(Float32Array.from(x, (value) => 1 - fraction(value)));
 /** An output of the model as an input to it. */
@@ -69,9 +61,11 @@ export function stroke(x, from, to, ink) {
   return raw(drawn);
 }
 
-/** A picture file as an observation: cut to shape around its middle, laid on white. Throws for what is no picture. */
-export async function readPicture(file) {
-  const picture = await createImageBitmap(file, { colorSpaceConversion: "none" });
+/** A picture file as one observation: cut to shape around its middle, laid on white. Throws for what is no picture. */
+export async function read(file) {
+  const picture = await createImageBitmap(file, { colorSpaceConversion: "none" }).catch(() => {
+    throw new Error("isn't a picture that this browser reads: give a PNG or JPEG");
+  });
   const factor = Math.max(width / picture.width, height / picture.height);
   const [wide, tall] = [picture.width * factor, picture.height * factor];
   const context = new OffscreenCanvas(width, height).getContext("2d");
@@ -86,5 +80,5 @@ export async function readPicture(file) {
     if (coloured) [red, green, blue].forEach((value, channel) => (fractions[channel * plane + at] = value / 255));
     else fractions[at] = (0.299 * red + 0.587 * green + 0.114 * blue) / 255; // Rec. 601, as Pillow does
   }
-  return raw(fractions);
+  return [raw(fractions)];
 }

@@ -1,12 +1,13 @@
-// A picture as input: an example, a drawing, a file. It is encoded, reconstructed and scored, and the point goes to it.
+// An observation as input: an example, an edited one, a file. It is encoded, reconstructed and scored, and the point goes to it.
 
-import { $, NAMES, thumb, typeset } from "dom.js";
-import { blank, coloured, contrast, drawable, examples, invert, paint, readPicture, stroke } from "images.js";
+import { $, NAMES, typeset } from "dom.js";
 import { followLabel, latest, move, normals, point } from "latents.js";
-import { bundle, decode, encode, latents, score } from "model.js";
+import { bundle, decode, encode, examples, latents, score } from "model.js";
+import { openEditor, read, readable, showInput, showReconstruction, thumb } from "observations.js";
 import { show } from "plane.js";
 
 const DRAWS = 16; // of z, for a score
+const OFFERED = 12; // rows of a file to choose from
 
 let input;
 let arrived; // whether the point has gone to the input
@@ -15,7 +16,7 @@ let arrived; // whether the point has gone to the input
 export function setInput(x, label = point.label) {
   input = x;
   arrived = false;
-  paint($("input"), x);
+  showInput(x);
   if (label === point.label) return encodeInput();
   return move(point.z, label); // and encodes, as below
 }
@@ -27,7 +28,7 @@ const encodeInput = latest(async () => {
   show({ mean, scale });
   if (!arrived) move(mean); // another label leaves the point where it is
   arrived = true;
-  paint($("reconstruction"), await decode(mean, label));
+  showReconstruction(await decode(mean, label));
   const scores = await score(x, normals(DRAWS * latents, 0), label);
   for (const [name, nats] of Object.entries(scores)) $(name).textContent = typeset(nats);
   const shown = NAMES.slice(0, 16).map((name, index) => `${name} = ${typeset(mean[index])} ± ${typeset(scale[index])}`);
@@ -38,37 +39,16 @@ export function openInput() {
   const { distortion, rate, elbo } = bundle.metrics;
   const average = { distortion, rate, negative_elbo: -elbo };
   for (const [name, nats] of Object.entries(average)) $(`mean-${name}`).textContent = typeset(nats);
-  const choose = (row) => setInput(examples[row], bundle.examples.labels[row]);
-  $("examples").append(...examples.map((x, row) => thumb(x, `Example ${row + 1}`, () => choose(row))));
+  offer(examples, "Example", bundle.examples.labels);
   followLabel(encodeInput);
-  $("invert").onclick = () => setInput(invert(input));
-  $("clear").onclick = () => setInput(blank());
-  document.querySelectorAll(".draw, .files").forEach((element) => (element.hidden = !drawable));
-  $("ink").hidden = !coloured;
-  if (drawable) {
-    openPad($("input"));
-    openFiles();
-  }
-  return choose(0);
+  openEditor(() => input, setInput);
+  if (readable) openFiles();
+  return setInput(examples[0], bundle.examples.labels[0]);
 }
 
-function openPad(pad) {
-  const ink = $("ink").lastElementChild;
-  let from;
-  const draw = (event) => {
-    const to = [event.offsetX / pad.clientWidth, event.offsetY / pad.clientHeight];
-    setInput(stroke(input, from ?? to, to, ink.value));
-    from = to;
-  };
-  ink.value = contrast;
-  pad.classList.add("pad");
-  pad.onpointerdown = (event) => {
-    if (event.button !== 0) return;
-    pad.setPointerCapture(event.pointerId);
-    from = undefined;
-    draw(event);
-  };
-  pad.onpointermove = (event) => pad.hasPointerCapture(event.pointerId) && draw(event);
+/** Show observations to choose from. */
+function offer(found, name, labels = []) {
+  $("examples").replaceChildren(...found.map((x, row) => thumb(x, `${name} ${row + 1}`, () => setInput(x, labels[row]))));
 }
 
 function openFiles() {
@@ -84,9 +64,11 @@ function openFiles() {
 async function take([file]) {
   if (!file) return;
   try {
-    await setInput(await readPicture(file));
+    const found = await read(file);
     $("problem").textContent = "";
-  } catch {
-    $("problem").textContent = `${file.name} isn't a picture that this browser reads: give a PNG or JPEG.`;
+    if (found.length > 1) offer(found.slice(0, OFFERED), "Row");
+    setInput(found[0]);
+  } catch ({ message }) {
+    $("problem").textContent = `${file.name} ${message}.`;
   }
 }

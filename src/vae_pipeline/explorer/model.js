@@ -5,10 +5,21 @@ import { bytes } from "files.js";
 
 export const bundle = JSON.parse(document.getElementById("bundle").textContent);
 export const latents = bundle.latents;
+const { dtype, shape: [, ...shape] } = bundle.graphs.encoder.inputs.x;
+/** Raw values are of this type, and so many in one observation. */
+export const Values = dtype === "uint8" ? Uint8Array : Float32Array;
+export const size = shape.reduce((product, side) => product * side, 1);
 /** Names of the labels that the model is conditional on; empty if it isn't. */
 export const classes = bundle.conditional ? bundle.spec.classes : [];
 /** How many numbers a sample takes. */
 export const width = bundle.graphs.sample.inputs.noise.shape[1];
+
+/** What lies inside the page: real test rows. */
+export const examples = (() => {
+  const packed = Uint8Array.from(atob(bundle.examples.x), (letter) => letter.charCodeAt(0));
+  const all = new Values(packed.buffer);
+  return Array.from({ length: all.length / size }, (_, row) => all.subarray(row * size, (row + 1) * size));
+})();
 
 ort.env.wasm.numThreads = 1;
 ort.env.logLevel = "error";

@@ -1,9 +1,9 @@
 // The way from one latent point to another.
 
 import { $ } from "dom.js";
-import { paint } from "images.js";
 import { between, followLabel, latest, move, point } from "latents.js";
 import { decode } from "model.js";
+import { paint } from "observations.js";
 import { show } from "plane.js";
 
 const LENGTH_S = 4; // there and back

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from vae_pipeline.errors import BundleError
 from vae_pipeline.explorer.browser_runtime import VERSION, WASM, BrowserRuntime
 from vae_pipeline.files import filled_folder, replace_file
 from vae_pipeline.runtime import Array, Bundle
-from vae_pipeline.spec import ImageSpec
+from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec
 
 HERE = Path(__file__).parent
 PAGE = "index.html"
@@ -81,7 +81,7 @@ def _page(bundle: Bundle, style: str, addresses: Mapping[str, str], inside: str 
         style=style,
         imports=_json({"imports": addresses}),
         bundle=_json(manifest | {"examples": _examples(bundle)}),
-        observations=_observations(images_of(bundle)),
+        **_words(bundle.spec),
         latents=latents,
         elbo=_elbo(manifest["metrics"]),
         licence=escape(str(manifest["licence"])),
@@ -91,22 +91,32 @@ def _page(bundle: Bundle, style: str, addresses: Mapping[str, str], inside: str 
     )
 
 
-def images_of(bundle: Bundle) -> ImageSpec:
-    """What the bundle's images are.
-
-    Raises:
-        BundleError: its observations are rows of a table, which the page can't show.
-    """
-    if not isinstance(bundle.spec, ImageSpec):
-        raise BundleError(f"{bundle.folder} is a model of a table, and the explorer shows images alone")
-    return bundle.spec
-
-
-def _observations(spec: ImageSpec) -> str:
-    """What the model has seen, in words."""
-    channels, height, width = spec.shape
-    colour = "black-and-white" if spec.binary else {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
-    return f"{colour} pictures of {width} × {height} pixels"
+def _words(spec: DataSpec) -> dict[str, str]:
+    """What an observation is called, and how it's given."""
+    match spec:
+        case ImageSpec(shape=(channels, height, width)):
+            colour = "black-and-white" if spec.binary else {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
+            return {
+                "observations": f"{colour} pictures of {width} × {height} pixels",
+                "noun": "picture",
+                "shown": "",
+                "drawn": "Pictures",
+                "edit": "Draw on it with mouse or finger.",
+                "file": "picture",
+                "accept": "image/*",
+            }
+        case TableSpec():
+            return {
+                "observations": f"rows of {len(spec.columns):,} column{'s' if len(spec.columns) > 1 else ''}",
+                "noun": "row",
+                "shown": " It is shown as a curve over the columns, around the middle of the training rows.",
+                "drawn": "Rows",
+                "edit": "Its values can be changed below; beside each, in blue, is the reconstruction's.",
+                "file": "CSV file",
+                "accept": ".csv,text/csv",
+            }
+        case _:
+            assert_never(spec)
 
 
 def _elbo(metrics: Mapping[str, Any]) -> str:

@@ -1,8 +1,8 @@
 // The latent plane: two latents across and up, the point to drag, and behind it what the decoder draws at each place.
 
 import { between, follow, move, point } from "latents.js";
-import { decode, latents } from "model.js";
-import { aspect, paint, shade, size } from "images.js";
+import { decode, latents, size } from "model.js";
+import { aspect, backdrop, paint } from "observations.js";
 
 const REACH = 3; // N(0, 1) is within it 997 times of 1000
 const SIDE = 13; // tiles a row; odd, so that one is at the middle
@@ -23,7 +23,7 @@ const shown = {};
 
 export function openPlane(chosen, names) {
   canvas.width = canvas.height = SIDE * TILE;
-  canvas.style.background = shade;
+  canvas.style.background = backdrop;
   context.imageSmoothingEnabled = INSIDE < LONGEST; // else by a whole factor
   selects.forEach((select, side) => {
     select.append(...names.map((name, index) => new Option(name, index)));
@@ -120,6 +120,7 @@ async function drawRows(z) {
     pause = 10 * (performance.now() - started);
     for (let column = 0; column < SIDE; column++) {
       paint(tile, x.subarray(column * size, (column + 1) * size));
+      context.clearRect(column * TILE, row * TILE, TILE, TILE);
       context.drawImage(tile, column * TILE + (TILE - wide) / 2, row * TILE + (TILE - tall) / 2, wide, tall);
     }
   }

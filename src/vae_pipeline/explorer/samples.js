@@ -1,10 +1,10 @@
 // New observations: noise from a seed, through the bundle's sampler.
 
-import { $, thumb } from "dom.js";
-import { asInput, size } from "images.js";
+import { $ } from "dom.js";
 import { setInput } from "input.js";
 import { followLabel, latest, normals, point } from "latents.js";
-import { sample, width } from "model.js";
+import { sample, size, width } from "model.js";
+import { asInput, thumb } from "observations.js";
 
 const COUNT = 12;
 

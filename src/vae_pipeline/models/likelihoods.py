@@ -184,7 +184,9 @@ class MixedLikelihood(nn.Module):
 
     def forward(self, output: Float[Tensor, "*batch planes outputs"]) -> Distribution:
         """p(x|z)."""
-        mean, log_scale, logits, *log_odds = output.squeeze(-2).split(self.parts, -1)
+        rows = output.squeeze(-2)
+        filled = iter(rows.split([part for part in self.parts if part], -1))  # MNN dies of an empty part
+        mean, log_scale, logits, *log_odds = [next(filled) if part else rows.detach()[..., :0] for part in self.parts]
         own = self.kind == "per_element" or not self.parts[0]
         scale = _floored(log_scale if own else self.log_scale)
         return RowDistribution(self.layout, mean, scale, logits, log_odds)

@@ -46,7 +46,7 @@ class TableScaling(nn.Module):
 
     def forward(self, x: Shaped[Tensor, "*batch columns"]) -> Float[Tensor, "*batch 2 columns"]:
         """Scaled values, 0 where one is missing; and 1 where one is present, else 0."""
-        present = ~x.isnan()
+        present = x <= torch.finfo(torch.float32).max  # not of NaN; MNN has no IsNaN
         values = _mapped(torch.where(present, x.float(), self.zero), self.raw, self.scaled)
         return torch.stack([torch.where(present, values, self.zero), present.float()], -2)
 
@@ -63,7 +63,8 @@ def _mapped(
     none = torch.zeros_like(width)
     slope = torch.where(width > 0, wanted.diff(dim=-1) / torch.where(width > 0, width, none + 1), none)
     inside = torch.minimum((x.unsqueeze(-1) - given[:, :-1]).clamp_min(0), width)
-    return wanted[:, 0] + (inside * slope).sum(-1)
+    # y_0 is added before the sum: after it, OpenVINO gives all rows but the first those of other columns.
+    return (inside * slope + torch.cat([wanted[:, :1], none[:, 1:]], 1)).sum(-1)
 
 
 AnyScaling = Scaling | TableScaling

@@ -15,6 +15,7 @@ from vae_pipeline.export.calibration import Calibrated, alarm_parity, require_al
 from vae_pipeline.export.card import model_card
 from vae_pipeline.files import content_key, filled_folder, replace_file, require_writable, tree_digest, write_json
 from vae_pipeline.metrics.detection import fit_detector
+from vae_pipeline.report.exported import with_parity
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.trained import Trained
@@ -33,7 +34,7 @@ class Report:
 
 
 def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Report:
-    """Fill `out` with the graphs, golden answers, bundle.json, parity.json and MODEL_CARD.md.
+    """Fill `out` with the graphs, golden answers, bundle.json, parity.json, MODEL_CARD.md and report.html.
 
     Raises:
         DataError, WeightsError: an input isn't what an earlier stage wrote.
@@ -43,7 +44,7 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Report
     require_writable(out, data, model, report)
     recipe = job.recipe
     prepared, trained = Prepared.open(data), Trained.load(model)
-    metrics = _read_metrics(report)
+    metrics, page = _read_metrics(report), _read_page(report, trained.weights_sha256)
     if prepared.spec != trained.spec:
         raise DataError(f"{model} was trained on data of another spec than {data}: prepare and train again")
     prepare_device(job.settings)
@@ -63,12 +64,13 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Report
         alarms = None if calibrated is None else alarm_parity(
             Bundle.load(folder), calibrated.detector, prepared.test
         )  # fmt: skip
-        write_json(folder / "parity.json", {
+        found = {
             "tolerance": recipe.export.tolerance,
             "scores": order.to_dict(),
             "alarms": None if alarms is None else alarms.to_dict(),
             "agreement": [row.to_dict() for row in rows],
-        })  # fmt: skip
+        }
+        write_json(folder / "parity.json", found)
         parity.require(rows, recipe.export.tolerance)
         if alarms is not None:
             require_alarms(alarms, recipe.export.tolerance)
@@ -77,6 +79,7 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Report
             job.name, trained.recipe, recipe.export, prepared.spec, prepared.card, metrics, trained.weights_sha256
         )
         replace_file(folder / "MODEL_CARD.md", (card + parity.said(worst, order)).encode())
+        replace_file(folder / "report.html", with_parity(page, found).encode())
     _record(job, trained.weights_sha256, worst, order, not metrics["failed_gates"], out)
     return Report(len({row.graph for row in rows}), worst)
 
@@ -99,6 +102,19 @@ def _read_metrics(report: Path) -> dict[str, object]:
         raise DataError(f"{path} isn't there: run `vae-pipeline eval` first") from error
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise DataError(f"{path} isn't what `vae-pipeline eval` wrote: run it again") from error
+
+
+def _read_page(report: Path, weights_sha256: str) -> str:
+    path = report / "index.html"
+    try:
+        page = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} can't be read: run `vae-pipeline eval` first") from error
+    if weights_sha256 not in page:
+        raise DataError(
+            f"{path} isn't the report of these weights, {weights_sha256[:12]}: run `vae-pipeline eval` again"
+        )
+    return page
 
 
 def _record(job: Job, weights: str, worst: float, order: parity.Ranking, gates_hold: bool, out: Path) -> None:
