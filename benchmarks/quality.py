@@ -150,11 +150,15 @@ def beside_pythae(work: Work) -> Found:
     yield "pythae, VAE", pythae(recipe, data, images=1000)[1]
 
 
+UNIT = {"kind": "gaussian", "scale": 1.0, "mean": "linear"}
+"""The squared error's likelihood, with which the others are compared."""
+
+
 def samples_of_mnist(work: Work) -> Found:
     """New images: MNIST, the network of mnist_conv, 8 epochs each"""
     data = work.prepared("mnist_conv")
     yield from side_by_side(work, "mnist_conv", data)
-    recipe = work.recipe("mnist_conv", {"model.likelihood.scale": 1.0, "train.epochs": 8})
+    recipe = work.recipe("mnist_conv", {"model.likelihood": UNIT, "train.epochs": 8})
     folder, theirs = pythae(recipe, data)
     prepared = Prepared.open(data)
     judge = reference(prepared, Path(os.environ["VAE_HOME"]), torch.device("cpu"))
@@ -171,15 +175,15 @@ def samples_of_fashion(work: Work) -> Found:
 
 def side_by_side(work: Work, name: str, data: Path) -> Found:
     keys = ("frechet_reconstructions", "frechet_floor", "sharpness", "samples_sharpness", "psnr", "elbo")
-    for title, scale in {"unit variance": 1.0, "learned scale": "learned"}.items():
-        recipe = work.recipe(name, {"model.likelihood.scale": scale, "train.epochs": 8, "evaluate.gates": {}})
+    for title, likelihood in {"unit variance": {"model.likelihood": UNIT}, "learned scale": {}}.items():
+        recipe = work.recipe(name, likelihood | {"train.epochs": 8, "evaluate.gates": {}})
         model, took = trained(recipe, data)
         report, metrics = evaluated(recipe, data, model)
         common = {key: metrics[key] for key in keys} | took
         by_prior = metrics.get("frechet_prior", metrics["frechet_samples"])
         yield f"{title}, N(0, I)", common | {"frechet": by_prior}
         fitted = common | {"frechet": metrics["frechet_samples"]}
-        if scale == "learned":
+        if not likelihood:
             fitted["drawing"] = drawing(work, recipe, data, model, report)
         yield f"{title}, sampler auto ({metrics['sampler']})", fitted
 

@@ -91,7 +91,7 @@ def conditional_lane(smoke, tmp_path_factory) -> Lane:
     model = {
         "encoder": net,
         "decoder": {**net, "channels": [16, 8]},
-        "likelihood": {"kind": "gaussian", "scale": "learned"},
+        "likelihood": {"kind": "gaussian", "scale": "learned", "mean": "sigmoid"},
         "posterior": {"kind": "gaussian", "latents": 3},
         "conditional": True,
     }

@@ -81,6 +81,22 @@ def test_a_controller_moves_beta_the_right_way(control, measured, raises):
     assert (built.beta.item() > 1.1) if raises else (built.beta.item() < 0.9)
 
 
+def test_what_beta_came_to_on_the_way_to_the_target_is_forgotten_on_the_first_arrival():
+    built = build_rate_control(TargetDistortionControl(kind="target_distortion", nats=40.0, psnr=None))
+
+    def measured(distortion, steps):
+        betas = []
+        for _ in range(steps):
+            built.observe(torch.tensor(distortion), torch.tensor(8.0), torch.tensor(0.1))
+            betas.append(built.beta.item())
+        return betas
+
+    assert measured(100.0, 100)[-1] == pytest.approx(0.01)
+    assert max(measured(30.0, 10)) > 1
+    assert measured(100.0, 100)[-1] == pytest.approx(0.01)
+    assert max(measured(30.0, 10)) < 0.2
+
+
 def gaussian_case(samples, noise=None):
     """x = z + 1 with unit noise, p(z) = N(0, 1), q(z|x) = N(m, e^v): parameters m, v and the decoder's weight."""
     mean = torch.tensor([[0.2], [0.5]], dtype=torch.float64, requires_grad=True)

@@ -26,7 +26,7 @@ if hasattr(model.decoder, "start"):
 x = torch.from_numpy(prepared.train.images[:]).float() / prepared.spec.high
 loader = DataLoader(TensorDataset(x), batch_size=recipe.train.batch, shuffle=True)
 optimizer = torch.optim.Adam(model.parameters(), lr=recipe.train.learning_rate)
-gaussian = recipe.model.likelihood.kind == "gaussian"
+likelihood = recipe.model.likelihood
 
 
 def step(batch):
@@ -34,11 +34,13 @@ def step(batch):
     mean, log_variance = model.posterior.mean(h), model.posterior.log_variance(h)
     z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
     output = model.decoder(z).squeeze(1)
-    if gaussian:
-        log_scale = model.likelihood.log_scale
-        distortion = (0.5 * ((batch - output) / log_scale.exp()) ** 2 + log_scale).sum()
-    else:
+    if likelihood.kind == "bernoulli":
         distortion = nn.functional.binary_cross_entropy(torch.sigmoid(output), batch, reduction="sum")
+    else:
+        centre = torch.sigmoid(4 * output) if likelihood.mean == "sigmoid" else output
+        log_scale = model.likelihood.log_scale
+        away = (batch - centre) / log_scale.exp()
+        distortion = ((away.abs() if likelihood.kind == "laplace" else 0.5 * away**2) + log_scale).sum()
     rate = -0.5 * torch.sum(1 + log_variance - mean.pow(2) - log_variance.exp())
     loss = (distortion + rate) / len(batch)
     optimizer.zero_grad()

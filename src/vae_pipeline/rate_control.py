@@ -119,24 +119,27 @@ class Capacity(RateControl):
 
 
 # The controllers' gains, for errors of 1 (an e-fold of the target): found on several data sets, and not to be tuned.
-PROPORTIONAL, INTEGRAL = 1.0, 0.05
+PROPORTIONAL, INTEGRAL = 1.0, 0.1
 SMOOTHING = 0.8
 RANGE = (math.log(0.01), math.log(100.0))  # of beta
 
 
 class Controller(RateControl):
-    """beta * rate, where log beta follows an error's change (proportional) and its sum (integral)."""
+    """beta * rate; log beta follows an error's change (proportional) and its sum since the first arrival (integral)."""
 
     feedback = True
     smoothed: Tensor
     last_error: Tensor
     seen: Tensor
+    arrived: Tensor
+    """Whether the target was reached once."""
 
     def __init__(self) -> None:
         super().__init__(1.0)
         self.register_buffer("smoothed", torch.zeros(()))
         self.register_buffer("last_error", torch.zeros(()))
         self.register_buffer("seen", torch.zeros(()))
+        self.register_buffer("arrived", torch.zeros((), dtype=torch.bool))
 
     def steer(self, measured: Tensor, target: float, unit: float) -> None:
         """Raise beta where `measured` is over its target."""
@@ -145,8 +148,12 @@ class Controller(RateControl):
         self.smoothed.lerp_(measured.to(self.smoothed), (1 - SMOOTHING) / (1 - SMOOTHING**self.seen))
         error = ((self.smoothed - target) / unit).clamp(-1, 1)
         change = torch.where(self.seen > 1, error - self.last_error, torch.zeros_like(error))
+        arrives = (self.last_error * error < 0) & ~self.arrived
         self.last_error.copy_(error)
         log_beta = self.beta.log() + PROPORTIONAL * change + INTEGRAL * error
+        # On the way there the error was the network's, which had yet to learn: what it summed up to is forgotten.
+        log_beta = torch.where(arrives, torch.zeros_like(log_beta), log_beta)
+        self.arrived.logical_or_(arrives)
         self.beta.copy_(log_beta.clamp(*RANGE).exp())
 
 

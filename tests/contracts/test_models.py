@@ -17,15 +17,17 @@ NETS = {
 }
 LIKELIHOODS = {
     "bernoulli": {"kind": "bernoulli"},
-    "gaussian_fixed": {"kind": "gaussian", "scale": 0.5},
-    "gaussian_learned": {"kind": "gaussian", "scale": "learned"},
+    "gaussian_fixed": {"kind": "gaussian", "scale": 0.5, "mean": "linear"},
+    "gaussian_learned": {"kind": "gaussian", "scale": "learned", "mean": "linear"},
 }
 MORE_LIKELIHOODS = {
-    "gaussian_per_channel": {"kind": "gaussian", "scale": "learned_per_channel"},
-    "gaussian_per_element": {"kind": "gaussian", "scale": "per_element"},
-    "gaussian_optimal": {"kind": "gaussian", "scale": "optimal"},
-    "laplace_learned": {"kind": "laplace", "scale": "learned"},
-    "laplace_per_element": {"kind": "laplace", "scale": "per_element"},
+    "gaussian_per_channel": {"kind": "gaussian", "scale": "learned_per_channel", "mean": "linear"},
+    "gaussian_per_element": {"kind": "gaussian", "scale": "per_element", "mean": "linear"},
+    "gaussian_optimal": {"kind": "gaussian", "scale": "optimal", "mean": "linear"},
+    "gaussian_bounded": {"kind": "gaussian", "scale": "learned", "mean": "sigmoid"},
+    "gaussian_bounded_per_element": {"kind": "gaussian", "scale": "per_element", "mean": "sigmoid"},
+    "laplace_learned": {"kind": "laplace", "scale": "learned", "mean": "linear"},
+    "laplace_per_element": {"kind": "laplace", "scale": "per_element", "mean": "linear"},
     "discretised_logistic": {"kind": "discretised_logistic", "components": 1},
     "discretised_logistic_mixture": {"kind": "discretised_logistic", "components": 3},
     "categorical": {"kind": "categorical"},

@@ -126,7 +126,7 @@ def bundles(smoke, tmp_path_factory):
     data = {"kind": "arrays", "shape": [3, 12, 16], "range": [-1, 1], "train": part, "valid": 0.1, "test": 0.2}
     model = {
         "posterior": {"kind": "gaussian", "latents": 3},
-        "likelihood": {"kind": "gaussian", "scale": "learned"},
+        "likelihood": {"kind": "gaussian", "scale": "learned", "mean": "linear"},
         "conditional": True,
     }
     mixed_frame().to_csv(folder / "rows.csv", index=False)

@@ -72,6 +72,18 @@ def test_a_density_integrates_to_one(scale, family):
     assert quad(density, 0.4 - reach, 0.4 + reach, points=[0.4])[0] == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.parametrize("scale", [0.1, "per_element", "optimal"])
+def test_a_bounded_mean_is_within_the_data_and_begins_as_steep_as_a_linear_one(scale):
+    output = torch.linspace(-8, 8, 1601, dtype=torch.float64).reshape(-1, 1, 1).requires_grad_()
+    likelihood = LocationScaleLikelihood(Normal, (1,), scale, "sigmoid").double().train()
+    mean = likelihood(output.expand(-1, likelihood.planes, -1)).mean
+    (slope,) = torch.autograd.grad(mean.sum(), output)
+    assert mean[0].item() == pytest.approx(0, abs=1e-12)
+    assert mean[-1].item() == pytest.approx(1, abs=1e-12)
+    assert mean[800].item() == pytest.approx(0.5)
+    assert slope[800].item() == pytest.approx(1)
+
+
 def test_a_fixed_scale_is_exact_and_not_trained():
     likelihood = LocationScaleLikelihood(Normal, (1, 4, 4), 0.1)
     assert likelihood.scale.item() == pytest.approx(0.1)

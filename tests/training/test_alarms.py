@@ -68,7 +68,8 @@ def test_normalised_means_and_free_bits_bring_collapsed_latents_back(smoke, prep
     """A decoder that does without the latents: with so wide a Gaussian, what they could tell isn't worth its rate."""
 
     def trained(name, posterior, rate_control):
-        model = {"likelihood": {"kind": "gaussian", "scale": 5.0}, "posterior": {**posterior, "latents": 4}}
+        noisy = {"kind": "gaussian", "scale": 5.0, "mean": "linear"}
+        model = {"likelihood": noisy, "posterior": {**posterior, "latents": 4}}
         recipe = edited(smoke, model=model, train={"epochs": 20, "keep": "last"})
         recipe = recipe.model_copy(update={"rate_control": rate_control})
         train(make_job(name, recipe, tmp_path / name), prepared.folder, tmp_path / name / "model")

@@ -133,9 +133,9 @@ def _likelihood(likelihood: recipe.Likelihood, spec: ImageSpec) -> likelihoods.L
         case recipe.BernoulliLikelihood():
             return likelihoods.BernoulliLikelihood(rank)
         case recipe.GaussianLikelihood():
-            return likelihoods.LocationScaleLikelihood(Normal, spec.event_shape, likelihood.scale)
+            return likelihoods.LocationScaleLikelihood(Normal, spec.event_shape, likelihood.scale, likelihood.mean)
         case recipe.LaplaceLikelihood():
-            return likelihoods.LocationScaleLikelihood(Laplace, spec.event_shape, likelihood.scale)
+            return likelihoods.LocationScaleLikelihood(Laplace, spec.event_shape, likelihood.scale, likelihood.mean)
         case recipe.LogisticLikelihood():
             return likelihoods.LogisticLikelihood(rank, _levels(likelihood.kind, spec), likelihood.components)
         case recipe.CategoricalLikelihood():

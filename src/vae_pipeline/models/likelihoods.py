@@ -16,6 +16,7 @@ from vae_pipeline.models.logistic import DiscretisedLogistic, LevelCategorical
 
 Measure = Literal["mass", "density", "cross_entropy"]
 """What exp(log_prob) is: a probability, a density of values scaled to [0, 1], or neither."""
+MeanKind = Literal["linear", "sigmoid"]
 ScaleKind = Literal["learned", "learned_per_channel", "per_element", "optimal"]
 
 # A soft floor that keeps a scale from collapsing on constant pixels (Rybkin et al., 2021).
@@ -47,16 +48,23 @@ class LocationScaleLikelihood(nn.Module):
 
     The scale is a number, or learned: one for all values, one a channel (the event's first axis), or one that the
     decoder gives for each value; or `optimal`: while training the one that maximises the batch's likelihood,
-    afterwards what those came to.
+    afterwards what those came to. A `sigmoid` mean lies within [0, 1], as the values do: to draw a black or a white
+    pixel, the decoder need not meet a number but only pass it.
 
     Source: Rybkin, Daniilidis and Levine, Simple and Effective VAE Training with Calibrated Decoders, 2021.
     """
 
     log_scale: Tensor
 
-    def __init__(self, family: type[Normal] | type[Laplace], shape: tuple[int, ...], scale: float | ScaleKind) -> None:
+    def __init__(
+        self,
+        family: type[Normal] | type[Laplace],
+        shape: tuple[int, ...],
+        scale: float | ScaleKind,
+        mean: MeanKind = "linear",
+    ) -> None:
         super().__init__()
-        self.family, self.rank, self.kind = family, len(shape), scale
+        self.family, self.rank, self.kind, self.mean = family, len(shape), scale, mean
         self.planes = 2 if scale == "per_element" else 1
         if scale in ("learned", "learned_per_channel"):
             size = () if scale == "learned" else (shape[0], *[1] * (self.rank - 1))
@@ -75,9 +83,12 @@ class LocationScaleLikelihood(nn.Module):
         axis = -1 - self.rank
         if self.kind == "per_element":
             mean, log_scale = output.unbind(axis)
-            return self.given(mean, _floored(log_scale - 1))
-        mean = output.squeeze(axis)
+            return self.given(self._mean(mean), _floored(log_scale - 1))
+        mean = self._mean(output.squeeze(axis))
         return _Optimal(self, mean) if self.kind == "optimal" and self.training else self.given(mean, self.scale)
+
+    def _mean(self, output: Tensor) -> Tensor:
+        return torch.sigmoid(4 * output) if self.mean == "sigmoid" else output  # 4: in the middle as steep as `linear`
 
     def given(self, mean: Tensor, scale: Tensor) -> Distribution:
         """The distribution of that centre and scale."""

@@ -7,6 +7,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from vae_pipeline.recipe.section import Activation, Count, Layers, Positive, Section
 
 Scale = Positive | Literal["learned", "learned_per_channel", "per_element", "optimal"]
+Mean = Literal["linear", "sigmoid"]
 
 
 class DenseNet(Section):
@@ -100,6 +101,8 @@ class GaussianLikelihood(Section):
 
     kind: Literal["gaussian"]
     scale: Scale
+    mean: Mean
+    """`sigmoid` keeps it within [0, 1]: sharper, where many values are near either end."""
 
 
 class LaplaceLikelihood(Section):
@@ -107,6 +110,7 @@ class LaplaceLikelihood(Section):
 
     kind: Literal["laplace"]
     scale: Scale
+    mean: Mean
 
 
 class LogisticLikelihood(Section):
