@@ -7,8 +7,8 @@ import numpy.typing as npt
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from vae_pipeline.data.store import Split
-from vae_pipeline.metrics.bounds import PerExample, batches, evaluating
+from vae_pipeline.data.store import Prepared, Split
+from vae_pipeline.metrics.bounds import PerExample, batches, evaluating, taken
 from vae_pipeline.models.vae import VAE
 
 NORMAL = 0  # the label of normal rows; anomalies have 1
@@ -16,12 +16,16 @@ DRAWS = 16
 RATES = (0.001, 0.01, 0.05)
 
 
+def normal_part(prepared: Prepared) -> Split:
+    """The test part without its anomalies, where labels tell them; all of it where they say something else."""
+    return normal_rows(prepared.test) if prepared.tells_anomalies else prepared.test
+
+
 def normal_rows(split: Split) -> Split:
     """The rows that aren't anomalies; all where nothing says which are, or all are."""
     if split.labels is None or not (split.labels == NORMAL).any():
         return split
-    rows = np.flatnonzero(split.labels == NORMAL)
-    return Split(split.images[rows], split.labels[rows])
+    return taken(split, np.flatnonzero(split.labels == NORMAL))
 
 
 @torch.inference_mode()

@@ -41,6 +41,8 @@ METRICS = Literal[
     "recall_at_fpr_0.001",
     "recall_at_fpr_0.01",
     "recall_at_fpr_0.05",
+    "heat_auroc",
+    "pixel_auroc",
 ]
 
 
