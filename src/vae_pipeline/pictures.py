@@ -32,18 +32,35 @@ def read_picture(content: bytes, name: str, shape: tuple[int, int, int], resize:
         DataError: it is of another size, and `resize` is `none`.
     """
     channels, height, width = shape
+    picture = _decode(content, name, "L" if channels == 1 else "RGB")
+    if picture.size != (width, height):
+        picture = _to_size(picture, name, (width, height), resize, Image.Resampling.LANCZOS)
+    pixels: Pixels = np.asarray(picture, np.uint8)
+    return pixels.reshape(1, height, width) if channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def read_mask(content: bytes, name: str, size: tuple[int, int], resize: Resize) -> Pixels:
+    """Decode a mask and bring it to `size` [height, width]: 1 in each pixel that a value above 0 falls into, else 0.
+
+    Raises:
+        CorruptPictureError, DataError: as `read_picture`.
+    """
+    height, width = size
+    mask = _decode(content, name, "L").point(lambda value: 255 if value > 0 else 0)
+    if mask.size != (width, height):
+        mask = _to_size(mask, name, (width, height), resize, Image.Resampling.BOX)
+    return (np.asarray(mask) > 0).astype(np.uint8)
+
+
+def _decode(content: bytes, name: str, mode: str) -> Image.Image:
     try:
         with Image.open(io.BytesIO(content), formats=["PNG", "JPEG"]) as opened:
             opened.load()
-            picture: Image.Image = _to_mode(ImageOps.exif_transpose(opened), "L" if channels == 1 else "RGB")
+            return _to_mode(ImageOps.exif_transpose(opened), mode)
     except UnidentifiedImageError as error:
         raise CorruptPictureError(f"{name} is a truncated or corrupt picture, or no PNG or JPEG") from error
     except Exception as error:  # a decoder of damaged bytes raises whatever it does
         raise CorruptPictureError(f"{name} is a truncated or corrupt picture ({error})") from error
-    if picture.size != (width, height):
-        picture = _to_size(picture, name, (width, height), resize)
-    pixels: Pixels = np.asarray(picture, np.uint8)
-    return pixels.reshape(1, height, width) if channels == 1 else pixels.transpose(2, 0, 1)
 
 
 def _to_mode(picture: Image.Image, mode: str) -> Image.Image:
@@ -55,7 +72,9 @@ def _to_mode(picture: Image.Image, mode: str) -> Image.Image:
     return picture.convert(mode)
 
 
-def _to_size(picture: Image.Image, name: str, size: tuple[int, int], resize: Resize) -> Image.Image:
+def _to_size(
+    picture: Image.Image, name: str, size: tuple[int, int], resize: Resize, method: Image.Resampling
+) -> Image.Image:
     match resize:
         case "none":
             raise DataError(
@@ -63,11 +82,11 @@ def _to_size(picture: Image.Image, name: str, size: tuple[int, int], resize: Res
                 "are wanted: set resize to stretch, crop or pad, or give pictures of that size"
             )
         case "stretch":
-            return picture.resize(size, Image.Resampling.LANCZOS)
+            return picture.resize(size, method)
         case "crop":
-            return ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
+            return ImageOps.fit(picture, size, method)
         case "pad":
-            return ImageOps.pad(picture, size, Image.Resampling.LANCZOS)
+            return ImageOps.pad(picture, size, method)
 
 
 def to_pixels(images: npt.NDArray[Any], low: float, high: float) -> Pixels:

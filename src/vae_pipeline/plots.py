@@ -251,6 +251,32 @@ def scores(path: Path, score: Array, anomalous: Array, kind: str) -> None:
         _save(figure, path)
 
 
+def heat_maps(path: Path, images: Pixels, heat: Array, masks: Array | None, names: Sequence[str]) -> None:
+    """Columns of an image, its mask and its heat map; the heat of all is on one scale, black to its highest percent."""
+    rows = {"image": images, "defect": masks, "heat map": heat}
+    shown = {name: values for name, values in rows.items() if values is not None}
+    low, high = np.quantile(heat, (0.5, 0.99))
+    _, height, width = heat.shape
+    with matplotlib.rc_context(STYLE | {"axes.grid": False}):
+        figure = Figure(figsize=(1.05 * len(images) + 0.3, 1.05 * height / width * len(shown) + 0.3))
+        grid = figure.subplots(len(shown), len(images), squeeze=False, gridspec_kw={"wspace": 0.04, "hspace": 0.04})
+        figure.subplots_adjust(left=0.03, right=0.995, bottom=0.01, top=0.92)
+        for axes_of_row, (label, values) in zip(grid, shown.items(), strict=True):
+            axes_of_row[0].set_ylabel(label, fontsize=9)
+            for axes, value in zip(axes_of_row, values, strict=True):
+                axes.set(xticks=[], yticks=[])
+                axes.spines[:].set_visible(False)
+                if label == "image":
+                    axes.imshow(value.transpose(1, 2, 0) if len(value) == 3 else value[0], "gray", vmin=0, vmax=255)
+                else:
+                    colours, limits = ("gray", (0, 1)) if label == "defect" else ("inferno", (low, high))
+                    axes.imshow(value, colours, vmin=limits[0], vmax=limits[1], interpolation="nearest")
+        for index, (axes, name) in enumerate(zip(grid[0], names, strict=True)):
+            if index == 0 or names[index - 1] != name:
+                axes.set_title(name, fontsize=9, fontweight="normal")
+        _save(figure, path)
+
+
 def pairs(path: Path, images: Pixels, reconstructions: Pixels, columns: int = 10) -> None:
     """Rows of images, each above its reconstruction."""
     rows = []

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from vae_pipeline.errors import DataError
 
 ANOMALIES = ("normal", "anomaly")
-"""The classes where labels say what is to be detected; anomalies are in the test part alone, or to be told apart."""
+"""The classes of a table whose labels say what is to be detected."""
 ColumnKind = Literal["number", "boolean", "category", "date"]
 
 

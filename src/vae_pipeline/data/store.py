@@ -2,6 +2,7 @@
 
 train.npy valid.npy test.npy        [examples, *event], unscaled, uint8 or float32
 train_labels.npy ...                [examples], int64, where there are labels
+test_masks.npy                      [examples, height, width], uint8, where there are masks: 1 where a defect is
 spec.json                           what a model must know (DataSpec)
 card.json                           what a reader wants to know: counts, ranges, digests, what was dropped
 """
@@ -22,7 +23,7 @@ from vae_pipeline.data.mapped import MappedArray
 from vae_pipeline.data.sources.parts import Array, Indices, Part, Rows, Source
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import content_key, sha256_of, write_json
-from vae_pipeline.spec import DataSpec, ImageSpec, load_spec
+from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, load_spec
 
 PARTS = ("train", "valid", "test")
 CHUNK_ROWS = 4096
@@ -35,6 +36,8 @@ class Split:
     images: MappedArray | Array
     """[examples, *event]; a slice of a mapped array is a copy."""
     labels: Indices | None
+    masks: MappedArray | Array | None = None
+    """[examples, height, width]: 1 where a defect is; of the test part alone, and None where there are none."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -65,6 +68,11 @@ class Prepared:
         return cls(folder, spec, **parts)
 
     @property
+    def tells_anomalies(self) -> bool:
+        """Whether labels, where there are any, say what is normal (0) and what isn't (all others)."""
+        return isinstance(self.spec, TableSpec) or self.card.get("split", {}).get("kind") == "one_class"
+
+    @property
     def card(self) -> dict[str, Any]:
         """What a reader wants to know of the data."""
         path = self.folder / "card.json"
@@ -76,8 +84,8 @@ class Prepared:
         return card
 
     def digest(self) -> str:
-        """The sha256 of spec, arrays and labels: equal data, equal digest."""
-        names = [f"{part}{suffix}" for part in PARTS for suffix in (".npy", "_labels.npy")]
+        """The sha256 of spec, arrays, labels and masks: equal data, equal digest."""
+        names = [f"{part}{suffix}" for part in PARTS for suffix in (".npy", "_labels.npy", "_masks.npy")]
         files = [self.folder / name for name in ("spec.json", *names)]
         return content_key([[file.name, sha256_of(file)] for file in files if file.is_file()])
 
@@ -97,7 +105,16 @@ def _open_split(folder: Path, part: str, spec: DataSpec) -> Split:
                 f"{label_path} doesn't hold one label of 0..{len(spec.classes) - 1} for each of {len(images)} "
                 "examples: run `vae-pipeline prepare` again"
             )
-    return Split(images, labels)
+    return Split(images, labels, _open_masks(folder / f"{part}_masks.npy", (len(images), *spec.event_shape[1:])))
+
+
+def _open_masks(path: Path, shape: tuple[int, ...]) -> MappedArray | None:
+    if not path.exists():
+        return None
+    masks = _open_array(path)
+    if masks.shape != shape or masks.dtype != np.uint8:
+        raise DataError(f"{path} doesn't hold one mask for each example: run `vae-pipeline prepare` again")
+    return masks
 
 
 def _open_array(path: Path) -> MappedArray:
@@ -141,6 +158,10 @@ def write(source: Source, folder: Path, seed: int) -> None:
             save_array(folder / f"{name}_labels.npy", part.labels)
             counts = np.bincount(part.labels, minlength=len(source.classes))
             card["classes"][name] = dict(zip(source.classes, counts.tolist(), strict=True))
+        if part.masks is not None and name == "test":
+            _write_masks(folder / f"{name}_masks.npy", part.masks, source.shape[1:])
+    if source.one_class:
+        card["split"] = split_card("one_class", {name: _indices(part) for name, part in parts.items()})
     card["duplicates"] = duplicates(hashes)
     spec = ImageSpec(source.shape, source.dtype, source.low, source.high, binary, source.classes)
     spec.save(folder / "spec.json")
@@ -156,8 +177,16 @@ def duplicates(hashes: Mapping[str, Array]) -> dict[str, int]:
     }
 
 
+def split_card(kind: str, parts: Mapping[str, Indices]) -> dict[str, Any]:
+    """What the data card tells of a split: its kind, and the sha256 of each part's indices."""
+    digests = {name: f"sha256:{hashlib.sha256(rows.tobytes()).hexdigest()}" for name, rows in parts.items()}
+    return {"kind": kind, "indices": digests}
+
+
 def split(source: Source, seed: int) -> dict[str, Part]:
     """The three parts; where `valid` or `test` is a fraction, rows of train are assigned by a hash.
+
+    Of one class, anomalies among them all go to the test part.
 
     The hash is of the seed and the row's name (a picture's path in its folder) or, in arrays, its index: pictures
     added or taken away, and rows appended, move no other.
@@ -165,19 +194,15 @@ def split(source: Source, seed: int) -> dict[str, Part]:
     Raises:
         DataError: a part that is wanted comes out empty.
     """
-    place = uniform(_row_numbers(source.train), seed)
     valid = source.valid if isinstance(source.valid, float) else 0.0
     test = source.test if isinstance(source.test, float) else 0.0
-    chosen = {
-        "train": place >= test + valid,
-        "valid": (place >= test) & (place < test + valid),
-        "test": place < test,
-    }
+    apart = source.train.labels != 0 if source.one_class and source.train.labels is not None else np.zeros(1, bool)
+    chosen = assign(_row_numbers(source.train), seed, valid, test, apart)
     given = {"train": None, "valid": source.valid, "test": source.test}
     parts = {}
     for name in PARTS:
         part = given[name]
-        parts[name] = part if isinstance(part, Part) else _subset(source.train, np.flatnonzero(chosen[name]))
+        parts[name] = part if isinstance(part, Part) else _subset(source.train, chosen[name])
         wanted = name == "train" or (isinstance(part, float) and part > 0) or isinstance(part, Part)
         if wanted and len(parts[name].rows) == 0:
             raise DataError(
@@ -185,6 +210,17 @@ def split(source: Source, seed: int) -> dict[str, Part]:
                 "in the recipe; give more data or other fractions"
             )
     return parts
+
+
+def assign(
+    numbers: npt.NDArray[np.uint64], seed: int, valid: float, test: float, apart: npt.NDArray[np.bool_]
+) -> dict[str, Indices]:
+    """The rows of each part, by a hash of the seed and each row's number; those `apart` are all of the test part."""
+    place = uniform(numbers, seed)
+    in_test = (place < test) | apart
+    in_valid = ~in_test & (place < test + valid)
+    chosen = (~in_test & ~in_valid, in_valid, in_test)
+    return {name: np.flatnonzero(rows) for name, rows in zip(PARTS, chosen, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -200,7 +236,16 @@ class _Subset:
 
 
 def _subset(part: Part, indices: Indices) -> Part:
-    return Part(_Subset(part.rows, indices), None if part.labels is None else part.labels[indices])
+    return Part(
+        _Subset(part.rows, indices),
+        None if part.labels is None else part.labels[indices],
+        masks=None if part.masks is None else _Subset(part.masks, indices),
+        indices=_indices(part)[indices],
+    )
+
+
+def _indices(part: Part) -> Indices:
+    return np.arange(len(part.rows)) if part.indices is None else part.indices
 
 
 def _row_numbers(part: Part) -> npt.NDArray[np.uint64]:
@@ -251,6 +296,14 @@ def save_array(path: Path, array: Array) -> None:
     buffer = io.BytesIO()
     np.save(buffer, array)
     path.write_bytes(buffer.getvalue())
+
+
+def _write_masks(path: Path, masks: Rows, shape: tuple[int, ...]) -> None:
+    with path.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(masks), *shape)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for chunk in _chunks(masks):
+            file.write(np.ascontiguousarray(chunk, np.uint8).data)
 
 
 class _Writer:

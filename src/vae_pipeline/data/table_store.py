@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from vae_pipeline.data.sources.parts import Array, Indices, TableSource
-from vae_pipeline.data.store import PARTS, duplicates, save_array, uniform
+from vae_pipeline.data.store import assign, duplicates, save_array, split_card
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import write_json
 from vae_pipeline.recipe.data import ColumnScaling
@@ -42,10 +42,7 @@ def write_table(source: TableSource, folder: Path, seed: int) -> None:
         "classes": {},
         "origins": source.origins,
         "dropped": {},
-        "split": {
-            "kind": "one_class" if source.one_class else "random",
-            "indices": {name: f"sha256:{hashlib.sha256(rows.tobytes()).hexdigest()}" for name, rows in parts.items()},
-        },
+        "split": split_card("one_class" if source.one_class else "random", parts),
     }
     hashes = {}
     for name, indices in parts.items():
@@ -156,11 +153,8 @@ def split_table(source: TableSource, seed: int) -> dict[str, Indices]:
         DataError: a part that is wanted comes out empty.
     """
     count = len(source.rows)
-    place = uniform(np.arange(1, count + 1, dtype=np.uint64), seed)
     apart = source.labels == 1 if source.one_class and source.labels is not None else np.zeros(count, bool)
-    test = (place < source.test) | apart
-    valid = ~test & (place < source.test + source.valid)
-    parts = {name: np.flatnonzero(chosen) for name, chosen in zip(PARTS, (~test & ~valid, valid, test), strict=True)}
+    parts = assign(np.arange(1, count + 1, dtype=np.uint64), seed, source.valid, source.test, apart)
     for name, indices in parts.items():
         if not len(indices) and (name != "valid" or source.valid):
             raise DataError(

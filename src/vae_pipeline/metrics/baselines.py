@@ -56,12 +56,12 @@ def baseline_psnr(train: Split, test: Split, spec: ImageSpec, latents: int, seed
 
     None if there are more latents than examples or values.
     """
-    fitted = _fitted(train, spec, seed).astype(np.float32)
-    if latents > min(fitted.shape):
+    images = fitted(train, spec, seed).astype(np.float32)
+    if latents > min(images.shape):
         return None
-    components = PCA(latents, svd_solver="randomized", random_state=derive(seed, "pca") % 2**32).fit(fitted)
+    components = PCA(latents, svd_solver="randomized", random_state=derive(seed, "pca") % 2**32).fit(images)
     squares = []
-    for x in _scaled(test, spec):
+    for x in scaled(test, spec):
         output = components.inverse_transform(components.transform(x.astype(np.float32))).clip(0, 1)
         squares.append(((x - output) ** 2).mean(axis=1))
     return float(psnr(np.concatenate(squares)).mean())
@@ -69,8 +69,8 @@ def baseline_psnr(train: Split, test: Split, spec: ImageSpec, latents: int, seed
 
 def _bernoulli(train: Split, test: Split, spec: ImageSpec) -> float:
     # Half a one and half a nought are added to what was seen (Krichevsky and Trofimov, 1981), here and below.
-    p = (_sum(_scaled(train, spec)) + 0.5) / (len(train) + 1)
-    x = _sum(_scaled(test, spec)) / len(test)
+    p = (_sum(scaled(train, spec)) + 0.5) / (len(train) + 1)
+    x = _sum(scaled(test, spec)) / len(test)
     return float((x * np.log(p) + (1 - x) * np.log1p(-p)).sum())
 
 
@@ -79,11 +79,11 @@ def _location_scale(
 ) -> float:
     gaussian = likelihood.family is Normal
     power, normaliser = (2, 0.5 * math.log(2 * math.pi)) if gaussian else (1, math.log(2))
-    location = _sum(_scaled(train, spec)) / len(train) if gaussian else np.median(_fitted(train, spec, seed), axis=0)
+    location = _sum(scaled(train, spec)) / len(train) if gaussian else np.median(fitted(train, spec, seed), axis=0)
 
     def away(split: Split) -> float:
         """Σ |x - location|^power over values, averaged over examples."""
-        return float(_sum(np.abs(x - location) ** power for x in _scaled(split, spec)).sum()) / len(split)
+        return float(_sum(np.abs(x - location) ** power for x in scaled(split, spec)).sum()) / len(split)
 
     if isinstance(likelihood.kind, str):
         likeliest = math.pow(away(train) / spec.dimensions, 1 / power)
@@ -119,17 +119,17 @@ def _counts(split: Split, spec: ImageSpec, levels: int) -> Array:
     """How often each level occurs: [values, levels], flat."""
     first = np.arange(spec.dimensions) * levels
     size = spec.dimensions * levels
-    whole = (np.rint(x * (levels - 1)).astype(np.int64) + first for x in _scaled(split, spec))
+    whole = (np.rint(x * (levels - 1)).astype(np.int64) + first for x in scaled(split, spec))
     return _sum(np.bincount(x.ravel(), minlength=size)[None] for x in whole)
 
 
-def _fitted(train: Split, spec: ImageSpec, seed: int) -> Array:
+def fitted(train: Split, spec: ImageSpec, seed: int) -> Array:
     """As many training examples as may be in memory at once: [examples, values] on [0, 1]."""
     some = subset(train, max(1, min(EXAMPLES, VALUES // spec.dimensions)), seed)
-    return np.concatenate([*_scaled(some, spec)])
+    return np.concatenate([*scaled(some, spec)])
 
 
-def _scaled(split: Split, spec: ImageSpec) -> Iterator[Array]:
+def scaled(split: Split, spec: ImageSpec) -> Iterator[Array]:
     """[examples, values] on [0, 1], some at a time."""
     rows = at_once(split, ROWS)
     for start in range(0, len(split), rows):

@@ -55,7 +55,13 @@ def subset(split: Split, count: int | None, seed: int) -> Split:
     if count is None or count >= len(split):
         return split
     rows = np.sort(np.random.default_rng(derive(seed, "subset")).permutation(len(split))[:count])
-    return Split(split.images[rows], None if split.labels is None else split.labels[rows])
+    return taken(split, rows)
+
+
+def taken(split: Split, rows: npt.NDArray[np.int64]) -> Split:
+    """Some rows of a part, in memory."""
+    labels, masks = (None if array is None else array[rows] for array in (split.labels, split.masks))
+    return Split(split.images[rows], labels, masks)
 
 
 @torch.inference_mode()

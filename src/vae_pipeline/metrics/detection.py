@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from torch import Tensor
 
 from vae_pipeline.data.store import Prepared, Split
-from vae_pipeline.metrics.bounds import PerExample, at_once, batches, evaluating, subset
+from vae_pipeline.metrics.bounds import PerExample, at_once, batches, evaluating, subset, taken
 from vae_pipeline.metrics.latents import latents
 from vae_pipeline.models.detector import MEMBERS, Detector
 from vae_pipeline.models.vae import VAE
@@ -26,12 +26,16 @@ MOST = 10_000  # examples that a calibration, or a part's latent covariance, is 
 ROWS = 1024  # draws decoded at a time, at most
 
 
+def normal_part(prepared: Prepared) -> Split:
+    """The test part without its anomalies, where labels tell them; all of it where they say something else."""
+    return normal_rows(prepared.test) if prepared.tells_anomalies else prepared.test
+
+
 def normal_rows(split: Split) -> Split:
     """The rows that aren't anomalies; all where nothing says which are, or all are."""
     if split.labels is None or not (split.labels == NORMAL).any():
         return split
-    rows = np.flatnonzero(split.labels == NORMAL)
-    return Split(split.images[rows], split.labels[rows])
+    return taken(split, np.flatnonzero(split.labels == NORMAL))
 
 
 def fit_detector(model: VAE, wanted: Wanted, prepared: Prepared, seed: int, device: torch.device) -> Detector | None:

@@ -84,7 +84,7 @@ def reference(prepared: Prepared, home: Path, device: torch.device) -> Reference
     """The classifier of these data: read from the cache, or trained; the same in either case."""
     spec = prepared.spec
     assert isinstance(spec, ImageSpec)  # a recipe says so
-    labelled = prepared.train.labels is not None and len(spec.classes) > 1
+    labelled = prepared.train.labels is not None and len(np.unique(prepared.train.labels)) > 1
     classes = len(spec.classes) if labelled else len(MIRRORINGS)
     with seeded(derive(0, "features")):
         net = Classifier(Scaling(spec.low, spec.high), spec.event_shape, classes)

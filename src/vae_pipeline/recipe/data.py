@@ -69,6 +69,14 @@ class ArraysData(Section):
         return bounds
 
 
+class NormalFolder(Section):
+    """One folder's pictures are flawless; those of the folders beside it show anomalies, kept for the test part."""
+
+    normal: Place
+    masks: Literal["none", "beside"]
+    """`beside`: NAME.png is the mask of NAME.jpg, above 0 where the defect is."""
+
+
 class FolderData(Section):
     """PNG or JPEG files in a folder, a .zip or a .tar; `valid` and `test` are paths, or a fraction of train."""
 
@@ -76,7 +84,7 @@ class FolderData(Section):
     shape: Shape
     """Channels (1: grey, 3: RGB), height, width that every image is brought to."""
     resize: Literal["none", "stretch", "crop", "pad"]
-    labels: Literal["none", "folders"]
+    labels: Literal["none", "folders"] | NormalFolder
     """`folders`: the name of the folder that an image lies in is its class."""
     corrupt: Literal["fail", "drop"]
     train: Place
@@ -89,6 +97,47 @@ class FolderData(Section):
         if shape[0] not in (1, 3):
             raise ValueError("a picture has 1 channel (grey) or 3 (RGB)")
         return shape
+
+    @model_validator(mode="after")
+    def _anomalies_are_for_test(self) -> "FolderData":
+        if isinstance(self.labels, NormalFolder) and (isinstance(self.valid, str) or isinstance(self.test, str)):
+            raise ValueError(
+                "labels.normal keeps the anomalies of train for the test part: give valid and test as fractions "
+                "(of the normal pictures)"
+            )
+        return self
+
+
+ImageData = Annotated[SyntheticData | DigitsData | ArraysData | FolderData, Field(discriminator="kind")]
+
+
+class DrawnDefectsData(Section):
+    """Any images, and a defect that is drawn from the seed on a share of the test part: anomalies, with their masks."""
+
+    kind: Literal["drawn_defects"]
+    images: ImageData
+    """Flawless; their labels, if any, aren't taken."""
+    defects: Annotated[tuple[Literal["stripe", "blob", "missing"], ...], Field(min_length=1)]
+    """Each as likely: a line, a spot, a part that is left out."""
+    share: SomeFraction
+    """Of the test part."""
+
+    @property
+    def valid(self) -> Fraction | Place | ArrayPart:
+        """Of the images."""
+        return self.images.valid
+
+    @property
+    def test(self) -> SomeFraction | Place | ArrayPart:
+        """Of the images."""
+        return self.images.test
+
+    @field_validator("images")
+    @classmethod
+    def _flawless(cls, images: ImageData) -> ImageData:
+        if isinstance(images, FolderData) and isinstance(images.labels, NormalFolder):
+            raise ValueError("defects are drawn on images that have none of their own: set labels to none")
+        return images
 
 
 ColumnScaling = Literal["standard", "robust", "quantile"]
@@ -135,7 +184,8 @@ class TableData(Section):
 
 
 Data = Annotated[
-    SyntheticData | DigitsData | ArraysData | FolderData | TumoursData | TableData, Field(discriminator="kind")
+    SyntheticData | DigitsData | ArraysData | FolderData | DrawnDefectsData | TumoursData | TableData,
+    Field(discriminator="kind"),
 ]
 
 
@@ -147,12 +197,12 @@ def is_table(data: Data) -> bool:
 def has_labels(data: Data) -> bool:
     """Whether the section names labels that a model may be conditional on; that a row is normal is none."""
     match data:
-        case TumoursData() | TableData():
+        case TumoursData() | TableData() | DrawnDefectsData():
             return False
         case ArraysData():
             return data.train.labels is not None
         case FolderData():
-            return data.labels != "none"
+            return data.labels == "folders"
         case SyntheticData() | DigitsData():
             return True
         case _:

@@ -44,6 +44,8 @@ METRICS = Literal[
     "false_alarm_rate_0.01",
     "false_alarm_rate_0.05",
     "false_alarm_rate_0.1",
+    "heat_auroc",
+    "pixel_auroc",
 ]
 
 

@@ -97,13 +97,22 @@ SAMPLES = (
 )  # fmt: skip
 DETECTION = (
     Figure("auroc", "AUROC", "",
-           "How often an anomaly of the test part has a higher −ELBO than a normal row: 0.5 by chance, 1 always.",
-           (("anomalies", "{} anomalies"), ("test_examples", "{} normal rows"))),
+           "How often an anomaly of the test part has a higher −ELBO than a normal image: 0.5 by chance, 1 always.",
+           (("anomalies", "{} anomalies"), ("test_examples", "{} normal images"),
+            ("pca_auroc", "error of as many principal components {}"),
+            ("knn_auroc", "distance from the five nearest training images {}"))),
+    Figure("heat_auroc", "AUROC of heat maps", "",
+           "The same, of the mean of the hottest 4 % of each image's heat map in place of its −ELBO.",
+           (("pca_heat_auroc", "principal components {}"), ("knn_heat_auroc", "nearest training images {}"))),
+    Figure("pixel_auroc", "AUROC of pixels", "",
+           "How often a pixel within a defect is hotter than one without, over all test images: whether defects are "
+           "located.",
+           (("pca_pixel_auroc", "principal components {}"), ("knn_pixel_auroc", "nearest training images {}"))),
     Figure("average_precision", "Average precision", "",
            "Share of true alarms, averaged over the thresholds at which one anomaly more is found. It depends on how "
            "common anomalies are in the test part. Higher is better."),
     Figure("recall_at_fpr_0.001", "Recall at 0.1 % false alarms", "",
-           "Share of anomalies over the threshold that at most one of a thousand normal test rows is over."),
+           "Share of anomalies over the threshold that at most one of a thousand normal test images is over."),
     Figure("recall_at_fpr_0.01", "Recall at 1 % false alarms", "", "The same, at one of a hundred."),
     Figure("recall_at_fpr_0.05", "Recall at 5 % false alarms", "", "The same, at one of twenty."),
 )  # fmt: skip
@@ -173,6 +182,8 @@ def _beside(figure: Figure, metrics: Mapping[str, Any]) -> list[str]:
     if figure.key == "importance_bound":
         bounds = metrics.get("importance_bounds", {})
         shown += [f"{datum(bound)} at K = {escape(samples)}" for samples, bound in bounds.items()]
+    if figure.key == "auroc":
+        shown += [f"{escape(kind)} alone {datum(auroc)}" for kind, auroc in metrics.get("auroc_by_kind", {}).items()]
     if figure.key == "sampler":
         tried = metrics.get("sampler_candidates", {})
         shown += [f"{escape(name)} {datum(distance)}" for name, distance in tried.items()]

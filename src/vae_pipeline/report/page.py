@@ -127,11 +127,20 @@ def _samples(findings: Findings) -> list[str]:
 
 def _detection(findings: Findings) -> list[str]:
     caption = (
-        "Scores of the test part, normal rows and anomalies, each by shares of its own. The axis is straight in the "
+        "Scores of the test part, normal images and anomalies, each by shares of its own. The axis is straight in the "
         "middle and logarithmic towards its ends."
     )
-    shown = _shown(findings, "scores.png", "Histograms of the scores of normal rows and of anomalies.", caption)
-    return [shown, figure_table("Detection", DETECTION, findings)]
+    alt = "Histograms of the scores of normal images and of anomalies."
+    return [
+        _shown(findings, "scores.png", words.of(alt, findings), words.of(caption, findings)),
+        figure_table("Detection", DETECTION, findings),
+        _shown(
+            findings, "heat_maps.png", "Test images, the masks of their defects, and their heat maps.",
+            "Test images drawn from each kind, found or not; where their defects are; and where the model finds them "
+            "unlikely, in nats by which each pixel would be likelier had it been expected, smoothed. All maps are "
+            "on one scale.",
+        ),
+    ]  # fmt: skip
 
 
 def _latents(findings: Findings) -> list[str]:

@@ -41,7 +41,7 @@ def summary(findings: Findings) -> str:
         of(_description(findings.metrics), findings),
         _reconstruction(findings.metrics),
         _generation(findings.metrics),
-        _detection(findings.metrics),
+        of(_detection(findings.metrics), findings),
         _checks(findings),
     ) if sentence)  # fmt: skip
 
@@ -55,12 +55,12 @@ def _training(findings: Findings) -> str:
 
 def images(findings: Findings) -> str:
     """What an observation is."""
+    normal = "normal " if findings.card.get("split", {}).get("kind") == "one_class" else ""
     if isinstance(findings.spec, TableSpec):
-        normal = "normal " if findings.card["split"]["kind"] == "one_class" else ""
         return f"{normal}rows of {findings.spec.dimensions} columns"
     channels, height, width = findings.spec.shape
     colour = "binary" if findings.spec.binary else {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
-    return f"{colour} images of {width} × {height} pixels"
+    return f"{normal}{colour} images of {width} × {height} pixels"
 
 
 def _description(metrics: Mapping[str, Any]) -> str:
@@ -106,7 +106,7 @@ def _detection(metrics: Mapping[str, Any]) -> str:
         return ""
     recall = datum(metrics["recall_at_fpr_0.01"])
     return (
-        f"Its −ELBO tells {metrics['anomalies']:,} anomalies of the test part from normal rows with an AUROC of "
+        f"Its −ELBO tells {metrics['anomalies']:,} anomalies of the test part from normal images with an AUROC of "
         f"{datum(metrics['auroc'])}; at 1 % false alarms it finds a share of {recall} of them."
     )
 

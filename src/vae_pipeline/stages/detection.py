@@ -1,15 +1,15 @@
 """What a report says of anomalies: how well the scores find them, and whether the thresholds keep their word."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vae_pipeline import plots
-from vae_pipeline.data.store import Prepared
-from vae_pipeline.metrics.bounds import subset
+from vae_pipeline.data.store import Prepared, Split
+from vae_pipeline.metrics.bounds import PerExample, subset
 from vae_pipeline.metrics.detection import MOST, NORMAL, detect, detection, false_alarms, fit_detector
-from vae_pipeline.spec import ANOMALIES
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.trained import Trained
 
@@ -21,9 +21,9 @@ def describe(trained: Trained, prepared: Prepared, job: Job, folder: Path) -> di
     if detector is None:
         return {}
     assert detector.calibration is not None
-    told = prepared.spec.classes == ANOMALIES
+    told = prepared.tells_anomalies and prepared.test.labels is not None
     test = prepared.test if told else subset(prepared.test, MOST, job.seed)
-    anomalous = np.zeros(len(test), bool) if test.labels is None or not told else test.labels != NORMAL
+    anomalous = np.not_equal(test.labels, NORMAL) if told and test.labels is not None else np.zeros(len(test), bool)
     found = detect(detector, test, device)
     figures: dict[str, Any] = {"score": detector.kind}
     if not anomalous.all():
@@ -33,4 +33,18 @@ def describe(trained: Trained, prepared: Prepared, job: Job, folder: Path) -> di
         plots.scores(folder / "scores.png", found.score, anomalous, detector.kind)
         figures |= named
         figures["scores"] = {kind: detection(score, anomalous) for kind, score in found.every.items()}
+        if len(prepared.spec.classes) > 2:
+            figures["auroc_by_kind"] = _by_kind(found.score, test, prepared.spec.classes)
+    return figures
+
+
+def _by_kind(score: PerExample, test: Split, classes: Sequence[str]) -> dict[str, float]:
+    """The AUROC of each kind of anomaly alone."""
+    assert test.labels is not None
+    figures = {}
+    for label, name in enumerate(classes):
+        chosen = (test.labels == NORMAL) | (test.labels == label)
+        found = detection(score[chosen], test.labels[chosen] != NORMAL)
+        if found:
+            figures[name] = found["auroc"]
     return figures

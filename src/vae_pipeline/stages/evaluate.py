@@ -19,7 +19,7 @@ from vae_pipeline.metrics.aggregate import aggregate
 from vae_pipeline.metrics.alarms import EXAMPLES, alarms_of
 from vae_pipeline.metrics.baselines import baseline_elbo
 from vae_pipeline.metrics.bounds import elbo_terms, standard_error, subset
-from vae_pipeline.metrics.detection import normal_rows
+from vae_pipeline.metrics.detection import normal_part
 from vae_pipeline.metrics.importance import importance_bound
 from vae_pipeline.metrics.latents import ACTIVE, Latents, latents
 from vae_pipeline.metrics.pareto import TRUSTED
@@ -30,7 +30,7 @@ from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive
 from vae_pipeline.recipe.evaluate import METRICS, Evaluate, Gate
 from vae_pipeline.spec import ImageSpec, TableSpec
-from vae_pipeline.stages import detection, images
+from vae_pipeline.stages import defects, detection, images
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.report import PAGE, write_page
 from vae_pipeline.stages.trained import Row, Trained, write_history
@@ -63,6 +63,9 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
         match prepared.spec:
             case ImageSpec() as spec:
                 metrics |= images.describe(trained, prepared, spec, used, job, folder / "plots")
+                if prepared.tells_anomalies:
+                    metrics |= defects.describe(trained, prepared, spec, job.seed, folder / "plots")
+                    places = latents(vae, prepared.test, device).mean
             case TableSpec():
                 places = latents(vae, prepared.test, device).mean  # of anomalies too
             case _:
@@ -84,9 +87,9 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
 def measure(
     model: VAE, prepared: Prepared, wanted: Evaluate, seed: int, device: torch.device
 ) -> tuple[dict[str, Any], Latents]:
-    """The figures of any observations, on the test part (of a table, its normal rows); what can't be is left out."""
+    """The figures of any observations, on the test part or its normal rows; what can't be measured is left out."""
     spec = prepared.spec
-    test = normal_rows(prepared.test) if isinstance(spec, TableSpec) else prepared.test
+    test = normal_part(prepared)
     drawn = derive(seed, "evaluate")
     terms = elbo_terms(model, test, drawn, device)
     bounded = subset(test, wanted.examples, seed)

@@ -1,5 +1,6 @@
 """What a report says of images alone: reconstructions, samples, and pictures of both."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from vae_pipeline import plots
 from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.metrics.baselines import baseline_psnr
 from vae_pipeline.metrics.bounds import evaluating, subset
+from vae_pipeline.metrics.detection import normal_part
 from vae_pipeline.metrics.features import reference
 from vae_pipeline.metrics.images import entropy_floor, fidelity
 from vae_pipeline.metrics.latents import Latents
@@ -31,6 +33,7 @@ def describe(
     trained: Trained, prepared: Prepared, spec: ImageSpec, used: Latents, job: Job, folder: Path
 ) -> dict[str, Any]:
     """Draw into `folder`; returns the figures."""
+    prepared = dataclasses.replace(prepared, test=normal_part(prepared))
     model, test = trained.model, prepared.test
     device = next(model.parameters()).device
     _draw(model, test, spec, used, job.seed, folder)

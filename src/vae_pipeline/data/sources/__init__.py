@@ -4,7 +4,16 @@ from typing import assert_never
 
 from vae_pipeline.data.download import Finder
 from vae_pipeline.data.sources.parts import Source, TableSource
-from vae_pipeline.recipe.data import ArraysData, Data, DigitsData, FolderData, SyntheticData, TableData, TumoursData
+from vae_pipeline.recipe.data import (
+    ArraysData,
+    Data,
+    DigitsData,
+    DrawnDefectsData,
+    FolderData,
+    SyntheticData,
+    TableData,
+    TumoursData,
+)
 
 
 def open_source(data: Data, finder: Finder, seed: int) -> Source | TableSource:
@@ -31,6 +40,12 @@ def open_source(data: Data, finder: Finder, seed: int) -> Source | TableSource:
             from vae_pipeline.data.sources.folder import open_folder
 
             return open_folder(data)
+        case DrawnDefectsData():
+            from vae_pipeline.data.sources.defects import with_defects
+
+            images = open_source(data.images, finder, seed)
+            assert isinstance(images, Source)  # a recipe says so
+            return with_defects(data, images, seed)
         case TumoursData():
             from vae_pipeline.data.sources.tumours import open_tumours
 

@@ -3,6 +3,7 @@
 An archive is read where it is and never unpacked; one that holds absolute paths or `..` is refused.
 """
 
+import dataclasses
 import hashlib
 import lzma
 import tarfile
@@ -10,7 +11,7 @@ import weakref
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -19,8 +20,8 @@ import numpy as np
 from vae_pipeline.data.sources.parts import Array, Indices, Part, Source
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import sha256_of
-from vae_pipeline.pictures import SUFFIXES, CorruptPictureError, read_picture
-from vae_pipeline.recipe.data import FolderData
+from vae_pipeline.pictures import SUFFIXES, CorruptPictureError, read_mask, read_picture
+from vae_pipeline.recipe.data import FolderData, NormalFolder
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,36 @@ class DecodedRows:
         return read_picture(self.pictures.read(name), shown, self.data.shape, self.data.resize)
 
 
+@dataclass(frozen=True)
+class DecodedMasks:
+    """The masks of pictures, [height, width] each; one without a mask has no defect."""
+
+    pictures: Pictures
+    mask_of: Mapping[str, str]
+    data: FolderData
+
+    def __len__(self) -> int:
+        return len(self.pictures.names)
+
+    def __getitem__(self, indices: Indices) -> Array:
+        return np.stack([self.decode(self.mask_of.get(self.pictures.names[index])) for index in indices])
+
+    def decode(self, name: str | None) -> Array:
+        """Read one mask; of None, an empty one."""
+        size = self.data.shape[1:]
+        if name is None:
+            return np.zeros(size, np.uint8)
+        return read_mask(self.pictures.read(name), f"{self.pictures.place}/{name}", size, self.data.resize)
+
+
 def open_folder(data: FolderData) -> Source:
     """List the pictures of each part.
 
     Raises:
         DataError: a place that isn't there, is empty, or is an archive that is corrupt or unsafe.
     """
+    if isinstance(data.labels, NormalFolder):
+        return _open_one_class(data, data.labels)
     places = {"train": data.train, "valid": data.valid, "test": data.test}
     dropped: Counter[str] = Counter()
     pictures = {
@@ -90,6 +115,63 @@ def open_folder(data: FolderData) -> Source:
     )
 
 
+def _open_one_class(data: FolderData, labels: NormalFolder) -> Source:
+    assert not isinstance(data.valid, str) and not isinstance(data.test, str)  # a recipe says so
+    listed = _list(Path(data.train))
+    mask_of = _masks(listed.names) if labels.masks == "beside" else {}
+    masks, dropped = set(mask_of.values()), Counter(listed.skipped)
+    listed = dataclasses.replace(listed, names=[name for name in listed.names if name not in masks])
+    pictures = _without_corrupt(listed, data, dropped)
+    classes, numbers = _kinds(pictures, labels.normal)
+    if labels.masks == "beside":
+        for name, number in zip(pictures.names, numbers, strict=True):
+            if number and name not in mask_of:
+                raise DataError(
+                    f"{pictures.place}/{name} shows an anomaly, and no mask {PurePosixPath(name).stem}.png lies beside "
+                    "it: add the mask (NAME.png beside NAME.jpg), or set data.labels.masks to none"
+                )
+    return Source(
+        shape=data.shape,
+        dtype="uint8",
+        low=0,
+        high=255,
+        classes=classes,
+        train=Part(
+            DecodedRows(pictures, data),
+            numbers,
+            pictures.names,
+            DecodedMasks(pictures, mask_of, data) if labels.masks == "beside" else None,
+        ),
+        valid=float(data.valid),
+        test=float(data.test),
+        origins={pictures.place: pictures.digest},
+        dropped=dict(dropped),
+        one_class=True,
+    )
+
+
+def _masks(names: Sequence[str]) -> dict[str, str]:
+    """The mask of each picture that has one: NAME.png beside NAME.jpg."""
+    found = {name.rpartition(".")[0]: name for name in names if name.lower().endswith(".png")}
+    photographs = [name for name in names if not name.lower().endswith(".png")]
+    return {name: found[stem] for name in photographs if (stem := name.rpartition(".")[0]) in found}
+
+
+def _kinds(pictures: Pictures, normal: str) -> tuple[tuple[str, ...], Indices]:
+    """The folders' names, `normal` first, and the number of each picture's: folders at the depth of `normal`."""
+    folders = [PurePosixPath(name).parts[:-1] for name in pictures.names]
+    depth = next((parts.index(normal) for parts in folders if normal in parts), None)
+    if depth is None:
+        some = ", ".join(sorted({"/".join(parts) or "." for parts in folders})[:6])
+        raise DataError(
+            f"no picture in {pictures.place} lies in a folder {normal!r}, as data.labels.normal says: "
+            f"its folders are {some}"
+        )
+    kinds = [parts[depth] if len(parts) > depth else "." for parts in folders]
+    classes = (normal, *sorted(set(kinds) - {normal}))
+    return classes, _numbered(kinds, classes)
+
+
 def _without_corrupt(pictures: Pictures, data: FolderData, dropped: Counter[str]) -> Pictures:
     if data.corrupt == "fail":
         return pictures
@@ -108,8 +190,10 @@ def _without_corrupt(pictures: Pictures, data: FolderData, dropped: Counter[str]
 
 
 def _labels(folders: Sequence[str], classes: tuple[str, ...]) -> Indices | None:
-    if not classes:
-        return None
+    return _numbered(folders, classes) if classes else None
+
+
+def _numbered(folders: Sequence[str], classes: tuple[str, ...]) -> Indices:
     number = {name: index for index, name in enumerate(classes)}
     return np.array([number[folder] for folder in folders], np.int64)
 

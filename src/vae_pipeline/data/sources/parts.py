@@ -30,6 +30,10 @@ class Part:
     labels: Indices | None
     names: Sequence[str] | None = None
     """What each row is known by; None where its index is all there is."""
+    masks: Rows | None = None
+    """[height, width] of each row, uint8: 1 where its defect is, else 0."""
+    indices: Indices | None = None
+    """Where each row stood in what the part was split off from; None where it wasn't."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class Source:
     """Name of each file, or description: its digest."""
     dropped: dict[str, int] = field(default_factory=dict)
     """Reason: number of files that were left out."""
+    one_class: bool = False
+    """Whether every row whose label isn't 0 is an anomaly, to be kept for the test part."""
 
 
 @dataclass(frozen=True)
