@@ -79,7 +79,7 @@ def test_the_command_is_one_of_ours_and_takes_these_options(stage, pipeline):
     assert {option for option in options if option.startswith("--")} <= known
 
 
-def test_every_section_is_tracked_by_one_stage(pipeline):
+def test_every_section_is_tracked_by_one_stage_and_detection_by_the_two_that_calibrate(pipeline):
     tracked = [
         section
         for stage in pipeline.values()
@@ -87,7 +87,7 @@ def test_every_section_is_tracked_by_one_stage(pipeline):
         for keys in params.values()
         for section in keys
     ]
-    assert sorted(tracked) == sorted(set(Recipe.model_fields) - {"about"})
+    assert sorted(tracked) == sorted([*(set(Recipe.model_fields) - {"about"}), "detection"])
 
 
 def test_params_name_recipes_that_are_there():
