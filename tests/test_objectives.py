@@ -19,6 +19,7 @@ from vae_pipeline.recipe.objective import (
     ImportanceObjective,
     TargetDistortionControl,
     TargetRateControl,
+    TrimmedObjective,
     WarmUpControl,
 )
 
@@ -29,6 +30,36 @@ def fixed():
     inference.rate.return_value = torch.tensor([[1.0, 3.0]])
     inference.rates.return_value = torch.tensor([[[0.9, 0.1], [2.7, 0.3]]])
     return inference
+
+
+def test_trimmed_is_the_elbos_of_the_likeliest():
+    inference = Mock(spec=Inference)
+    inference.distortion.return_value = torch.tensor([[10.0, 90.0, 20.0, 30.0]])
+    inference.rate.return_value = torch.tensor([[1.0, 1.0, 3.0, 80.0]])
+    loss = build_objective(TrimmedObjective(kind="trimmed", share=0.5), 4)
+    assert loss(inference, constant(2.0)).item() == pytest.approx((10 + 20) / 2 + 2 * (1 + 3) / 2)
+    assert build_objective(TrimmedObjective(kind="trimmed", share=0.2), 4)(
+        inference, constant(1.0)
+    ).item() == pytest.approx((11 + 91 + 23 + 110) / 4)
+
+
+def test_trimming_keeps_anomalies_out_of_the_fit():
+    """A scale and a mean fitted to contaminated numbers: the trimmed likelihood's are those of the normal ones."""
+    x = torch.cat([torch.randn(180, generator=torch.Generator().manual_seed(0)), torch.full((20,), 30.0)])
+    found = {}
+    for section in (ElboObjective(kind="elbo"), TrimmedObjective(kind="trimmed", share=0.1)):
+        mean = torch.zeros((), requires_grad=True)
+        optimizer, loss = torch.optim.SGD([mean], 0.1), build_objective(section, len(x))
+        for _ in range(100):
+            inference = Mock(spec=Inference)
+            inference.distortion.return_value = 0.5 * (x - mean).square()[None]
+            inference.rate.return_value = torch.zeros(1, len(x))
+            optimizer.zero_grad()
+            loss(inference, constant(1.0)).backward()
+            optimizer.step()
+        found[section.kind] = mean.item()
+    assert found["elbo"] == pytest.approx(x.mean().item(), abs=0.01)
+    assert found["trimmed"] == pytest.approx(x[:180].mean().item(), abs=0.01)
 
 
 def constant(beta):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import assert_never
 
 import torch
@@ -11,7 +12,7 @@ from torch.distributions import Distribution
 from vae_pipeline.errors import RecipeError
 from vae_pipeline.kernels import inverse_multiquadratic as kernel
 from vae_pipeline.models.gaussian import DiagonalGaussian
-from vae_pipeline.models.vae import Inference
+from vae_pipeline.models.vae import Inference, Terms
 from vae_pipeline.rate_control import RateControl
 from vae_pipeline.recipe import objective as recipe
 
@@ -23,6 +24,8 @@ def build_objective(objective: recipe.Objective, examples: int) -> Objective:
     match objective:
         case recipe.ElboObjective():
             return elbo
+        case recipe.TrimmedObjective():
+            return lambda inference, control: elbo(_Likeliest.of(inference, objective.share), control)
         case recipe.ImportanceObjective():
             return doubly_reparameterised if objective.doubly_reparameterised else importance_weighted
         case recipe.DiscrepancyObjective():
@@ -42,9 +45,36 @@ def samples_of(objective: recipe.Objective) -> int:
     return objective.samples if isinstance(objective, recipe.ImportanceObjective) else 1
 
 
-def elbo(inference: Inference, control: RateControl) -> Tensor:
+def elbo(inference: Terms, control: RateControl) -> Tensor:
     """distortion + what the rate costs (the negative ELBO where that is the rate; Higgins et al., 2017, eq. 4)."""
     return inference.distortion().mean() + control.cost(inference)
+
+
+@dataclass(frozen=True)
+class _Likeliest:
+    """The examples of a batch that are the likeliest as the model is now.
+
+    Source: trimmed likelihood, Hadi and Luceño, 1997; of a batch for networks, Shen and Sanghavi, 2019.
+    """
+
+    whole: Inference
+    rows: Tensor
+
+    @classmethod
+    def of(cls, inference: Inference, share: float) -> "_Likeliest":
+        """All but `share` of them, rounded down."""
+        cost = (inference.distortion() + inference.rate()).detach().mean(0)
+        kept = len(cost) - math.floor(share * len(cost))
+        return cls(inference, cost.topk(kept, largest=False).indices)
+
+    def distortion(self) -> Tensor:
+        return self.whole.distortion()[:, self.rows]
+
+    def rate(self) -> Tensor:
+        return self.whole.rate()[:, self.rows]
+
+    def rates(self) -> Tensor:
+        return self.whole.rates()[:, self.rows]
 
 
 def importance_weighted(inference: Inference, control: RateControl) -> Tensor:

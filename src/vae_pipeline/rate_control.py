@@ -10,7 +10,7 @@ from typing import assert_never
 import torch
 from torch import Tensor, nn
 
-from vae_pipeline.models.vae import Inference
+from vae_pipeline.models.vae import Terms
 from vae_pipeline.recipe import objective as recipe
 
 
@@ -46,7 +46,7 @@ class RateControl(nn.Module):
         super().__init__()
         self.register_buffer("beta", torch.tensor(beta))
 
-    def cost(self, inference: Inference) -> Tensor:
+    def cost(self, inference: Terms) -> Tensor:
         """What the rate costs, averaged over the batch."""
         return self.beta * inference.rate().mean()
 
@@ -94,7 +94,7 @@ class FreeBits(WarmUp):
         super().__init__(1.0, share)
         self.nats = nats
 
-    def cost(self, inference: Inference) -> Tensor:
+    def cost(self, inference: Terms) -> Tensor:
         """The rate over the floor, and the floor."""
         return self.beta * inference.rates().mean((0, 1)).clamp_min(self.nats).sum()
 
@@ -113,7 +113,7 @@ class Capacity(RateControl):
         """Set the capacity."""
         self.capacity.fill_(self.nats * _risen(progress, self.share))
 
-    def cost(self, inference: Inference) -> Tensor:
+    def cost(self, inference: Terms) -> Tensor:
         """How far the rate is from the capacity."""
         return self.beta * (inference.rate().mean() - self.capacity).abs()
 

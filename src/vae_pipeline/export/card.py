@@ -115,9 +115,10 @@ def _measured(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         "baseline_psnr": "the same of as many principal components (dB)",
         "ssim": "reconstruction SSIM",
         "sharpness": "sharpness of reconstructions, of the images' 1",
-        "auroc": "AUROC of -ELBO, anomalies against normal rows",
+        "auroc": "AUROC of the score, anomalies against normal examples",
         "average_precision": "the same: average precision",
         "recall_at_fpr_0.01": "the same: recall at 1 % false alarms",
+        "false_alarm_rate_0.05": "false alarms at alpha = 0.05, of normal test examples",
     }
     rows = []
     for key, label in labels.items():

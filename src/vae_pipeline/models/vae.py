@@ -9,6 +9,7 @@ Source: Kingma and Welling, Auto-Encoding Variational Bayes, 2014.
 import copy
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -20,6 +21,23 @@ from vae_pipeline.models.likelihoods import Likelihood
 from vae_pipeline.models.priors import Prior, VampPrior
 from vae_pipeline.models.samplers import Sampler
 from vae_pipeline.models.scaling import AnyScaling
+
+
+@runtime_checkable
+class Terms(Protocol):
+    """What a bound is made of, nats an example."""
+
+    def distortion(self) -> Float[Tensor, "samples batch"]:
+        """-log p(x|z)."""
+        ...
+
+    def rate(self) -> Float[Tensor, "samples batch"]:
+        """KL(q(z|x) ‖ p(z))."""
+        ...
+
+    def rates(self) -> Float[Tensor, "samples batch parts"]:
+        """The rate's parts."""
+        ...
 
 
 @dataclass(frozen=True)

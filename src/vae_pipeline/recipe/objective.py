@@ -16,6 +16,14 @@ class ElboObjective(Section):
     kind: Literal["elbo"]
 
 
+class TrimmedObjective(Section):
+    """The ELBO's, of each batch without its worst `share`: for data that may hold anomalies which nothing tells."""
+
+    kind: Literal["trimmed"]
+    share: Annotated[float, Field(gt=0, lt=1)]
+    """Of the examples of a batch, by distortion + rate."""
+
+
 class ImportanceObjective(Section):
     """The importance-weighted bound of `samples` draws."""
 
@@ -40,7 +48,7 @@ class TotalCorrelationObjective(Section):
 
 
 Objective = Annotated[
-    ElboObjective | ImportanceObjective | DiscrepancyObjective | TotalCorrelationObjective,
+    ElboObjective | TrimmedObjective | ImportanceObjective | DiscrepancyObjective | TotalCorrelationObjective,
     Field(discriminator="kind"),
 ]
 

@@ -97,12 +97,12 @@ SAMPLES = (
 )  # fmt: skip
 DETECTION = (
     Figure("auroc", "AUROC", "",
-           "How often an anomaly of the test part has a higher −ELBO than a normal image: 0.5 by chance, 1 always.",
+           "How often an anomaly of the test part has a higher score than a normal image: 0.5 by chance, 1 always.",
            (("anomalies", "{} anomalies"), ("test_examples", "{} normal images"),
             ("pca_auroc", "error of as many principal components {}"),
             ("knn_auroc", "distance from the five nearest training images {}"))),
     Figure("heat_auroc", "AUROC of heat maps", "",
-           "The same, of the mean of the hottest 4 % of each image's heat map in place of its −ELBO.",
+           "The same, of the mean of the hottest 4 % of each image's heat map in place of its score.",
            (("pca_heat_auroc", "principal components {}"), ("knn_heat_auroc", "nearest training images {}"))),
     Figure("pixel_auroc", "AUROC of pixels", "",
            "How often a pixel within a defect is hotter than one without, over all test images: whether defects are "
@@ -115,6 +115,12 @@ DETECTION = (
            "Share of anomalies over the threshold that at most one of a thousand normal test images is over."),
     Figure("recall_at_fpr_0.01", "Recall at 1 % false alarms", "", "The same, at one of a hundred."),
     Figure("recall_at_fpr_0.05", "Recall at 5 % false alarms", "", "The same, at one of twenty."),
+    Figure("false_alarm_rate_0.01", "False alarms at alpha = 0.01", "",
+           "Share of normal test images whose p-value is at most 0.01, by thresholds that were set on held-back images "
+           "alone. At most alpha is promised, on average over calibrations of this size.",
+           (("calibration_examples", "calibrated on {} images"),)),
+    Figure("false_alarm_rate_0.05", "False alarms at alpha = 0.05", "", "The same, at 0.05."),
+    Figure("false_alarm_rate_0.1", "False alarms at alpha = 0.1", "", "The same, at 0.1."),
 )  # fmt: skip
 LATENTS = (
     Figure("mutual_information", "Mutual information", "nats",

@@ -3,6 +3,7 @@
 It needs no network and no script, follows the reader's choice of light or dark, and prints.
 """
 
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from vae_pipeline.report.figures import (
     others,
 )
 from vae_pipeline.report.findings import Findings
-from vae_pipeline.report.markup import MINUS, figure, picture
+from vae_pipeline.report.markup import MINUS, datum, figure, picture, table
 from vae_pipeline.report.provenance import provenance
 from vae_pipeline.spec import TableSpec
 
@@ -134,6 +135,7 @@ def _detection(findings: Findings) -> list[str]:
     return [
         _shown(findings, "scores.png", words.of(alt, findings), words.of(caption, findings)),
         figure_table("Detection", DETECTION, findings),
+        _scores(findings.metrics.get("scores", {}), findings.metrics.get("score")),
         _shown(
             findings, "heat_maps.png", "Test images, the masks of their defects, and their heat maps.",
             "Test images drawn from each kind, found or not; where their defects are; and where the model finds them "
@@ -141,6 +143,17 @@ def _detection(findings: Findings) -> list[str]:
             "on one scale.",
         ),
     ]  # fmt: skip
+
+
+def _scores(scores: Mapping[str, Mapping[str, float]], chosen: str | None) -> str:
+    """Every score of the one model; which of them the detector has, the recipe says, and no test label."""
+    names = ("auroc", "average_precision", "recall_at_fpr_0.01")
+    rows = [
+        [kind.replace("_", " ") + (" (the detector's)" if kind == chosen else ""), *(datum(of[name]) for name in names)]
+        for kind, of in scores.items()
+    ]
+    header = ("score", "AUROC", "average precision", "recall at 1 % false alarms")
+    return table("Each score of this model", header, rows) if rows else ""
 
 
 def _latents(findings: Findings) -> list[str]:

@@ -106,7 +106,7 @@ def _detection(metrics: Mapping[str, Any]) -> str:
         return ""
     recall = datum(metrics["recall_at_fpr_0.01"])
     return (
-        f"Its −ELBO tells {metrics['anomalies']:,} anomalies of the test part from normal images with an AUROC of "
+        f"Its score tells {metrics['anomalies']:,} anomalies of the test part from normal images with an AUROC of "
         f"{datum(metrics['auroc'])}; at 1 % false alarms it finds a share of {recall} of them."
     )
 
