@@ -73,7 +73,8 @@ def main() -> None:
         results = HERE / ".models" / f"anomaly-{content_key(str(given.folder.absolute()))[:16]}.json"
         results.parent.mkdir(exist_ok=True)
         tables = {path.stem: partial(npz, path) for path in sorted(given.folder.glob("*.npz"))}
-    wanted = given.only or [*tables, *(() if given.folder is not None else ("speed", "large"))]
+    narrowed = given.folder is not None or given.detector is not None
+    wanted = given.only or [*tables, *(() if narrowed else ("speed", "large"))]
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(results, Path(folder), given.detector or DETECTORS, given.again)
         bench.detection({name: read for name, read in tables.items() if name in wanted}, given.seeds)
@@ -158,26 +159,28 @@ class Bench:
 
     def detection(self, tables: dict[str, Read], seeds: int) -> None:
         """Each detector on each table and split."""
-        kept = self.kept("detection")
         for seed, (name, read) in product(range(seeds), tables.items()):
-            row = kept.setdefault(name, {})
-            wanted = [each for each in self.detectors if self.again or str(seed) not in row.get(each, {})]
+            kept = self.kept("detection").get(name, {})
+            wanted = [each for each in self.detectors if self.again or str(seed) not in kept.get(each, {})]
             if not wanted:
                 continue
             print(f"{name}, seed {seed} ...", file=sys.stderr, flush=True)
             x, anomalous = read()
             train, test = split(anomalous, seed)
             train, test = np.sort(train[:MOST_TRAIN]), np.sort(test[:MOST_TEST])
-            row["set"] = {"rows": len(x), "columns": x.shape[1], "anomalies": int(anomalous.sum())}
-            row.setdefault("split", {})[str(seed)] = {
+            part = {
                 "train": len(train),
                 "test": len(test),
                 "prevalence": float(anomalous[test].mean()),
                 "indices": f"sha256:{hashlib.sha256(train.tobytes() + test.tobytes()).hexdigest()}",
             }
             for each, found in self.run(x[train], x[test], anomalous[test], seed, wanted):
+                rows = self.kept("detection")  # read again: another run may have found others meanwhile
+                row = rows.setdefault(name, {})
+                row["set"] = {"rows": len(x), "columns": x.shape[1], "anomalies": int(anomalous.sum())}
+                row.setdefault("split", {})[str(seed)] = part
                 row.setdefault(each, {})[str(seed)] = found
-                store(self.results, "detection", kept)
+                store(self.results, "detection", rows)
 
     def speed(self, rows: int) -> None:
         """Ours and PyOD's VAE in turn, on as many rows to fit to as to score, two threads each."""
@@ -216,7 +219,10 @@ class Bench:
                 for line in process.stdout:
                     told = json.loads(line)
                     name = told.pop("name")
-                    yield name, detection(np.load(self.folder / f"{name}.npy"), anomalous) | told
+                    scores = np.load(self.folder / f"{name}.npy").astype(np.float64)
+                    wrong = ~np.isfinite(scores)  # PyOD's networks overflow where a column is constant in training
+                    scores[wrong] = np.finfo(np.float64).max
+                    yield name, detection(scores, anomalous) | told | {"not_finite": int(wrong.sum())}
             if process.returncode:
                 raise SystemExit(f"{', '.join(names)}: the worker failed")
 
