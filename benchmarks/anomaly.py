@@ -251,18 +251,26 @@ def page(kept: dict[str, Any]) -> str:
     return "\n".join([*lines, f"PyOD: {', '.join(PEERS['pyod'])}.", ""])
 
 
-def detection_words(figures: Figures, when: str) -> list[str]:
-    # Means over sets compare only where every detector has every split.
-    whole = {name: row for name, row in figures.items() if all(len(row.get(each, ())) for each in DETECTORS)}
-    seeds = {name: min(len(row[each]) for each in DETECTORS) for name, row in whole.items()}
+def shared(row: dict[str, Any]) -> dict[str, Any]:
+    """The splits that every detector of a set was measured on: others compare with nothing."""
+    measured = [each for each in DETECTORS if each in row]
+    seeds = sorted(set.intersection(*(set(row[each]) for each in measured)))
+    return {"split": {seed: row["split"][seed] for seed in seeds}} | {
+        each: {seed: row[each][seed] for seed in seeds} for each in measured if seeds
+    }
+
+
+def detection_words(found: Figures, when: str) -> list[str]:
+    figures = {name: shared(row) for name, row in found.items()}
+    whole = {name: row for name, row in figures.items() if all(each in row for each in DETECTORS)}
     lines = ["## Means over sets", "", when, ""]
     if whole:
         lines += [*means(whole), "", *targets(whole), ""]
     absent = [name for name in figures if name not in whole]
     if absent:
         lines += [f"Left out of the means, since a detector isn't measured there: {', '.join(absent)}.", ""]
-    if set(seeds.values()) - {max(seeds.values(), default=0)}:
-        lines += [f"Splits a set: {', '.join(f'{name} {count}' for name, count in seeds.items())}.", ""]
+    counts = ", ".join(f"{name} {len(row['split'])}" for name, row in figures.items())
+    lines += [f"Splits that all detectors were measured on: {counts}.", ""]
     for key, title in {"auroc": "AUROC", "average_precision": "Average precision"}.items():
         lines += [f"## {title}", "", *by_set(figures, key), ""]
     lines += ["## Recall at a false-positive rate of 0.1 / 1 / 5 %", "", *recalls(figures), ""]
@@ -279,7 +287,7 @@ def detection_words(figures: Figures, when: str) -> list[str]:
 
 def mean(row: Row, detector: str, *keys: str) -> float:
     """Over the splits."""
-    return statistics.mean(reduce(getitem, keys, found) for found in row[detector].values())
+    return float(statistics.mean(reduce(getitem, keys, found) for found in row[detector].values()))
 
 
 def over_sets(whole: Figures, detector: str, key: str) -> float:
