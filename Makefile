@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-runtimes test-browser check ui lock docs bench bench-seed runtimes clean
+.PHONY: help setup run test test-slow test-runtimes test-browser check ui lock docs bench bench-seed bench-anomaly runtimes clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench: setup  ## Compare speed and quality with peers, into docs/ (hours; needs 
 
 bench-seed: setup  ## Compare the recipe mnist with the beginner's Keras program (needs VAE_MIRROR or a network)
 	@python benchmarks/seed_program.py
+
+bench-anomaly: setup  ## Compare detectors of anomalies on ten tables, into docs/anomaly.md (needs VAE_MIRROR)
+	@python benchmarks/anomaly.py
 
 runtimes: setup  ## Try the bundles of digits, mnist, mnist_conv in other runtimes, into docs/runtimes.md
 	@python benchmarks/runtimes.py

@@ -8,6 +8,7 @@ HERE = Path(__file__).parent
 PEERS = {
     "keras": ["keras==3.15.1", "tensorflow-cpu==2.21.0", "numpy>=2"],
     "jax": ["jax==0.10.2", "optax"],
+    "pyod": ["pyod==3.6.7", "torch==2.13.0", "tqdm"],
     "pythae": ["pythae==0.1.2", "torch==2.13.0", "jaxtyping==0.3.11", "pyyaml==6.0.3"],
 }
 # What `vae-pipeline conform` imports, and the runtimes.
