@@ -115,9 +115,9 @@ def false_alarms(p_value: PerExample, examples: int) -> dict[str, Any]:
     found: dict[str, Any] = {"calibration_examples": examples}
     for alpha in ALPHAS:
         share = float((p_value <= alpha).mean())
-        # Of the test part alone: what the calibration's own size adds is in the beta distribution of its coverage.
+        spread = share * (1 - share) * (1 / len(p_value) + 1 / examples)  # the threshold is a draw too
         found |= {
             f"false_alarm_rate_{alpha:g}": share,
-            f"false_alarm_rate_{alpha:g}_standard_error": float(np.sqrt(share * (1 - share) / len(p_value))),
+            f"false_alarm_rate_{alpha:g}_standard_error": float(np.sqrt(spread)),
         }
     return found
