@@ -55,7 +55,7 @@ bench: setup  ## Compare speed and quality with peers, into docs/ (hours; needs 
 bench-seed: setup  ## Compare the recipe mnist with the beginner's Keras program (needs VAE_MIRROR or a network)
 	@python benchmarks/seed_program.py
 
-runtimes: setup  ## Try the bundles of digits, mnist, mnist_conv in other runtimes, into docs/runtimes.md
+runtimes: setup  ## Try the bundles of digits, mnist, mnist_conv, tumours in other runtimes, into docs/runtimes.md
 	@python benchmarks/runtimes.py
 
 lock:  ## Resolve requirements.lock anew (needs uv)
