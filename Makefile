@@ -58,7 +58,7 @@ bench-seed: setup  ## Compare the recipe mnist with the beginner's Keras program
 bench-anomaly: setup  ## Compare detectors of anomalies on ten tables, into docs/anomaly.md (needs VAE_MIRROR)
 	@python benchmarks/anomaly.py
 
-runtimes: setup  ## Try the bundles of digits, mnist, mnist_conv in other runtimes, into docs/runtimes.md
+runtimes: setup  ## Try the bundles of digits, mnist, mnist_conv, tumours in other runtimes, into docs/runtimes.md
 	@python benchmarks/runtimes.py
 
 lock:  ## Resolve requirements.lock anew (needs uv)

@@ -13,7 +13,7 @@ PEERS = {
 }
 # What `vae-pipeline conform` imports, and the runtimes.
 RUNTIMES = [
-    *("numpy", "pydantic-settings", "python-dotenv", "rich", "typer"),
+    *("numpy", "pydantic-settings", "python-dotenv", "rich", "scipy", "typer"),
     *("onnx==1.23.2", "onnxruntime==1.32.0", "openvino==2026.4.1", "opencv-python-headless==5.0.0.93"),
     *("tract==0.23.9", "MNN==3.6.1"),
 ]

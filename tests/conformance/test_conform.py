@@ -200,7 +200,7 @@ def _npm_without_a_network(command, **_):
 
 @pytest.mark.runtimes
 @pytest.mark.parametrize("runtime", Runtime)
-@pytest.mark.parametrize("which", ["lane", "conditional_lane", "ladder_lane"])
+@pytest.mark.parametrize("which", ["lane", "conditional_lane", "ladder_lane", "table_lane"])
 def test_every_runtime_reads_every_graph(which, runtime, request):
     """Each must be installed: `make test-runtimes` sees to it. npm's packages stay in the repository's cache."""
     rows = list(conform(request.getfixturevalue(which).bundle, [runtime], ROOT / ".vae"))

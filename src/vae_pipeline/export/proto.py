@@ -17,9 +17,12 @@ def preceded(
     """`second` with its inputs that `first` gives taken from there; checked in full."""
     given = {value.name for value in second.graph.input}
     joined = [(value.name, value.name) for value in first.graph.output if value.name in given]
-    apart = onnx.compose.add_prefix(first, f"{first.graph.name}.", rename_inputs=False, rename_outputs=False)
+    apart, rest = (  # an edge of one may be called as an input of the other
+        onnx.compose.add_prefix(model, f"{model.graph.name}.", rename_inputs=False, rename_outputs=False)
+        for model in (first, second)
+    )
     apart.ir_version = second.ir_version
-    model = onnx.compose.merge_models(apart, second, joined)
+    model = onnx.compose.merge_models(apart, rest, joined)
     del model.opset_import[:]
     model.opset_import.append(onnx.helper.make_opsetid("", OPSET))
     tidy(model, about, metadata)

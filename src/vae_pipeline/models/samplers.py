@@ -48,6 +48,8 @@ class MixtureSampler(nn.Module):
 
     def forward(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch latents"]:
         """z."""
+        if not len(self.thresholds):  # OpenVINO and OpenCV can't sum nothing
+            return self.mean + noise[:, 1:] @ self.scale_tril[0].T
         chosen = (noise[:, :1] > self.thresholds).long().sum(1)
         away = self.scale_tril[chosen] @ noise[:, 1:, None]
         return self.mean[chosen] + away.squeeze(-1)
