@@ -54,7 +54,7 @@ class TestInstalled:
         rows = list(conform(request.getfixturevalue(which).bundle, [runtime], tmp_path))
         assert [(row.graph, row.outcome, row.reason) for row in rows] == [(name, "works", "") for name in NAMES]
         assert all(row.difference < 1e-5 and row.latency_ms > 0 for row in rows)
-        assert [row.graph for row in rows if row.nats is not None] == ["score"]
+        assert [row.graph for row in rows if row.nats is not None] == ["score", "detect"]
 
     def test_the_command_prints_and_writes_a_table(self, lane, tmp_path):
         printed = invoke(lane.bundle, "--runtime", "reference", "--runtime", "onnxruntime", "-o", tmp_path / "t.json")
@@ -84,7 +84,7 @@ class TestComparison:
         monkeypatch.setattr(module, "host", lambda *given: golden_host(tasks, off=1e-3)(given[-1]))
         monkeypatch.setattr(module, "missing", lambda _: None)
         with pytest.raises(
-            ConformanceError, match=r"of 6 answers .* encoder in tract, which differs: \w+ by 0\.001 at"
+            ConformanceError, match=r"of 7 answers .* encoder in tract, which differs: \w+ by 0\.001 at"
         ):
             invoke(lane.bundle, "--runtime", "tract")
 

@@ -94,7 +94,7 @@ class TestFetch:
 
         monkeypatch.setenv("VAE_MLFLOW_URI", settings.mlflow_uri)
         monkeypatch.setenv("VAE_HOME", str(home))
-        assert "its 6 graphs give their golden answers" in invoke("verify", "models:/smoke@champion")
+        assert "its 7 graphs give their golden answers" in invoke("verify", "models:/smoke@champion")
 
     def test_the_registered_model_answers_as_the_bundle(self, settings, lane):
         import mlflow

@@ -41,7 +41,9 @@ class GaussianMixture(Distribution):
         precision = (-self.log_variances).exp()
         squares = torch.cat([z.square(), z], -1) @ torch.cat([precision, -2 * means * precision], -1).mT
         constant = (means.square() * precision + self.log_variances + math.log(2 * math.pi)).sum(-1)
-        return (self.log_weight - 0.5 * (squares + constant)).logsumexp(-1)
+        each = self.log_weight - 0.5 * (squares + constant)
+        most = each.detach().amax(-1, keepdim=True)  # not logsumexp, whose guard for infinity MNN reads wrongly
+        return (each - most).exp().sum(-1).log() + most.squeeze(-1)
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         """Draws."""

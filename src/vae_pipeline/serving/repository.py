@@ -53,7 +53,8 @@ def write_repository(bundle: Bundle, layout: Layout, out: Path) -> list[str]:
             names.append(name)
         if layout == "mlserver":
             write_json(folder / "settings.json", SERVER)
-        for file in KEPT:
+        calibration = [manifest["detection"]["calibration"]["file"]] if bundle.detects else []
+        for file in (*KEPT, *calibration):
             shutil.copyfile(bundle.folder / file, folder / file)
         write_json(folder / "bundle.json", manifest)
     return names
