@@ -85,6 +85,26 @@ def test_an_npz_of_oblong_images(smoke, tmp_path):
     assert prepared.card["observed"]["train"]["min"] >= 8
 
 
+def test_magnetic_tiles_are_split_by_class_with_their_masks(tmp_path):
+    values = Recipe.load(ROOT / "pipeline" / "defects.yaml").model_dump(mode="json")
+    values["data"]["train"] = f"{MIRROR}/defects/magnetic_tile_subset.tar"
+    prepared = prepare_recipe(Recipe.model_validate(values), tmp_path)
+    assert prepared.spec.classes == ("MT_Free", "MT_Blowhole", "MT_Break", "MT_Crack", "MT_Fray", "MT_Uneven")
+    assert np.bincount(prepared.test.labels)[1:].tolist() == [40, 40, 40, 32, 40]
+    normal = prepared.test.labels == 0
+    assert len(prepared.train) + len(prepared.valid) + normal.sum() == 300
+    marked = prepared.test.masks[:].any(axis=(1, 2))
+    assert not marked[normal].any()
+    assert (~marked[~normal]).sum() == 1  # one tile is uneven throughout, and its mask empty
+
+
+def test_defects_are_drawn_on_half_of_mnists_test_part(tmp_path):
+    prepared, plain = prepare_named("mnist_defects", tmp_path), prepare_named("mnist", tmp_path / "plain")
+    assert (len(prepared.train) + len(prepared.valid), len(prepared.test)) == (60000, 10000)
+    assert (prepared.test.labels > 0).mean() == pytest.approx(0.5, abs=0.015)
+    assert ((prepared.test.images[:] != plain.test.images[:])[:, 0] == prepared.test.masks[:]).all()
+
+
 @pytest.mark.parametrize(("name", "rows", "anomalies"), [("shuttle", 49097, 3511), ("cardio", 1831, 176)])
 def test_adbench_sets_are_whole(name, rows, anomalies, tmp_path):
     prepared = prepare_named(name, tmp_path)

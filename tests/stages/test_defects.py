@@ -12,6 +12,7 @@ from tests.lanes import Lane, edited, make_job, run_lane
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.metrics.detection import NORMAL
 from vae_pipeline.recipe import Recipe
+from vae_pipeline.report.words import _detection
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.stages.evaluate import evaluate
 
@@ -63,6 +64,15 @@ def test_the_page_shows_them(metrics, defect_lane):
     assert "AUROC of pixels" in words and "missing alone" in words and " row" not in words.split("The recipe")[0]
     for name in ("heat_auroc", "pixel_auroc", "pca_pixel_auroc", "knn_auroc"):
         assert f'value="{metrics[name]!r}"' in text
+
+
+@pytest.mark.parametrize(("other", "said"), [(0.9, True), (0.7, False)])
+def test_the_page_says_where_a_simpler_detector_does_better(other, said):
+    found = {"anomalies": 5, "auroc": 0.8, "recall_at_fpr_0.01": 0.5, "pixel_auroc": 0.8}
+    words = re.sub("<[^>]*>", "", _detection({**found, "pca_auroc": other, "knn_pixel_auroc": other}))
+    better = "principal components by AUROC, the nearest training images by AUROC of pixels."
+    assert words.endswith(f"A simpler detector does better: {better}") == said
+    assert ("simpler" in words) == said
 
 
 def test_the_picture_has_a_column_of_each_kind_and_rows_of_image_mask_and_heat(defect_lane):

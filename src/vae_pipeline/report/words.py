@@ -105,9 +105,17 @@ def _detection(metrics: Mapping[str, Any]) -> str:
     if "auroc" not in metrics:
         return ""
     recall = datum(metrics["recall_at_fpr_0.01"])
+    figures = {"auroc": "AUROC", "heat_auroc": "AUROC of heat maps", "pixel_auroc": "AUROC of pixels"}
+    others = {"pca": "principal components", "knn": "the nearest training images"}
+    ahead = []
+    for prefix, other in others.items():
+        better = [name for key, name in figures.items() if metrics.get(f"{prefix}_{key}", 0) > metrics.get(key, 1)]
+        ahead += [f"{other} by {' and '.join(better)}"] if better else []
+    falls_short = f" A simpler detector does better: {', '.join(ahead)}." if ahead else ""
     return (
         f"Its score tells {metrics['anomalies']:,} anomalies of the test part from normal images with an AUROC of "
         f"{datum(metrics['auroc'])}; at 1 % false alarms it finds a share of {recall} of them."
+        f"{falls_short}"
     )
 
 
