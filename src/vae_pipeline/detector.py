@@ -37,6 +37,7 @@ Floats = npt.NDArray[np.float64]
 BATCH = 256
 EPOCH = 40  # steps, at least, between validations
 JUDGED = 0.1  # of the rows that aren't held back, by which the epoch is chosen
+DECIMALS = 4  # of a score
 CPU = torch.device("cpu")
 
 
@@ -150,7 +151,8 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
             return np.concatenate([self.detector_(part).contributions.double().numpy() for part in rows.split(BATCH)])
 
     def _score(self, rows: npt.NDArray[Any]) -> Floats:
-        return detect(self.detector_, Split(rows, None), CPU).score
+        # To what float32 leaves of a sum: so that a row has one score, whatever rows it comes with.
+        return np.asarray(detect(self.detector_, Split(rows, None), CPU).score.round(DECIMALS))
 
     def _rows(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
         check_is_fitted(self)

@@ -18,7 +18,7 @@ from vae_pipeline.serving.triton import model_config
 
 Layout = Literal["triton", "mlserver"]
 VERSION = "1"
-KEPT = ("parity.json", "MODEL_CARD.md")
+KEPT = ("parity.json", "MODEL_CARD.md", "report.html")
 """Files of a bundle that neither layout alters, beside the golden answers."""
 SERVER = {"parallel_workers": 0}
 """MLServer's settings: it answers in its own process. onnxruntime has threads of its own, and MLServer 1.7.1's
