@@ -21,11 +21,10 @@ from vae_pipeline.data.store import Split
 from vae_pipeline.data.table_store import fit_column
 from vae_pipeline.metrics.detection import MOST, calibrated, detect
 from vae_pipeline.models.build import build
-from vae_pipeline.models.detector import Score
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive, seeded
 from vae_pipeline.recipe.data import ColumnScaling
-from vae_pipeline.recipe.detection import Detection
+from vae_pipeline.recipe.detection import Detection, Score
 from vae_pipeline.recipe.model import DenseNet, GaussianPosterior, MixedLikelihood, MixturePrior, Model
 from vae_pipeline.recipe.objective import ElboObjective, WarmUpControl
 from vae_pipeline.recipe.train import Train

@@ -6,7 +6,7 @@ example unlikely. Nothing here was fitted to an anomaly. It is arithmetic alone,
 
 import copy
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import torch
 from jaxtyping import Float
@@ -14,16 +14,8 @@ from torch import Tensor, nn
 
 from vae_pipeline.models.likelihoods import log_prob_by_element, squared_error_by_element
 from vae_pipeline.models.vae import VAE
+from vae_pipeline.recipe.detection import Score
 
-Score = Literal[
-    "negative_elbo",
-    "reconstruction_error",
-    "reconstruction_probability",
-    "importance_bound",
-    "rate",
-    "mahalanobis",
-    "rank_ensemble",
-]
 MEMBERS: tuple[Score, ...] = tuple(kind for kind in get_args(Score) if kind != "rank_ensemble")
 STEP = 1e-3  # of the steps to which known scores are raised, in standard deviations of these
 ROUNDING = 1e-4  # and relative to the highest: a hundred times what float32 loses of a sum

@@ -4,19 +4,21 @@ from typing import Literal
 
 from vae_pipeline.recipe.section import Count, Section
 
+Score = Literal[
+    "negative_elbo",
+    "reconstruction_error",
+    "reconstruction_probability",
+    "importance_bound",
+    "rate",
+    "mahalanobis",
+    "rank_ensemble",
+]
+
 
 class Detection(Section):
     """The score of an example, and what it is calibrated on: the validation part."""
 
-    score: Literal[
-        "negative_elbo",
-        "reconstruction_error",
-        "reconstruction_probability",
-        "importance_bound",
-        "rate",
-        "mahalanobis",
-        "rank_ensemble",
-    ]
+    score: Score
     draws: Count
     """Of z, the same for every example; a score is over all of them."""
     collected: str | None
