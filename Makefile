@@ -22,7 +22,7 @@ test: setup  ## Run the tests
 	@python -m pytest -n auto --dist loadfile -m "not slow and not runtimes and not browser"
 
 test-slow: setup  ## Run those that take long: kills, DVC, a tracker that hangs
-	@python -m pytest -m "slow and not runtimes and not browser"
+	@python -m pytest -n auto --dist loadfile -m "slow and not runtimes and not browser"
 
 test-runtimes: setup .vae/serving/installed  ## Install the other runtimes and servers and run the tests that need them (and Node.js, Chromium)
 	@python -m pip install --quiet --constraint requirements.lock --editable '.[runtimes]'
