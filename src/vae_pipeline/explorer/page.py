@@ -19,7 +19,7 @@ from vae_pipeline.errors import BundleError
 from vae_pipeline.explorer.browser_runtime import VERSION, WASM, BrowserRuntime
 from vae_pipeline.files import filled_folder, replace_file
 from vae_pipeline.runtime import Array, Bundle
-from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec
+from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec
 
 HERE = Path(__file__).parent
 PAGE = "index.html"
@@ -115,6 +115,8 @@ def _words(spec: DataSpec) -> dict[str, str]:
                 "file": "CSV file",
                 "accept": ".csv,text/csv",
             }
+        case TextSpec():
+            raise BundleError("the explorer shows images and rows of a table, and this is a model of sentences")
         case _:
             assert_never(spec)
 

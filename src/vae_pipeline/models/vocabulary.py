@@ -32,7 +32,8 @@ class FullOutput(nn.Module):
 
     def of(self, features: Float[Tensor, "rows width"], classes: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
         """The log-probability of one class a row."""
-        return self(features).gather(-1, classes.unsqueeze(-1)).squeeze(-1)
+        every: Tensor = self(features)
+        return every.gather(-1, classes.unsqueeze(-1)).squeeze(-1)
 
 
 class AdaptiveOutput(nn.Module):
@@ -68,7 +69,7 @@ class AdaptiveOutput(nn.Module):
     def of(self, features: Float[Tensor, "rows width"], classes: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
         """The log-probability of one class a row; a group is computed for its own rows alone."""
         first = self.bounds[0]
-        head = self.head(features).log_softmax(-1)
+        head: Tensor = self.head(features).log_softmax(-1)
         group_of = torch.bucketize(classes, torch.tensor(self.bounds[:-1], device=classes.device), right=True)
         found = head.gather(-1, torch.where(group_of > 0, first + group_of - 1, classes).unsqueeze(-1)).squeeze(-1)
         for index, group in enumerate(self.groups):

@@ -62,7 +62,7 @@ class Recurrence(nn.Module):
         present: Float[Tensor, "rows time"] | None,
         backward: bool = False,
     ) -> list[Tensor]:
-        """The state after every step; where `present` is 0 it stays. `backward` goes from the last step to the first."""
+        """The state after every step; where `present` is 0 it stays. `backward` begins with the last step."""
         projected = self.project(inputs)
         states = []
         for step in reversed(range(inputs.shape[1])) if backward else range(inputs.shape[1]):
@@ -73,7 +73,8 @@ class Recurrence(nn.Module):
 
     def project(self, inputs: Float[Tensor, "*rows inputs"]) -> Float[Tensor, "*rows gates"]:
         """What the inputs add to the gates."""
-        return F.linear(inputs, self.kernel.weight_ih_l0, self.kernel.bias_ih_l0)  # type: ignore[arg-type]
+        gates: Tensor = F.linear(inputs, self.kernel.weight_ih_l0, self.kernel.bias_ih_l0)  # type: ignore[arg-type]
+        return gates
 
     def step(
         self, projected: Float[Tensor, "rows gates"], state: Float[Tensor, "rows size"]
@@ -89,7 +90,8 @@ class Recurrence(nn.Module):
         reset, keep, new = projected.split(width, -1)
         reset_by, keep_by, new_by = recurrent.split(width, -1)
         new = (new + (reset + reset_by).sigmoid() * new_by).tanh()
-        return new + (keep + keep_by).sigmoid() * (output - new)
+        after: Tensor = new + (keep + keep_by).sigmoid() * (output - new)
+        return after
 
 
 class RecurrentEncoder(nn.Module):

@@ -1,0 +1,76 @@
+"""What a report says of sentences alone: perplexity, reconstructions, samples, and sentences on the way between two."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vae_pipeline.data.store import Prepared
+from vae_pipeline.metrics.bleu import bleu, distinct, self_bleu
+from vae_pipeline.metrics.bounds import evaluating, subset
+from vae_pipeline.models.vae import VAE
+from vae_pipeline.randomness import derive, seeded
+from vae_pipeline.recipe.evaluate import Evaluate
+from vae_pipeline.spec import TextSpec
+from vae_pipeline.spec.tokens import Tokens
+
+RECONSTRUCTED, SAMPLES, COMPARED, SHOWN = 1000, 1000, 100, 10
+PATHS, STEPS = 3, 5
+Array = npt.NDArray[Any]
+Sentence = tuple[int, ...]
+
+
+@torch.inference_mode()
+def sentence_figures(
+    model: VAE,
+    prepared: Prepared,
+    spec: TextSpec,
+    metrics: Mapping[str, Any],
+    wanted: Evaluate,
+    seed: int,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Of the test part; `metrics` has the importance bound, which the perplexity comes from."""
+    test = prepared.test
+    bounded = subset(test, wanted.examples, seed).images[:]
+    tokens = int((bounded != spec.padding).sum())
+    some = subset(test, RECONSTRUCTED, seed).images[:]
+    with evaluating(model), seeded(derive(seed, "sentences")):
+        means = model.encode(torch.from_numpy(some).to(device)).mean
+        rebuilt = model.decode(means).mean.cpu().numpy()
+        z = model.draw(torch.randn(SAMPLES, model.noise)).to(device)
+        drawn = model.decode(z).sample().cpu().numpy()
+        weight = torch.linspace(0, 1, STEPS, device=device)[:, None, None]
+        ends = means[: 2 * PATHS].unflatten(0, (-1, 2)) if len(means) >= 2 * PATHS else means[:0].view(0, 2, -1)
+        paths = model.decode(ends[:, 0] + weight * (ends[:, 1] - ends[:, 0])).mean.cpu().numpy().swapaxes(0, 1)
+    originals, reconstructions, samples = (sentences(rows, spec) for rows in (some, rebuilt, drawn))
+    known = set(sentences(prepared.train.images[:], spec))
+    say = Tokens.of(spec).text
+    return {
+        "perplexity": math.exp(-metrics["importance_bound"] * len(bounded) / tokens),
+        "perplexity_tokens": tokens,
+        "token_accuracy": accuracy(some, rebuilt, spec),
+        "exact_match": float(np.mean([one == other for one, other in zip(originals, reconstructions, strict=True)])),
+        "bleu": bleu(reconstructions, [[each] for each in originals]),
+        "distinct_1": distinct(samples, 1),
+        "distinct_2": distinct(samples, 2),
+        "self_bleu": self_bleu(samples[:COMPARED]),
+        "copied": float(np.mean([each in known for each in samples])),
+        "shown_reconstructions": list(zip(say(some[:SHOWN]), say(rebuilt[:SHOWN]), strict=True)),
+        "shown_samples": say(drawn[:SHOWN]),
+        "shown_paths": [say(path) for path in paths],
+    }
+
+
+def sentences(rows: Array, spec: TextSpec) -> list[Sentence]:
+    """The ids of each row, up to its end."""
+    return [tuple(int(each) for each in row if each not in (spec.padding, spec.end)) for row in rows]
+
+
+def accuracy(originals: Array, reconstructions: Array, spec: TextSpec) -> float:
+    """Share of the tokens, ends counted, that a reconstruction has in their place."""
+    counted = originals != spec.padding
+    return float(((originals == reconstructions) & counted).sum() / counted.sum())
