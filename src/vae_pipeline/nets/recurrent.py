@@ -1,7 +1,7 @@
 """Recurrent nets over sequences of tokens: one layer of LSTM or GRU cells.
 
-Training runs torch's own kernels over all steps at once. For an exported graph, which has to be read by runtimes that
-know neither cell, the same weights go through a cell written out, step by step; a test holds the two equal.
+Training runs torch's own kernels over all steps at once. In an exported graph, which has to be read by runtimes that
+know neither cell, the same weights go through a cell written out, step by step; tests hold the two equal.
 
 Sequences are rows of ids that end in padding, which changes nothing: kernels run up to the longest of a batch, and a
 written-out cell keeps its state at padding.
@@ -10,6 +10,8 @@ Source: Hochreiter and Schmidhuber, Long Short-Term Memory, 1997; Cho et al., Le
 Encoder-Decoder, 2014; Gal and Ghahramani, A Theoretically Grounded Application of Dropout in Recurrent Neural Networks,
 2016, for one mask a sequence.
 """
+
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -20,6 +22,8 @@ from vae_pipeline.randomness import uniform
 from vae_pipeline.recipe.model import Cell
 
 PADDING = 0
+OPERATOR = "vae_pipeline::Recurrence"
+"""The node of a traced graph that stands for all steps of a layer."""
 
 
 def eager() -> bool:
@@ -50,26 +54,33 @@ class Recurrence(nn.Module):
     ) -> Float[Tensor, "rows time width"]:
         """The outputs at every step."""
         if torch.compiler.is_exporting():
-            return torch.stack(self.unrolled(inputs, state, None), 1)[..., : self.width]
+            return self.written_out(inputs, state, None)
         parts = tuple(part.unsqueeze(0).contiguous() for part in state.split(self.width, -1))
         outputs: Tensor = self.kernel(inputs, parts if self.lstm else parts[0])[0]
         return outputs
 
-    def unrolled(
+    def written_out(
         self,
         inputs: Float[Tensor, "rows time inputs"],
         state: Float[Tensor, "rows size"],
         present: Float[Tensor, "rows time"] | None,
         backward: bool = False,
-    ) -> list[Tensor]:
-        """The state after every step; where `present` is 0 it stays. `backward` begins with the last step."""
-        projected = self.project(inputs)
-        states = []
-        for step in reversed(range(inputs.shape[1])) if backward else range(inputs.shape[1]):
-            after = self.step(projected[:, step], state)
-            state = after if present is None else state + present[:, step, None] * (after - state)
-            states.append(state)
-        return states
+    ) -> Float[Tensor, "rows time width"]:
+        """The same in a graph that is traced, as one node: `export.recurrence` puts the steps in its place.
+
+        Where `present` is 0 a state stays. `backward` begins with the last step.
+        """
+        kernel, (rows, time) = self.kernel, inputs.shape[:2]
+        given: list[Any] = [self.project(inputs), state, kernel.weight_hh_l0, kernel.bias_hh_l0]
+        outputs: Tensor = torch.onnx.ops.symbolic(
+            OPERATOR,
+            given if present is None else [*given, present],
+            {"time": time, "width": self.width, "lstm": int(self.lstm), "backward": int(backward)},
+            dtype=inputs.dtype,
+            shape=(rows, time, self.width),
+            version=1,
+        )
+        return outputs
 
     def project(self, inputs: Float[Tensor, "*rows inputs"]) -> Float[Tensor, "*rows gates"]:
         """What the inputs add to the gates."""
@@ -77,10 +88,10 @@ class Recurrence(nn.Module):
         return gates
 
     def step(
-        self, projected: Float[Tensor, "rows gates"], state: Float[Tensor, "rows size"]
+        self, inputs: Float[Tensor, "rows inputs"], state: Float[Tensor, "rows size"]
     ) -> Float[Tensor, "rows size"]:
-        """One step, written out, with the gates in torch's order."""
-        width = self.width
+        """The state after one more step, written out, with the gates in torch's order."""
+        width, projected = self.width, self.project(inputs)
         output = state[:, :width]
         recurrent = F.linear(output, self.kernel.weight_hh_l0, self.kernel.bias_hh_l0)  # type: ignore[arg-type]
         if self.lstm:
@@ -117,7 +128,8 @@ class RecurrentEncoder(nn.Module):
         assert isinstance(layer, Recurrence)
         state = embedded.new_zeros(embedded.shape[0], layer.size)
         if torch.compiler.is_exporting():
-            return layer.unrolled(embedded, state, present.to(embedded.dtype), bool(backward))[-1][:, : layer.width]
+            states = layer.written_out(embedded, state, present.to(embedded.dtype), bool(backward))
+            return states[:, 0 if backward else -1]
         last = present.sum(1, keepdim=True) - 1
         if backward:  # each row's tokens turned round, and its padding left behind them
             place = (last - torch.arange(embedded.shape[1], device=last.device)).clamp_min(0)
@@ -189,7 +201,7 @@ class RecurrentDecoder(nn.Module):
         """What follows after one more token, and the state then."""
         own, joined = state[:, : self.layer.size], state[:, self.layer.size :]
         inputs = torch.cat([self.embedding(token), joined], -1)
-        after = self.layer.step(self.layer.project(inputs), own)
+        after = self.layer.step(inputs, own)
         return after[:, : self.width], torch.cat([after, joined], -1)
 
     def _dropped(self, values: Tensor, samples: int) -> Tensor:
