@@ -153,29 +153,34 @@ class Sentences:
         return rows
 
     def _searched(self, state: Array, beams: int) -> Array:
-        """The likeliest of the sentences that go on from the likeliest beginnings of each length."""
+        """Of the sentences that go on from the likeliest beginnings, the one with the likeliest tokens on average.
+
+        By the whole, the shortest would win (Wu et al., Google's Neural Machine Translation System, 2016, section 7);
+        none is empty.
+        """
         spec = self.spec
         texts: list[list[int]] = [[]]
         likelihood, token = np.zeros(1), np.array([spec.start])
-        best: tuple[float, list[int]] = (-np.inf, [])
-        for place in range(spec.limit):
+        ended: list[tuple[float, list[int]]] = []
+        for place in range(spec.limit - 1):
             log_probability, state = self._step(token, state)
             whole = likelihood[:, None] + log_probability
-            if place == spec.limit - 1:  # they end here for sure
-                ended = int(likelihood.argmax())
-                best = max(best, (float(likelihood[ended]), texts[ended]))
-                break
-            ended = int(whole[:, 0].argmax())
-            best = max(best, (float(whole[ended, 0]), texts[ended]))
-            whole[:, 0] = -np.inf
+            if place == 0:
+                whole[:, 0] = -np.inf
             kept = np.argsort(-whole, axis=None, kind="stable")[:beams]
-            origin, token = kept // whole.shape[1], spec.end + kept % whole.shape[1]
-            likelihood, state = whole.ravel()[kept], state[origin]
+            origin, token, likelihood = kept // whole.shape[1], spec.end + kept % whole.shape[1], whole.ravel()[kept]
             texts = [[*texts[row], int(each)] for row, each in zip(origin, token, strict=True)]
-            if best[0] >= likelihood.max():  # what is yet to come makes no sentence likelier
+            on = token != spec.end
+            ended += [(likelihood[row] / (place + 1), texts[row]) for row in np.flatnonzero(~on)]
+            token, likelihood, state = token[on], likelihood[on], state[origin][on]
+            texts = [text for text, going in zip(texts, on, strict=True) if going]
+            if len(ended) >= beams or not texts:
                 break
+        else:  # at the limit they end for sure
+            ended += [(each / spec.limit, [*text, spec.end]) for each, text in zip(likelihood, texts, strict=True)]
+        best = max(ended)[1]
         row = np.full(spec.limit, spec.padding, np.int32)
-        row[: len(best[1]) + 1] = [*best[1], spec.end]
+        row[: len(best)] = best
         return row
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 
 from vae_pipeline.models.vocabulary import FIRST, Output
+from vae_pipeline.nets.columns import one_hot
 from vae_pipeline.nets.recurrent import PADDING, RecurrentDecoder, eager, trimmed
 from vae_pipeline.randomness import uniform
 
@@ -69,13 +70,13 @@ class AutoregressiveLikelihood(nn.Module):
         asked = wanted != PADDING
         if wanted.shape[1] == self.limit:
             asked = asked & (torch.arange(self.limit, device=asked.device) < self.limit - 1)  # the end, for sure
-        classes = (wanted - FIRST).clamp_min(0)
         if eager():  # padding costs nothing
+            classes = (wanted - FIRST).clamp_min(0)
             places = asked.flatten().nonzero().squeeze(-1)
             each = self.output.of(features.flatten(0, 1).index_select(0, places), classes.flatten()[places])
             found = torch.zeros_like(features[..., 0]).flatten().index_put((places,), each).unflatten(0, wanted.shape)
         else:
-            found = self.output(features).gather(-1, classes.unsqueeze(-1)).squeeze(-1) * asked
+            found = (self.output(features) * one_hot((wanted - FIRST).float(), self.vocabulary - FIRST)).sum(-1) * asked
         return nn.functional.pad(found, (0, self.limit - wanted.shape[1]))
 
 

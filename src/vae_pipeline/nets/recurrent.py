@@ -53,15 +53,13 @@ class Recurrence(nn.Module):
         self, inputs: Float[Tensor, "rows time inputs"], state: Float[Tensor, "rows size"]
     ) -> Float[Tensor, "rows time width"]:
         """The outputs at every step."""
-        if torch.compiler.is_exporting():
-            return self.written_out(inputs, state, None)
         parts = tuple(part.unsqueeze(0).contiguous() for part in state.split(self.width, -1))
         outputs: Tensor = self.kernel(inputs, parts if self.lstm else parts[0])[0]
         return outputs
 
     def written_out(
         self,
-        inputs: Float[Tensor, "rows time inputs"],
+        projected: Float[Tensor, "rows time gates"],
         state: Float[Tensor, "rows size"],
         present: Float[Tensor, "rows time"] | None,
         backward: bool = False,
@@ -70,22 +68,27 @@ class Recurrence(nn.Module):
 
         Where `present` is 0 a state stays. `backward` begins with the last step.
         """
-        kernel, (rows, time) = self.kernel, inputs.shape[:2]
-        given: list[Any] = [self.project(inputs), state, kernel.weight_hh_l0, kernel.bias_hh_l0]
+        rows, time = projected.shape[:2]
+        given: list[Any] = [projected, state, self.kernel.weight_hh_l0, self.kernel.bias_hh_l0]
         outputs: Tensor = torch.onnx.ops.symbolic(
             OPERATOR,
             given if present is None else [*given, present],
             {"time": time, "width": self.width, "lstm": int(self.lstm), "backward": int(backward)},
-            dtype=inputs.dtype,
+            dtype=projected.dtype,
             shape=(rows, time, self.width),
             version=1,
         )
         return outputs
 
     def project(self, inputs: Float[Tensor, "*rows inputs"]) -> Float[Tensor, "*rows gates"]:
-        """What the inputs add to the gates."""
-        gates: Tensor = F.linear(inputs, self.kernel.weight_ih_l0, self.kernel.bias_ih_l0)  # type: ignore[arg-type]
-        return gates
+        """What the inputs, or as many of them as are given, add to the gates."""
+        kernel: Any = self.kernel
+        return F.linear(inputs, kernel.weight_ih_l0[:, : inputs.shape[-1]], kernel.bias_ih_l0)
+
+    def project_last(self, inputs: Float[Tensor, "*rows inputs"]) -> Float[Tensor, "*rows gates"]:
+        """What the last inputs add to it."""
+        kernel: Any = self.kernel
+        return F.linear(inputs, kernel.weight_ih_l0[:, -inputs.shape[-1] :])
 
     def step(
         self, inputs: Float[Tensor, "rows inputs"], state: Float[Tensor, "rows size"]
@@ -128,7 +131,8 @@ class RecurrentEncoder(nn.Module):
         assert isinstance(layer, Recurrence)
         state = embedded.new_zeros(embedded.shape[0], layer.size)
         if torch.compiler.is_exporting():
-            states = layer.written_out(embedded, state, present.to(embedded.dtype), bool(backward))
+            projected = layer.project(embedded)
+            states = layer.written_out(projected, state, present.to(embedded.dtype), bool(backward))
             return states[:, 0 if backward else -1]
         last = present.sum(1, keepdim=True) - 1
         if backward:  # each row's tokens turned round, and its padding left behind them
@@ -192,6 +196,11 @@ class RecurrentDecoder(nn.Module):
         """What follows after each of the tokens; the rows are those of `samples` batches."""
         own, joined = state[:, : self.layer.size], state[:, self.layer.size :]
         embedded = self._dropped(self.embedding(tokens), samples)
+        if torch.compiler.is_exporting():  # tract can't take in what is repeated at every step
+            projected = self.layer.project(embedded)
+            if joined.shape[1]:
+                projected = projected + self.layer.project_last(joined).unsqueeze(1)
+            return self.layer.written_out(projected, own, None)
         inputs = torch.cat([embedded, joined.unsqueeze(1).expand(-1, tokens.shape[1], -1)], -1)
         return self._dropped(self.layer(inputs, own), samples)
 
