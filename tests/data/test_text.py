@@ -114,7 +114,7 @@ class TestBadInput:
 
     def test_a_file_of_one_line(self, tmp_path):
         (tmp_path / "x").write_text("only one\n")
-        with pytest.raises(DataError, match="the (train|valid|test) part is empty: 1 sentences are too few"):
+        with pytest.raises(DataError, match=r"the (train|valid|test) part is empty: 1 sentences are too few"):
             prepare(tmp_path / "x")
         alone = {"path": str(tmp_path / "x")}
         assert len(prepare(tmp_path / "x", valid=0.0, test=alone).train) == 1
@@ -136,14 +136,14 @@ class TestBadInput:
 
     def test_a_part_of_long_lines_alone(self, tmp_path, lines):
         (tmp_path / "test").write_text("the " * 50)
-        with pytest.raises(DataError, match="every sentence of the test part is over data.limit 10: raise it"):
+        with pytest.raises(DataError, match=r"every sentence of the test part is over data\.limit 10: raise it"):
             prepare(lines, test={"path": str(tmp_path / "test")}, long="drop")
 
     def test_what_a_bundle_is_given(self, lines):
         tokens = Tokens.of(prepare(lines).spec)
-        with pytest.raises(DataError, match="line 2 has 12 tokens; this model takes sentences of 1 to 9: shorten it"):
+        with pytest.raises(DataError, match=r"line 2 has 12 tokens; this model takes sentences of 1 to 9: shorten it"):
             tokens.observations(["the cat", "the " * 12])
-        with pytest.raises(DataError, match="line 1 has 0 tokens.*leave empty lines out"):
+        with pytest.raises(DataError, match=r"line 1 has 0 tokens.*leave empty lines out"):
             tokens.observations(["", "the cat"])
         with pytest.raises(DataError, match="the spec's tokenizer can't be read"):
             Tokens.of(TextSpec(5, 9, {"version": "none"}))
@@ -171,10 +171,10 @@ class TestBadInput:
 class TestTokenizers:
     TEXTS = some.lists(some.text(some.characters(codec="utf-8", exclude_characters="\n")), min_size=1, max_size=5)
 
-    KINDS = [
+    KINDS = tuple(
         Tokens(fit_tokenizer(kind, ["ein alter Löwe", "the old cat sees the old dog"] * 3), 100)
         for kind in (Bytes(kind="bytes"), BytePairs(kind="byte_pairs", vocabulary=300))
-    ]
+    )
 
     @settings(max_examples=50, deadline=None)
     @given(some.sampled_from(KINDS), TEXTS)

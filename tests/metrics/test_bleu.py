@@ -4,86 +4,21 @@ import pytest
 
 from vae_pipeline.metrics.bleu import bleu, distinct, self_bleu
 
-GUIDE = [
-    "It",
-    "is",
-    "a",
-    "guide",
-    "to",
-    "action",
-    "which",
-    "ensures",
-    "that",
-    "the",
-    "military",
-    "always",
-    "obeys",
-    "the",
-    "commands",
-    "of",
-    "the",
-    "party",
-]
+
+def words(text):
+    return text.split()
+
+
+GUIDE = words("It is a guide to action which ensures that the military always obeys the commands of the party")
 GUIDES = [
-    [
-        "It",
-        "is",
-        "a",
-        "guide",
-        "to",
-        "action",
-        "that",
-        "ensures",
-        "that",
-        "the",
-        "military",
-        "will",
-        "forever",
-        "heed",
-        "Party",
-        "commands",
-    ],
-    [
-        "It",
-        "is",
-        "the",
-        "guiding",
-        "principle",
-        "which",
-        "guarantees",
-        "the",
-        "military",
-        "forces",
-        "always",
-        "being",
-        "under",
-        "the",
-        "command",
-        "of",
-        "the",
-        "Party",
-    ],
-    [
-        "It",
-        "is",
-        "the",
-        "practical",
-        "guide",
-        "for",
-        "the",
-        "army",
-        "always",
-        "to",
-        "heed",
-        "the",
-        "directions",
-        "of",
-        "the",
-        "party",
-    ],
+    words("It is a guide to action that ensures that the military will forever heed Party commands"),
+    words(
+        "It is the guiding principle which guarantees the military forces always being under the command of the Party"
+    ),
+    words("It is the practical guide for the army always to heed the directions of the party"),
 ]
-BOOK = ["he", "read", "the", "book", "because", "he", "was", "interested", "in", "world", "history"]
-BOOKS = [["he", "was", "interested", "in", "world", "history", "because", "he", "read", "the", "book"]]
+BOOK = words("he read the book because he was interested in world history")
+BOOKS = [words("he was interested in world history because he read the book")]
 
 
 def test_a_sentence_and_a_corpus_have_nltks_bleu():
