@@ -50,7 +50,8 @@ class Choice:
             raise DataError(
                 f"temperature, top-k and top-p are of drawn tokens, and {self.kind} draws none: take sample"
             )
-        if not self.temperature > 0 or (self.top_k or 1) < 1 or not 0 < (self.top_p or 1) <= 1 or self.beams < 1:
+        k, p = 1 if self.top_k is None else self.top_k, 1.0 if self.top_p is None else self.top_p
+        if not self.temperature > 0 or k < 1 or not 0 < p <= 1 or self.beams < 1:
             raise DataError(
                 f"temperature {self.temperature:g}, top-k {self.top_k}, top-p {self.top_p}, beams {self.beams} were "
                 "given; wanted a temperature over 0, k and beams of 1 or more, p over 0 and up to 1"
