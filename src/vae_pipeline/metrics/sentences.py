@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.metrics.bleu import bleu, distinct, self_bleu
@@ -18,7 +20,8 @@ from vae_pipeline.spec import TextSpec
 from vae_pipeline.spec.tokens import Tokens
 
 RECONSTRUCTED, SAMPLES, COMPARED, SHOWN = 1000, 1000, 100, 10
-PATHS, STEPS = 3, 5
+PATHS, STEPS, SHOWN_PATHS = 100, 5, 3
+VARIED = 3  # different sentences on a path of five steps
 Array = npt.NDArray[Any]
 Sentence = tuple[int, ...]
 
@@ -43,9 +46,7 @@ def sentence_figures(
         rebuilt = model.decode(means).mean.cpu().numpy()
         z = model.draw(torch.randn(SAMPLES, model.noise)).to(device)
         drawn = model.decode(z).sample().cpu().numpy()
-        weight = torch.linspace(0, 1, STEPS, device=device)[:, None, None]
-        ends = means[: 2 * PATHS].unflatten(0, (-1, 2)) if len(means) >= 2 * PATHS else means[:0].view(0, 2, -1)
-        paths = model.decode(ends[:, 0] + weight * (ends[:, 1] - ends[:, 0])).mean.cpu().numpy().swapaxes(0, 1)
+        paths = homotopies(model, means[: 2 * PATHS])
     originals, reconstructions, samples = (sentences(rows, spec) for rows in (some, rebuilt, drawn))
     known = set(sentences(prepared.train.images[:], spec))
     say = Tokens.of(spec).text
@@ -59,10 +60,21 @@ def sentence_figures(
         "distinct_2": distinct(samples, 2),
         "self_bleu": self_bleu(samples[:COMPARED]),
         "copied": float(np.mean([each in known for each in samples])),
+        "varied_paths": float(np.mean([len(set(sentences(path, spec))) >= VARIED for path in paths])),
         "shown_reconstructions": list(zip(say(some[:SHOWN]), say(rebuilt[:SHOWN]), strict=True)),
         "shown_samples": say(drawn[:SHOWN]),
-        "shown_paths": [say(path) for path in paths],
+        "shown_paths": [say(path) for path in paths[:SHOWN_PATHS]],
     }
+
+
+def homotopies(model: VAE, means: Float[Tensor, "ends latents"]) -> Array:
+    """[paths, steps, limit]: the likeliest sentences on straight lines between each two of some latents.
+
+    Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, section 4.3.
+    """
+    first, last = means[: len(means) // 2 * 2].unflatten(0, (-1, 2)).unbind(1)
+    weight = torch.linspace(0, 1, STEPS, device=means.device)[:, None, None]
+    return np.asarray(model.decode(first + weight * (last - first)).mean.cpu().numpy().swapaxes(0, 1))
 
 
 def sentences(rows: Array, spec: TextSpec) -> list[Sentence]:

@@ -54,6 +54,7 @@ METRICS = Literal[
     "distinct_2",
     "self_bleu",
     "copied",
+    "varied_paths",
 ]
 
 

@@ -89,6 +89,9 @@ SENTENCES = (
     Figure("distinct_2", "Distinct pairs", "", "Share of different ones among all pairs of neighbours of samples."),
     Figure("self_bleu", "Self-BLEU", "",
            "BLEU of a sample with 99 others for references: high where samples are alike."),
+    Figure("varied_paths", "Varied paths", "",
+           "Share of 100 paths between two test sentences, five even steps of the latents long, with at least three "
+           "different sentences. Higher is better."),
     Figure("copied", "Copied", "", "Share of samples that are sentences of the training part, to the last token."),
 )  # fmt: skip
 SAMPLES = (
