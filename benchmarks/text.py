@@ -123,15 +123,15 @@ def page(work: Path) -> str:
     lines = [
         "# Text: a recurrent VAE that doesn't collapse",
         "",
-        "Written by `python benchmarks/text.py` (`make bench-text`). The recipe `ptb` on the Penn Treebank, and two controls",
-        f"that the same code trained: {ABOUT['plain']}; {ABOUT['lm']}. Epochs: {sizes}; one seed, {SEED}; one thread of",
-        f"{machine()}.",
+        "Written by `python benchmarks/text.py` (`make bench-text`). The recipe `ptb` on the Penn Treebank, and two",
+        f"controls that the same code trained: {ABOUT['plain']}; {ABOUT['lm']}.",
+        f"Epochs: {sizes}; one seed, {SEED}; one thread of {machine()}.",
         "",
-        f"Bounds are on {vae['importance_examples']} test sentences of {vae['test_examples']}, drawn without replacement,",
-        f"{vae['perplexity_tokens']:,} tokens with their ends, the same for all; K = {vae['importance_samples']} (the language",
-        "model's is exact). Perplexity is exp(Σ NLL / Σ tokens). Information is of",
-        f"{vae['aggregate_examples']:,} test sentences, and can't be seen beyond their log, {vae['mutual_information_cap']:.2f}",
-        "nats. BLEU and the two figures after it are of greedy reconstructions from the posterior's mean of 1,000 test",
+        f"Bounds are on {vae['importance_examples']} of {vae['test_examples']} test sentences, drawn by the seed:",
+        f"{vae['perplexity_tokens']:,} tokens with their ends, the same for all. K is {vae['importance_samples']}; the",
+        "language model's is exact. Perplexity is exp(Σ NLL / Σ tokens). Information is of",
+        f"{vae['aggregate_examples']:,} test sentences, and not seen beyond their log, {vae['mutual_information_cap']:.2f}.",
+        "BLEU and the two figures after it are of greedy reconstructions from the posterior's mean of 1,000 test",
         "sentences; samples are 1,000, drawn token by token at temperature 1.",
         "",
         "| | " + " | ".join(ABOUT) + " |",
@@ -148,8 +148,8 @@ def page(work: Path) -> str:
     alarms = ", ".join(f"{each['name']} at epoch {each['epoch']}" for each in found["plain"]["alarms_in_training"])
     lines += [
         "",
-        f"The perplexity of `vae` is {ratio:.3f} times the language model's; its BLEU {times:.1f} times the plain VAE's. In",
-        f"training, the plain VAE raised: {alarms or 'no alarm'}; `vae`: "
+        f"The perplexity of `vae` is {ratio:.3f} times the language model's; its BLEU {times:.1f} times the plain",
+        f"VAE's. In training, the plain VAE raised: {alarms or 'no alarm'}; `vae`: "
         f"{', '.join(each['name'] for each in vae['alarms_in_training']) or 'no alarm'}.",
         "",
         f"## Ten samples of `vae`, as they came (seed {SEED})",
