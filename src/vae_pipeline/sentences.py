@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 BATCH = 256  # sentences written at a time
+BLOCK = 128  # classes, whose probabilities are summed up before one of them is looked for
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ class Sentences:
             whole = likelihood[:, None] + log_probability
             if place == 0:
                 whole[:, 0] = -np.inf
-            kept = np.argsort(-whole, axis=None, kind="stable")[:beams]
+            kept = np.argpartition(-whole, min(beams, whole.size) - 1, axis=None)[:beams]
             origin, token, likelihood = kept // whole.shape[1], spec.end + kept % whole.shape[1], whole.ravel()[kept]
             texts = [[*texts[row], int(each)] for row, each in zip(origin, token, strict=True)]
             on = token != spec.end
@@ -189,14 +190,33 @@ def _chosen(log_probability: Array, choice: Choice, drawn: Array) -> Array:
     """A class a row; `drawn` are numbers in [0, 1), one a row."""
     if choice.kind == "greedy":
         return np.asarray(log_probability.argmax(axis=1))
-    log_odds = log_probability.astype(np.float64) / choice.temperature
-    order = np.argsort(-log_odds, axis=1, kind="stable")
-    p = np.exp(np.take_along_axis(log_odds - log_odds.max(axis=1, keepdims=True), order, 1))
+    if choice.temperature != 1:
+        log_probability = log_probability / np.float32(choice.temperature)
+        log_probability -= log_probability.max(axis=1, keepdims=True)
+    p = np.exp(log_probability)
+    if choice.top_k is not None or choice.top_p is not None:
+        p[p < _least(p, choice)] = 0
+    # First the block that the draw falls into, then its place there: a running sum over all classes takes longest.
+    ends = np.add.reduceat(p, np.arange(0, p.shape[1], BLOCK), axis=1, dtype=np.float64).cumsum(axis=1)
+    wanted = drawn * ends[:, -1]
+    block = (ends <= wanted[:, None]).sum(axis=1)
+    wanted -= np.take_along_axis(np.pad(ends, ((0, 0), (1, 0))), block[:, None], 1)[:, 0]
+    places = block[:, None] * BLOCK + np.arange(BLOCK)
+    inside = np.where(places < p.shape[1], np.take_along_axis(p, np.minimum(places, p.shape[1] - 1), 1), 0)
+    reached = inside.cumsum(axis=1, dtype=np.float64)
+    likeliest = inside.argmax(axis=1)  # where rounding leaves nothing over, in place of what can't be drawn
+    place = (reached <= wanted[:, None]).sum(axis=1)
+    possible = np.take_along_axis(inside, np.minimum(place, BLOCK - 1)[:, None], 1)[:, 0] > 0
+    return np.asarray(block * BLOCK + np.where((place < BLOCK) & possible, place, likeliest))
+
+
+def _least(p: Array, choice: Choice) -> Array:
+    """The least probability that may be drawn, [rows, 1]; values alone are sorted, which is fast."""
+    falling = np.sort(p, axis=1)[:, ::-1]
     if choice.top_k is not None:
-        p[:, choice.top_k :] = 0
-    if choice.top_p is not None:
-        before = p.cumsum(axis=1) - p
-        p[before >= choice.top_p * p.sum(axis=1, keepdims=True)] = 0
-    reached = p.cumsum(axis=1)
-    place = (reached <= drawn[:, None] * reached[:, -1:]).sum(axis=1)
-    return np.asarray(np.take_along_axis(order, place[:, None], 1)[:, 0])
+        falling = falling[:, : choice.top_k]
+    if choice.top_p is None:
+        return falling[:, -1:]
+    before = falling.cumsum(axis=1) - falling
+    kept = (before < choice.top_p * falling.sum(axis=1, keepdims=True)).sum(axis=1, keepdims=True)
+    return np.asarray(np.take_along_axis(falling, kept - 1, 1))

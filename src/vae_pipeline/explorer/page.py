@@ -91,6 +91,15 @@ def _page(bundle: Bundle, style: str, addresses: Mapping[str, str], inside: str 
     )
 
 
+def require_shown(bundle: Bundle) -> None:
+    """Refuse a model whose observations the page can't show.
+
+    Raises:
+        BundleError: it is one.
+    """
+    _words(bundle.spec)
+
+
 def _words(spec: DataSpec) -> dict[str, str]:
     """What an observation is called, and how it's given."""
     match spec:
