@@ -38,6 +38,7 @@ ABOUT = {
 FIGURES = (
     ("perplexity", "perplexity"),
     ("importance_bound", "importance bound, nats"),
+    ("importance_samples", "K of that bound"),
     ("elbo", "ELBO, nats"),
     ("rate", "rate, nats"),
     ("mutual_information", "information, nats"),
@@ -128,8 +129,8 @@ def page(work: Path) -> str:
         f"Epochs: {sizes}; one seed, {SEED}; one thread of {machine()}.",
         "",
         f"Bounds are on {vae['importance_examples']} of {vae['test_examples']} test sentences, drawn by the seed:",
-        f"{vae['perplexity_tokens']:,} tokens with their ends, the same for all. K is {vae['importance_samples']}; the",
-        "language model's is exact. Perplexity is exp(Σ NLL / Σ tokens). Information is of all test sentences, and",
+        f"{vae['perplexity_tokens']:,} tokens with their ends, the same for all. The language",
+        "model's is exact. Perplexity is exp(Σ NLL / Σ tokens). Information is of all test sentences, and",
         f"isn't seen beyond the log of their number, {vae['mutual_information_cap']:.2f}.",
         "BLEU and the two figures after it are of greedy reconstructions from the posterior's mean of 1,000 test",
         "sentences; samples are 1,000, drawn token by token at temperature 1.",
