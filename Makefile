@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-runtimes test-browser check ui lock docs bench bench-seed bench-anomaly bench-ood runtimes clean
+.PHONY: help setup run test test-slow test-runtimes test-browser check ui lock docs bench bench-seed bench-anomaly bench-ood bench-text runtimes clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench-anomaly: setup  ## Compare detectors of anomalies on ten tables, into docs
 
 bench-ood: setup  ## Compare scores that tell images of another kind, into docs/out_of_distribution.md (needs VAE_MIRROR)
 	@python benchmarks/out_of_distribution.py
+
+bench-text: setup  ## Train the recipe ptb beside a plain VAE and a language model, into docs/text.md (hours; needs VAE_MIRROR or a network)
+	@python benchmarks/text.py
 
 runtimes: setup  ## Try the bundles of digits, mnist, mnist_conv, tumours in other runtimes, into docs/runtimes.md
 	@python benchmarks/runtimes.py

@@ -239,7 +239,24 @@ def _sized(work: Work, raw: Path, layers: list[int]) -> Row:
     }
 
 
-SECTIONS = (epochs, convolution, streaming, process, start, bound, decoding, tracking, sizes)
+def text(work: Work) -> dict[str, Row]:
+    """The recipe ptb, microseconds a token: 10 steps of 64 sentences, whose tokens (ends counted) are 22 on average."""
+    data, recipe = work.prepared("ptb"), ROOT / "pipeline" / "ptb.yaml"
+    full = work.recipe("ptb", {"model.likelihood.output": {"kind": "full", "tied": False}})
+    workers = {
+        "vae-pipeline": Worker(Path(sys.executable), "ours.py", recipe, data, 10),
+        "vae-pipeline, one layer to all words": Worker(Path(sys.executable), "ours.py", full, data, 10),
+        "LSTM-VAE script, one layer to all words": Worker(Path(sys.executable), "text_script.py", recipe, data, 10),
+    }
+    card = json.loads((data / "card.json").read_text())
+    tokens = 10 * 64 * card["tokens"]["train"] / card["examples"]["train"]
+    return {
+        name: {key: [value if key == "peak_mib" else 1e6 * value / tokens for value in row[key]] for key in row}
+        for name, row in alternate(workers, work.rounds).items()
+    }
+
+
+SECTIONS = (epochs, convolution, streaming, process, start, bound, decoding, tracking, sizes, text)
 
 
 # ── the page ──────────────────────────────────────────────────────────────────────────────────────────
@@ -272,6 +289,15 @@ TARGETS = (
     ),
     ("importance bound, K = 5000 ÷ loop over K", "bound", "vae-pipeline", "loop over K", "cpu", 1 / 35, 1 / 60),
     ("decoding one example, onnxruntime ÷ torch", "decoding", "onnxruntime, one", "torch, one", "cpu", 1 / 3, None),
+    (
+        "recurrent VAE, a token ÷ LSTM-VAE script",
+        "text",
+        "vae-pipeline",
+        "LSTM-VAE script, one layer to all words",
+        "cpu",
+        0.6,
+        None,
+    ),
     ("tracking on ÷ off, time of the loop", "tracking", "on", "off", "loop", 1.03, 1.01),
 )
 

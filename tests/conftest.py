@@ -33,16 +33,20 @@ with install_import_hook(
     import vae_pipeline.metrics.importance
     import vae_pipeline.metrics.latents
     import vae_pipeline.metrics.samples
+    import vae_pipeline.metrics.sentences
     import vae_pipeline.metrics.two_sample
     import vae_pipeline.models.build
     import vae_pipeline.models.detector
     import vae_pipeline.objectives  # noqa: F401
 
 import torch
+import yaml
 from filelock import FileLock
+from typer.testing import CliRunner
 
 from tests.lanes import ROOT, Lane, edited, make_job, run_lane
 from tests.tables import mixed_frame, table_recipe
+from vae_pipeline.cli import app
 from vae_pipeline.data import store
 from vae_pipeline.data.download import Finder
 from vae_pipeline.data.sources import open_source
@@ -142,3 +146,29 @@ def table_lane(through_all_stages) -> Lane:
         return table_recipe(ROOT, folder / "rows.csv")
 
     return through_all_stages("table", recipe)
+
+
+@pytest.fixture(scope="session")
+def text_lane(tmp_path_factory) -> Lane:
+    """The recipe sentences, shortened, by the command line."""
+    folder = tmp_path_factory.mktemp("text")
+    recipe = edited(
+        Recipe.load(ROOT / "pipeline" / "sentences.yaml"),
+        data={"examples": 900},
+        train={"epochs": 6, "batch": 32, "learning_rate": 0.01},
+        evaluate={"samples": 20, "examples": 50},
+    )
+    (folder / "short.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    lane = Lane.of(folder)
+    data, model, report = ["--data", lane.data], ["--model", lane.model], ["--report", lane.report]
+    for command, arguments, out in (
+        ("prepare", [], lane.data),
+        ("train", data, lane.model),
+        ("eval", [*data, *model], lane.report),
+        ("export", [*data, *model, *report], lane.bundle),
+    ):
+        words = [str(word) for word in (command, folder / "short.yaml", *arguments, "--out", out)]
+        environment = {"VAE_HOME": str(folder / "home"), "VAE_MLFLOW_URI": "off", "VAE_THREADS": "2"}
+        result = CliRunner().invoke(app, words, env=environment, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+    return lane

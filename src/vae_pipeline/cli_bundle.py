@@ -72,7 +72,7 @@ def explore(
     """Write a web page that runs the model in its visitor's browser."""
     from vae_pipeline.data.download import Finder
     from vae_pipeline.explorer.browser_runtime import fetch_runtime
-    from vae_pipeline.explorer.page import PAGE, write_file, write_folder
+    from vae_pipeline.explorer.page import PAGE, require_shown, write_file, write_folder
     from vae_pipeline.files import require_writable
     from vae_pipeline.runtime import Bundle
     from vae_pipeline.settings import Settings
@@ -84,6 +84,7 @@ def explore(
     else:
         require_writable(out, bundle)
     model = Bundle.load(bundle)
+    require_shown(model)
     with showing_downloads(console()) as report:
         runtime = fetch_runtime(Finder(settings.home / "downloads", settings.mirror, report))
     if single_file:

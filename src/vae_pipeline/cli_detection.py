@@ -61,7 +61,7 @@ def score(
     labels: LabelFile = None,
     as_json: Json = False,
 ) -> None:
-    """How anomalous each example is, in nats, and its p-value among normal examples; deterministic."""
+    """How anomalous each example is, in nats, and its p-value; of text, the perplexity of each line; deterministic."""
     from vae_pipeline.errors import DataError
     from vae_pipeline.observations import read_observations
 
@@ -145,8 +145,14 @@ def _uncalibrated(model: "Bundle", x: Any, classes: Any) -> "pd.DataFrame":
     import numpy as np
     import pandas as pd
 
+    from vae_pipeline.spec import TextSpec
+
     with progress(model, len(x) * DRAWS):
-        return pd.DataFrame({"example": np.arange(len(x)), **vars(model.score(x, classes, DRAWS))})
+        found = vars(model.score(x, classes, DRAWS))
+    if isinstance(model.spec, TextSpec):
+        tokens = (x != model.spec.padding).sum(axis=1)
+        found |= {"tokens": tokens, "perplexity": np.exp(found["negative_elbo"] / tokens)}
+    return pd.DataFrame({"example": np.arange(len(x)), **found})
 
 
 def _hand_over(frame: "pd.DataFrame", out: Path | None, as_json: bool) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from vae_pipeline.runtime import Bundle
+    from vae_pipeline.sentences import Choice
     from vae_pipeline.spec import ImageSpec
 
 TASKS = "Tasks on an exported bundle"
@@ -43,7 +44,8 @@ BundleFolder = Annotated[
 Inputs = Annotated[
     list[Path],
     typer.Argument(
-        help=".npy, .npz, PNG or JPEG files, folders of pictures, or tables (.csv, .parquet); - reads .npy from a pipe",
+        help=".npy, .npz, PNG or JPEG files, folders of pictures, tables (.csv, .parquet), or text of a sentence a "
+        "line; - reads .npy, or text, from a pipe",
         metavar="INPUT...",
     ),
 ]
@@ -55,6 +57,14 @@ Fit = Annotated[
 Label = Annotated[int | None, typer.Option(help="Class of all examples, for a conditional model.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Print what is found, or what was done, as JSON.")]
 Grid = Annotated[int | None, typer.Option("--grid", help="Columns of a .png. [default: a square]", min=1)]
+Choose = Annotated[
+    Literal["greedy", "sample", "beam"] | None,
+    typer.Option(help="Of text: how each token is chosen. [default: sample for new sentences, else greedy]"),
+]
+Temperature = Annotated[float, typer.Option(help="Of drawn tokens: under 1, likely ones are drawn more often.")]
+TopK = Annotated[int | None, typer.Option(help="Of drawn tokens: from the k likeliest alone.", min=1)]
+TopP = Annotated[float | None, typer.Option(help="Of drawn tokens: from the fewest that have this probability.")]
+Beams = Annotated[int, typer.Option(help="Of --choose beam: beginnings that are kept.", min=1)]
 LabelFile = Annotated[Path | None, typer.Option(help="An .npy of one class an example, for a conditional model.")]
 
 
@@ -63,16 +73,28 @@ def sample(
     bundle: BundleFolder,
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help=".npy (values), .png (a grid), or of a table .csv; - writes .npy to a pipe."),
+        typer.Option(
+            "--out", "-o", help=".npy (values), .png (a grid), of a table .csv, of text .txt; - writes to a pipe."
+        ),
     ],
     count: Annotated[int, typer.Option(help="How many.", min=1)] = 64,
     seed: Seed = 0,
     label: Label = None,
     grid: Grid = None,
+    choose: Choose = None,
+    temperature: Temperature = 1.0,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    beams: Beams = 4,
     as_json: Json = False,
 ) -> None:
     """Draw new examples from the prior."""
     model = open_bundle(bundle)
+    if model.spec.kind == "text":
+        require_suffix(out, ".txt")
+        choice = _choice(choose or "sample", temperature, top_k, top_p, beams)
+        _write_sentences(out, model.sentences.sample(count, seed, choice), as_json)
+        return
     require_suffix(out, ".npy", _shown_as(model))
     labels = None if label is None else [label] * count
     with progress(model, count):
@@ -89,12 +111,19 @@ def reconstruct(
         typer.Option(
             "--out",
             "-o",
-            help=".npy (values), .png (inputs above reconstructions), or of a table .csv; - writes .npy to a pipe.",
+            help=".npy (values), .png (inputs above reconstructions), of a table .csv, of text .txt; - writes to a "
+            "pipe.",
         ),
     ],
     key: Key = None,
     resize: Fit = "none",
     labels: LabelFile = None,
+    choose: Choose = None,
+    temperature: Temperature = 1.0,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    beams: Beams = 4,
+    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Encode and decode."""
@@ -103,6 +132,11 @@ def reconstruct(
     from vae_pipeline.observations import read_observations
 
     model = open_bundle(bundle)
+    if model.spec.kind == "text":
+        require_suffix(out, ".txt")
+        choice = _choice(choose or "greedy", temperature, top_k, top_p, beams)
+        _write_sentences(out, model.sentences.reconstruct(_lines(inputs), choice, seed), as_json)
+        return
     require_suffix(out, ".npy", _shown_as(model))
     x = read_observations(inputs, model.spec, key, resize)
     with progress(model, len(x)):
@@ -153,7 +187,9 @@ def interpolate(
     inputs: Inputs,
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help=".gif (a film), .png (a strip) or .npy (values); - writes .npy to a pipe."),
+        typer.Option(
+            "--out", "-o", help=".gif (a film), .png (a strip), .npy (values), of text .txt; - writes to a pipe."
+        ),
     ],
     steps: Annotated[int, typer.Option(help="Examples from the first to the last.", min=2)] = 16,
     path: Annotated[
@@ -166,6 +202,7 @@ def interpolate(
     key: Key = None,
     resize: Fit = "none",
     label: Label = None,
+    beams: Annotated[int, typer.Option(help="Of text: beginnings that a search keeps; 1 is greedy.", min=1)] = 1,
     as_json: Json = False,
 ) -> None:
     """Morph the first example into the second, the second into the third, and so on."""
@@ -177,8 +214,17 @@ def interpolate(
     from vae_pipeline.observations import read_observations
     from vae_pipeline.pictures import save_gif, tile, to_pixels
 
-    require_suffix(out, ".gif", ".png", ".npy")
     model = open_bundle(bundle)
+    if model.spec.kind == "text":
+        require_suffix(out, ".txt")
+        lines = _lines(inputs)
+        if len(lines) < 2:
+            raise DataError(f"a path needs two sentences or more; given {len(lines)}")
+        choice = _choice("beam" if beams > 1 else "greedy", 1.0, None, None, beams)
+        ways = [model.sentences.interpolate(a, b, steps, path, choice) for a, b in pairwise(lines)]
+        _write_sentences(out, [*ways[0], *(each for way in ways[1:] for each in way[1:])], as_json)
+        return
+    require_suffix(out, ".gif", ".png", ".npy")
     spec = _image_spec(model)
     x = read_observations(inputs, spec, key, resize)
     if len(x) < 2:
@@ -263,8 +309,35 @@ def _image_spec(model: "Bundle") -> "ImageSpec":
     from vae_pipeline.spec import ImageSpec
 
     if not isinstance(model.spec, ImageSpec):
-        raise BundleError(f"{model.folder} is a model of a table: pictures are made of images alone")
+        kind = {"table": "a table", "text": "sentences"}[model.spec.kind]
+        raise BundleError(f"{model.folder} is a model of {kind}: pictures are made of images alone")
     return model.spec
+
+
+def _choice(
+    kind: Literal["greedy", "sample", "beam"], temperature: float, top_k: int | None, top_p: float | None, beams: int
+) -> "Choice":
+    from vae_pipeline.sentences import Choice
+
+    return Choice(kind, temperature, top_k, top_p, beams)
+
+
+def _lines(inputs: list[Path]) -> list[str]:
+    from vae_pipeline.observations import read_lines
+
+    return [line for path in inputs for line in read_lines(path)]
+
+
+def _write_sentences(out: Path, lines: list[str], as_json: bool) -> None:
+    """One a line; what a tokenizer of bytes makes of a line's end is a blank."""
+    from vae_pipeline.files import replace_file
+
+    content = "".join(f"{' '.join(line.splitlines())}\n" for line in lines).encode()
+    if str(out) == PIPE:
+        sys.stdout.buffer.write(content)
+    else:
+        replace_file(out, content)
+    say(out, len(lines), "sentences", as_json)
 
 
 def _write_observations(out: Path, x: Any, model: "Bundle", as_json: bool, columns: int | None = None) -> None:

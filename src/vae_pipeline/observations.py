@@ -1,4 +1,4 @@
-"""Observations from what a user names: .npy, .npz, PNG or JPEG files, folders of them, tables, or `-`, a pipe."""
+"""Observations from what a user names: .npy, .npz, PNG or JPEG files, folders of them, tables, text, or `-`, a pipe."""
 
 import io
 import sys
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from vae_pipeline.errors import DataError
 from vae_pipeline.pictures import SUFFIXES, Resize, read_picture
-from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec
+from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec
 
 Array = npt.NDArray[Any]
 
@@ -32,8 +32,31 @@ def read_observations(paths: Sequence[Path], spec: DataSpec, key: str | None, re
             return np.concatenate([_read(path, spec, key, resize) for path in paths])
         case TableSpec():
             return np.concatenate([_read_rows(path, spec, key) for path in paths])
+        case TextSpec():
+            from vae_pipeline.spec.tokens import Tokens
+
+            return Tokens.of(spec).observations([line for path in paths for line in read_lines(path)])
         case _:
             assert_never(spec)
+
+
+def read_lines(path: Path) -> list[str]:
+    """Sentences of a UTF-8 file, or of a pipe, one a line; empty lines are left out.
+
+    Raises:
+        DataError: the file can't be read, isn't UTF-8, or holds no sentence.
+    """
+    try:
+        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        lines = content.decode("utf-8-sig").splitlines()
+    except OSError as error:
+        raise DataError(f"can't read {path}: {(error.strerror or '').lower()}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} isn't UTF-8 (byte {error.start + 1}): convert it first") from error
+    kept = [line for line in lines if line.strip()]
+    if not kept:
+        raise DataError(f"{path} holds no sentence: one a line is wanted")
+    return kept
 
 
 def _read_rows(path: Path, spec: TableSpec, key: str | None) -> Array:

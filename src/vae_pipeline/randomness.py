@@ -1,7 +1,7 @@
 """Every random draw comes from one seed: named sub-seeds, and blocks that leave the generators as they were."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -80,7 +80,16 @@ def drawing_for(share: Share) -> Iterator[None]:
 
 def standard_normal(samples: torch.Size | list[int] | tuple[int, ...], like: Tensor) -> Tensor:
     """Noise of shape [*samples, *like.shape], where the first of several axes of `like` is the batch."""
+    return _drawn(torch.randn, samples, like)
+
+
+def uniform(samples: torch.Size | list[int] | tuple[int, ...], like: Tensor) -> Tensor:
+    """Numbers in [0, 1) of shape [*samples, *like.shape], where the first of several axes of `like` is the batch."""
+    return _drawn(torch.rand, samples, like)
+
+
+def _drawn(draw: Callable[..., Tensor], samples: torch.Size | list[int] | tuple[int, ...], like: Tensor) -> Tensor:
     if _share is None or like.ndim < 2:
-        return torch.randn((*samples, *like.shape), dtype=like.dtype, device=like.device)
-    noise = torch.randn((*samples, _share.total, *like.shape[1:]), dtype=like.dtype, device=like.device)
+        return draw((*samples, *like.shape), dtype=like.dtype, device=like.device)
+    noise = draw((*samples, _share.total, *like.shape[1:]), dtype=like.dtype, device=like.device)
     return noise[(slice(None),) * len(samples) + (_share.rows,)]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_pipeline.errors import DataError
-from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec
+from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec
 
 Array = npt.NDArray[Any]
 
@@ -33,6 +33,8 @@ def checked(x: Array, spec: DataSpec) -> Array:
             return _images(x, spec)
         case TableSpec():
             return _rows(x, spec)
+        case TextSpec():
+            return _sentences(x, spec)
         case _:
             assert_never(spec)
 
@@ -73,3 +75,22 @@ def _rows(x: Array, spec: TableSpec) -> Array:
         if most is not None and not np.isin(values, np.arange(most + 1)).all():
             raise DataError(f"column {column.name} is a {column.kind}: whole numbers from 0 to {most} are wanted")
     return np.ascontiguousarray(rows)
+
+
+def _sentences(x: Array, spec: TextSpec) -> Array:
+    """Ids, an end, padding."""
+    with np.errstate(invalid="ignore"):  # of NaN, which is refused
+        rows = np.ascontiguousarray(x.astype(np.int32))
+    if not np.array_equal(rows, x) or rows.min() < 0 or rows.max() >= spec.vocabulary:
+        raise DataError(
+            f"observations that aren't ids were given; whole numbers from 0 to {spec.vocabulary - 1} are wanted"
+        )
+    ends = rows == spec.end
+    after = np.arange(spec.limit) > ends.argmax(axis=1)[:, None]
+    wrong = (ends.sum(axis=1) != 1) | ((rows == spec.padding) != after).any(axis=1) | (rows == spec.start).any(axis=1)
+    if wrong.any():
+        raise DataError(
+            f"row {int(wrong.argmax())} isn't a sentence: ids from {spec.unknown} on are wanted, then one {spec.end}, "
+            f"then {spec.padding} up to {spec.limit} in all"
+        )
+    return rows

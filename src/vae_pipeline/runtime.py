@@ -1,4 +1,4 @@
-"""An exported bundle, used: encode, decode, reconstruct, score, sample, interpolate.
+"""An exported bundle, used: encode, decode, reconstruct, score, sample, interpolate. Of text: `Bundle.sentences`.
 
 Needs numpy and onnxruntime, and nothing else: no torch, no pydantic.
 
@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,15 +20,21 @@ import onnxruntime
 
 from vae_pipeline.errors import BundleError, DataError
 from vae_pipeline.raw import checked
-from vae_pipeline.spec import DataSpec, spec_of
+from vae_pipeline.spec import DataSpec, TextSpec, spec_of
+
+if TYPE_CHECKING:
+    from vae_pipeline.sentences import Sentences
 
 __all__ = ["Bundle", "Detection", "Encoding", "Scores", "alarms", "path_between"]
 
 FORMAT = 3
 GRAPHS = ("encoder", "decoder", "reconstruct", "score", "sample", "generate")
-"""That every bundle has; `detect` is there where the data had a validation part."""
+"""That every bundle of images or of a table has; `detect` is there where the data had a validation part."""
+STEPWISE = ("encoder", "score", "initial", "sample", "step")
+"""That every bundle of sentences has."""
 LIMIT = 2**24  # of the seeds and indices that `generate` takes: whole numbers are exact in float32 up to here
 BATCH = 256
+CELLS = 2**24  # log-probabilities that `score` holds at a time, of sentences
 FINE = 128  # places at which the length of a path is measured, at least
 Array = npt.NDArray[Any]
 Labels = Sequence[int] | Array | None
@@ -105,7 +111,7 @@ class Bundle:
             for graph in manifest["graphs"].values():
                 _check(folder / graph["file"], graph["sha256"])
             bundle = cls(folder, manifest)
-            for name in GRAPHS:
+            for name in STEPWISE if bundle.spec.kind == "text" else GRAPHS:
                 list(manifest["graphs"][name]["outputs"]), manifest["graphs"][name]["inputs"]
             int(manifest["graphs"]["sample"]["inputs"]["noise"]["shape"][1])
             if manifest["detection"] is not None:
@@ -120,6 +126,19 @@ class Bundle:
             raise BundleError(f"{path} can't be read: name a folder that `vae-pipeline export` filled") from error
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, DataError) as error:
             raise BundleError(f"{path} isn't a bundle's manifest ({error}): export again") from error
+
+    @property
+    def sentences(self) -> "Sentences":
+        """The tasks on text.
+
+        Raises:
+            DataError: the model isn't one of sentences.
+        """
+        if not isinstance(self.spec, TextSpec):
+            raise DataError(f"{self.folder} is a model of a kind {self.spec.kind}: it has no sentences")
+        from vae_pipeline.sentences import Sentences  # noqa: PLC0415 (tokenizers costs only those who have text)
+
+        return Sentences(self, self.spec)
 
     def encode(self, x: Array, labels: Labels = None) -> Encoding:
         """q(z|x) of raw observations [examples, *event]."""
@@ -145,9 +164,15 @@ class Bundle:
         noise = np.random.default_rng(seed).standard_normal((samples, self.latents)).astype(np.float32)
         totals = [np.zeros(len(x)) for _ in range(3)]
         for draw in noise:
-            answers = self._run("score", {"x": x, "noise": np.tile(draw, (len(x), 1))}, labels)
+            answers = self._run("score", {"x": x, "noise": np.tile(draw, (len(x), 1))}, labels, self._scored)
             totals = [total + answer for total, answer in zip(totals, answers, strict=True)]
         return Scores(*(total / samples for total in totals))
+
+    @property
+    def _scored(self) -> int:
+        """Examples at a time."""
+        spec = self.spec
+        return max(1, CELLS // (spec.limit * spec.vocabulary)) if isinstance(spec, TextSpec) else BATCH
 
     @property
     def detects(self) -> bool:
@@ -201,7 +226,7 @@ class Bundle:
             reason = (
                 f"is a variant, {self.variant}, whose scores aren't calibrated: take the full bundle"
                 if self.variant
-                else "was exported from data without a validation part: set data.valid"
+                else "was exported from data without a validation part, or with detection: null in its recipe"
             )
             raise DataError(f"{self.folder} has no detector: it {reason}")
         return dict(described)
@@ -210,6 +235,7 @@ class Bundle:
         """`count` draws of the fitted sampler, or of the prior, decoded; [count, *event] in the data's units."""
         if count < 1:
             raise DataError(f"at least 1 sample is wanted; given {count}")
+        self.session("decoder")
         width = self.manifest["graphs"]["sample"]["inputs"]["noise"]["shape"][1]
         noise = np.random.default_rng(seed).standard_normal((count, width)).astype(np.float32)
         return self._run("sample", {"noise": noise}, labels)[0]
@@ -260,10 +286,25 @@ class Bundle:
             for name, tensor in wanted.items()
             if name != "label"
         }
+        if "token" in rows:
+            rows["token"] = self._ids(rows["token"])
         if len({len(values) for values in rows.values()}) > 1:
             counts = ", ".join(f"{len(values)} of {name}" for name, values in rows.items())
             raise DataError(f"rows were given as {counts}; wanted as many of each")
         return dict(zip(described["outputs"], self._run(graph, rows, inputs.get("label")), strict=True))
+
+    def run(self, graph: str, inputs: dict[str, Array]) -> list[Array]:
+        """A graph's outputs in their order, of inputs that are what it takes: `answer` without a check."""
+        return list(self.session(graph).run(None, inputs))
+
+    def _ids(self, tokens: Array) -> Array:
+        spec = self.spec
+        assert isinstance(spec, TextSpec)  # of a graph that takes tokens
+        if not ((tokens == np.rint(tokens)) & (tokens >= 0) & (tokens < spec.vocabulary)).all():
+            raise DataError(
+                f"token: {tokens.tolist()} were given; wanted whole numbers from 0 to {spec.vocabulary - 1}"
+            )
+        return tokens.astype(np.int32)
 
     def _run(self, name: str, inputs: dict[str, Array], labels: Labels, rows: int = BATCH) -> list[Array]:
         count = len(next(iter(inputs.values())))
@@ -271,8 +312,8 @@ class Bundle:
             inputs = {**inputs, "label": self._labels(labels, count)}
         elif labels is not None:
             raise DataError("labels were given, but this model isn't conditional on any: leave them out")
-        outputs = list(self.manifest["graphs"][name]["outputs"])
         session = self.session(name)
+        outputs = list(self.manifest["graphs"][name]["outputs"])
         try:
             chunks = []
             for start in range(0, count, rows):
@@ -288,8 +329,13 @@ class Bundle:
         """A graph, opened by onnxruntime.
 
         Raises:
-            BundleError: onnxruntime doesn't read it.
+            BundleError: there is no such graph, or onnxruntime doesn't read it.
         """
+        if name not in self.manifest["graphs"]:
+            raise BundleError(
+                f"{self.folder} has no graph {name}, but {', '.join(self.manifest['graphs'])}"
+                f"{': for text take Bundle.sentences' if self.spec.kind == 'text' else ''}"
+            )
         if name not in self._sessions:
             options = onnxruntime.SessionOptions()
             options.log_severity_level = 3

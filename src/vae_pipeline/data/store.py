@@ -3,6 +3,7 @@
 train.npy valid.npy test.npy        [examples, *event], unscaled, uint8 or float32
 train_labels.npy ...                [examples], int64, where there are labels
 test_masks.npy                      [examples, height, width], uint8, where there are masks: 1 where a defect is
+train_sizes.npy                     [examples], int64, where examples differ in how much there is to compute of them
 spec.json                           what a model must know (DataSpec)
 card.json                           what a reader wants to know: counts, ranges, digests, what was dropped
 """
@@ -38,6 +39,9 @@ class Split:
     labels: Indices | None
     masks: MappedArray | Array | None = None
     """[examples, height, width]: 1 where a defect is; of the test part alone, and None where there are none."""
+    sizes: Indices | None = None
+    """How much there is to compute of each example, for batches of like ones; of the training part alone, and None
+    where examples don't differ in it."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -84,8 +88,9 @@ class Prepared:
         return card
 
     def digest(self) -> str:
-        """The sha256 of spec, arrays, labels and masks: equal data, equal digest."""
-        names = [f"{part}{suffix}" for part in PARTS for suffix in (".npy", "_labels.npy", "_masks.npy")]
+        """The sha256 of spec, arrays, labels, masks and sizes: equal data, equal digest."""
+        suffixes = (".npy", "_labels.npy", "_masks.npy", "_sizes.npy")
+        names = [f"{part}{suffix}" for part in PARTS for suffix in suffixes]
         files = [self.folder / name for name in ("spec.json", *names)]
         return content_key([[file.name, sha256_of(file)] for file in files if file.is_file()])
 
@@ -105,7 +110,17 @@ def _open_split(folder: Path, part: str, spec: DataSpec) -> Split:
                 f"{label_path} doesn't hold one label of 0..{len(spec.classes) - 1} for each of {len(images)} "
                 "examples: run `vae-pipeline prepare` again"
             )
-    return Split(images, labels, _open_masks(folder / f"{part}_masks.npy", (len(images), *spec.event_shape[1:])))
+    masks = _open_masks(folder / f"{part}_masks.npy", (len(images), *spec.event_shape[1:]))
+    return Split(images, labels, masks, _open_sizes(folder / f"{part}_sizes.npy", len(images)))
+
+
+def _open_sizes(path: Path, count: int) -> Indices | None:
+    if not path.exists():
+        return None
+    sizes = _open_array(path)
+    if sizes.shape != (count,) or sizes.dtype != np.int64:
+        raise DataError(f"{path} doesn't hold one size for each example: run `vae-pipeline prepare` again")
+    return sizes[:]
 
 
 def _open_masks(path: Path, shape: tuple[int, ...]) -> MappedArray | None:

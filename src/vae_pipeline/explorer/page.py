@@ -19,7 +19,7 @@ from vae_pipeline.errors import BundleError
 from vae_pipeline.explorer.browser_runtime import VERSION, WASM, BrowserRuntime
 from vae_pipeline.files import filled_folder, replace_file
 from vae_pipeline.runtime import Array, Bundle
-from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec
+from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec
 
 HERE = Path(__file__).parent
 PAGE = "index.html"
@@ -91,6 +91,15 @@ def _page(bundle: Bundle, style: str, addresses: Mapping[str, str], inside: str 
     )
 
 
+def require_shown(bundle: Bundle) -> None:
+    """Refuse a model whose observations the page can't show.
+
+    Raises:
+        BundleError: it is one.
+    """
+    _words(bundle.spec)
+
+
 def _words(spec: DataSpec) -> dict[str, str]:
     """What an observation is called, and how it's given."""
     match spec:
@@ -115,6 +124,8 @@ def _words(spec: DataSpec) -> dict[str, str]:
                 "file": "CSV file",
                 "accept": ".csv,text/csv",
             }
+        case TextSpec():
+            raise BundleError("the explorer shows images and rows of a table, and this is a model of sentences")
         case _:
             assert_never(spec)
 

@@ -13,7 +13,7 @@ import torch
 from vae_pipeline import __version__
 from vae_pipeline.data.store import Split
 from vae_pipeline.export.calibration import Calibrated
-from vae_pipeline.export.graphs import DETECT, GRAPHS, Graph, answers, example_inputs
+from vae_pipeline.export.graphs import Graph, answers, example_inputs, graphs_of
 from vae_pipeline.export.noise import noise_graph
 from vae_pipeline.export.onnx import to_onnx
 from vae_pipeline.export.parity import BATCHES, Agreement, Arrays, Ranking, compare, ranking, run
@@ -23,7 +23,7 @@ from vae_pipeline.models.detector import Detector
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive
 from vae_pipeline.runtime import FORMAT
-from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec
+from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec
 
 UNITS = {
     "mean": "latent space",
@@ -35,6 +35,9 @@ UNITS = {
     "score": "the detector's",
     "p_value": "probability",
     "contributions": "nats",
+    "state": "the decoder's",
+    "next_state": "the decoder's",
+    "log_probability": "nats",
 }
 """Of outputs."""
 HEADLINES = (
@@ -77,7 +80,7 @@ def write_bundle(
     model = model.cpu().eval()
     exported = model.frozen().eval()
     detector = None if calibrated is None else calibrated.detector
-    graphs = GRAPHS if detector is None else (*GRAPHS, DETECT)
+    graphs = graphs_of(model, detector)
     measured = {name: value for name, value in metrics.items() if isinstance(value, int | float | str)}
     described: dict[str, Any] = {}
     protos: dict[str, onnx.ModelProto] = {}
@@ -179,6 +182,9 @@ def _values(spec: DataSpec) -> dict[str, str]:
             return {"vae.range": json.dumps([spec.low, spec.high])}
         case TableSpec():
             return {"vae.columns": json.dumps({column.name: column.kind for column in spec.columns})}
+        case TextSpec():
+            names = ("limit", "vocabulary", "padding", "start", "end", "unknown")
+            return {"vae.tokens": json.dumps({name: getattr(spec, name) for name in names})}
         case _:
             assert_never(spec)
 

@@ -9,7 +9,7 @@ from typing import Any, assert_never
 from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.recipe.evaluate import Export
 from vae_pipeline.recipe.model import AnyModel, Ladder
-from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec
+from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec
 
 
 def model_card(
@@ -80,6 +80,8 @@ def _observations(spec: DataSpec) -> str:
             )
         case TableSpec():
             return f"rows of {len(spec.columns)} columns: {', '.join(column.name for column in spec.columns)}"
+        case TextSpec():
+            return f"sentences of up to {spec.limit} tokens, the end counted, of a vocabulary of {spec.vocabulary:,}"
         case _:
             assert_never(spec)
 
@@ -115,6 +117,10 @@ def _measured(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         "baseline_psnr": "the same of as many principal components (dB)",
         "ssim": "reconstruction SSIM",
         "sharpness": "sharpness of reconstructions, of the images' 1",
+        "perplexity": "perplexity, by the importance bound, ends counted",
+        "bleu": "BLEU of reconstructions",
+        "token_accuracy": "tokens in their place, of reconstructions",
+        "copied": "samples that are sentences of the training part",
         "auroc": "AUROC of the score, anomalies against normal examples",
         "average_precision": "the same: average precision",
         "recall_at_fpr_0.01": "the same: recall at 1 % false alarms",

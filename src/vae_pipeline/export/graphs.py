@@ -1,4 +1,4 @@
-"""The seven graphs: what each takes and gives, as modules that a tracer can follow.
+"""The graphs of a bundle: what each takes and gives, as modules that a tracer can follow.
 
 Inputs are raw (`x` as it lies on disk, scaling inside); noise is an input, so that every runtime draws its
 own or repeats another's; a conditional model takes `label` as well.
@@ -10,6 +10,12 @@ own or repeats another's; a conditional model takes `label` as well.
     sample       noise        -> x_mean            decoded from a draw of the fitted sampler, or of the prior
     generate     seed, index  -> x_mean            the same, with noise that is made inside (`export.noise`)
     detect       x            -> score, p_value, distortion, rate, contributions       calibrated; z by constant draws
+
+A likelihood that goes token by token has no mean to decode at once. Of its model there are `encoder`, `score`, and
+
+    initial      z            -> state             what a sentence is written from
+    sample       noise        -> state             the same, at a draw of the fitted sampler, or of the prior
+    step         token, state -> log_probability, next_state     of each id from 2, the end, on; after one more token
 """
 
 from collections.abc import Callable, Mapping
@@ -19,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from vae_pipeline.export.noise import LIMIT, normal_noise
+from vae_pipeline.models.autoregressive import AutoregressiveLikelihood
 from vae_pipeline.models.detector import Detection, Detector
 from vae_pipeline.models.gaussian import DiagonalGaussian
 from vae_pipeline.models.vae import VAE
@@ -93,17 +100,49 @@ class _Score(nn.Module):
         return distortion + rate, distortion, rate
 
 
+class _Initial(nn.Module):
+    def __init__(self, model: VAE) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, z: Tensor) -> Tensor:
+        state: Tensor = self.model.decoder(z)
+        return state
+
+
+class _Started(nn.Module):
+    def __init__(self, model: VAE) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, noise: Tensor) -> Tensor:
+        state: Tensor = self.model.decoder(self.model.draw(noise))
+        return state
+
+
+class _Step(nn.Module):
+    def __init__(self, model: VAE) -> None:
+        super().__init__()
+        self.likelihood = model.likelihood
+
+    def forward(self, token: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        assert isinstance(self.likelihood, AutoregressiveLikelihood)
+        return self.likelihood.step(token.long(), state)
+
+
+ENCODER = Graph("encoder", "q(z|x): its mean and log-variance", ("x",), ("mean", "log_variance"), _Encoder)
+SCORE = Graph(
+    "score",
+    "-ELBO, distortion and rate of each example, in nats",
+    ("x", "noise"),
+    ("negative_elbo", "distortion", "rate"),
+    _Score,
+)
 GRAPHS = (
-    Graph("encoder", "q(z|x): its mean and log-variance", ("x",), ("mean", "log_variance"), _Encoder),
+    ENCODER,
     Graph("decoder", "E[x|z], in the data's units", ("z",), ("x_mean",), _Decoder),
     Graph("reconstruct", "E[x|z] at the posterior's mean", ("x",), ("x_mean",), _Reconstruct),
-    Graph(
-        "score",
-        "-ELBO, distortion and rate of each example, in nats",
-        ("x", "noise"),
-        ("negative_elbo", "distortion", "rate"),
-        _Score,
-    ),
+    SCORE,
     Graph("sample", "E[x|z] at a draw of the sampler", ("noise",), ("x_mean",), _Sample),
     Graph(
         "generate",
@@ -115,6 +154,21 @@ GRAPHS = (
     ),
 )
 
+STEPWISE = (
+    ENCODER,
+    SCORE,
+    Graph("initial", "the state that a sentence is written from, of z", ("z",), ("state",), _Initial),
+    Graph("sample", "the same at a draw of the sampler", ("noise",), ("state",), _Started),
+    Graph(
+        "step",
+        "log p of each id from 2 on, the end, to come next after a token, and the state then",
+        ("token", "state"),
+        ("log_probability", "next_state"),
+        _Step,
+    ),
+)
+"""Of a model that writes token by token."""
+
 DETECT = Graph(
     "detect",
     "how anomalous each example is: its score, a p-value among examples held back, and each value's part",
@@ -125,12 +179,21 @@ DETECT = Graph(
 """Of models whose data had a validation part to calibrate it on."""
 
 
+def graphs_of(model: VAE, detector: Detector | None) -> tuple[Graph, ...]:
+    """Those that a bundle has."""
+    if isinstance(model.likelihood, AutoregressiveLikelihood):
+        return STEPWISE
+    return GRAPHS if detector is None else (*GRAPHS, DETECT)
+
+
 def example_inputs(graph: Graph, model: VAE, images: Tensor, labels: Tensor | None, seed: int) -> dict[str, Tensor]:
     """Real images, and noise for what is drawn; `label` last where the model is conditional."""
     width = model.noise if graph.name == "sample" else model.latents
     noise = torch.randn(len(images), width, generator=torch.Generator().manual_seed(seed))
     index = torch.arange(len(images), dtype=torch.float32)
     values = {"x": images, "z": noise, "noise": noise, "seed": torch.full_like(index, seed % LIMIT), "index": index}
+    if "state" in graph.inputs:
+        values |= {"token": images[:, 0].contiguous(), "state": model.decoder(noise).detach()}
     inputs = {name: values[name] for name in graph.inputs}
     if model.classes:
         assert labels is not None  # a conditional model was built from data with labels
@@ -146,6 +209,12 @@ def answers(graph: Graph, model: VAE, detector: Detector | None, inputs: Tensors
         assert detector is not None
         found: Detection = detector(inputs["x"], label)
         return found._asdict()
+    if graph.name == "step":
+        assert isinstance(model.likelihood, AutoregressiveLikelihood)
+        log_probability, state = model.likelihood.step(inputs["token"].long(), inputs["state"])
+        return {"log_probability": log_probability, "next_state": state}
+    if "state" in graph.outputs:
+        return {"state": model.decoder(inputs["z"] if "z" in inputs else model.draw(inputs["noise"]))}
     if graph.name in ("decoder", "sample", "generate"):
         if graph.name == "decoder":
             z = inputs["z"]

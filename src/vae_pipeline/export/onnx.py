@@ -13,6 +13,7 @@ from onnxscript.values import TracedOnnxFunction
 from torch import Tensor, nn
 
 from vae_pipeline.export.proto import OPSET, tidy
+from vae_pipeline.export.recurrence import written_out
 
 
 def to_onnx(
@@ -43,6 +44,7 @@ def to_onnx(
         )
     assert program is not None
     model = program.model_proto
+    written_out(model)
     # A tensor within may bear an output's name already: torch calls what torch.mean gives `mean`.
     _rename(model.graph, {name: f"inner.{name}" for name in outputs})
     _rename(model.graph, {f"output.{name}": name for name in outputs})

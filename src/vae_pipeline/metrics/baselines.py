@@ -14,12 +14,13 @@ from vae_pipeline.data.store import Split
 from vae_pipeline.metrics.bounds import at_once, subset
 from vae_pipeline.metrics.images import psnr
 from vae_pipeline.models import likelihoods
+from vae_pipeline.models.autoregressive import AutoregressiveLikelihood
 from vae_pipeline.models.columns import RowDistribution
 from vae_pipeline.models.likelihoods import LEAST_LOG_SCALE
 from vae_pipeline.models.scaling import TableScaling
 from vae_pipeline.nets.columns import one_hot
 from vae_pipeline.randomness import derive
-from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec
+from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec
 
 Array = npt.NDArray[Any]
 
@@ -37,6 +38,9 @@ def baseline_elbo(likelihood: likelihoods.Likelihood, train: Split, test: Split,
     if isinstance(likelihood, likelihoods.MixedLikelihood):
         assert isinstance(spec, TableSpec)  # the builder says so
         return _columns(likelihood, train, test, spec)
+    if isinstance(likelihood, AutoregressiveLikelihood):
+        assert isinstance(spec, TextSpec)  # likewise
+        return _tokens(train, test, spec)
     assert isinstance(spec, ImageSpec)
     match likelihood:
         case likelihoods.BernoulliLikelihood():
@@ -113,6 +117,13 @@ def _columns(likelihood: likelihoods.MixedLikelihood, train: Split, test: Split,
     numbers, booleans = layout.of("number"), layout.of("boolean")
     independent = RowDistribution(layout, mean[numbers], scale[numbers], odds[booleans], log_odds)
     return float(independent.log_prob(scaling(torch.from_numpy(test.images[:])).double()).mean())
+
+
+def _tokens(train: Split, test: Split, spec: TextSpec) -> float:
+    """Each token drawn by its frequency, whatever came before."""
+    counts = [np.bincount(split.images[:].ravel(), minlength=spec.vocabulary)[spec.end :] for split in (train, test)]
+    p = (counts[0] + 0.5) / (counts[0] + 0.5).sum()
+    return float((counts[1] * np.log(p)).sum() / len(test))
 
 
 def _counts(split: Split, spec: ImageSpec, levels: int) -> Array:

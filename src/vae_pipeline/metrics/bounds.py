@@ -60,8 +60,9 @@ def subset(split: Split, count: int | None, seed: int) -> Split:
 
 def taken(split: Split, rows: npt.NDArray[np.int64]) -> Split:
     """Some rows of a part, in memory."""
-    labels, masks = (None if array is None else array[rows] for array in (split.labels, split.masks))
-    return Split(split.images[rows], labels, masks)
+    arrays = (split.labels, split.masks, split.sizes)
+    labels, masks, sizes = (None if array is None else array[rows] for array in arrays)
+    return Split(split.images[rows], labels, masks, sizes)
 
 
 @torch.inference_mode()

@@ -39,12 +39,14 @@ def normal_rows(split: Split) -> Split:
     return taken(split, np.flatnonzero(split.labels == NORMAL))
 
 
-def fit_detector(model: VAE, wanted: Wanted, prepared: Prepared, seed: int, device: torch.device) -> Detector | None:
-    """A detector calibrated on the validation part; None where there is no such part.
+def fit_detector(
+    model: VAE, wanted: Wanted | None, prepared: Prepared, seed: int, device: torch.device
+) -> Detector | None:
+    """A detector calibrated on the validation part; None where there is no such part, or none is wanted.
 
     Its guarantee is that of split conformal prediction, if training didn't look at that part.
     """
-    if not len(prepared.valid):
+    if wanted is None or not len(prepared.valid):
         return None
     return calibrated(model, wanted, subset(prepared.train, MOST, seed), subset(prepared.valid, MOST, seed), device)
 

@@ -6,7 +6,8 @@ from torch import nn
 from torch.distributions import Laplace, Normal
 
 from vae_pipeline.errors import RecipeError
-from vae_pipeline.models import likelihoods, posteriors, priors
+from vae_pipeline.models import likelihoods, posteriors, priors, vocabulary
+from vae_pipeline.models.autoregressive import AutoregressiveLikelihood
 from vae_pipeline.models.columns import Kind, Layout
 from vae_pipeline.models.ladder import LadderVAE
 from vae_pipeline.models.scaling import Scaling, TableScaling
@@ -15,8 +16,9 @@ from vae_pipeline.nets.columns import ColumnEncoder
 from vae_pipeline.nets.convolution import ConvolutionDecoder, ConvolutionEncoder
 from vae_pipeline.nets.dense import DenseDecoder, DenseEncoder
 from vae_pipeline.nets.ladder import LadderDecoder, LadderEncoder, LadderHead, levels_of
+from vae_pipeline.nets.recurrent import BlindEncoder, BlindStart, LatentStart, RecurrentDecoder, RecurrentEncoder
 from vae_pipeline.recipe import model as recipe
-from vae_pipeline.spec import Column, DataSpec, ImageSpec, TableSpec
+from vae_pipeline.spec import Column, DataSpec, ImageSpec, TableSpec, TextSpec
 
 
 def build(model: recipe.AnyModel, spec: DataSpec) -> VAE:
@@ -30,6 +32,8 @@ def build(model: recipe.AnyModel, spec: DataSpec) -> VAE:
         raise RecipeError("model.conditional is true, but the data have no labels: set it to false, or give labels")
     if isinstance(spec, TableSpec):
         return _table(model, spec)
+    if isinstance(spec, TextSpec):
+        return _text(model, spec)
     if isinstance(model, recipe.Ladder):
         return _ladder(model, spec, classes)
     encoder = _encoder(model.encoder, spec, classes)
@@ -81,12 +85,60 @@ def _family(column: Column) -> Kind:
     return "number" if column.kind == "date" else column.kind
 
 
-def _encoder(net: recipe.Net, spec: ImageSpec, labels: int) -> DenseEncoder | ConvolutionEncoder:
+def _text(model: recipe.AnyModel, spec: TextSpec) -> VAE:
+    if not (
+        isinstance(model, recipe.Model)
+        and isinstance(model.encoder, recipe.RecurrentEncoder)
+        and isinstance(model.decoder, recipe.RecurrentDecoder)
+        and isinstance(model.likelihood, recipe.AutoregressiveLikelihood)
+    ):
+        raise RecipeError("the data are sentences: the model needs recurrent nets and a likelihood autoregressive")
+    net, latents, cut = model.decoder, model.posterior.latents, model.decoder.latents == "cut"
+    decoder = RecurrentDecoder(spec.vocabulary, net.cell, net.embedding, net.width, 0 if cut else latents, net.dropout)
+    likelihood = AutoregressiveLikelihood(
+        decoder, _output(model.likelihood.output, decoder, spec), spec.vocabulary, spec.limit, net.word_dropout
+    )
+    eyes = model.encoder
+    encoder = (
+        BlindEncoder()
+        if cut
+        else RecurrentEncoder(spec.vocabulary, eyes.cell, eyes.embedding, eyes.width, eyes.bidirectional)
+    )
+    start = BlindStart(decoder.layer.size) if cut else LatentStart(latents, decoder.layer.size)
+    posterior, prior = _posterior(model.posterior, encoder.features), _prior(model.prior, latents, spec)
+    return VAE(Scaling(0, 1), encoder, posterior, prior, start, likelihood)
+
+
+def _output(
+    output: recipe.FullOutput | recipe.AdaptiveOutput, decoder: RecurrentDecoder, spec: TextSpec
+) -> vocabulary.Output:
+    match output:
+        case recipe.FullOutput():
+            if output.tied and decoder.width != decoder.embedding.embedding_dim:
+                raise RecipeError(
+                    f"likelihood.output.tied takes the embedding for the output, but the decoder's width is "
+                    f"{decoder.width} and its embedding {decoder.embedding.embedding_dim}: make them equal"
+                )
+            return vocabulary.FullOutput(decoder.width, spec.vocabulary, decoder.embedding if output.tied else None)
+        case recipe.AdaptiveOutput():
+            if output.cutoffs[0] <= vocabulary.FIRST or output.cutoffs[-1] >= spec.vocabulary:
+                raise RecipeError(
+                    f"likelihood.output.cutoffs are {list(output.cutoffs)}, but ids go from {vocabulary.FIRST} to "
+                    f"{spec.vocabulary - 1}: set them between"
+                )
+            return vocabulary.AdaptiveOutput(decoder.width, spec.vocabulary, output.cutoffs)
+        case _:
+            assert_never(output)
+
+
+def _encoder(net: recipe.EncoderNet, spec: ImageSpec, labels: int) -> DenseEncoder | ConvolutionEncoder:
     match net:
         case recipe.DenseNet():
             return DenseEncoder(spec.event_shape, labels, net.layers, net.activation)
         case recipe.ConvolutionNet():
             return ConvolutionEncoder(spec.event_shape, labels, net.channels, net.activation)
+        case recipe.RecurrentEncoder():
+            raise RecipeError("model.encoder.kind recurrent is of sentences, but the data are images")
         case _:
             assert_never(net)
 
@@ -117,12 +169,14 @@ def _prior(prior: recipe.Prior, latents: int, spec: DataSpec) -> priors.Prior:
             assert_never(prior)
 
 
-def _decoder(net: recipe.Net, spec: ImageSpec, features: int, planes: int) -> nn.Module:
+def _decoder(net: recipe.DecoderNet, spec: ImageSpec, features: int, planes: int) -> nn.Module:
     match net:
         case recipe.DenseNet():
             return DenseDecoder(features, spec.event_shape, planes, net.layers, net.activation)
         case recipe.ConvolutionNet():
             return ConvolutionDecoder(features, spec.event_shape, planes, net.channels, net.activation)
+        case recipe.RecurrentDecoder():
+            raise RecipeError("model.decoder.kind recurrent is of sentences, but the data are images")
         case _:
             assert_never(net)
 
@@ -140,6 +194,8 @@ def _likelihood(likelihood: recipe.Likelihood, spec: ImageSpec) -> likelihoods.L
             return likelihoods.LogisticLikelihood(rank, _levels(likelihood.kind, spec), likelihood.components)
         case recipe.CategoricalLikelihood():
             return likelihoods.CategoricalLikelihood(rank, _levels(likelihood.kind, spec))
+        case recipe.AutoregressiveLikelihood():
+            raise RecipeError("model.likelihood.kind autoregressive is of sentences, but the data are images")
         case recipe.MixedLikelihood():
             raise RecipeError("model.likelihood.kind mixed is of the columns of a table, but the data are images")
         case _:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Laplace, Normal, constraints
 
+from vae_pipeline.models.autoregressive import AutoregressiveLikelihood
 from vae_pipeline.models.bernoulli import LogitBernoulli
 from vae_pipeline.models.columns import Layout, RowDistribution
 from vae_pipeline.models.logistic import DiscretisedLogistic, LevelCategorical
@@ -208,7 +209,12 @@ class MixedLikelihood(nn.Module):
 
 
 Likelihood = (
-    BernoulliLikelihood | LocationScaleLikelihood | LogisticLikelihood | CategoricalLikelihood | MixedLikelihood
+    BernoulliLikelihood
+    | LocationScaleLikelihood
+    | LogisticLikelihood
+    | CategoricalLikelihood
+    | MixedLikelihood
+    | AutoregressiveLikelihood
 )
 
 

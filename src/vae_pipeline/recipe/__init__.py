@@ -9,17 +9,20 @@ from pathlib import Path
 from pydantic import model_validator
 
 from vae_pipeline.reading import parse, read_yaml
-from vae_pipeline.recipe.data import Data, has_labels, is_table
+from vae_pipeline.recipe.data import Data, has_labels, is_table, is_text
 from vae_pipeline.recipe.detection import Detection
 from vae_pipeline.recipe.evaluate import Evaluate, Export
 from vae_pipeline.recipe.model import (
     AnyModel,
+    AutoregressiveLikelihood,
     DenseNet,
     GaussianPosterior,
     Ladder,
     MixedLikelihood,
     Model,
     NormalisedPosterior,
+    RecurrentDecoder,
+    RecurrentEncoder,
     VampPrior,
 )
 from vae_pipeline.recipe.objective import (
@@ -46,7 +49,8 @@ class Recipe(Section):
     rate_control: RateControl
     train: Train
     sampler: Sampler
-    detection: Detection
+    detection: Detection | None
+    """None: no score is calibrated."""
     evaluate: Evaluate
     export: Export
 
@@ -83,6 +87,14 @@ class Recipe(Section):
         return self
 
     def _modality_fits(self) -> None:
+        if is_text(self.data):
+            self._text_fits()
+            return
+        if isinstance(self.model.likelihood, AutoregressiveLikelihood) or _recurrent(self.model):
+            raise ValueError(
+                "recurrent nets and a likelihood of kind autoregressive are of sentences; data.kind is "
+                f"{self.data.kind}"
+            )
         model, mixed = self.model, isinstance(self.model.likelihood, MixedLikelihood)
         if not is_table(self.data):
             if mixed:
@@ -90,7 +102,7 @@ class Recipe(Section):
                     f"model.likelihood.kind mixed is of the columns of a table; data.kind is {self.data.kind}"
                 )
             return
-        if self.detection.score == "hottest_part":
+        if self.detection is not None and self.detection.score == "hottest_part":
             raise ValueError("detection.score hottest_part is of images; for a table take negative_elbo or another")
         if not mixed:
             raise ValueError("a table needs model.likelihood.kind mixed, which has a family for each kind of column")
@@ -99,6 +111,24 @@ class Recipe(Section):
             raise ValueError("a table needs an encoder and a decoder of kind dense, and a prior other than vamp")
         if self.sampler == "auto":
             raise ValueError("sampler: auto compares features of images; for a table take prior, mixture or another")
+
+    def _text_fits(self) -> None:
+        model = self.model
+        if not (
+            isinstance(model, Model)
+            and isinstance(model.encoder, RecurrentEncoder)
+            and isinstance(model.decoder, RecurrentDecoder)
+            and isinstance(model.likelihood, AutoregressiveLikelihood)
+        ):
+            raise ValueError("sentences need an encoder and a decoder of kind recurrent, a likelihood autoregressive")
+        if isinstance(model.prior, VampPrior):
+            raise ValueError("a vamp prior learns observations, and tokens are whole numbers: take another prior")
+        if self.sampler == "auto":
+            raise ValueError("sampler: auto compares features of images; for sentences take prior, mixture or another")
+        if self.detection is not None:
+            raise ValueError("detection compares values with what is expected of each, and tokens have no mean: null")
+        if isinstance(self.rate_control, TargetDistortionControl) and self.rate_control.psnr is not None:
+            raise ValueError("rate_control.psnr is of images: give nats")
 
     def _objective_fits(self) -> None:
         objective, control = self.objective, self.rate_control
@@ -126,6 +156,12 @@ class Recipe(Section):
             RecipeError: no such file, not YAML, or not a recipe; names the file, the key and the valid ones.
         """
         return parse(cls, read_yaml(path), path)
+
+
+def _recurrent(model: AnyModel) -> bool:
+    return isinstance(model, Model) and (
+        isinstance(model.encoder, RecurrentEncoder) or isinstance(model.decoder, RecurrentDecoder)
+    )
 
 
 class TrainedRecipe(Section):

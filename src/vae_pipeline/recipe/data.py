@@ -183,10 +183,81 @@ class TableData(Section):
         return self
 
 
+class Words(Section):
+    """Words, and signs where `split` is `signs`; the rarest beyond the `vocabulary` are unknown ones."""
+
+    kind: Literal["words"]
+    vocabulary: Annotated[Count, Field(ge=5)]
+    """The most ids, the four that are no words counted: padding, start, end, unknown."""
+    split: Literal["blanks", "signs"]
+    """`blanks`: only there; `signs`: punctuation is apart from words too."""
+    lower: bool
+    """Whether capitals become small letters."""
+
+
+class BytePairs(Section):
+    """Pieces of words, merged from bytes as often as the `vocabulary` allows; nothing is unknown."""
+
+    kind: Literal["byte_pairs"]
+    vocabulary: Annotated[Count, Field(ge=260)]
+
+
+class Bytes(Section):
+    """The bytes of UTF-8: 256 of them, and four ids that are none."""
+
+    kind: Literal["bytes"]
+
+
+Tokenizer = Annotated[Words | BytePairs | Bytes, Field(discriminator="kind")]
+
+
+class DrawnSentencesData(Section):
+    """Sentences of a small grammar, drawn from the seed: needs no file."""
+
+    kind: Literal["drawn_sentences"]
+    examples: Count
+    tokenizer: Tokenizer
+    limit: Annotated[Count, Field(ge=2)]
+    """The most tokens of a sentence, its end counted."""
+    long: Literal["truncate", "drop", "fail"]
+    valid: Fraction
+    test: SomeFraction
+
+
+class TextData(Section):
+    """Sentences: a UTF-8 file of one a line, gzipped or not, or a column of a .csv or .parquet."""
+
+    kind: Literal["text"]
+    column: Place | None
+    """Of a table; null of a file of lines."""
+    tokenizer: Tokenizer
+    """Fitted to train."""
+    limit: Annotated[Count, Field(ge=2)]
+    """The most tokens of a sentence, its end counted."""
+    long: Literal["truncate", "drop", "fail"]
+    """What is done with longer ones: `truncate` keeps their beginning, and an end."""
+    train: File
+    valid: Fraction | File
+    test: SomeFraction | File
+
+
 Data = Annotated[
-    SyntheticData | DigitsData | ArraysData | FolderData | DrawnDefectsData | TumoursData | TableData,
+    SyntheticData
+    | DigitsData
+    | ArraysData
+    | FolderData
+    | DrawnDefectsData
+    | TumoursData
+    | TableData
+    | DrawnSentencesData
+    | TextData,
     Field(discriminator="kind"),
 ]
+
+
+def is_text(data: Data) -> bool:
+    """Whether the section gives sentences."""
+    return isinstance(data, DrawnSentencesData | TextData)
 
 
 def is_table(data: Data) -> bool:
@@ -197,7 +268,7 @@ def is_table(data: Data) -> bool:
 def has_labels(data: Data) -> bool:
     """Whether the section names labels that a model may be conditional on; that a row is normal is none."""
     match data:
-        case TumoursData() | TableData() | DrawnDefectsData():
+        case TumoursData() | TableData() | DrawnDefectsData() | DrawnSentencesData() | TextData():
             return False
         case ArraysData():
             return data.train.labels is not None

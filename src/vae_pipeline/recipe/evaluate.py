@@ -46,6 +46,15 @@ METRICS = Literal[
     "false_alarm_rate_0.1",
     "heat_auroc",
     "pixel_auroc",
+    "perplexity",
+    "token_accuracy",
+    "exact_match",
+    "bleu",
+    "distinct_1",
+    "distinct_2",
+    "self_bleu",
+    "copied",
+    "varied_paths",
 ]
 
 

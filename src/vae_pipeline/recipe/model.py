@@ -6,6 +6,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from vae_pipeline.recipe.section import Activation, Count, Layers, Positive, Section
 
+Share = Annotated[float, Field(ge=0, lt=1)]
 Scale = Positive | Literal["learned", "learned_per_channel", "per_element", "optimal"]
 Mean = Literal["linear", "sigmoid"]
 
@@ -26,7 +27,39 @@ class ConvolutionNet(Section):
     activation: Activation
 
 
-Net = Annotated[DenseNet | ConvolutionNet, Field(discriminator="kind")]
+Cell = Literal["lstm", "gru"]
+
+
+class RecurrentEncoder(Section):
+    """One layer of recurrent cells over the tokens of a sentence; features are its last state."""
+
+    kind: Literal["recurrent"]
+    cell: Cell
+    embedding: Count
+    """Numbers that a token is embedded in."""
+    width: Count
+    """Units of the layer."""
+    bidirectional: bool
+    """Whether a second layer goes from the end to the start."""
+
+
+class RecurrentDecoder(Section):
+    """One layer of recurrent cells, given the token before; z is in its first state and in every input."""
+
+    kind: Literal["recurrent"]
+    cell: Cell
+    embedding: Count
+    width: Count
+    dropout: Share
+    """Share of the numbers of embeddings and states that are left out in training, the same ones at each token."""
+    word_dropout: Share
+    """Share of the given tokens that are made unknown in training, so that z has to tell them."""
+    latents: Literal["used", "cut"]
+    """`cut`: neither z nor x reaches it; what is left is a language model, to compare with."""
+
+
+EncoderNet = Annotated[DenseNet | ConvolutionNet | RecurrentEncoder, Field(discriminator="kind")]
+DecoderNet = Annotated[DenseNet | ConvolutionNet | RecurrentDecoder, Field(discriminator="kind")]
 
 
 class GaussianPosterior(Section):
@@ -134,13 +167,44 @@ class MixedLikelihood(Section):
     """Of numbers, on scaled values: one a column, or one that the decoder gives for each row and column."""
 
 
+class FullOutput(Section):
+    """A linear layer that gives each token its log-odds."""
+
+    kind: Literal["full"]
+    tied: bool
+    """Whether its weights are the decoder's embedding, which then is as wide as the layer."""
+
+
+class AdaptiveOutput(Section):
+    """Log-odds of the frequent tokens, and of groups of rarer ones, within which narrower layers go on: exact, and
+    several times as fast where the vocabulary is large. It wants ids in the order of frequency, as words have them."""
+
+    kind: Literal["adaptive"]
+    cutoffs: Layers
+    """Rising: the first group are the ids before the first cutoff, ..., the last those from the last cutoff on."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> "AdaptiveOutput":
+        if list(self.cutoffs) != sorted(set(self.cutoffs)):
+            raise ValueError(f"cutoffs are {list(self.cutoffs)}; wanted numbers that rise")
+        return self
+
+
+class AutoregressiveLikelihood(Section):
+    """Sentences: the probability of each token given those before it and z; a true probability of the whole."""
+
+    kind: Literal["autoregressive"]
+    output: Annotated[FullOutput | AdaptiveOutput, Field(discriminator="kind")]
+
+
 Likelihood = Annotated[
     BernoulliLikelihood
     | GaussianLikelihood
     | LaplaceLikelihood
     | LogisticLikelihood
     | CategoricalLikelihood
-    | MixedLikelihood,
+    | MixedLikelihood
+    | AutoregressiveLikelihood,
     Field(discriminator="kind"),
 ]
 
@@ -148,10 +212,10 @@ Likelihood = Annotated[
 class Model(Section):
     """Encoder, posterior, prior, decoder, likelihood."""
 
-    encoder: Net
+    encoder: EncoderNet
     posterior: Posterior
     prior: Prior
-    decoder: Net
+    decoder: DecoderNet
     likelihood: Likelihood
     conditional: bool
     """Whether the label is one more input of encoder and decoder."""

@@ -46,6 +46,10 @@ HEADLINE = (
     Figure("active_units", "Active units", "",
            "Latent dimensions whose posterior mean varies over the test part by more than 0.01; the others are idle.",
            (("latents", "of {} latents"),)),
+    Figure("perplexity", "Perplexity", "",
+           "exp(−importance bound / tokens), over the sentences of that bound, ends counted: between how many equally "
+           "likely tokens the model is left to choose. Lower is better.",
+           (("perplexity_tokens", "of {} tokens"),)),
     Figure("psnr", "PSNR", "dB",
            "Reconstructions from the posterior's mean against their images, each image's own, averaged. "
            "Higher is better.",
@@ -73,6 +77,22 @@ RECONSTRUCTIONS = (
            "Structural similarity in windows of 11 × 11 pixels; 1 for equal images. Higher is better."),
     Figure("sharpness", "Sharpness", "",
            "Variance of the Laplacian of reconstructions over that of their images: under 1 they are blurred."),
+)  # fmt: skip
+SENTENCES = (
+    Figure("bleu", "BLEU", "",
+           "Of reconstructions with their sentences for references: runs of up to four tokens that they have in "
+           "common, from 0 to 1. Higher is better."),
+    Figure("token_accuracy", "Tokens in their place", "",
+           "Share of a sentence's tokens, its end counted, that its reconstruction has in the same place."),
+    Figure("exact_match", "Exact matches", "", "Share of reconstructions that are their sentences."),
+    Figure("distinct_1", "Distinct tokens", "", "Share of different ones among all tokens of samples."),
+    Figure("distinct_2", "Distinct pairs", "", "Share of different ones among all pairs of neighbours of samples."),
+    Figure("self_bleu", "Self-BLEU", "",
+           "BLEU of a sample with 99 others for references: high where samples are alike."),
+    Figure("varied_paths", "Varied paths", "",
+           "Share of 100 paths between two test sentences, five even steps of the latents long, with at least three "
+           "different sentences. Higher is better."),
+    Figure("copied", "Copied", "", "Share of samples that are sentences of the training part, to the last token."),
 )  # fmt: skip
 SAMPLES = (
     Figure("sampler", "Sampler", "",
@@ -142,7 +162,7 @@ LATENTS = (
            "How well a classifier tells posterior draws from the prior's: 0.5 not at all, 1 always. "
            "Nearer 0.5 is better for samples."),
 )  # fmt: skip
-KNOWN = (HEADLINE, BOUNDS, RECONSTRUCTIONS, SAMPLES, DETECTION, LATENTS)
+KNOWN = (HEADLINE, BOUNDS, RECONSTRUCTIONS, SENTENCES, SAMPLES, DETECTION, LATENTS)
 # A cross-entropy is not to be taken for a likelihood.
 CROSS_ENTROPIES = {
     "distortion": "Cross-entropy of an image from its reconstruction, at a z drawn from the posterior; the entropy "

@@ -17,13 +17,14 @@ from vae_pipeline.report.figures import (
     LATENTS,
     RECONSTRUCTIONS,
     SAMPLES,
+    SENTENCES,
     figure_table,
     others,
 )
 from vae_pipeline.report.findings import Findings
 from vae_pipeline.report.markup import MINUS, datum, figure, picture, table
 from vae_pipeline.report.provenance import provenance
-from vae_pipeline.spec import TableSpec
+from vae_pipeline.spec import ImageSpec
 
 STYLE = Path(__file__).with_name("style.css")
 # Nothing is loaded and nothing runs, whatever a recipe's words hold.
@@ -42,6 +43,7 @@ def page(findings: Findings) -> str:
         _section("How it learned", _curves(findings)),
         _section("What it reconstructs", *_reconstructions(findings)),
         _section("What it generates", *_samples(findings)),
+        _section("What it writes", *_sentences(findings)),
         _section("What it finds", *_detection(findings)),
         _section("What the latents carry", *_latents(findings)),
         _section(
@@ -121,9 +123,28 @@ def _samples(findings: Findings) -> list[str]:
     by_class = " Each row is of one class." if findings.recipe["model"]["conditional"] else ""
     caption = f"New images: the decoder's means at draws of {words.sampler(findings)}.{by_class}"
     figures = figure_table("More on samples", SAMPLES, findings)
-    if isinstance(findings.spec, TableSpec):
+    if not isinstance(findings.spec, ImageSpec):
         return []
     return [_shown(findings, "samples.png", "A grid of images that the model drew.", caption), figures]
+
+
+def _sentences(findings: Findings) -> list[str]:
+    """As they came: none is picked."""
+    metrics = findings.metrics
+    rebuilt = [[escape(each) for each in pair] for pair in metrics.get("shown_reconstructions", ())]
+    samples = [[escape(each)] for each in metrics.get("shown_samples", ())]
+    paths = ["<br>".join(map(escape, path)) for path in metrics.get("shown_paths", ())]
+    origin = f"Samples, drawn token by token at draws of {words.sampler(findings)}"
+    return (
+        [
+            table("Test sentences, and what is decoded from their posterior's mean", ("sentence", "again"), rebuilt),
+            table(origin, ("sentence",), samples),
+            table("Between two test sentences, in even steps of the latents", ("path",), [[path] for path in paths]),
+            figure_table("More on sentences", SENTENCES, findings),
+        ]
+        if samples
+        else []
+    )
 
 
 def _detection(findings: Findings) -> list[str]:

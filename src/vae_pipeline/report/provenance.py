@@ -7,7 +7,7 @@ import yaml
 
 from vae_pipeline.report.findings import Findings
 from vae_pipeline.report.markup import table
-from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec
+from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec
 
 MOST_COLUMNS = 40
 
@@ -23,6 +23,8 @@ def _observation(spec: DataSpec) -> str:
             shown = ", ".join(f"{escape(column.name)} ({column.kind})" for column in spec.columns[:MOST_COLUMNS])
             more = f" and {len(spec.columns) - MOST_COLUMNS} more" if len(spec.columns) > MOST_COLUMNS else ""
             return f"{len(spec.columns)} columns: {shown}{more}"
+        case TextSpec():
+            return f"sentences of up to {spec.limit} tokens, the end counted, of a vocabulary of {spec.vocabulary:,}"
         case _:
             assert_never(spec)
 

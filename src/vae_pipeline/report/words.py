@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from html import escape
-from typing import Any
+from typing import Any, assert_never
 
 from vae_pipeline.report.findings import Findings
 from vae_pipeline.report.markup import datum, typeset
-from vae_pipeline.spec import TableSpec
+from vae_pipeline.spec import ImageSpec, TableSpec, TextSpec
 
 READING = {
     "mass": "The bounds are on the log-probability of discrete values.",
@@ -31,7 +31,15 @@ def reading(findings: Findings) -> str:
 
 def of(text: str, findings: Findings) -> str:
     """Words that speak of images, as they are for these observations."""
-    return text.replace("image", "row") if isinstance(findings.spec, TableSpec) else text
+    match findings.spec:
+        case ImageSpec():
+            return text
+        case TableSpec():
+            return text.replace("image", "row")
+        case TextSpec():
+            return text.replace("an image", "a sentence").replace("image", "sentence")
+        case _:
+            assert_never(findings.spec)
 
 
 def summary(findings: Findings) -> str:
@@ -58,6 +66,8 @@ def images(findings: Findings) -> str:
     normal = "normal " if findings.card.get("split", {}).get("kind") == "one_class" else ""
     if isinstance(findings.spec, TableSpec):
         return f"{normal}rows of {findings.spec.dimensions} columns"
+    if isinstance(findings.spec, TextSpec):
+        return "sentences"
     channels, height, width = findings.spec.shape
     colour = "binary" if findings.spec.binary else {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
     return f"{normal}{colour} images of {width} × {height} pixels"

@@ -6,7 +6,7 @@ Source: https://github.com/kserve/open-inference-protocol, Tensor Data Types and
 from collections.abc import Mapping
 from typing import Any
 
-DATATYPES = {"uint8": "UINT8", "int64": "INT64", "float32": "FP32"}
+DATATYPES = {"uint8": "UINT8", "int32": "INT32", "int64": "INT64", "float32": "FP32"}
 """The protocol's name of each type that a graph takes or gives."""
 
 

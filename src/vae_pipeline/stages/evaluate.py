@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from vae_pipeline.metrics.baselines import baseline_elbo
 from vae_pipeline.metrics.bounds import elbo_terms, standard_error, subset
 from vae_pipeline.metrics.detection import fit_detector, normal_part
 from vae_pipeline.metrics.importance import importance_bound
+from vae_pipeline.metrics.kinds import figures_of_kind
 from vae_pipeline.metrics.latents import ACTIVE, Latents, latents
 from vae_pipeline.metrics.pareto import TRUSTED
 from vae_pipeline.metrics.two_sample import against_prior
@@ -70,7 +71,7 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
             case TableSpec():
                 places = latents(vae, prepared.test, device).mean  # of anomalies too
             case _:
-                assert_never(prepared.spec)
+                metrics |= figures_of_kind(vae, prepared, metrics, job.recipe.evaluate, job.seed, device)
         if detector is not None:
             metrics |= detection.describe(detector, prepared, job.seed, folder / "plots")
         failed = breaches(metrics, job.recipe.evaluate.gates)
@@ -128,7 +129,7 @@ def measure(
     }
     if isinstance(model.likelihood, LocationScaleLikelihood) and model.likelihood.kind != "per_element":
         optional["scale"] = float(model.likelihood.scale.detach().mean())
-    if measure == "mass":
+    if measure == "mass" and spec.dimensions is not None:
         optional["bits_per_dimension"] = float(-terms.elbo.mean() / (spec.dimensions * np.log(2)))
     if importance.shape is not None:
         optional["pareto_k_over_0.7"] = float((importance.shape > TRUSTED).mean())

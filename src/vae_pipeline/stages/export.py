@@ -89,7 +89,7 @@ def _calibrated(job: Job, trained: Trained, prepared: Prepared) -> Calibrated | 
     wanted, train = job.recipe.detection, trained.recipe.train
     detector = fit_detector(trained.model.cpu(), wanted, prepared, job.seed, torch.device("cpu"))
     chosen = train.keep == "best" or train.patience is not None
-    return None if detector is None else Calibrated(detector, wanted.collected, chosen)
+    return None if wanted is None or detector is None else Calibrated(detector, wanted.collected, chosen)
 
 
 def _read_metrics(report: Path) -> dict[str, object]:

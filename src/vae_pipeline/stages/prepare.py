@@ -6,8 +6,7 @@ from typing import Any
 from vae_pipeline.data import store
 from vae_pipeline.data.download import Finder, Reporter, silent
 from vae_pipeline.data.sources import open_source
-from vae_pipeline.data.sources.parts import TableSource
-from vae_pipeline.data.table_store import write_table
+from vae_pipeline.data.writing import write
 from vae_pipeline.files import filled_folder, require_writable
 from vae_pipeline.stages.job import Job
 
@@ -22,9 +21,5 @@ def prepare(job: Job, out: Path, report: Reporter = silent) -> dict[str, Any]:
     require_writable(out)
     finder = Finder(job.settings.home / "downloads", job.settings.mirror, report)
     with filled_folder(out) as folder:
-        source = open_source(job.recipe.data, finder, job.seed)
-        if isinstance(source, TableSource):
-            write_table(source, folder, job.seed)
-        else:
-            store.write(source, folder, job.seed)
+        write(open_source(job.recipe.data, finder, job.seed), folder, job.seed)
     return store.Prepared.open(out).card

@@ -1,7 +1,8 @@
 """Training batches: the same rows in the same order wherever the data lie and however many processes share them.
 
 Data up to a limit lie on the device, as they lie on disk; larger data are read ahead by a thread. Seed and epoch
-determine the order.
+determine the order. Where examples differ in size, a batch holds like ones: a network computes all of a batch at the
+size of its largest.
 """
 
 import math
@@ -19,6 +20,7 @@ from vae_pipeline.data.store import Split
 from vae_pipeline.randomness import Share, derive
 
 AHEAD = 4  # batches
+POOL = 64  # batches whose rows are drawn together and sorted by size
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Batches:
         labelled: bool = True,
     ) -> None:
         """`pieces` a batch is computed in; `resident` bytes at most lie on the device."""
-        split = split if labelled else Split(split.images, None)
+        split = split if labelled else Split(split.images, None, sizes=split.sizes)
         self.split = split
         self.count, self.batch, self.seed, self.pieces = len(split), batch, seed, pieces
         self.rank, self.processes = rank, processes
@@ -72,6 +74,8 @@ class Batches:
         """The batches of epoch `number`, from batch `start` on."""
         generator = torch.Generator().manual_seed(derive(self.seed, "order", number))
         order = torch.randperm(self.count, generator=generator)
+        if self.split.sizes is not None:
+            order = _like_sized(order, torch.from_numpy(self.split.sizes), self.batch, generator)
         if isinstance(self._rows, _Resident):
             order = order.to(self._rows.images.device)
             yield from map(self._read, order.split(self.batch)[start:])
@@ -94,6 +98,19 @@ class Batches:
         mine = piece if self.processes == 1 else piece[share.rows]
         weight = 0.0 if share.empty else len(mine) * self.processes / examples
         return Part(*self._rows.read(mine), share, weight)
+
+
+def _like_sized(order: Tensor, sizes: Tensor, batch: int, generator: torch.Generator) -> Tensor:
+    """The rows of a random order, arranged so that each batch holds like sizes; whole batches come in random order.
+
+    Of each pool of batches the rows are sorted, so that the company of a row changes from epoch to epoch. The rows
+    that fill no batch stay last.
+    """
+    whole = len(order) - len(order) % batch
+    pools = [pool[sizes[pool].argsort(stable=True)] for pool in order[:whole].split(POOL * batch)]
+    arranged = torch.cat([*pools, order[:0]]).view(-1, batch)
+    arranged = arranged[torch.randperm(len(arranged), generator=generator)]
+    return torch.cat([arranged.flatten(), order[whole:]])
 
 
 class _Resident:

@@ -40,6 +40,8 @@ def shrink(folder: Path, to: Kind, data: Path, out: Path) -> Cost:
     bundle, prepared, card = Bundle.load(folder), Prepared.open(data), _card(folder)
     if bundle.variant:
         raise BundleError(f"{folder} is the {bundle.variant} variant of a bundle: name the bundle that it came from")
+    if bundle.spec.kind == "text":
+        raise BundleError(f"{folder} is a model of sentences, of which no variant is made: images and tables have them")
     if prepared.spec != bundle.spec:
         raise DataError(f"{data} is of another spec than the data of {folder}: name the data that it was trained on")
     with filled_folder(out) as partial:

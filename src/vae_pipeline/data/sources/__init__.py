@@ -3,20 +3,22 @@
 from typing import assert_never
 
 from vae_pipeline.data.download import Finder
-from vae_pipeline.data.sources.parts import Source, TableSource
+from vae_pipeline.data.sources.parts import Source, TableSource, TextSource
 from vae_pipeline.recipe.data import (
     ArraysData,
     Data,
     DigitsData,
     DrawnDefectsData,
+    DrawnSentencesData,
     FolderData,
     SyntheticData,
     TableData,
+    TextData,
     TumoursData,
 )
 
 
-def open_source(data: Data, finder: Finder, seed: int) -> Source | TableSource:
+def open_source(data: Data, finder: Finder, seed: int) -> Source | TableSource | TextSource:
     """Open what a recipe's data section describes.
 
     Raises:
@@ -54,5 +56,13 @@ def open_source(data: Data, finder: Finder, seed: int) -> Source | TableSource:
             from vae_pipeline.data.sources.table import open_table
 
             return open_table(data, finder)
+        case DrawnSentencesData():
+            from vae_pipeline.data.sources.drawn_sentences import draw_sentences
+
+            return draw_sentences(data, seed)
+        case TextData():
+            from vae_pipeline.data.sources.text import open_text
+
+            return open_text(data, finder)
         case _:
             assert_never(data)

@@ -1,13 +1,13 @@
-"""What every source delivers: images or rows of a table, their labels, and where they came from."""
+"""What every source delivers: images, rows of a table or sentences, their labels, and where they came from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from vae_pipeline.recipe.data import ColumnScaling
+from vae_pipeline.recipe.data import ColumnScaling, Tokenizer
 from vae_pipeline.spec import Column
 
 Array = npt.NDArray[Any]
@@ -72,3 +72,19 @@ class TableSource:
     ignored: tuple[str, ...] = ()
     origins: dict[str, str] = field(default_factory=dict)
     """Name of each file, or description: its digest."""
+
+
+@dataclass(frozen=True)
+class TextSource:
+    """Sentences, one a line. `valid` and `test` are lines of their own, or the fraction of `train` to be split off."""
+
+    train: Sequence[str]
+    valid: Sequence[str] | float
+    test: Sequence[str] | float
+    tokenizer: Tokenizer
+    limit: int
+    long: Literal["truncate", "drop", "fail"]
+    origins: dict[str, str] = field(default_factory=dict)
+    """Name of each file, or description: its digest."""
+    dropped: dict[str, int] = field(default_factory=dict)
+    """Reason: number of lines that were left out."""

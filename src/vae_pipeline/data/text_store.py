@@ -1,0 +1,147 @@
+"""Sentences, split and written in the one on-disk form: rows of ids; the tokenizer is fitted to the training part."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, assert_never
+
+import numpy as np
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+from vae_pipeline.data.sources.parts import Array, TextSource
+from vae_pipeline.data.store import PARTS, assign, duplicates, save_array, split_card
+from vae_pipeline.errors import DataError
+from vae_pipeline.files import write_json
+from vae_pipeline.recipe import data as recipe
+from vae_pipeline.spec.text import SPECIAL, UNKNOWN, TextSpec
+from vae_pipeline.spec.tokens import Tokens, padded
+
+BYTES = 256
+
+
+def write_text(source: TextSource, folder: Path, seed: int) -> None:
+    """Split `source`, fit its tokenizer to the training part, and write all into `folder`.
+
+    Raises:
+        DataError: a part comes out empty, or a sentence is over the limit and the recipe says to fail.
+    """
+    parts, indices = split_text(source, seed)
+    tokenizer = fit_tokenizer(source.tokenizer, parts["train"])
+    tokens = Tokens(tokenizer, source.limit)
+    card: dict[str, Any] = {
+        "examples": {},
+        "shape": [source.limit],
+        "dtype": "int32",
+        "tokens": {},
+        "unknown": {},
+        "longest": {},
+        "over_the_limit": {},
+        "vocabulary": tokenizer.get_vocab_size(),
+        "classes": {},
+        "origins": source.origins,
+        "dropped": dict(source.dropped),
+    }
+    hashes: dict[str, Array] = {}
+    for name, lines in parts.items():
+        found = tokens.ids(lines)
+        long = [len(ids) >= source.limit for ids in found]
+        if source.long == "fail" and any(long):
+            first = long.index(True)
+            raise DataError(
+                f"sentence {first + 1} of the {name} part has {len(found[first])} tokens, over data.limit "
+                f"{source.limit} with its end, and {sum(long)} of {len(long)} have: raise the limit, or set data.long "
+                f"to truncate or drop ({lines[first][:60]!r} …)"
+            )
+        if source.long == "drop":
+            found = [ids for ids, over in zip(found, long, strict=True) if not over]
+            if any(long):
+                reason = "sentence over the limit"
+                card["dropped"][reason] = card["dropped"].get(reason, 0) + sum(long)
+        if lines and not found:
+            raise DataError(f"every sentence of the {name} part is over data.limit {source.limit}: raise it")
+        rows = padded(found, source.limit)
+        sizes = (rows != SPECIAL.index("<pad>")).sum(axis=1, dtype=np.int64)
+        save_array(folder / f"{name}.npy", rows)
+        if name == "train":
+            save_array(folder / f"{name}_sizes.npy", sizes)
+        hashes[name] = np.array(
+            [int.from_bytes(blake2b(row.tobytes(), digest_size=8).digest()) for row in rows], np.uint64
+        )
+        card["examples"][name] = len(rows)
+        card["tokens"][name] = int(sizes.sum())
+        card["unknown"][name] = int((rows == SPECIAL.index(UNKNOWN)).sum())
+        card["longest"][name] = max(map(len, found), default=0) + 1
+        card["over_the_limit"][name] = sum(long)
+    if indices is not None:
+        card["split"] = split_card("random", indices)
+    card["duplicates"] = duplicates(hashes)
+    TextSpec(source.limit, tokenizer.get_vocab_size(), json.loads(tokenizer.to_str())).save(folder / "spec.json")
+    write_json(folder / "card.json", card)
+
+
+def split_text(source: TextSource, seed: int) -> tuple[dict[str, Sequence[str]], dict[str, Array] | None]:
+    """The lines of each part; where one is a fraction, by a hash of the seed and a line's number, which comes too.
+
+    Raises:
+        DataError: a part that is wanted comes out empty.
+    """
+    given = {"train": source.train, "valid": source.valid, "test": source.test}
+    valid, test = (part if isinstance(part, float | int) else 0.0 for part in (source.valid, source.test))
+    count = len(source.train)
+    chosen = assign(np.arange(1, count + 1, dtype=np.uint64), seed, valid, test, np.zeros(count, bool))
+    parts: dict[str, Sequence[str]] = {}
+    for name in PARTS:
+        part = given[name]
+        own = name != "train" and not isinstance(part, float | int)
+        parts[name] = part if own else [source.train[index] for index in chosen[name]]  # type: ignore[assignment]
+        if not parts[name] and (name != "valid" or valid):
+            raise DataError(
+                f"the {name} part is empty: {count} sentences are too few for the fractions in the recipe; give more, "
+                "other fractions, or files of their own for data.valid and data.test"
+            )
+    return parts, chosen if valid or test else None
+
+
+def fit_tokenizer(tokenizer: recipe.Tokenizer, lines: Sequence[str]) -> Tokenizer:
+    """A tokenizer of these lines, whose first ids are those of `SPECIAL`; equal lines give an equal one."""
+    match tokenizer:
+        case recipe.Words():
+            return _words(tokenizer, lines)
+        case recipe.BytePairs():
+            return _byte_pairs(tokenizer.vocabulary, lines)
+        case recipe.Bytes():
+            return _byte_pairs(BYTES + len(SPECIAL), ())
+        case _:
+            assert_never(tokenizer)
+
+
+def _words(tokenizer: recipe.Words, lines: Sequence[str]) -> Tokenizer:
+    """The most frequent words, frequent ones first, those that are as frequent by their letters."""
+    split = pre_tokenizers.WhitespaceSplit() if tokenizer.split == "blanks" else pre_tokenizers.Whitespace()
+    counts: Counter[str] = Counter()
+    for line in lines:
+        text = line.lower() if tokenizer.lower else line
+        counts.update(word for word, _ in split.pre_tokenize_str(text))
+    ranked = sorted((word for word in counts if word not in SPECIAL), key=lambda word: (-counts[word], word))
+    kept = [*SPECIAL, *ranked][: tokenizer.vocabulary]
+    fitted = Tokenizer(models.WordLevel({word: index for index, word in enumerate(kept)}, unk_token=UNKNOWN))
+    fitted.pre_tokenizer = split
+    if tokenizer.lower:
+        fitted.normalizer = normalizers.Lowercase()
+    return fitted
+
+
+def _byte_pairs(vocabulary: int, lines: Sequence[str]) -> Tokenizer:
+    """Source: Sennrich, Haddow and Birch, Neural Machine Translation of Rare Words with Subword Units, 2016."""
+    fitted = Tokenizer(models.BPE())
+    fitted.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    fitted.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary, special_tokens=list(SPECIAL), initial_alphabet=alphabet, show_progress=False
+    )
+    fitted.train_from_iterator(lines, trainer)
+    # The ids stay, but a text that holds the letters `<eos>` means these letters.
+    return Tokenizer.from_str(json.dumps({**json.loads(fitted.to_str()), "added_tokens": []}))

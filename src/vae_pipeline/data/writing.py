@@ -1,0 +1,26 @@
+"""Any source to the one on-disk form of prepared data."""
+
+from pathlib import Path
+from typing import assert_never
+
+from vae_pipeline.data import store
+from vae_pipeline.data.sources.parts import Source, TableSource, TextSource
+from vae_pipeline.data.table_store import write_table
+from vae_pipeline.data.text_store import write_text
+
+
+def write(source: Source | TableSource | TextSource, folder: Path, seed: int) -> None:
+    """Split `source` and write it into `folder`.
+
+    Raises:
+        DataError: it holds what can't be used, or a part comes out empty.
+    """
+    match source:
+        case Source():
+            store.write(source, folder, seed)
+        case TableSource():
+            write_table(source, folder, seed)
+        case TextSource():
+            write_text(source, folder, seed)
+        case _:
+            assert_never(source)

@@ -1,0 +1,25 @@
+"""Figures that only some kind of observation has, beside those that all have."""
+
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+import torch
+
+from vae_pipeline.data.store import Prepared
+from vae_pipeline.metrics.sentences import sentence_figures
+from vae_pipeline.models.vae import VAE
+from vae_pipeline.recipe.evaluate import Evaluate
+from vae_pipeline.spec import ImageSpec, TableSpec, TextSpec
+
+
+def figures_of_kind(
+    model: VAE, prepared: Prepared, metrics: Mapping[str, Any], wanted: Evaluate, seed: int, device: torch.device
+) -> dict[str, Any]:
+    """Of the test part; `metrics` are those of any observations. Pictures, and what needs them, are the stages'."""
+    match prepared.spec:
+        case TextSpec() as spec:
+            return sentence_figures(model, prepared, spec, metrics, wanted, seed, device)
+        case ImageSpec() | TableSpec():
+            return {}
+        case _:
+            assert_never(prepared.spec)

@@ -1,0 +1,78 @@
+"""What a model must know of images."""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vae_pipeline.errors import DataError
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """Images as they lie on disk: [channels, height, width], unscaled."""
+
+    shape: tuple[int, int, int]
+    dtype: str
+    """`uint8` or `float32`."""
+    low: float
+    high: float
+    """The range of the values, which the model maps to [0, 1]."""
+    binary: bool
+    """Whether only `low` and `high` occur, so that a Bernoulli likelihood is a true probability."""
+    classes: tuple[str, ...] = ()
+    """Names of the labels 0, 1, ...; empty where there are none."""
+    kind: str = "image"
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one observation."""
+        return self.shape
+
+    @property
+    def dimensions(self) -> int:
+        """Number of values in one observation."""
+        return math.prod(self.shape)
+
+    @property
+    def unit(self) -> float:
+        """What differences of values are taken relative to: the width of their range."""
+        return self.high - self.low
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ImageSpec":
+        """Inverse of `to_dict`.
+
+        Raises:
+            DataError: a field is missing, unknown or of another kind.
+        """
+        try:
+            if values["kind"] != "image":
+                raise DataError(f"this version reads data of kind 'image', 'table' or 'text'; given {values['kind']!r}")
+            spec = cls(**{**values, "shape": tuple(values["shape"]), "classes": tuple(values["classes"])})
+            spec._validate()
+            return spec
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"not a data spec ({error}): run `vae-pipeline prepare` again") from error
+
+    def _validate(self) -> None:
+        if len(self.shape) != 3 or not all(isinstance(side, int) and side > 0 for side in self.shape):
+            raise ValueError(f"shape is {list(self.shape)}; wanted channels, height and width")
+        if self.dtype not in ("uint8", "float32") or not isinstance(self.binary, bool):
+            raise ValueError(
+                f"dtype is {self.dtype!r} and binary {self.binary!r}; wanted uint8 or float32, true or false"
+            )
+        if not math.isfinite(self.low) or not math.isfinite(self.high) or self.low >= self.high:
+            raise ValueError(f"the range is {self.low} to {self.high}; wanted two finite numbers, low under high")
+        if not all(isinstance(name, str) for name in self.classes):
+            raise ValueError(f"classes are {list(self.classes)}; wanted names")
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        path.write_text(json.dumps(self.to_dict(), indent=2) + "\n")
