@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-runtimes test-browser check ui lock docs bench bench-seed bench-anomaly bench-text runtimes clean
+.PHONY: help setup run test test-slow test-runtimes test-browser check ui lock docs bench bench-seed bench-anomaly bench-ood bench-text runtimes clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ test: setup  ## Run the tests
 	@python -m pytest -n auto --dist loadfile -m "not slow and not runtimes and not browser"
 
 test-slow: setup  ## Run those that take long: kills, DVC, a tracker that hangs
-	@python -m pytest -m "slow and not runtimes and not browser"
+	@python -m pytest -n auto --dist loadfile -m "slow and not runtimes and not browser"
 
 test-runtimes: setup .vae/serving/installed  ## Install the other runtimes and servers and run the tests that need them (and Node.js, Chromium)
 	@python -m pip install --quiet --constraint requirements.lock --editable '.[runtimes]'
@@ -57,6 +57,9 @@ bench-seed: setup  ## Compare the recipe mnist with the beginner's Keras program
 
 bench-anomaly: setup  ## Compare detectors of anomalies on ten tables, into docs/anomaly.md (needs VAE_MIRROR)
 	@python benchmarks/anomaly.py
+
+bench-ood: setup  ## Compare scores that tell images of another kind, into docs/out_of_distribution.md (needs VAE_MIRROR)
+	@python benchmarks/out_of_distribution.py
 
 bench-text: setup  ## Train the recipe ptb beside a plain VAE and a language model, into docs/text.md (hours; needs VAE_MIRROR or a network)
 	@python benchmarks/text.py

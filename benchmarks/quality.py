@@ -155,10 +155,10 @@ UNIT = {"kind": "gaussian", "scale": 1.0, "mean": "linear"}
 
 
 def samples_of_mnist(work: Work) -> Found:
-    """New images: MNIST, the network of mnist_conv, 8 epochs each"""
+    """New images: MNIST, the network and the epochs of mnist_conv"""
     data = work.prepared("mnist_conv")
     yield from side_by_side(work, "mnist_conv", data)
-    recipe = work.recipe("mnist_conv", {"model.likelihood": UNIT, "train.epochs": 8})
+    recipe = work.recipe("mnist_conv", {"model.likelihood": UNIT})
     folder, theirs = pythae(recipe, data)
     prepared = Prepared.open(data)
     judge = reference(prepared, Path(os.environ["VAE_HOME"]), torch.device("cpu"))
@@ -169,14 +169,15 @@ def samples_of_mnist(work: Work) -> Found:
 
 
 def samples_of_fashion(work: Work) -> Found:
-    """New images: Fashion-MNIST, the network of fashion_mnist, 8 epochs each"""
+    """New images: Fashion-MNIST, the network and the epochs of fashion_mnist"""
     yield from side_by_side(work, "fashion_mnist", work.prepared("fashion_mnist"))
 
 
 def side_by_side(work: Work, name: str, data: Path) -> Found:
     keys = ("frechet_reconstructions", "frechet_floor", "sharpness", "samples_sharpness", "psnr", "elbo")
+    keys += ("importance_bound", "importance_bound_standard_error", "importance_samples", "importance_examples")
     for title, likelihood in {"unit variance": {"model.likelihood": UNIT}, "learned scale": {}}.items():
-        recipe = work.recipe(name, likelihood | {"train.epochs": 8, "evaluate.gates": {}})
+        recipe = work.recipe(name, likelihood | {"evaluate.gates": {}})
         model, took = trained(recipe, data)
         report, metrics = evaluated(recipe, data, model)
         common = {key: metrics[key] for key in keys} | took

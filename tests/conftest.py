@@ -1,6 +1,7 @@
 """Shared by all tests: shapes are checked, nothing outside the temporary folder is touched."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 # Threads of torch that wait for each other would spin, and so take the core that the other one needs.
@@ -40,6 +41,7 @@ with install_import_hook(
 
 import torch
 import yaml
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from tests.lanes import ROOT, Lane, edited, make_job, run_lane
@@ -81,16 +83,32 @@ def prepared(smoke, tmp_path_factory) -> Prepared:
 
 
 @pytest.fixture(scope="session")
-def lane(smoke, tmp_path_factory) -> Lane:
-    """The recipe smoke, through all stages."""
-    folder = tmp_path_factory.mktemp("smoke")
-    return run_lane(make_job("smoke", smoke, folder / "home"), folder)
+def through_all_stages(tmp_path_factory) -> Callable[[str, Callable[[Path], Recipe]], Lane]:
+    """The folders of a recipe, which may use them; of all processes that run tests the first makes them. Read only."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def run(name: str, recipe: Callable[[Path], Recipe]) -> Lane:
+        folder = shared / f"lane-{name}"
+        with FileLock(shared / f"lane-{name}.lock"):
+            if not (folder / "made").exists():
+                folder.mkdir(exist_ok=True)
+                run_lane(make_job(name, recipe(folder), folder / "home"), folder)
+                (folder / "made").touch()
+        return Lane.of(folder)
+
+    return run
 
 
 @pytest.fixture(scope="session")
-def conditional_lane(smoke, tmp_path_factory) -> Lane:
+def lane(smoke, through_all_stages) -> Lane:
+    """The recipe smoke, through all stages."""
+    return through_all_stages("smoke", lambda _: smoke)
+
+
+@pytest.fixture(scope="session")
+def conditional_lane(smoke, through_all_stages) -> Lane:
     """A conditional, convolutional model of the same data."""
-    folder = tmp_path_factory.mktemp("conditional")
     net = {"kind": "convolution", "channels": [8, 16], "activation": "silu"}
     model = {
         "encoder": net,
@@ -99,14 +117,12 @@ def conditional_lane(smoke, tmp_path_factory) -> Lane:
         "posterior": {"kind": "gaussian", "latents": 3},
         "conditional": True,
     }
-    recipe = edited(smoke, model=model, train={"epochs": 2})
-    return run_lane(make_job("conditional", recipe, folder / "home"), folder)
+    return through_all_stages("conditional", lambda _: edited(smoke, model=model, train={"epochs": 2}))
 
 
 @pytest.fixture(scope="session")
-def ladder_lane(smoke, tmp_path_factory) -> Lane:
+def ladder_lane(smoke, through_all_stages) -> Lane:
     """A ladder of a dense level over one of 6 x 6, on the same data."""
-    folder = tmp_path_factory.mktemp("ladder")
     model = {
         "kind": "ladder",
         "levels": [
@@ -118,15 +134,18 @@ def ladder_lane(smoke, tmp_path_factory) -> Lane:
         "conditional": False,
     }
     recipe = Recipe.model_validate({**edited(smoke, train={"epochs": 2}).model_dump(mode="json"), "model": model})
-    return run_lane(make_job("ladder", recipe, folder / "home"), folder)
+    return through_all_stages("ladder", lambda _: recipe)
 
 
 @pytest.fixture(scope="session")
-def table_lane(tmp_path_factory) -> Lane:
+def table_lane(through_all_stages) -> Lane:
     """A table of every kind of column, one-class."""
-    folder = tmp_path_factory.mktemp("table")
-    mixed_frame().to_csv(folder / "rows.csv", index=False)
-    return run_lane(make_job("table", table_recipe(ROOT, folder / "rows.csv"), folder / "home"), folder)
+
+    def recipe(folder: Path) -> Recipe:
+        mixed_frame().to_csv(folder / "rows.csv", index=False)
+        return table_recipe(ROOT, folder / "rows.csv")
+
+    return through_all_stages("table", recipe)
 
 
 @pytest.fixture(scope="session")
@@ -140,7 +159,7 @@ def text_lane(tmp_path_factory) -> Lane:
         evaluate={"samples": 20, "examples": 50},
     )
     (folder / "short.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
-    lane = Lane(folder / "data", folder / "model", folder / "report", folder / "bundle")
+    lane = Lane.of(folder)
     data, model, report = ["--data", lane.data], ["--model", lane.model], ["--report", lane.report]
     for command, arguments, out in (
         ("prepare", [], lane.data),

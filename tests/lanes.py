@@ -25,6 +25,11 @@ class Lane:
     report: Path
     bundle: Path
 
+    @classmethod
+    def of(cls, folder: Path) -> "Lane":
+        """Those in one folder."""
+        return cls(folder / "data", folder / "model", folder / "report", folder / "bundle")
+
 
 def make_job(name: str, recipe: Recipe, home: Path, **settings) -> Job:
     values = {"home": home, "mlflow_uri": "off", "mirror": None, "threads": 2, **settings}
@@ -46,7 +51,7 @@ def edited(recipe: Recipe, **sections) -> Recipe:
 
 
 def run_lane(job: Job, folder: Path) -> Lane:
-    lane = Lane(folder / "data", folder / "model", folder / "report", folder / "bundle")
+    lane = Lane.of(folder)
     prepare(job, lane.data)
     train(job, lane.data, lane.model)
     evaluate(job, lane.data, lane.model, lane.report)

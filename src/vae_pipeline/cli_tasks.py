@@ -391,13 +391,13 @@ def write_arrays(out: Path, content: Any) -> None:
 
 
 def write_heat_maps(out: Path, images: Any, contributions: Any, model: "Bundle") -> None:
-    """Images, each above a map that is bright where it is less likely than is usual there."""
+    """Images, each above its heat map; white is what the hottest of a thousand pixels has."""
     import numpy as np
 
     from vae_pipeline.pictures import save_png, tile, to_pixels
 
     spec = _image_spec(model)
-    maps = np.maximum(contributions.sum(axis=1, keepdims=True), 0)
+    maps = contributions.sum(axis=1, keepdims=True)
     bright = np.quantile(maps, 0.999) or 1.0
     pixels = to_pixels(images, spec.low, spec.high), to_pixels(np.repeat(maps, images.shape[1], axis=1), 0.0, bright)
     columns = min(10, len(images))

@@ -101,17 +101,10 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
             outline.add(frame[outline.name])
         columns = [outline.column() for outline in outlines]
         rows = encode(frame, columns, "X")
-        columns = [fit_column(column, rows[:, at], self.scaling) for at, column in enumerate(columns)]
-        for at, column in enumerate(columns):
-            if column.kind == "category":
-                size = float(len(column.values))
-                columns[at] = type(column)(
-                    column.name, column.kind, column.missing, ((0, 0), (size, size)), column.values
-                )
-        self.columns_ = tuple(columns)
         order = np.random.default_rng(derive(seed, "parts")).permutation(len(rows))
         count = min(max(1, round(self.held_back * len(rows))), len(rows) - 1)
         held_back, rest = rows[order[:count]], rows[order[count:]]
+        self.columns_ = tuple(fit_column(column, rest[:, at], self.scaling) for at, column in enumerate(columns))
         with seeded(derive(seed, "fit")):
             model = self._train(rest, seed)
         wanted = Detection(score=self.kind, draws=self.draws, collected=None)

@@ -219,6 +219,7 @@ SCORES = {
     "importance_bound": "− importance bound (nats)",
     "rate": "rate (nats)",
     "mahalanobis": "squared Mahalanobis distance of the latent mean",
+    "hottest_part": "deviance in the hottest part of the heat map (nats a pixel)",
     "rank_ensemble": "mean rank of all scores among held-back examples",
 }
 

@@ -69,7 +69,7 @@ class Detection:
     rate: Array
     """Nats."""
     contributions: Array
-    """[examples, *event]: nats of distortion of each value over what is usual of it."""
+    """[examples, *event]: nats of distortion of each value over what is usual of it; of an image its heat map."""
 
 
 def alarms(p_value: Array, alpha: float) -> Array:

@@ -66,7 +66,7 @@ def detector(model, prepared):
     with torch.no_grad():
         x = torch.from_numpy(prepared.train.images[:60])
         noise = torch.randn(5, model.latents, generator=torch.Generator().manual_seed(0))
-        made = Detector(model, "negative_elbo", noise, model.encode(x).mean)
+        made = Detector(model, "negative_elbo", noise, model.encode(x).mean, (64,))  # not as images but as rows
         scores, by_element = made.scores(torch.from_numpy(prepared.valid.images[:40]))
         made.calibrate(scores, by_element.mean(0))
         return made

@@ -9,11 +9,12 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.decomposition import PCA
 from torch import nn
-from torch.distributions import Normal
+from torch.distributions import Independent, Normal, kl_divergence
 
 from vae_pipeline.data.store import Split
 from vae_pipeline.metrics.bounds import at_once, elbo_terms
 from vae_pipeline.metrics.importance import importance_bound
+from vae_pipeline.metrics.out_of_distribution import likelihood_regret
 from vae_pipeline.metrics.pareto import pareto_shape, tail_length
 from vae_pipeline.models.likelihoods import LocationScaleLikelihood
 from vae_pipeline.models.posteriors import FullPosterior, GaussianPosterior
@@ -93,6 +94,27 @@ def loose(oracle):
         split,
         exact,
     )
+
+
+def test_regret_is_the_divergence_from_the_best_posterior(oracle, loose):
+    model, split, _ = oracle
+    x = torch.from_numpy(split.images)
+    with torch.no_grad():
+        wanted = kl_divergence(*(Independent(Normal(q.mean, q.variance.sqrt()), 1) for q in (
+            loose[0].encode(x), model.encode(x)
+        )))  # fmt: skip
+    np.testing.assert_allclose(likelihood_regret(model, split, 0, CPU), 0, atol=1e-3)
+    np.testing.assert_allclose(likelihood_regret(loose[0], split, 0, CPU), wanted, rtol=0.02)
+
+
+def test_regret_is_of_a_diagonal_gaussian(oracle):
+    model, split, _ = oracle
+    full = VAE(
+        model.scaling, model.encoder, FullPosterior(DIMENSIONS, LATENTS), model.latent_prior, model.decoder,
+        model.likelihood,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="this is a FullGaussian"):
+        likelihood_regret(full, split, 0, CPU)
 
 
 def test_the_importance_bound_rises_with_k_towards_log_p(loose):

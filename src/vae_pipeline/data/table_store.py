@@ -72,9 +72,7 @@ def _fit(source: TableSource, train: Indices) -> list[Column]:
             seen[index].update(np.unique(rows[:, index][~np.isnan(rows[:, index])]).tolist())
     for index in categories:
         known = tuple(source.columns[index].values[int(code)] for code in sorted(seen[index]))
-        fitted[index] = dataclasses.replace(
-            fitted[index], values=known, knots=((0.0, 0.0), (float(len(known)), float(len(known))))
-        )
+        fitted[index] = _of_values(fitted[index], known)
     return fitted
 
 
@@ -181,9 +179,15 @@ def fit_column(column: Column, values: Array, scaling: ColumnScaling) -> Column:
         case "boolean":
             return dataclasses.replace(column, knots=((0.0, 0.0), (1.0, 1.0)))
         case "category":
-            return column  # its values are those of all training rows
+            return _of_values(column, column.values)
         case _:
             assert_never(column.kind)
+
+
+def _of_values(column: Column, values: tuple[str, ...]) -> Column:
+    """A category's column with its values, whose codes aren't scaled."""
+    size = float(len(values))
+    return dataclasses.replace(column, values=values, knots=((0.0, 0.0), (size, size)))
 
 
 def _knots(present: Array, scaling: ColumnScaling) -> tuple[tuple[float, float], ...]:

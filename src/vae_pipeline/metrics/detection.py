@@ -3,6 +3,7 @@
 No anomaly takes part in the calibration; labels serve to measure, and for nothing else.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor
 from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.metrics.bounds import PerExample, at_once, batches, evaluating, subset, taken
 from vae_pipeline.metrics.latents import latents
-from vae_pipeline.models.detector import MEMBERS, Detector
+from vae_pipeline.models.detector import Detector
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.recipe.detection import Detection as Wanted
 
@@ -55,15 +56,15 @@ def calibrated(model: VAE, wanted: Wanted, train: Split, held_back: Split, devic
     """A detector of `model`; `held_back` are examples that weren't trained on."""
     noise = np.random.default_rng(0).standard_normal((wanted.draws, model.latents)).astype(np.float32)
     means = torch.from_numpy(latents(model, train, device).mean).float()
-    detector = Detector(model, wanted.score, torch.from_numpy(noise), means).to(device)
-    found: dict[str, list[Tensor]] = {kind: [] for kind in MEMBERS}
+    detector = Detector(model, wanted.score, torch.from_numpy(noise), means, train.images.shape[1:]).to(device)
+    found: defaultdict[str, list[Tensor]] = defaultdict(list)
     usual = torch.zeros(())
     with evaluating(model):
         for rows, labels in batches(held_back, device, _rows(detector, held_back)):
             scores, by_element = detector.scores(rows, labels)
             usual = usual + by_element.double().sum(0).cpu() / len(held_back)
-            for kind in MEMBERS:
-                found[kind].append(scores[kind].cpu())
+            for kind, values in scores.items():
+                found[kind].append(values.cpu())
     detector.calibrate({kind: torch.cat(parts) for kind, parts in found.items()}, usual.float())
     return detector.to(device)
 
@@ -81,7 +82,7 @@ class Detected:
 @torch.inference_mode()
 def detect(detector: Detector, split: Split, device: torch.device) -> Detected:
     """Score a part."""
-    every: dict[str, list[npt.NDArray[Any]]] = {kind: [] for kind in (*MEMBERS, "rank_ensemble")}
+    every: defaultdict[str, list[npt.NDArray[Any]]] = defaultdict(list)
     p_values = []
     with evaluating(detector.model):
         for rows, labels in batches(split, device, _rows(detector, split)):
@@ -92,6 +93,17 @@ def detect(detector: Detector, split: Split, device: torch.device) -> Detected:
                 every[kind].append(values.double().cpu().numpy())
     joined = {kind: np.concatenate(parts) for kind, parts in every.items()}
     return Detected(joined[detector.kind], np.concatenate(p_values), joined)
+
+
+@torch.inference_mode()
+def heat(detector: Detector, split: Split, device: torch.device) -> npt.NDArray[np.float32]:
+    """The heat maps of images, [examples, height, width], summed over channels."""
+    with evaluating(detector.model):
+        found = [
+            detector(images, labels).contributions.sum(1).cpu().numpy()
+            for images, labels in batches(split, device, _rows(detector, split))
+        ]
+    return np.concatenate(found)
 
 
 def _rows(detector: Detector, split: Split) -> int:
@@ -116,7 +128,7 @@ def false_alarms(p_value: PerExample, examples: int) -> dict[str, Any]:
     """The shares of normal examples over the thresholds of some alphas, by a calibration on so many `examples`."""
     found: dict[str, Any] = {"calibration_examples": examples}
     for alpha in ALPHAS:
-        share = float((p_value <= alpha).mean())
+        share = float((p_value.astype(np.float32) <= np.float32(alpha)).mean())  # as a bundle alarms
         spread = share * (1 - share) * (1 / len(p_value) + 1 / examples)  # the threshold is a draw too
         found |= {
             f"false_alarm_rate_{alpha:g}": share,

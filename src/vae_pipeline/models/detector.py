@@ -12,11 +12,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vae_pipeline.models.likelihoods import log_prob_by_element, squared_error_by_element
+from vae_pipeline.models.heat import HeatMap
+from vae_pipeline.models.likelihoods import deviance_by_element, log_prob_by_element, squared_error_by_element
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.recipe.detection import Score
 
-MEMBERS: tuple[Score, ...] = tuple(kind for kind in get_args(Score) if kind != "rank_ensemble")
+MEMBERS: tuple[Score, ...] = tuple(kind for kind in get_args(Score) if kind not in ("rank_ensemble", "hottest_part"))
+"""Of the ensemble."""
 STEP = 1e-3  # of the steps to which known scores are raised, in standard deviations of these
 ROUNDING = 1e-4  # and relative to the highest: a hundred times what float32 loses of a sum
 RIDGE = 1e-6  # of the latent covariance, relative to its mean variance
@@ -32,7 +34,10 @@ class Detection(NamedTuple):
     rate: Float[Tensor, " batch"]
     """Nats, averaged over the draws: their sum is -ELBO."""
     contributions: Float[Tensor, "batch *event"]
-    """Nats of distortion of each value, over what is usual of it: their sum is distortion minus its usual mean."""
+    """Nats of distortion of each value, over what is usual of it: their sum is distortion minus its usual mean.
+
+    Of an image a heat map of each channel: nats of deviance, smoothed.
+    """
 
 
 class EmpiricalTail(nn.Module):
@@ -86,11 +91,23 @@ class Detector(nn.Module):
     usual: Tensor
 
     def __init__(
-        self, model: VAE, kind: Score, noise: Float[Tensor, "draws latents"], means: Float[Tensor, "examples latents"]
+        self,
+        model: VAE,
+        kind: Score,
+        noise: Float[Tensor, "draws latents"],
+        means: Float[Tensor, "examples latents"],
+        event: tuple[int, ...],
     ) -> None:
-        """`means` are the posterior means of training examples."""
+        """`means` are the posterior means of training examples, `event` the shape of one: of three axes, an image's.
+
+        Raises:
+            ValueError: the score is of images, and the examples are none.
+        """
         super().__init__()
         self.model, self.kind = model, kind
+        self.heat = HeatMap(*event[1:]) if len(event) == 3 else None
+        if kind == "hottest_part" and self.heat is None:
+            raise ValueError("the score hottest_part is of images, and these are rows: take another, say negative_elbo")
         self.register_buffer("noise", noise)
         self.register_buffer("centre", means.mean(0))
         self.register_buffer("whitening", _whitening(means))
@@ -116,7 +133,8 @@ class Detector(nn.Module):
         scores, by_element = self.scores(x, label)
         score = self.ensemble(scores) if self.kind == "rank_ensemble" else scores[self.kind]
         distortion, rate = scores["reconstruction_probability"], scores["rate"]
-        return Detection(score, self.p_value(score), distortion, rate, by_element - self.usual)
+        contributions = by_element if self.heat else by_element - self.usual
+        return Detection(score, self.p_value(score), distortion, rate, contributions)
 
     def p_value(self, score: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
         """Of the detector's own score."""
@@ -125,7 +143,7 @@ class Detector(nn.Module):
         return p_value
 
     def scores(self, x: Tensor, label: Tensor | None = None) -> tuple[dict[str, Tensor], Tensor]:
-        """Every score but the ensemble, and the distortion of each value."""
+        """Every score but the ensemble, and the distortion of each value; of an image its heat map."""
         posterior, target = self.model.encode(x, label), self.model.scaling(x)
         noise = self.noise.unsqueeze(1).expand(-1, x.shape[0], -1)
         z = posterior.transform(noise)  # type: ignore[attr-defined]
@@ -143,6 +161,9 @@ class Detector(nn.Module):
             "rate": rate,
             "mahalanobis": ((posterior.mean - self.centre) @ self.whitening).square().sum(1),
         }
+        if self.heat:
+            by_element = self.heat(deviance_by_element(inference.likelihood, target).mean(0))
+            found["hottest_part"] = self.heat.score(by_element)
         return found, by_element
 
     def ensemble(self, scores: Mapping[str, Tensor]) -> Tensor:

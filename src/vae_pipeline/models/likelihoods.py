@@ -231,3 +231,33 @@ def squared_error_by_element(likelihood: Distribution, value: Tensor) -> Tensor:
     if isinstance(likelihood, RowDistribution):
         return likelihood.squared_error_by_element(value)
     return (value - likelihood.mean).square()
+
+
+def deviance_by_element(likelihood: Distribution, value: Tensor) -> Tensor:
+    """How much likelier each value would be, had it been expected: log p(x | expecting x) - log p(x|z), 0 or more.
+
+    Unlike -log p(x|z) itself it doesn't count what no expectation could spare: the entropy of grey under a Bernoulli,
+    the scale of a Gaussian. So an image with less in it (a part is missing) costs no less for that.
+
+    Source: McCullagh and Nelder, Generalized Linear Models, 1989, section 2.3 (there twice this).
+    """
+    match likelihood:
+        case Independent():
+            base = likelihood.base_dist
+            best: Tensor = base.log_prob(base.mean)
+        case LogitBernoulli():
+            best = _entropic(value) + _entropic(1 - value)
+        case DiscretisedLogistic():
+            centred = value.unsqueeze(likelihood.axis).expand_as(likelihood.location)
+            best = DiscretisedLogistic(
+                likelihood.log_weight, centred, likelihood.log_scale, likelihood.levels, likelihood.rank
+            ).log_prob_by_element(value)
+        case LevelCategorical():
+            best = likelihood.log_probability.amax(likelihood.axis)
+        case _:
+            raise TypeError(f"{type(likelihood).__name__} is no likelihood of images")
+    return best - log_prob_by_element(likelihood, value)
+
+
+def _entropic(p: Tensor) -> Tensor:
+    return p * p.clamp_min(torch.finfo(torch.float32).tiny).log()

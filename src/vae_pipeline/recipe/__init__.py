@@ -102,6 +102,8 @@ class Recipe(Section):
                     f"model.likelihood.kind mixed is of the columns of a table; data.kind is {self.data.kind}"
                 )
             return
+        if self.detection is not None and self.detection.score == "hottest_part":
+            raise ValueError("detection.score hottest_part is of images; for a table take negative_elbo or another")
         if not mixed:
             raise ValueError("a table needs model.likelihood.kind mixed, which has a family for each kind of column")
         nets = isinstance(model, Model) and isinstance(model.encoder, DenseNet) and isinstance(model.decoder, DenseNet)

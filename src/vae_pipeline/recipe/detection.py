@@ -11,6 +11,7 @@ Score = Literal[
     "importance_bound",
     "rate",
     "mahalanobis",
+    "hottest_part",
     "rank_ensemble",
 ]
 

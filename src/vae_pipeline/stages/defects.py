@@ -10,8 +10,9 @@ from vae_pipeline import plots
 from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.metrics.baselines import VALUES
 from vae_pipeline.metrics.bounds import subset
-from vae_pipeline.metrics.detection import NORMAL, detection
-from vae_pipeline.metrics.heat_maps import highest, off_neighbours, off_plane, pixel_auroc, smoothed, unlikely
+from vae_pipeline.metrics.detection import NORMAL, detection, heat
+from vae_pipeline.metrics.heat_maps import highest, off_neighbours, off_plane, pixel_auroc, smoothed
+from vae_pipeline.models.detector import Detector
 from vae_pipeline.pictures import to_pixels
 from vae_pipeline.randomness import derive
 from vae_pipeline.spec import ImageSpec
@@ -20,28 +21,29 @@ from vae_pipeline.stages.trained import Trained
 COLUMNS = 12
 
 
-def describe(trained: Trained, prepared: Prepared, spec: ImageSpec, seed: int, folder: Path) -> dict[str, Any]:
+def describe(
+    trained: Trained, detector: Detector, prepared: Prepared, spec: ImageSpec, seed: int, folder: Path
+) -> dict[str, Any]:
     """Draw into `folder`; returns the figures of as many test images as may be in memory at once."""
     most = max(1, VALUES // spec.dimensions)
     test = subset(prepared.test, most, seed)
     assert test.labels is not None  # they tell the anomalies
     anomalous, drawn = test.labels != NORMAL, derive(seed, "evaluate")
-    detectors = {
-        "": unlikely(trained.model, next(trained.model.parameters()).device),
+    maps = {"": heat(detector, test, next(detector.parameters()).device)}
+    _draw(test, maps[""], spec, seed, folder / "heat_maps.png")
+    simpler = {
         "pca_": off_plane(prepared.train, spec, trained.model.latents, drawn),
         "knn_": off_neighbours(prepared.train, spec, drawn),
     }
     figures: dict[str, Any] = {}
-    for name, detector in detectors.items():
-        found = detector(test)
-        heat = smoothed(found)
-        figures[f"{name}heat_auroc"] = detection(highest(heat), anomalous).get("auroc")
+    for name, other in simpler.items():
+        found = other(test)
+        maps[name] = smoothed(found)
+        figures[f"{name}auroc"] = detection(found.sum(axis=(1, 2), dtype=np.float64), anomalous).get("auroc")
+    for name, hot in maps.items():
+        figures[f"{name}heat_auroc"] = detection(highest(hot), anomalous).get("auroc")
         if test.masks is not None:
-            figures[f"{name}pixel_auroc"] = pixel_auroc(heat, test.masks[:])
-        if name:
-            figures[f"{name}auroc"] = detection(found.sum(axis=(1, 2), dtype=np.float64), anomalous).get("auroc")
-        else:
-            _draw(test, heat, spec, seed, folder / "heat_maps.png")
+            figures[f"{name}pixel_auroc"] = pixel_auroc(hot, test.masks[:])
     return {name: value for name, value in figures.items() if value is not None}
 
 

@@ -9,20 +9,16 @@ import numpy as np
 from vae_pipeline import plots
 from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.metrics.bounds import PerExample, subset
-from vae_pipeline.metrics.detection import MOST, NORMAL, detect, detection, false_alarms, fit_detector
-from vae_pipeline.stages.job import Job
-from vae_pipeline.stages.trained import Trained
+from vae_pipeline.metrics.detection import MOST, NORMAL, detect, detection, false_alarms
+from vae_pipeline.models.detector import Detector
 
 
-def describe(trained: Trained, prepared: Prepared, job: Job, folder: Path) -> dict[str, Any]:
-    """Draw into `folder`; returns the figures. Nothing without a validation part to calibrate on."""
-    device = next(trained.model.parameters()).device
-    detector = fit_detector(trained.model, job.recipe.detection, prepared, job.seed, device)
-    if detector is None:
-        return {}
+def describe(detector: Detector, prepared: Prepared, seed: int, folder: Path) -> dict[str, Any]:
+    """Draw into `folder`; returns the figures."""
+    device = next(detector.parameters()).device
     assert detector.calibration is not None
     told = prepared.tells_anomalies and prepared.test.labels is not None
-    test = prepared.test if told else subset(prepared.test, MOST, job.seed)
+    test = prepared.test if told else subset(prepared.test, MOST, seed)
     anomalous = np.not_equal(test.labels, NORMAL) if told and test.labels is not None else np.zeros(len(test), bool)
     found = detect(detector, test, device)
     figures: dict[str, Any] = {"score": detector.kind}

@@ -19,7 +19,7 @@ from vae_pipeline.metrics.aggregate import aggregate
 from vae_pipeline.metrics.alarms import EXAMPLES, alarms_of
 from vae_pipeline.metrics.baselines import baseline_elbo
 from vae_pipeline.metrics.bounds import elbo_terms, standard_error, subset
-from vae_pipeline.metrics.detection import normal_part
+from vae_pipeline.metrics.detection import fit_detector, normal_part
 from vae_pipeline.metrics.importance import importance_bound
 from vae_pipeline.metrics.kinds import figures_of_kind
 from vae_pipeline.metrics.latents import ACTIVE, Latents, latents
@@ -58,20 +58,22 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
     metrics, used = measure(vae, prepared, job.recipe.evaluate, job.seed, device)
     metrics |= {"sampler": trained.sampler.kind, "sampler_candidates": trained.sampler.distances}
     metrics["alarms"] = trained.alarms + alarms_on(vae, prepared.test, metrics["rate"], job.seed, device)
+    detector = fit_detector(vae, job.recipe.detection, prepared, job.seed, device)
     with filled_folder(out) as folder:
         (folder / "plots").mkdir()
         places = used.mean
         match prepared.spec:
             case ImageSpec() as spec:
                 metrics |= images.describe(trained, prepared, spec, used, job, folder / "plots")
-                if prepared.tells_anomalies:
-                    metrics |= defects.describe(trained, prepared, spec, job.seed, folder / "plots")
+                if prepared.tells_anomalies and detector is not None:
+                    metrics |= defects.describe(trained, detector, prepared, spec, job.seed, folder / "plots")
                     places = latents(vae, prepared.test, device).mean
             case TableSpec():
                 places = latents(vae, prepared.test, device).mean  # of anomalies too
             case _:
                 metrics |= figures_of_kind(vae, prepared, metrics, job.recipe.evaluate, job.seed, device)
-        metrics |= detection.describe(trained, prepared, job, folder / "plots")
+        if detector is not None:
+            metrics |= detection.describe(detector, prepared, job.seed, folder / "plots")
         failed = breaches(metrics, job.recipe.evaluate.gates)
         metrics["failed_gates"] = list(failed)
         write_json(folder / "metrics.json", metrics)
