@@ -149,7 +149,7 @@ def page(work: Path) -> str:
     alarms = ", ".join(f"{each['name']} at epoch {each['epoch']}" for each in found["plain"]["alarms_in_training"])
     lines += [
         "",
-        f"The perplexity of `vae` is {ratio:.3f} times the language model's; its BLEU {times:.1f} times the plain",
+        f"The perplexity of `vae` is {ratio:.4f} times the language model's; its BLEU {times:.1f} times the plain",
         f"VAE's. In training, the plain VAE raised: {alarms or 'no alarm'}; `vae`: "
         f"{', '.join(each['name'] for each in vae['alarms_in_training']) or 'no alarm'}.",
         "",
