@@ -295,7 +295,7 @@ TARGETS = (
         "vae-pipeline",
         "LSTM-VAE script, one layer to all words",
         "cpu",
-        0.6,
+        1.0,
         None,
     ),
     ("tracking on ÷ off, time of the loop", "tracking", "on", "off", "loop", 1.03, 1.01),

@@ -17,6 +17,7 @@ from vae_pipeline.data.store import Prepared
 from vae_pipeline.errors import BundleError, DataError, OutputError
 from vae_pipeline.runtime import STEPWISE, Bundle
 from vae_pipeline.sentences import GREEDY, SAMPLE, Choice, _chosen
+from vae_pipeline.spec import ImageSpec
 from vae_pipeline.stages.trained import Trained
 from vae_pipeline.verification import verify
 
@@ -234,6 +235,8 @@ class TestCommands:
         with pytest.raises((BundleError, DataError, OutputError), match=message):
             CliRunner().invoke(app, command, catch_exceptions=False)
 
-    def test_a_table_has_no_sentences(self, lane):
+    def test_images_have_no_sentences(self, tmp_path):
+        spec = ImageSpec((1, 2, 2), "uint8", 0, 255, False)
+        bundle = Bundle(tmp_path, {"spec": spec.to_dict(), "latents": 1, "conditional": False})
         with pytest.raises(DataError, match="is a model of a kind image: it has no sentences"):
-            _ = Bundle.load(lane.bundle).sentences
+            _ = bundle.sentences
