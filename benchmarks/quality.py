@@ -176,7 +176,7 @@ def samples_of_fashion(work: Work) -> Found:
 def side_by_side(work: Work, name: str, data: Path) -> Found:
     keys = ("frechet_reconstructions", "frechet_floor", "sharpness", "samples_sharpness", "psnr", "elbo")
     keys += ("importance_bound", "importance_bound_standard_error", "importance_samples", "importance_examples")
-    for title, likelihood in {"unit variance": {"model.likelihood": UNIT}, "learned scale": {}}.items():
+    for title, likelihood in {"learned scale": {}, "unit variance": {"model.likelihood": UNIT}}.items():
         recipe = work.recipe(name, likelihood | {"evaluate.gates": {}})
         model, took = trained(recipe, data)
         report, metrics = evaluated(recipe, data, model)

@@ -6,24 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vae_pipeline.cli_tasks import (
+from vae_pipeline.cli_output import (
     PIPE,
-    TASKS,
-    BundleFolder,
-    Fit,
-    Inputs,
-    Json,
-    Key,
-    LabelFile,
     console,
     open_bundle,
     progress,
-    read_labels,
     require_suffix,
     say,
     write_arrays,
     write_heat_maps,
 )
+from vae_pipeline.cli_tasks import TASKS, BundleFolder, Fit, Inputs, Json, Key, LabelFile, read_labels
 
 if TYPE_CHECKING:
     import pandas as pd

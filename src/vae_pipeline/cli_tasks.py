@@ -1,24 +1,28 @@
 """The commands that use an exported bundle on examples: onnxruntime, and no torch."""
 
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from vae_pipeline.cli_output import (
+    console,
+    image_spec,
+    open_bundle,
+    progress,
+    require_suffix,
+    say,
+    shown_as,
+    write_arrays,
+    write_images,
+    write_observations,
+    write_sentences,
+)
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rich.console import Console
-
-    from vae_pipeline.runtime import Bundle
     from vae_pipeline.sentences import Choice
-    from vae_pipeline.spec import ImageSpec
 
 TASKS = "Tasks on an exported bundle"
-PIPE = "-"
-LONG = 2000  # rows that take about a second
 
 tasks = typer.Typer()
 
@@ -93,13 +97,13 @@ def sample(
     if model.spec.kind == "text":
         require_suffix(out, ".txt")
         choice = _choice(choose or "sample", temperature, top_k, top_p, beams)
-        _write_sentences(out, model.sentences.sample(count, seed, choice), as_json)
+        write_sentences(out, model.sentences.sample(count, seed, choice), as_json)
         return
-    require_suffix(out, ".npy", _shown_as(model))
+    require_suffix(out, ".npy", shown_as(model))
     labels = None if label is None else [label] * count
     with progress(model, count):
         x = model.sample(count, seed, labels)
-    _write_observations(out, x, model, as_json, grid)
+    write_observations(out, x, model, as_json, grid)
 
 
 @tasks.command(rich_help_panel=TASKS)
@@ -135,22 +139,22 @@ def reconstruct(
     if model.spec.kind == "text":
         require_suffix(out, ".txt")
         choice = _choice(choose or "greedy", temperature, top_k, top_p, beams)
-        _write_sentences(out, model.sentences.reconstruct(_lines(inputs), choice, seed), as_json)
+        write_sentences(out, model.sentences.reconstruct(_lines(inputs), choice, seed), as_json)
         return
-    require_suffix(out, ".npy", _shown_as(model))
+    require_suffix(out, ".npy", shown_as(model))
     x = read_observations(inputs, model.spec, key, resize)
     with progress(model, len(x)):
         x_mean = model.reconstruct(x, read_labels(labels))
     if out.suffix.lower() == ".png":
-        spec = _image_spec(model)
+        spec = image_spec(model)
         columns = min(10, len(x))
         rows = [part for at in range(0, len(x), columns) for part in (x[at : at + columns], x_mean[at : at + columns])]
         if len(rows) > 2 and len(rows[-1]) < columns:  # the last two rows are filled up, so that pairs stay aligned
             blank = np.full((columns - len(rows[-1]), *x.shape[1:]), spec.high)
             rows[-2:] = [np.concatenate([row, blank]) for row in rows[-2:]]
-        _write_images(out, np.concatenate(rows), model, as_json, columns, group=2)
+        write_images(out, np.concatenate(rows), model, as_json, columns, group=2)
     else:
-        _write_observations(out, x_mean, model, as_json)
+        write_observations(out, x_mean, model, as_json)
 
 
 @tasks.command(rich_help_panel=TASKS)
@@ -222,10 +226,10 @@ def interpolate(
             raise DataError(f"a path needs two sentences or more; given {len(lines)}")
         choice = _choice("beam" if beams > 1 else "greedy", 1.0, None, None, beams)
         ways = [model.sentences.interpolate(a, b, steps, path, choice) for a, b in pairwise(lines)]
-        _write_sentences(out, [*ways[0], *(each for way in ways[1:] for each in way[1:])], as_json)
+        write_sentences(out, [*ways[0], *(each for way in ways[1:] for each in way[1:])], as_json)
         return
     require_suffix(out, ".gif", ".png", ".npy")
-    spec = _image_spec(model)
+    spec = image_spec(model)
     x = read_observations(inputs, spec, key, resize)
     if len(x) < 2:
         raise DataError(f"a path needs two examples or more; given {len(x)}")
@@ -237,7 +241,7 @@ def interpolate(
         save_gif(out, [tile(frame[None], 1, side=224, gap=0) for frame in there_and_back])
         say(out, len(frames), "steps", as_json)
     else:
-        _write_images(out, frames, model, as_json, steps if len(morphs) == 1 else None)
+        write_images(out, frames, model, as_json, steps if len(morphs) == 1 else None)
 
 
 @tasks.command(rich_help_panel=TASKS)
@@ -258,62 +262,6 @@ def shrink(
     console().print(f"{bundle} as {to} -> {out}")
 
 
-def console() -> "Console":
-    """Standard output, without wrapping: what is printed may be piped."""
-    from rich.console import Console
-
-    return Console(soft_wrap=True, markup=False, highlight=False)
-
-
-def open_bundle(bundle: Path) -> "Bundle":
-    """Its folder, opened."""
-    from vae_pipeline.runtime import Bundle
-
-    return Bundle.load(bundle)
-
-
-@contextmanager
-def progress(model: "Bundle", rows: int) -> "Iterator[None]":
-    """A bar on standard error, where that is a terminal, for what takes more than a moment."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    terminal = Console(stderr=True)
-    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal or rows < LONG) as bar:
-        task = bar.add_task("", total=rows)
-        model.progress = lambda done: bar.advance(task, done)
-        yield
-
-
-def require_suffix(out: Path, *suffixes: str) -> None:
-    """Refuse a file's name that ends in none of the suffixes.
-
-    Raises:
-        OutputError: it does.
-    """
-    from vae_pipeline.errors import OutputError
-
-    if out.suffix.lower() not in suffixes and str(out) != PIPE:
-        raise OutputError(f"{out}: the name must end in {' or '.join(suffixes)}")
-
-
-def _shown_as(model: "Bundle") -> str:
-    """The suffix of the files in which a person looks at observations."""
-    from vae_pipeline.spec import ImageSpec
-
-    return ".png" if isinstance(model.spec, ImageSpec) else ".csv"
-
-
-def _image_spec(model: "Bundle") -> "ImageSpec":
-    from vae_pipeline.errors import BundleError
-    from vae_pipeline.spec import ImageSpec
-
-    if not isinstance(model.spec, ImageSpec):
-        kind = {"table": "a table", "text": "sentences"}[model.spec.kind]
-        raise BundleError(f"{model.folder} is a model of {kind}: pictures are made of images alone")
-    return model.spec
-
-
 def _choice(
     kind: Literal["greedy", "sample", "beam"], temperature: float, top_k: int | None, top_p: float | None, beams: int
 ) -> "Choice":
@@ -326,93 +274,6 @@ def _lines(inputs: list[Path]) -> list[str]:
     from vae_pipeline.observations import read_lines
 
     return [line for path in inputs for line in read_lines(path)]
-
-
-def _write_sentences(out: Path, lines: list[str], as_json: bool) -> None:
-    """One a line; what a tokenizer of bytes makes of a line's end is a blank."""
-    from vae_pipeline.files import replace_file
-
-    content = "".join(f"{' '.join(line.splitlines())}\n" for line in lines).encode()
-    if str(out) == PIPE:
-        sys.stdout.buffer.write(content)
-    else:
-        replace_file(out, content)
-    say(out, len(lines), "sentences", as_json)
-
-
-def _write_observations(out: Path, x: Any, model: "Bundle", as_json: bool, columns: int | None = None) -> None:
-    if out.suffix.lower() == ".png":
-        _write_images(out, x, model, as_json, columns)
-        return
-    from vae_pipeline.data.frames import decode
-    from vae_pipeline.files import replace_file
-    from vae_pipeline.spec import TableSpec
-
-    if isinstance(model.spec, TableSpec) and out.suffix.lower() == ".csv":
-        replace_file(out, decode(x, model.spec.columns).to_csv(index=False).encode())
-    else:
-        write_arrays(out, x)
-    say(out, len(x), "images" if model.spec.kind == "image" else "rows", as_json)
-
-
-def _write_images(
-    out: Path, images: Any, model: "Bundle", as_json: bool, columns: int | None = None, group: int = 1
-) -> None:
-    import math
-
-    from vae_pipeline.pictures import save_png, tile, to_pixels
-
-    if out.suffix.lower() == ".png":
-        spec = _image_spec(model)
-        pixels = to_pixels(images, spec.low, spec.high)
-        save_png(out, tile(pixels, columns or math.ceil(math.sqrt(len(pixels))), side=56, group=group))
-    else:
-        write_arrays(out, images)
-    say(out, len(images), "images", as_json)
-
-
-def write_arrays(out: Path, content: Any) -> None:
-    """One array as .npy, or several by name as .npz."""
-    import io
-
-    import numpy as np
-
-    from vae_pipeline.files import replace_file
-
-    buffer = io.BytesIO()
-    if isinstance(content, dict):
-        np.savez(buffer, **content)
-    else:
-        np.save(buffer, content)
-    if str(out) == PIPE:
-        sys.stdout.buffer.write(buffer.getvalue())
-    else:
-        replace_file(out, buffer.getvalue())
-
-
-def write_heat_maps(out: Path, images: Any, contributions: Any, model: "Bundle") -> None:
-    """Images, each above its heat map; white is what the hottest of a thousand pixels has."""
-    import numpy as np
-
-    from vae_pipeline.pictures import save_png, tile, to_pixels
-
-    spec = _image_spec(model)
-    maps = contributions.sum(axis=1, keepdims=True)
-    bright = np.quantile(maps, 0.999) or 1.0
-    pixels = to_pixels(images, spec.low, spec.high), to_pixels(np.repeat(maps, images.shape[1], axis=1), 0.0, bright)
-    columns = min(10, len(images))
-    rows = [part for at in range(0, len(images), columns) for part in (pair[at : at + columns] for pair in pixels)]
-    rows = [np.concatenate([row, np.zeros((columns - len(row), *row.shape[1:]), row.dtype)]) for row in rows]
-    save_png(out, tile(np.concatenate(rows), columns, side=56, group=2))
-    say(out, len(images), "heat maps", as_json=False)
-
-
-def say(out: Path, count: int, what: str, as_json: bool) -> None:
-    """What was written; nothing where the pipe has it."""
-    import json
-
-    if str(out) != PIPE:
-        console().print(json.dumps({"out": str(out), "count": count}) if as_json else f"{count} {what} -> {out}")
 
 
 def read_labels(path: Path | None) -> Any:

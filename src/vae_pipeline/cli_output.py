@@ -1,0 +1,167 @@
+"""What commands open, and how they print, draw and write what they found."""
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from vae_pipeline.runtime import Bundle
+    from vae_pipeline.spec import ImageSpec
+
+PIPE = "-"
+LONG = 2000  # rows that take about a second
+
+
+def console() -> "Console":
+    """Standard output, without wrapping: what is printed may be piped."""
+    from rich.console import Console
+
+    return Console(soft_wrap=True, markup=False, highlight=False)
+
+
+def open_bundle(bundle: Path) -> "Bundle":
+    """Its folder, opened."""
+    from vae_pipeline.runtime import Bundle
+
+    return Bundle.load(bundle)
+
+
+@contextmanager
+def progress(model: "Bundle", rows: int) -> "Iterator[None]":
+    """A bar on standard error, where that is a terminal, for what takes more than a moment."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    terminal = Console(stderr=True)
+    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal or rows < LONG) as bar:
+        task = bar.add_task("", total=rows)
+        model.progress = lambda done: bar.advance(task, done)
+        yield
+
+
+def require_suffix(out: Path, *suffixes: str) -> None:
+    """Refuse a file's name that ends in none of the suffixes.
+
+    Raises:
+        OutputError: it does.
+    """
+    from vae_pipeline.errors import OutputError
+
+    if out.suffix.lower() not in suffixes and str(out) != PIPE:
+        raise OutputError(f"{out}: the name must end in {' or '.join(suffixes)}")
+
+
+def shown_as(model: "Bundle") -> str:
+    """The suffix of the files in which a person looks at observations."""
+    from vae_pipeline.spec import ImageSpec
+
+    return ".png" if isinstance(model.spec, ImageSpec) else ".csv"
+
+
+def image_spec(model: "Bundle") -> "ImageSpec":
+    """Of a model of images.
+
+    Raises:
+        BundleError: it is of something else.
+    """
+    from vae_pipeline.errors import BundleError
+    from vae_pipeline.spec import ImageSpec
+
+    if not isinstance(model.spec, ImageSpec):
+        kind = {"table": "a table", "text": "sentences"}[model.spec.kind]
+        raise BundleError(f"{model.folder} is a model of {kind}: pictures are made of images alone")
+    return model.spec
+
+
+def write_sentences(out: Path, lines: list[str], as_json: bool) -> None:
+    """One a line; what a tokenizer of bytes makes of a line's end is a blank."""
+    from vae_pipeline.files import replace_file
+
+    content = "".join(f"{' '.join(line.splitlines())}\n" for line in lines).encode()
+    if str(out) == PIPE:
+        sys.stdout.buffer.write(content)
+    else:
+        replace_file(out, content)
+    say(out, len(lines), "sentences", as_json)
+
+
+def write_observations(out: Path, x: Any, model: "Bundle", as_json: bool, columns: int | None = None) -> None:
+    """As the file's name asks: a picture, a table or an array."""
+    if out.suffix.lower() == ".png":
+        write_images(out, x, model, as_json, columns)
+        return
+    from vae_pipeline.data.frames import decode
+    from vae_pipeline.files import replace_file
+    from vae_pipeline.spec import TableSpec
+
+    if isinstance(model.spec, TableSpec) and out.suffix.lower() == ".csv":
+        replace_file(out, decode(x, model.spec.columns).to_csv(index=False).encode())
+    else:
+        write_arrays(out, x)
+    say(out, len(x), "images" if model.spec.kind == "image" else "rows", as_json)
+
+
+def write_images(
+    out: Path, images: Any, model: "Bundle", as_json: bool, columns: int | None = None, group: int = 1
+) -> None:
+    """A grid of so many columns, or an array."""
+    import math
+
+    from vae_pipeline.pictures import save_png, tile, to_pixels
+
+    if out.suffix.lower() == ".png":
+        spec = image_spec(model)
+        pixels = to_pixels(images, spec.low, spec.high)
+        save_png(out, tile(pixels, columns or math.ceil(math.sqrt(len(pixels))), side=56, group=group))
+    else:
+        write_arrays(out, images)
+    say(out, len(images), "images", as_json)
+
+
+def write_arrays(out: Path, content: Any) -> None:
+    """One array as .npy, or several by name as .npz."""
+    import io
+
+    import numpy as np
+
+    from vae_pipeline.files import replace_file
+
+    buffer = io.BytesIO()
+    if isinstance(content, dict):
+        np.savez(buffer, **content)
+    else:
+        np.save(buffer, content)
+    if str(out) == PIPE:
+        sys.stdout.buffer.write(buffer.getvalue())
+    else:
+        replace_file(out, buffer.getvalue())
+
+
+def write_heat_maps(out: Path, images: Any, contributions: Any, model: "Bundle") -> None:
+    """Images, each above its heat map; white is what the hottest of a thousand pixels has."""
+    import numpy as np
+
+    from vae_pipeline.pictures import save_png, tile, to_pixels
+
+    spec = image_spec(model)
+    maps = contributions.sum(axis=1, keepdims=True)
+    bright = np.quantile(maps, 0.999) or 1.0
+    pixels = to_pixels(images, spec.low, spec.high), to_pixels(np.repeat(maps, images.shape[1], axis=1), 0.0, bright)
+    columns = min(10, len(images))
+    rows = [part for at in range(0, len(images), columns) for part in (pair[at : at + columns] for pair in pixels)]
+    rows = [np.concatenate([row, np.zeros((columns - len(row), *row.shape[1:]), row.dtype)]) for row in rows]
+    save_png(out, tile(np.concatenate(rows), columns, side=56, group=2))
+    say(out, len(images), "heat maps", as_json=False)
+
+
+def say(out: Path, count: int, what: str, as_json: bool) -> None:
+    """What was written; nothing where the pipe has it."""
+    import json
+
+    if str(out) != PIPE:
+        console().print(json.dumps({"out": str(out), "count": count}) if as_json else f"{count} {what} -> {out}")
