@@ -21,7 +21,7 @@ run: setup  ## Prepare, train, evaluate and export the recipes of params.yaml; p
 test: setup  ## Run the tests
 	@python -m pytest -n auto --dist loadfile -m "not slow and not runtimes and not browser"
 
-test-slow: setup  ## Run those that take long: kills, DVC, a tracker that hangs
+test-slow: setup  ## Run those that take long: kills, DVC, exports, trackers
 	@python -m pytest -n auto --dist loadfile -m "slow and not runtimes and not browser"
 
 test-runtimes: setup .vae/serving/installed  ## Install the other runtimes and servers and run the tests that need them (and Node.js, Chromium)

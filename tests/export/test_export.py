@@ -101,12 +101,14 @@ def test_parity_holds_at_three_batch_sizes(any_lane):
     assert max(row["relative"] for row in written["agreement"]) <= written["tolerance"] == 1e-4
 
 
+@pytest.mark.slow
 def test_exporting_again_gives_the_same_bytes(lane, smoke, tmp_path):
     export(make_job("smoke", smoke, tmp_path), lane.data, lane.model, lane.report, tmp_path / "again")
     for file in lane.bundle.iterdir():
         assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes(), file.name
 
 
+@pytest.mark.slow
 def test_over_the_tolerance_nothing_is_exported(lane, smoke, tmp_path):
     strict = edited(smoke, export={"tolerance": 1e-12})
     out = tmp_path / "bundle"

@@ -16,6 +16,8 @@ from vae_pipeline.report.words import _detection
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.stages.evaluate import evaluate
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def recipe(smoke) -> Recipe:

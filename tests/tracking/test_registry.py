@@ -11,7 +11,7 @@ from vae_pipeline.settings import Settings
 from vae_pipeline.stages.export import export
 from vae_pipeline.tracking.registry import fetch_bundle
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # MLflow's own
 
 
 @pytest.fixture(scope="module")

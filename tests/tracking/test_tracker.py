@@ -65,6 +65,7 @@ def names(client, run_id, path=None):
     return {file.path for file in client.list_artifacts(run_id, path)}
 
 
+@pytest.mark.slow
 def test_one_run_tells_all_of_a_model(job, client, tmp_path, monkeypatch):
     lane = run_lane(job, tmp_path)
     (model,), children = split(client)
@@ -110,6 +111,7 @@ def store_of(job):
     return job.settings.mlflow_uri
 
 
+@pytest.mark.slow
 def test_where_the_models_run_is_missing_one_is_opened(job, client, lane):
     export(job, lane.data, lane.model, lane.report, lane.bundle.parent / "again")
     (model,), (child,) = split(client)
