@@ -41,7 +41,7 @@ with install_import_hook(
 
 import torch
 import yaml
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from typer.testing import CliRunner
 
 from tests.lanes import ROOT, Lane, edited, make_job, run_lane
@@ -83,32 +83,34 @@ def prepared(smoke, tmp_path_factory) -> Prepared:
 
 
 @pytest.fixture(scope="session")
-def through_all_stages(tmp_path_factory) -> Callable[[str, Callable[[Path], Recipe]], Lane]:
-    """The folders of a recipe, which may use them; of all processes that run tests the first makes them. Read only."""
+def through_all_stages(smoke, tmp_path_factory) -> Callable[[str], Lane]:
+    """The folders of a recipe, only read: of the processes that run tests one makes them, and another makes others."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
-    def run(name: str, recipe: Callable[[Path], Recipe]) -> Lane:
+    def made(name: str, wait: bool) -> bool:
         folder = shared / f"lane-{name}"
-        with FileLock(shared / f"lane-{name}.lock"):
-            if not (folder / "made").exists():
-                folder.mkdir(exist_ok=True)
-                run_lane(make_job(name, recipe(folder), folder / "home"), folder)
-                (folder / "made").touch()
-        return Lane.of(folder)
+        try:
+            with FileLock(shared / f"lane-{name}.lock", timeout=-1 if wait else 0):
+                if not (folder / "made").exists():
+                    folder.mkdir(exist_ok=True)
+                    run_lane(make_job(name, LANES[name](smoke, folder), folder / "home"), folder)
+                    (folder / "made").touch()
+        except Timeout:
+            return False
+        return True
+
+    def run(name: str) -> Lane:
+        if not made(name, wait=False):
+            for other in SOON_WANTED:
+                made(other, wait=False)
+            made(name, wait=True)
+        return Lane.of(shared / f"lane-{name}")
 
     return run
 
 
-@pytest.fixture(scope="session")
-def lane(smoke, through_all_stages) -> Lane:
-    """The recipe smoke, through all stages."""
-    return through_all_stages("smoke", lambda _: smoke)
-
-
-@pytest.fixture(scope="session")
-def conditional_lane(smoke, through_all_stages) -> Lane:
-    """A conditional, convolutional model of the same data."""
+def _conditional(smoke: Recipe, _: Path) -> Recipe:
     net = {"kind": "convolution", "channels": [8, 16], "activation": "silu"}
     model = {
         "encoder": net,
@@ -117,12 +119,10 @@ def conditional_lane(smoke, through_all_stages) -> Lane:
         "posterior": {"kind": "gaussian", "latents": 3},
         "conditional": True,
     }
-    return through_all_stages("conditional", lambda _: edited(smoke, model=model, train={"epochs": 2}))
+    return edited(smoke, model=model, train={"epochs": 2})
 
 
-@pytest.fixture(scope="session")
-def ladder_lane(smoke, through_all_stages) -> Lane:
-    """A ladder of a dense level over one of 6 x 6, on the same data."""
+def _ladder(smoke: Recipe, _: Path) -> Recipe:
     model = {
         "kind": "ladder",
         "levels": [
@@ -133,19 +133,45 @@ def ladder_lane(smoke, through_all_stages) -> Lane:
         "likelihood": {"kind": "bernoulli"},
         "conditional": False,
     }
-    recipe = Recipe.model_validate({**edited(smoke, train={"epochs": 2}).model_dump(mode="json"), "model": model})
-    return through_all_stages("ladder", lambda _: recipe)
+    return Recipe.model_validate({**edited(smoke, train={"epochs": 2}).model_dump(mode="json"), "model": model})
+
+
+def _table(_: Recipe, folder: Path) -> Recipe:
+    mixed_frame().to_csv(folder / "rows.csv", index=False)
+    return table_recipe(ROOT, folder / "rows.csv")
+
+
+LANES: dict[str, Callable[[Recipe, Path], Recipe]] = {
+    "smoke": lambda smoke, _: smoke,
+    "conditional": _conditional,
+    "ladder": _ladder,
+    "table": _table,
+}
+SOON_WANTED = ("table", "conditional")  # by any run of more than a few files
+
+
+@pytest.fixture(scope="session")
+def lane(through_all_stages) -> Lane:
+    """The recipe smoke, through all stages."""
+    return through_all_stages("smoke")
+
+
+@pytest.fixture(scope="session")
+def conditional_lane(through_all_stages) -> Lane:
+    """A conditional, convolutional model of the same data."""
+    return through_all_stages("conditional")
+
+
+@pytest.fixture(scope="session")
+def ladder_lane(through_all_stages) -> Lane:
+    """A ladder of a dense level over one of 6 x 6, on the same data."""
+    return through_all_stages("ladder")
 
 
 @pytest.fixture(scope="session")
 def table_lane(through_all_stages) -> Lane:
     """A table of every kind of column, one-class."""
-
-    def recipe(folder: Path) -> Recipe:
-        mixed_frame().to_csv(folder / "rows.csv", index=False)
-        return table_recipe(ROOT, folder / "rows.csv")
-
-    return through_all_stages("table", recipe)
+    return through_all_stages("table")
 
 
 @pytest.fixture(scope="session")

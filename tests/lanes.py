@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 
 from vae_pipeline.recipe import Recipe
@@ -12,6 +15,7 @@ from vae_pipeline.stages.export import export
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.prepare import prepare
 from vae_pipeline.stages.train import train
+from vae_pipeline.stages.trained import read_history
 
 ROOT = Path(__file__).parent.parent
 
@@ -57,3 +61,8 @@ def run_lane(job: Job, folder: Path) -> Lane:
     evaluate(job, lane.data, lane.model, lane.report)
     export(job, lane.data, lane.model, lane.report, lane.bundle)
     return lane
+
+
+def figures(folder: Path) -> npt.NDArray[Any]:
+    """Those of each epoch of a trained model, [epochs, figures]."""
+    return np.array([[v for v in row.values() if v is not None] for row in read_history(folder / "history.csv")])

@@ -1,4 +1,4 @@
-"""One model trained by several processes, or by a compiled step: each test starts commands of their own."""
+"""One model trained by several processes: each test starts commands of its own."""
 
 import os
 import signal
@@ -9,43 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-import yaml
-from tests.lanes import edited
+from tests.lanes import figures
 
 from vae_pipeline.errors import SettingsError
-from vae_pipeline.stages.trained import read_history
 from vae_pipeline.training.processes import ALONE, fresh_store, joined
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def command(lane, smoke, tmp_path):
-    """Train on batches that two processes can't share evenly, for `epochs`."""
-
-    def build(out, epochs=30, **settings):
-        train = {"epochs": epochs, "batch": 63, "accumulate": 2, "ema": 0.99, "clip": 20.0, "schedule": "cosine"}
-        recipe = tmp_path / "smoke.yaml"
-        recipe.write_text(yaml.safe_dump(edited(smoke, train=train).model_dump(mode="json")))
-        arguments = [
-            sys.executable,
-            "-m",
-            "vae_pipeline",
-            "train",
-            recipe,
-            "--data",
-            lane.data,
-            "--out",
-            tmp_path / out,
-        ]
-        environment = {f"VAE_{name.upper()}": str(value) for name, value in settings.items()}
-        return {"args": [str(argument) for argument in arguments], "env": {**os.environ, **environment}}
-
-    return build
-
-
-def figures(folder):
-    return np.array([[v for v in row.values() if v is not None] for row in read_history(folder / "history.csv")])
 
 
 def children(process):
@@ -63,20 +32,6 @@ def begun(process, home, before=frozenset()):
     while not saved(home) - before:
         assert process.poll() is None and time.monotonic() < deadline, "no checkpoint"
         time.sleep(0.05)
-
-
-def test_a_compiled_step_trains_as_any_other_does(command, tmp_path):
-    subprocess.run(**command("one"), check=True, timeout=120)
-    subprocess.run(**command("compiled", compile="on"), check=True, timeout=240)
-    np.testing.assert_allclose(figures(tmp_path / "compiled"), figures(tmp_path / "one"), rtol=1e-5)
-
-
-def test_where_nothing_compiles_it_is_said_in_one_line(command, tmp_path):
-    run = command("compiled", compile="on")
-    run["env"] |= {"CXX": "/bin/false", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
-    done = subprocess.run(**run, capture_output=True, text=True, check=False, timeout=240)
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1 and "VAE_COMPILE=off" in done.stderr
 
 
 def test_two_processes_train_as_one_does(command, tmp_path):
