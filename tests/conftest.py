@@ -47,10 +47,10 @@ from typer.testing import CliRunner
 from tests.lanes import ROOT, Lane, edited, make_job, run_lane
 from tests.tables import mixed_frame, table_recipe
 from vae_pipeline.cli import app
-from vae_pipeline.data import store
 from vae_pipeline.data.download import Finder
 from vae_pipeline.data.sources import open_source
 from vae_pipeline.data.store import Prepared
+from vae_pipeline.data.writing import write
 from vae_pipeline.recipe import Recipe
 
 torch.set_num_threads(2)
@@ -78,7 +78,7 @@ def smoke() -> Recipe:
 @pytest.fixture(scope="session")
 def prepared(smoke, tmp_path_factory) -> Prepared:
     folder = tmp_path_factory.mktemp("prepared")
-    store.write(open_source(smoke.data, Finder(folder), 0), folder, 0)
+    write(open_source(smoke.data, Finder(folder), 0), folder, 0)
     return Prepared.open(folder)
 
 

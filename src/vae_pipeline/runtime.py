@@ -19,6 +19,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from vae_pipeline.errors import BundleError, DataError
+from vae_pipeline.paths import evenly, path_between
 from vae_pipeline.raw import checked
 from vae_pipeline.spec import DataSpec, TextSpec, spec_of
 
@@ -35,7 +36,6 @@ STEPWISE = ("encoder", "score", "initial", "sample", "step")
 LIMIT = 2**24  # of the seeds and indices that `generate` takes: whole numbers are exact in float32 up to here
 BATCH = 256
 CELLS = 2**24  # log-probabilities that `score` holds at a time, of sentences
-FINE = 128  # places at which the length of a path is measured, at least
 Array = npt.NDArray[Any]
 Labels = Sequence[int] | Array | None
 
@@ -269,7 +269,7 @@ class Bundle:
             )
 
         place = np.linspace(0, 1, steps)
-        return seen(_evenly(seen, place) if even else place)
+        return seen(evenly(seen, place) if even else place)
 
     def answer(self, graph: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """What a graph gives for all that it takes, by the names of bundle.json; for servers, which speak of graphs.
@@ -373,36 +373,6 @@ def _numbers(name: str, values: Array, event: Sequence[int]) -> Array:
     if name in ("seed", "index") and not ((values == np.rint(values)) & (values >= 0) & (values < LIMIT)).all():
         raise DataError(f"{name}: {values.tolist()} were given; wanted whole numbers from 0 to {LIMIT - 1}")
     return values
-
-
-def path_between(start: Array, end: Array, place: Array, kind: Literal["linear", "spherical"]) -> Array:
-    """[places, latents] on the way from `start`, which is place 0, to `end`, which is place 1.
-
-    The spherical path turns the direction evenly and changes the length linearly, so that it stays where a
-    Gaussian prior has its mass.
-
-    Source: White, Sampling Generative Networks, 2016, section 3.1.
-    """
-    place = place[:, None]
-    start, end = start.astype(np.float64), end.astype(np.float64)
-    lengths = np.linalg.norm(start), np.linalg.norm(end)
-    if kind == "linear" or min(lengths) < 1e-8:
-        return np.asarray(((1 - place) * start + place * end).astype(np.float32))
-    first, last = start / lengths[0], end / lengths[1]
-    angle = np.arccos(np.clip(first @ last, -1, 1))
-    if np.sin(angle) < 1e-4:
-        return np.asarray(((1 - place) * start + place * end).astype(np.float32))
-    direction = (np.sin((1 - place) * angle) * first + np.sin(place * angle) * last) / np.sin(angle)
-    path = direction * ((1 - place) * lengths[0] + place * lengths[1])
-    return np.asarray(path.astype(np.float32))
-
-
-def _evenly(seen: Callable[[Array], Array], place: Array) -> Array:
-    """As many places, at equal parts of the length of what is seen on the way."""
-    fine = np.linspace(0, 1, max(FINE, 4 * len(place)))
-    frames = seen(fine).reshape(len(fine), -1)
-    length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(frames, axis=0), axis=1))])
-    return np.asarray(np.interp(place * length[-1], length, fine)) if length[-1] > 0 else place
 
 
 def _check(file: Path, sha256: str) -> None:

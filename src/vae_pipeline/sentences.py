@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_pipeline.errors import DataError
+from vae_pipeline.paths import path_between
 from vae_pipeline.spec import TextSpec
 from vae_pipeline.spec.tokens import Tokens
 
@@ -104,8 +105,6 @@ class Sentences:
 
         Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, section 4.3.
         """
-        from vae_pipeline.runtime import path_between  # noqa: PLC0415 (it imports this module)
-
         if steps < 2:
             raise DataError(f"a path needs at least 2 steps; given {steps}")
         first, last = self.encode([start, end]).mean

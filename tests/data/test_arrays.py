@@ -16,7 +16,7 @@ from vae_pipeline.data.download import Finder
 from vae_pipeline.data.sources import open_source
 from vae_pipeline.data.sources.arrays import read_array
 from vae_pipeline.data.sources.parts import Part, Source
-from vae_pipeline.data.store import write
+from vae_pipeline.data.writing import write
 from vae_pipeline.errors import DataError
 from vae_pipeline.recipe.data import ArrayPart, ArraysData, File
 

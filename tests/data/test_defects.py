@@ -13,7 +13,8 @@ from tests.data.test_folder import as_folder, as_tar, png
 from vae_pipeline.data.download import Finder
 from vae_pipeline.data.sources import open_source
 from vae_pipeline.data.sources.defects import spoil
-from vae_pipeline.data.store import Prepared, write
+from vae_pipeline.data.store import Prepared
+from vae_pipeline.data.writing import write
 from vae_pipeline.errors import DataError
 from vae_pipeline.pictures import read_mask
 from vae_pipeline.recipe.data import DrawnDefectsData, FolderData

@@ -13,7 +13,9 @@ from PIL import Image
 from vae_pipeline.data.download import Finder
 from vae_pipeline.data.sources import open_source
 from vae_pipeline.data.sources.parts import Part, Source
-from vae_pipeline.data.store import Prepared, _Subset, split, write
+from vae_pipeline.data.splitting import _Subset, split
+from vae_pipeline.data.store import Prepared
+from vae_pipeline.data.writing import write
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import filled_folder
 from vae_pipeline.recipe.data import FolderData

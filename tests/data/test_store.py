@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vae_pipeline.data.sources.parts import Part, Source
-from vae_pipeline.data.store import PARTS, Prepared, split, write
+from vae_pipeline.data.splitting import split
+from vae_pipeline.data.store import PARTS, Prepared
+from vae_pipeline.data.writing import write
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import filled_folder
 
@@ -21,7 +23,7 @@ import resource
 from pathlib import Path
 import numpy as np
 from vae_pipeline.data.sources.parts import Part, Source
-from vae_pipeline.data.store import write
+from vae_pipeline.data.writing import write
 from vae_pipeline.errors import OutputError
 from vae_pipeline.files import filled_folder
 images = np.zeros(({count}, 1, 1, {width}), np.uint8)

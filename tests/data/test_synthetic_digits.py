@@ -7,7 +7,8 @@ from sklearn.datasets import load_digits
 from vae_pipeline.data.download import Finder
 from vae_pipeline.data.sources import open_source
 from vae_pipeline.data.sources.parts import Source
-from vae_pipeline.data.store import Prepared, write
+from vae_pipeline.data.store import Prepared
+from vae_pipeline.data.writing import write
 from vae_pipeline.recipe.data import DigitsData, SyntheticData
 
 

@@ -1,5 +1,6 @@
-"""An .npy file that is read a few rows at a time and never fills the memory."""
+"""An .npy file, written whole, or read a few rows at a time without filling the memory."""
 
+import io
 import mmap
 from pathlib import Path
 from typing import Any
@@ -74,3 +75,11 @@ class MappedArray:
         if self._touched >= KEPT // 2 and hasattr(mmap, "MADV_DONTNEED"):
             self._rows._mmap.madvise(mmap.MADV_DONTNEED)
             self._touched = 0
+
+
+def save_array(path: Path, array: Array) -> None:
+    """Write an .npy file."""
+    # np.save writes to a file past Python, and on a full disk gives an error that doesn't say so.
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    path.write_bytes(buffer.getvalue())

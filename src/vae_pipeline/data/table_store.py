@@ -4,7 +4,6 @@ Where there is one class, train and valid hold normal rows alone, and test the r
 """
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, assert_never
@@ -12,8 +11,9 @@ from typing import Any, BinaryIO, assert_never
 import numpy as np
 from scipy.special import ndtri
 
+from vae_pipeline.data.mapped import save_array
 from vae_pipeline.data.sources.parts import Array, Indices, TableSource
-from vae_pipeline.data.store import assign, duplicates, save_array, split_card
+from vae_pipeline.data.splitting import assign, duplicates, row_hash, split_card
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import write_json
 from vae_pipeline.recipe.data import ColumnScaling
@@ -102,7 +102,7 @@ def _write_rows(
             rows[:, index] = table[np.where(np.isnan(codes), len(table) - 1, codes).astype(int)]
         file.write(np.ascontiguousarray(rows, "<f4").data)
         summary.add(rows)
-        hashes += [int.from_bytes(hashlib.blake2b(row.tobytes(), digest_size=8).digest()) for row in rows]
+        hashes += [row_hash(row.tobytes()) for row in rows]
     return np.array(hashes, np.uint64)
 
 

@@ -3,15 +3,16 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, assert_never
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from vae_pipeline.data.mapped import save_array
 from vae_pipeline.data.sources.parts import Array, TextSource
-from vae_pipeline.data.store import PARTS, assign, duplicates, save_array, split_card
+from vae_pipeline.data.splitting import assign, duplicates, row_hash, split_card
+from vae_pipeline.data.store import PARTS
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import write_json
 from vae_pipeline.recipe import data as recipe
@@ -66,9 +67,7 @@ def write_text(source: TextSource, folder: Path, seed: int) -> None:
         save_array(folder / f"{name}.npy", rows)
         if name == "train":
             save_array(folder / f"{name}_sizes.npy", sizes)
-        hashes[name] = np.array(
-            [int.from_bytes(blake2b(row.tobytes(), digest_size=8).digest()) for row in rows], np.uint64
-        )
+        hashes[name] = np.array([row_hash(row.tobytes()) for row in rows], np.uint64)
         card["examples"][name] = len(rows)
         card["tokens"][name] = int(sizes.sum())
         card["unknown"][name] = int((rows == SPECIAL.index(UNKNOWN)).sum())

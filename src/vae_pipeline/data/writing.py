@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import assert_never
 
-from vae_pipeline.data import store
+from vae_pipeline.data.image_store import write_images
 from vae_pipeline.data.sources.parts import Source, TableSource, TextSource
 from vae_pipeline.data.table_store import write_table
 from vae_pipeline.data.text_store import write_text
@@ -17,7 +17,7 @@ def write(source: Source | TableSource | TextSource, folder: Path, seed: int) ->
     """
     match source:
         case Source():
-            store.write(source, folder, seed)
+            write_images(source, folder, seed)
         case TableSource():
             write_table(source, folder, seed)
         case TextSource():

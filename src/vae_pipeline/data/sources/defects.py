@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vae_pipeline.data.sources.parts import Array, Indices, Part, Rows, Source
-from vae_pipeline.data.store import split
+from vae_pipeline.data.splitting import split
 from vae_pipeline.recipe.data import DrawnDefectsData
 
 

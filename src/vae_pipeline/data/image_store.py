@@ -1,0 +1,119 @@
+"""Images, split and written in the one on-disk form."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from vae_pipeline.data.mapped import save_array
+from vae_pipeline.data.sources.parts import Array, Rows, Source
+from vae_pipeline.data.splitting import duplicates, indices_of, row_hash, split, split_card
+from vae_pipeline.errors import DataError
+from vae_pipeline.files import write_json
+from vae_pipeline.spec import ImageSpec
+
+CHUNK_ROWS = 4096
+
+
+def write_images(source: Source, folder: Path, seed: int) -> None:
+    """Split `source` and write it into `folder`.
+
+    Raises:
+        DataError: values that are not finite or out of range, or a split that comes out empty.
+    """
+    parts = split(source, seed)
+    card: dict[str, Any] = {
+        "examples": {},
+        "shape": list(source.shape),
+        "dtype": source.dtype,
+        "range": [source.low, source.high],
+        "observed": {},
+        "classes": {},
+        "origins": source.origins,
+        "dropped": source.dropped,
+    }
+    hashes: dict[str, Array] = {}
+    binary = True
+    for name, part in parts.items():
+        with (folder / f"{name}.npy").open("wb") as file:
+            writer = _Writer(file, len(part.rows), source)
+            for chunk in _chunks(part.rows):
+                writer.write(_checked(chunk, source, name))
+        binary = binary and writer.binary
+        hashes[name] = np.array(writer.hashes, np.uint64)
+        card["examples"][name] = len(part.rows)
+        card["observed"][name] = writer.summary()
+        if part.labels is not None:
+            save_array(folder / f"{name}_labels.npy", part.labels)
+            counts = np.bincount(part.labels, minlength=len(source.classes))
+            card["classes"][name] = dict(zip(source.classes, counts.tolist(), strict=True))
+        if part.masks is not None and name == "test":
+            _write_masks(folder / f"{name}_masks.npy", part.masks, source.shape[1:])
+    if source.one_class:
+        card["split"] = split_card("one_class", {name: indices_of(part) for name, part in parts.items()})
+    card["duplicates"] = duplicates(hashes)
+    spec = ImageSpec(source.shape, source.dtype, source.low, source.high, binary, source.classes)
+    spec.save(folder / "spec.json")
+    write_json(folder / "card.json", card)
+
+
+def _chunks(rows: Rows) -> Iterator[Array]:
+    for start in range(0, len(rows), CHUNK_ROWS):
+        yield rows[np.arange(start, min(start + CHUNK_ROWS, len(rows)))]
+
+
+def _checked(chunk: Array, source: Source, name: str) -> Array:
+    if not np.isfinite(chunk).all():
+        bad = int((~np.isfinite(chunk)).reshape(len(chunk), -1).any(axis=1).sum())
+        raise DataError(f"{bad} of {len(chunk)} examples of the {name} part hold NaN or infinity: clean them first")
+    lowest, highest = float(chunk.min()), float(chunk.max())
+    # The bounds are rounded as the values were: 0.1 in float32 is over 0.1.
+    if lowest < np.float32(source.low) or highest > np.float32(source.high):
+        raise DataError(
+            f"the {name} part holds values from {lowest:g} to {highest:g}, but data.range says "
+            f"[{source.low:g}, {source.high:g}]: set it to what can occur"
+        )
+    return chunk.astype(source.dtype)
+
+
+def _write_masks(path: Path, masks: Rows, shape: tuple[int, ...]) -> None:
+    with path.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(masks), *shape)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for chunk in _chunks(masks):
+            file.write(np.ascontiguousarray(chunk, np.uint8).data)
+
+
+class _Writer:
+    """Fills an .npy file chunk by chunk, and sums up what it held.
+
+    Not through a memory map: on a full disk that ends the process instead of raising an error.
+    """
+
+    def __init__(self, file: BinaryIO, count: int, source: Source) -> None:
+        self.file = file
+        header = {
+            "descr": np.lib.format.dtype_to_descr(np.dtype(source.dtype)),
+            "fortran_order": False,
+            "shape": (count, *source.shape),
+        }
+        np.lib.format.write_array_header_1_0(file, header)
+        self.low, self.high = source.low, source.high
+        self.least, self.most, self.total, self.size = np.inf, -np.inf, 0.0, 0
+        self.binary = True
+        self.hashes: list[int] = []
+
+    def write(self, chunk: Array) -> None:
+        self.file.write(np.ascontiguousarray(chunk).data)
+        self.least, self.most = min(self.least, float(chunk.min())), max(self.most, float(chunk.max()))
+        self.total += float(chunk.sum(dtype=np.float64))
+        self.size += chunk.size
+        for row in chunk:
+            self.hashes.append(row_hash(row.tobytes()))
+        self.binary = self.binary and bool(((chunk == self.low) | (chunk == self.high)).all())
+
+    def summary(self) -> dict[str, float]:
+        if self.size == 0:
+            return {}
+        return {"min": self.least, "max": self.most, "mean": round(self.total / self.size, 6)}
