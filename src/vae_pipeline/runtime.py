@@ -31,7 +31,7 @@ __all__ = ["Bundle", "Detection", "Encoding", "Scores", "alarms", "path_between"
 FORMAT = 3
 GRAPHS = ("encoder", "decoder", "reconstruct", "score", "sample", "generate")
 """That every bundle of images or of a table has; `detect` is there where the data had a validation part."""
-STEPWISE = ("encoder", "score", "initial", "sample", "step")
+STEPWISE = ("encoder", "score", "initial", "sample", "step", "greedy")
 """That every bundle of sentences has."""
 LIMIT = 2**24  # of the seeds and indices that `generate` takes: whole numbers are exact in float32 up to here
 BATCH = 256

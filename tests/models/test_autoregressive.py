@@ -210,3 +210,26 @@ def test_what_does_not_fit_the_vocabulary_is_refused():
         make(output="adaptive", vocabulary=6)
     with pytest.raises(RecipeError, match="width is 7 and its embedding 5: make them equal"):
         make(output="tied", width=7)
+
+
+class TestTies:
+    """Two computations of one model, each rounding its own way, may part where tokens are equally likely."""
+
+    def sentence(self, apart):
+        """Of a model to which the ids 3 and 4 are the likeliest everywhere, 4 by so many nats."""
+        model = make(output="full")
+        layer = model.likelihood.output.layer
+        torch.nn.init.zeros_(layer.weight)
+        layer.bias.data = torch.tensor([0.0, 5.0, 5.0 + apart, 0.0, 0.0, 0.0, 0.0])
+        return model.decode(torch.zeros(2, LATENTS))
+
+    def test_either_is_taken_and_what_follows_is_judged_anew(self):
+        sentence = self.sentence(1e-6)
+        assert sentence.mean[0].tolist() == [4, 4, 4, 4, 4, 2]
+        other = torch.tensor([[4, 3, 4, 3, 3, 2], [4, 4, 4, 4, 4, 2]])
+        assert sentence.mean_beside(other).tolist() == other.tolist()
+
+    def test_what_is_less_likely_is_not(self):
+        sentence = self.sentence(1e-3)
+        for other in ([4, 3, 4, 4, 4, 2], [4, 4, 2, 0, 0, 0], [4, 4, 5, 4, 4, 2], [4, 4, 4, 4, 4, 4], [4, 0, 4, 4, 4, 2]):
+            assert sentence.mean_beside(torch.tensor([other] * 2))[0].tolist() == [4, 4, 4, 4, 4, 2]

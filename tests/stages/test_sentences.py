@@ -101,6 +101,12 @@ class TestGraphs:
         state = bundle.answer("initial", {"z": means})["state"]
         assert np.array_equal(bundle.sentences.write(state, GREEDY), wanted)
 
+        for tokens in (
+            bundle.answer("greedy", {"z": means})["tokens"],
+            ReferenceEvaluator(str(text_lane.bundle / "greedy.onnx")).run(None, {"z": means})[0],
+        ):
+            assert tokens.dtype == np.int32 and np.array_equal(tokens, wanted)
+
         step = ReferenceEvaluator(str(text_lane.bundle / "step.onnx"))
         token, rows = np.full(len(state), 1, np.int32), []
         for _ in range(12):
@@ -208,7 +214,7 @@ class TestCommands:
         table = invoke("score", folder, file).splitlines()
         assert table[0] == "example,negative_elbo,distortion,rate,tokens,perplexity" and len(table) == 3
         assert invoke("reconstruct", folder, "-", "-o", "-", given="\n".join(LINES)).count("\n") == 2
-        assert "its 5 graphs give their golden answers" in invoke("verify", folder)
+        assert "its 6 graphs give their golden answers" in invoke("verify", folder)
 
     @pytest.mark.parametrize(
         ("words", "message"),

@@ -13,7 +13,8 @@ import torch
 from vae_pipeline import __version__
 from vae_pipeline.data.store import Split
 from vae_pipeline.export.calibration import Calibrated
-from vae_pipeline.export.graphs import Graph, answers, example_inputs, graphs_of
+from vae_pipeline.export.graphs import GENERATE, GREEDY, Graph, answers, example_inputs, graphs_of
+from vae_pipeline.export.greedy import greedy_graph
 from vae_pipeline.export.noise import noise_graph
 from vae_pipeline.export.onnx import to_onnx
 from vae_pipeline.export.parity import BATCHES, Agreement, Arrays, Ranking, compare, ranking, run
@@ -38,6 +39,7 @@ UNITS = {
     "state": "the decoder's",
     "next_state": "the decoder's",
     "log_probability": "nats",
+    "tokens": "ids",
 }
 """Of outputs."""
 HEADLINES = (
@@ -88,19 +90,21 @@ def write_bundle(
     for graph in graphs:
         file = folder / f"{graph.name}.onnx"
         told = _metadata(graph, spec, model, measured, origin)
-        if graph.after is None:
-            inputs = _inputs(graph, model, test, 2, seed)
-            module = _module(graph, exported, detector)
-            proto = to_onnx(module, inputs, graph.outputs, graph.about, told)
+        if graph is GENERATE:
+            proto = preceded(noise_graph(model.noise, OPSET), protos["sample"], graph.about, told)
+        elif graph is GREEDY:
+            assert isinstance(spec, TextSpec)
+            proto = greedy_graph(protos["initial"], protos["step"], spec.limit, graph.about, told)
         else:
-            proto = preceded(noise_graph(model.noise, OPSET), protos[graph.after], graph.about, told)
+            inputs = _inputs(graph, model, test, 2, seed)
+            proto = to_onnx(_module(graph, exported, detector), inputs, graph.outputs, graph.about, told)
         protos[graph.name] = proto
         replace_file(file, proto.SerializeToString(deterministic=True))
         for batch in BATCHES:
             inputs = _inputs(graph, model, test, batch, seed)
             given = {name: tensor.numpy() for name, tensor in inputs.items()}
-            wanted = {name: tensor.numpy() for name, tensor in answers(graph, model, detector, inputs).items()}
-            found = run(file, given, wanted)
+            found = run(file, given, graph.outputs)
+            wanted = {name: tensor.numpy() for name, tensor in answers(graph, model, detector, inputs, found).items()}
             rows += compare(graph.name, found, wanted, spec.unit)
             if "negative_elbo" in wanted:  # the last batch is the largest
                 order = ranking(found["negative_elbo"], wanted["negative_elbo"])

@@ -16,6 +16,7 @@ A likelihood that goes token by token has no mean to decode at once. Of its mode
     initial      z            -> state             what a sentence is written from
     sample       noise        -> state             the same, at a draw of the fitted sampler, or of the prior
     step         token, state -> log_probability, next_state     of each id from 2, the end, on; after one more token
+    greedy       z            -> tokens            the whole sentence, always by the likeliest token (`export.greedy`)
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +26,8 @@ import torch
 from torch import Tensor, nn
 
 from vae_pipeline.export.noise import LIMIT, normal_noise
-from vae_pipeline.models.autoregressive import AutoregressiveLikelihood
+from vae_pipeline.export.parity import Arrays
+from vae_pipeline.models.autoregressive import Autoregressive, AutoregressiveLikelihood
 from vae_pipeline.models.detector import Detection, Detector
 from vae_pipeline.models.gaussian import DiagonalGaussian
 from vae_pipeline.models.vae import VAE
@@ -42,9 +44,7 @@ class Graph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     module: Callable[[VAE], nn.Module] | None
-    """None of the detector, which is a module already."""
-    after: str | None = None
-    """The graph that this one is, once its noise is made by `noise.noise_graph`."""
+    """None of the detector, which is a module already, and of a graph that is put together from others."""
 
 
 class _Encoder(nn.Module):
@@ -138,20 +138,19 @@ SCORE = Graph(
     ("negative_elbo", "distortion", "rate"),
     _Score,
 )
+GENERATE = Graph("generate", "E[x|z] at the draw that a seed and an index name", ("seed", "index"), ("x_mean",), None)
+"""`sample`, its noise made by `noise.noise_graph`."""
+GREEDY = Graph(
+    "greedy", "the sentence in which each token is the likeliest after those before it", ("z",), ("tokens",), None
+)
+"""`initial` and `step`, put together by `greedy.greedy_graph`."""
 GRAPHS = (
     ENCODER,
     Graph("decoder", "E[x|z], in the data's units", ("z",), ("x_mean",), _Decoder),
     Graph("reconstruct", "E[x|z] at the posterior's mean", ("x",), ("x_mean",), _Reconstruct),
     SCORE,
     Graph("sample", "E[x|z] at a draw of the sampler", ("noise",), ("x_mean",), _Sample),
-    Graph(
-        "generate",
-        "E[x|z] at the draw that a seed and an index name",
-        ("seed", "index"),
-        ("x_mean",),
-        _Sample,
-        "sample",
-    ),
+    GENERATE,
 )
 
 STEPWISE = (
@@ -166,6 +165,7 @@ STEPWISE = (
         ("log_probability", "next_state"),
         _Step,
     ),
+    GREEDY,
 )
 """Of a model that writes token by token."""
 
@@ -202,8 +202,13 @@ def example_inputs(graph: Graph, model: VAE, images: Tensor, labels: Tensor | No
 
 
 @torch.inference_mode()
-def answers(graph: Graph, model: VAE, detector: Detector | None, inputs: Tensors) -> dict[str, Tensor]:
-    """What the model itself answers, through its distributions and not through the graph's module."""
+def answers(
+    graph: Graph, model: VAE, detector: Detector | None, inputs: Tensors, given: Arrays | None = None
+) -> dict[str, Tensor]:
+    """What the model itself answers, through its distributions and not through the graph's module.
+
+    `given` is what a runtime answered: of tokens that are as likely, it may have taken another.
+    """
     label = inputs.get("label")
     if graph is DETECT:
         assert detector is not None
@@ -215,6 +220,11 @@ def answers(graph: Graph, model: VAE, detector: Detector | None, inputs: Tensors
         return {"log_probability": log_probability, "next_state": state}
     if "state" in graph.outputs:
         return {"state": model.decoder(inputs["z"] if "z" in inputs else model.draw(inputs["noise"]))}
+    if graph is GREEDY:
+        sentence = model.decode(inputs["z"])
+        assert isinstance(sentence, Autoregressive)
+        tokens = sentence.mean if given is None else sentence.mean_beside(torch.from_numpy(given["tokens"]))
+        return {"tokens": tokens.int()}
     if graph.name in ("decoder", "sample", "generate"):
         if graph.name == "decoder":
             z = inputs["z"]

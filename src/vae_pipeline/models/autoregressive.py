@@ -4,7 +4,7 @@ p(x|z) = Π_t p(x_t | x_1 … x_(t-1), z), up to and with the end; padding behin
 to the limit ends there for sure, so that the probabilities of all sentences sum to one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import torch
@@ -20,6 +20,8 @@ from vae_pipeline.randomness import uniform
 START, END, UNKNOWN = 1, 2, 3
 CELLS = 2**24
 """Log-odds computed at a time, where no gradient is wanted: memory is bounded, however many rows are asked about."""
+TIE = 1e-4
+"""Nats, by which the likeliest tokens may differ where two computations of one model choose differently."""
 
 
 class AutoregressiveLikelihood(nn.Module):
@@ -119,25 +121,39 @@ class Autoregressive(Distribution):
         """Token by token, each drawn from what is said of it."""
         shape = torch.Size([*sample_shape, *self.batch_shape])
         state = self.state.expand(*shape, -1).reshape(-1, self.state.shape[-1])
-        return _written(self.likelihood, state, draw=True).reshape(*shape, -1).float()
+        rows = _written(self.likelihood, state, lambda _, log_p: log_p.exp().multinomial(1)[:, 0])
+        return rows.reshape(*shape, -1).float()
 
     @property
     @torch.no_grad()
     def mean(self) -> Tensor:
         """The sentence in which each token is the likeliest after those before it: what a decoder is shown by."""
         state = self.state.reshape(-1, self.state.shape[-1])
-        return _written(self.likelihood, state, draw=False).reshape(*self.batch_shape, -1).float()
+        rows = _written(self.likelihood, state, lambda _, log_p: log_p.argmax(-1))
+        return rows.reshape(*self.batch_shape, -1).float()
+
+    @torch.no_grad()
+    def mean_beside(self, tokens: Int[Tensor, "rows limit"]) -> Int[Tensor, "rows limit"]:
+        """`mean`, with these `tokens` where they are as likely but for TIE: whoever rounds otherwise takes another."""
+        other = (tokens.long() - FIRST).clamp_min(0)
+
+        def chosen(place: int, log_p: Tensor) -> Tensor:
+            likeliest, theirs = log_p.max(-1), other[:, place]
+            as_likely = log_p.gather(-1, theirs.unsqueeze(-1)).squeeze(-1) >= likeliest.values - TIE
+            return torch.where(as_likely, theirs, likeliest.indices)
+
+        return _written(self.likelihood, self.state, chosen)
 
 
-def _written(likelihood: AutoregressiveLikelihood, state: Tensor, draw: bool) -> Tensor:
+def _written(likelihood: AutoregressiveLikelihood, state: Tensor, choose: Callable[[int, Tensor], Tensor]) -> Tensor:
+    """Ids of sentences [rows, limit]; `choose` takes a place and the log-probabilities of classes there."""
     limit, count = likelihood.limit, len(state)
     token = torch.full((count,), START, device=state.device)
     ended = torch.zeros(count, dtype=torch.bool, device=state.device)
     rows = torch.full((count, limit), PADDING, device=state.device)
     for place in range(limit):
         log_probabilities, state = likelihood.step(token, state)
-        chosen = log_probabilities.exp().multinomial(1)[:, 0] if draw else log_probabilities.argmax(-1)
-        token = torch.full_like(token, END) if place == limit - 1 else chosen + FIRST
+        token = torch.full_like(token, END) if place == limit - 1 else choose(place, log_probabilities) + FIRST
         rows[:, place] = torch.where(ended, PADDING, token)
         ended |= token == END
         if ended.all():
