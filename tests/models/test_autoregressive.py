@@ -231,5 +231,6 @@ class TestTies:
 
     def test_what_is_less_likely_is_not(self):
         sentence = self.sentence(1e-3)
-        for other in ([4, 3, 4, 4, 4, 2], [4, 4, 2, 0, 0, 0], [4, 4, 5, 4, 4, 2], [4, 4, 4, 4, 4, 4], [4, 0, 4, 4, 4, 2]):
+        wrong = [[4, 3, 4, 4, 4, 2], [4, 4, 2, 0, 0, 0], [4, 4, 5, 4, 4, 2], [4, 4, 4, 4, 4, 4], [4, 0, 4, 4, 4, 2]]
+        for other in wrong:
             assert sentence.mean_beside(torch.tensor([other] * 2))[0].tolist() == [4, 4, 4, 4, 4, 2]

@@ -148,8 +148,10 @@ def test_an_alarm_begins_at_the_second_epoch_in_a_row_and_may_end():
     assert raised(GONE, GONE, GOOD, GONE, GONE) == [("collapse", 2, 3), ("collapse", 5, None)]
 
 
-def test_none_begins_while_things_get_better():
+def test_none_begins_while_things_get_better_fast_enough():
     assert raised(*[(rate, 0.05, 0.5, 1.0) for rate in (0.01, 0.02, 0.04, 0.08)]) == []
+    slowly = [(rate, 0.001, None, 1.0) for rate in (0.0038, 0.0046, 0.0050)]
+    assert raised(*slowly) == [("collapse", 2, None)]
     warming_up = [(*POINT[:3], beta) for beta in (0.0, 0.1, 0.2, 0.3)]
     assert raised(*warming_up) == []
     assert raised(*warming_up, (*POINT[:3], 0.3)) == [("autoencoder", 5, None)]

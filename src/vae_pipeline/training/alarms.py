@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from vae_pipeline.metrics.alarms import alarms_of
+from vae_pipeline.metrics.alarms import RATE, alarms_of
 from vae_pipeline.training.loop import Epoch
 
-RECOVERING = 1.1  # a rate that grows by more than this an epoch is on its way out of collapse
+RECOVERING = 1.1  # a rate that grows by more than this an epoch is on its way out of collapse,
+AHEAD = 5  # if at this pace it is out in so many epochs
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Alarm:
 def alarms(history: Sequence[Epoch], latents: int) -> list[Alarm]:
     """In the order in which they began; an alarm begins where there is reason for it at two epochs in a row.
 
-    None begins while what it is about is on its way to the better: collapse while the rate grows, as it does in the
-    first epochs or under a rising capacity; autoencoder while beta rises, as in a warm-up from 0.
+    None begins while what it is about is on its way to the better: collapse while the rate grows fast enough, as
+    it does in the first epochs or under a rising capacity; autoencoder while beta rises, as in a warm-up from 0.
     """
     found: list[Alarm] = []
     for before, now in pairwise(history):
@@ -37,7 +38,12 @@ def alarms(history: Sequence[Epoch], latents: int) -> list[Alarm]:
         ]
         standing = {alarm.name for alarm in found if alarm.cleared is None}
         for name, about in reasons.items():
-            better = now.beta > before.beta if name == "autoencoder" else now.rate > RECOVERING * before.rate
+            better = now.beta > before.beta if name == "autoencoder" else _recovering(before.rate, now.rate)
             if name in earlier and name not in standing and not better:
                 found.append(Alarm(name, about, now.epoch, None))
     return found
+
+
+def _recovering(before: float, now: float) -> bool:
+    growth = now / max(before, 1e-9)
+    return growth > RECOVERING and now * growth**AHEAD > RATE
