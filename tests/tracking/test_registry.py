@@ -9,7 +9,7 @@ from vae_pipeline.errors import BundleError
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.settings import Settings
 from vae_pipeline.stages.export import export
-from vae_pipeline.tracking.registry import fetch_bundle
+from vae_pipeline.tracking.registry import fetch_bundle, log_bundle
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # MLflow's own
 
@@ -103,3 +103,15 @@ class TestFetch:
         loaded = mlflow.pyfunc.load_model("models:/smoke@champion")
         with np.load(lane.bundle / "reconstruct.npz") as golden:
             np.testing.assert_allclose(loaded.predict({"x": golden["x"]})["x_mean"], golden["x_mean"], atol=1e-3)
+
+
+def test_a_bundle_of_sentences_is_one_of_its_graph_greedy(client, server, settings, home, text_lane):
+    import mlflow
+
+    run = client.create_run(client.create_experiment("sentences", (home / "artifacts").as_uri()))
+    mlflow.set_tracking_uri(server)
+    log_bundle(client, run.info.run_id, text_lane.bundle, "sentences", ["candidate"])
+    bundle = Bundle.load(fetch_bundle("models:/sentences@candidate", settings))
+    z = np.zeros((2, bundle.latents), np.float32)
+    model = mlflow.pyfunc.load_model("models:/sentences@candidate")
+    np.testing.assert_array_equal(model.predict({"z": z})["tokens"], bundle.answer("greedy", {"z": z})["tokens"])

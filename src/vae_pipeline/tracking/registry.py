@@ -1,7 +1,7 @@
 """MLflow's registry of models: a bundle put there under its recipe's name, and fetched by its address.
 
-A version is an MLflow model of the graph `reconstruct`, by which `mlflow models serve` answers; the whole bundle lies
-beside it, in `bundle/`.
+A version is an MLflow model of the graph `reconstruct` (of text `greedy`), by which `mlflow models serve` answers; the
+whole bundle lies beside it, in `bundle/`.
 """
 
 import json
@@ -33,7 +33,8 @@ def log_bundle(client: "MlflowClient", run_id: str, bundle: Path, name: str | No
     import numpy as np  # noqa: PLC0415
     import onnx  # noqa: PLC0415
 
-    graph = json.loads((bundle / "bundle.json").read_text())["graphs"]["reconstruct"]
+    graphs = json.loads((bundle / "bundle.json").read_text())["graphs"]
+    graph = graphs.get("reconstruct") or graphs["greedy"]
     with np.load(bundle / graph["golden"], allow_pickle=False) as golden:
         inputs = {name: golden[name] for name in graph["inputs"]}
         outputs = {name: golden[name] for name in graph["outputs"]}
