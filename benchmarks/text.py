@@ -15,14 +15,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
 from common import CLI, ROOT, machine
 
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.metrics.bounds import subset
-from vae_pipeline.metrics.sentences import PATHS, STEPS, VARIED, homotopies, sentences
+from vae_pipeline.metrics.sentences import PATHS, STEPS, VARIED, homotopies, varied
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive, seeded
 from vae_pipeline.spec import TextSpec
@@ -100,7 +99,7 @@ def compared(work: Path) -> dict[str, dict[str, Any]]:
     for name, model in models.items():
         found[name]["samples_perplexity"] = perplexity(models["lm"], drawn(model), spec)
         paths = homotopies(model, model.encode(ends).mean)
-        found[name]["varied_paths"] = float(np.mean([len(set(sentences(path, spec))) >= VARIED for path in paths]))
+        found[name]["varied_paths"] = varied(paths, spec)
         found[name]["alarms_in_training"] = json.loads((work / name / "alarms.json").read_text())
         found[name]["recipe"] = yaml.safe_load((work / f"{name}.yaml").read_text())
     return found

@@ -75,6 +75,8 @@ def prepare(recipe: RecipeFile, out: OutFolder, seed: Seed = 0) -> None:
     terminal.print(f"{recipe.stem}: {counts}, each {card['shape']} {card['dtype']} -> {out}")
     for reason, count in card["dropped"].items():
         terminal.print(f"left out: {count} x {reason}", style="yellow")
+    for note in card.get("notes", ()):
+        terminal.print(note, style="yellow")
 
 
 @app.command(rich_help_panel=STAGES)

@@ -11,12 +11,24 @@ from vae_pipeline.cli_output import (
     console,
     open_bundle,
     progress,
+    refuse_options,
     require_suffix,
     say,
     write_arrays,
     write_heat_maps,
 )
-from vae_pipeline.cli_tasks import TASKS, BundleFolder, Fit, Inputs, Json, Key, LabelFile, read_labels
+from vae_pipeline.cli_tasks import (
+    TASKS,
+    BundleFolder,
+    Column,
+    Fit,
+    Inputs,
+    Json,
+    Key,
+    LabelFile,
+    read_labels,
+    require_options,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +64,7 @@ def score(
     key: Key = None,
     resize: Fit = "none",
     labels: LabelFile = None,
+    column: Column = None,
     as_json: Json = False,
 ) -> None:
     """How anomalous each example is, in nats, and its p-value; of text, the perplexity of each line; deterministic."""
@@ -63,10 +76,17 @@ def score(
     if heat_maps is not None:
         require_suffix(heat_maps, ".png")
     model = open_bundle(bundle)
-    if (contributions and model.spec.kind != "table") or (heat_maps is not None and model.spec.kind != "image"):
+    kind = model.spec.kind
+    require_options(model, key, resize, labels, column)
+    if kind == "text":
+        given = {"alpha": alpha, "false_discovery": false_discovery, "heat_maps": heat_maps}
+        refuse_options(model, **{name: value is not None for name, value in given.items()}, contributions=contributions)
+        _hand_over(_of_sentences(model, inputs, column), out, as_json)
+        return
+    if (contributions and kind != "table") or (heat_maps is not None and kind != "image"):
         raise DataError(
             "--contributions adds a column for each of a table, --heat-maps draws pictures of images; this model is of "
-            f"a kind {model.spec.kind}: take the other, or -o found.npz"
+            f"a kind {kind}: take the other, or -o found.npz"
         )
     x = read_observations(inputs, model.spec, key, resize)
     classes = read_labels(labels)
@@ -138,14 +158,18 @@ def _uncalibrated(model: "Bundle", x: Any, classes: Any) -> "pd.DataFrame":
     import numpy as np
     import pandas as pd
 
-    from vae_pipeline.spec import TextSpec
-
     with progress(model, len(x) * DRAWS):
-        found = vars(model.score(x, classes, DRAWS))
-    if isinstance(model.spec, TextSpec):
-        tokens = (x != model.spec.padding).sum(axis=1)
-        found |= {"tokens": tokens, "perplexity": np.exp(found["negative_elbo"] / tokens)}
-    return pd.DataFrame({"example": np.arange(len(x)), **found})
+        return pd.DataFrame({"example": np.arange(len(x)), **vars(model.score(x, classes, DRAWS))})
+
+
+def _of_sentences(model: "Bundle", inputs: list[Path], column: str | None) -> "pd.DataFrame":
+    import pandas as pd
+
+    from vae_pipeline.observations import read_sentences
+
+    lines, numbers = read_sentences(inputs, model.sentences.spec, column)
+    with progress(model, len(lines) * DRAWS):
+        return pd.DataFrame({"line": numbers, **vars(model.sentences.score(lines, DRAWS))})
 
 
 def _hand_over(frame: "pd.DataFrame", out: Path | None, as_json: bool) -> None:

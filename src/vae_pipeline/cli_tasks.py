@@ -10,6 +10,7 @@ from vae_pipeline.cli_output import (
     image_spec,
     open_bundle,
     progress,
+    refuse_options,
     require_suffix,
     say,
     shown_as,
@@ -20,6 +21,7 @@ from vae_pipeline.cli_output import (
 )
 
 if TYPE_CHECKING:
+    from vae_pipeline.runtime import Bundle
     from vae_pipeline.sentences import Choice
 
 TASKS = "Tasks on an exported bundle"
@@ -49,7 +51,7 @@ Inputs = Annotated[
     list[Path],
     typer.Argument(
         help=".npy, .npz, PNG or JPEG files, folders of pictures, tables (.csv, .parquet), or text of a sentence a "
-        "line; - reads .npy, or text, from a pipe",
+        "line, plain or gzipped; - reads .npy, or text, from a pipe",
         metavar="INPUT...",
     ),
 ]
@@ -68,7 +70,8 @@ Choose = Annotated[
 Temperature = Annotated[float, typer.Option(help="Of drawn tokens: under 1, likely ones are drawn more often.")]
 TopK = Annotated[int | None, typer.Option(help="Of drawn tokens: from the k likeliest alone.", min=1)]
 TopP = Annotated[float | None, typer.Option(help="Of drawn tokens: from the fewest that have this probability.")]
-Beams = Annotated[int, typer.Option(help="Of --choose beam: beginnings that are kept.", min=1)]
+Beams = Annotated[int | None, typer.Option(help="Of --choose beam: beginnings that are kept. [default: 4]", min=1)]
+Column = Annotated[str | None, typer.Option(help="Of text: the column that holds it, of a .csv or .parquet.")]
 LabelFile = Annotated[Path | None, typer.Option(help="An .npy of one class an example, for a conditional model.")]
 
 
@@ -89,16 +92,18 @@ def sample(
     temperature: Temperature = 1.0,
     top_k: TopK = None,
     top_p: TopP = None,
-    beams: Beams = 4,
+    beams: Beams = None,
     as_json: Json = False,
 ) -> None:
     """Draw new examples from the prior."""
     model = open_bundle(bundle)
     if model.spec.kind == "text":
         require_suffix(out, ".txt")
+        refuse_options(model, label=label is not None, grid=grid is not None)
         choice = _choice(choose or "sample", temperature, top_k, top_p, beams)
         write_sentences(out, model.sentences.sample(count, seed, choice), as_json)
         return
+    _refuse_choices(model, choose, temperature, top_k, top_p, beams)
     require_suffix(out, ".npy", shown_as(model))
     labels = None if label is None else [label] * count
     with progress(model, count):
@@ -122,11 +127,12 @@ def reconstruct(
     key: Key = None,
     resize: Fit = "none",
     labels: LabelFile = None,
+    column: Column = None,
     choose: Choose = None,
     temperature: Temperature = 1.0,
     top_k: TopK = None,
     top_p: TopP = None,
-    beams: Beams = 4,
+    beams: Beams = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -138,9 +144,12 @@ def reconstruct(
     model = open_bundle(bundle)
     if model.spec.kind == "text":
         require_suffix(out, ".txt")
+        refuse_options(model, **_of_images(key, resize), labels=labels is not None)
         choice = _choice(choose or "greedy", temperature, top_k, top_p, beams)
-        write_sentences(out, model.sentences.reconstruct(_lines(inputs), choice, seed), as_json)
+        write_sentences(out, model.sentences.reconstruct(_lines(model, inputs, column), choice, seed), as_json)
         return
+    _refuse_choices(model, choose, temperature, top_k, top_p, beams)
+    refuse_options(model, column=column is not None)
     require_suffix(out, ".npy", shown_as(model))
     x = read_observations(inputs, model.spec, key, resize)
     with progress(model, len(x)):
@@ -168,6 +177,7 @@ def encode(
     key: Key = None,
     resize: Fit = "none",
     labels: LabelFile = None,
+    column: Column = None,
     as_json: Json = False,
 ) -> None:
     """Latent position of each example."""
@@ -175,7 +185,8 @@ def encode(
 
     require_suffix(out, ".npy", ".npz")
     model = open_bundle(bundle)
-    x = read_observations(inputs, model.spec, key, resize)
+    require_options(model, key, resize, labels, column)
+    x = read_observations(inputs, model.spec, key, resize, column)
     with progress(model, len(x)):
         found = model.encode(x, read_labels(labels))
     if out.suffix.lower() == ".npz":
@@ -197,8 +208,9 @@ def interpolate(
     ],
     steps: Annotated[int, typer.Option(help="Examples from the first to the last.", min=2)] = 16,
     path: Annotated[
-        Literal["linear", "spherical"], typer.Option(help="The path through the latent space.")
-    ] = "spherical",
+        Literal["linear", "spherical"] | None,
+        typer.Option(help="The path through the latent space. [default: spherical; of text linear]"),
+    ] = None,
     even: Annotated[
         bool,
         typer.Option("--even", help="Steps that change what is seen by equal amounts, instead of equal steps of z."),
@@ -206,6 +218,7 @@ def interpolate(
     key: Key = None,
     resize: Fit = "none",
     label: Label = None,
+    column: Column = None,
     beams: Annotated[int, typer.Option(help="Of text: beginnings that a search keeps; 1 is greedy.", min=1)] = 1,
     as_json: Json = False,
 ) -> None:
@@ -221,19 +234,21 @@ def interpolate(
     model = open_bundle(bundle)
     if model.spec.kind == "text":
         require_suffix(out, ".txt")
-        lines = _lines(inputs)
+        refuse_options(model, **_of_images(key, resize), label=label is not None, even=even)
+        lines = _lines(model, inputs, column)
         if len(lines) < 2:
             raise DataError(f"a path needs two sentences or more; given {len(lines)}")
-        choice = _choice("beam" if beams > 1 else "greedy", 1.0, None, None, beams)
-        ways = [model.sentences.interpolate(a, b, steps, path, choice) for a, b in pairwise(lines)]
+        choice = _choice("beam" if beams > 1 else "greedy", 1.0, None, None, beams if beams > 1 else None)
+        ways = [model.sentences.interpolate(a, b, steps, path or "linear", choice) for a, b in pairwise(lines)]
         write_sentences(out, [*ways[0], *(each for way in ways[1:] for each in way[1:])], as_json)
         return
     require_suffix(out, ".gif", ".png", ".npy")
+    refuse_options(model, column=column is not None, beams=beams != 1)
     spec = image_spec(model)
     x = read_observations(inputs, spec, key, resize)
     if len(x) < 2:
         raise DataError(f"a path needs two examples or more; given {len(x)}")
-    morphs = [model.interpolate(a, b, steps, path, label, even) for a, b in pairwise(x)]
+    morphs = [model.interpolate(a, b, steps, path or "spherical", label, even) for a, b in pairwise(x)]
     frames = np.concatenate([morphs[0], *(morph[1:] for morph in morphs[1:])])
     if out.suffix.lower() == ".gif":
         pixels = to_pixels(frames, spec.low, spec.high)
@@ -263,17 +278,47 @@ def shrink(
 
 
 def _choice(
-    kind: Literal["greedy", "sample", "beam"], temperature: float, top_k: int | None, top_p: float | None, beams: int
+    kind: Literal["greedy", "sample", "beam"],
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    beams: int | None,
 ) -> "Choice":
+    from vae_pipeline.errors import DataError
     from vae_pipeline.sentences import Choice
 
-    return Choice(kind, temperature, top_k, top_p, beams)
+    if beams is not None and kind != "beam":
+        raise DataError(f"--beams {beams} was given, and {kind} keeps no beginnings: take --choose beam")
+    return Choice(kind, temperature, top_k, top_p, beams or Choice.beams)
 
 
-def _lines(inputs: list[Path]) -> list[str]:
-    from vae_pipeline.observations import read_lines
+def _refuse_choices(
+    model: "Bundle", choose: str | None, temperature: float, top_k: int | None, top_p: float | None, beams: int | None
+) -> None:
+    given = {"choose": choose, "top_k": top_k, "top_p": top_p, "beams": beams}
+    refuse_options(model, **{name: value is not None for name, value in given.items()}, temperature=temperature != 1)
 
-    return [line for path in inputs for line in read_lines(path)]
+
+def require_options(model: "Bundle", key: str | None, resize: str, labels: Path | None, column: str | None) -> None:
+    """Refuse what means nothing to the model, of the options about inputs.
+
+    Raises:
+        DataError: such an option is given.
+    """
+    if model.spec.kind == "text":
+        refuse_options(model, **_of_images(key, resize), labels=labels is not None)
+    else:
+        refuse_options(model, column=column is not None)
+
+
+def _of_images(key: str | None, resize: str) -> dict[str, bool]:
+    return {"key": key is not None, "resize": resize != "none"}
+
+
+def _lines(model: "Bundle", inputs: list[Path], column: str | None) -> list[str]:
+    from vae_pipeline.observations import read_sentences
+
+    return read_sentences(inputs, model.sentences.spec, column)[0]
 
 
 def read_labels(path: Path | None) -> Any:

@@ -16,11 +16,13 @@ from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec
 Array = npt.NDArray[Any]
 
 
-def read_observations(paths: Sequence[Path], spec: DataSpec, key: str | None, resize: Resize) -> Array:
+def read_observations(
+    paths: Sequence[Path], spec: DataSpec, key: str | None, resize: Resize, column: str | None = None
+) -> Array:
     """All observations of `paths` in their order, as [examples, *event] in the data's units.
 
     Pictures are mapped from 0..255 to the range of the data; arrays are taken as they are; a table's columns are
-    found by their names.
+    found by their names; sentences are lines, or those of a table's `column`.
 
     Raises:
         DataError: a file isn't there, can't be read, or is of another shape.
@@ -35,28 +37,30 @@ def read_observations(paths: Sequence[Path], spec: DataSpec, key: str | None, re
         case TextSpec():
             from vae_pipeline.spec.tokens import Tokens
 
-            return Tokens.of(spec).observations([line for path in paths for line in read_lines(path)])
+            return Tokens.of(spec).observations(read_sentences(paths, spec, column)[0])
         case _:
             assert_never(spec)
 
 
-def read_lines(path: Path) -> list[str]:
-    """Sentences of a UTF-8 file, or of a pipe, one a line; empty lines are left out.
+def read_sentences(paths: Sequence[Path], spec: TextSpec, column: str | None) -> tuple[list[str], list[int]]:
+    """Those of texts, one a line, or of a `column` of tables; and the number of each one's line or row in its file.
 
     Raises:
-        DataError: the file can't be read, isn't UTF-8, or holds no sentence.
+        DataError: a file can't be read or used, or the model takes no sentence of some line's length.
     """
-    try:
-        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        lines = content.decode("utf-8-sig").splitlines()
-    except OSError as error:
-        raise DataError(f"can't read {path}: {(error.strerror or '').lower()}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} isn't UTF-8 (byte {error.start + 1}): convert it first") from error
-    kept = [line for line in lines if line.strip()]
-    if not kept:
-        raise DataError(f"{path} holds no sentence: one a line is wanted")
-    return kept
+    from vae_pipeline.data.lines import read_lines
+    from vae_pipeline.spec.tokens import Tokens
+
+    texts: list[str] = []
+    numbers: list[int] = []
+    places: list[str] = []
+    for path in paths:
+        lines = read_lines(path, column)
+        texts += lines.texts
+        numbers += lines.numbers
+        places += [f"{'line' if column is None else 'row'} {number} of {path}" for number in lines.numbers]
+    Tokens.of(spec).observations(texts, places)
+    return texts, numbers
 
 
 def _read_rows(path: Path, spec: TableSpec, key: str | None) -> Array:

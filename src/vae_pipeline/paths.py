@@ -6,6 +6,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from vae_pipeline.errors import DataError
+
 Array = npt.NDArray[Any]
 FINE = 128  # places at which the length of a path is measured, at least
 
@@ -17,7 +19,12 @@ def path_between(start: Array, end: Array, place: Array, kind: Literal["linear",
     Gaussian prior has its mass.
 
     Source: White, Sampling Generative Networks, 2016, section 3.1.
+
+    Raises:
+        DataError: there is no path of this kind.
     """
+    if kind not in ("linear", "spherical"):
+        raise DataError(f"there is no path {kind!r}: wanted linear or spherical")
     place = place[:, None]
     start, end = start.astype(np.float64), end.astype(np.float64)
     lengths = np.linalg.norm(start), np.linalg.norm(end)

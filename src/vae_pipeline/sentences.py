@@ -3,6 +3,7 @@
 Needs numpy, onnxruntime and tokenizers, and nothing else.
 
     from vae_pipeline.runtime import Bundle
+    from vae_pipeline.sentences import Choice
     writer = Bundle.load("exports/ptb").sentences
     writer.sample(10, seed=0, choice=Choice("sample", top_p=0.9))
 """
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from vae_pipeline.errors import DataError
 from vae_pipeline.paths import path_between
 from vae_pipeline.spec import TextSpec
-from vae_pipeline.spec.tokens import Tokens
+from vae_pipeline.spec.tokens import Tokens, lengths
 
 if TYPE_CHECKING:
     from vae_pipeline.runtime import Bundle, Encoding
@@ -36,7 +37,7 @@ class Choice:
     """
 
     kind: Literal["greedy", "sample", "beam"]
-    """The likeliest one; one drawn; or the likeliest sentence that a search finds."""
+    """The likeliest one; one drawn; or the sentence that a search finds to have the likeliest tokens on average."""
     temperature: float = 1.0
     """Of `sample`: log-probabilities are divided by it."""
     top_k: int | None = None
@@ -47,6 +48,8 @@ class Choice:
     """Of `beam`: how many beginnings are kept."""
 
     def __post_init__(self) -> None:
+        if self.kind not in ("greedy", "sample", "beam"):
+            raise DataError(f"tokens can't be chosen by {self.kind!r}: wanted greedy, sample or beam")
         drawn = self.temperature != 1 or self.top_k is not None or self.top_p is not None
         if drawn and self.kind != "sample":
             raise DataError(
@@ -67,11 +70,13 @@ GREEDY, SAMPLE = Choice("greedy"), Choice("sample")
 class SentenceScores:
     """Of each sentence, in nats; bounds, averaged over the draws of z."""
 
-    tokens: Array
-    """How many, the end counted."""
     negative_elbo: Array
     distortion: Array
     rate: Array
+    tokens: Array
+    """How many, with the end, but for one at the limit, where every sentence ends."""
+    unknown: Array
+    """How many of them the vocabulary lacks: they cost little, whatever they are."""
     perplexity: Array
     """exp(negative_elbo / tokens): at least the model's own."""
 
@@ -118,8 +123,9 @@ class Sentences:
         """How likely each sentence is to the model."""
         x = self.tokens.observations(lines)
         found = self.bundle.score(x, None, samples, seed)
-        tokens = (x != self.spec.padding).sum(axis=1)
-        return SentenceScores(tokens, **vars(found), perplexity=np.exp(found.negative_elbo / tokens))
+        tokens, unknown = lengths(x), (x == self.spec.unknown).sum(axis=1)
+        perplexity = np.exp(found.negative_elbo / tokens)
+        return SentenceScores(**vars(found), tokens=tokens, unknown=unknown, perplexity=perplexity)
 
     def _text(self, state: Array, choice: Choice, seed: int) -> list[str]:
         return self.tokens.text(self.write(state, choice, seed))
@@ -190,8 +196,8 @@ def _chosen(log_probability: Array, choice: Choice, drawn: Array) -> Array:
     if choice.kind == "greedy":
         return np.asarray(log_probability.argmax(axis=1))
     if choice.temperature != 1:
-        log_probability = log_probability / np.float32(choice.temperature)
-        log_probability -= log_probability.max(axis=1, keepdims=True)
+        log_probability = log_probability - log_probability.max(axis=1, keepdims=True)
+        log_probability = np.maximum(log_probability / choice.temperature, -1e4, dtype=np.float64)
     p = np.exp(log_probability)
     if choice.top_k is not None or choice.top_p is not None:
         p[p < _least(p, choice)] = 0

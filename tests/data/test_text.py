@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from vae_pipeline.data.download import Finder
+from vae_pipeline.data.lines import read_lines
 from vae_pipeline.data.sources import open_source
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.data.text_store import fit_tokenizer
@@ -18,7 +19,7 @@ from vae_pipeline.errors import DataError
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.recipe.data import BytePairs, Bytes, TextData, Words
 from vae_pipeline.spec import TextSpec, load_spec
-from vae_pipeline.spec.tokens import Tokens
+from vae_pipeline.spec.tokens import Tokens, lengths, padded
 
 WORDS = {"kind": "words", "vocabulary": 50, "split": "blanks", "lower": False}
 LINES = [
@@ -91,8 +92,29 @@ def test_a_column_of_a_table(tmp_path):
     assert sum(prepared.card["examples"].values()) == 12 and prepared.card["dropped"] == {"empty line": 1}
     frame.to_parquet(tmp_path / "rows.parquet")
     assert sum(prepare(tmp_path / "rows.parquet", column="text").card["examples"].values()) == 12
-    with pytest.raises(DataError, match="has no column story, which the recipe names; it has id, text"):
+    with pytest.raises(DataError, match="has no column story; it has id, text"):
         prepare(tmp_path / "rows.csv", column="story")
+
+
+def test_texts_of_a_table_are_what_they_say(tmp_path):
+    texts = ["NA", "null", "", "nan", "a, b"]
+    pd.DataFrame({"id": range(15), "text": [f"{text}" for text in texts for _ in range(3)]}).to_csv(
+        tmp_path / "rows.csv", index=False
+    )
+    found = read_lines(tmp_path / "rows.csv", "text")
+    assert found.texts == [text for text in texts if text for _ in range(3)] and found.empty == 3
+    assert found.numbers == [1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 14, 15]
+
+
+def test_lines_end_where_lines_end(tmp_path):
+    (tmp_path / "x").write_text("one\u2028line\x0b\x85\n\nthird\r\n")
+    found = read_lines(tmp_path / "x", None)
+    assert (found.texts, found.numbers, found.empty) == (["one\u2028line\x0b\x85", "third"], [1, 3], 1)
+
+
+def test_the_length_of_a_sentence_leaves_out_the_end_that_is_sure():
+    rows = padded([[5], [5, 6, 7], [5, 6, 7, 8, 9]], 4)
+    assert lengths(rows).tolist() == [2, 3, 3]
 
 
 class TestBadInput:
@@ -112,9 +134,31 @@ class TestBadInput:
         with pytest.raises(DataError, match=r"line 2 of .* isn't UTF-8 \(byte 4 of it is 0xf6\): convert the file"):
             prepare(tmp_path / "x")
 
+    @pytest.mark.parametrize(
+        ("name", "content", "column", "message"),
+        [
+            ("x.csv", b"text,stars\nHello, world,3\n", "text", "put texts that hold a comma into quotes"),
+            ("x.csv", b"text\nHello, world\n", "text", "put texts that hold a comma into quotes"),
+            ("x.csv", b"text\nHello\n", None, "is a table: say which column holds the sentences"),
+            ("x.txt", b"Hello\n", "text", "is no table, and so has no column text"),
+            ("x.txt", b"\x93NUMPY\x01\x00", None, "is an array: a text of a sentence a line is wanted"),
+            ("x.gz", gzip.compress(b"Hello" * 99)[:-9], None, "can't read .*ended before"),
+        ],
+    )
+    def test_what_holds_no_lines(self, tmp_path, name, content, column, message):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match=message):
+            read_lines(tmp_path / name, column)
+
+    def test_a_folder_and_nothing(self, tmp_path):
+        with pytest.raises(DataError, match="is a folder: a file of a sentence a line is wanted"):
+            read_lines(tmp_path, None)
+        with pytest.raises(DataError, match=r"can't read .*: no such file"):
+            read_lines(tmp_path / "x", None)
+
     def test_a_file_of_one_line(self, tmp_path):
         (tmp_path / "x").write_text("only one\n")
-        with pytest.raises(DataError, match=r"the (train|valid|test) part is empty: 1 sentences are too few"):
+        with pytest.raises(DataError, match=r"the (train|valid|test) part is empty: too few sentences \(1\)"):
             prepare(tmp_path / "x")
         alone = {"path": str(tmp_path / "x")}
         assert len(prepare(tmp_path / "x", valid=0.0, test=alone).train) == 1
@@ -141,8 +185,13 @@ class TestBadInput:
 
     def test_what_a_bundle_is_given(self, lines):
         tokens = Tokens.of(prepare(lines).spec)
-        with pytest.raises(DataError, match=r"line 2 has 12 tokens; this model takes sentences of 1 to 9: shorten it"):
+        with pytest.raises(DataError, match=r"line 2 has 12 tokens; this model takes sentences of 1 to 9: shorten"):
             tokens.observations(["the cat", "the " * 12])
+        with pytest.raises(DataError, match=r"row 4 of x has 12 tokens \(2 other lines have too few or too many\)"):
+            tokens.observations(["the cat", "the " * 12, "", "the " * 11], ["a", "row 4 of x", "c", "d"])
+        for wrong in ("the cat", [3], ["the", None]):
+            with pytest.raises(DataError, match="was given; a list of texts is wanted"):
+                tokens.ids(wrong)
         with pytest.raises(DataError, match=r"line 1 has 0 tokens.*leave empty lines out"):
             tokens.observations(["", "the cat"])
         with pytest.raises(DataError, match="the spec's tokenizer can't be read"):
@@ -198,6 +247,20 @@ class TestTokenizers:
         assert fitted.ids(["A b. C"]) == [[4, 5, 3, 3]]
         assert fitted.text([[4, 5, 3, 2, 0]]) == ["a b <unk>"]
 
+    def test_a_word_is_one_however_it_was_typed(self):
+        """By its accents, whose letters Unicode writes in two ways, and by the two small sigmas of one capital."""
+        words = Words(kind="words", vocabulary=50, split="signs", lower=True)
+        fitted = Tokens(fit_tokenizer(words, ["Ο ΔΡΌΜΟΣ ΕΊΝΑΙ ΚΑΛΌΣ", "café"]), 100)
+        assert 3 not in fitted.ids(["Ο ΔΡΌΜΟΣ ΕΊΝΑΙ ΚΑΛΌΣ"])[0]
+        assert fitted.ids(["cafe\u0301"]) == fitted.ids(["café"]) != [[3]]
+
+    @pytest.mark.parametrize("split", ["blanks", "signs"])
+    def test_what_was_written_for_an_unknown_word_is_one(self, split):
+        words = Words(kind="words", vocabulary=50, split=split, lower=False)
+        fitted = Tokens(fit_tokenizer(words, ["it 's a < b ."]), 100)
+        (ids,) = fitted.ids(["it 's <unk> ."])
+        assert ids.count(3) == 1 and fitted.ids(fitted.text([ids])) == [ids]
+
     def test_equal_lines_give_an_equal_one(self):
         for tokenizer in (BytePairs(kind="byte_pairs", vocabulary=290), Words.model_validate(WORDS)):
             one, other = (fit_tokenizer(tokenizer, LINES).to_str() for _ in range(2))
@@ -209,8 +272,12 @@ class TestTokenizers:
     [
         ({"model": {"likelihood": {"kind": "bernoulli"}}}, "sentences need an encoder and a decoder of kind recurrent"),
         ({"model": {"prior": {"kind": "vamp", "components": 3}}}, "a vamp prior"),
+        (
+            {"model": {"likelihood": {"kind": "autoregressive", "output": {"kind": "adaptive", "cutoffs": [9, 100]}}}},
+            r"cutoffs are \[9, 100\], but data.tokenizer.vocabulary is 100: set them below",
+        ),
         ({"sampler": "auto"}, "sampler: auto compares features of images; for sentences"),
-        ({"detection": {"score": "rate", "draws": 1, "collected": None}}, "detection compares values"),
+        ({"detection": {"score": "rate", "draws": 1, "collected": None}}, "set detection to null"),
         ({"data": {"kind": "digits", "valid": 0.1, "test": 0.1}}, "are of sentences; data.kind is digits"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from pydantic import ValidationError
 
 from vae_pipeline.data.store import Split
 from vae_pipeline.errors import RecipeError
@@ -208,7 +209,7 @@ def test_an_output_layer_gives_one_class_what_it_gives_all(output):
 def test_what_does_not_fit_the_vocabulary_is_refused():
     with pytest.raises(RecipeError, match=r"cutoffs are \[4, 6\], but ids go from 2 to 5"):
         make(output="adaptive", vocabulary=6)
-    with pytest.raises(RecipeError, match="width is 7 and its embedding 5: make them equal"):
+    with pytest.raises(ValidationError, match="width is 7 and its embedding 5: make them equal"):
         make(output="tied", width=7)
 
 

@@ -1,23 +1,30 @@
 """Sentences through all stages by the command line, and what the bundle does with them."""
 
+import dataclasses
+import io
 import json
 import re
 
 import numpy as np
 import onnx
+import pandas as pd
 import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
+from scipy.stats import chi2
 from typer.testing import CliRunner
 
 from vae_pipeline.cli import app
 from vae_pipeline.conformance.conform import conform
 from vae_pipeline.conformance.runtimes import Runtime
-from vae_pipeline.data.store import Prepared
+from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.errors import BundleError, DataError, OutputError
+from vae_pipeline.metrics.sentences import sentence_figures
+from vae_pipeline.recipe.evaluate import Evaluate
 from vae_pipeline.runtime import STEPWISE, Bundle
 from vae_pipeline.sentences import GREEDY, SAMPLE, Choice, _chosen
 from vae_pipeline.spec import ImageSpec
+from vae_pipeline.spec.tokens import lengths
 from vae_pipeline.stages.trained import Trained
 from vae_pipeline.verification import verify
 
@@ -66,6 +73,16 @@ class TestReport:
         words = re.sub("<[^>]*>", " ", page[page.index("<main>") : page.index("The recipe, as it was run")])
         assert "Perplexity" in words and "a sentence" in words and "What it writes" in words
         assert " image" not in words and "pixel" not in words and "an sentence" not in words
+
+
+def test_one_sentence_has_no_path_to_another(text_lane):
+    trained, prepared = Trained.load(text_lane.model), Prepared.open(text_lane.data)
+    one = dataclasses.replace(prepared, test=Split(prepared.test.images[:1], None))
+    wanted = Evaluate(samples=2, examples=1, gates={})
+    found = sentence_figures(trained.model, one, one.spec, {"importance_bound": -20.0}, wanted, 0, torch.device("cpu"))
+    assert "varied_paths" not in found and found["shown_paths"] == [] and len(found["shown_samples"]) == 10
+    tokens = lengths(one.test.images[:])[0]
+    assert found["perplexity"] == pytest.approx(np.exp(20 / tokens)) and found["perplexity_tokens"] == tokens
 
 
 class TestGraphs:
@@ -118,9 +135,7 @@ class TestGraphs:
         assert np.array_equal(np.where(before_end, ids, 0), np.where(wanted[:, :12] == 2, 2, wanted[:, :12]))
 
     @pytest.mark.runtimes
-    @pytest.mark.parametrize(
-        "runtime", [Runtime.REFERENCE, Runtime.OPENVINO, Runtime.OPENCV, Runtime.TRACT, Runtime.MNN]
-    )
+    @pytest.mark.parametrize("runtime", OTHERS)
     def test_other_runtimes_answer_as_it_does(self, text_lane, tmp_path, runtime):
         rows = list(conform(text_lane.bundle, [runtime], tmp_path))
         assert [row.graph for row in rows] == list(STEPWISE)
@@ -153,6 +168,7 @@ class TestTasks:
         assert [at(drawn) for drawn in (0.0, 0.49, 0.51, 0.79, 0.81, 0.949, 0.951, 0.999)] == [0, 0, 1, 1, 2, 2, 3, 3]
         assert at(0.999, top_k=2) == 1 and at(0.61, top_k=2) == 0
         assert at(0.999, top_p=0.5) == 0 and at(0.999, top_p=0.81) == 2
+        assert at(0.999, temperature=1e-40) == 0 and at(0.999, temperature=1e-4) == 0
         assert at(0.95, temperature=0.1) == 0 and at(0.3, temperature=100.0) == 1
         assert _chosen(log_p, GREEDY, np.zeros(1))[0] == 0
 
@@ -197,6 +213,24 @@ class TestTasks:
         with pytest.raises(DataError, match="at least 1 sample is wanted; given 0"):
             bundle.sentences.sample(0, choice=SAMPLE)
 
+    def test_tokens_of_many_are_drawn_by_their_probabilities(self):
+        """More classes than are summed up at a time; against the exact probabilities, by a chi-squared test."""
+        random = np.random.default_rng(0)
+        p = random.dirichlet(np.full(300, 0.5))
+        found = _chosen(np.log(np.tile(p, (20_000, 1))), SAMPLE, random.random(20_000))
+        common = p > 5 / 20_000
+        seen = np.bincount(found, minlength=300)[common]
+        wanted = 20_000 * p[common]
+        assert common.sum() > 150 and chi2.sf(((seen - wanted) ** 2 / wanted).sum(), common.sum()) > 0.001
+
+    def test_what_is_no_choice_and_no_path(self, bundle):
+        with pytest.raises(DataError, match="can't be chosen by 'best': wanted greedy, sample or beam"):
+            Choice("best")
+        with pytest.raises(DataError, match="no path 'cubic': wanted linear or spherical"):
+            bundle.sentences.interpolate(*LINES, steps=3, kind="cubic")
+        with pytest.raises(DataError, match="a list of texts is wanted"):
+            bundle.sentences.reconstruct(LINES[0])
+
 
 class TestCommands:
     def test_each_writes_text(self, text_lane, bundle, file, tmp_path):
@@ -211,8 +245,12 @@ class TestCommands:
         assert invoke("interpolate", folder, file, "-o", "-", "--beams", 2, "--steps", 2).count("\n") == 2
         invoke("encode", folder, file, "-o", tmp_path / "z.npy")
         np.testing.assert_array_equal(np.load(tmp_path / "z.npy"), bundle.sentences.encode(LINES).mean)
-        table = invoke("score", folder, file).splitlines()
-        assert table[0] == "example,negative_elbo,distortion,rate,tokens,perplexity" and len(table) == 3
+        table = pd.read_csv(io.StringIO(invoke("score", folder, file)))
+        assert list(table) == ["line", "negative_elbo", "distortion", "rate", "tokens", "unknown", "perplexity"]
+        assert table["line"].tolist() == [1, 3] and table["tokens"].tolist() == [8, 11]
+        pd.DataFrame({"id": [7, 8], "said": LINES}).to_csv(tmp_path / "said.csv", index=False)
+        again = pd.read_csv(io.StringIO(invoke("score", folder, tmp_path / "said.csv", "--column", "said")))
+        assert again["line"].tolist() == [1, 2] and again["perplexity"].equals(table["perplexity"])
         assert invoke("reconstruct", folder, "-", "-o", "-", given="\n".join(LINES)).count("\n") == 2
         assert "its 6 graphs give their golden answers" in invoke("verify", folder)
 
@@ -224,7 +262,12 @@ class TestCommands:
             (["explore", "-o", "x"], "this is a model of sentences"),
             (["shrink", "--to", "fp16", "--data", "DATA", "-o", "x"], "of which no variant is made"),
             (["drift", "IN"], "with detection: null in its recipe"),
-            (["score", "LONG"], "line 1 has 10000 tokens; this model takes sentences of 1 to 12"),
+            (["sample", "-o", "x.txt", "--label", "1"], "--label means nothing to a model of sentences"),
+            (["sample", "-o", "x.txt", "--beams", "3"], "sample keeps no beginnings: take --choose beam"),
+            (["interpolate", "IN", "-o", "x.txt", "--even"], "--even means nothing to a model of sentences"),
+            (["encode", "IN", "-o", "x.npy", "--key", "z"], "--key means nothing to a model of sentences"),
+            (["score", "IN", "--alpha", "0.1"], "--alpha means nothing to a model of sentences"),
+            (["score", "LONG"], "line 3 of LONG has 10000 tokens; this model takes sentences of 1 to 12"),
             (["score", "LATIN"], "isn't UTF-8"),
             (["score", "EMPTY"], "holds no sentence"),
             (["interpolate", "ONE", "-o", "x.txt"], "a path needs two sentences or more; given 1"),
@@ -233,7 +276,13 @@ class TestCommands:
     )
     def test_mistakes_are_answered_in_a_line(self, text_lane, tmp_path, monkeypatch, words, message):
         monkeypatch.chdir(tmp_path)
-        files = {"IN": b"a b\n", "LONG": b"the " * 10_000, "LATIN": b"\xe4\n", "EMPTY": b"\n\n", "ONE": b"the cat\n"}
+        files = {
+            "IN": b"a b\n",
+            "LONG": b"\nthe cat\n" + b"the " * 10_000,
+            "LATIN": b"\xe4\n",
+            "EMPTY": b"\n\n",
+            "ONE": b"the cat\n",
+        }
         for name, content in files.items():
             (tmp_path / name).write_bytes(content)
         words = [str(text_lane.data) if word == "DATA" else word for word in words]

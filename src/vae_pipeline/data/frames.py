@@ -3,6 +3,7 @@
 A boolean is 0 or 1, a category the index of its value, a date the days since 1970; what is missing is NaN.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -37,8 +38,10 @@ def read_frame(path: Path) -> pd.DataFrame:
     return pd.concat(chunks(path))
 
 
-def chunks(path: Path) -> Iterator[pd.DataFrame]:
+def chunks(path: Path, gaps: bool = True) -> Iterator[pd.DataFrame]:
     """A table from a file, which its suffix tells, so many rows at a time that memory doesn't grow with its size.
+
+    With `gaps`, an empty field of a .csv, NA, null and their like are missing values; else they are what they say.
 
     Raises:
         DataError: the file isn't there, is empty or corrupt, or isn't a table.
@@ -47,7 +50,7 @@ def chunks(path: Path) -> Iterator[pd.DataFrame]:
         raise DataError(f"{path} isn't there")
     empty = True
     try:
-        for frame in _read(path):
+        for frame in _read(path, gaps):
             if not frame.columns.is_unique:
                 twice = frame.columns[frame.columns.duplicated()][0]
                 raise DataError(f"{path} has two columns of the name {twice!r}: rename one")
@@ -55,13 +58,17 @@ def chunks(path: Path) -> Iterator[pd.DataFrame]:
             yield frame.set_axis(frame.columns.astype(str), axis=1)
     except DataError:
         raise
+    except pd.errors.ParserWarning as error:
+        raise DataError(
+            f"{path} has a row of more fields than it has columns: put texts that hold a comma into quotes"
+        ) from error
     except Exception as error:  # of a corrupt file, pandas, pyarrow and numpy raise nearly anything
         raise DataError(f"{path} isn't a whole table of kind {', '.join(SUFFIXES)} ({error})") from error
     if empty:
         raise DataError(f"{path} holds no rows")
 
 
-def _read(path: Path) -> Iterator[pd.DataFrame]:
+def _read(path: Path, gaps: bool) -> Iterator[pd.DataFrame]:
     name = path.name.lower()
     if name.endswith(".parquet"):
         with parquet.ParquetFile(path) as file:
@@ -73,7 +80,9 @@ def _read(path: Path) -> Iterator[pd.DataFrame]:
     elif name.endswith(".npz"):
         yield _read_npz(path)
     else:  # as texts: what a chunk's values look like doesn't bind the next chunk, and 007 stays 007
-        yield from pd.read_csv(path, dtype=str, chunksize=ROWS)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # or fields too many would be left out in silence
+            yield from pd.read_csv(path, dtype=str, chunksize=ROWS, index_col=False, keep_default_na=gaps)
 
 
 def _read_npz(path: Path) -> pd.DataFrame:

@@ -2,12 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, assert_never
 
 import numpy as np
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from vae_pipeline.data.mapped import save_array
 from vae_pipeline.data.sources.parts import Array, TextSource
@@ -20,6 +20,7 @@ from vae_pipeline.spec.text import SPECIAL, UNKNOWN, TextSpec
 from vae_pipeline.spec.tokens import Tokens, padded
 
 BYTES = 256
+SIGNS = Regex(rf"{UNKNOWN}|\w+|[^\w\s]+")  # what a model wrote for an unknown word is read as one
 
 
 def write_text(source: TextSource, folder: Path, seed: int) -> None:
@@ -76,8 +77,21 @@ def write_text(source: TextSource, folder: Path, seed: int) -> None:
     if indices is not None:
         card["split"] = split_card("random", indices)
     card["duplicates"] = duplicates(hashes)
+    card["notes"] = _notes(card, source.long)
     TextSpec(source.limit, tokenizer.get_vocab_size(), json.loads(tokenizer.to_str())).save(folder / "spec.json")
     write_json(folder / "card.json", card)
+
+
+def _notes(card: Mapping[str, Any], long: str) -> list[str]:
+    """What a reader of the figures must know of the training part."""
+    notes = []
+    cut, lines = card["over_the_limit"]["train"], card["examples"]["train"]
+    if cut and long == "truncate":
+        notes.append(f"{cut:,} of {lines:,} sentences of train are cut off at the limit of {card['shape'][0]} tokens")
+    unknown, tokens = card["unknown"]["train"], card["tokens"]["train"]
+    if unknown:
+        notes.append(f"{unknown / tokens:.1%} of the tokens of train are unknown, of which a model says nothing more")
+    return notes
 
 
 def split_text(source: TextSource, seed: int) -> tuple[dict[str, Sequence[str]], dict[str, Array] | None]:
@@ -97,7 +111,7 @@ def split_text(source: TextSource, seed: int) -> tuple[dict[str, Sequence[str]],
         parts[name] = part if own else [source.train[index] for index in chosen[name]]  # type: ignore[assignment]
         if not parts[name] and (name != "valid" or valid):
             raise DataError(
-                f"the {name} part is empty: {count} sentences are too few for the fractions in the recipe; give more, "
+                f"the {name} part is empty: too few sentences ({count}) for the fractions in the recipe; give more, "
                 "other fractions, or files of their own for data.valid and data.test"
             )
     return parts, chosen if valid or test else None
@@ -118,17 +132,17 @@ def fit_tokenizer(tokenizer: recipe.Tokenizer, lines: Sequence[str]) -> Tokenize
 
 def _words(tokenizer: recipe.Words, lines: Sequence[str]) -> Tokenizer:
     """The most frequent words, frequent ones first, those that are as frequent by their letters."""
-    split = pre_tokenizers.WhitespaceSplit() if tokenizer.split == "blanks" else pre_tokenizers.Whitespace()
+    # Letters and their accents in one form, so that a word is one word however it was typed.
+    form = normalizers.Sequence([normalizers.NFC(), *([normalizers.Lowercase()] if tokenizer.lower else [])])
+    signs = pre_tokenizers.Split(SIGNS, "removed", invert=True)
+    split = pre_tokenizers.WhitespaceSplit() if tokenizer.split == "blanks" else signs
     counts: Counter[str] = Counter()
     for line in lines:
-        text = line.lower() if tokenizer.lower else line
-        counts.update(word for word, _ in split.pre_tokenize_str(text))
+        counts.update(word for word, _ in split.pre_tokenize_str(form.normalize_str(line)))
     ranked = sorted((word for word in counts if word not in SPECIAL), key=lambda word: (-counts[word], word))
     kept = [*SPECIAL, *ranked][: tokenizer.vocabulary]
     fitted = Tokenizer(models.WordLevel({word: index for index, word in enumerate(kept)}, unk_token=UNKNOWN))
-    fitted.pre_tokenizer = split
-    if tokenizer.lower:
-        fitted.normalizer = normalizers.Lowercase()
+    fitted.normalizer, fitted.pre_tokenizer = form, split
     return fitted
 
 

@@ -28,6 +28,7 @@ def model_card(
     origins = "\n".join(f"- {origin}: `{digest}`" for origin, digest in card["origins"].items())
     counts = ", ".join(f"{count:,} {part}" for part, count in card["examples"].items())
     duplicates = card["duplicates"]
+    notes = "".join(f" {note[0].upper()}{note[1:]}." for note in card.get("notes", ()))
     control = ", ".join(f"{name} {value}" for name, value in trained.rate_control.model_dump(exclude={"kind"}).items())
     return f"""# Model card: {name}
 
@@ -51,7 +52,7 @@ Licence: {export.licence}
 
 ## Data
 
-{counts} {_observations(spec)}. Of the test examples, {duplicates["test_in_train"]} are also in train.
+{counts} {_observations(spec)}. Of the test examples, {duplicates["test_in_train"]} are also in train.{notes}
 
 {origins}
 
@@ -66,9 +67,15 @@ Licence: {export.licence}
 ## Files
 
 `bundle.json` names each graph with its inputs, outputs, shapes and sha256; beside each graph lies an `.npz` with
-inputs and the answers that were proved. Inputs are raw: scaling is part of every graph. `score` and `sample` take
-their noise as an input.
+inputs and the answers that were proved. {_raw(spec)}
+`score` and `sample` take their noise as an input.
 """
+
+
+def _raw(spec: DataSpec) -> str:
+    if isinstance(spec, TextSpec):
+        return "Inputs are ids of tokens; the tokenizer, by which text becomes ids and back, is in `bundle.json`."
+    return "Inputs are raw: scaling is part of every graph."
 
 
 def _observations(spec: DataSpec) -> str:
@@ -111,7 +118,7 @@ def _measured(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         "scale": "scale of the likelihood, on [0, 1]",
         "entropy_floor": "entropy floor of the cross-entropy (nats)",
         "active_units": "active units",
-        "mutual_information": f"mutual information, which is seen up to {cap:.3g} (nats)" if cap else "",
+        "mutual_information": f"mutual information, which is seen up to {cap:.3g} (nats)" if cap is not None else "",
         "mse": "reconstruction MSE on [0, 1]",
         "psnr": "reconstruction PSNR (dB)",
         "baseline_psnr": "the same of as many principal components (dB)",

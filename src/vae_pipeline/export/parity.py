@@ -106,7 +106,7 @@ def said(worst: float, order: Ranking) -> str:
 ## Parity
 
 Every graph was run by onnxruntime on real test rows, at batches of {", ".join(map(str, BATCHES))}, beside the model: \
-the largest difference is {worst:.1e}, relative to 1 + |answer| with values of the data on [0, 1]. Scores of \
+the largest difference is {worst:.1e}, relative to 1 + |answer| (values of the data on [0, 1]). Scores of \
 {order.examples} examples differ by at most {order.nats:.1e} nats; of their pairs {order.flips} change order (rank \
 correlation {order.rank_correlation:.6g}). Each figure: `parity.json`.
 """

@@ -1,4 +1,4 @@
-"""BLEU: how many runs of one to four tokens two texts have in common.
+"""BLEU: how many n-grams, runs of one to four tokens, two texts have in common.
 
 BLEU = min(1, exp(1 - r/c)) · exp(1/4 Σ_n log p_n), where p_n is the share of the candidates' n-grams that their
 references have, each counted at most as often as there, c the candidates' length and r that of the nearest references.
@@ -22,10 +22,10 @@ def bleu(candidates: Sequence[Text], references: Sequence[Sequence[Text]]) -> fl
         length += len(candidate)
         wanted += min((abs(len(each) - len(candidate)), len(each)) for each in of)[1]
         for order in range(ORDERS):
-            found = _runs(candidate, order + 1)
+            found = _ngrams(candidate, order + 1)
             most: Counter[Text] = Counter()
             for each in of:
-                most |= _runs(each, order + 1)
+                most |= _ngrams(each, order + 1)
             matches[order] += (found & most).total()
             possible[order] += found.total()
     if not all(matches):
@@ -35,9 +35,9 @@ def bleu(candidates: Sequence[Text], references: Sequence[Sequence[Text]]) -> fl
 
 
 def distinct(texts: Sequence[Text], order: int) -> float:
-    """The share of different ones among all runs of so many tokens (Li et al., 2016); 0 where there is none."""
-    runs = sum((_runs(text, order) for text in texts), Counter[Text]())
-    return len(runs) / runs.total() if runs else 0.0
+    """The share of different ones among all n-grams of so many tokens (Li et al., 2016); 0 where there is none."""
+    found = sum((_ngrams(text, order) for text in texts), Counter[Text]())
+    return len(found) / found.total() if found else 0.0
 
 
 def self_bleu(texts: Sequence[Text]) -> float:
@@ -46,5 +46,5 @@ def self_bleu(texts: Sequence[Text]) -> float:
     return sum(bleu([text], [of]) for text, of in zip(texts, others, strict=True)) / len(texts)
 
 
-def _runs(text: Text, order: int) -> "Counter[Text]":
+def _ngrams(text: Text, order: int) -> "Counter[Text]":
     return Counter(tuple(text[start : start + order]) for start in range(len(text) - order + 1))

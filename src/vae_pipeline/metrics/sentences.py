@@ -17,7 +17,7 @@ from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive, seeded
 from vae_pipeline.recipe.evaluate import Evaluate
 from vae_pipeline.spec import TextSpec
-from vae_pipeline.spec.tokens import Tokens
+from vae_pipeline.spec.tokens import Tokens, lengths
 
 RECONSTRUCTED, SAMPLES, COMPARED, SHOWN = 1000, 1000, 100, 10
 PATHS, STEPS, SHOWN_PATHS = 100, 5, 3
@@ -39,14 +39,14 @@ def sentence_figures(
     """Of the test part; `metrics` has the importance bound, which the perplexity comes from."""
     test = prepared.test
     bounded = subset(test, wanted.examples, seed).images[:]
-    tokens = int((bounded != spec.padding).sum())
+    tokens = int(lengths(bounded).sum())
     some = subset(test, RECONSTRUCTED, seed).images[:]
     with evaluating(model), seeded(derive(seed, "sentences")):
         means = model.encode(torch.from_numpy(some).to(device)).mean
         rebuilt = model.decode(means).mean.cpu().numpy()
         z = model.draw(torch.randn(SAMPLES, model.noise)).to(device)
         drawn = model.decode(z).sample().cpu().numpy()
-        paths = homotopies(model, means[: 2 * PATHS])
+        paths = homotopies(model, means[: 2 * PATHS]) if len(means) > 1 else None
     originals, reconstructions, samples = (sentences(rows, spec) for rows in (some, rebuilt, drawn))
     known = set(sentences(prepared.train.images[:], spec))
     say = Tokens.of(spec).text
@@ -60,21 +60,26 @@ def sentence_figures(
         "distinct_2": distinct(samples, 2),
         "self_bleu": self_bleu(samples[:COMPARED]),
         "copied": float(np.mean([each in known for each in samples])),
-        "varied_paths": float(np.mean([len(set(sentences(path, spec))) >= VARIED for path in paths])),
         "shown_reconstructions": list(zip(say(some[:SHOWN]), say(rebuilt[:SHOWN]), strict=True)),
         "shown_samples": say(drawn[:SHOWN]),
-        "shown_paths": [say(path) for path in paths[:SHOWN_PATHS]],
+        **({} if paths is None else {"varied_paths": varied(paths, spec)}),
+        "shown_paths": [] if paths is None else [say(path) for path in paths[:SHOWN_PATHS]],
     }
 
 
 def homotopies(model: VAE, means: Float[Tensor, "ends latents"]) -> Array:
-    """[paths, steps, limit]: the likeliest sentences on straight lines between each two of some latents.
+    """[paths, steps, limit]: what is written greedily on straight lines between each two of some latents.
 
     Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, section 4.3.
     """
     first, last = means[: len(means) // 2 * 2].unflatten(0, (-1, 2)).unbind(1)
     weight = torch.linspace(0, 1, STEPS, device=means.device)[:, None, None]
     return np.asarray(model.decode(first + weight * (last - first)).mean.cpu().numpy().swapaxes(0, 1))
+
+
+def varied(paths: Array, spec: TextSpec) -> float:
+    """Share of the paths [paths, steps, limit] with at least VARIED different sentences."""
+    return float(np.mean([len(set(sentences(path, spec))) >= VARIED for path in paths]))
 
 
 def sentences(rows: Array, spec: TextSpec) -> list[Sentence]:

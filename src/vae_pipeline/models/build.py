@@ -114,11 +114,6 @@ def _output(
 ) -> vocabulary.Output:
     match output:
         case recipe.FullOutput():
-            if output.tied and decoder.width != decoder.embedding.embedding_dim:
-                raise RecipeError(
-                    f"likelihood.output.tied takes the embedding for the output, but the decoder's width is "
-                    f"{decoder.width} and its embedding {decoder.embedding.embedding_dim}: make them equal"
-                )
             return vocabulary.FullOutput(decoder.width, spec.vocabulary, decoder.embedding if output.tied else None)
         case recipe.AdaptiveOutput():
             if output.cutoffs[0] <= vocabulary.FIRST or output.cutoffs[-1] >= spec.vocabulary:

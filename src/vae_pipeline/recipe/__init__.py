@@ -9,10 +9,11 @@ from pathlib import Path
 from pydantic import model_validator
 
 from vae_pipeline.reading import parse, read_yaml
-from vae_pipeline.recipe.data import Data, has_labels, is_table, is_text
+from vae_pipeline.recipe.data import BytePairs, Data, DrawnSentencesData, TextData, Words, has_labels, is_table, is_text
 from vae_pipeline.recipe.detection import Detection
 from vae_pipeline.recipe.evaluate import Evaluate, Export
 from vae_pipeline.recipe.model import (
+    AdaptiveOutput,
     AnyModel,
     AutoregressiveLikelihood,
     DenseNet,
@@ -126,7 +127,18 @@ class Recipe(Section):
         if self.sampler == "auto":
             raise ValueError("sampler: auto compares features of images; for sentences take prior, mixture or another")
         if self.detection is not None:
-            raise ValueError("detection compares values with what is expected of each, and tokens have no mean: null")
+            raise ValueError("tokens have no mean, with which detection compares a value: set detection to null")
+        match self.data, model.likelihood.output:
+            case (
+                TextData(tokenizer=Words() | BytePairs() as tokenizer)
+                | DrawnSentencesData(tokenizer=Words() | BytePairs() as tokenizer),
+                AdaptiveOutput(cutoffs=cutoffs),
+            ):
+                if cutoffs[-1] >= tokenizer.vocabulary:
+                    raise ValueError(
+                        f"model.likelihood.output.cutoffs are {list(cutoffs)}, but data.tokenizer.vocabulary is "
+                        f"{tokenizer.vocabulary}: set them below"
+                    )
         if isinstance(self.rate_control, TargetDistortionControl) and self.rate_control.psnr is not None:
             raise ValueError("rate_control.psnr is of images: give nats")
 

@@ -226,6 +226,13 @@ class Model(Section):
             raise ValueError("a vamp prior has no labels to condition on: set conditional: false, or another prior")
         if isinstance(self.prior, VampPrior) and not isinstance(self.posterior, GaussianPosterior):
             raise ValueError("a vamp prior is a mixture of posteriors of kind gaussian")
+        match self.likelihood, self.decoder:
+            case AutoregressiveLikelihood(output=FullOutput(tied=True)), RecurrentDecoder() as decoder:
+                if decoder.width != decoder.embedding:
+                    raise ValueError(
+                        "likelihood.output.tied takes the embedding for the output, but the decoder's width is "
+                        f"{decoder.width} and its embedding {decoder.embedding}: make them equal"
+                    )
         return self
 
 

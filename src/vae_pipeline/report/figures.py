@@ -28,7 +28,7 @@ class Figure:
 HEADLINE = (
     Figure("elbo", "ELBO", "nats",
            "Evidence lower bound, −(distortion + rate), at beta = 1 whatever beta trained. Higher is better.",
-           (("baseline_elbo", "a model that ignores z {}"),)),
+           (("baseline_elbo", "independent values, without z {}"),)),
     Figure("importance_bound", "Importance bound", "nats",
            "The log of the mean of K weights p(x, z) / q(z | x), averaged over images; it rises with K. "
            "Higher is better.",
@@ -80,15 +80,16 @@ RECONSTRUCTIONS = (
 )  # fmt: skip
 SENTENCES = (
     Figure("bleu", "BLEU", "",
-           "Of reconstructions with their sentences for references: runs of up to four tokens that they have in "
-           "common, from 0 to 1. Higher is better."),
+           "Of reconstructions with their sentences for references: n-grams of up to four tokens that they have in "
+           "common, over all of them together and unsmoothed, from 0 to 1. Higher is better."),
     Figure("token_accuracy", "Tokens in their place", "",
            "Share of a sentence's tokens, its end counted, that its reconstruction has in the same place."),
     Figure("exact_match", "Exact matches", "", "Share of reconstructions that are their sentences."),
     Figure("distinct_1", "Distinct tokens", "", "Share of different ones among all tokens of samples."),
     Figure("distinct_2", "Distinct pairs", "", "Share of different ones among all pairs of neighbours of samples."),
     Figure("self_bleu", "Self-BLEU", "",
-           "BLEU of a sample with 99 others for references: high where samples are alike."),
+           "Mean BLEU of a sample with 99 others for references: high where samples are alike. Unsmoothed, so that "
+           "samples under four tokens count as 0; papers take more references."),
     Figure("varied_paths", "Varied paths", "",
            "Share of 100 paths between two test sentences, five even steps of the latents long, with at least three "
            "different sentences. Higher is better."),

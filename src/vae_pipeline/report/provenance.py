@@ -44,6 +44,7 @@ def provenance(findings: Findings) -> str:
         f"{duplicates['test_in_train']:,} of test are also in train",
         "Left out": ", ".join(f"{count:,} × {escape(reason)}" for reason, count in card.get("dropped", {}).items())
         or "none",
+        **({"Notes": "; ".join(map(escape, card["notes"]))} if card.get("notes") else {}),
         "Seed": seed,
         "Versions": ", ".join(f"{escape(name)} {escape(version)}" for name, version in findings.versions.items()),
     }

@@ -35,9 +35,9 @@ def of(text: str, findings: Findings) -> str:
         case ImageSpec():
             return text
         case TableSpec():
-            return text.replace("image", "row")
+            return text.replace("Image", "Row").replace("image", "row")
         case TextSpec():
-            return text.replace("an image", "a sentence").replace("image", "sentence")
+            return text.replace("an image", "a sentence").replace("Image", "Sentence").replace("image", "sentence")
         case _:
             assert_never(findings.spec)
 

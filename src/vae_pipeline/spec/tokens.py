@@ -36,29 +36,44 @@ class Tokens:
             raise DataError(f"the spec's tokenizer can't be read ({error}): prepare, train and export again") from error
 
     def ids(self, lines: Sequence[str]) -> list[list[int]]:
-        """Of each line, without an end; what text can't mean (an end, padding) is unknown."""
+        """Of each line, without an end; what text can't mean (an end, padding) is unknown.
+
+        Raises:
+            DataError: what is given isn't a list of texts.
+        """
+        if isinstance(lines, str) or not all(isinstance(line, str) for line in lines):
+            raise DataError(f"{type(lines).__name__} {str(lines)[:60]!r} was given; a list of texts is wanted")
         unknown = len(SPECIAL) - 1
         found = self.tokenizer.encode_batch(list(lines), add_special_tokens=False)
         return [[unknown if each < len(SPECIAL) else each for each in line.ids] for line in found]
 
-    def observations(self, lines: Sequence[str]) -> Array:
-        """[lines, limit]: ids, the end, padding.
+    def observations(self, lines: Sequence[str], places: Sequence[str] | None = None) -> Array:
+        """[lines, limit]: ids, the end, padding. `places` say where each line is from.
 
         Raises:
             DataError: a line has no token, or more than the limit.
         """
         found = self.ids(lines)
-        for number, ids in enumerate(found, 1):
-            if not ids or len(ids) >= self.limit:
-                raise DataError(
-                    f"line {number} has {len(ids)} tokens; this model takes sentences of 1 to {self.limit - 1}: "
-                    f"{'leave empty lines out' if not ids else 'shorten it, or split it'}"
-                )
+        wrong = [index for index, ids in enumerate(found) if not 0 < len(ids) < self.limit]
+        if wrong:
+            index = wrong[0]
+            place = f"line {index + 1}" if places is None else places[index]
+            others = f" ({len(wrong) - 1:,} other lines have too few or too many)" if len(wrong) > 1 else ""
+            raise DataError(
+                f"{place} has {len(found[index])} tokens{others}; this model takes sentences of 1 to "
+                f"{self.limit - 1}: {'shorten or split what is longer' if found[index] else 'leave empty lines out'}"
+            )
         return padded(found, self.limit)
 
     def text(self, observations: Iterable[Sequence[int]]) -> list[str]:
         """What rows of ids say, each up to its end."""
         return [self.tokenizer.decode(_sentence(row), skip_special_tokens=False) for row in observations]
+
+
+def lengths(observations: Array) -> Array:
+    """Tokens of each sentence that a model is uncertain of: with its end, but for one at the limit, which is sure."""
+    padding, _, end, _ = range(len(SPECIAL))
+    return np.asarray((observations != padding).sum(axis=1) - (observations[:, -1] == end))
 
 
 def padded(sentences: Sequence[Sequence[int]], limit: int) -> Array:
