@@ -46,6 +46,7 @@ def test_fashion_mnist_keeps_its_test_part(tmp_path):
     assert np.bincount(prepared.test.labels).tolist() == [1000] * 10
 
 
+@pytest.mark.slow
 def test_static_mnist_is_binary(tmp_path):
     prepared = prepare_named("mnist_static", tmp_path)
     assert (len(prepared.train), len(prepared.valid), len(prepared.test)) == (50000, 10000, 10000)

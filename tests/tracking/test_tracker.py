@@ -119,6 +119,7 @@ def test_where_the_models_run_is_missing_one_is_opened(job, client, lane):
     assert child.data.params["export.tolerance"] == "0.0001"
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_taken_up(job, client, tmp_path, monkeypatch):
     from vae_pipeline.stages import train as module
 
