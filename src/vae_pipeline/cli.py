@@ -17,8 +17,9 @@ from typer.core import TyperCommand, TyperGroup
 from vae_pipeline import __version__
 from vae_pipeline.cli_bundle import bundles
 from vae_pipeline.cli_detection import detection
+from vae_pipeline.cli_options import TASKS, Seed
 from vae_pipeline.cli_output import console
-from vae_pipeline.cli_tasks import TASKS, Seed, tasks
+from vae_pipeline.cli_tasks import tasks
 from vae_pipeline.errors import Interrupted, VaeError
 
 STAGES, MORE = "Stages of the pipeline", "More"

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from vae_pipeline.cli_options import TASKS, BundleFolder, Json
 from vae_pipeline.cli_output import console, require_suffix
-from vae_pipeline.cli_tasks import TASKS, BundleFolder, Json
 from vae_pipeline.conformance.runtimes import Runtime
 
 bundles = typer.Typer()

@@ -6,18 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vae_pipeline.cli_output import (
-    PIPE,
-    console,
-    open_bundle,
-    progress,
-    refuse_options,
-    require_suffix,
-    say,
-    write_arrays,
-    write_heat_maps,
-)
-from vae_pipeline.cli_tasks import (
+from vae_pipeline.cli_options import (
     TASKS,
     BundleFolder,
     Column,
@@ -27,7 +16,18 @@ from vae_pipeline.cli_tasks import (
     Key,
     LabelFile,
     read_labels,
+    refuse_options,
     require_options,
+)
+from vae_pipeline.cli_output import (
+    PIPE,
+    console,
+    open_bundle,
+    progress,
+    require_suffix,
+    say,
+    write_arrays,
+    write_heat_maps,
 )
 
 if TYPE_CHECKING:

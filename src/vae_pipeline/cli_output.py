@@ -44,20 +44,6 @@ def progress(model: "Bundle", rows: int) -> "Iterator[None]":
         yield
 
 
-def refuse_options(model: "Bundle", **given: bool) -> None:
-    """Refuse an option that was given and means nothing to a model of this kind.
-
-    Raises:
-        DataError: there is one.
-    """
-    from vae_pipeline.errors import DataError
-
-    kind = {"image": "images", "table": "a table", "text": "sentences"}[model.spec.kind]
-    for name, is_given in given.items():
-        if is_given:
-            raise DataError(f"--{name.replace('_', '-')} means nothing to a model of {kind}: leave it out")
-
-
 def require_suffix(out: Path, *suffixes: str) -> None:
     """Refuse a file's name that ends in none of the suffixes.
 

@@ -1,16 +1,39 @@
 """The commands that use an exported bundle on examples: onnxruntime, and no torch."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from vae_pipeline.cli_options import (
+    TASKS,
+    Beams,
+    BundleFolder,
+    Choose,
+    Column,
+    Fit,
+    Grid,
+    Inputs,
+    Json,
+    Key,
+    Label,
+    LabelFile,
+    Seed,
+    Temperature,
+    TopK,
+    TopP,
+    choice,
+    of_images,
+    read_labels,
+    refuse_choices,
+    refuse_options,
+    require_options,
+)
 from vae_pipeline.cli_output import (
     console,
     image_spec,
     open_bundle,
     progress,
-    refuse_options,
     require_suffix,
     say,
     shown_as,
@@ -22,57 +45,8 @@ from vae_pipeline.cli_output import (
 
 if TYPE_CHECKING:
     from vae_pipeline.runtime import Bundle
-    from vae_pipeline.sentences import Choice
-
-TASKS = "Tasks on an exported bundle"
 
 tasks = typer.Typer()
-
-Seed = Annotated[int, typer.Option(help="The one seed, from which every draw is derived.", min=0, max=2**32 - 1)]
-
-
-def _local(bundle: str) -> Path:
-    if not bundle.startswith("models:/"):
-        return Path(bundle)
-
-    from vae_pipeline.settings import Settings
-    from vae_pipeline.tracking.registry import fetch_bundle
-
-    return fetch_bundle(bundle, Settings.load())
-
-
-BundleFolder = Annotated[
-    Path,
-    typer.Argument(
-        help="Folder that `export` filled, or models:/NAME@ALIAS of MLflow's registry.", metavar="BUNDLE", parser=_local
-    ),
-]
-Inputs = Annotated[
-    list[Path],
-    typer.Argument(
-        help=".npy, .npz, PNG or JPEG files, folders of pictures, tables (.csv, .parquet), or text of a sentence a "
-        "line, plain or gzipped; - reads .npy, or text, from a pipe",
-        metavar="INPUT...",
-    ),
-]
-Key = Annotated[str | None, typer.Option(help="Which array of an .npz.")]
-Fit = Annotated[
-    Literal["none", "stretch", "crop", "pad"],
-    typer.Option(help="How pictures of another size are brought to the model's."),
-]
-Label = Annotated[int | None, typer.Option(help="Class of all examples, for a conditional model.", min=0)]
-Json = Annotated[bool, typer.Option("--json", help="Print what is found, or what was done, as JSON.")]
-Grid = Annotated[int | None, typer.Option("--grid", help="Columns of a .png. [default: a square]", min=1)]
-Choose = Annotated[
-    Literal["greedy", "sample", "beam"] | None,
-    typer.Option(help="Of text: how each token is chosen. [default: sample for new sentences, else greedy]"),
-]
-Temperature = Annotated[float, typer.Option(help="Of drawn tokens: under 1, likely ones are drawn more often.")]
-TopK = Annotated[int | None, typer.Option(help="Of drawn tokens: from the k likeliest alone.", min=1)]
-TopP = Annotated[float | None, typer.Option(help="Of drawn tokens: from the fewest that have this probability.")]
-Beams = Annotated[int | None, typer.Option(help="Of --choose beam: beginnings that are kept. [default: 4]", min=1)]
-Column = Annotated[str | None, typer.Option(help="Of text: the column that holds it, of a .csv or .parquet.")]
-LabelFile = Annotated[Path | None, typer.Option(help="An .npy of one class an example, for a conditional model.")]
 
 
 @tasks.command(rich_help_panel=TASKS)
@@ -100,10 +74,10 @@ def sample(
     if model.spec.kind == "text":
         require_suffix(out, ".txt")
         refuse_options(model, label=label is not None, grid=grid is not None)
-        choice = _choice(choose or "sample", temperature, top_k, top_p, beams)
-        write_sentences(out, model.sentences.sample(count, seed, choice), as_json)
+        chosen = choice(choose or "sample", temperature, top_k, top_p, beams)
+        write_sentences(out, model.sentences.sample(count, seed, chosen), as_json)
         return
-    _refuse_choices(model, choose, temperature, top_k, top_p, beams)
+    refuse_choices(model, choose, temperature, top_k, top_p, beams)
     require_suffix(out, ".npy", shown_as(model))
     labels = None if label is None else [label] * count
     with progress(model, count):
@@ -144,11 +118,11 @@ def reconstruct(
     model = open_bundle(bundle)
     if model.spec.kind == "text":
         require_suffix(out, ".txt")
-        refuse_options(model, **_of_images(key, resize), labels=labels is not None)
-        choice = _choice(choose or "greedy", temperature, top_k, top_p, beams)
-        write_sentences(out, model.sentences.reconstruct(_lines(model, inputs, column), choice, seed), as_json)
+        refuse_options(model, **of_images(key, resize), labels=labels is not None)
+        chosen = choice(choose or "greedy", temperature, top_k, top_p, beams)
+        write_sentences(out, model.sentences.reconstruct(_lines(model, inputs, column), chosen, seed), as_json)
         return
-    _refuse_choices(model, choose, temperature, top_k, top_p, beams)
+    refuse_choices(model, choose, temperature, top_k, top_p, beams)
     refuse_options(model, column=column is not None)
     require_suffix(out, ".npy", shown_as(model))
     x = read_observations(inputs, model.spec, key, resize)
@@ -234,12 +208,12 @@ def interpolate(
     model = open_bundle(bundle)
     if model.spec.kind == "text":
         require_suffix(out, ".txt")
-        refuse_options(model, **_of_images(key, resize), label=label is not None, even=even)
+        refuse_options(model, **of_images(key, resize), label=label is not None, even=even)
         lines = _lines(model, inputs, column)
         if len(lines) < 2:
             raise DataError(f"a path needs two sentences or more; given {len(lines)}")
-        choice = _choice("beam" if beams > 1 else "greedy", 1.0, None, None, beams if beams > 1 else None)
-        ways = [model.sentences.interpolate(a, b, steps, path or "linear", choice) for a, b in pairwise(lines)]
+        chosen = choice("beam" if beams > 1 else "greedy", 1.0, None, None, beams if beams > 1 else None)
+        ways = [model.sentences.interpolate(a, b, steps, path or "linear", chosen) for a, b in pairwise(lines)]
         write_sentences(out, [*ways[0], *(each for way in ways[1:] for each in way[1:])], as_json)
         return
     require_suffix(out, ".gif", ".png", ".npy")
@@ -277,52 +251,7 @@ def shrink(
     console().print(f"{bundle} as {to} -> {out}")
 
 
-def _choice(
-    kind: Literal["greedy", "sample", "beam"],
-    temperature: float,
-    top_k: int | None,
-    top_p: float | None,
-    beams: int | None,
-) -> "Choice":
-    from vae_pipeline.errors import DataError
-    from vae_pipeline.sentences import Choice
-
-    if beams is not None and kind != "beam":
-        raise DataError(f"--beams {beams} was given, and {kind} keeps no beginnings: take --choose beam")
-    return Choice(kind, temperature, top_k, top_p, beams or Choice.beams)
-
-
-def _refuse_choices(
-    model: "Bundle", choose: str | None, temperature: float, top_k: int | None, top_p: float | None, beams: int | None
-) -> None:
-    given = {"choose": choose, "top_k": top_k, "top_p": top_p, "beams": beams}
-    refuse_options(model, **{name: value is not None for name, value in given.items()}, temperature=temperature != 1)
-
-
-def require_options(model: "Bundle", key: str | None, resize: str, labels: Path | None, column: str | None) -> None:
-    """Refuse what means nothing to the model, of the options about inputs.
-
-    Raises:
-        DataError: such an option is given.
-    """
-    if model.spec.kind == "text":
-        refuse_options(model, **_of_images(key, resize), labels=labels is not None)
-    else:
-        refuse_options(model, column=column is not None)
-
-
-def _of_images(key: str | None, resize: str) -> dict[str, bool]:
-    return {"key": key is not None, "resize": resize != "none"}
-
-
 def _lines(model: "Bundle", inputs: list[Path], column: str | None) -> list[str]:
     from vae_pipeline.observations import read_sentences
 
     return read_sentences(inputs, model.sentences.spec, column)[0]
-
-
-def read_labels(path: Path | None) -> Any:
-    """The classes of a LabelFile."""
-    from vae_pipeline.observations import read_array
-
-    return None if path is None else read_array(path)
