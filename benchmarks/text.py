@@ -25,6 +25,7 @@ from vae_pipeline.metrics.sentences import PATHS, STEPS, VARIED, homotopies, var
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive, seeded
 from vae_pipeline.spec import TextSpec
+from vae_pipeline.spec.tokens import lengths
 from vae_pipeline.stages.trained import Trained
 
 SEED = 0
@@ -97,7 +98,7 @@ def compared(work: Path) -> dict[str, dict[str, Any]]:
     found = {name: json.loads((work / f"{name}.report" / "metrics.json").read_text()) for name in ABOUT}
     ends = torch.from_numpy(subset(prepared.test, 2 * PATHS, SEED).images[:])
     for name, model in models.items():
-        found[name]["samples_perplexity"] = perplexity(models["lm"], drawn(model), spec)
+        found[name]["samples_perplexity"] = perplexity(models["lm"], drawn(model))
         paths = homotopies(model, model.encode(ends).mean)
         found[name]["varied_paths"] = varied(paths, spec)
         found[name]["alarms_in_training"] = json.loads((work / name / "alarms.json").read_text())
@@ -110,10 +111,10 @@ def drawn(model: VAE) -> torch.Tensor:
         return model.decode(model.draw(torch.randn(SAMPLES, model.noise))).sample().long()
 
 
-def perplexity(lm: VAE, rows: torch.Tensor, spec: TextSpec) -> float:
+def perplexity(lm: VAE, rows: torch.Tensor) -> float:
     """Of samples, under the language model."""
     nats = -lm.decode(torch.zeros(len(rows), lm.latents)).log_prob(rows)
-    return float((nats.sum() / (rows != spec.padding).sum()).exp())
+    return float((nats.sum() / int(lengths(rows.numpy()).sum())).exp())
 
 
 def page(work: Path) -> str:
