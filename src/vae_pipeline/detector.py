@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from vae_pipeline.data.frames import Outline, encode
 from vae_pipeline.data.store import Split
 from vae_pipeline.data.table_store import fit_column
-from vae_pipeline.metrics.detection import MOST, calibrated, detect
+from vae_pipeline.metrics.detection import MOST, calibrated, score
 from vae_pipeline.models.build import build
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive, seeded
@@ -144,7 +144,7 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
 
     def _score(self, rows: npt.NDArray[Any]) -> Floats:
         # To what float32 leaves of a sum: so that a row has one score, whatever rows it comes with.
-        return np.asarray(detect(self.detector_, Split(rows, None), CPU).score.round(DECIMALS))
+        return np.asarray(score(self.detector_, Split(rows, None), CPU).round(DECIMALS))
 
     def _rows(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
         check_is_fitted(self)

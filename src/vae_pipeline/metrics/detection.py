@@ -96,6 +96,17 @@ def detect(detector: Detector, split: Split, device: torch.device) -> Detected:
 
 
 @torch.inference_mode()
+def score(detector: Detector, split: Split, device: torch.device) -> PerExample:
+    """The detector's own score of a part, and no other."""
+    with evaluating(detector.model):
+        found = [
+            detector.chosen(detector.scores(rows, labels)[0]).double().cpu().numpy()
+            for rows, labels in batches(split, device, _rows(detector, split))
+        ]
+    return np.concatenate(found)
+
+
+@torch.inference_mode()
 def heat(detector: Detector, split: Split, device: torch.device) -> npt.NDArray[np.float32]:
     """The heat maps of images, [examples, height, width], summed over channels."""
     with evaluating(detector.model):

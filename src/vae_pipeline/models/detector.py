@@ -68,8 +68,13 @@ class EmpiricalTail(nn.Module):
 
     def forward(self, score: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
         """The count, from 0 to `total`."""
-        beyond: Tensor = ((score.unsqueeze(-1) - self.lower) / self.gap).clamp(0, 1)
-        return ((1 - beyond) * self.count).sum(-1)
+        if torch.compiler.is_exporting():  # a search is no operator that every runtime has
+            every: Tensor = ((score.unsqueeze(-1) - self.lower) / self.gap).clamp(0, 1)
+            return ((1 - every) * self.count).sum(-1)
+        at_least = self.count.flip(0).cumsum(0).flip(0)
+        place = (torch.searchsorted(self.lower, score) - 1).clamp_min(0)
+        beyond = ((score - self.lower[place]) / self.gap[place]).clamp(0, 1)
+        return at_least[place] - beyond * self.count[place]
 
     def rank(self, score: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
         """The share of known scores under a score; beyond the highest it goes on rising, in spans of the known."""
@@ -126,12 +131,12 @@ class Detector(nn.Module):
         """Take the scores of held-back examples, and the mean distortion of each of their values, for usual."""
         self.register_buffer("usual", usual)
         self.tails.update({kind: EmpiricalTail(scores[kind]) for kind in MEMBERS})
-        self.calibration = EmpiricalTail(self.ensemble(scores) if self.kind == "rank_ensemble" else scores[self.kind])
+        self.calibration = EmpiricalTail(self.chosen(scores))
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Detection:
         """Score raw observations."""
         scores, by_element = self.scores(x, label)
-        score = self.ensemble(scores) if self.kind == "rank_ensemble" else scores[self.kind]
+        score = self.chosen(scores)
         distortion, rate = scores["reconstruction_probability"], scores["rate"]
         contributions = by_element if self.heat else by_element - self.usual
         return Detection(score, self.p_value(score), distortion, rate, contributions)
@@ -165,6 +170,10 @@ class Detector(nn.Module):
             by_element = self.heat(deviance_by_element(inference.likelihood, target).mean(0))
             found["hottest_part"] = self.heat.score(by_element)
         return found, by_element
+
+    def chosen(self, scores: Mapping[str, Tensor]) -> Float[Tensor, " batch"]:
+        """The detector's own score."""
+        return self.ensemble(scores) if self.kind == "rank_ensemble" else scores[self.kind]
 
     def ensemble(self, scores: Mapping[str, Tensor]) -> Tensor:
         """The mean of the ranks that the members have among held-back examples."""
