@@ -144,6 +144,7 @@ class TestBadInput:
             ("x.txt", b"\x93NUMPY\x01\x00", None, "is an array: a text of a sentence a line is wanted"),
             ("x.gz", gzip.compress(b"Hello" * 99)[:-9], None, "can't read .*ended before"),
         ],
+        ids=["comma", "comma in one column", "no column", "no table", "an array", "cut short"],
     )
     def test_what_holds_no_lines(self, tmp_path, name, content, column, message):
         (tmp_path / name).write_bytes(content)
