@@ -71,6 +71,9 @@ class TestFetch:
         np.testing.assert_array_equal(Bundle.load(folder).sample(3), Bundle.load(lane.bundle).sample(3))
         assert fetch_bundle(address, settings) == folder
 
+    def test_each_version_is_kept_apart(self, settings):
+        assert fetch_bundle("models:/smoke/1", settings) != fetch_bundle("models:/smoke/2", settings)
+
     @pytest.mark.parametrize(
         ("address", "message"),
         [
@@ -112,6 +115,7 @@ def test_a_bundle_of_sentences_is_one_of_its_graph_greedy(client, server, settin
     mlflow.set_tracking_uri(server)
     log_bundle(client, run.info.run_id, text_lane.bundle, "sentences", ["candidate"])
     bundle = Bundle.load(fetch_bundle("models:/sentences@candidate", settings))
+    assert bundle.manifest == Bundle.load(text_lane.bundle).manifest
     z = np.zeros((2, bundle.latents), np.float32)
     model = mlflow.pyfunc.load_model("models:/sentences@candidate")
     np.testing.assert_array_equal(model.predict({"z": z})["tokens"], bundle.answer("greedy", {"z": z})["tokens"])

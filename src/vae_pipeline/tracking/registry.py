@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vae_pipeline.errors import BundleError
+from vae_pipeline.files import content_key
 from vae_pipeline.settings import Settings
 from vae_pipeline.tracking.connection import connect
 
@@ -70,7 +71,9 @@ def fetch_bundle(address: str, settings: Settings) -> Path:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _fetched(_version(connect(settings.mlflow_uri), named), settings.home / "bundles")
+            version = _version(connect(settings.mlflow_uri), named)
+            which = (settings.mlflow_uri, version.name, version.version, version.creation_timestamp)
+            return _fetched(version, settings.home / "bundles" / content_key(*which))
     except Exception as error:  # MLflow's, its stores' and its transports' share no narrower root
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise BundleError(f"{address} can't be had from MLflow at {settings.mlflow_uri} ({reason})") from error
@@ -82,14 +85,13 @@ def _version(client: "MlflowClient", named: re.Match[str]) -> "ModelVersion":
     return client.get_model_version(named["name"], named["version"])
 
 
-def _fetched(version: "ModelVersion", home: Path) -> Path:
+def _fetched(version: "ModelVersion", kept: Path) -> Path:
     """A version never changes, so that it is fetched once."""
     import mlflow  # noqa: PLC0415
 
-    kept = home / str(version.model_id)
     if not kept.is_dir():
-        home.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=home) as folder:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
             address = f"models:/{version.name}/{version.version}/{FOLDER}"
             found = mlflow.artifacts.download_artifacts(address, dst_path=folder)
             shutil.move(found, kept)
