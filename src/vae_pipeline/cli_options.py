@@ -112,14 +112,9 @@ def require_options(model: "Bundle", key: str | None, resize: str, labels: Path 
         DataError: such an option is given.
     """
     if model.spec.kind == "text":
-        refuse_options(model, **of_images(key, resize), labels=labels is not None)
+        refuse_options(model, key=key is not None, resize=resize != "none", labels=labels is not None)
     else:
         refuse_options(model, column=column is not None)
-
-
-def of_images(key: str | None, resize: str) -> dict[str, bool]:
-    """Which options are given that mean nothing to sentences."""
-    return {"key": key is not None, "resize": resize != "none"}
 
 
 def read_labels(path: Path | None) -> Any:

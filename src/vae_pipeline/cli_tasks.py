@@ -23,7 +23,6 @@ from vae_pipeline.cli_options import (
     TopK,
     TopP,
     choice,
-    of_images,
     read_labels,
     refuse_choices,
     refuse_options,
@@ -116,14 +115,13 @@ def reconstruct(
     from vae_pipeline.observations import read_observations
 
     model = open_bundle(bundle)
+    require_options(model, key, resize, labels, column)
     if model.spec.kind == "text":
         require_suffix(out, ".txt")
-        refuse_options(model, **of_images(key, resize), labels=labels is not None)
         chosen = choice(choose or "greedy", temperature, top_k, top_p, beams)
         write_sentences(out, model.sentences.reconstruct(_lines(model, inputs, column), chosen, seed), as_json)
         return
     refuse_choices(model, choose, temperature, top_k, top_p, beams)
-    refuse_options(model, column=column is not None)
     require_suffix(out, ".npy", shown_as(model))
     x = read_observations(inputs, model.spec, key, resize)
     with progress(model, len(x)):
@@ -206,9 +204,10 @@ def interpolate(
     from vae_pipeline.pictures import save_gif, tile, to_pixels
 
     model = open_bundle(bundle)
+    require_options(model, key, resize, None, column)
     if model.spec.kind == "text":
         require_suffix(out, ".txt")
-        refuse_options(model, **of_images(key, resize), label=label is not None, even=even)
+        refuse_options(model, label=label is not None, even=even)
         lines = _lines(model, inputs, column)
         if len(lines) < 2:
             raise DataError(f"a path needs two sentences or more; given {len(lines)}")
@@ -217,7 +216,7 @@ def interpolate(
         write_sentences(out, [*ways[0], *(each for way in ways[1:] for each in way[1:])], as_json)
         return
     require_suffix(out, ".gif", ".png", ".npy")
-    refuse_options(model, column=column is not None, beams=beams != 1)
+    refuse_options(model, beams=beams != 1)
     spec = image_spec(model)
     x = read_observations(inputs, spec, key, resize)
     if len(x) < 2:
