@@ -112,10 +112,12 @@ def evaluate(recipe: RecipeFile, data: Data, model: Model, out: OutFolder, seed:
     """Metrics and pictures of a model on the test part; fails if a gate of the recipe does."""
     from vae_pipeline.stages.evaluate import evaluate as run
     from vae_pipeline.stages.job import Job
+    from vae_pipeline.stages.progress_display import showing_progress
     from vae_pipeline.stages.report import PAGE
 
     terminal = console()
-    metrics = run(Job.of(recipe, seed, terminal), data, model, out)
+    with showing_progress(terminal, recipe.stem):
+        metrics = run(Job.of(recipe, seed, terminal), data, model, out)
     bound = f"importance bound {metrics['importance_bound']:.2f} (K = {metrics['importance_samples']})"
     active = f"{metrics['active_units']} of {metrics['latents']} units active"
     terminal.print(f"{recipe.stem}: ELBO {metrics['elbo']:.2f}, {bound}, {active} -> {out / PAGE}")
@@ -133,9 +135,11 @@ def export(
     """A model to a bundle of ONNX graphs, each proved equal to it."""
     from vae_pipeline.stages.export import export as run
     from vae_pipeline.stages.job import Job
+    from vae_pipeline.stages.progress_display import showing_progress
 
     terminal = console()
-    done = run(Job.of(recipe, seed, terminal), data, model, report, out)
+    with showing_progress(terminal, recipe.stem):
+        done = run(Job.of(recipe, seed, terminal), data, model, report, out)
     terminal.print(
         f"{recipe.stem}: {done.graphs} graphs, differing from the model by at most {done.difference:.1e} -> {out}",
     )

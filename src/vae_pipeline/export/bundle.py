@@ -22,6 +22,7 @@ from vae_pipeline.export.proto import OPSET, preceded
 from vae_pipeline.files import replace_file, sha256_of, write_json
 from vae_pipeline.models.detector import Detector
 from vae_pipeline.models.vae import VAE
+from vae_pipeline.progress import counted
 from vae_pipeline.randomness import derive
 from vae_pipeline.runtime import FORMAT
 from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec
@@ -87,7 +88,7 @@ def write_bundle(
     described: dict[str, Any] = {}
     protos: dict[str, onnx.ModelProto] = {}
     rows: list[Agreement] = []
-    for graph in graphs:
+    for graph in counted("graphs", graphs):
         file = folder / f"{graph.name}.onnx"
         told = _metadata(graph, spec, model, measured, origin)
         if graph is GENERATE:

@@ -58,10 +58,10 @@ def aggregate(model: VAE, split: Split, seed: int, device: torch.device) -> Aggr
     """The aggregate posterior of `split`, or of as many of its examples as `EXAMPLES` allows."""
     with seeded(derive(seed, "aggregate")), evaluating(model):
         prior = model.prior()
-        one = next(batches(split, device, rows=1))
+        one = next(batches(split, device, "aggregate posterior", rows=1))
         most = EXAMPLES if isinstance(model.encode(*one), DiagonalGaussian) else FEWER
         posteriors, drawn, rates, own = [], [], [], []
-        for images, labels in batches(subset(split, most, seed), device):
+        for images, labels in batches(subset(split, most, seed), device, "aggregate posterior"):
             posterior = model.encode(images, labels)
             z = posterior.rsample(torch.Size([1]))
             posteriors.append(posterior)

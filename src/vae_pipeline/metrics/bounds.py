@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vae_pipeline.data.store import Split
 from vae_pipeline.models.vae import VAE
+from vae_pipeline.progress import going
 from vae_pipeline.randomness import derive, seeded
 
 VALUES = 4096 * 28 * 28  # decoded at a time: what they need stays near a CPU's cache, and memory is bounded
@@ -39,10 +40,16 @@ def at_once(split: Split, most: int) -> int:
     return max(1, min(most, VALUES // math.prod(split.images.shape[1:])))
 
 
-def batches(split: Split, device: torch.device, rows: int | None = None) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Images and labels in their order, so many at a time that memory doesn't grow with their size."""
+def batches(
+    split: Split, device: torch.device, what: str, rows: int | None = None
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Images and labels in their order, so many at a time that memory doesn't grow with their size.
+
+    `what` is what they are wanted for, as a person reads it who waits.
+    """
     rows = rows or at_once(split, ROWS)
     for start in range(0, len(split), rows):
+        going(what, start, len(split))
         images = torch.from_numpy(split.images[start : start + rows]).to(device)
         if split.labels is None:
             yield images, None
@@ -71,7 +78,7 @@ def elbo_terms(model: VAE, split: Split, seed: int, device: torch.device) -> Ter
     distortion: list[npt.NDArray[Any]] = []
     rate: list[npt.NDArray[Any]] = []
     with seeded(derive(seed, "elbo")), evaluating(model):
-        for images, labels in batches(split, device):
+        for images, labels in batches(split, device, "ELBO"):
             inference = model(images, label=labels)
             distortion.append(inference.distortion()[0].cpu().double().numpy())
             rate.append(inference.rate()[0].cpu().double().numpy())

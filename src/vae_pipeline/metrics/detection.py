@@ -60,7 +60,7 @@ def calibrated(model: VAE, wanted: Wanted, train: Split, held_back: Split, devic
     found: defaultdict[str, list[Tensor]] = defaultdict(list)
     usual = torch.zeros(())
     with evaluating(model):
-        for rows, labels in batches(held_back, device, _rows(detector, held_back)):
+        for rows, labels in batches(held_back, device, "calibration", _rows(detector, held_back)):
             scores, by_element = detector.scores(rows, labels)
             usual = usual + by_element.double().sum(0).cpu() / len(held_back)
             for kind, values in scores.items():
@@ -85,7 +85,7 @@ def detect(detector: Detector, split: Split, device: torch.device) -> Detected:
     every: defaultdict[str, list[npt.NDArray[Any]]] = defaultdict(list)
     p_values = []
     with evaluating(detector.model):
-        for rows, labels in batches(split, device, _rows(detector, split)):
+        for rows, labels in batches(split, device, "scores", _rows(detector, split)):
             scores, _ = detector.scores(rows, labels)
             scores["rank_ensemble"] = detector.ensemble(scores)
             p_values.append(detector.p_value(scores[detector.kind]).double().cpu().numpy())
@@ -101,7 +101,7 @@ def score(detector: Detector, split: Split, device: torch.device) -> PerExample:
     with evaluating(detector.model):
         found = [
             detector.chosen(detector.scores(rows, labels)[0]).double().cpu().numpy()
-            for rows, labels in batches(split, device, _rows(detector, split))
+            for rows, labels in batches(split, device, "scores", _rows(detector, split))
         ]
     return np.concatenate(found)
 
@@ -112,7 +112,7 @@ def heat(detector: Detector, split: Split, device: torch.device) -> npt.NDArray[
     with evaluating(detector.model):
         found = [
             detector(images, labels).contributions.sum(1).cpu().numpy()
-            for images, labels in batches(split, device, _rows(detector, split))
+            for images, labels in batches(split, device, "scores", _rows(detector, split))
         ]
     return np.concatenate(found)
 

@@ -22,6 +22,7 @@ from vae_pipeline.files import content_key, replace_file, sha256_of
 from vae_pipeline.metrics.bounds import at_once, batches
 from vae_pipeline.models.scaling import Scaling
 from vae_pipeline.nets.convolution import ConvolutionEncoder
+from vae_pipeline.progress import counted
 from vae_pipeline.randomness import derive, seeded
 from vae_pipeline.spec import ImageSpec
 
@@ -72,7 +73,9 @@ class Reference:
     def of(self, split: Split) -> Array:
         """Features [examples, 64] of raw images."""
         device = next(self.net.parameters()).device
-        return np.concatenate([self.of_scaled(self.net.scaling(images)) for images, _ in batches(split, device)])
+        return np.concatenate(
+            [self.of_scaled(self.net.scaling(images)) for images, _ in batches(split, device, "features")]
+        )
 
     @torch.inference_mode()
     def of_scaled(self, images: Tensor) -> Array:
@@ -117,7 +120,7 @@ def _fit(net: Classifier, train: Split, labelled: bool) -> None:
     optimizer = AdamW(net, weight_decay=0.01)
     draw = np.random.default_rng(derive(0, "features", "batches"))
     device = next(net.parameters()).device
-    for step in range(steps):
+    for step in counted("training of the classifier for features", range(steps)):
         rows = np.sort(draw.integers(0, len(train), min(BATCH, len(train))))
         images, labels = _task(net, train, rows, labelled, device)
         loss = nn.functional.cross_entropy(net.logits(images), labels)

@@ -39,7 +39,7 @@ def fidelity(model: VAE, split: Split, seed: int, device: torch.device) -> Fidel
     """E[x|z], clipped to [0, 1], against its image: z is the posterior's mean or, `of_sample`, a draw."""
     squares, squares_of_sample, ssim, edges, given_edges = [], [], [], [], []
     with seeded(derive(seed, "fidelity")), evaluating(model):
-        for images, labels in batches(split, device):
+        for images, labels in batches(split, device, "reconstructions"):
             posterior = model.encode(images, labels)
             target = model.scaling(images).cpu().double().numpy()
             output = _decoded(model, posterior.mean, labels)

@@ -58,7 +58,7 @@ def importance_bound(model: VAE, split: Split, samples: int, seed: int, device: 
     start = 0
     with seeded(derive(seed, "importance")), evaluating(model):
         decodes = at_once(split, DECODES)
-        for images, labels in batches(split, device, rows=max(1, decodes // 32)):
+        for images, labels in batches(split, device, "importance bound", rows=max(1, decodes // 32)):
             chunk = max(1, decodes // len(images))
             weights = _log_weights(model, images, labels, samples, chunk)
             found[:, start : start + len(images)] = _summed(weights, counts)

@@ -44,7 +44,7 @@ def latents(model: VAE, split: Split, device: torch.device) -> Latents:
     means, rates = [], []
     with evaluating(model):
         prior = diagonal(model.prior())
-        for images, labels in batches(split, device):
+        for images, labels in batches(split, device, "latents"):
             posterior = model.encode(images, labels)
             means.append(posterior.mean.cpu().double().numpy())
             rates.append(rate_per_dimension(diagonal(posterior), prior).cpu().double().numpy())

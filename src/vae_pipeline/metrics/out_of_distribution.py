@@ -68,7 +68,7 @@ def likelihood_regret(model: VAE, split: Split, seed: int, device: torch.device)
         return np.concatenate(
             [
                 _regret(model, images, labels, noise)
-                for images, labels in batches(split, device, max(1, at_once(split, 1024) // DRAWS))
+                for images, labels in batches(split, device, "scores", max(1, at_once(split, 1024) // DRAWS))
             ]
         )
 

@@ -90,7 +90,7 @@ def reconstruction_features(model: VAE, split: Split, reference: Reference) -> A
     """Features of the reconstructions of a set."""
     found = []
     with evaluating(model):
-        for images, labels in batches(split, next(model.parameters()).device):
+        for images, labels in batches(split, next(model.parameters()).device, "reconstructions"):
             mean = model.decode(model.encode(images, labels).mean, labels).mean
             found.append(reference.of_scaled(mean.clamp(0, 1)))
     return np.concatenate(found)

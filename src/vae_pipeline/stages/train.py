@@ -22,6 +22,7 @@ from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.stages.display import Display
 from vae_pipeline.stages.interrupt import interruptible
 from vae_pipeline.stages.job import Job
+from vae_pipeline.stages.progress_display import showing_progress
 from vae_pipeline.stages.trained import COLUMNS, Row, write_history, write_recipe
 from vae_pipeline.tracking.follow import followed
 from vae_pipeline.tracking.journal import flatten, running
@@ -134,7 +135,8 @@ class _Run:
             self.to_the_end()
             kept = self.training.best_epoch if self.recipe.train.keep == "best" else len(self.training.history)
             assert kept is not None  # the best of at least one epoch
-            model, choice = self._with_sampler()
+            with showing_progress(self.job.console, self.job.name):
+                model, choice = self._with_sampler()
             with filled_folder(out) as folder:
                 save_weights(model.state_dict(), folder / "weights.safetensors")
                 write_json(folder / "sampler.json", {"kind": choice.kind, "distances": choice.distances})

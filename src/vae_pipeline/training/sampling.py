@@ -18,6 +18,7 @@ from vae_pipeline.metrics.generation import frechet_distance
 from vae_pipeline.metrics.samples import sample_features
 from vae_pipeline.models.samplers import FlowSampler, MixtureSampler, Sampler
 from vae_pipeline.models.vae import VAE
+from vae_pipeline.progress import counted
 from vae_pipeline.randomness import derive, seeded
 
 Kind = Literal["prior", "gaussian", "mixture", "flow"]
@@ -84,7 +85,8 @@ def posterior_draws(model: VAE, split: Split, seed: int) -> Array:
     draws = torch.Size([max(1, POINTS // len(some))])
     with seeded(derive(seed, "aggregate")), evaluating(model):
         drawn = [
-            model.encode(images, labels).rsample(draws).flatten(0, 1).cpu() for images, labels in batches(some, device)
+            model.encode(images, labels).rsample(draws).flatten(0, 1).cpu()
+            for images, labels in batches(some, device, "draws to fit the sampler to")
         ]
     return torch.cat(drawn).numpy()
 
@@ -109,7 +111,7 @@ def _flow(z: Array) -> FlowSampler:
     held_out, draws = draws.split([round(HELD_OUT * len(z)), len(z) - round(HELD_OUT * len(z))])
     optimizer = AdamW(sampler, weight_decay=0.0)
     best, kept = -np.inf, _weights(sampler)
-    for step in range(STEPS):
+    for step in counted("fit of the sampler flow", range(STEPS)):
         loss = -sampler.log_prob(draws[torch.randint(len(draws), (BATCH,))]).mean()
         sampler.zero_grad()
         loss.backward()
