@@ -38,7 +38,7 @@ def described(bundle: Path) -> str:
     """Which model it is, and how long it was trained."""
     manifest = json.loads((bundle / "bundle.json").read_text())
     weights, elbo = manifest["weights_sha256"][:12], manifest["metrics"]["elbo"]
-    [epochs] = re.findall(r"Trained for up to (\d+ epochs)", (bundle / "MODEL_CARD.md").read_text())
+    [epochs] = re.findall(r"Trained for up to ([\d,]+ (?:epochs|steps))", (bundle / "MODEL_CARD.md").read_text())
     return f"Format {manifest['format']}, weights {weights}, trained for {epochs} at most, ELBO {elbo:.2f} nats."
 
 

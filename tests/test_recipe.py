@@ -171,9 +171,18 @@ def test_missing_kind() -> None:
     assert refusal(without("model.encoder.kind")) == "mine.yaml: model.encoder: the key kind is missing"
 
 
-@pytest.mark.parametrize("key", ["about", "train", "train.epochs", "model.decoder.layers", "export.licence"])
+@pytest.mark.parametrize("key", ["about", "train", "train.batch", "model.decoder.layers", "export.licence"])
 def test_missing_key_is_named(key: str) -> None:
     assert refusal(without(key)) == f"mine.yaml: {key}: this key is missing"
+
+
+@pytest.mark.parametrize("length", [{}, {"epochs": 5, "steps": 100}])
+def test_a_run_has_one_length(length: dict[str, int]) -> None:
+    recipe = yaml.safe_load((Path(__file__).parent.parent / "pipeline" / "smoke.yaml").read_text())
+    del recipe["train"]["epochs"]
+    recipe["train"] |= length
+    with pytest.raises(RecipeError, match=r"mine\.yaml: train: .* epochs and steps: give one, and not the other"):
+        parse(Recipe, recipe, Path("mine.yaml"))
 
 
 def test_missing_key_inside_files() -> None:

@@ -124,7 +124,7 @@ def findings():
         name="digits",
         recipe={
             "about": "Handwritten digits.", "model": {"conditional": False}, "sampler": "prior", "seed": 0,
-            "evaluate": {"gates": {}},
+            "evaluate": {"gates": {}}, "train": {"epochs": 3, "steps": None},
         },
         seed=0,
         spec=ImageSpec((1, 8, 6), "uint8", 0, 16, False, ("zero", "one")),
@@ -219,6 +219,8 @@ class TestTheLane:
 def test_the_summary(findings):
     words = Reader(page(findings)).words()
     assert "Trained on 1,294 grey images of 6 × 8 pixels for 3 epochs; epoch 2 was kept." in words
+    by_steps = dataclasses.replace(findings, recipe={**findings.recipe, "train": {"epochs": None, "steps": 4000}})
+    assert "for at most 4,000 steps, validated as 3 epochs; epoch 2 was kept." in Reader(page(by_steps)).words()
     assert "a log-density of at least 35.90 ± 0.98 nats (importance bound, K = 500)" in words
     assert "16.56 nats in 2 active dimensions of 3" in words
     assert "reconstructions come to 20.29 dB PSNR." in words

@@ -13,6 +13,7 @@ from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.tracking.journal import running
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.checkpoint import Checkpoints, run_key
+from vae_pipeline.training.length import Length
 from vae_pipeline.training.loop import Training, fit
 
 CPU = torch.device("cpu")
@@ -58,6 +59,50 @@ def test_every_step_is_yielded_and_every_epoch_ends_once(whole, prepared, short)
     assert [step.epoch.epoch for step in progress if step.epoch] == [1, 2]
     assert sum(step.examples for step in progress) == 2 * len(prepared.train)
     assert training.history == [step.epoch for step in progress if step.epoch]
+
+
+@pytest.mark.parametrize(
+    ("steps", "a_pass", "epoch", "epochs"),
+    [
+        (5_000, 5, 50, 100),  # 300 images: 1,000 passes, each too short for a validation of its own
+        (5_000, 98, 98, 52),  # 6,300: the last epoch is cut
+        (5_000, 844, 250, 20),  # 54,000: six passes
+        (5_000, 10**6, 250, 20),
+        (3, 7, 1, 3),
+    ],
+)
+def test_a_run_by_steps_is_validated_20_to_100_times(smoke, steps, a_pass, epoch, epochs):
+    length = Length.of(edited(smoke, train={"epochs": None, "steps": steps}).train, a_pass)
+    assert (length.steps, length.epoch, length.epochs) == (steps, epoch, epochs)
+    assert Length.of(smoke.train, a_pass) == Length(5 * a_pass, a_pass)
+
+
+def test_a_run_by_steps_ends_at_its_step_and_goes_on_from_a_checkpoint(smoke, prepared, tmp_path):
+    recipe = edited(smoke, train={"epochs": None, "steps": 44, "schedule": "one_cycle"})
+    training, progress = run(recipe, prepared)
+    assert [step.step for step in progress if step.epoch] == [*range(3, 43, 3), 44]
+    first = start(recipe, prepared)
+    for _ in itertools.islice(steps(first, recipe, prepared), 8):  # within an epoch, in the second pass
+        pass
+    checkpoints = Checkpoints(tmp_path, "key")
+    checkpoints.save(first)
+    second = start(recipe, prepared)
+    checkpoints.restore(second)
+    for _ in steps(second, recipe, prepared):
+        pass
+    assert second.history == training.history
+
+
+def test_an_epoch_across_passes_has_the_mean_over_its_examples(smoke, prepared):
+    recipe = edited(smoke, train={"epochs": None, "steps": 42})
+    by_steps, progress = run(recipe, prepared)
+    by_epochs, _ = run(edited(smoke, train={"epochs": 6}), prepared)
+    examples = [sum(step.examples for step in progress[at : at + 3]) for at in range(0, 42, 3)]
+    assert sum(examples) == 6 * len(prepared.train)
+    threes = np.dot(examples, [epoch.train_distortion for epoch in by_steps.history])
+    passes = len(prepared.train) * sum(epoch.train_distortion for epoch in by_epochs.history)
+    assert threes == pytest.approx(passes, rel=1e-12)
+    assert by_steps.history[-1].valid_elbo == by_epochs.history[-1].valid_elbo  # the same weights
 
 
 def test_training_learns(smoke, prepared):

@@ -40,7 +40,7 @@ A Variational Autoencoder with {metrics["latents"]} latent dimensions{conditiona
 {_parts(model)}, {_said(model.likelihood.kind)} likelihood. Weights: `sha256:{weights}`.
 
 Objective: {_said(trained.objective.kind)}; rate control: {_said(trained.rate_control.kind)} ({control}). \
-Trained for up to {train.epochs} epochs, batches of {train.batch}, \
+Trained for up to {train.length}, batches of {train.batch}, \
 learning rate {train.learning_rate:g} ({train.schedule.replace("_", " ")}), seed {trained.seed}; \
 the {train.keep} epoch's weights were kept.
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from vae_pipeline.recipe.section import Count, Positive, Section, SomeFraction
 
@@ -10,7 +10,12 @@ from vae_pipeline.recipe.section import Count, Positive, Section, SomeFraction
 class Train(Section):
     """Adam with decoupled weight decay."""
 
-    epochs: Count
+    epochs: Count | None = None
+    """Passes over the training part; each ends with a validation."""
+    steps: Count | None = None
+    """Instead of `epochs`, for data of any size: updates of the weights. Between two validations lies a pass over the
+    training part, or less or more of it where the run would have fewer than 20 validations or more than 100; what
+    lies between them is then what is called an epoch."""
     max_minutes: Positive | None
     """End after so long, wherever the epoch is; the time of interrupted parts counts."""
     batch: Count
@@ -34,6 +39,17 @@ class Train(Section):
     """Stop after so many epochs without a better validation ELBO."""
     stop_on_alarm: bool
     """End with an error at the first alarm (collapse, idle latents, an autoencoder); else it is told and kept."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> "Train":
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("the length is told by one of the keys epochs and steps: give one, and not the other")
+        return self
+
+    @property
+    def length(self) -> str:
+        """In words, as the recipe gives it."""
+        return f"{self.epochs} epochs" if self.steps is None else f"{self.steps:,} steps"
 
 
 Sampler = Literal["auto", "prior", "gaussian", "mixture", "flow"]

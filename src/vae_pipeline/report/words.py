@@ -55,10 +55,11 @@ def summary(findings: Findings) -> str:
 
 
 def _training(findings: Findings) -> str:
-    epochs = len(findings.history)
+    epochs, steps = len(findings.history), findings.recipe["train"].get("steps")
     kept = f"epoch {findings.kept_epoch} was kept" if epochs > 1 else "which was kept"
     count = f"{epochs:,} epochs; {kept}" if epochs > 1 else f"one epoch, {kept}"
-    return f"Trained on {findings.card['examples']['train']:,} {images(findings)} for {count}."
+    within = "" if steps is None else f"at most {steps:,} steps, validated as "
+    return f"Trained on {findings.card['examples']['train']:,} {images(findings)} for {within}{count}."
 
 
 def images(findings: Findings) -> str:

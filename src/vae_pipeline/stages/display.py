@@ -6,6 +6,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from vae_pipeline.training.length import Length
 from vae_pipeline.training.loop import Epoch
 from vae_pipeline.training.loop import Progress as Step
 
@@ -16,8 +17,8 @@ LIVE_EVERY_S = 0.2
 class Display:
     """Shows steps; reads no number from the device unless it shows it."""
 
-    def __init__(self, console: Console, name: str, epochs: int) -> None:
-        self.console, self.name, self.epochs = console, name, epochs
+    def __init__(self, console: Console, name: str, length: Length) -> None:
+        self.console, self.name, self.length = console, name, length
         self.examples, self.shown = 0, 0.0
         self.first: int | None = None
         """The step before this process took the run up, and when that was."""
@@ -55,14 +56,13 @@ class Display:
         if self.live is not None and self.task is not None:
             if now - self.shown > LIVE_EVERY_S or done:
                 self.shown = now
-                figures = f"epoch {1 + (step.step - 1) * self.epochs // step.steps}/{self.epochs}  {self._figures(now)}"
+                figures = f"epoch {1 + (step.step - 1) // self.length.epoch}/{self.length.epochs}  {self._figures(now)}"
                 self.live.update(self.task, total=step.steps, completed=step.step, figures=figures)
         elif step.epoch is not None and (now - self.shown > PLAIN_EVERY_S or done):
             self.shown = now
             left = (now - self.since) / max(1, step.step - self.first) * (step.steps - step.step)
-            self.console.print(
-                f"{self.name}: epoch {step.epoch.epoch}/{self.epochs}  {self._figures(now)}  {_clock(left)} left",
-            )
+            epoch = f"epoch {step.epoch.epoch}/{self.length.epochs}"
+            self.console.print(f"{self.name}: {epoch}  {self._figures(now)}  {_clock(left)} left")
 
     def _figures(self, now: float) -> str:
         speed = f"{self.examples / max(1e-9, now - self.since):,.0f} examples/s"

@@ -10,7 +10,7 @@ import csv
 import io
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from vae_pipeline.metrics.images import entropy_floor
 from vae_pipeline.metrics.usage import usage
 from vae_pipeline.randomness import derive
 from vae_pipeline.recipe.objective import ConstantControl, TargetRateControl
+from vae_pipeline.recipe.train import Train
 from vae_pipeline.spec import ImageSpec
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.launch import launched
@@ -37,7 +38,7 @@ from vae_pipeline.tracking.tracker import provenance
 from vae_pipeline.training.checkpoint import run_key
 
 BETAS = "0.1,0.3,1,3,10"
-SHORTER = 4  # a point that goes on from another one is trained for this part of the recipe's epochs
+SHORTER = 4  # a point that goes on from another one is trained for this part of the recipe's length
 
 Control = ConstantControl | TargetRateControl
 
@@ -79,8 +80,8 @@ def rate_distortion(
             f"{data} has no validation part, on which the curve is drawn: set the recipe's data.valid and prepare again"
         )
     device = prepare_device(job.settings)
-    following = epochs or max(1, job.recipe.train.epochs // SHORTER)
-    jobs = [_job_of(job, control, following if index else None) for index, control in enumerate(controls)]
+    following = _shorter(job.recipe.train, epochs)
+    jobs = [_job_of(job, control, following if index else {}) for index, control in enumerate(controls)]
     digest = prepared.digest()
     key = content_key([run_key(sections_of(each), digest, device) for each in jobs])
     folders = [job.settings.home / "sweeps" / key / str(index) for index in range(len(jobs))]
@@ -128,16 +129,17 @@ def _numbers(option: str, text: str) -> list[float]:
     return numbers
 
 
-def _job_of(job: Job, control: Control, epochs: int | None) -> Job:
+def _shorter(train: Train, epochs: int | None) -> dict[str, int | None]:
+    """The length of a point that goes on from another one: so many epochs, or a part of the recipe's length."""
+    if epochs is not None:
+        return {"epochs": epochs, "steps": None}
+    given = {"epochs": train.epochs, "steps": train.steps}
+    return {name: None if count is None else max(1, count // SHORTER) for name, count in given.items()}
+
+
+def _job_of(job: Job, control: Control, length: Mapping[str, int | None]) -> Job:
     """One point's; the best epoch by the ELBO at beta = 1 would be no point of another beta: the last is kept."""
-    train = job.recipe.train.model_copy(
-        update={
-            "keep": "last",
-            "patience": None,
-            "stop_on_alarm": False,
-            **({} if epochs is None else {"epochs": epochs}),
-        }
-    )
+    train = job.recipe.train.model_copy(update={"keep": "last", "patience": None, "stop_on_alarm": False, **length})
     recipe = job.recipe.model_copy(update={"rate_control": control, "train": train, "sampler": "prior"})
     settings = job.settings.model_copy(update={"mlflow_uri": "off"})  # recorded as points of the curve, once it's drawn
     return replace(job, name=f"{job.name} {_name(control)}", recipe=recipe, settings=settings)

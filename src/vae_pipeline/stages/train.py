@@ -31,6 +31,7 @@ from vae_pipeline.training.alarms import Alarm, alarms
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.checkpoint import Checkpoints, pack, run_key, unpack
 from vae_pipeline.training.clock import BYTES_PER_S, Clock
+from vae_pipeline.training.length import Length
 from vae_pipeline.training.loop import Epoch, Training, fit
 from vae_pipeline.training.processes import Processes, joined
 from vae_pipeline.training.sampling import Choice, choose_sampler, fit_sampler
@@ -179,6 +180,7 @@ class _Run:
         """Consume the loop: show, record, save, and stop when asked to."""
         recipe, training, processes = self.recipe.train, self.training, self.processes
         batches = self._batches()
+        length = Length.of(recipe, len(batches))
         loop = fit(
             training,
             recipe,
@@ -186,13 +188,13 @@ class _Run:
             batches,
             self.prepared.valid,
             self.recipe.seed,
-            self._execution(len(batches) * recipe.epochs),
+            self._execution(length.steps),
         )
         limit = math.inf if recipe.max_minutes is None else 60 * recipe.max_minutes
         size = 4 * sum(parameter.nbytes for parameter in training.model.parameters())  # moments and best or average
         clock = Clock(training.seconds, self.job.settings.checkpoint_s, size / BYTES_PER_S)
         parent = os.getppid()
-        with interruptible() as asked, Display(self.job.console, self.job.name, recipe.epochs) as display:
+        with interruptible() as asked, Display(self.job.console, self.job.name, length) as display:
             for step in loop:
                 display.step(step)
                 if step.loss is not None:

@@ -70,6 +70,11 @@ class Batches:
         """Batches in an epoch."""
         return math.ceil(self.count / self.batch)
 
+    def examples(self, steps: int) -> int:
+        """In the first `steps` batches of a run."""
+        passes, position = divmod(steps, len(self))
+        return passes * self.count + position * self.batch
+
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of epoch `number`, from batch `start` on."""
         generator = torch.Generator().manual_seed(derive(self.seed, "order", number))

@@ -27,6 +27,7 @@ from vae_pipeline.rate_control import RateControl, build_rate_control
 from vae_pipeline.recipe import objective as recipe
 from vae_pipeline.recipe.train import Train
 from vae_pipeline.training.batches import Batches
+from vae_pipeline.training.length import Length
 from vae_pipeline.training.processes import Processes
 from vae_pipeline.training.schedules import learning_rate_at
 from vae_pipeline.training.step import Execution, Step
@@ -143,7 +144,7 @@ def fit(
     seed: int,
     execution: Execution | None = None,
 ) -> Iterator[Progress]:
-    """Train until the last epoch, or until early stopping; goes on from where `training` is.
+    """Train until the last step, or until early stopping; goes on from where `training` is.
 
     Where the caller sets `training.stopped`, the epoch is ended where it is, and the loop with it.
 
@@ -151,9 +152,9 @@ def fit(
         TrainingError: the loss isn't finite; names step, epoch, batch and parameter.
     """
     execution = execution or Execution()
-    per_epoch = len(batches)
-    steps = per_epoch * train.epochs
-    check = partial(_check_finite, training, per_epoch)
+    length = Length.of(train, len(batches))
+    steps = length.steps
+    check = partial(_check_finite, training, length.epoch)
     end_epoch = partial(_end_epoch, training, train, batches, valid, seed, execution.processes)
     step = Step(
         training.model,
@@ -168,25 +169,24 @@ def fit(
     )
     training.model.train()
     while training.step < steps and not training.stopped:
-        number, position = divmod(training.step, per_epoch)
-        seen = position * batches.batch
-        for batch in batches.epoch(number, position):
+        for batch in batches.epoch(*divmod(training.step, len(batches))):
             rate = learning_rate_at(train, training.step, steps)
             training.control.advance(training.step / steps)
             loss = step(batch, rate)
             if training.averaged is not None and train.ema is not None:
                 _average(training.averaged, training.model, train.ema, training.step)
             training.step += 1
-            seen += batch.examples
-            whole = training.step % per_epoch == 0
+            whole = training.step % length.epoch == 0 or training.step == steps
             read = training.step % CHECK_EVERY == 0
             if loss.device.type != "cpu" and (whole or read):
                 check(loss)
+            begun = (training.step - 1) // length.epoch * length.epoch
+            seen = batches.examples(training.step) - batches.examples(begun)
             ended = end_epoch(seen, rate) if whole else None
             yield Progress(training.step, steps, batch.examples, ended, loss.item() if read else None)
-            if training.stopped:
-                if not whole:  # out of time
-                    yield Progress(training.step, steps, 0, end_epoch(seen, rate))
+            if training.stopped and not whole:  # out of time
+                yield Progress(training.step, steps, 0, end_epoch(seen, rate))
+            if training.stopped or training.step == steps:
                 break
 
 
