@@ -14,6 +14,6 @@ def inverse_multiquadratic(
 
     Source: Tolstikhin, Bousquet, Gelly and Schölkopf, Wasserstein Auto-Encoders, 2018, section 4.
     """
-    squares = (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.mT).clamp_min(0)
+    squares = (a[:, None] - b).square().sum(-1)  # not expanded: float32 would lose what lies close, far from zero
     scales = [2.0 * a.shape[1] * width for width in BANDWIDTHS]
     return torch.stack([scale / (scale + squares) for scale in scales]).sum(0)

@@ -87,9 +87,11 @@ def importance_weighted(inference: Inference, control: RateControl) -> Tensor:
 def doubly_reparameterised(inference: Inference, control: RateControl) -> Tensor:
     """The value of `importance_weighted`, with a gradient of less noise for the encoder.
 
-    Weights w normalised over the samples: decoder and prior see Σ w d(log w), the encoder Σ w² d(log w).
+    With weights w normalised over the samples, decoder and prior see Σ w d(log w), and the encoder, through z,
+    Σ ((1 - beta) w + beta w²) d(log w).
 
-    Source: Tucker, Lawson, Gu and Maddison, Doubly Reparameterized Gradient Estimators, 2019, eq. 8.
+    Source: Tucker, Lawson, Gu and Maddison, Doubly Reparameterized Gradient Estimators, 2019, eq. 8, for beta = 1. Off
+    it -beta w d(log q) is what eq. 5 turns into beta (w² - w) d(log w) through z.
     """
     posterior = inference.posterior
     if not isinstance(posterior, DiagonalGaussian):
@@ -98,7 +100,8 @@ def doubly_reparameterised(inference: Inference, control: RateControl) -> Tensor
     log_weight = -inference.distortion() - control.beta * log_ratio
     weight = log_weight.detach().softmax(0)
     if inference.z.requires_grad:
-        inference.z.register_hook(lambda gradient: gradient * weight.unsqueeze(-1))
+        share = (1 - control.beta) + control.beta * weight  # `log_weight` brings w itself
+        inference.z.register_hook(lambda gradient: gradient * share.unsqueeze(-1))
     value = (math.log(len(log_weight)) - log_weight.detach().logsumexp(0)).mean()
     surrogate = -(weight * log_weight).sum(0).mean()
     return surrogate + (value - surrogate).detach()

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import cdist
 from torch.distributions import (
     Categorical,
     Independent,
@@ -14,6 +15,8 @@ from torch.distributions import (
     kl_divergence,
 )
 
+from vae_pipeline.kernels import BANDWIDTHS, inverse_multiquadratic
+from vae_pipeline.models import mixture
 from vae_pipeline.models.flow import FlowGaussian
 from vae_pipeline.models.gaussian import DiagonalGaussian, FullGaussian, StandardNormal
 from vae_pipeline.models.mixture import GaussianMixture
@@ -54,13 +57,28 @@ def test_a_mixture_is_torchs():
     torch.testing.assert_close(ours.variance, torchs.variance)
 
 
-def test_a_mixture_of_narrow_parts_far_out_keeps_its_digits():
-    logits, means = torch.zeros(3), torch.tensor([[30.0, -20.0], [31.0, -21.0], [29.0, -19.5]])
-    log_variances = torch.full((3, 2), -7.0)
-    z = means + 0.02
-    ours = GaussianMixture(logits.log_softmax(0), means, log_variances).log_prob(z)
-    exact = GaussianMixture(logits.double().log_softmax(0), means.double(), log_variances.double()).log_prob(z.double())
-    torch.testing.assert_close(ours.double(), exact, atol=2e-3, rtol=0)
+def test_a_mixture_of_narrow_parts_far_apart_keeps_its_digits(monkeypatch):
+    """As float32 posteriors of an autoencoder: no one centre brings their parts near zero."""
+    monkeypatch.setattr(mixture, "NUMBERS", 12)  # two rows at a time
+    means = 100 * draw(3, 4).float()
+    z = (means + 1e-3 * draw(5, 3, 4, seed=1)).float()
+    ours = GaussianMixture(torch.full((3,), -math.log(3)), means, torch.full((3, 4), -14.0)).log_prob(z)
+    exact = MixtureSameFamily(
+        Categorical(logits=torch.zeros(3).double()), Independent(Normal(means.double(), math.exp(-7)), 1)
+    ).log_prob(z.double())
+    torch.testing.assert_close(ours.double(), exact, atol=1e-4, rtol=1e-6)
+
+
+def test_a_mixtures_variance_far_out_is_the_one_around_its_mean():
+    far = GaussianMixture(torch.zeros(1), torch.tensor([[3000.0]]), torch.tensor([[-4.0]]))
+    assert far.variance.item() == pytest.approx(math.exp(-4), rel=1e-6)
+
+
+def test_the_kernel_knows_neighbours_far_out():
+    a, b = 1000 + draw(6, 3).float(), 1000 + draw(5, 3, seed=1).float()
+    squares = cdist(a.double(), b.double(), "sqeuclidean")
+    wanted = sum(6 * width / (6 * width + squares) for width in BANDWIDTHS)
+    np.testing.assert_allclose(inverse_multiquadratic(a, b), wanted, rtol=1e-6)
 
 
 def awake_flow(context=0):

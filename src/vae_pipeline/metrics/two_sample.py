@@ -52,8 +52,8 @@ def kernel_test(first: Array, second: Array, seed: int) -> tuple[float, float]:
     Source: Gretton, Borgwardt, Rasch, Schölkopf and Smola, A Kernel Two-Sample Test, 2012, eq. 3.
     """
     points = torch.from_numpy(np.concatenate([first, second]))
-    # A few rows at a time: the kernel's bandwidths need several numbers a pair.
-    kernel = torch.cat([inverse_multiquadratic(rows, points) for rows in points.split(256)]).double().numpy()
+    # A few rows at a time: a pair needs a number a latent.
+    kernel = torch.cat([inverse_multiquadratic(rows, points) for rows in points.split(32)]).double().numpy()
     np.fill_diagonal(kernel, 0)
     draw = np.random.default_rng(seed)
     in_first = np.repeat([1.0, 0.0], [len(first), len(second)])

@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+NUMBERS = 2**19  # differences at a time, which stay in a CPU's cache
+
 
 class GaussianMixture(Distribution):
     """Σ weight_c N(mean_c, diag(exp(log_variance_c))); one distribution, without a batch."""
@@ -31,17 +33,23 @@ class GaussianMixture(Distribution):
     @property
     def variance(self) -> Tensor:
         """Var[z] of each dimension."""
-        second = self.log_weight.exp() @ (self.log_variances.exp() + self.means.square())
-        return second - self.mean.square()
+        weight: Tensor = self.log_weight.exp()
+        return weight @ (self.log_variances.exp() + (self.means - weight @ self.means).square())
 
     def log_prob(self, value: Float[Tensor, "*batch latents"]) -> Tensor:
-        """Log density in nats; squares are expanded, so that memory is [*batch, components] and no more."""
-        centre = self.means.mean(0)  # what is subtracted before squaring keeps the digits
-        z, means = value - centre, self.means - centre
-        precision = (-self.log_variances).exp()
-        squares = torch.cat([z.square(), z], -1) @ torch.cat([precision, -2 * means * precision], -1).mT
-        constant = (means.square() * precision + self.log_variances + math.log(2 * math.pi)).sum(-1)
-        each = self.log_weight - 0.5 * (squares + constant)
+        """Log density in nats. Squares are of differences: expanded, float32 would lose tens of nats far out.
+
+        Some rows are taken at a time, so that memory doesn't grow with all of them times all components.
+        """
+        if torch.compiler.is_exporting():  # a graph's batch has no size yet
+            return self._log_prob(value)
+        rows = value.reshape(-1, value.shape[-1]).split(max(1, NUMBERS // self.means.numel()))
+        return torch.cat([self._log_prob(some) for some in rows]).reshape(value.shape[:-1])
+
+    def _log_prob(self, value: Float[Tensor, "*batch latents"]) -> Tensor:
+        squares = (value.unsqueeze(-2) - self.means).square() * (-self.log_variances).exp()
+        constant = (self.log_variances + math.log(2 * math.pi)).sum(-1)
+        each = self.log_weight - 0.5 * (squares.sum(-1) + constant)
         most = each.detach().amax(-1, keepdim=True)  # not logsumexp, whose guard for infinity MNN reads wrongly
         return (each - most).exp().sum(-1).log() + most.squeeze(-1)
 
