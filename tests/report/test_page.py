@@ -175,8 +175,10 @@ class TestTheLane:
 
     def test_every_tag_is_closed_and_nothing_is_fetched(self, html):
         reader = Reader(html)
-        loaded = [value for _, name, value in reader.attributes if name in ("src", "href", "srcset", "data", "action")]
+        loaded = [value for _, name, value in reader.attributes if name in ("src", "srcset", "data", "action")]
         assert loaded and all(value.startswith("data:image/png;base64,") for value in loaded)
+        linked = [value.removeprefix("#") for _, name, value in reader.attributes if name == "href"]
+        assert linked == [value for _, name, value in reader.attributes if name == "id"]  # sections of this page
         assert not {"script", "link", "iframe", "object"} & set(reader.tags)
         style = html[html.index("<style>") : html.index("</style>")]
         assert "url(" not in style and "@import" not in style

@@ -6,15 +6,17 @@ from typing import Any
 
 from vae_pipeline.report.markup import datum, table
 
-END = "</main>"  # once in a page, for whatever a recipe says is escaped
+# Each once in a page, for whatever a recipe says is escaped.
+CONTENTS_END = "\n</ul>\n</nav>"
+END = "</main>"
 
 
 def with_parity(page: str, parity: Mapping[str, Any]) -> str:
-    """The page with one more section at its end."""
-    content, end, rest = page.rpartition(END)
-    return (
-        f"{content}<section>\n<h2>What was exported</h2>\n{_graphs(parity)}\n{_scores(parity)}\n</section>\n{end}{rest}"
-    )
+    """The page with one more section at its end, and a link to it."""
+    link = '\n<li><a href="#what-was-exported">What was exported</a></li>'
+    content, end, rest = page.replace(CONTENTS_END, link + CONTENTS_END, 1).rpartition(END)
+    section = f'<section id="what-was-exported">\n<h2>What was exported</h2>\n{_graphs(parity)}\n{_scores(parity)}\n'
+    return f"{content}{section}</section>\n{end}{rest}"
 
 
 def _graphs(parity: Mapping[str, Any]) -> str:

@@ -1,9 +1,9 @@
-"""The page: title, summary, headline figures; then pictures and charts, checks, and where it all comes from.
+"""The page: title, summary, contents, headline figures; then pictures and charts, checks, and where it all comes from.
 
 It needs no network and no script, follows the reader's choice of light or dark, and prints.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 
@@ -36,26 +36,30 @@ def page(findings: Findings) -> str:
     metrics = findings.metrics
     checked = checks(findings)
     attention = needs_attention(findings)
-    sections = [
-        f'<section class="attention">\n<h2>Needs attention</h2>\n{checked}\n</section>' if attention else "",
-        f'<p class="summary">{words.summary(findings)}</p>',
-        _headline(findings),
-        _section("How it learned", _curves(findings)),
-        _section("What it reconstructs", *_reconstructions(findings)),
-        _section("What it generates", *_samples(findings)),
-        _section("What it writes", *_sentences(findings)),
-        _section("What it finds", *_detection(findings)),
-        _section("What the latents carry", *_latents(findings)),
-        _section(
-            "Other figures",
+    sections = {
+        "How it learned": [_curves(findings)],
+        "What it reconstructs": _reconstructions(findings),
+        "What it generates": _samples(findings),
+        "What it writes": _sentences(findings),
+        "What it finds": _detection(findings),
+        "What the latents carry": _latents(findings),
+        "Other figures": [
             figure_table("More on the bounds", BOUNDS, findings),
             figure_table("Further measurements", others(metrics), findings),
-        ),
-        "" if attention else _section("Checks", checked),
-        _section("Where it comes from", provenance(findings)),
+        ],
+        "Checks": [] if attention else [checked],
+        "Where it comes from": [provenance(findings)],
+    }
+    filled = {title: "\n".join(filter(None, parts)) for title, parts in sections.items() if any(parts)}
+    parts = [
+        f'<section class="attention">\n<h2>Needs attention</h2>\n{checked}\n</section>' if attention else "",
+        f'<p class="summary">{words.summary(findings)}</p>',
+        _contents(filled),
+        _headline(findings),
+        *(f'<section id="{_anchor(title)}">\n<h2>{title}</h2>\n{part}\n</section>' for title, part in filled.items()),
     ]
     title = escape(findings.name)
-    content = "\n".join(section for section in sections if section)
+    content = "\n".join(filter(None, parts))
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -82,9 +86,13 @@ def page(findings: Findings) -> str:
 """
 
 
-def _section(title: str, *parts: str) -> str:
-    content = "\n".join(part for part in parts if part)
-    return f"<section>\n<h2>{title}</h2>\n{content}\n</section>" if content else ""
+def _contents(titles: Iterable[str]) -> str:
+    links = "\n".join(f'<li><a href="#{_anchor(title)}">{title}</a></li>' for title in titles)
+    return f'<nav aria-label="Contents">\n<ul>\n{links}\n</ul>\n</nav>'
+
+
+def _anchor(title: str) -> str:
+    return title.lower().replace(" ", "-")
 
 
 def _headline(findings: Findings) -> str:
@@ -154,7 +162,7 @@ def _detection(findings: Findings) -> list[str]:
     )
     alt = "Histograms of the scores of normal images and of anomalies."
     return [
-        _shown(findings, "scores.png", words.of(alt, findings), words.of(caption, findings)),
+        _shown(findings, "scores.png", words.of(alt, findings), words.of(caption, findings), "diagram"),
         figure_table("Detection", DETECTION, findings),
         _scores(findings.metrics.get("scores", {}), findings.metrics.get("score")),
         _shown(

@@ -1,16 +1,19 @@
 """The table that `make run` ends with."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from vae_pipeline.errors import DataError
 
 COLUMNS = ("ELBO", "distortion", "rate", "bound", "active", "PSNR", "AUROC")
+LEFT_OUT_FIRST = ("distortion", "PSNR", "active", "rate")  # where the terminal is too narrow for all
 
 
 def print_summary(console: Console, reports: Path, exports: Path) -> None:
@@ -22,17 +25,14 @@ def print_summary(console: Console, reports: Path, exports: Path) -> None:
     found = {path.parent.name: _read(path) for path in sorted(reports.glob("*/metrics.json"))}
     if not found:
         raise DataError(f"{reports} holds no report: run `dvc repro` first")
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title="On the test part, nats an example; bound is the importance bound",
-        title_justify="left",
-        padding=(0, 1, 0, 0),
-    )
     shown = [column for column in COLUMNS if any(figures[column] for figures in found.values())]
-    for column in ("recipe", *shown):
-        table.add_column(column, justify="left" if column == "recipe" else "right", no_wrap=True)
-    for name, figures in found.items():
-        table.add_row(name, *(figures[column] for column in shown))
+    table = _table(found, shown)
+    if not console.is_terminal:
+        console.width = max(console.width, _width(console, table))  # a pipe has no edge that would cut it
+    for column in LEFT_OUT_FIRST:
+        if column in shown and _width(console, table) > console.width:
+            shown.remove(column)
+            table = _table(found, shown)
     console.print()
     console.print(table)
     for name in found:
@@ -40,6 +40,25 @@ def print_summary(console: Console, reports: Path, exports: Path) -> None:
         if (exports / name / "bundle.json").is_file():
             console.print(f"ONNX bundle  {exports / name}")
     console.print("MLflow's UI  make ui")
+
+
+def _table(found: Mapping[str, Mapping[str, str]], shown: Sequence[str]) -> Table:
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title="On the test part, nats an example; bound is the importance bound",
+        title_justify="left",
+        padding=(0, 1, 0, 0),
+    )
+    for column in ("recipe", *shown):
+        table.add_column(column, justify="left" if column == "recipe" else "right", no_wrap=True)
+    for name, figures in found.items():
+        table.add_row(name, *(figures[column] for column in shown))
+    return table
+
+
+def _width(console: Console, table: Table) -> int:
+    """The columns of a terminal that the table takes where nothing of it is cut."""
+    return Measurement.get(console, console.options.update(max_width=10_000), table).maximum
 
 
 def _read(path: Path) -> dict[str, str]:
