@@ -1,5 +1,6 @@
 """Pictures of a trained model, as PNG files that a person wants to look at; one style for all of them."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ STYLE: Any = {
     "ytick.color": GREY,
     "legend.frameon": False,
     "figure.dpi": 130,
+    "text.parse_math": False,  # a name with dollar signs is a name, and no formula
     "svg.hashsalt": "vae-pipeline",  # else names within it are drawn at random
 }
 
@@ -196,12 +198,14 @@ def scatter(path: Path, points: Array, labels: Array | None, classes: Sequence[s
         else:
             palette = matplotlib.colormaps["tab10" if len(classes) <= 10 else "turbo"]
             spread = max(10, len(classes)) if len(classes) <= 10 else len(classes)
-            for index, name in enumerate(classes):
+            drawn = []
+            for index in range(len(classes)):
                 chosen = points[labels == index]
                 colour = palette((index + 0.5) / spread)
-                axes.scatter(chosen[:, 0], chosen[:, 1], s=size, color=colour, alpha=0.7, linewidths=0, label=name)
-            if len(classes) <= 20:
-                legend = axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=18**0.5 / size**0.5 * 1.4)
+                drawn.append(axes.scatter(chosen[:, 0], chosen[:, 1], s=size, color=colour, alpha=0.7, linewidths=0))
+            if len(classes) <= 20:  # by their names here: a label that begins with _ would be left out
+                place: Any = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
+                legend = axes.legend(drawn, classes, markerscale=18**0.5 / size**0.5 * 1.4, **place)
                 for handle in legend.legend_handles:
                     if handle is not None:
                         handle.set_alpha(1)
@@ -310,6 +314,7 @@ def traversals(mean: Array, dimensions: Array, steps: int = 9, reach: float = 2.
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with writing(path):
+    with writing(path), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a sign that no font has is drawn as a box
         # Without metadata: equal pictures, equal bytes.
         figure.savefig(path, metadata={"Date" if path.suffix == ".svg" else "Software": None})

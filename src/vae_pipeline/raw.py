@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_pipeline.errors import DataError
-from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec
+from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec, within
 
 Array = npt.NDArray[Any]
 
@@ -42,17 +42,18 @@ def checked(x: Array, spec: DataSpec) -> Array:
 def _images(x: Array, spec: ImageSpec) -> Array:
     if not np.isfinite(x).all():
         raise DataError("the observations hold NaN or infinity")
-    if x.min() < np.float32(spec.low) or x.max() > np.float32(spec.high):
+    inside = within(x, spec.low, spec.high)
+    if inside is None:
         raise DataError(
-            f"observations from {x.min():g} to {x.max():g} were given; this model takes raw values in "
+            f"observations from {x.min():.7g} to {x.max():.7g} were given; this model takes raw values in "
             f"[{spec.low:g}, {spec.high:g}]"
         )
-    if spec.dtype == "uint8" and not np.array_equal(x, np.rint(x)):
+    if spec.dtype == "uint8" and not np.array_equal(inside, np.rint(inside)):
         raise DataError(
             f"the observations aren't whole numbers; this model takes raw uint8 values in "
             f"[{spec.low:g}, {spec.high:g}] (scaling is part of it)"
         )
-    return np.ascontiguousarray(x.astype(spec.dtype))
+    return np.ascontiguousarray(inside.astype(spec.dtype))
 
 
 def _rows(x: Array, spec: TableSpec) -> Array:

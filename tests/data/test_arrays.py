@@ -18,7 +18,9 @@ from vae_pipeline.data.sources.arrays import read_array
 from vae_pipeline.data.sources.parts import Part, Source
 from vae_pipeline.data.writing import write
 from vae_pipeline.errors import DataError
+from vae_pipeline.raw import checked
 from vae_pipeline.recipe.data import ArrayPart, ArraysData, File
+from vae_pipeline.spec import ImageSpec, within
 
 Array = npt.NDArray[Any]
 # The type codes of http://yann.lecun.com/exdb/mnist (big-endian).
@@ -313,3 +315,41 @@ def test_values_at_the_bounds_are_in_range(tmp_path: Path, bound: float) -> None
     source = opened(part(saved(tmp_path / "x", npy(array))), span=(-bound, bound))
     write(source, tmp_path, seed=0)
     np.testing.assert_array_equal(np.unique(np.load(tmp_path / "train.npy")), np.float32([-bound, bound]))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.0, 0.7), (-0.1, 3.3), (1000.0, 1001.0)])
+def test_a_rounding_past_a_bound_is_that_bound(low: float, high: float, dtype: Any) -> None:
+    bounds = np.array([low, high], dtype)
+    past = np.nextafter(bounds, np.array([-np.inf, np.inf], dtype))
+    np.testing.assert_array_equal(within(past, low, high), bounds)
+    spec = ImageSpec((1, 1, 2), "float32", low, high, binary=False)
+    np.testing.assert_array_equal(checked(past.reshape(1, 1, 1, 2), spec).ravel(), bounds.astype(np.float32))
+    for far in ([low, high + 1e-3], [low - 1e-3, high]):
+        assert within(np.array(far, dtype), low, high) is None
+        with pytest.raises(DataError, match=r"this model takes raw values in"):
+            checked(np.array(far, dtype).reshape(1, 1, 1, 2), spec)
+
+
+@pytest.mark.parametrize("encode", [npy, lambda array: npz(x=array)])
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.array(3), r"holds examples of shape \[\]"),
+        (np.array([{"a": 1}, None], object), "object|Object"),
+        (np.zeros(3, "<U2"), "real numbers are wanted|holds examples of shape"),
+        (np.zeros((3, 12), complex), "holds values of type complex128: real numbers are wanted"),
+        (np.zeros((3, 12), "M8[D]"), "real numbers are wanted"),
+    ],
+    ids=["no axis", "objects", "texts", "complex", "dates"],
+)
+def test_arrays_that_hold_no_images(tmp_path: Path, encode: Any, array: Array, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        opened(part(saved(tmp_path / "x", encode(array))))
+
+
+@pytest.mark.parametrize("dtype", [">f4", "<f2", ">i8", "?", ">u2"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_any_order_of_bytes_and_of_axes(tmp_path: Path, dtype: str, order: Any) -> None:
+    array = np.asarray(IMAGES % 2 if dtype == "?" else IMAGES, dtype, order=order)
+    np.testing.assert_array_equal(rows(opened(part(saved(tmp_path / "x", npy(array))))), array)

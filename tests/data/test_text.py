@@ -112,6 +112,19 @@ def test_lines_end_where_lines_end(tmp_path):
     assert (found.texts, found.numbers, found.empty) == (["one\u2028line\x0b\x85", "third"], [1, 3], 1)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_marks_and_ends_of_lines_of_any_system(tmp_path, encoding, end):
+    (tmp_path / "x").write_bytes(end.join(["der Hund läuft", "", "猫"]).encode(encoding))
+    found = read_lines(tmp_path / "x", None)
+    assert (found.texts, found.numbers, found.empty) == (["der Hund läuft", "猫"], [1, 3], 1)
+
+
+def test_a_long_word_is_read_in_a_time_that_grows_with_its_length(tmp_path):
+    tokenizer = fit_tokenizer(BytePairs(kind="byte_pairs", vocabulary=300), [*LINES, "ab" * 200_000])  # or minutes
+    assert len(Tokens(tokenizer, 10).ids(["ab" * 200_000])[0]) <= 200_000
+
+
 def test_the_length_of_a_sentence_leaves_out_the_end_that_is_sure():
     rows = padded([[5], [5, 6, 7], [5, 6, 7, 8, 9]], 4)
     assert lengths(rows).tolist() == [2, 3, 3]
@@ -142,14 +155,38 @@ class TestBadInput:
             ("x.csv", b"text\nHello\n", None, "is a table: say which column holds the sentences"),
             ("x.txt", b"Hello\n", "text", "is no table, and so has no column text"),
             ("x.txt", b"\x93NUMPY\x01\x00", None, "is an array: a text of a sentence a line is wanted"),
+            ("x.txt", "the dog\n".encode("utf-16-le"), None, "line 1 of .* holds a NUL, .* UTF-16 without a mark"),
+            ("x.txt", b"one\ntwo\0\n", None, "line 2 of .* holds a NUL"),
+            ("x.txt", b"\xff\xfea", None, "has the mark of UTF-16-LE and isn't it"),
+            ("x.txt", b"a\xed\xa0\x80b", None, "line 1 of .* isn't UTF-8"),
             ("x.gz", gzip.compress(b"Hello" * 99)[:-9], None, "can't read .*ended before"),
         ],
-        ids=["comma", "comma in one column", "no column", "no table", "an array", "cut short"],
+        ids=[
+            "comma",
+            "comma in one column",
+            "no column",
+            "no table",
+            "an array",
+            "UTF-16",
+            "NUL",
+            "half a letter",
+            "lone surrogate",
+            "cut short",
+        ],
     )
     def test_what_holds_no_lines(self, tmp_path, name, content, column, message):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=message):
             read_lines(tmp_path / name, column)
+
+    def test_a_file_of_unknown_words_alone(self, tmp_path):
+        (tmp_path / "x").write_text("<unk>\n" * 40)
+        with pytest.raises(DataError, match="the train part holds no word, only such as <unk>"):
+            prepare(tmp_path / "x")
+
+    def test_a_lone_surrogate(self):
+        with pytest.raises(DataError, match="holds a lone surrogate"):
+            Tokens(fit_tokenizer(Bytes(kind="bytes"), []), 10).ids(["a\ud800"])
 
     def test_a_folder_and_nothing(self, tmp_path):
         with pytest.raises(DataError, match="is a folder: a file of a sentence a line is wanted"):

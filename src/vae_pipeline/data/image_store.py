@@ -11,7 +11,7 @@ from vae_pipeline.data.sources.parts import Array, Rows, Source
 from vae_pipeline.data.splitting import duplicates, indices_of, row_hash, split, split_card
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import write_json
-from vae_pipeline.spec import ImageSpec
+from vae_pipeline.spec import ImageSpec, within
 
 CHUNK_ROWS = 4096
 
@@ -67,14 +67,13 @@ def _checked(chunk: Array, source: Source, name: str) -> Array:
     if not np.isfinite(chunk).all():
         bad = int((~np.isfinite(chunk)).reshape(len(chunk), -1).any(axis=1).sum())
         raise DataError(f"{bad} of {len(chunk)} examples of the {name} part hold NaN or infinity: clean them first")
-    lowest, highest = float(chunk.min()), float(chunk.max())
-    # The bounds are rounded as the values were: 0.1 in float32 is over 0.1.
-    if lowest < np.float32(source.low) or highest > np.float32(source.high):
+    inside = within(chunk, source.low, source.high)
+    if inside is None:
         raise DataError(
-            f"the {name} part holds values from {lowest:g} to {highest:g}, but data.range says "
+            f"the {name} part holds values from {chunk.min():.7g} to {chunk.max():.7g}, but data.range says "
             f"[{source.low:g}, {source.high:g}]: set it to what can occur"
         )
-    return chunk.astype(source.dtype)
+    return inside.astype(source.dtype)
 
 
 def _write_masks(path: Path, masks: Rows, shape: tuple[int, ...]) -> None:

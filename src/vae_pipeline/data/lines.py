@@ -1,5 +1,6 @@
-"""Sentences from a file: one a line of UTF-8 text, plain or gzipped, or one a row in a column of a table."""
+"""Sentences from a file: one a line of text, plain or gzipped, or one a row in a column of a table."""
 
+import codecs
 import gzip
 import sys
 import zlib
@@ -10,6 +11,14 @@ from vae_pipeline.data.frames import chunks, is_table
 from vae_pipeline.errors import DataError
 
 PIPE = "-"
+# A mark at the beginning of a file says how its letters are written; UTF-32's begins with UTF-16's.
+MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
 
 
 @dataclass(frozen=True)
@@ -27,13 +36,19 @@ def read_lines(path: Path, column: str | None) -> Lines:
     """The lines of a text, `-` a pipe's; or, given a `column`, those of a table.
 
     Raises:
-        DataError: the file can't be read, isn't UTF-8, lacks the column or holds no sentence; or it is a table and no
-            column is given, or the other way round.
+        DataError: the file can't be read, isn't UTF-8 (nor UTF-16 or UTF-32 with their mark), holds a NUL, lacks the
+            column or holds no sentence; or it is a table and no column is given, or the other way round.
     """
     if is_table(path) and column is None:
         raise DataError(f"{path} is a table: say which column holds the sentences")
     found = _lines(path) if column is None else _column(path, column)
     kept = [(number, text) for number, text in enumerate(found, 1) if text.strip()]
+    for number, text in kept:
+        if "\0" in text:
+            raise DataError(
+                f"line {number} of {path} holds a NUL, which no text does: if it is UTF-16 without a mark, convert "
+                "it, for instance by iconv -f UTF-16LE -t UTF-8"
+            )
     if not kept:
         raise DataError(f"{path} holds no sentence: one a line is wanted")
     return Lines([text for _, text in kept], [number for number, _ in kept], len(found) - len(kept))
@@ -51,10 +66,20 @@ def _lines(path: Path) -> list[str]:
         raise DataError(f"can't read {path}: {reason.lower()}") from error
     if content.startswith(b"\x93NUMPY"):
         raise DataError(f"{path} is an array: a text of a sentence a line is wanted")
-    found = []
-    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+    mark, encoding = next(((mark, name) for mark, name in MARKS.items() if content.startswith(mark)), (b"", "utf-8"))
+    content = content.removeprefix(mark)
+    if encoding != "utf-8":
         try:
-            found.append(line.decode("utf-8").rstrip("\r"))
+            content = content.decode(encoding).encode()
+        except UnicodeError as error:
+            raise DataError(
+                f"{path} has the mark of {encoding.upper()} and isn't it ({error}): save it as UTF-8"
+            ) from error
+    found = []
+    # The ends of lines are those of Unix, of Windows or of an old Mac.
+    for number, line in enumerate(content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"), 1):
+        try:
+            found.append(line.decode())
         except UnicodeDecodeError as error:
             raise DataError(
                 f"line {number} of {path} isn't UTF-8 (byte {error.start + 1} of it is 0x{line[error.start]:02x}): "

@@ -1,8 +1,9 @@
 """Sentences, split and written in the one on-disk form: rows of ids; the tokenizer is fitted to the training part."""
 
 import json
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -20,6 +21,7 @@ from vae_pipeline.spec.text import SPECIAL, UNKNOWN, TextSpec
 from vae_pipeline.spec.tokens import Tokens, padded
 
 BYTES = 256
+LONG_WORD = re.compile(r"\S{1000}|\s{1000}")
 SIGNS = Regex(rf"{UNKNOWN}|\w+|[^\w\s]+")  # what a model wrote for an unknown word is read as one
 
 
@@ -140,6 +142,8 @@ def _words(tokenizer: recipe.Words, lines: Sequence[str]) -> Tokenizer:
     for line in lines:
         counts.update(word for word, _ in split.pre_tokenize_str(form.normalize_str(line)))
     ranked = sorted((word for word in counts if word not in SPECIAL), key=lambda word: (-counts[word], word))
+    if not ranked:
+        raise DataError(f"the train part holds no word, only such as {', '.join(counts)}: there is nothing to learn")
     kept = [*SPECIAL, *ranked][: tokenizer.vocabulary]
     fitted = Tokenizer(models.WordLevel({word: index for index, word in enumerate(kept)}, unk_token=UNKNOWN))
     fitted.normalizer, fitted.pre_tokenizer = form, split
@@ -155,6 +159,15 @@ def _byte_pairs(vocabulary: int, lines: Sequence[str]) -> Tokenizer:
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary, special_tokens=list(SPECIAL), initial_alphabet=alphabet, show_progress=False
     )
-    fitted.train_from_iterator(lines, trainer)
+    fitted.train_from_iterator((piece for line in lines for piece in _pieces(line)), trainer)
     # The ids stay, but a text that holds the letters `<eos>` means these letters.
     return Tokenizer.from_str(json.dumps({**json.loads(fitted.to_str()), "added_tokens": []}))
+
+
+def _pieces(line: str) -> Iterator[str]:
+    """The line, cut after each thousand letters or blanks in a row: training's time grows with a word's square."""
+    start = 0
+    for found in LONG_WORD.finditer(line):
+        yield line[start : found.end()]
+        start = found.end()
+    yield line[start:]

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from vae_pipeline.errors import DataError
-from vae_pipeline.spec.images import ImageSpec
+from vae_pipeline.spec.images import ImageSpec, within
 from vae_pipeline.spec.tables import ANOMALIES, Column, ColumnKind, TableSpec
 from vae_pipeline.spec.text import TextSpec
 
 __all__ = [
     "ANOMALIES", "Column", "ColumnKind", "DataSpec", "ImageSpec", "TableSpec", "TextSpec", "load_spec", "spec_of",
+    "within",
 ]  # fmt: skip
 
 DataSpec = ImageSpec | TableSpec | TextSpec

@@ -7,7 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from vae_pipeline.errors import DataError
+
+ROUNDING = 4 * float(np.finfo(np.float32).eps)
+"""By how much of the larger bound a value of float32 may lie outside and still be that bound, rounded."""
+
+
+def within(values: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[Any] | None:
+    """The values, those that rounding put outside of [low, high] brought back to it; None where others lie outside."""
+    slack = ROUNDING * max(abs(low), abs(high))
+    least, most = float(values.min()), float(values.max())
+    if least < low - slack or most > high + slack:
+        return None
+    return values if low <= least and most <= high else values.clip(low, high)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,10 @@ class Tokens:
         if isinstance(lines, str) or not all(isinstance(line, str) for line in lines):
             raise DataError(f"{type(lines).__name__} {str(lines)[:60]!r} was given; a list of texts is wanted")
         unknown = len(SPECIAL) - 1
-        found = self.tokenizer.encode_batch(list(lines), add_special_tokens=False)
+        try:
+            found = self.tokenizer.encode_batch(list(lines), add_special_tokens=False)
+        except TypeError as error:  # of half a pair of UTF-16, which isn't a letter
+            raise DataError("a line holds a lone surrogate, which is no letter: mend the text's encoding") from error
         return [[unknown if each < len(SPECIAL) else each for each in line.ids] for line in found]
 
     def observations(self, lines: Sequence[str], places: Sequence[str] | None = None) -> Array:

@@ -172,6 +172,8 @@ def _load_npy(content: Path | io.BytesIO, path: Path) -> Array:
     try:
         return np.asarray(np.load(content, "r" if isinstance(content, Path) else None, allow_pickle=False))
     except Exception as error:  # numpy evaluates the header: a corrupt one raises nearly anything
+        if "Object arrays" in str(error):
+            raise DataError(f"{path} holds Python's objects, which aren't read: save an array of numbers") from error
         raise DataError(f"{path} is a truncated or corrupt .npy ({error}): make or fetch it again") from error
 
 
