@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -111,13 +111,16 @@ def drift(
     key: Key = None,
     resize: Fit = "none",
     labels: LabelFile = None,
+    fail_on: Annotated[
+        Literal["some", "much"] | None, typer.Option(help="End with exit code 1 where the drift is at least this.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Whether new examples are still what the bundle was calibrated on: their scores beside the calibration's."""
     import json
 
     from vae_pipeline.drift import drift as run
-    from vae_pipeline.drift import said
+    from vae_pipeline.drift import require_stable, said
     from vae_pipeline.observations import read_observations
 
     model = open_bundle(bundle)
@@ -125,6 +128,8 @@ def drift(
     with progress(model, len(x)):
         result = run(model, model.detect(x, read_labels(labels)))
     console().print(json.dumps(result.to_dict()) if as_json else said(result))
+    if fail_on is not None:
+        require_stable(result, fail_on)
 
 
 def _frame(

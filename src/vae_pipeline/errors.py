@@ -10,6 +10,7 @@
     ├── OutputError       a folder or file that can't be written
     ├── TrainingError     a run that can't go on (a non-finite loss)
     ├── GateError         a metric outside the bounds that the recipe set
+    ├── DriftError        data that are no longer what a bundle was calibrated on
     ├── ParityError       a graph that answers otherwise than the model
     ├── ConformanceError  a runtime that doesn't answer as the bundle's golden answers say
     ├── MissingError      a package or program that isn't installed
@@ -62,6 +63,12 @@ class TrainingError(VaeError):
 
 class GateError(VaeError):
     """A metric lies outside the bounds that the recipe set."""
+
+    exit_code = 1
+
+
+class DriftError(VaeError):
+    """Data are no longer what a bundle was calibrated on."""
 
     exit_code = 1
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from vae_pipeline.cli import app
 from vae_pipeline.data.store import Prepared
-from vae_pipeline.errors import BundleError, DataError, OutputError
+from vae_pipeline.errors import BundleError, DataError, DriftError, OutputError
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.stages.evaluate import evaluate
 from vae_pipeline.stages.prepare import prepare
@@ -203,11 +203,12 @@ class TestCommands:
         same = json.loads(invoke("drift", table_lane.bundle, new, "--json"))
         frame.assign(balance=frame.balance + 3).to_csv(new, index=False)
         moved = json.loads(invoke("drift", table_lane.bundle, new, "--json"))
-        assert same["psi"] < moved["psi"] and same["ks"] < moved["ks"]
-        assert same["ks_p_value"] > 1e-3 > moved["ks_p_value"]
-        assert "balance" in moved["columns"] and moved["verdict"] == "much"
+        assert same["psi"] < moved["psi"] and same["p_value"] > 0.05 > moved["p_value"]
+        assert "balance" in moved["columns"] and (same["verdict"], moved["verdict"]) == ("none", "much")
         said = invoke("drift", table_lane.bundle, new)
-        assert said.startswith("drift: much (PSI") and "columns that add most" in said and "balance" in said
+        assert said.startswith("drift: much: the scores of") and "columns that add most" in said and "balance" in said
+        with pytest.raises(DriftError, match=r"drifted \(much\), and --fail-on some"):
+            invoke("drift", table_lane.bundle, new, "--fail-on", "some")
 
     def test_one_row(self, table_lane, new, tmp_path):
         pd.read_csv(new).head(1).to_csv(tmp_path / "one.csv", index=False)
