@@ -44,9 +44,25 @@ ASKED = [
 ]
 
 
+DISCRETISED = [
+    {"kind": "discretised_laplace", "scale": "learned", "mean": "linear"},
+    {"kind": "discretised_gaussian", "scale": "per_element", "mean": "sigmoid"},
+]
+
+
 @pytest.mark.parametrize(("posterior", "prior", "sampler", "asked"), ASKED)
 def test_its_graphs_are_the_model(posterior, prior, sampler, asked, smoke, prepared, tmp_path):
     recipe = edited(smoke, model={"posterior": POSTERIORS[posterior], "prior": PRIORS[prior]})
+    are_the_model(recipe, sampler, asked, prepared, tmp_path)
+
+
+@pytest.mark.parametrize("likelihood", DISCRETISED, ids=lambda likelihood: likelihood["kind"])
+def test_the_graphs_of_a_discretised_likelihood_are_the_model(likelihood, smoke, prepared, tmp_path):
+    recipe = edited(smoke, model={"likelihood": likelihood})
+    are_the_model(recipe, "prior", ("decoder", "score"), prepared, tmp_path)
+
+
+def are_the_model(recipe, sampler, asked, prepared, tmp_path):
     torch.manual_seed(0)
     model = build(recipe.model, prepared.spec).eval()
     model.sampler = SAMPLERS[sampler]()

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad
-from scipy.stats import logistic
+from scipy.stats import laplace, logistic, norm
 from torch.distributions import Bernoulli, Independent, Laplace, Normal
 
 from vae_pipeline.models.bernoulli import LogitBernoulli
+from vae_pipeline.models.discretised import Discretised
 from vae_pipeline.models.likelihoods import (
     BernoulliLikelihood,
     CategoricalLikelihood,
@@ -101,6 +102,7 @@ def test_what_the_numbers_are():
     assert BernoulliLikelihood(3).measure(binary=True) == "mass"
     assert BernoulliLikelihood(3).measure(binary=False) == "cross_entropy"
     assert LocationScaleLikelihood(Normal, (1, 4, 4), 0.1).measure(binary=True) == "density"
+    assert LocationScaleLikelihood(Normal, (1, 4, 4), 0.1, "linear", 256).measure(binary=False) == "mass"
     assert LogisticLikelihood(3, 256, 2).measure(binary=False) == "mass"
 
 
@@ -111,6 +113,8 @@ def test_what_the_numbers_are():
         lambda n: LogisticLikelihood(1, n, 1),
         lambda n: LogisticLikelihood(1, n, 3),
         lambda n: CategoricalLikelihood(1, n),
+        lambda n: LocationScaleLikelihood(Normal, (1,), "learned", "linear", n),
+        lambda n: LocationScaleLikelihood(Laplace, (1,), "per_element", "sigmoid", n),
     ],
 )
 def test_a_discrete_likelihood_sums_to_one_over_its_levels(build, levels):
@@ -136,6 +140,30 @@ def test_the_discretised_logistic_is_scipys():
     expected = np.diff(np.concatenate([[0], edges, [1]]))
     values = torch.arange(256, dtype=torch.float64)[:, None] / 255
     np.testing.assert_allclose(likelihood(output).log_prob(values).exp().numpy(), expected, rtol=1e-6)
+
+
+def log_mass(family, location, scale, levels):
+    """scipy's: of an interval beyond the centre by the tail that is nearer, whose logarithm is exact far out."""
+    lower = (np.concatenate([[-np.inf], (np.arange(levels - 1) + 0.5) / (levels - 1)]) - location) / scale
+    upper = np.append(lower[1:], np.inf)
+    near, far = np.maximum(np.maximum(lower, -upper), 0), np.maximum(-lower, upper)
+    tails = family.logsf(near), family.logsf(far)
+    with np.errstate(invalid="ignore", divide="ignore"):  # in the half that isn't taken
+        held = np.log1p(-family.sf(-lower) - family.sf(upper))
+        return np.where((lower < 0) & (upper > 0), held, tails[0] + np.log(-np.expm1(tails[1] - tails[0])))
+
+
+@pytest.mark.parametrize(("dtype", "exact"), [(torch.float64, 2e-5), (torch.float32, 2e-4)], ids=str)
+@pytest.mark.parametrize(("family", "scipys"), [(Normal, norm), (Laplace, laplace)])
+def test_a_discretised_likelihood_is_scipys_far_out_too(family, scipys, dtype, exact):
+    """The mass of a level 1/255 as wide as the scale is a difference of which float32 keeps four digits."""
+    for levels, location, scale in itertools.product((2, 17, 256), (-1.0, 0.0, 0.3, 1.5), (0.005, 0.3, 1.0)):
+        values = torch.arange(levels, dtype=dtype)[:, None] / (levels - 1)
+        parameters = [torch.full((1,), number, dtype=dtype, requires_grad=True) for number in (location, scale)]
+        found = Discretised(family(*parameters), levels, 1).log_prob(values)
+        wanted = log_mass(scipys, location, scale, levels)
+        np.testing.assert_allclose(found.detach().double().numpy(), wanted, rtol=2e-6, atol=exact)
+        assert all(slope.isfinite().all() for slope in torch.autograd.grad(found.sum(), parameters))
 
 
 @pytest.mark.parametrize(("family", "spread"), [(Normal, np.std), (Laplace, lambda r: np.abs(r).mean())])
@@ -172,6 +200,7 @@ def test_every_channel_has_its_scale():
         BernoulliLikelihood(3),
         LocationScaleLikelihood(Normal, (1, 4, 4), 0.3),
         LocationScaleLikelihood(Laplace, (1, 4, 4), "per_element"),
+        LocationScaleLikelihood(Normal, (1, 4, 4), "learned", "linear", 256),
         LogisticLikelihood(3, 256, 2),
         CategoricalLikelihood(3, 5),
     ],

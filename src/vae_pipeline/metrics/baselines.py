@@ -7,6 +7,7 @@ from typing import Any, assert_never
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.optimize import minimize_scalar
 from sklearn.decomposition import PCA
 from torch.distributions import Normal
 
@@ -16,6 +17,7 @@ from vae_pipeline.metrics.images import psnr
 from vae_pipeline.models import likelihoods
 from vae_pipeline.models.autoregressive import AutoregressiveLikelihood
 from vae_pipeline.models.columns import RowDistribution
+from vae_pipeline.models.discretised import Discretised
 from vae_pipeline.models.likelihoods import LEAST_LOG_SCALE
 from vae_pipeline.models.scaling import TableScaling
 from vae_pipeline.nets.columns import one_hot
@@ -45,6 +47,8 @@ def baseline_elbo(likelihood: likelihoods.Likelihood, train: Split, test: Split,
     match likelihood:
         case likelihoods.BernoulliLikelihood():
             return _bernoulli(train, test, spec)
+        case likelihoods.LocationScaleLikelihood(levels=int()):
+            return _discretised(likelihood, train, test, spec)
         case likelihoods.LocationScaleLikelihood():
             return _location_scale(likelihood, train, test, spec, seed)
         case likelihoods.LogisticLikelihood():
@@ -95,6 +99,30 @@ def _location_scale(
     else:
         scale = likelihood.kind
     return -away(test) / (power * math.pow(scale, power)) - spec.dimensions * (math.log(scale) + normaliser)
+
+
+def _discretised(likelihood: likelihoods.LocationScaleLikelihood, train: Split, test: Split, spec: ImageSpec) -> float:
+    """Centres are sought among the levels and up to eight scales beyond their ends; the scale by itself."""
+    assert likelihood.levels is not None
+    levels = torch.linspace(0, 1, likelihood.levels, dtype=torch.float64)
+    trained, tested = (_counts(part, spec, len(levels)).reshape(-1, len(levels)) for part in (train, test))
+
+    def by_centre(scale: float) -> Array:
+        """log P of each level by each centre: [levels, centres]."""
+        beyond = scale * torch.arange(1, 9, dtype=torch.float64)
+        centres = torch.cat([levels, -beyond, 1 + beyond])
+        real = likelihood.family(centres, torch.tensor(scale, dtype=torch.float64))
+        return Discretised(real, len(levels), 1).log_prob_by_element(levels[:, None]).numpy()
+
+    if isinstance(likelihood.kind, str):
+        bounds = (likelihoods.LEAST_LOG_SCALE, 1.0)
+        cost = lambda log_scale: -(trained @ by_centre(math.exp(log_scale))).max(axis=1).sum()  # noqa: E731
+        scale = math.exp(minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 0.01}).x)
+    else:
+        scale = likelihood.kind
+    table = by_centre(scale)
+    chosen = table[:, (trained @ table).argmax(axis=1)]
+    return float((tested * chosen.T).sum() / len(test))
 
 
 def _categorical(train: Split, test: Split, spec: ImageSpec, levels: int) -> float:

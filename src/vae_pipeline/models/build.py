@@ -185,6 +185,12 @@ def _likelihood(likelihood: recipe.Likelihood, spec: ImageSpec) -> likelihoods.L
             return likelihoods.LocationScaleLikelihood(Normal, spec.event_shape, likelihood.scale, likelihood.mean)
         case recipe.LaplaceLikelihood():
             return likelihoods.LocationScaleLikelihood(Laplace, spec.event_shape, likelihood.scale, likelihood.mean)
+        case recipe.DiscretisedLikelihood():
+            family = Normal if likelihood.kind == "discretised_gaussian" else Laplace
+            levels = _levels(likelihood.kind, spec)
+            return likelihoods.LocationScaleLikelihood(
+                family, spec.event_shape, likelihood.scale, likelihood.mean, levels
+            )
         case recipe.LogisticLikelihood():
             return likelihoods.LogisticLikelihood(rank, _levels(likelihood.kind, spec), likelihood.components)
         case recipe.CategoricalLikelihood():

@@ -13,6 +13,7 @@ from torch.distributions import Distribution, Independent, Laplace, Normal, cons
 from vae_pipeline.models.autoregressive import AutoregressiveLikelihood
 from vae_pipeline.models.bernoulli import LogitBernoulli
 from vae_pipeline.models.columns import Layout, RowDistribution
+from vae_pipeline.models.discretised import Discretised
 from vae_pipeline.models.logistic import DiscretisedLogistic, LevelCategorical
 
 Measure = Literal["mass", "density", "cross_entropy"]
@@ -45,7 +46,7 @@ class BernoulliLikelihood(nn.Module):
 
 
 class LocationScaleLikelihood(nn.Module):
-    """Independent Gaussian or Laplace variables.
+    """Independent Gaussian or Laplace variables; given `levels`, rounded to so many whole numbers.
 
     The scale is a number, or learned: one for all values, one a channel (the event's first axis), or one that the
     decoder gives for each value; or `optimal`: while training the one that maximises the batch's likelihood,
@@ -63,8 +64,10 @@ class LocationScaleLikelihood(nn.Module):
         shape: tuple[int, ...],
         scale: float | ScaleKind,
         mean: MeanKind = "linear",
+        levels: int | None = None,
     ) -> None:
         super().__init__()
+        self.levels = levels
         self.family, self.rank, self.kind, self.mean = family, len(shape), scale, mean
         self.planes = 2 if scale == "per_element" else 1
         if scale in ("learned", "learned_per_channel"):
@@ -93,11 +96,14 @@ class LocationScaleLikelihood(nn.Module):
 
     def given(self, mean: Tensor, scale: Tensor) -> Distribution:
         """The distribution of that centre and scale."""
-        return Independent(self.family(mean, scale, validate_args=False), self.rank, validate_args=False)
+        real = self.family(mean, scale, validate_args=False)
+        if self.levels is not None:
+            return Discretised(real, self.levels, self.rank)
+        return Independent(real, self.rank, validate_args=False)
 
     def measure(self, binary: bool) -> Measure:  # noqa: ARG002 (every likelihood is asked the same)
         """What the numbers are."""
-        return "density"
+        return "density" if self.levels is None else "mass"
 
 
 class _Optimal(Distribution):
@@ -245,6 +251,8 @@ def deviance_by_element(likelihood: Distribution, value: Tensor) -> Tensor:
         case Independent():
             base = likelihood.base_dist
             best: Tensor = base.log_prob(base.mean)
+        case Discretised():
+            best = likelihood.expecting(value).log_prob_by_element(value)
         case LogitBernoulli():
             best = _entropic(value) + _entropic(1 - value)
         case DiscretisedLogistic():
@@ -256,7 +264,8 @@ def deviance_by_element(likelihood: Distribution, value: Tensor) -> Tensor:
             best = likelihood.log_probability.amax(likelihood.axis)
         case _:
             raise TypeError(f"{type(likelihood).__name__} is no likelihood of images")
-    return best - log_prob_by_element(likelihood, value)
+    # A centre beyond the lowest or the highest level makes that one likelier than a centre at it does.
+    return (best - log_prob_by_element(likelihood, value)).clamp_min(0)
 
 
 def _entropic(p: Tensor) -> Tensor:

@@ -146,6 +146,14 @@ class LaplaceLikelihood(Section):
     mean: Mean
 
 
+class DiscretisedLikelihood(Section):
+    """A Gaussian or Laplace variable rounded to whole numbers (uint8 data), tails at the ends: a true probability."""
+
+    kind: Literal["discretised_gaussian", "discretised_laplace"]
+    scale: Positive | Literal["learned", "learned_per_channel", "per_element"]
+    mean: Mean
+
+
 class LogisticLikelihood(Section):
     """Mixture of logistic distributions over whole numbers (uint8 data): a true probability."""
 
@@ -201,6 +209,7 @@ Likelihood = Annotated[
     BernoulliLikelihood
     | GaussianLikelihood
     | LaplaceLikelihood
+    | DiscretisedLikelihood
     | LogisticLikelihood
     | CategoricalLikelihood
     | MixedLikelihood
