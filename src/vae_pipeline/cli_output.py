@@ -107,9 +107,15 @@ def write_observations(out: Path, x: Any, model: "Bundle", as_json: bool, column
 
 
 def write_images(
-    out: Path, images: Any, model: "Bundle", as_json: bool, columns: int | None = None, group: int = 1
+    out: Path,
+    images: Any,
+    model: "Bundle",
+    as_json: bool,
+    columns: int | None = None,
+    group: int = 1,
+    count: int | None = None,
 ) -> None:
-    """A grid of so many columns, or an array."""
+    """A grid of so many columns, or an array; `count` is how many are said to be in it, where cells aren't images."""
     import math
 
     from vae_pipeline.pictures import save_png, tile, to_pixels
@@ -120,7 +126,7 @@ def write_images(
         save_png(out, tile(pixels, columns or math.ceil(math.sqrt(len(pixels))), side=56, group=group))
     else:
         write_arrays(out, images)
-    say(out, len(images), "images", as_json)
+    say(out, len(images) if count is None else count, "images", as_json)
 
 
 def write_arrays(out: Path, content: Any) -> None:

@@ -133,7 +133,7 @@ def reconstruct(
         if len(rows) > 2 and len(rows[-1]) < columns:  # the last two rows are filled up, so that pairs stay aligned
             blank = np.full((columns - len(rows[-1]), *x.shape[1:]), spec.high)
             rows[-2:] = [np.concatenate([row, blank]) for row in rows[-2:]]
-        write_images(out, np.concatenate(rows), model, as_json, columns, group=2)
+        write_images(out, np.concatenate(rows), model, as_json, columns, group=2, count=len(x))
     else:
         write_observations(out, x_mean, model, as_json)
 

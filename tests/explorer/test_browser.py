@@ -217,6 +217,33 @@ def noise(page, count, seed):
     return np.array(values, np.float32)
 
 
+@pytest.mark.parametrize("name", ["bars", "rows"])
+def test_the_detector_says_how_usual_the_input_is(name, driver, site, bundles):
+    page = Page(driver, f"{site[1]}/{name}/", bundles[name])
+    page.rest()
+    with np.load(page.bundle.folder / "encoder.npz") as golden:
+        found = page.bundle.detect(golden["x"][:1])
+    assert float(page.find("#p_value").text) == pytest.approx(found.p_value[0], rel=0.06)  # two digits
+    assert float(page.find("#score").text.replace("−", "-")) == pytest.approx(found.score[0], abs=0.006)
+    for alpha, said in ((found.p_value[0] * 1.1, "Alarm"), (found.p_value[0] * 0.9, "No alarm")):
+        page.driver.execute_script(
+            "const alpha = document.getElementById('alpha'); alpha.value = arguments[0]; alpha.oninput()", float(alpha)
+        )
+        assert page.find("#alarm").text == said
+    if name == "rows":
+        worst = found.contributions[0].argsort()[::-1][:5]
+        shown = [item.text.split("\n")[0] for item in page.driver.find_elements("css selector", "#contributions li")]
+        assert shown == [page.bundle.spec.columns[at].name for at in worst]
+        return
+    drawn = page.ask(
+        "const canvas = document.getElementById('contributions');"
+        "return [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]"
+    )
+    red, green = np.array(drawn).reshape(-1, 4)[:, :2].T
+    heat = found.contributions[0].sum(0).ravel()
+    assert heat[(red - green).argmax()] == pytest.approx(heat.max(), rel=0.01)
+
+
 @pytest.mark.parametrize("name", ["bars", "colours"])
 @pytest.mark.parametrize("single", [False, True])
 def test_answers_are_those_of_onnxruntime(name, single, driver, site, bundles):

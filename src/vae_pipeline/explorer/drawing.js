@@ -1,11 +1,12 @@
 // The editor of pictures: drawing with mouse or finger, a blank page, the colours turned round.
 
 import { $ } from "dom.js";
-import { blank, coloured, contrast, readable, invert, paint, stroke } from "images.js";
+import { blank, coloured, contrast, readable, invert, paint, paintHeat, stroke } from "images.js";
 
 export const showOutput = (x) => paint($("output"), x);
 export const showInput = (x) => paint($("input"), x);
 export const showReconstruction = (x) => paint($("reconstruction"), x);
+export const showContributions = (x, nats) => paintHeat($("contributions"), x, nats);
 
 /** `given` is what was given last, `give` takes another. */
 export function openEditor(given, give) {

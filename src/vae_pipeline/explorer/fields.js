@@ -1,8 +1,9 @@
 // The editor of rows: a field for each column, and beside it what the model makes of it.
 
-import { $, make } from "dom.js";
+import { $, make, typeset } from "dom.js";
 import { columns, paint, valueOf, written } from "tables.js";
 
+const SHOWN = 5; // columns that add most to a score
 const named = (column) => make("span", { className: "name", textContent: column.name });
 const outputs = columns.map(() => make("output"));
 const reconstructed = columns.map(() => make("output"));
@@ -35,6 +36,12 @@ export function showInput(x) {
 export function showReconstruction(x) {
   paint($("reconstruction"), input, x);
   write(reconstructed, x);
+}
+
+/** The columns that make the row unlikely, most first, with the nats that each adds to what is usual of it. */
+export function showContributions(x, nats) {
+  const order = [...nats.keys()].sort((a, b) => nats[b] - nats[a]).slice(0, SHOWN);
+  $("contributions").replaceChildren(...order.map((at) => make("li", {}, named(columns[at]), make("output", { textContent: typeset(nats[at]) }))));
 }
 
 /** `given` is what was given last, `give` takes another; a value that can't be leaves the field as it was. */

@@ -42,6 +42,21 @@ export function paint(canvas, x) {
   canvas.getContext("2d").putImageData(pixels, 0, 0);
 }
 
+/** Show where an observation is unlikely: in red over its grey, by nats summed over channels, the most in full red. */
+export function paintHeat(canvas, x, nats) {
+  const sum = (values, at) => Array.from({ length: channels }, (_, channel) => values[channel * plane + at]).reduce((a, b) => a + b);
+  const heat = Float32Array.from({ length: plane }, (_, at) => Math.max(0, sum(nats, at)));
+  const most = Math.max(1e-6, ...heat);
+  const pixels = new ImageData(width, height);
+  for (let at = 0; at < plane; at++) {
+    const grey = 40 + 110 * fraction(sum(x, at) / channels);
+    const share = heat[at] / most;
+    pixels.data.set([grey + share * (235 - grey), grey * (1 - share), grey * (1 - share), 255], 4 * at);
+  }
+  [canvas.width, canvas.height] = [width, height];
+  canvas.getContext("2d").putImageData(pixels, 0, 0);
+}
+
 /** The observation with a stroke from one place to another, each [across, down] in [0, 1], in an ink "#rrggbb". */
 export function stroke(x, from, to, ink) {
   const radius = 0.5 + 0.03 * Math.min(width, height);

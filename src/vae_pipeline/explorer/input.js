@@ -1,5 +1,6 @@
 // An observation as input: an example, an edited one, a file. It is encoded, reconstructed and scored, and the point goes to it.
 
+import { detects, openDetection, showDetection } from "detection.js";
 import { $, NAMES, typeset } from "dom.js";
 import { followLabel, latest, move, normals, point } from "latents.js";
 import { bundle, decode, encode, examples, latents, score } from "model.js";
@@ -31,6 +32,7 @@ const encodeInput = latest(async () => {
   showReconstruction(await decode(mean, label));
   const scores = await score(x, normals(DRAWS * latents, 0), label);
   for (const [name, nats] of Object.entries(scores)) $(name).textContent = typeset(nats);
+  if (detects) await showDetection(x, label);
   const shown = NAMES.slice(0, 16).map((name, index) => `${name} = ${typeset(mean[index])} ± ${typeset(scale[index])}`);
   $("position").textContent = shown.map((part) => part.replaceAll(" ", "\u00a0")).join(", ") + (latents > 16 ? ", …" : "");
 });
@@ -41,6 +43,7 @@ export function openInput() {
   for (const [name, nats] of Object.entries(average)) $(`mean-${name}`).textContent = typeset(nats);
   offer(examples, "Example", bundle.examples.labels);
   followLabel(encodeInput);
+  openDetection();
   openEditor(() => input, setInput);
   if (readable) openFiles();
   return setInput(examples[0], bundle.examples.labels[0]);

@@ -25,7 +25,7 @@ ort.env.wasm.numThreads = 1;
 ort.env.logLevel = "error";
 
 const wasm = bytes("ort-wasm-simd-threaded.wasm");
-const names = ["encoder", "decoder", "score", "sample"];
+const names = ["encoder", "decoder", "score", "sample", "detect"].filter((name) => name in bundle.graphs);
 const graphs = Object.fromEntries(names.map((name) => [name, open(bytes(`${name}.onnx`))]));
 let running = Promise.resolve(); // one run at a time
 
@@ -52,6 +52,9 @@ export async function score(x, noise, label) {
   const mean = (values) => values.reduce((sum, value) => sum + value / count, 0);
   return Object.fromEntries(Object.entries(answers).map(([name, values]) => [name, mean(values)]));
 }
+
+/** score, p_value and contributions of one observation, as the detector finds them. */
+export const detect = (x, label) => run("detect", { x }, 1, label);
 
 async function run(name, inputs, count, label) {
   const feeds = {};

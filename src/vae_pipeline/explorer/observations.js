@@ -6,7 +6,7 @@ import { bundle } from "model.js";
 const table = bundle.spec.kind === "table";
 
 export const { aspect, asInput, backdrop, coarse, paint, read, readable } = await import(table ? "tables.js" : "images.js");
-export const { openEditor, showInput, showOutput, showReconstruction } = await import(table ? "fields.js" : "drawing.js");
+export const { openEditor, showContributions, showInput, showOutput, showReconstruction } = await import(table ? "fields.js" : "drawing.js");
 
 /** A button that shows an observation. */
 export function thumb(x, name, act) {

@@ -24,7 +24,7 @@ from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec
 HERE = Path(__file__).parent
 PAGE = "index.html"
 # `reconstruct` is left out: it is the decoder at the encoder's mean.
-GRAPHS = ("decoder", "encoder", "score", "sample")
+GRAPHS = ("decoder", "encoder", "score", "sample", "detect")
 
 
 def write_folder(bundle: Bundle, runtime: BrowserRuntime, out: Path) -> None:
@@ -69,7 +69,7 @@ def _scripts(runtime: BrowserRuntime) -> dict[str, bytes]:
 
 def _binaries(bundle: Bundle, runtime: BrowserRuntime) -> dict[str, bytes]:
     graphs = bundle.manifest["graphs"]
-    files = {f"{name}.onnx": (bundle.folder / graphs[name]["file"]).read_bytes() for name in GRAPHS}
+    files = {f"{name}.onnx": (bundle.folder / graphs[name]["file"]).read_bytes() for name in GRAPHS if name in graphs}
     return {name: gzip.compress(content, mtime=0) for name, content in (files | {WASM: runtime.wasm}).items()}
 
 
@@ -82,6 +82,7 @@ def _page(bundle: Bundle, style: str, addresses: Mapping[str, str], inside: str 
         imports=_json({"imports": addresses}),
         bundle=_json(manifest | {"examples": _examples(bundle)}),
         **_words(bundle.spec),
+        score=escape(str((manifest["detection"] or {}).get("score", "")).replace("elbo", "ELBO").replace("_", " ")),
         latents=latents,
         elbo=_elbo(manifest["metrics"]),
         licence=escape(str(manifest["licence"])),
@@ -113,6 +114,8 @@ def _words(spec: DataSpec) -> dict[str, str]:
                 "edit": "Draw on it with mouse or finger.",
                 "file": "picture",
                 "accept": "image/*",
+                "contributions": '<canvas id="contributions" class="picture" role="img" aria-label="Heat"></canvas>',
+                "adds": "Where the model finds it unlikely, in red.",
             }
         case TableSpec():
             return {
@@ -123,6 +126,8 @@ def _words(spec: DataSpec) -> dict[str, str]:
                 "edit": "Its values can be changed below; beside each, in blue, is the reconstruction's.",
                 "file": "CSV file",
                 "accept": ".csv,text/csv",
+                "contributions": '<ol id="contributions"></ol>',
+                "adds": "The columns that make it unlikely, with the nats that each adds to what is usual of it.",
             }
         case TextSpec():
             raise BundleError("the explorer shows images and rows of a table, and this is a model of sentences")
