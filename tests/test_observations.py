@@ -1,4 +1,6 @@
+import dataclasses
 import io
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from PIL import Image
 
 from vae_pipeline.errors import DataError
 from vae_pipeline.observations import read_array, read_observations
-from vae_pipeline.spec import ImageSpec
+from vae_pipeline.spec import Column, ImageSpec, TableSpec
 
 SPEC = ImageSpec((1, 2, 3), "float32", 0, 1, False)
 BYTES = ImageSpec((1, 2, 3), "uint8", 0, 255, False)
@@ -74,6 +76,47 @@ def test_files_and_folders_come_in_the_order_given(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found[:, 0], [np.full((2, 3), 7), 255 - GREY, GREY])
 
 
+@pytest.mark.parametrize("pack", [zipfile.ZipFile, tarfile.open])
+def test_archives_are_read_as_training_reads_them(tmp_path: Path, pack: Any) -> None:
+    saved_picture(tmp_path / "x.png", 255 - GREY)
+    path = tmp_path / "pictures"
+    with pack(path, "w") as archive:
+        for name in ("a\\0.png", "b\\1.png", "__MACOSX/._0.png"):
+            (archive.write if pack is zipfile.ZipFile else archive.add)(tmp_path / "x.png", name)
+    found = read_observations([path, tmp_path / "x.png"], BYTES, None, "none")
+    np.testing.assert_array_equal(found[:, 0], [255 - GREY] * 3)
+
+
+def test_folders_are_read_through_links_and_a_broken_one_is_refused(tmp_path: Path) -> None:
+    saved_picture(tmp_path / "elsewhere" / "x.png", GREY)
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "linked").symlink_to(tmp_path / "elsewhere")
+    assert len(read_observations([tmp_path / "p"], BYTES, None, "none")) == 1
+    (tmp_path / "p" / "gone.png").symlink_to("nowhere")
+    with pytest.raises(DataError, match=r"gone\.png is a link that leads nowhere"):
+        read_observations([tmp_path / "p"], BYTES, None, "none")
+
+
+def test_deep_greys_are_spread_as_those_of_training(tmp_path: Path) -> None:
+    path = saved_picture(tmp_path / "a.png", GREY.astype(np.uint16))
+    spec = dataclasses.replace(BYTES, levels=(0, 256))
+    np.testing.assert_array_equal(read_observations([path], spec, None, "none")[0, 0], GREY)
+    assert read_observations([path], BYTES, None, "none").max() == 0  # by all of 16 bits, as of older bundles
+
+
+@pytest.mark.parametrize("content", [b"RIFF$\0\0\0WAVEfmt ", b"fLaC\0", b"ID3\4", b"%PDF-1.7", b"\x80\x04\x95"])
+def test_files_of_other_kinds_are_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.wav").write_bytes(content)
+    with pytest.raises(DataError, match=r"x\.wav isn't an array .*, a picture .* or an archive of pictures"):
+        read_observations([tmp_path / "x.wav"], SPEC, None, "none")
+
+
+def test_a_folder_for_a_model_of_a_table(tmp_path: Path) -> None:
+    spec = TableSpec((Column("a", "number", False, ((0, 0), (1, 1))),), (), ())
+    with pytest.raises(DataError, match=r"is a folder: a table .* is wanted"):
+        read_observations([tmp_path], spec, None, "none")
+
+
 def test_nothing_given() -> None:
     with pytest.raises(DataError, match=r"no input was given: name \.npy"):
         read_observations([], SPEC, None, "none")
@@ -81,7 +124,7 @@ def test_nothing_given() -> None:
 
 def test_folder_without_pictures(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(DataError, match=r"holds no pictures \(\.png, \.jpg, \.jpeg\)"):
+    with pytest.raises(DataError, match=r"holds no pictures \(\.png, \.jpg, .*\); it holds 1 other files: \(\.txt\)"):
         read_observations([tmp_path], SPEC, None, "none")
 
 

@@ -34,8 +34,8 @@ BundleFolder = Annotated[
 Inputs = Annotated[
     list[Path],
     typer.Argument(
-        help=".npy, .npz, PNG or JPEG files, folders of pictures, tables (.csv, .parquet), or text of a sentence a "
-        "line, plain or gzipped; - reads .npy, or text, from a pipe",
+        help=".npy, .npz or picture files, folders or archives of pictures, tables (.csv, .parquet), or text of a "
+        "sentence a line, plain or gzipped; - reads .npy, or text, from a pipe",
         metavar="INPUT...",
     ),
 ]

@@ -1,4 +1,4 @@
-"""Observations from what a user names: .npy, .npz, PNG or JPEG files, folders of them, tables, text, or `-`, a pipe."""
+"""Observations from what a user names: arrays, pictures, folders and archives of them, tables, text, or `-`, a pipe."""
 
 import io
 import sys
@@ -9,11 +9,14 @@ from typing import Any, assert_never
 import numpy as np
 import numpy.typing as npt
 
+from vae_pipeline.data.listing import is_archive, list_pictures
+from vae_pipeline.decoding import SUFFIXES, Resize, read_picture
 from vae_pipeline.errors import DataError
-from vae_pipeline.pictures import SUFFIXES, Resize, read_picture
 from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec
 
 Array = npt.NDArray[Any]
+ARRAYS = (".npy", ".npz")
+BEGINNINGS = (b"\x93N", b"PK")  # of these files
 
 
 def read_observations(
@@ -28,7 +31,7 @@ def read_observations(
         DataError: a file isn't there, can't be read, or is of another shape.
     """
     if not paths:
-        raise DataError("no input was given: name .npy, .npz, PNG or JPEG files, folders of pictures, or tables")
+        raise DataError("no input was given: name .npy, .npz or picture files, folders or archives of them, or tables")
     match spec:
         case ImageSpec():
             return np.concatenate([_read(path, spec, key, resize) for path in paths])
@@ -65,6 +68,8 @@ def read_sentences(paths: Sequence[Path], spec: TextSpec, column: str | None) ->
 
 def _read_rows(path: Path, spec: TableSpec, key: str | None) -> Array:
     """Rows of a table in the order of the spec's columns; of an .npy or an .npz with a key, as they are."""
+    if path.is_dir():
+        raise DataError(f"{path} is a folder: a table (.csv, .parquet, .npz) or an array of rows (.npy) is wanted")
     if path.suffix.lower() == ".npy" or key is not None:
         return read_array(path, key)
     from vae_pipeline.data.frames import encode, read_frame
@@ -82,18 +87,22 @@ def _read_rows(path: Path, spec: TableSpec, key: str | None) -> Array:
 
 
 def _read(path: Path, spec: ImageSpec, key: str | None, resize: Resize) -> Array:
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if _is_picture(file.relative_to(path)) and file.is_file())
-        if not files:
-            raise DataError(f"{path} holds no pictures ({', '.join(SUFFIXES)})")
-        return np.concatenate([_read_picture(file, spec, resize) for file in files])
+    if path.is_dir() or (not path.name.lower().endswith(ARRAYS) and is_archive(path)):
+        pictures = list_pictures(path)
+        if pictures.broken:
+            raise DataError(f"{path}/{pictures.broken[0]} is a link that leads nowhere: mend it, or take it away")
+        named = ((name, f"{path}/{name}") for name in pictures.names)
+        return np.concatenate([_read_picture(pictures.read(name), shown, spec, resize) for name, shown in named])
     if path.suffix.lower() in SUFFIXES:
-        return _read_picture(path, spec, resize)
+        return _read_picture(_content(path), str(path), spec, resize)
     return _as_events(read_array(path, key), spec, path)
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.parts)
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"can't read {path}: {(error.strerror or '').lower()}") from error
 
 
 def read_array(path: Path, key: str | None = None) -> Array:
@@ -109,6 +118,13 @@ def read_array(path: Path, key: str | None = None) -> Array:
     except OSError as error:
         raise DataError(f"can't read {path}: {(error.strerror or '').lower()}") from error
     with file:
+        beginning = file.read(2)
+        file.seek(0)
+        if not any(known.startswith(beginning) for known in BEGINNINGS):
+            raise DataError(
+                f"{path} isn't an array (.npy, .npz), a picture ({', '.join(SUFFIXES)}) or an archive of pictures "
+                "(.zip, .tar): convert it to one of these"
+            )
         try:
             loaded = np.load(file, allow_pickle=False)
         except Exception as error:  # a corrupt header raises nearly anything
@@ -126,14 +142,10 @@ def read_array(path: Path, key: str | None = None) -> Array:
             raise DataError(f"{path} isn't a whole .npz ({error})") from error
 
 
-def _read_picture(path: Path, spec: ImageSpec, resize: Resize) -> Array:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"can't read {path}: {(error.strerror or '').lower()}") from error
+def _read_picture(content: bytes, shown: str, spec: ImageSpec, resize: Resize) -> Array:
     if spec.shape[0] not in (1, 3):
-        raise DataError(f"{path} is a picture, but this model takes {spec.shape[0]} channels: give .npy or .npz")
-    pixels = read_picture(content, str(path), spec.shape, resize)
+        raise DataError(f"{shown} is a picture, but this model takes {spec.shape[0]} channels: give .npy or .npz")
+    pixels = read_picture(content, shown, spec.shape, resize, spec.levels)
     scaled = spec.low + pixels[None] / 255 * (spec.high - spec.low)
     return (np.rint(scaled) if spec.dtype == "uint8" else scaled).astype(spec.dtype)
 

@@ -15,8 +15,8 @@ from vae_pipeline.data.sources import open_source
 from vae_pipeline.data.sources.defects import spoil
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.data.writing import write
+from vae_pipeline.decoding import read_mask
 from vae_pipeline.errors import DataError
-from vae_pipeline.pictures import read_mask
 from vae_pipeline.recipe.data import DrawnDefectsData, FolderData
 
 KINDS = ["stripe", "blob", "missing"]

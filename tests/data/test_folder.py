@@ -1,6 +1,9 @@
+import dataclasses
 import gc
 import io
+import os
 import tarfile
+import unicodedata
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from vae_pipeline.data.sources.parts import Part, Source
 from vae_pipeline.data.splitting import _Subset, split
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.data.writing import write
+from vae_pipeline.decoding import SUFFIXES
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import filled_folder
 from vae_pipeline.recipe.data import FolderData
@@ -137,13 +141,13 @@ def test_suffixes_in_capitals(tmp_path: Path) -> None:
 
 @packings
 def test_nothing_inside(tmp_path: Path, pack: Any) -> None:
-    assert refusal(pack(tmp_path / "x", {})).endswith("holds no pictures (.png, .jpg, .jpeg)")
+    assert refusal(pack(tmp_path / "x", {})).endswith(f"holds no pictures ({', '.join(SUFFIXES)})")
 
 
 @packings
 def test_no_pictures_inside(tmp_path: Path, pack: Any) -> None:
     text = refusal(pack(tmp_path / "x", {"a.txt": b"1", "b.csv": b"2"}))
-    assert text.endswith("holds no pictures (.png, .jpg, .jpeg); it holds 2 other files")
+    assert text.endswith("); it holds 2 other files: (.csv), (.txt)")
 
 
 def test_absent_place(tmp_path: Path) -> None:
@@ -208,14 +212,156 @@ def test_paths_out_of_the_archive_are_refused(tmp_path: Path, pack: Any, name: s
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
-def test_links_in_a_tar_arent_followed(tmp_path: Path) -> None:
+def test_of_links_in_a_tar_only_second_names_are_read(tmp_path: Path) -> None:
     (tmp_path / "secret.png").write_bytes(png(NOISE[0]))
     path = as_tar(tmp_path / "x.tar", {"1.png": png(NOISE[1])})
     with tarfile.open(path, "a") as archive:
-        link = tarfile.TarInfo("0.png")
-        link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path / "secret.png")
+        for name, kind, target in (
+            ("0.png", tarfile.SYMTYPE, str(tmp_path / "secret.png")),
+            ("2.png", tarfile.LNKTYPE, "1.png"),
+            ("3.png", tarfile.CHRTYPE, ""),
+            ("4.png", tarfile.FIFOTYPE, ""),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            archive.addfile(member)
+    source = opened(path)
+    np.testing.assert_array_equal(rows(source.train), NOISE[[1, 1], None])
+    assert source.dropped == {"link in an archive": 1, "no regular file": 2}
+
+
+def test_a_second_name_of_what_a_tar_doesnt_hold(tmp_path: Path) -> None:
+    path = as_tar(tmp_path / "x.tar", {"1.png": png(NOISE[1])})
+    with tarfile.open(path, "a") as archive:
+        link = tarfile.TarInfo("2.png")
+        link.type, link.linkname = tarfile.LNKTYPE, "absent.png"
         archive.addfile(link)
-    np.testing.assert_array_equal(rows(opened(path).train), NOISE[1:2, None])
+    assert "is a truncated or corrupt archive at 2.png" in refusal(path)
+
+
+def test_links_in_a_zip_are_counted(tmp_path: Path) -> None:
+    path = as_zip(tmp_path / "x.zip", FILES)
+    with zipfile.ZipFile(path, "a") as archive:
+        link = zipfile.ZipInfo("b/9.png")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "../a/0.png")
+    source = opened(path)
+    assert len(rows(source.train)) == 6
+    assert source.dropped == {"link in an archive": 1}
+
+
+def test_backslashes_in_a_zip_part_folders(tmp_path: Path) -> None:
+    path = as_zip(tmp_path / "x.zip", {name.replace("/", "\\"): content for name, content in FILES.items()})
+    source = opened(path, labels="folders")
+    assert source.classes == ("a", "b")
+    np.testing.assert_array_equal(rows(source.train), NOISE[:, None])
+
+
+def test_an_encrypted_zip(tmp_path: Path) -> None:
+    path = as_zip(tmp_path / "x.zip", FILES)
+    content = bytearray(path.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = content.find(mark)
+        while at >= 0:
+            content[at + flags] |= 1
+            at = content.find(mark, at + 1)
+    path.write_bytes(content)
+    assert refusal(path, corrupt="drop").endswith("is encrypted: unpack it with its password, and name the folder")
+
+
+@packings
+def test_what_systems_leave_beside_pictures_is_passed_over(tmp_path: Path, pack: Any) -> None:
+    litter = dict.fromkeys(("__MACOSX/a/._0.png", "__MACOSX/a/0.png", "a/@eaDir/0.png/S.png"), FILES["a/0.png"])
+    source = opened(pack(tmp_path / "x", FILES | litter | {"a/Thumbs.db": b"", "b/desktop.ini": b"", ".DS_Store": b""}))
+    assert (len(source.train.rows), source.dropped) == (6, {})
+
+
+def test_linked_folders_and_files_are_read_once(tmp_path: Path) -> None:
+    place = as_folder(tmp_path / "x", FILES)
+    elsewhere = as_folder(tmp_path / "elsewhere", {"deep/9.png": png(NOISE[0])})
+    (place / "c").symlink_to(elsewhere)
+    (place / "a" / "z.png").symlink_to("../b/5.png")
+    (place / "again").symlink_to("a")
+    (place / "a" / "up").symlink_to("..")
+    (elsewhere / "deep" / "round").symlink_to(elsewhere)
+    (place / "out").symlink_to("/")
+    source = opened(place, labels="folders")
+    assert source.classes == ("a", "b", "deep")
+    assert len(rows(source.train)) == 8
+    assert source.dropped == {"folder that is linked again": 4}
+
+
+def test_links_that_lead_nowhere(tmp_path: Path) -> None:
+    place = as_folder(tmp_path / "x", FILES)
+    (place / "c").symlink_to("../absent")
+    (place / "a" / "8.png").symlink_to("gone.png")
+    (place / "a" / "round.png").symlink_to("round.png")
+    assert "a/8.png is a link that leads nowhere, one of 3: mend them, or set data.corrupt to drop" in refusal(place)
+    source = opened(place, corrupt="drop")
+    assert (len(rows(source.train)), source.dropped) == (6, {"link that leads nowhere": 3})
+
+
+def test_classes_and_files_whose_names_arent_utf_8(tmp_path: Path) -> None:
+    root = os.fsencode(tmp_path) + b"/x"
+    for name in (b"/\xff", b"/\xfe", "/é".encode()):
+        as_folder(Path(os.fsdecode(root + name)), {"0.png": png(NOISE[0])})
+    (Path(os.fsdecode(root + b"/\xff")) / os.fsdecode(b"a.\xff")).write_bytes(b"")
+    source = opened(tmp_path / "x", labels="folders")
+    assert source.classes == ("\\xfe", "\\xff", "é")
+    with filled_folder(tmp_path / "out") as folder:
+        write(dataclasses.replace(source, valid=0.0, test=source.train), folder, seed=0)
+    prepared = Prepared.open(tmp_path / "out")
+    assert prepared.spec.classes == source.classes
+    assert prepared.card["dropped"] == {"not a picture (.\\xff)": 1}
+
+
+def test_two_forms_of_one_name_are_one_class(tmp_path: Path) -> None:
+    names = [unicodedata.normalize(form, "café") for form in ("NFC", "NFD")]  # type: ignore[arg-type]
+    source = opened(as_folder(tmp_path / "x", {f"{name}/0.png": png(NOISE[0]) for name in names}), labels="folders")
+    assert source.classes == (names[0],)
+    assert (len(source.train.rows), "2 folders of" in source.notes[0]) == (2, True)
+
+
+@packings
+def test_folders_of_one_name_are_said_or_kept_apart(tmp_path: Path, pack: Any) -> None:
+    path = pack(tmp_path / "x", {f"root/{one}/{two}/0.png": png(NOISE[0]) for one in "xyz" for two in "ab"})
+    merged = opened(path, labels="folders")
+    assert merged.classes == ("a", "b")
+    assert merged.notes[0].startswith(f"6 folders of {path} are 2 classes, as those of one name are one; labels: paths")
+    apart = opened(path, labels="paths")
+    assert (apart.classes, apart.notes) == (("x/a", "x/b", "y/a", "y/b", "z/a", "z/b"), ())
+    assert apart.train.labels is not None
+    assert apart.train.labels.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def deep(path: Path, most: int) -> Path:
+    values = np.linspace(0, most, 64).reshape(8, 8).astype(np.uint16)
+    return as_folder(path, {f"{index}.png": png(values // (index + 1)) for index in range(3)})
+
+
+def test_dark_greys_of_16_bits_fill_the_range_and_that_is_said(tmp_path: Path) -> None:
+    source = opened(deep(tmp_path / "x", 199))
+    assert (source.levels, int(rows(source.train).max())) == ((0, 200), 254)
+    assert source.notes[0].startswith("greys of over 8 bits hold values in [0, 200), which became 0 to 255")
+    told = opened(deep(tmp_path / "x", 199), depth=8)
+    assert (told.levels, told.notes, int(rows(told.train).max())) == ((0, 256), (), 199)
+    full = rows(opened(deep(tmp_path / "y", 65535)).train)[0, 0]
+    np.testing.assert_array_equal(full, np.linspace(0, 65535, 64).reshape(8, 8).astype(np.uint16) >> 8)
+
+
+def test_a_depth_that_is_too_small(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"data.depth says 8 bits, but greys hold values up to 4095: set it to 12"):
+        opened(deep(tmp_path / "x", 4095), depth=8)
+
+
+@pytest.mark.parametrize(("value", "said"), [(1, True), (200, False)])
+def test_values_that_fill_little_of_the_range_are_said(tmp_path: Path, value: int, said: bool) -> None:
+    picture = png((NOISE[0] > 99) * np.uint8(value))
+    source = opened(as_folder(tmp_path / "x", {f"{index}.png": picture for index in range(3)}))
+    with filled_folder(tmp_path / "out") as folder:
+        write(dataclasses.replace(source, valid=0.0, test=source.train), folder, seed=0)
+    notes = Prepared.open(tmp_path / "out").card["notes"]
+    assert any("a small part of the range [0, 255]" in note for note in notes) is said
 
 
 @archives

@@ -14,6 +14,7 @@ from vae_pipeline.files import write_json
 from vae_pipeline.spec import ImageSpec, within
 
 CHUNK_ROWS = 4096
+SMALL = 0.1  # share of the range
 
 
 def write_images(source: Source, folder: Path, seed: int) -> None:
@@ -34,6 +35,7 @@ def write_images(source: Source, folder: Path, seed: int) -> None:
         "dropped": source.dropped,
     }
     hashes: dict[str, Array] = {}
+    notes = list(source.notes)
     binary = True
     for name, part in parts.items():
         with (folder / f"{name}.npy").open("wb") as file:
@@ -49,11 +51,13 @@ def write_images(source: Source, folder: Path, seed: int) -> None:
             counts = np.bincount(part.labels, minlength=len(source.classes))
             card["classes"][name] = dict(zip(source.classes, counts.tolist(), strict=True))
         if part.masks is not None and name == "test":
-            _write_masks(folder / f"{name}_masks.npy", part.masks, source.shape[1:])
+            anomalous = np.ones(len(part.masks), bool) if part.labels is None else part.labels != 0
+            notes += _write_masks(folder / f"{name}_masks.npy", part.masks, anomalous, source.shape[1:])
     if source.one_class:
         card["split"] = split_card("one_class", {name: indices_of(part) for name, part in parts.items()})
     card["duplicates"] = duplicates(hashes)
-    spec = ImageSpec(source.shape, source.dtype, source.low, source.high, binary, source.classes)
+    card["notes"] = notes + _notes(card)
+    spec = ImageSpec(source.shape, source.dtype, source.low, source.high, binary, source.classes, source.levels)
     spec.save(folder / "spec.json")
     write_json(folder / "card.json", card)
 
@@ -76,12 +80,29 @@ def _checked(chunk: Array, source: Source, name: str) -> Array:
     return inside.astype(source.dtype)
 
 
-def _write_masks(path: Path, masks: Rows, shape: tuple[int, ...]) -> None:
+def _notes(card: dict[str, Any]) -> list[str]:
+    """Values that fill a small part of their range, as those of an unknown depth do."""
+    (low, high), seen = card["range"], card["observed"]["train"]
+    if seen["max"] - seen["min"] > SMALL * (high - low):
+        return []
+    return [
+        f"all values of train lie between {seen['min']:g} and {seen['max']:g}, a small part of the range [{low:g}, "
+        f"{high:g}]: is it the right one?"
+    ]
+
+
+def _write_masks(path: Path, masks: Rows, anomalous: Array, shape: tuple[int, ...]) -> list[str]:
+    """Fill an .npy file; returns what is to be said of anomalies whose masks mark nothing, or everything."""
+    shares = []
     with path.open("wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": (len(masks), *shape)}
         np.lib.format.write_array_header_1_0(file, header)
         for chunk in _chunks(masks):
             file.write(np.ascontiguousarray(chunk, np.uint8).data)
+            shares.append(chunk.reshape(len(chunk), -1).mean(axis=1))
+    share = np.concatenate(shares)[anomalous]
+    odd = {"nothing": int((share == 0).sum()), "the whole picture": int((share == 1).sum())}
+    return [f"{count} of {len(share)} masks of anomalies mark {what}" for what, count in odd.items() if count]
 
 
 class _Writer:

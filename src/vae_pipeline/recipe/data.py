@@ -78,15 +78,17 @@ class NormalFolder(Section):
 
 
 class FolderData(Section):
-    """PNG or JPEG files in a folder, a .zip or a .tar; `valid` and `test` are paths, or a fraction of train."""
+    """Pictures in a folder, a .zip or a .tar; `valid` and `test` are paths, or a fraction of train."""
 
     kind: Literal["folder"]
     shape: Shape
     """Channels (1: grey, 3: RGB), height, width that every image is brought to."""
     resize: Literal["none", "stretch", "crop", "pad"]
-    labels: Literal["none", "folders"] | NormalFolder
-    """`folders`: the name of the folder that an image lies in is its class."""
+    labels: Literal["none", "folders", "paths"] | NormalFolder
+    """`folders`: the name of the folder that an image lies in is its class; `paths`: the folder's path is."""
     corrupt: Literal["fail", "drop"]
+    depth: Annotated[int, Field(ge=1, le=32)] | None = None
+    """Bits of greys that are stored in more than 8; null for the range that they fill."""
     train: Place
     valid: Fraction | Place
     test: SomeFraction | Place
@@ -273,7 +275,7 @@ def has_labels(data: Data) -> bool:
         case ArraysData():
             return data.train.labels is not None
         case FolderData():
-            return data.labels == "folders"
+            return data.labels in ("folders", "paths")
         case SyntheticData() | DigitsData():
             return True
         case _:

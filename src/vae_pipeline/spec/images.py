@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from vae_pipeline.errors import DataError
 
+LEVELS = (0.0, 65536.0)
+"""Those of 16 bits."""
 ROUNDING = 4 * float(np.finfo(np.float32).eps)
 """By how much of the larger bound a value of float32 may lie outside and still be that bound, rounded."""
 
@@ -39,6 +41,8 @@ class ImageSpec:
     """Whether only `low` and `high` occur, so that a Bernoulli likelihood is a true probability."""
     classes: tuple[str, ...] = ()
     """Names of the labels 0, 1, ...; empty where there are none."""
+    levels: tuple[float, float] = LEVELS
+    """Of picture files with greys of over 8 bits: the value that becomes 0, and the one at which 256 would begin."""
     kind: str = "image"
 
     @property
@@ -70,7 +74,8 @@ class ImageSpec:
         try:
             if values["kind"] != "image":
                 raise DataError(f"this version reads data of kind 'image', 'table' or 'text'; given {values['kind']!r}")
-            spec = cls(**{**values, "shape": tuple(values["shape"]), "classes": tuple(values["classes"])})
+            fixed = {"shape": tuple(values["shape"]), "classes": tuple(values["classes"])}
+            spec = cls(**{**values, **fixed, "levels": tuple(values.get("levels", LEVELS))})
             spec._validate()
             return spec
         except (KeyError, TypeError, ValueError) as error:
@@ -85,6 +90,8 @@ class ImageSpec:
             )
         if not math.isfinite(self.low) or not math.isfinite(self.high) or self.low >= self.high:
             raise ValueError(f"the range is {self.low} to {self.high}; wanted two finite numbers, low under high")
+        if len(self.levels) != 2 or not -math.inf < self.levels[0] < self.levels[1] < math.inf:
+            raise ValueError(f"levels are {list(self.levels)}; wanted two finite numbers, the lower one first")
         if not all(isinstance(name, str) for name in self.classes):
             raise ValueError(f"classes are {list(self.classes)}; wanted names")
 

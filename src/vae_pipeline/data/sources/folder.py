@@ -1,17 +1,19 @@
-"""PNG and JPEG files in a folder or in an archive, decoded when they are asked for."""
+"""Pictures in a folder or in an archive, decoded when they are asked for."""
 
 import dataclasses
-from collections import Counter
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import numpy as np
 
-from vae_pipeline.data.sources.listing import Pictures, list_pictures
+from vae_pipeline.data.listing import Pictures, list_pictures, readable
 from vae_pipeline.data.sources.parts import Array, Indices, Part, Source
+from vae_pipeline.data.sources.survey import Survey
+from vae_pipeline.decoding import read_mask, read_picture
 from vae_pipeline.errors import DataError
-from vae_pipeline.pictures import CorruptPictureError, read_mask, read_picture
 from vae_pipeline.recipe.data import FolderData, NormalFolder
 
 
@@ -21,6 +23,7 @@ class DecodedRows:
 
     pictures: Pictures
     data: FolderData
+    levels: tuple[float, float]
 
     def __len__(self) -> int:
         return len(self.pictures.names)
@@ -30,8 +33,8 @@ class DecodedRows:
 
     def decode(self, name: str) -> Array:
         """Read one picture."""
-        shown = f"{self.pictures.place}/{name}"
-        return read_picture(self.pictures.read(name), shown, self.data.shape, self.data.resize)
+        content = self.pictures.read(name)
+        return read_picture(content, f"{self.pictures.place}/{name}", self.data.shape, self.data.resize, self.levels)
 
 
 @dataclass(frozen=True)
@@ -65,22 +68,19 @@ def open_folder(data: FolderData) -> Source:
     if isinstance(data.labels, NormalFolder):
         return _open_one_class(data, data.labels)
     places = {"train": data.train, "valid": data.valid, "test": data.test}
-    dropped: Counter[str] = Counter()
+    survey = Survey(data)
     pictures = {
-        name: _without_corrupt(list_pictures(Path(place)), data, dropped)
-        for name, place in places.items()
-        if isinstance(place, str)
+        name: survey.add(list_pictures(Path(place))) for name, place in places.items() if isinstance(place, str)
     }
-    folders = {name: [_folder_of(file) for file in part.names] for name, part in pictures.items()}
-    classes = (
-        tuple(sorted({folder for part in folders.values() for folder in part})) if data.labels == "folders" else ()
-    )
+    folders, notes = {}, []
+    for name, part in pictures.items():
+        folders[name], merged = _class_names(part, data.labels)
+        notes += merged
+    classes = tuple(sorted({folder for part in folders.values() for folder in part}))
     parts = {
-        name: Part(DecodedRows(part, data), _labels(folders[name], classes), part.names)
+        name: Part(DecodedRows(part, data, survey.levels), _labels(folders[name], classes), part.names)
         for name, part in pictures.items()
     }
-    for part in pictures.values():
-        dropped.update(part.skipped)
     return Source(
         shape=data.shape,
         dtype="uint8",
@@ -90,8 +90,10 @@ def open_folder(data: FolderData) -> Source:
         train=parts["train"],
         valid=parts["valid"] if "valid" in parts else float(data.valid),
         test=parts["test"] if "test" in parts else float(data.test),
-        origins={part.place: part.digest for part in pictures.values()},
-        dropped=dict(dropped),
+        origins={part.place: part.digest() for part in pictures.values()},
+        dropped=dict(survey.dropped),
+        levels=survey.levels,
+        notes=(*survey.notes, *notes),
     )
 
 
@@ -99,9 +101,8 @@ def _open_one_class(data: FolderData, labels: NormalFolder) -> Source:
     assert not isinstance(data.valid, str) and not isinstance(data.test, str)  # a recipe says so
     listed = list_pictures(Path(data.train))
     mask_of = _masks(listed.names) if labels.masks == "beside" else {}
-    masks, dropped = set(mask_of.values()), Counter(listed.skipped)
-    listed = dataclasses.replace(listed, names=[name for name in listed.names if name not in masks])
-    pictures = _without_corrupt(listed, data, dropped)
+    masks, survey = set(mask_of.values()), Survey(data)
+    pictures = survey.add(dataclasses.replace(listed, names=[name for name in listed.names if name not in masks]))
     classes, numbers = _kinds(pictures, labels.normal)
     if labels.masks == "beside":
         for name, number in zip(pictures.names, numbers, strict=True):
@@ -117,16 +118,18 @@ def _open_one_class(data: FolderData, labels: NormalFolder) -> Source:
         high=255,
         classes=classes,
         train=Part(
-            DecodedRows(pictures, data),
+            DecodedRows(pictures, data, survey.levels),
             numbers,
             pictures.names,
             DecodedMasks(pictures, mask_of, data) if labels.masks == "beside" else None,
         ),
         valid=float(data.valid),
         test=float(data.test),
-        origins={pictures.place: pictures.digest},
-        dropped=dict(dropped),
+        origins={pictures.place: listed.digest()},
+        dropped=dict(survey.dropped),
         one_class=True,
+        levels=survey.levels,
+        notes=survey.notes,
     )
 
 
@@ -139,7 +142,7 @@ def _masks(names: Sequence[str]) -> dict[str, str]:
 
 def _kinds(pictures: Pictures, normal: str) -> tuple[tuple[str, ...], Indices]:
     """The folders' names, `normal` first, and the number of each picture's: folders at the depth of `normal`."""
-    folders = [PurePosixPath(name).parts[:-1] for name in pictures.names]
+    folders = [PurePosixPath(readable(name)).parts[:-1] for name in pictures.names]
     depth = next((parts.index(normal) for parts in folders if normal in parts), None)
     if depth is None:
         some = ", ".join(sorted({"/".join(parts) or "." for parts in folders})[:6])
@@ -152,21 +155,18 @@ def _kinds(pictures: Pictures, normal: str) -> tuple[tuple[str, ...], Indices]:
     return classes, _numbered(kinds, classes)
 
 
-def _without_corrupt(pictures: Pictures, data: FolderData, dropped: Counter[str]) -> Pictures:
-    if data.corrupt == "fail":
-        return pictures
-    rows = DecodedRows(pictures, data)
-    whole = []
-    for name in pictures.names:
-        try:
-            rows.decode(name)
-        except CorruptPictureError:
-            dropped["truncated or corrupt picture"] += 1
-        else:
-            whole.append(name)
-    if not whole:
-        raise DataError(f"every picture in {pictures.place} is truncated or corrupt")
-    return Pictures(pictures.place, whole, pictures.read, pictures.digest, pictures.skipped)
+def _class_names(pictures: Pictures, labels: Literal["none", "folders", "paths"]) -> tuple[list[str], list[str]]:
+    """The class of each picture, none without labels; and what is to be said of folders that became one."""
+    if labels == "none":
+        return [], []
+    parents = [PurePosixPath(name).parent for name in pictures.names]
+    root = PurePosixPath(os.path.commonpath(parents)) if labels == "paths" else None
+    names = [readable((parent.name if root is None else str(parent.relative_to(root))) or ".") for parent in parents]
+    paths, kinds = len(set(parents)), len(set(names))
+    if paths == kinds:
+        return names, []
+    said = f"{paths} folders of {pictures.place} are {kinds} classes, as those of one name are one"
+    return names, [f"{said}; labels: paths takes those in different folders apart" if root is None else said]
 
 
 def _labels(folders: Sequence[str], classes: tuple[str, ...]) -> Indices | None:
@@ -176,7 +176,3 @@ def _labels(folders: Sequence[str], classes: tuple[str, ...]) -> Indices | None:
 def _numbered(folders: Sequence[str], classes: tuple[str, ...]) -> Indices:
     number = {name: index for index, name in enumerate(classes)}
     return np.array([number[folder] for folder in folders], np.int64)
-
-
-def _folder_of(name: str) -> str:
-    return PurePosixPath(name).parent.name or "."

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from vae_pipeline.recipe.data import ColumnScaling, Tokenizer
 from vae_pipeline.spec import Column
+from vae_pipeline.spec.images import LEVELS
 
 Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
@@ -54,6 +55,10 @@ class Source:
     """Reason: number of files that were left out."""
     one_class: bool = False
     """Whether every row whose label isn't 0 is an anomaly, to be kept for the test part."""
+    levels: tuple[float, float] = LEVELS
+    """`ImageSpec.levels`."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know."""
 
 
 @dataclass(frozen=True)
