@@ -16,7 +16,8 @@ from tests.lanes import ROOT
 from vae_pipeline.cli import app
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.errors import VaeError
-from vae_pipeline.runtime import GRAPHS, Bundle
+from vae_pipeline.manifest import SIGNATURES
+from vae_pipeline.runtime import Bundle
 
 
 def invoke(*arguments):
@@ -121,7 +122,7 @@ class TestTasks:
             out = tmp_path / ("s.png" if command[0] == "sample" else "z.npy")
             assert json.loads(invoke(*command, "-o", out, "--json")) == {"out": str(out), "count": 7}
         graphs = json.loads(invoke("verify", lane.bundle, "--json"))
-        assert {row["graph"] for row in graphs} == {*GRAPHS, "detect"}
+        assert {row["graph"] for row in graphs} == {*SIGNATURES}
 
     def test_even_steps_change_what_is_seen_by_equal_amounts(self, lane, inputs, tmp_path):
         apart = {}

@@ -2,6 +2,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,10 +84,11 @@ class TestDetection:
     def test_the_calibration_is_kept(self, bundle, detector):
         scores, told = bundle.calibration()
         np.testing.assert_array_equal(scores, detector.calibration.scores)
-        assert told["part"] == "valid" and told["examples"] == len(scores)
+        assert told.part == "valid" and told.examples == len(scores)
 
     def test_a_bundle_without_one_says_why(self, bundle, x, lane):
-        apart = Bundle(lane.bundle, {**bundle.manifest, "detection": None})
+        graphs = {name: graph for name, graph in bundle.manifest.graphs.items() if name != "detect"}
+        apart = Bundle(lane.bundle, replace(bundle.manifest, detection=None, graphs=graphs))
         assert not apart.detects
         with pytest.raises(DataError, match="no detector: it was exported from data without a validation part"):
             apart.detect(x)
@@ -201,13 +203,13 @@ class TestAnswer:
     def test_every_graph_gives_its_golden_answers(self, lane, conditional_lane):
         for folder in (lane.bundle, conditional_lane.bundle):
             bundle = Bundle.load(folder)
-            for graph, described in bundle.manifest["graphs"].items():
-                with np.load(folder / described["golden"]) as golden:
-                    found = bundle.answer(graph, {name: golden[name] for name in described["inputs"]})
-                    assert list(found) == list(described["outputs"])
-                    for name, values in found.items():
-                        assert values.shape == golden[name].shape
-                        np.testing.assert_allclose(values, golden[name], rtol=1e-4, atol=1e-4 * 255)
+            for graph, described in bundle.manifest.graphs.items():
+                golden = bundle.golden(graph)
+                found = bundle.answer(graph, {name: golden[name] for name in described.inputs})
+                assert list(found) == list(described.outputs)
+                for name, values in found.items():
+                    assert values.shape == golden[name].shape
+                    np.testing.assert_allclose(values, golden[name], rtol=1e-4, atol=1e-4 * 255)
 
     @pytest.mark.parametrize(
         ("graph", "inputs", "message"),

@@ -90,11 +90,11 @@ def explore(
         runtime = fetch_runtime(Finder(settings.home / "downloads", settings.mirror, report))
     if single_file:
         write_file(model, runtime, out)
-        console().print(f"{model.manifest['recipe']}: a page that opens in a browser -> {out}")
+        console().print(f"{model.manifest.recipe}: a page that opens in a browser -> {out}")
     else:
         write_folder(model, runtime, out)
         console().print(
-            f"{model.manifest['recipe']}: a page -> {out / PAGE}; to see it: python3 -m http.server --directory {out}"
+            f"{model.manifest.recipe}: a page -> {out / PAGE}; to see it: python3 -m http.server --directory {out}"
         )
 
 

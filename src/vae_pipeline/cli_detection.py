@@ -142,7 +142,7 @@ def _frame(
     from vae_pipeline.errors import DataError
     from vae_pipeline.spec import TableSpec
 
-    kind = model.manifest["detection"]["score"]
+    kind = model.detector.score
     columns: dict[str, Any] = {"example": np.arange(len(found.score))}
     columns |= {"negative_elbo": found.distortion + found.rate, "distortion": found.distortion, "rate": found.rate}
     columns |= {kind: found.score, "p_value": found.p_value}

@@ -57,7 +57,7 @@ def drift(bundle: Bundle, found: Detection) -> Drift:
              if alpha >= bundle.least_alpha}  # fmt: skip
     psi, p_value = shift(known, found.score)
     return Drift(
-        len(found.score), len(known), told["collected"], psi, p_value,
+        len(found.score), len(known), told.collected, psi, p_value,
         _verdict(min(len(known), len(found.score)), psi, p_value), rates, _columns(bundle, found),
     )  # fmt: skip
 

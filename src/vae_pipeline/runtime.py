@@ -7,8 +7,6 @@ Needs numpy and onnxruntime, and nothing else: no torch, no pydantic.
     bundle.sample(16, seed=0)            # [16, channels, height, width], in the data's units
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,23 +14,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
+from vae_pipeline.arrays import read_arrays
 from vae_pipeline.errors import BundleError, DataError
+from vae_pipeline.manifest import CalibrationEntry, DetectorEntry, Manifest, file_of, whole
 from vae_pipeline.paths import evenly, path_between
 from vae_pipeline.raw import checked
-from vae_pipeline.spec import DataSpec, TextSpec, spec_of
+from vae_pipeline.sessions import TIMEOUT_S, open_session, run_session
+from vae_pipeline.spec import DataSpec, TextSpec
 
 if TYPE_CHECKING:
+    import onnxruntime
+
     from vae_pipeline.sentences import Sentences
 
 __all__ = ["Bundle", "Detection", "Encoding", "Scores", "alarms", "path_between"]
 
-FORMAT = 3
-GRAPHS = ("encoder", "decoder", "reconstruct", "score", "sample", "generate")
-"""That every bundle of images or of a table has; `detect` is there where the data had a validation part."""
-STEPWISE = ("encoder", "score", "initial", "sample", "step", "greedy")
-"""That every bundle of sentences has."""
 LIMIT = 2**24  # of the seeds and indices that `generate` takes: whole numbers are exact in float32 up to here
 BATCH = 256
 CELLS = 2**24  # log-probabilities that `score` holds at a time, of sentences
@@ -78,54 +75,40 @@ def alarms(p_value: Array, alpha: float) -> Array:
 
 
 class Bundle:
-    """The graphs of one folder, each opened when it is first asked."""
+    """The graphs of one folder, each opened when it is first asked. It can be copied and pickled."""
 
-    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
-        self.folder, self.manifest = folder, manifest
-        self.spec: DataSpec = spec_of(manifest["spec"])
-        self.latents = int(manifest["latents"])
-        self.classes = self.spec.classes if manifest["conditional"] else ()
+    def __init__(self, folder: Path, manifest: Manifest, timeout_s: float = TIMEOUT_S) -> None:
+        self.folder, self.manifest, self.timeout_s = folder, manifest, timeout_s
+        self.spec: DataSpec = manifest.spec
+        self.latents = manifest.latents
+        self.classes = self.spec.classes if manifest.conditional else ()
         """Labels that the model is conditional on; empty if it isn't."""
-        self.progress: Callable[[int], object] = lambda _: None
+        self.progress: Callable[[int], object] = _silent
         """Told of the rows of a graph's batch once it has been run."""
-        self.variant: str | None = manifest["variant"]["kind"] if "variant" in manifest else None
+        self.variant: str | None = None if manifest.variant is None else manifest.variant.kind
         """`fp16` or `int8` if `vae-pipeline shrink` wrote it."""
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what belongs to this process: open graphs, and whoever watches the progress."""
+        return {**vars(self), "_sessions": {}, "progress": _silent}
+
     @classmethod
-    def load(cls, folder: Path | str) -> "Bundle":
-        """Open a folder that `vae-pipeline export` filled, and check that its files are whole.
+    def load(cls, folder: Path | str, timeout_s: float = TIMEOUT_S) -> "Bundle":
+        """Open a folder that `vae-pipeline export` filled, and check that its manifest and its files are whole.
+
+        A graph may take `timeout_s` seconds to be opened, and as long for a batch of up to 256 rows.
 
         Raises:
-            BundleError: the folder isn't a bundle, is of a newer format, or a file was altered.
+            BundleError: the folder isn't a bundle, is of another format, or a file was altered.
         """
         folder = Path(folder)
-        path = folder / "bundle.json"
-        try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-            if manifest["format"] != FORMAT:
-                todo = "update vae-pipeline" if manifest["format"] > FORMAT else "export again"
-                raise BundleError(
-                    f"{folder} has bundle format {manifest['format']}, this version reads {FORMAT}: {todo}"
-                )
-            for graph in manifest["graphs"].values():
-                _check(folder / graph["file"], graph["sha256"])
-            bundle = cls(folder, manifest)
-            for name in STEPWISE if bundle.spec.kind == "text" else GRAPHS:
-                list(manifest["graphs"][name]["outputs"]), manifest["graphs"][name]["inputs"]
-            int(manifest["graphs"]["sample"]["inputs"]["noise"]["shape"][1])
-            if manifest["detection"] is not None:
-                manifest["graphs"]["detect"], int(manifest["detection"]["draws"])
-                calibration = manifest["detection"]["calibration"]
-                int(calibration["examples"])
-                _check(folder / calibration["file"], calibration["sha256"])
-            return bundle
-        except FileNotFoundError as error:
-            raise BundleError(f"{path} isn't there: name a folder that `vae-pipeline export` filled") from error
-        except OSError as error:
-            raise BundleError(f"{path} can't be read: name a folder that `vae-pipeline export` filled") from error
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, DataError) as error:
-            raise BundleError(f"{path} isn't a bundle's manifest ({error}): export again") from error
+        bundle = cls(folder, Manifest.load(folder), timeout_s)
+        for graph in bundle.manifest.graphs.values():
+            whole(folder, graph.file, graph.sha256)
+        if bundle.detects:
+            bundle.calibration()
+        return bundle
 
     @property
     def sentences(self) -> "Sentences":
@@ -177,7 +160,7 @@ class Bundle:
     @property
     def detects(self) -> bool:
         """Whether there is a detector: a variant has none, nor has a model of data without a validation part."""
-        return self.manifest["detection"] is not None
+        return self.manifest.detection is not None
 
     @property
     def least_alpha(self) -> float:
@@ -186,7 +169,7 @@ class Bundle:
         Raises:
             DataError: the bundle has no detector.
         """
-        return 1 / (int(self._detector()["calibration"]["examples"]) + 1)
+        return 1 / (self.detector.calibration.examples + 1)
 
     def detect(self, x: Array, labels: Labels = None) -> Detection:
         """Score each example, with a p-value among the examples that were held back; deterministic.
@@ -194,7 +177,7 @@ class Bundle:
         Raises:
             DataError: the bundle has no detector.
         """
-        draws = self._detector()["draws"]
+        draws = self.detector.draws
         return Detection(*self._run("detect", {"x": checked(x, self.spec)}, labels, max(1, BATCH // draws)))
 
     def alarms(self, found: Detection, alpha: float) -> Array:
@@ -205,39 +188,71 @@ class Bundle:
         """
         if not self.least_alpha <= alpha < 1:
             raise DataError(
-                f"alpha {alpha:g} was given; this calibration, of {self._detector()['calibration']['examples']} "
+                f"alpha {alpha:g} was given; this calibration, of {self.detector.calibration.examples} "
                 f"examples, tells false-alarm rates from {self.least_alpha:.2g} to 1"
             )
         return alarms(found.p_value, alpha)
 
-    def calibration(self) -> tuple[Array, dict[str, Any]]:
-        """The scores of the examples that were held back, rising, and what bundle.json says of them.
+    def calibration(self) -> tuple[Array, CalibrationEntry]:
+        """The scores of the examples that were held back, rising, and what is to be known of them.
 
         Raises:
             DataError: the bundle has no detector.
+            BundleError: the file isn't the one that was exported, or holds something else.
         """
-        told = dict(self._detector()["calibration"])
-        with np.load(self.folder / told["file"]) as arrays:
-            return arrays["scores"], told
+        told = self.detector.calibration
+        path = whole(self.folder, told.file, told.sha256)
+        try:
+            scores = read_arrays(path, ["scores"])["scores"]
+            if scores.shape != (told.examples,) or scores.dtype != np.float32:
+                raise ValueError(f"scores are {scores.dtype} of shape {list(scores.shape)}")
+            if not np.isfinite(scores).all() or (np.diff(scores) < 0).any():
+                raise ValueError("the scores aren't finite, or don't rise")
+        except ValueError as error:
+            raise BundleError(f"{path} doesn't hold {told.examples} rising scores ({error}): export again") from error
+        return scores, told
 
-    def _detector(self) -> dict[str, Any]:
-        described = self.manifest["detection"]
-        if described is None:
+    @property
+    def detector(self) -> DetectorEntry:
+        """What `detect` answers by.
+
+        Raises:
+            DataError: the bundle has none.
+        """
+        if self.manifest.detection is None:
             reason = (
                 f"is a variant, {self.variant}, whose scores aren't calibrated: take the full bundle"
                 if self.variant
                 else "was exported from data without a validation part, or with detection: null in its recipe"
             )
             raise DataError(f"{self.folder} has no detector: it {reason}")
-        return dict(described)
+        return self.manifest.detection
+
+    def golden(self, name: str) -> dict[str, Array]:
+        """The golden inputs and answers of a graph, by their names.
+
+        Raises:
+            BundleError: the file isn't the one that was exported, or holds something else.
+        """
+        graph = self.manifest.graphs[name]
+        tensors = {**graph.inputs, **graph.outputs}
+        path = whole(self.folder, graph.golden, graph.golden_sha256)
+        try:
+            arrays = read_arrays(path, tensors)
+            counts = {len(arrays[key]) for key in tensors if arrays[key].ndim}
+            for key, tensor in tensors.items():
+                if arrays[key].dtype != tensor.dtype or arrays[key].shape[1:] != tensor.event or len(counts) != 1:
+                    raise ValueError(f"{key} is {arrays[key].dtype} of shape {list(arrays[key].shape)}")
+        except ValueError as error:
+            raise BundleError(f"{path} doesn't hold the golden answers of {name} ({error}): export again") from error
+        return arrays
 
     def sample(self, count: int, seed: int = 0, labels: Labels = None) -> Array:
         """`count` draws of the fitted sampler, or of the prior, decoded; [count, *event] in the data's units."""
         if count < 1:
             raise DataError(f"at least 1 sample is wanted; given {count}")
         self.session("decoder")
-        width = self.manifest["graphs"]["sample"]["inputs"]["noise"]["shape"][1]
-        noise = np.random.default_rng(seed).standard_normal((count, width)).astype(np.float32)
+        noise = np.random.default_rng(seed).standard_normal((count, self.manifest.noise)).astype(np.float32)
         return self._run("sample", {"noise": noise}, labels)[0]
 
     def generate(self, count: int, seed: int = 0, first: int = 0, labels: Labels = None) -> Array:
@@ -277,12 +292,12 @@ class Bundle:
         Raises:
             DataError: an input is missing, unknown, of another shape or holds what the model doesn't take.
         """
-        described = self.manifest["graphs"][graph]
-        wanted = described["inputs"]
+        described = self.manifest.graphs[graph]
+        wanted = described.inputs
         if inputs.keys() != wanted.keys():
             raise DataError(f"inputs {', '.join(inputs) or 'none'} were given; wanted {', '.join(wanted)}")
         rows = {
-            name: checked(inputs[name], self.spec) if name == "x" else _numbers(name, inputs[name], tensor["shape"][1:])
+            name: checked(inputs[name], self.spec) if name == "x" else _numbers(name, inputs[name], tensor.event)
             for name, tensor in wanted.items()
             if name != "label"
         }
@@ -291,11 +306,15 @@ class Bundle:
         if len({len(values) for values in rows.values()}) > 1:
             counts = ", ".join(f"{len(values)} of {name}" for name, values in rows.items())
             raise DataError(f"rows were given as {counts}; wanted as many of each")
-        return dict(zip(described["outputs"], self._run(graph, rows, inputs.get("label")), strict=True))
+        return dict(zip(described.outputs, self._run(graph, rows, inputs.get("label")), strict=True))
 
     def run(self, graph: str, inputs: dict[str, Array]) -> list[Array]:
         """A graph's outputs in their order, of inputs that are what it takes: `answer` without a check."""
-        return list(self.session(graph).run(None, inputs))
+        session, outputs = self.session(graph), list(self.manifest.graphs[graph].outputs)
+        try:
+            return run_session(session, outputs, inputs, self.timeout_s)
+        except BundleError as error:
+            raise BundleError(f"{self.folder}: the graph {graph}: {error}") from error
 
     def _ids(self, tokens: Array) -> Array:
         spec = self.spec
@@ -312,38 +331,26 @@ class Bundle:
             inputs = {**inputs, "label": self._labels(labels, count)}
         elif labels is not None:
             raise DataError("labels were given, but this model isn't conditional on any: leave them out")
-        session = self.session(name)
-        outputs = list(self.manifest["graphs"][name]["outputs"])
-        try:
-            chunks = []
-            for start in range(0, count, rows):
-                chunks.append(session.run(outputs, {key: value[start : start + rows] for key, value in inputs.items()}))
-                self.progress(len(chunks[-1][0]))
-        except Exception as error:  # onnxruntime's exceptions share no narrower root
-            raise BundleError(
-                f"{self.folder}: the graph {name} doesn't fit bundle.json ({error}): export again"
-            ) from error
+        chunks = []
+        for start in range(0, count, rows):
+            chunks.append(self.run(name, {key: value[start : start + rows] for key, value in inputs.items()}))
+            self.progress(len(chunks[-1][0]))
         return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
 
-    def session(self, name: str) -> onnxruntime.InferenceSession:
+    def session(self, name: str) -> "onnxruntime.InferenceSession":
         """A graph, opened by onnxruntime.
 
         Raises:
-            BundleError: there is no such graph, or onnxruntime doesn't read it.
+            BundleError: there is no such graph, or its file isn't what bundle.json says.
         """
-        if name not in self.manifest["graphs"]:
+        if name not in self.manifest.graphs:
             raise BundleError(
-                f"{self.folder} has no graph {name}, but {', '.join(self.manifest['graphs'])}"
+                f"{self.folder} has no graph {name}, but {', '.join(self.manifest.graphs)}"
                 f"{': for text take Bundle.sentences' if self.spec.kind == 'text' else ''}"
             )
         if name not in self._sessions:
-            options = onnxruntime.SessionOptions()
-            options.log_severity_level = 3
-            file = self.folder / self.manifest["graphs"][name]["file"]
-            try:
-                self._sessions[name] = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-            except Exception as error:  # onnxruntime's exceptions share no narrower root
-                raise BundleError(f"{file} can't be opened by onnxruntime: {error}") from error
+            graph = self.manifest.graphs[name]
+            self._sessions[name] = open_session(file_of(self.folder, graph.file), graph, self.timeout_s)
         return self._sessions[name]
 
     def _labels(self, labels: Labels, count: int) -> Array:
@@ -375,10 +382,5 @@ def _numbers(name: str, values: Array, event: Sequence[int]) -> Array:
     return values
 
 
-def _check(file: Path, sha256: str) -> None:
-    try:
-        given = hashlib.sha256(file.read_bytes()).hexdigest()
-    except FileNotFoundError as error:
-        raise BundleError(f"{file} is missing from the bundle: export again") from error
-    if given != sha256:
-        raise BundleError(f"{file} isn't the file that was exported (its sha256 is {given[:12]}…): export again")
+def _silent(_: int) -> None:
+    """Nobody watches."""

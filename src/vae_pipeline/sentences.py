@@ -99,8 +99,7 @@ class Sentences:
         """New sentences, from draws of the fitted sampler, or of the prior."""
         if count < 1:
             raise DataError(f"at least 1 sample is wanted; given {count}")
-        width = self.bundle.manifest["graphs"]["sample"]["inputs"]["noise"]["shape"][1]
-        noise = np.random.default_rng(seed).standard_normal((count, width)).astype(np.float32)
+        noise = np.random.default_rng(seed).standard_normal((count, self.bundle.manifest.noise)).astype(np.float32)
         return self._text(self.bundle.answer("sample", {"noise": noise})["state"], choice, seed)
 
     def interpolate(

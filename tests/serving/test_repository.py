@@ -1,6 +1,7 @@
 """What is written is what each server reads, and says of the graphs what they are."""
 
 import json
+from dataclasses import replace
 
 import onnx
 import pytest
@@ -157,7 +158,7 @@ class TestMistakes:
 
     def test_a_name_that_would_lead_elsewhere(self, lane, tmp_path):
         bundle = Bundle.load(lane.bundle)
-        bundle.manifest["recipe"] = '../a "b'
+        bundle = Bundle(bundle.folder, replace(bundle.manifest, recipe='../a "b'))
         names = write_repository(bundle, "triton", tmp_path / "out")
         assert names[0] == "___a__b_encoder"
         assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -98,15 +98,15 @@ class TestMlserver:
     def test_it_answers_as_onnxruntime_does(self, which, graph, mlserver, repository):
         """On real test rows: the golden inputs."""
         bundle = Bundle.load(repository / which)
-        described = bundle.manifest["graphs"][graph]
-        address = f"{mlserver}/v2/models/{bundle.manifest['recipe']}_{graph}"
-        session = onnxruntime.InferenceSession(repository / which / described["file"])
-        with np.load(repository / which / described["golden"]) as golden:
-            given = {name: golden[name] for name in described["inputs"]}
+        described = bundle.manifest.graphs[graph]
+        address = f"{mlserver}/v2/models/{bundle.manifest.recipe}_{graph}"
+        session = onnxruntime.InferenceSession(repository / which / described.file)
+        golden = bundle.golden(graph)
+        given = {name: golden[name] for name in described.inputs}
         answer = read(f"{address}/infer", request_of(given))
         assert answer["model_version"] == "1"
         names = [output["name"] for output in answer["outputs"]]
-        assert names == list(described["outputs"])
+        assert names == list(described.outputs)
         for output, wanted in zip(answer["outputs"], session.run(names, given), strict=True):
             assert output["datatype"] == "FP32" and output["shape"] == list(wanted.shape)
             np.testing.assert_allclose(np.reshape(output["data"], wanted.shape), wanted, rtol=1e-5, atol=1e-5)

@@ -11,8 +11,7 @@ from safetensors.torch import load_file, save_file
 from tests.lanes import make_job
 
 from vae_pipeline.data.store import Prepared
-from vae_pipeline.errors import BundleError, DataError, VaeError, WeightsError
-from vae_pipeline.runtime import Bundle
+from vae_pipeline.errors import DataError, VaeError, WeightsError
 from vae_pipeline.stages.evaluate import evaluate
 from vae_pipeline.stages.export import export
 from vae_pipeline.stages.summary import print_summary
@@ -140,48 +139,6 @@ def test_a_report_of_other_weights(lane, conditional_lane, job, tmp_path):
         DataError, match=r"index\.html isn't the report of these weights, \w{12}: run `vae-pipeline eval`"
     ):
         export(job, lane.data, lane.model, conditional_lane.report, tmp_path / "out")
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda m: m["graphs"].clear(),
-        lambda m: m["graphs"]["sample"]["inputs"]["noise"].pop("shape"),
-        lambda m: m["graphs"]["score"].pop("outputs"),
-        lambda m: m.update(latents=float("inf")),
-        lambda m: m["spec"].update(dtype="zz"),
-        lambda m: m["spec"].update(low="x"),
-        lambda m: m.pop("spec"),
-    ],
-)
-def test_a_manifest_that_was_altered(change, lane, tmp_path):
-    bundle = shutil.copytree(lane.bundle, tmp_path / "bundle")
-    manifest = json.loads((bundle / "bundle.json").read_text())
-    change(manifest)
-    (bundle / "bundle.json").write_text(json.dumps(manifest))
-    with pytest.raises(BundleError, match="isn't a bundle's manifest"):
-        Bundle.load(bundle)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda m: m["graphs"]["sample"]["inputs"]["noise"].update(shape=["batch", 3]),
-        lambda m: m["spec"].update(dtype="float32"),
-        lambda m: m["graphs"]["encoder"].update(outputs={"nothing": {}}),
-        lambda m: m["graphs"]["encoder"].update(m["graphs"]["decoder"]),
-    ],
-)
-def test_a_manifest_that_does_not_fit_its_graphs(change, lane, tmp_path):
-    bundle = shutil.copytree(lane.bundle, tmp_path / "bundle")
-    manifest = json.loads((bundle / "bundle.json").read_text())
-    change(manifest)
-    (bundle / "bundle.json").write_text(json.dumps(manifest))
-    opened = Bundle.load(bundle)
-    x = np.array(Prepared.open(lane.data).test.images[:2])
-    with pytest.raises(BundleError, match=r"doesn't fit bundle\.json"):
-        opened.encode(x)
-        opened.sample(2)
 
 
 def test_a_pickle_in_place_of_an_array(data):

@@ -23,7 +23,6 @@ from vae_pipeline.metrics.sentences import sentence_figures
 from vae_pipeline.recipe.evaluate import Evaluate
 from vae_pipeline.runtime import STEPWISE, Bundle
 from vae_pipeline.sentences import GREEDY, SAMPLE, Choice, _chosen
-from vae_pipeline.spec import ImageSpec
 from vae_pipeline.spec.tokens import lengths
 from vae_pipeline.stages.trained import Trained
 from vae_pipeline.verification import verify
@@ -142,7 +141,7 @@ class TestGraphs:
         assert {row.outcome for row in rows} == {"works"}
 
     def test_what_a_graph_does_not_take_is_said(self, bundle, test_rows):
-        state = np.zeros((1, *bundle.manifest["graphs"]["step"]["inputs"]["state"]["shape"][1:]))
+        state = np.zeros((1, *bundle.manifest.graphs["step"].inputs["state"].event))
         with pytest.raises(DataError, match=r"token: \[99.0\] were given; wanted whole numbers from 0 to"):
             bundle.answer("step", {"token": np.array([99]), "state": state})
         with pytest.raises(DataError, match="row 0 isn't a sentence: ids from 3 on are wanted, then one 2"):
@@ -290,8 +289,7 @@ class TestCommands:
         with pytest.raises((BundleError, DataError, OutputError), match=message):
             CliRunner().invoke(app, command, catch_exceptions=False)
 
-    def test_images_have_no_sentences(self, tmp_path):
-        spec = ImageSpec((1, 2, 2), "uint8", 0, 255, False)
-        bundle = Bundle(tmp_path, {"spec": spec.to_dict(), "latents": 1, "conditional": False})
+    def test_images_have_no_sentences(self, lane):
+        bundle = Bundle.load(lane.bundle)
         with pytest.raises(DataError, match="is a model of a kind image: it has no sentences"):
             _ = bundle.sentences

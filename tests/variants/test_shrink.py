@@ -125,7 +125,7 @@ def test_cost_and_card_are_written(shrunk, kind):
 def test_generate_is_sample_of_exact_noise(shrunk, rows):
     folder, _ = shrunk
     bundle = Bundle.load(folder)
-    width = bundle.manifest["graphs"]["sample"]["inputs"]["noise"]["shape"][1]
+    width = bundle.manifest.noise
     named = {"seed": np.full(50, 12_345_678, np.float32), "index": np.arange(2**24 - 50, 2**24, dtype=np.float32)}
     (noise,) = onnxruntime.InferenceSession(noise_graph(width, 18).SerializeToString()).run(None, named)
     label = {} if rows[1] is None else {"label": rows[1]}

@@ -27,7 +27,7 @@ def conform(folder: Path, asked: Sequence[Runtime], home: Path) -> Iterator[Row]
         BundleError: the folder isn't a bundle.
     """
     bundle = Bundle.load(folder)
-    tasks = tasks_of(folder, bundle.manifest)
+    tasks = tasks_of(bundle)
     for runtime in asked or Runtime:
         if lacks := missing(runtime) or _unfetched(runtime, home, bool(asked)):
             yield Row(runtime, "", "not installed", lacks)

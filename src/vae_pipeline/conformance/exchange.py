@@ -9,7 +9,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ import numpy as np
 
 from vae_pipeline.export.parity import Arrays
 from vae_pipeline.files import write_json
+from vae_pipeline.manifest import GraphEntry
+from vae_pipeline.runtime import Bundle
 
 ROWS = ([0], [0, 1, 2, 0, 1])
 """The golden answers' rows that are asked for: batches of 1 and of 5."""
@@ -28,32 +30,23 @@ class Task:
 
     graph: str
     file: str
-    described: dict[str, Any]
-    """Its entry in bundle.json."""
+    described: GraphEntry
     inputs: list[Arrays]
     wanted: list[Arrays]
 
 
-def tasks_of(bundle: Path, manifest: dict[str, Any]) -> list[Task]:
-    """Every graph of a bundle with its golden rows; what has no batch as its first axis is given whole."""
-    return [_task(bundle, name, described) for name, described in manifest["graphs"].items()]
+def tasks_of(bundle: Bundle) -> list[Task]:
+    """Every graph of a bundle with its golden rows."""
+    return [_task(bundle, name, described) for name, described in bundle.manifest.graphs.items()]
 
 
-def _task(bundle: Path, name: str, described: dict[str, Any]) -> Task:
-    with np.load(bundle / described["golden"]) as golden:
-        arrays = {key: golden[key] for key in (*described["inputs"], *described["outputs"])}
+def _task(bundle: Bundle, name: str, described: GraphEntry) -> Task:
+    golden = bundle.golden(name)
 
-    def part(kind: str, rows: list[int]) -> Arrays:
-        batched = {key: value["shape"][:1] == ["batch"] for key, value in described[kind].items()}
-        return {key: arrays[key][rows] if batched[key] else arrays[key] for key in batched}
+    def parts(names: Iterable[str]) -> list[Arrays]:
+        return [{key: golden[key][rows] for key in names} for rows in ROWS]
 
-    return Task(
-        name,
-        described["file"],
-        described,
-        [part("inputs", rows) for rows in ROWS],
-        [part("outputs", rows) for rows in ROWS],
-    )
+    return Task(name, described.file, described, parts(described.inputs), parts(described.outputs))
 
 
 def write_tasks(folder: Path, bundle: Path, tasks: Iterable[Task]) -> None:
@@ -62,8 +55,8 @@ def write_tasks(folder: Path, bundle: Path, tasks: Iterable[Task]) -> None:
         {
             "graph": task.graph,
             "file": task.file,
-            "inputs": task.described["inputs"],
-            "outputs": list(task.described["outputs"]),
+            "inputs": {name: asdict(tensor) for name, tensor in task.described.inputs.items()},
+            "outputs": list(task.described.outputs),
             "cases": [pack(arrays) for arrays in task.inputs],
         }
         for task in tasks

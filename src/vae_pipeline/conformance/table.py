@@ -1,6 +1,5 @@
 """Rows as a table for the terminal, and as a file."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from rich.text import Text
 from vae_pipeline.conformance.compare import Row
 from vae_pipeline.conformance.installed import version
 from vae_pipeline.files import write_json
+from vae_pipeline.manifest import Manifest
 
 STYLES = {"works": "green", "differs": "red", "fails": "red", "not installed": "yellow"}
 
@@ -44,10 +44,10 @@ def print_table(console: Console, rows: Sequence[Row]) -> None:
 
 def write_table(out: Path, bundle: Path, rows: Sequence[Row]) -> None:
     """The rows, the versions of what ran, and which model it was."""
-    manifest = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
+    manifest = Manifest.load(bundle)
     ran = dict.fromkeys(row.runtime for row in rows if row.outcome != "not installed")
     write_json(out, {
-        **{key: manifest[key] for key in ("recipe", "weights_sha256", "producer")},
+        **{key: getattr(manifest, key) for key in ("recipe", "weights_sha256", "producer")},
         "versions": {runtime: version(runtime) for runtime in ran},
         "rows": [row.to_dict() for row in rows],
     })  # fmt: skip

@@ -13,12 +13,11 @@ from pathlib import Path
 from string import Template
 from typing import Any, assert_never
 
-import numpy as np
-
 from vae_pipeline.errors import BundleError
 from vae_pipeline.explorer.browser_runtime import VERSION, WASM, BrowserRuntime
 from vae_pipeline.files import filled_folder, replace_file
-from vae_pipeline.runtime import Array, Bundle
+from vae_pipeline.manifest import file_of
+from vae_pipeline.runtime import Bundle
 from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec
 
 HERE = Path(__file__).parent
@@ -68,25 +67,27 @@ def _scripts(runtime: BrowserRuntime) -> dict[str, bytes]:
 
 
 def _binaries(bundle: Bundle, runtime: BrowserRuntime) -> dict[str, bytes]:
-    graphs = bundle.manifest["graphs"]
-    files = {f"{name}.onnx": (bundle.folder / graphs[name]["file"]).read_bytes() for name in GRAPHS if name in graphs}
-    return {name: gzip.compress(content, mtime=0) for name, content in (files | {WASM: runtime.wasm}).items()}
+    graphs = bundle.manifest.graphs
+    files = {f"{name}.onnx": file_of(bundle.folder, graphs[name].file) for name in GRAPHS if name in graphs}
+    content = {name: path.read_bytes() for name, path in files.items()} | {WASM: runtime.wasm}
+    return {name: gzip.compress(each, mtime=0) for name, each in content.items()}
 
 
 def _page(bundle: Bundle, style: str, addresses: Mapping[str, str], inside: str = "") -> str:
     manifest = bundle.manifest
+    score = bundle.detector.score if bundle.detects else ""
     latents = f"{bundle.latents:,} number{'s' if bundle.latents > 1 else ''}"
     return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
-        name=escape(str(manifest["recipe"])),
+        name=escape(manifest.recipe),
         style=style,
         imports=_json({"imports": addresses}),
-        bundle=_json(manifest | {"examples": _examples(bundle)}),
+        bundle=_json(manifest.to_dict() | {"examples": _examples(bundle)}),
         **_words(bundle.spec),
-        score=escape(str((manifest["detection"] or {}).get("score", "")).replace("elbo", "ELBO").replace("_", " ")),
+        score=escape(score.replace("elbo", "ELBO").replace("_", " ")),
         latents=latents,
-        elbo=_elbo(manifest["metrics"]),
-        licence=escape(str(manifest["licence"])),
-        weights=escape(str(manifest["weights_sha256"])),
+        elbo=_elbo(manifest.metrics),
+        licence=escape(manifest.licence),
+        weights=escape(manifest.weights_sha256),
         version=VERSION,
         inside=inside,
     )
@@ -136,23 +137,17 @@ def _words(spec: DataSpec) -> dict[str, str]:
 
 
 def _elbo(metrics: Mapping[str, Any]) -> str:
-    error = metrics.get("elbo_standard_error")
-    spread = "" if error is None else f" ± {error:.2f}"
-    return f"{metrics['elbo']:.2f}{spread}".replace("-", "−")
+    elbo, error = (metrics.get(name) for name in ("elbo", "elbo_standard_error"))
+    if not isinstance(elbo, int | float):
+        raise BundleError("bundle.json has no metrics.elbo, which the page shows: export again")
+    spread = f" ± {error:.2f}" if isinstance(error, int | float) else ""
+    return f"{elbo:.2f}{spread}".replace("-", "−")
 
 
 def _examples(bundle: Bundle) -> dict[str, Any]:
     """The golden inputs, which are real test rows: raw values, little-endian, and labels where the model takes them."""
-    path = bundle.folder / str(bundle.manifest["graphs"]["encoder"].get("golden"))
-    try:
-        with path.open("rb") as file:
-            golden = np.load(file, allow_pickle=False)
-            x: Array = golden["x"]
-            labels = golden["label"].tolist() if bundle.classes else []
-        if x.shape[1:] != bundle.spec.event_shape or str(x.dtype) != bundle.spec.dtype:
-            raise ValueError(f"x is {x.dtype} of shape {list(x.shape)}")
-    except Exception as error:  # a corrupt archive raises nearly anything
-        raise BundleError(f"{path} doesn't hold the encoder's golden inputs ({error}): export again") from error
+    golden = bundle.golden("encoder")
+    x, labels = golden["x"], golden["label"].tolist() if bundle.classes else []
     return {"x": _base64(x.astype(x.dtype.newbyteorder("<")).tobytes()), "labels": labels}
 
 

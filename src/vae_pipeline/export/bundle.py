@@ -20,11 +20,11 @@ from vae_pipeline.export.onnx import to_onnx
 from vae_pipeline.export.parity import BATCHES, Agreement, Arrays, Ranking, compare, ranking, run
 from vae_pipeline.export.proto import OPSET, preceded
 from vae_pipeline.files import replace_file, sha256_of, write_json
+from vae_pipeline.manifest import FILE, FORMAT, GraphEntry, Manifest, TensorEntry
 from vae_pipeline.models.detector import Detector
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.progress import counted
 from vae_pipeline.randomness import derive
-from vae_pipeline.runtime import FORMAT
 from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec
 
 UNITS = {
@@ -85,7 +85,7 @@ def write_bundle(
     detector = None if calibrated is None else calibrated.detector
     graphs = graphs_of(model, detector)
     measured = {name: value for name, value in metrics.items() if isinstance(value, int | float | str)}
-    described: dict[str, Any] = {}
+    described: dict[str, GraphEntry] = {}
     protos: dict[str, onnx.ModelProto] = {}
     rows: list[Agreement] = []
     for graph in counted("graphs", graphs):
@@ -113,35 +113,33 @@ def write_bundle(
                 answered: Arrays = given | wanted
                 golden = folder / f"{graph.name}.npz"
                 np.savez(golden, **answered)  # type: ignore[arg-type]
-        described[graph.name] = {
-            "about": graph.about,
-            "file": file.name,
-            "sha256": sha256_of(file),
-            "golden": golden.name,
-            "golden_sha256": sha256_of(golden),
-            "inputs": _describe(proto.graph.input),
-            "outputs": _describe(proto.graph.output),
-        }
-    write_json(
-        folder / "bundle.json",
-        {
-            "format": FORMAT,
-            "producer": f"vae-pipeline {__version__}",
-            "recipe": origin.recipe,
-            "licence": origin.licence,
-            "recipe_sha256": origin.recipe_sha256,
-            "data_sha256": origin.data_sha256,
-            "weights_sha256": origin.weights_sha256,
-            "latents": model.latents,
-            "sampler": origin.sampler,
-            "conditional": bool(model.classes),
-            "detection": None if calibrated is None else calibrated.write(folder),
-            "spec": spec.to_dict(),
-            "units": UNITS,
-            "metrics": measured,
-            "graphs": described,
-        },
+        described[graph.name] = GraphEntry(
+            about=graph.about,
+            file=file.name,
+            sha256=sha256_of(file),
+            golden=golden.name,
+            golden_sha256=sha256_of(golden),
+            inputs=_describe(proto.graph.input),
+            outputs=_describe(proto.graph.output),
+        )
+    manifest = Manifest(
+        format=FORMAT,
+        producer=f"vae-pipeline {__version__}",
+        recipe=origin.recipe,
+        licence=origin.licence,
+        recipe_sha256=origin.recipe_sha256,
+        data_sha256=origin.data_sha256,
+        weights_sha256=origin.weights_sha256,
+        latents=model.latents,
+        sampler=origin.sampler,
+        conditional=bool(model.classes),
+        detection=None if calibrated is None else calibrated.write(folder),
+        spec=spec,
+        units=UNITS,
+        metrics=measured,
+        graphs=described,
     )
+    write_json(folder / FILE, manifest.to_dict())
     return rows, order
 
 
@@ -194,13 +192,11 @@ def _values(spec: DataSpec) -> dict[str, str]:
             assert_never(spec)
 
 
-def _describe(values: Any) -> dict[str, Any]:
+def _describe(values: Any) -> dict[str, TensorEntry]:
     described = {}
     for value in values:
         kind = value.type.tensor_type
         dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
-        described[value.name] = {
-            "dtype": str(dtype),
-            "shape": [side.dim_param or side.dim_value for side in kind.shape.dim],
-        }
+        shape = tuple(side.dim_param or side.dim_value for side in kind.shape.dim)
+        described[value.name] = TensorEntry(str(dtype), shape)
     return described

@@ -10,6 +10,7 @@ import torch
 from vae_pipeline.data.store import Split
 from vae_pipeline.errors import ParityError
 from vae_pipeline.files import sha256_of
+from vae_pipeline.manifest import CalibrationEntry, DetectorEntry
 from vae_pipeline.metrics.detection import ALPHAS, MOST, detect
 from vae_pipeline.models.detector import Detector
 from vae_pipeline.runtime import Bundle, alarms
@@ -27,23 +28,20 @@ class Calibrated:
     chosen: bool
     """Whether training chose its epoch by the part that calibrates, so that p-values are a little too low."""
 
-    def write(self, folder: Path) -> dict[str, Any]:
+    def write(self, folder: Path) -> DetectorEntry:
         """Fill calibration.npz; returns its entry in bundle.json."""
         tail = self.detector.calibration
         assert tail is not None
         np.savez(folder / FILE, scores=tail.scores.cpu().numpy())
-        return {
-            "score": self.detector.kind,
-            "draws": len(self.detector.noise),
-            "calibration": {
-                "file": FILE,
-                "sha256": sha256_of(folder / FILE),
-                "part": "valid",
-                "examples": tail.total,
-                "collected": self.collected,
-                "epoch_chosen_by_it": self.chosen,
-            },
-        }
+        entry = CalibrationEntry(
+            file=FILE,
+            sha256=sha256_of(folder / FILE),
+            part="valid",
+            examples=tail.total,
+            collected=self.collected,
+            epoch_chosen_by_it=self.chosen,
+        )
+        return DetectorEntry(self.detector.kind, len(self.detector.noise), entry)
 
 
 @dataclass(frozen=True)

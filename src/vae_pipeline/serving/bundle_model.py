@@ -47,9 +47,9 @@ class BundleModel(MLModel):  # type: ignore[misc]
 
     def _array(self, tensor: RequestInput) -> Array:
         """The values as they were sent: numpy would wrap or cut what its type can't hold, so the bundle casts them."""
-        wanted = self.bundle.manifest["graphs"][self.graph]["inputs"].get(tensor.name)
-        if wanted is not None and tensor.datatype != DATATYPES[wanted["dtype"]]:
-            raise DataError(f"{tensor.name} was given as {tensor.datatype}; wanted {DATATYPES[wanted['dtype']]}")
+        wanted = self.bundle.manifest.graphs[self.graph].inputs.get(tensor.name)
+        if wanted is not None and tensor.datatype != DATATYPES[wanted.dtype]:
+            raise DataError(f"{tensor.name} was given as {tensor.datatype}; wanted {DATATYPES[wanted.dtype]}")
         try:
             return np.asarray(tensor.data.root).reshape(tensor.shape)
         except (ValueError, OverflowError) as error:

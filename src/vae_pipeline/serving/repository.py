@@ -6,12 +6,12 @@ It stays a bundle: bundle.json lies beside the models and says where the graphs 
 
 import re
 import shutil
-from collections.abc import Mapping
-from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, assert_never
 
 from vae_pipeline.files import filled_folder, write_json
+from vae_pipeline.manifest import FILE, GraphEntry, file_of
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.serving.protocol import metadata
 from vae_pipeline.serving.triton import model_config
@@ -31,36 +31,35 @@ def write_repository(bundle: Bundle, layout: Layout, out: Path) -> list[str]:
     Raises:
         OutputError: `out` can't be written.
     """
-    manifest, names = deepcopy(bundle.manifest), []
+    manifest, described, names = bundle.manifest, {}, []
     with filled_folder(out) as folder:
-        for graph, described in manifest["graphs"].items():
-            name = f"{_plain(manifest['recipe'])}_{graph}"
-            exported, golden = described["file"], described["golden"]
+        for graph, entry in manifest.graphs.items():
+            name = f"{_plain(manifest.recipe)}_{graph}"
             match layout:
                 case "triton":
                     (folder / name / VERSION).mkdir(parents=True)
-                    (folder / name / "config.pbtxt").write_text(model_config(name, described), encoding="utf-8")
-                    described["file"] = f"{name}/{VERSION}/model.onnx"
+                    (folder / name / "config.pbtxt").write_text(model_config(name, entry), encoding="utf-8")
+                    file = f"{name}/{VERSION}/model.onnx"
                 case "mlserver":
                     (folder / name).mkdir()
-                    write_json(folder / name / "model-settings.json", model_settings(name, graph, described))
-                    described["file"] = f"{graph}.onnx"
+                    write_json(folder / name / "model-settings.json", model_settings(name, graph, entry))
+                    file = f"{graph}.onnx"
                 case _:
                     assert_never(layout)
-            shutil.copyfile(bundle.folder / exported, folder / described["file"])
-            shutil.copyfile(bundle.folder / golden, folder / f"{graph}.npz")
-            described["golden"] = f"{graph}.npz"
+            described[graph] = replace(entry, file=file, golden=f"{graph}.npz")
+            shutil.copyfile(file_of(bundle.folder, entry.file), folder / file)
+            shutil.copyfile(file_of(bundle.folder, entry.golden), folder / described[graph].golden)
             names.append(name)
         if layout == "mlserver":
             write_json(folder / "settings.json", SERVER)
-        calibration = [manifest["detection"]["calibration"]["file"]] if bundle.detects else []
+        calibration = [bundle.detector.calibration.file] if bundle.detects else []
         for file in (*KEPT, *calibration):
-            shutil.copyfile(bundle.folder / file, folder / file)
-        write_json(folder / "bundle.json", manifest)
+            shutil.copyfile(file_of(bundle.folder, file), folder / file)
+        write_json(folder / FILE, replace(manifest, graphs=described).to_dict())
     return names
 
 
-def model_settings(name: str, graph: str, described: Mapping[str, Any]) -> dict[str, Any]:
+def model_settings(name: str, graph: str, described: GraphEntry) -> dict[str, Any]:
     """MLServer's model-settings.json of a graph, in a folder beside bundle.json.
 
     Source: https://docs.seldon.ai/mlserver, Model Settings.
@@ -70,8 +69,8 @@ def model_settings(name: str, graph: str, described: Mapping[str, Any]) -> dict[
         "implementation": "vae_pipeline.serving.bundle_model.BundleModel",
         "platform": "onnxruntime_onnx",
         "versions": [VERSION],
-        "inputs": metadata(described["inputs"]),
-        "outputs": metadata(described["outputs"]),
+        "inputs": metadata(described.inputs),
+        "outputs": metadata(described.outputs),
         "parameters": {"version": VERSION, "uri": "..", "extra": {"graph": graph}},
     }
 

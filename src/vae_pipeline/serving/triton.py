@@ -1,8 +1,8 @@
 """Triton's config.pbtxt of a graph."""
 
 from collections.abc import Mapping
-from typing import Any
 
+from vae_pipeline.manifest import GraphEntry, TensorEntry
 from vae_pipeline.runtime import BATCH
 from vae_pipeline.serving.protocol import metadata
 
@@ -10,7 +10,7 @@ from vae_pipeline.serving.protocol import metadata
 SCALAR = "dims: [ 1 ]\n    reshape: { shape: [ ] }"
 
 
-def model_config(name: str, described: Mapping[str, Any]) -> str:
+def model_config(name: str, described: GraphEntry) -> str:
     """The config, as protobuf text, of a graph that bundle.json describes.
 
     Rows don't know of each other, so Triton may join the requests that wait at once (`dynamic_batching`); without
@@ -22,13 +22,13 @@ def model_config(name: str, described: Mapping[str, Any]) -> str:
         f'name: "{name}"\n'
         'backend: "onnxruntime"\n'
         f"max_batch_size: {BATCH}\n"
-        f"input [\n{_tensors(described['inputs'])}\n]\n"
-        f"output [\n{_tensors(described['outputs'])}\n]\n"
+        f"input [\n{_tensors(described.inputs)}\n]\n"
+        f"output [\n{_tensors(described.outputs)}\n]\n"
         "dynamic_batching { }\n"
     )
 
 
-def _tensors(described: Mapping[str, Any]) -> str:
+def _tensors(described: Mapping[str, TensorEntry]) -> str:
     return ",\n".join(
         "  {\n"
         f'    name: "{tensor["name"]}"\n'

@@ -10,7 +10,7 @@ BATCH = 64
 
 def calibration(bundle: Bundle, graph: str, x: Array, labels: Array | None) -> list[Arrays]:
     """Batches of a graph's inputs: `z` is drawn from the posteriors of `x`, noise from N(0, 1)."""
-    described = bundle.manifest["graphs"][graph]["inputs"]
+    described = bundle.manifest.graphs[graph].inputs
     inputs: Arrays = {}
     for name, value in described.items():
         match name:
@@ -20,7 +20,7 @@ def calibration(bundle: Bundle, graph: str, x: Array, labels: Array | None) -> l
                 posterior = bundle.encode(x, labels)
                 inputs[name] = posterior.mean + np.exp(posterior.log_variance / 2) * _noise(len(x), bundle.latents)
             case "noise":
-                inputs[name] = _noise(len(x), value["shape"][1])
+                inputs[name] = _noise(len(x), value.event[0])
             case "label":
                 assert labels is not None  # a bundle with labels is of data with labels
                 inputs[name] = labels

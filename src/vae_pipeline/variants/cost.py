@@ -14,6 +14,7 @@ from rich.table import Table
 from scipy.stats import sem, spearmanr
 
 from vae_pipeline.export.parity import Arrays
+from vae_pipeline.manifest import file_of
 from vae_pipeline.runtime import Array, Bundle
 
 TIMED = ("encoder", "decoder", "score")
@@ -124,14 +125,14 @@ def _summary(cost: Cost) -> str:
 
 
 def _bytes(bundle: Bundle) -> int:
-    graphs = bundle.manifest["graphs"].items()
-    return sum((bundle.folder / entry["file"]).stat().st_size for name, entry in graphs if name != "detect")
+    graphs = bundle.manifest.graphs.items()
+    return sum(file_of(bundle.folder, entry.file).stat().st_size for name, entry in graphs if name != "detect")
 
 
 def _latency(full: Bundle, variant: Bundle, graph: str, batch: int) -> Latency:
-    entry = full.manifest["graphs"][graph]
-    with np.load(full.folder / entry["golden"]) as golden:
-        inputs = {name: np.resize(golden[name], (batch, *golden[name].shape[1:])) for name in entry["inputs"]}
+    golden = full.golden(graph)
+    names = full.manifest.graphs[graph].inputs
+    inputs = {name: np.resize(golden[name], (batch, *golden[name].shape[1:])) for name in names}
     calls = [_call(bundle, graph, inputs) for bundle in (full, variant)]
     took: list[tuple[float, ...]] = []
     began = time.perf_counter()
@@ -145,7 +146,7 @@ def _call(bundle: Bundle, graph: str, inputs: Arrays) -> Callable[[], object]:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1  # and so no thread that spins
-    file = bundle.folder / bundle.manifest["graphs"][graph]["file"]
+    file = file_of(bundle.folder, bundle.manifest.graphs[graph].file)
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     return lambda: session.run(None, inputs)
 

@@ -1,7 +1,8 @@
 """A variant of a bundle: the same graphs in fewer bytes, with golden answers of their own and what they cost."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, assert_never
+from typing import Literal, assert_never
 
 import numpy as np
 import onnx
@@ -12,6 +13,7 @@ from vae_pipeline.errors import BundleError, DataError
 from vae_pipeline.export.parity import Agreement, compare, run
 from vae_pipeline.export.proto import preceded, tidy
 from vae_pipeline.files import filled_folder, replace_file, require_writable, sha256_of, write_json
+from vae_pipeline.manifest import FILE, GraphEntry, VariantEntry, file_of
 from vae_pipeline.runtime import Array, Bundle
 from vae_pipeline.variants.calibration import calibration
 from vae_pipeline.variants.cost import Cost, measure, said
@@ -53,13 +55,13 @@ def shrink(folder: Path, to: Kind, data: Path, out: Path) -> Cost:
 
 
 def _fill(folder: Path, bundle: Bundle, to: Kind, x: Array, labels: Array | None) -> None:
-    described: dict[str, Any] = {}
+    described: dict[str, GraphEntry] = {}
     protos: dict[str, onnx.ModelProto] = {}
     rows: list[Agreement] = []
-    for name, entry in bundle.manifest["graphs"].items():
+    for name, entry in bundle.manifest.graphs.items():
         if name == "detect":  # coarser scores aren't those that were calibrated
             continue
-        full = onnx.load(bundle.folder / entry["file"])
+        full = onnx.load(file_of(bundle.folder, entry.file))
         told = {entry.key: entry.value for entry in full.metadata_props} | {"vae.variant": to}
         if name == "generate":
             proto = preceded(_noise(full), protos["sample"], full.doc_string, told)
@@ -68,17 +70,17 @@ def _fill(folder: Path, bundle: Bundle, to: Kind, x: Array, labels: Array | None
             tidy(proto, full.doc_string, told)
             onnx.checker.check_model(proto, full_check=True)
         protos[name] = proto
-        file, golden = folder / entry["file"], folder / entry["golden"]
+        file, golden = folder / entry.file, folder / entry.golden
         replace_file(file, proto.SerializeToString(deterministic=True))
-        with np.load(bundle.folder / entry["golden"]) as arrays:
-            given = {key: arrays[key] for key in entry["inputs"]}
-            wanted = {key: arrays[key] for key in entry["outputs"]}
+        arrays = bundle.golden(name)
+        given, wanted = ({key: arrays[key] for key in tensors} for tensors in (entry.inputs, entry.outputs))
         answers = run(file, given, wanted)
         rows += compare(name, answers, wanted, bundle.spec.unit)
         np.savez(golden, **given, **answers)  # type: ignore[arg-type]
-        described[name] = {**entry, "sha256": sha256_of(file), "golden_sha256": sha256_of(golden)}
-    variant = {"kind": to, "of": sha256_of(bundle.folder / "bundle.json")}
-    write_json(folder / "bundle.json", {**bundle.manifest, "variant": variant, "detection": None, "graphs": described})
+        described[name] = replace(entry, sha256=sha256_of(file), golden_sha256=sha256_of(golden))
+    variant = VariantEntry(to, sha256_of(bundle.folder / FILE))
+    manifest = replace(bundle.manifest, variant=variant, detection=None, graphs=described)
+    write_json(folder / FILE, manifest.to_dict())
     write_json(folder / "parity.json", {"tolerance": TOLERANCE, "agreement": [row.to_dict() for row in rows]})
 
 

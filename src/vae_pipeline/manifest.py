@@ -1,0 +1,248 @@
+"""bundle.json as frozen dataclasses, checked whole when it is read: whoever holds a `Manifest` needs to doubt no field.
+
+A bundle may come from anywhere. No name in it leads out of its folder, and no number in it asks for more memory than a
+model could have any use for.
+"""
+
+import math
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from vae_pipeline.errors import BundleError, DataError
+from vae_pipeline.files import sha256_of
+from vae_pipeline.spec import DataSpec, TextSpec, spec_of
+from vae_pipeline.typed_json import read_json, typed
+
+FORMAT = 3
+FILE = "bundle.json"
+WIDEST, LARGEST = 2**16, 2**28  # numbers in a row of latents or noise; in a row of anything
+HEAVIEST = 2**31  # bytes of a file; protobuf, and so ONNX, ends there
+SIGNATURES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "encoder": (("x",), ("mean", "log_variance")),
+    "decoder": (("z",), ("x_mean",)),
+    "reconstruct": (("x",), ("x_mean",)),
+    "score": (("x", "noise"), ("negative_elbo", "distortion", "rate")),
+    "sample": (("noise",), ("x_mean",)),
+    "generate": (("seed", "index"), ("x_mean",)),
+    "detect": (("x",), ("score", "p_value", "distortion", "rate", "contributions")),
+}
+"""Inputs and outputs of the graphs of images and tables; a conditional model takes `label` as the last."""
+STEPWISE = {
+    "encoder": SIGNATURES["encoder"],
+    "score": SIGNATURES["score"],
+    "initial": (("z",), ("state",)),
+    "sample": (("noise",), ("state",)),
+    "step": (("token", "state"), ("log_probability", "next_state")),
+    "greedy": (("z",), ("tokens",)),
+}
+"""The same of sentences."""
+DTYPES = ("uint8", "int32", "int64", "float32")
+
+
+@dataclass(frozen=True)
+class TensorEntry:
+    """An input or output of a graph."""
+
+    dtype: str
+    shape: tuple[int | str, ...]
+    """`batch` and the sides of a row."""
+
+    def __post_init__(self) -> None:
+        sides = self.shape[1:]
+        if self.dtype not in DTYPES or self.shape[:1] != ("batch",) or not all(_counts(side) for side in sides):
+            raise ValueError(f"{self.dtype} of shape {list(self.shape)}; wanted {', '.join(DTYPES)}, batch and sides")
+        if math.prod(int(side) for side in sides) > LARGEST:
+            raise ValueError(f"a row of shape {list(sides)} has over {LARGEST} numbers")
+
+    @property
+    def event(self) -> tuple[int, ...]:
+        """The shape of a row."""
+        return tuple(int(side) for side in self.shape[1:])
+
+
+@dataclass(frozen=True)
+class GraphEntry:
+    """A graph and its golden answers."""
+
+    about: str
+    file: str
+    sha256: str
+    golden: str
+    golden_sha256: str
+    inputs: dict[str, TensorEntry]
+    outputs: dict[str, TensorEntry]
+
+    def __post_init__(self) -> None:
+        _require_inside(self.file, self.golden)
+
+
+@dataclass(frozen=True)
+class CalibrationEntry:
+    """Where the scores of the examples held back are, and what is to be known of them."""
+
+    file: str
+    sha256: str
+    part: str
+    examples: int
+    collected: str | None
+    """When the data were, in words."""
+    epoch_chosen_by_it: bool
+    """Whether training chose its epoch by these examples, so that p-values are a little too low."""
+
+    def __post_init__(self) -> None:
+        _require_inside(self.file)
+        if self.examples < 1:
+            raise ValueError(f"examples are {self.examples}; wanted 1 or more")
+
+
+@dataclass(frozen=True)
+class DetectorEntry:
+    """What `detect` answers by."""
+
+    score: str
+    draws: int
+    calibration: CalibrationEntry
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.draws <= WIDEST:
+            raise ValueError(f"draws are {self.draws}; wanted 1 to {WIDEST}")
+
+
+@dataclass(frozen=True)
+class VariantEntry:
+    """What a smaller bundle was made of."""
+
+    kind: str
+    of: str
+    """The sha256 of the full bundle's bundle.json."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All that bundle.json says."""
+
+    format: int
+    producer: str
+    recipe: str
+    licence: str
+    recipe_sha256: str
+    data_sha256: str
+    weights_sha256: str
+    latents: int
+    sampler: str
+    conditional: bool
+    detection: DetectorEntry | None
+    spec: DataSpec
+    units: dict[str, str]
+    metrics: dict[str, float | str | bool]
+    graphs: dict[str, GraphEntry]
+    variant: VariantEntry | None = None
+
+    @classmethod
+    def load(cls, folder: Path) -> "Manifest":
+        """Read bundle.json.
+
+        Raises:
+            BundleError: it isn't there, is of another format, or says what can't be.
+        """
+        path = folder / FILE
+        try:
+            values = read_json(path)
+            given = values["format"] if isinstance(values, dict) and isinstance(values.get("format"), int) else FORMAT
+            if given != FORMAT:
+                todo = "update vae-pipeline" if given > FORMAT else "export again"
+                raise BundleError(f"{folder} has bundle format {given}, this version reads {FORMAT}: {todo}")
+            if isinstance(values, dict) and "spec" in values:
+                values["spec"] = spec_of(values["spec"])
+            return typed(cls, values)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise BundleError(f"{path} isn't there: name a folder that `vae-pipeline export` filled") from error
+        except OSError as error:
+            raise BundleError(f"{path} can't be read: name a folder that `vae-pipeline export` filled") from error
+        except (ValueError, DataError) as error:
+            raise BundleError(f"{path} isn't a bundle's manifest ({error}): export again") from error
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.latents <= WIDEST:
+            raise ValueError(f"latents are {self.latents}; wanted 1 to {WIDEST}")
+        if self.conditional and not self.spec.classes:
+            raise ValueError("conditional is true, but the spec names no classes")
+        signatures = STEPWISE if isinstance(self.spec, TextSpec) else SIGNATURES
+        for name in signatures:
+            if name not in self.graphs and name != "detect":
+                raise ValueError(f"graphs.{name} is missing")
+        for name, graph in self.graphs.items():
+            if name not in signatures:
+                raise ValueError(f"graphs.{name} is none of {', '.join(signatures)}")
+            self._check(name, graph, *signatures[name])
+        if (self.detection is not None) != ("detect" in self.graphs):
+            raise ValueError("detection and the graph detect go together: wanted both or neither")
+
+    def _check(self, name: str, graph: GraphEntry, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
+        inputs += ("label",) if self.conditional else ()
+        if tuple(graph.inputs) != inputs or tuple(graph.outputs) != outputs:
+            raise ValueError(
+                f"graphs.{name} takes {', '.join(graph.inputs)} and gives {', '.join(graph.outputs)}; wanted "
+                f"{', '.join(inputs)} and {', '.join(outputs)}"
+            )
+        wanted = {"x": self.spec.event_shape, "x_mean": self.spec.event_shape, "contributions": self.spec.event_shape}
+        wanted |= dict.fromkeys(("z", "mean", "log_variance"), (self.latents,))
+        for key, tensor in {**graph.inputs, **graph.outputs}.items():
+            if key in wanted and tensor.event != wanted[key]:
+                raise ValueError(f"graphs.{name}: {key} has rows of {list(tensor.event)}; wanted {list(wanted[key])}")
+            if key in ("noise", "state") and not (len(tensor.event) == 1 and tensor.event[0] <= WIDEST):
+                raise ValueError(f"graphs.{name}: {key} has rows of {list(tensor.event)}; wanted one side to {WIDEST}")
+
+    @property
+    def noise(self) -> int:
+        """Numbers that a draw of `sample` wants."""
+        return self.graphs["sample"].inputs["noise"].event[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as bundle.json has them."""
+        values = asdict(self) | {"spec": self.spec.to_dict()}
+        if self.variant is None:
+            del values["variant"]
+        return values
+
+
+def file_of(folder: Path, name: str) -> Path:
+    """A file that a manifest names: every command that reads one finds it by this.
+
+    Raises:
+        BundleError: it isn't there, isn't a regular file of a reasonable size, or leads out of the folder.
+    """
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise BundleError(f"{path} leads out of the bundle: put the file itself in the place of the link")
+    if not path.exists():
+        raise BundleError(f"{path} is missing from the bundle: export again")
+    if not path.is_file() or path.stat().st_size > HEAVIEST:  # a pipe or a device would never end
+        raise BundleError(f"{path} isn't a regular file of at most {HEAVIEST // 2**30} GiB: export again")
+    return path
+
+
+def whole(folder: Path, name: str, sha256: str) -> Path:
+    """A file that a manifest names, compared with its digest.
+
+    Raises:
+        BundleError: as `file_of`, or it is another.
+    """
+    path = file_of(folder, name)
+    given = sha256_of(path)
+    if given != sha256:
+        raise BundleError(f"{path} isn't the file that was exported (its sha256 is {given[:12]}…): export again")
+    return path
+
+
+def _require_inside(*names: str) -> None:
+    for name in names:
+        path = PurePosixPath(name)
+        if not re.fullmatch(r"[\w .-]+(/[\w .-]+)*", name) or path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"the name {name[:60]!r} leads out of the bundle, or is none of a file")
+
+
+def _counts(side: int | str) -> bool:
+    return isinstance(side, int) and side >= 1
