@@ -18,6 +18,7 @@ from vae_pipeline.conformance.runtimes import Runtime
 from vae_pipeline.errors import ConformanceError, MissingError
 from vae_pipeline.export.graphs import DETECT, GRAPHS
 from vae_pipeline.export.parity import Agreement
+from vae_pipeline.runtime import Bundle
 
 NAMES = [graph.name for graph in (*GRAPHS, DETECT)]
 INSTALLED = [Runtime.ONNXRUNTIME, Runtime.REFERENCE]
@@ -25,7 +26,7 @@ INSTALLED = [Runtime.ONNXRUNTIME, Runtime.REFERENCE]
 
 @pytest.fixture(scope="module")
 def tasks(lane):
-    return tasks_of(lane.bundle, json.loads((lane.bundle / "bundle.json").read_text()))
+    return tasks_of(Bundle.load(lane.bundle))
 
 
 def invoke(*arguments):
