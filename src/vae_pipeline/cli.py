@@ -18,7 +18,7 @@ from vae_pipeline import __version__
 from vae_pipeline.cli_bundle import bundles
 from vae_pipeline.cli_detection import detection
 from vae_pipeline.cli_options import TASKS, Seed
-from vae_pipeline.cli_output import console
+from vae_pipeline.cli_output import console, print_columns
 from vae_pipeline.cli_tasks import tasks
 from vae_pipeline.errors import Interrupted, VaeError
 
@@ -73,6 +73,7 @@ def prepare(recipe: RecipeFile, out: OutFolder, seed: Seed = 0) -> None:
     with showing_downloads(terminal) as report:
         card = run(Job.of(recipe, seed, terminal), out, report)
     counts = ", ".join(f"{count:,} {part}" for part, count in card["examples"].items())
+    print_columns(terminal, card)
     terminal.print(f"{recipe.stem}: {counts}, each {card['shape']} {card['dtype']} -> {out}")
     for reason, count in card["dropped"].items():
         terminal.print(f"left out: {count} x {reason}", style="yellow")

@@ -78,6 +78,25 @@ def image_spec(model: "Bundle") -> "ImageSpec":
     return model.spec
 
 
+def print_columns(terminal: "Console", card: dict[str, Any]) -> None:
+    """What was found of a table's file: how it is written, and each column's kind."""
+    from rich.table import Table
+
+    written = {name: value for name, value in card.get("csv", {}).items() if value not in (None, "")}
+    if written:
+        terminal.print("read as: " + ", ".join(f"{name} {value!r}" for name, value in written.items()))
+    if not card.get("found"):
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("column", "kind", "missing", "values", "such as"):
+        table.add_column(heading, overflow="fold", justify="right" if heading in ("missing", "values") else "left")
+    for name, found in card["found"].items():
+        kind = f"{found['kind']} ({found['written']})" if found["written"] else found["kind"]
+        values = "many" if found["values"] is None else f"{found['values']:,}"
+        table.add_row(name, kind, f"{found['missing']:,}", values, found["example"][:24])
+    terminal.print(table)
+
+
 def write_sentences(out: Path, lines: list[str], as_json: bool) -> None:
     """One a line; what a tokenizer of bytes makes of a line's end is a blank."""
     from vae_pipeline.files import replace_file

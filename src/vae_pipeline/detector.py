@@ -16,7 +16,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from vae_pipeline.data.frames import Outline, encode
+from vae_pipeline.data.columns import Outline
+from vae_pipeline.data.frames import encode, plain
 from vae_pipeline.data.store import Split
 from vae_pipeline.data.table_store import fit_column
 from vae_pipeline.metrics.detection import MOST, calibrated, score
@@ -154,7 +155,7 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
         """The rows as a DataFrame; checked, as scikit-learn does, unless some columns hold no numbers."""
         if isinstance(X, pd.DataFrame) and not all(pd.api.types.is_numeric_dtype(kind) for kind in X.dtypes):
             validate_data(self, X, reset=reset, skip_check_array=True)
-            return X.reset_index(drop=True)
+            return plain(X.reset_index(drop=True), "X")
         least = 2 if reset else 1
         values = validate_data(
             self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=least

@@ -72,18 +72,11 @@ def _read_rows(path: Path, spec: TableSpec, key: str | None) -> Array:
         raise DataError(f"{path} is a folder: a table (.csv, .parquet, .npz) or an array of rows (.npy) is wanted")
     if path.suffix.lower() == ".npy" or key is not None:
         return read_array(path, key)
-    from vae_pipeline.data.frames import encode, read_frame
+    from vae_pipeline.data.frames import encode
+    from vae_pipeline.data.table_files import read_rows
 
-    frame = read_frame(path)
-    wanted = [column.name for column in spec.columns]
-    missing = [name for name in wanted if name not in frame.columns]
-    added = [name for name in frame.columns if name not in (*wanted, *spec.ignored)]
-    if missing:
-        beside = f"; it has others, {', '.join(added)}: is one of them renamed?" if added else ""
-        raise DataError(f"{path} lacks the column {', '.join(missing)}{beside}")
-    if added:
-        raise DataError(f"{path} has the column {', '.join(added)}, which the model doesn't know: leave it out")
-    return encode(frame, spec.columns, str(path))
+    frame, written = read_rows(path, spec)
+    return encode(frame, spec.columns, str(path), written)
 
 
 def _read(path: Path, spec: ImageSpec, key: str | None, resize: Resize) -> Array:

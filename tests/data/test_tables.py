@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 from tests.tables import mixed_frame, table_recipe
 
-from vae_pipeline.data import frames, table_store
+from vae_pipeline.data import table_files, table_store
 from vae_pipeline.data.download import Finder
 from vae_pipeline.data.sources import open_source
 from vae_pipeline.data.store import Prepared
@@ -99,7 +99,7 @@ def test_other_files_give_the_same(root, csv, tmp_path, name):
     else:
         mixed_frame().to_parquet(path)
     one, other = prepare(root, csv), prepare(root, path)
-    assert one.spec == other.spec
+    assert one.spec.columns == other.spec.columns and one.spec.ignored == other.spec.ignored
     for part in ("train", "valid", "test"):
         np.testing.assert_array_equal(getattr(one, part).images[:], getattr(other, part).images[:])
 
@@ -134,7 +134,11 @@ class TestMistakes:
             ({}, {"columns": {"id": "ignored", "country": "number"}}, "country holds '..' in row .*isn't a number"),
             ({}, {"columns": {"id": "ignored", "amount": "date"}}, "amount holds .* in row 0, which isn't a date"),
             ({}, {"columns": {"id": "ignored", "amount": "boolean"}}, "isn't a boolean"),
-            ({}, {"columns": {}}, "column id holds more than 256 different values.*set data.columns.id to ignored"),
+            (
+                {"id": [f"row {at // 400 + at % 399}" for at in range(400)]},
+                {"columns": {}},
+                "column id holds more than 256 different values.*set data.columns.id to ignored",
+            ),
             ({"amount": np.inf}, {}, "column amount holds infinity"),
             ({"amount": 1e39}, {}, "column amount holds infinity"),
             ({"amount": np.nan}, {}, "column amount holds no value in the training part"),
@@ -150,7 +154,7 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            (b"", "isn't a whole table"),
+            (b"", "holds no rows"),
             (b"amount,fraud\n", "holds no rows"),
             (b"amount,fraud\n2,0\n", "part is empty: 1 rows, 0 of them kept for the test part, are too few"),
             (b"\x00\xff\xfe binary", "isn't a whole table|has no column"),
@@ -233,10 +237,10 @@ def test_some_rows_at_a_time_give_the_same(root, csv, tmp_path, monkeypatch, nam
         path.write_bytes(csv.read_bytes())
     else:
         mixed_frame().to_parquet(path, row_group_size=50)
-    monkeypatch.setattr(frames, "ROWS", 7)
-    monkeypatch.setattr(table_store, "CHUNK", 11)
+    monkeypatch.setattr(table_files, "ROWS", 70)
+    monkeypatch.setattr(table_store, "CHUNK", 110)
     parted = prepare(root, path)
-    assert parted.spec == whole.spec
+    assert parted.spec.columns == whole.spec.columns
     assert parted.card["duplicates"] == whole.card["duplicates"]
     for column, found in parted.card["columns"].items():
         wanted = whole.card["columns"][column]
@@ -248,7 +252,7 @@ def test_some_rows_at_a_time_give_the_same(root, csv, tmp_path, monkeypatch, nam
 
 def test_what_a_column_looks_like_is_said_by_all_of_it(root, tmp_path, monkeypatch):
     """A text in the last row makes a category of what looked like numbers, leading noughts and all."""
-    monkeypatch.setattr(frames, "ROWS", 50)
+    monkeypatch.setattr(table_files, "ROWS", 50)
     codes = ["007", "12"] * 199 + ["A1", ""]
     mixed_frame().assign(code=codes).to_csv(tmp_path / "rows.csv", index=False)
     source = open_source(table_recipe(root, tmp_path / "rows.csv").data, Finder(tmp_path), 0)

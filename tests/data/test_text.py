@@ -150,8 +150,8 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("name", "content", "column", "message"),
         [
-            ("x.csv", b"text,stars\nHello, world,3\n", "text", "put texts that hold a comma into quotes"),
-            ("x.csv", b"text\nHello, world\n", "text", "put texts that hold a comma into quotes"),
+            ("x.csv", b"text,stars\nHello, world,3\n", "text", "does a text hold ',' without quotes around it"),
+            ("x.csv", b"text\nHello, world\n", "text", "does a text hold ',' without quotes around it"),
             ("x.csv", b"text\nHello\n", None, "is a table: say which column holds the sentences"),
             ("x.txt", b"Hello\n", "text", "is no table, and so has no column text"),
             ("x.txt", b"\x93NUMPY\x01\x00", None, "is an array: a text of a sentence a line is wanted"),

@@ -49,7 +49,7 @@ class Finder:
         """
         if file.path is not None:
             path = Path(file.path)
-            if not path.is_file():
+            if not path.exists():
                 raise DataError(f"{path} isn't there (it is sought from {Path.cwd()}): mend the path in the recipe")
             return path
         assert file.url is not None and file.digest is not None

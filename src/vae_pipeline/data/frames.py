@@ -1,194 +1,132 @@
-"""Tables as pandas reads them, and the numbers that stand for what they hold.
+"""A table's values in few types, the numbers that stand for them, and back.
 
 A boolean is 0 or 1, a category the index of its value, a date the days since 1970; what is missing is NaN.
 """
 
-import warnings
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+import datetime
+import decimal
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from pandas.api import types
-from pyarrow import parquet
 
-from vae_pipeline.data.sources.parts import Array
+from vae_pipeline.data import numbers
+from vae_pipeline.data.dates import days, moments, since_1970
 from vae_pipeline.errors import DataError
-from vae_pipeline.spec import Column, ColumnKind
+from vae_pipeline.spec import Column
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet", ".npz")
-ROWS = 2**16  # read at a time
-MOST_VALUES = 256  # of a column of texts that is taken for a category
 TRUTH = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}
-EPOCH = pd.Timestamp(0, tz="UTC")
+Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+Array = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 
-def is_table(path: Path) -> bool:
-    """Whether the name is that of a table."""
-    return path.name.lower().endswith(SUFFIXES)
-
-
-def read_frame(path: Path) -> pd.DataFrame:
-    """A whole table.
+def plain(frame: pd.DataFrame, place: str) -> pd.DataFrame:
+    """The frame with columns of float64, bool, datetime64 or str alone; a duration is a number of seconds.
 
     Raises:
-        DataError: the file isn't there, is empty or corrupt, or isn't a table.
+        DataError: a column holds lists, complex numbers, bytes, or what else isn't one of these.
     """
-    return pd.concat(chunks(path))
+    return pd.DataFrame(
+        {name: _plain(values, f"{place}: column {name}") for name, values in frame.items()}, frame.index
+    )
 
 
-def chunks(path: Path, gaps: bool = True) -> Iterator[pd.DataFrame]:
-    """A table from a file, which its suffix tells, so many rows at a time that memory doesn't grow with its size.
+def _plain(values: "pd.Series[object]", place: str) -> "pd.Series[object]":
+    kind = values.dtype
+    if isinstance(kind, pd.StringDtype) or types.is_datetime64_any_dtype(kind):
+        return values
+    if isinstance(kind, pd.CategoricalDtype):
+        return _plain(values.astype(kind.categories.dtype), place)
+    if isinstance(kind, pd.PeriodDtype):
+        return values.dt.start_time
+    if isinstance(kind, pd.IntervalDtype):
+        return values.astype("str").mask(values.isna())
+    if types.is_timedelta64_dtype(kind):
+        return values / pd.Timedelta(seconds=1)
+    if types.is_bool_dtype(kind):
+        return values.astype(bool) if not values.isna().any() else _plain(values.astype(object), place)
+    if types.is_complex_dtype(kind):
+        raise DataError(f"{place} holds complex numbers: give their real and imaginary parts a column each")
+    if types.is_numeric_dtype(kind):
+        return pd.Series(values.to_numpy("float64", na_value=np.nan), values.index)
+    return _of_objects(values.astype(object), place)
 
-    With `gaps`, an empty field of a .csv, NA, null and their like are missing values; else they are what they say.
 
-    Raises:
-        DataError: the file isn't there, is empty or corrupt, or isn't a table.
-    """
-    if not path.is_file():
-        raise DataError(f"{path} isn't there")
-    empty = True
-    try:
-        for frame in _read(path, gaps):
-            if not frame.columns.is_unique:
-                twice = frame.columns[frame.columns.duplicated()][0]
-                raise DataError(f"{path} has two columns of the name {twice!r}: rename one")
-            empty = empty and frame.empty
-            yield frame.set_axis(frame.columns.astype(str), axis=1)
-    except DataError:
-        raise
-    except pd.errors.ParserWarning as error:
+def _of_objects(values: "pd.Series[object]", place: str) -> "pd.Series[object]":
+    present = values.dropna()
+    held = {type(value) for value in present}
+    if held <= {bool, np.bool_}:  # with gaps, which bool has no place for
+        return values.map({True: "true", False: "false"}).astype("str")
+    if all(issubclass(each, int | float | decimal.Decimal | np.integer | np.floating) for each in held):
+        return values.where(values.notna(), np.nan).astype("float64")
+    if held <= {bytes}:
+        values = values.map(bytes.decode, na_action="ignore")
+        held = {str}
+    if held <= {datetime.timedelta}:
+        return pd.to_timedelta(values) / pd.Timedelta(seconds=1)
+    if any(issubclass(each, datetime.date) for each in held):
+        return pd.to_datetime(values, utc=True, format="ISO8601")
+    wrong = [each for each in held if not issubclass(each, str | int | float | datetime.time)]
+    if wrong:
         raise DataError(
-            f"{path} has a row of more fields than it has columns: put texts that hold a comma into quotes"
-        ) from error
-    except Exception as error:  # of a corrupt file, pandas, pyarrow and numpy raise nearly anything
-        raise DataError(f"{path} isn't a whole table of kind {', '.join(SUFFIXES)} ({error})") from error
-    if empty:
-        raise DataError(f"{path} holds no rows")
-
-
-def _read(path: Path, gaps: bool) -> Iterator[pd.DataFrame]:
-    name = path.name.lower()
-    if name.endswith(".parquet"):
-        with parquet.ParquetFile(path) as file:
-            start = 0
-            for batch in file.iter_batches(ROWS):
-                frame = batch.to_pandas()
-                yield frame.set_axis(range(start, start + len(frame)))
-                start += len(frame)
-    elif name.endswith(".npz"):
-        yield _read_npz(path)
-    else:  # as texts: what a chunk's values look like doesn't bind the next chunk, and 007 stays 007
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # or fields too many would be left out in silence
-            yield from pd.read_csv(path, dtype=str, chunksize=ROWS, index_col=False, keep_default_na=gaps)
-
-
-def _read_npz(path: Path) -> pd.DataFrame:
-    """`X` and `y`, as ADBench has them; with `columns`, the names of X's."""
-    with np.load(path, allow_pickle=False) as archive:
-        if "X" not in archive or archive["X"].ndim != 2:
-            raise DataError(f"{path} holds the arrays {', '.join(archive)}: a table X [rows, columns] is wanted")
-        x = archive["X"]
-        names = archive["columns"] if "columns" in archive else [f"x{index}" for index in range(x.shape[1])]
-        frame = pd.DataFrame(x, columns=names)
-        return frame.assign(y=archive["y"]) if "y" in archive else frame
-
-
-class Outline:
-    """What a column is, found from its values some at a time; or what the recipe says that it is."""
-
-    def __init__(self, name: str, told: ColumnKind | None) -> None:
-        self.name, self.told = name, told
-        self.kinds: set[ColumnKind] = set()
-        self.values: set[str] = set()
-        self.missing = False
-
-    def add(self, values: "pd.Series[object]") -> None:
-        """More of its values."""
-        present = pd.Series(values.dropna().unique())
-        self.missing = self.missing or bool(values.isna().any())
-        if self.told is None and len(present):
-            self.kinds.add(_looks_like(present))
-        if len(self.values) <= MOST_VALUES:
-            self.values.update(texts(present[: MOST_VALUES + 1]))
-
-    def column(self) -> Column:
-        """The column, without knots.
-
-        Raises:
-            DataError: it holds so many different texts that it can't be a category.
-        """
-        looks: ColumnKind = self.kinds.pop() if len(self.kinds) == 1 else "category" if self.kinds else "number"
-        kind = self.told or looks
-        if kind != "category":
-            return Column(self.name, kind, self.missing, ())
-        if len(self.values) > MOST_VALUES:
-            raise DataError(
-                f"column {self.name} holds more than {MOST_VALUES} different values, such as {min(self.values)!r}: too "
-                f"many for a category; set data.columns.{self.name} to ignored"
-            )
-        return Column(self.name, kind, self.missing, (), tuple(sorted(self.values)))
-
-
-def _looks_like(present: "pd.Series[object]") -> ColumnKind:
-    if types.is_bool_dtype(present):
-        return "boolean"
-    if types.is_numeric_dtype(present):
-        return "number"
-    if types.is_datetime64_any_dtype(present):
-        return "date"
-    found = texts(present)
-    if pd.to_numeric(found, errors="coerce").notna().all():
-        return "number"
-    if found.str.lower().isin(["true", "false"]).all():
-        return "boolean"
-    return "date" if pd.to_datetime(found, format="ISO8601", errors="coerce", utc=True).notna().all() else "category"
+            f"{place} holds values of type {wrong[0].__name__}; numbers, booleans, dates or texts are wanted: spread "
+            "it over columns of its own, or leave it out"
+        )
+    return values.map(str, na_action="ignore").astype("str")
 
 
 def texts(values: "pd.Series[object]") -> "pd.Series[str]":
-    """Each value as it would be written: a whole number without a point, whether or not its column has gaps."""
+    """Each value as it would be written: a whole number without a point, whatever its column is of."""
     if types.is_float_dtype(values):
         return values.map(lambda value: str(int(value)) if float(value).is_integer() else repr(float(value)))
-    return values if isinstance(values.dtype, pd.StringDtype) else values.map(str)
+    found = values if isinstance(values.dtype, pd.StringDtype) else values.map(str)
+    return found.str.strip().str.replace(r"^([+-]?\d+)\.0+$", r"\1", regex=True)
 
 
-def encode(frame: pd.DataFrame, columns: Sequence[Column], place: str) -> Array:
-    """[rows, columns] of float32.
+def encode(
+    frame: pd.DataFrame, columns: Sequence[Column], place: str, written: numbers.Format = numbers.ORDINARY
+) -> Array:
+    """[rows, columns] of float32; texts of numbers are written in the format given.
 
     Raises:
         DataError: a value isn't of its column's kind, or isn't finite.
     """
     encoded = np.empty((len(frame), len(columns)), np.float32)
+    given = plain(frame[[column.name for column in columns]], place)
     for index, column in enumerate(columns):
         with np.errstate(over="ignore"):  # becomes infinite, and is refused
-            encoded[:, index] = _encoded(frame[column.name], column, place)
+            encoded[:, index] = _encoded(given[column.name], column, place, written)
         if np.isinf(encoded[:, index]).any():
             raise DataError(f"{place}: column {column.name} holds infinity, or numbers over 3e38: clean it first")
     return encoded
 
 
-def _encoded(values: "pd.Series[object]", column: Column, place: str) -> npt.NDArray[np.float64]:
+def _encoded(values: "pd.Series[object]", column: Column, place: str, written: numbers.Format) -> Floats:
     present = values.dropna()
+    text = isinstance(present.dtype, pd.StringDtype)
     match column.kind:
-        case "number":
+        case "number" if not text:
             found = pd.to_numeric(present, errors="coerce").astype(float)
+        case "number" if column.written == "duration":
+            found = numbers.seconds(present)
+        case "number":
+            found = numbers.values(present, written, column.written)
         case "boolean":
             found = texts(present).str.lower().map(TRUTH).astype(float)
+        case "date" if types.is_datetime64_any_dtype(present):
+            found = pd.Series(since_1970(present), present.index)
         case "date":
-            numbers = types.is_numeric_dtype(present) and len(present) > 0
-            given = pd.Series(pd.NaT, present.index) if numbers else present
-            dates = pd.to_datetime(given, format="ISO8601", errors="coerce", utc=True)
-            found = (dates - EPOCH) / pd.Timedelta(days=1)
+            found = pd.Series(days(present, column.written) if text else np.nan, present.index)
         case "category":
-            codes = {value: float(code) for code, value in enumerate(column.values)}
+            codes = {value: float(code) for code, value in reversed(list(enumerate(texts(pd.Series(column.values)))))}
             found = texts(present).map(codes).fillna(len(codes)).astype(float)
     wrong = present[found.isna()]
     if len(wrong):
+        written_as = f" written as {column.written}" if column.written else ""
         raise DataError(
             f"{place}: column {column.name} holds {texts(wrong).iloc[0]!r} in row {wrong.index[0]}, which isn't a "
-            f"{column.kind}: mend it, or say in the recipe, in data.columns, what it is"
+            f"{column.kind}{written_as}: mend it, or say in the recipe, in data.columns, what it is"
         )
     return np.asarray(found.reindex(values.index), float)
 
@@ -203,7 +141,7 @@ def decode(rows: Array, columns: Sequence[Column]) -> pd.DataFrame:
             case "boolean":
                 found[column.name] = pd.Series(values >= 0.5)
             case "date":
-                found[column.name] = pd.Series(EPOCH + pd.to_timedelta(values, unit="D")).dt.round("s")
+                found[column.name] = moments(values)
             case "category":
                 known = np.array([*column.values, ""], object)
                 found[column.name] = pd.Series(known[np.rint(values).astype(int)])

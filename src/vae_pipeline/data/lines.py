@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from vae_pipeline.data.frames import chunks, is_table
+from vae_pipeline.data.table_files import TableFile, is_table
 from vae_pipeline.errors import DataError
 
 PIPE = "-"
@@ -92,7 +92,7 @@ def _column(path: Path, column: str) -> list[str]:
     if not is_table(path):
         raise DataError(f"{path} is no table, and so has no column {column}: leave the column out")
     found: list[str] = []
-    for frame in chunks(path, gaps=False):
+    for frame in TableFile(path, absent=None, names=[column]).frames():
         if column not in frame.columns:
             there = ", ".join(map(str, frame.columns))
             raise DataError(f"{path} has no column {column}; it has {there[:200]}")

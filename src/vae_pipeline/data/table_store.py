@@ -41,6 +41,8 @@ def write_table(source: TableSource, folder: Path, seed: int) -> None:
         "columns": {},
         "classes": {},
         "origins": source.origins,
+        "csv": dataclasses.asdict(source.csv),
+        "found": source.found,
         "dropped": {},
         "split": split_card("one_class" if source.one_class else "random", parts),
     }
@@ -57,7 +59,8 @@ def write_table(source: TableSource, folder: Path, seed: int) -> None:
             counts = np.bincount(labels, minlength=len(ANOMALIES))
             card["classes"][name] = dict(zip(ANOMALIES, counts.tolist(), strict=True))
     card["duplicates"] = duplicates(hashes)
-    TableSpec(tuple(columns), source.ignored, () if source.labels is None else ANOMALIES).save(folder / "spec.json")
+    classes = () if source.labels is None else ANOMALIES
+    TableSpec(tuple(columns), source.ignored, classes, csv=source.csv, absent=source.absent).save(folder / "spec.json")
     write_json(folder / "card.json", card)
 
 

@@ -163,14 +163,52 @@ class TableLabel(Section):
     normal: str
 
 
+Mark = Annotated[str, Field(min_length=1, max_length=1)]
+
+
+class Csv(Section):
+    """How a text file of rows is written; null where that is to be found in it."""
+
+    separator: Mark | None = None
+    quote: Mark | None = None
+    encoding: str | None = None
+    """Of a file that isn't UTF-8: latin-1, cp1252, ..."""
+    header: bool | None = None
+    """Whether the first row names the columns; they are x0, x1, ... else."""
+    comment: Annotated[str, Field(min_length=1)] | None = None
+    """What a line begins with that is no row."""
+    decimal: Literal[".", ","] | None = None
+    thousands: Literal["", ",", ".", " ", "'"] | None = None
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, encoding: str | None) -> str | None:
+        try:
+            "".encode(encoding or "utf-8")
+        except LookupError as error:
+            raise ValueError(f"{encoding!r} is no encoding that Python knows, such as latin-1 or cp1252") from error
+        return encoding
+
+
+class DateColumn(Section):
+    """A column of dates that aren't ISO 8601."""
+
+    kind: Literal["date"]
+    format: Annotated[str, Field(pattern="%")]
+    """As Python's strptime has it: %d/%m/%Y."""
+
+
 class TableData(Section):
-    """A table: .csv or .parquet, gzipped or not, or an .npz of `X` and `y`."""
+    """A table: a text of rows (.csv and its like, gzipped or not), .parquet, .jsonl, or an .npz of `X` and `y`."""
 
     kind: Literal["table"]
     file: File
     label: TableLabel | None
-    columns: dict[str, Literal["number", "boolean", "category", "date", "ignored"]]
+    columns: dict[str, Literal["number", "boolean", "category", "date", "ignored"] | DateColumn]
     """What a column is, where that isn't to be read off its values; {} leaves it to them."""
+    csv: Csv = Csv()
+    missing: tuple[str, ...] = ()
+    """Texts that stand for a missing value, beside an empty one, NA, null and their like."""
     scaling: ColumnScaling
     one_class: bool
     """Whether anomalies are kept for the test part alone: train and valid are of normal rows."""

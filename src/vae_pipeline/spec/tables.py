@@ -28,12 +28,32 @@ class Column:
     """Where the scaling is pinned: (raw, scaled), rising in both; straight lines between, and beyond them no change."""
     values: tuple[str, ...] = ()
     """Of a category: what occurs in the training part. Any other is one class more, index len(values)."""
+    written: str = ""
+    """How its texts are written: a date's format, as strptime has it, where that isn't ISO 8601; the sign beside a
+    number (`%`, `$`), or `duration` (hours, minutes and seconds; the number is of seconds)."""
 
     @property
     def unit(self) -> float:
         """Raw distance that one scaled unit spans, on average."""
         (low, first), (high, last) = self.knots[0], self.knots[-1]
         return (high - low) / (last - first)
+
+
+@dataclass(frozen=True)
+class CsvFormat:
+    """How a text file of rows is written; None where that is found in each file."""
+
+    separator: str | None = None
+    quote: str | None = None
+    encoding: str | None = None
+    """As Python names it. A file that is UTF-8, or begins with a byte-order mark, is read as what it is."""
+    header: bool | None = None
+    """Whether the first row names the columns."""
+    comment: str | None = None
+    """What a line begins with that is no row."""
+    decimal: str | None = None
+    thousands: str | None = None
+    """What groups them; empty for nothing."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +67,10 @@ class TableSpec:
     """Names of the labels 0, 1, ...; `normal` and `anomaly`, or empty where there are none."""
     dtype: str = "float32"
     kind: str = "table"
+    csv: CsvFormat = CsvFormat()
+    """How the file was written that the model was made of: where another leaves it open, it is written so too."""
+    absent: tuple[str, ...] = ()
+    """Texts that stand for a missing value, beside an empty one, NA, null and their like."""
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -76,8 +100,9 @@ class TableSpec:
         """
         try:
             columns = tuple(_column(column) for column in values["columns"])
-            lists = {name: tuple(values[name]) for name in ("ignored", "classes")}
-            spec = cls(**{**values, **lists, "columns": columns})
+            lists = {name: tuple(values[name]) for name in ("ignored", "classes", "absent") if name in values}
+            csv: dict[str, Any] = values.get("csv") or {}
+            spec = cls(**{**values, **lists, "columns": columns, "csv": CsvFormat(**csv)})
             spec._validate()
             return spec
         except (KeyError, TypeError, ValueError, AttributeError) as error:

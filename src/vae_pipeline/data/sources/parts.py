@@ -10,6 +10,7 @@ import numpy.typing as npt
 from vae_pipeline.recipe.data import ColumnScaling, Tokenizer
 from vae_pipeline.spec import Column
 from vae_pipeline.spec.images import LEVELS
+from vae_pipeline.spec.tables import CsvFormat
 
 Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
@@ -77,6 +78,12 @@ class TableSource:
     ignored: tuple[str, ...] = ()
     origins: dict[str, str] = field(default_factory=dict)
     """Name of each file, or description: its digest."""
+    csv: CsvFormat = field(default_factory=CsvFormat)
+    """How a text file of rows was written."""
+    absent: tuple[str, ...] = ()
+    """Texts that stand for a missing value."""
+    found: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What was found of each column of the file: its kind, how it is written, how many values it lacks and has."""
 
 
 @dataclass(frozen=True)

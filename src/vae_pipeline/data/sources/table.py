@@ -1,19 +1,25 @@
-"""A .csv, .parquet or .npz of rows; what its columns are is read off their values where the recipe doesn't say it."""
+"""A table from a file; what its columns are is read off their values where the recipe doesn't say it."""
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from vae_pipeline.data import numbers
+from vae_pipeline.data.columns import Outline
 from vae_pipeline.data.download import Finder
-from vae_pipeline.data.frames import Outline, chunks, encode, texts
+from vae_pipeline.data.frames import encode, texts
 from vae_pipeline.data.sources.parts import Array, Indices, TableSource
+from vae_pipeline.data.table_files import TableFile
 from vae_pipeline.errors import DataError
-from vae_pipeline.files import sha256_of
-from vae_pipeline.recipe.data import TableData, TableLabel
+from vae_pipeline.files import content_key, sha256_of
+from vae_pipeline.recipe.data import DateColumn, TableData, TableLabel
 from vae_pipeline.spec import Column
+from vae_pipeline.spec.tables import CsvFormat
 
 
 def open_table(data: TableData, finder: Finder) -> TableSource:
@@ -23,28 +29,48 @@ def open_table(data: TableData, finder: Finder) -> TableSource:
         DataError: it can't be had or read, or a column isn't what the recipe says.
     """
     path = finder.find(data.file)
-    outlines, labels = _outline(path, data)
+    named = {name for name in (*data.columns, data.label and data.label.column) if name}
+    file = TableFile(path, CsvFormat(**data.csv.model_dump()), data.missing, sorted(named))
+    outlines, labels = _outline(file, data)
+    found = {outline.name: outline.described() for outline in outlines}
+    left_out = {outline.name: reason for outline in outlines if (reason := outline.left_out())}
+    outlines = [outline for outline in outlines if outline.name not in left_out]
+    if not outlines:
+        said = "; ".join(f"{name} {reason}" for name, reason in left_out.items())
+        raise DataError(f"{path} has no column left to learn from: {said}")
+    csv = CsvFormat() if file.csv is None else file.csv.format
+    written = numbers.format_of({each.name: each.numbers for each in outlines if each.is_number}, csv)
     columns = tuple(outline.column() for outline in outlines)
-    ignored = tuple(name for name, kind in data.columns.items() if kind == "ignored")
+    ignored = [name for name, kind in data.columns.items() if kind == "ignored"]
     return TableSource(
         columns=columns,
-        rows=_encoded(path, columns),
+        rows=_encoded(file, columns, written),
         labels=labels,
         scaling=data.scaling,
         one_class=data.one_class,
         valid=data.valid,
         test=data.test,
-        ignored=ignored if data.label is None else (*ignored, data.label.column),
-        origins={data.file.path or path.name: data.file.digest or f"sha256:{sha256_of(path)}"},
+        ignored=(*ignored, *([] if data.label is None else [data.label.column]), *left_out),
+        origins={data.file.path or path.name: data.file.digest or _digest(path)},
+        csv=csv if file.csv is None else replace(csv, decimal=written[0], thousands=written[1]),
+        absent=data.missing,
+        found=found,
     )
 
 
-def _outline(path: Path, data: TableData) -> tuple[list[Outline], Indices | None]:
+def _digest(path: Path) -> str:
+    if path.is_file():
+        return f"sha256:{sha256_of(path)}"
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return f"sha256:{content_key([[file.relative_to(path).as_posix(), sha256_of(file)] for file in files])}"
+
+
+def _outline(file: TableFile, data: TableData) -> tuple[list[Outline], Indices | None]:
     """One way through the file, for what its columns are and which rows are normal."""
     outlines: list[Outline] = []
     labels = []
-    for frame in chunks(path):
-        outlines = outlines or _outlines(frame, path, data)
+    for frame in file.frames():
+        outlines = outlines or _outlines(frame, file.path, data)
         for outline in outlines:
             outline.add(frame[outline.name])
         if data.label is not None:
@@ -60,22 +86,25 @@ def _outlines(frame: pd.DataFrame, path: Path, data: TableData) -> list[Outline]
         raise DataError(
             f"{path} has no column {', '.join(absent)}, which the recipe names; it has {', '.join(frame.columns)}"
         )
-    kinds = {name: kind for name, kind in data.columns.items() if kind != "ignored"}
-    outlines = [Outline(name, kinds.get(name)) for name in frame.columns if name not in left_out]
+    outlines = [_told(name, data.columns.get(name)) for name in frame.columns if name not in left_out]
     if not outlines:
         raise DataError(f"{path} has no column left to learn from: the recipe leaves out {', '.join(sorted(left_out))}")
     return outlines
 
 
-def _encoded(path: Path, columns: Sequence[Column]) -> Array:
+def _told(name: str, told: Any) -> Outline:
+    return Outline(name, told.kind, told.format) if isinstance(told, DateColumn) else Outline(name, told)
+
+
+def _encoded(file: TableFile, columns: Sequence[Column], written: numbers.Format) -> Array:
     """All rows as numbers, on the disk and mapped: they may be larger than the memory."""
     count = 0
-    with tempfile.TemporaryFile() as file:
-        for frame in chunks(path):
-            file.write(encode(frame, columns, str(path)).data)
+    with tempfile.TemporaryFile() as content:
+        for frame in file.frames():
+            content.write(encode(frame, columns, str(file.path), written).data)
             count += len(frame)
-        file.flush()
-        return np.memmap(file, np.float32, "r", shape=(count, len(columns)))
+        content.flush()
+        return np.memmap(content, np.float32, "r", shape=(count, len(columns)))
 
 
 def _label_texts(column: "pd.Series[object]", label: TableLabel) -> "pd.Series[str]":
@@ -86,7 +115,7 @@ def _label_texts(column: "pd.Series[object]", label: TableLabel) -> "pd.Series[s
 
 def _labels(found: "pd.Series[str]", label: TableLabel) -> Indices:
     """0 of a normal row, else 1."""
-    anomalous = np.asarray(found != label.normal)
+    anomalous = np.asarray(found != texts(pd.Series([label.normal]))[0])
     if anomalous.all():
         some = ", ".join(sorted(found.unique())[:5])
         raise DataError(f"no row has {label.column} {label.normal!r}, as data.label.normal says: its values are {some}")

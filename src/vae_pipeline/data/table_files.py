@@ -1,0 +1,162 @@
+"""Tables from files, some rows at a time."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+from pyarrow import dataset, parquet
+
+from vae_pipeline.data import numbers
+from vae_pipeline.data.csv_files import CsvFile, look
+from vae_pipeline.data.frames import plain
+from vae_pipeline.errors import DataError
+from vae_pipeline.spec import TableSpec
+from vae_pipeline.spec.tables import CsvFormat
+
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".npz", ".jsonl")
+FOUND = CsvFormat()
+ROWS = 2**16  # read at a time
+MISSING = frozenset((
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+    "NULL", "NaN", "None", "n/a", "nan", "null",
+))  # fmt: skip
+"""Fields of a text of rows that stand for a missing value, as pandas has them."""
+
+
+def is_table(path: Path) -> bool:
+    """Whether the name is that of a table."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+class TableFile:
+    """A table in a file, whose kind its name tells; what isn't Parquet, .npz or .jsonl is a text of rows."""
+
+    def __init__(
+        self, path: Path, told: CsvFormat = FOUND, absent: Sequence[str] | None = (), names: Sequence[str] = (),
+        usual: CsvFormat | None = None,
+    ) -> None:  # fmt: skip
+        """Look at its beginning.
+
+        Missing are empty fields, NA, null and their like, and the texts of `absent`; with None, no text is. `names` are
+        columns that must be in it; what is left open is as in the `usual` file, if there is one.
+
+        Raises:
+            DataError: the file isn't there, or it can't be told how it is written.
+        """
+        if not path.exists():
+            raise DataError(f"{path} isn't there")
+        self.path, self.absent = path, absent
+        name = path.name.lower()
+        other = path.is_dir() or name.endswith((".parquet", ".npz", ".jsonl"))
+        self.csv: CsvFile | None = None if other else look(path, told, names, usual)
+
+    def frames(self) -> Iterator[pd.DataFrame]:
+        """All rows, so many at a time that memory doesn't grow with them; the index counts them.
+
+        Raises:
+            DataError: the file is empty or corrupt, or a column holds what no table of this kind does.
+        """
+        start = 0
+        try:
+            for frame in self._read():
+                _refuse_equal(frame, self.path)
+                for at in range(0, len(frame), ROWS):
+                    part = frame[at : at + ROWS]
+                    part = part.set_axis(part.columns.astype(str), axis=1).set_axis(range(start, start + len(part)))
+                    yield self._without_absent(plain(part, str(self.path)))
+                    start += len(part)
+        except (DataError, MemoryError):
+            raise
+        except Exception as error:  # of a corrupt file, pandas, pyarrow and numpy raise nearly anything
+            raise DataError(f"{self.path} isn't a whole table of kind {', '.join(SUFFIXES)} ({error})") from error
+        if start == 0:
+            raise DataError(f"{self.path} holds no rows")
+
+    def _read(self) -> Iterator[pd.DataFrame]:
+        name = self.path.name.lower()
+        if self.csv is not None:
+            for piece in self.csv.pieces():
+                yield piece.to_pandas()
+        elif self.path.is_dir():
+            parts = dataset.dataset(self.path, format="parquet", partitioning="hive", exclude_invalid_files=False)
+            for batch in parts.to_batches(batch_size=ROWS):
+                yield batch.to_pandas()
+        elif name.endswith(".parquet"):
+            with parquet.ParquetFile(self.path) as file:
+                for batch in file.iter_batches(ROWS):
+                    yield batch.to_pandas()
+        elif name.endswith(".jsonl"):
+            yield pd.read_json(self.path, lines=True, dtype=False, convert_dates=False, precise_float=True)
+        else:
+            yield _read_npz(self.path)
+
+    def _without_absent(self, frame: pd.DataFrame) -> pd.DataFrame:
+        if self.absent is None:
+            return frame
+        words = set(self.absent) | (MISSING if self.csv else set())
+        numbers = [float(word) for word in self.absent if _is_number(word)]
+        found = {}
+        for name, values in frame.items():
+            if isinstance(values.dtype, pd.StringDtype):
+                bare = values.str.strip() if self.csv else values
+                found[name] = bare.mask(bare.isin(words))
+            else:
+                found[name] = values.mask(values.isin(numbers)) if numbers and types.is_float_dtype(values) else values
+        return pd.DataFrame(found, index=frame.index)
+
+
+def read_rows(path: Path, spec: TableSpec) -> tuple[pd.DataFrame, numbers.Format]:
+    """A whole table with the columns of a spec, written as the spec's own file where it may be written in many ways.
+
+    The second is the format that its numbers are in.
+
+    Raises:
+        DataError: the file isn't there, is empty or corrupt, lacks a column or has another, or isn't a table.
+    """
+    wanted = [column.name for column in spec.columns]
+    file = TableFile(path, absent=spec.absent, names=wanted, usual=spec.csv)
+    frame = pd.concat(file.frames())
+    missing = [name for name in wanted if name not in frame.columns]
+    added = [name for name in frame.columns if name not in (*wanted, *spec.ignored)]
+    if missing:
+        beside = f"; it has others, {', '.join(added)}: is one of them renamed?" if added else ""
+        raise DataError(f"{path} lacks the column {', '.join(missing)}{beside}")
+    if added:
+        raise DataError(f"{path} has the column {', '.join(added)}, which the model doesn't know: leave it out")
+    written = {column.name: numbers.Writing() for column in spec.columns if column.kind == "number"}
+    for name, writing in list(written.items()):
+        if isinstance(frame[name].dtype, pd.StringDtype):
+            writing.add(pd.Series(frame[name].dropna().unique()))
+        if writing.durations:
+            del written[name]
+    told = FOUND if file.csv is None else file.csv.format
+    usual = (spec.csv.decimal or ".", spec.csv.thousands or "")
+    return frame, numbers.format_of(written, told, [usual])
+
+
+def _read_npz(path: Path) -> pd.DataFrame:
+    """`X` and `y`, as ADBench has them; with `columns`, the names of X's."""
+    with np.load(path, allow_pickle=False) as archive:
+        if "X" not in archive or archive["X"].ndim != 2:
+            raise DataError(f"{path} holds the arrays {', '.join(archive)}: a table X [rows, columns] is wanted")
+        x = archive["X"]
+        x = x.astype(x.dtype.newbyteorder("="))
+        names = archive["columns"] if "columns" in archive else [f"x{index}" for index in range(x.shape[1])]
+        frame = pd.DataFrame(x, columns=names)
+        return frame.assign(y=archive["y"]) if "y" in archive else frame
+
+
+def _refuse_equal(frame: pd.DataFrame, path: Path) -> None:
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise DataError(f"{path} has two columns of the name {twice!r}: rename one")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
