@@ -101,8 +101,8 @@ class TableSpec:
         try:
             columns = tuple(_column(column) for column in values["columns"])
             lists = {name: tuple(values[name]) for name in ("ignored", "classes", "absent") if name in values}
-            csv: dict[str, Any] = values.get("csv") or {}
-            spec = cls(**{**values, **lists, "columns": columns, "csv": CsvFormat(**csv)})
+            found: dict[str, Any] = {**values, **lists, "columns": columns, "csv": CsvFormat(**values.get("csv", {}))}
+            spec = cls(**found)
             spec._validate()
             return spec
         except (KeyError, TypeError, ValueError, AttributeError) as error:
