@@ -100,9 +100,9 @@ class TableSpec:
         """
         try:
             columns = tuple(_column(column) for column in values["columns"])
-            lists = {name: tuple(values[name]) for name in ("ignored", "classes", "absent") if name in values}
-            found: dict[str, Any] = {**values, **lists, "columns": columns, "csv": CsvFormat(**values.get("csv", {}))}
-            spec = cls(**found)
+            known = {**values, "columns": columns, "csv": CsvFormat(**values.get("csv", {}))}
+            lists = {name: tuple(known[name]) for name in known.keys() & {"ignored", "classes", "absent"}}
+            spec = cls(**known | lists)
             spec._validate()
             return spec
         except (KeyError, TypeError, ValueError, AttributeError) as error:
