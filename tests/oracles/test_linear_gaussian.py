@@ -13,6 +13,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 
 from vae_pipeline.data.store import Split
 from vae_pipeline.metrics.bounds import at_once, elbo_terms
+from vae_pipeline.metrics.gain import Gain, decoder_gain
 from vae_pipeline.metrics.importance import importance_bound
 from vae_pipeline.metrics.out_of_distribution import likelihood_regret
 from vae_pipeline.metrics.pareto import pareto_shape, tail_length
@@ -78,6 +79,26 @@ def test_the_elbo_is_tight_on_average(oracle):
     model, split, exact = oracle
     elbo = np.mean([elbo_terms(model, split, seed, CPU).elbo.mean() for seed in range(40)])
     assert elbo == pytest.approx(exact.mean(), abs=0.03)
+
+
+def test_decoder_gain_is_mutual_and_lautum_information(oracle):
+    """Of z and x = W z + noise: tr(W'W) / scale², for E|x - W z'|² - E|x - W z|² = 2 tr(W'W)."""
+    model, split, _ = oracle
+    found = decoder_gain(model, split, 0, CPU, len(split))
+    assert found.standard_error < 3
+    assert found.nats == pytest.approx((1.5**2 + 0.7**2) / SCALE**2, abs=4 * found.standard_error)
+    assert found.share > 0.95
+    assert decoder_gain(model, split, 0, CPU, 50) != found
+    assert decoder_gain(model, Split(split.images[:1], None), 0, CPU, 50) is None
+
+
+def test_a_decoder_that_ignores_z_gains_nothing(oracle):
+    model, split, _ = oracle
+    deaf = VAE(
+        model.scaling, model.encoder, model.posterior, model.latent_prior,
+        Linear(torch.zeros(DIMENSIONS, LATENTS), model.decoder.bias), model.likelihood,
+    )  # fmt: skip
+    assert decoder_gain(deaf, split, 0, CPU, len(split)) == Gain(0.0, 0.0, 0.5)
 
 
 @pytest.fixture(scope="module")

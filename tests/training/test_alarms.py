@@ -12,8 +12,10 @@ from tests.lanes import edited, make_job
 
 from vae_pipeline.errors import Interrupted, TrainingError
 from vae_pipeline.metrics.alarms import alarms_of
+from vae_pipeline.metrics.gain import Gain, decoder_gain
 from vae_pipeline.metrics.images import fidelity
-from vae_pipeline.metrics.usage import Usage
+from vae_pipeline.metrics.usage import Usage, usage
+from vae_pipeline.models.build import build
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.recipe.objective import FreeBitsControl
 from vae_pipeline.stages import train as stage
@@ -109,59 +111,107 @@ def test_the_default_of_digits_raises_none(root, tmp_path):
 FINE = Usage(active_units=20, mutual_information=5.0, posterior_variance=0.1)
 
 
+HEARD = Gain(50.0, 2.0, 0.99)
+
+
 @pytest.mark.parametrize(
-    ("used", "rate", "names"),
+    ("used", "gain", "rate", "names"),
     [
-        (FINE, 10.0, []),
-        (replace(FINE, mutual_information=0.09), 10.0, ["collapse"]),
-        (FINE, 0.04, ["collapse"]),
-        (replace(FINE, active_units=1), 10.0, ["idle_latents"]),
-        (replace(FINE, active_units=2), 10.0, []),
-        (Usage(0, 0.0, None), 0.0, ["collapse"]),
-        (replace(FINE, posterior_variance=9e-5), 90.0, ["autoencoder"]),
-        (Usage(1, 3.0, 9e-5), 90.0, ["idle_latents", "autoencoder"]),
+        (FINE, HEARD, 10.0, []),
+        (FINE, None, 10.0, []),
+        (replace(FINE, mutual_information=0.09), HEARD, 10.0, ["collapse"]),
+        (FINE, HEARD, 0.04, ["collapse"]),
+        (FINE, replace(HEARD, share=0.64), 10.0, ["ignored_latents"]),
+        (FINE, replace(HEARD, share=0.66), 10.0, []),
+        (FINE, replace(HEARD, share=0.5), 0.01, ["collapse"]),
+        (replace(FINE, active_units=1), HEARD, 10.0, ["idle_latents"]),
+        (replace(FINE, active_units=2), HEARD, 10.0, []),
+        (Usage(0, 0.0, None), HEARD, 0.0, ["collapse"]),
+        (replace(FINE, posterior_variance=9e-5), HEARD, 90.0, ["autoencoder"]),
+        (Usage(1, 3.0, 9e-5), HEARD, 90.0, ["idle_latents", "autoencoder"]),
     ],
 )
-def test_bounds(used, rate, names):
-    assert list(alarms_of(used, rate, latents=40)) == names
+def test_bounds(used, gain, rate, names, smoke):
+    assert list(alarms_of(used, gain, rate, 40, smoke)) == names
+
+
+@pytest.mark.parametrize(
+    "likelihood",
+    [
+        {"kind": "bernoulli"},
+        {"kind": "gaussian", "scale": "learned", "mean": "linear"},
+        {"kind": "laplace", "scale": 0.02, "mean": "sigmoid"},
+    ],
+)
+def test_an_untrained_network_alarms_however_good_its_encoder_looks(likelihood, smoke, prepared):
+    """Of normalised means: rate and information are high before anything was learned."""
+    net = {"kind": "convolution", "channels": [8, 16], "activation": "silu"}
+    posterior = {"kind": "normalised_gaussian", "latents": 8, "spread": 0.6}
+    parts = {"encoder": net, "decoder": {**net, "channels": [16, 8]}, "posterior": posterior, "likelihood": likelihood}
+    recipe = edited(smoke, model=parts)
+    for seed in range(5):
+        torch.manual_seed(seed)
+        model = build(recipe.model, prepared.spec).train()
+        with torch.no_grad():
+            model(torch.from_numpy(prepared.train.images[:]))  # which its normalisation takes the moments of
+        used = usage(model, prepared.train, 0, torch.device("cpu"))
+        assert used.active_units == 8 and used.mutual_information > 0.3
+        gain = decoder_gain(model, prepared.train, 0, torch.device("cpu"), 1000)
+        assert list(alarms_of(used, gain, 3.0, 8, recipe)) == ["ignored_latents"]
+
+
+def test_a_trained_decoder_gains_more_than_z_tells(table_lane):
+    metrics = json.loads((table_lane.report / "metrics.json").read_text())
+    assert metrics["decoder_gain"] > metrics["mutual_information"] > 1
+    assert metrics["decoder_gain_share"] > 0.8
+    assert [alarm for alarm in metrics["alarms"] if alarm["cleared"] is None] == []
 
 
 def history(*epochs):
     return [
-        Epoch(number, 1.0, rate, 1.0, rate, 8, information, variance, 0.001, beta)
-        for number, (rate, information, variance, beta) in enumerate(epochs, start=1)
+        Epoch(number, 1.0, rate, 1.0, rate, 8, information, variance, 0.001, beta, *gain)
+        for number, (rate, information, variance, beta, *gain) in enumerate(epochs, start=1)
     ]
 
 
-def raised(*epochs):
-    return [(alarm.name, alarm.epoch, alarm.cleared) for alarm in alarms(history(*epochs), 8)]
+def raised(smoke, *epochs):
+    return [(alarm.name, alarm.epoch, alarm.cleared) for alarm in alarms(history(*epochs), 8, smoke)]
 
 
 GOOD, GONE, POINT = (9.0, 4.0, 0.1, 1.0), (0.01, 0.01, None, 1.0), (80.0, 4.0, 1e-6, 1.0)
 
 
-def test_an_alarm_begins_at_the_second_epoch_in_a_row_and_may_end():
-    assert raised(GONE) == []
-    assert raised(GONE, GOOD, GONE, GOOD) == []
-    assert raised(GOOD, GONE, GONE, GONE) == [("collapse", 3, None)]
-    assert raised(GONE, GONE, GOOD, GOOD) == [("collapse", 2, 3)]
-    assert raised(GONE, GONE, GOOD, GONE, GONE) == [("collapse", 2, 3), ("collapse", 5, None)]
+def test_none_begins_while_more_and_more_examples_are_explained_by_their_own(smoke):
+    def of(*shares):
+        return raised(smoke, *[(*GOOD, 9.0, share) for share in shares])
+
+    assert of(0.52, 0.52) == [("ignored_latents", 2, None)]
+    assert of(0.52, 0.56, 0.62, 0.9) == []
+    assert of(0.5, 0.5, 0.9) == [("ignored_latents", 2, 3)]
 
 
-def test_none_begins_while_things_get_better_fast_enough():
-    assert raised(*[(rate, 0.05, 0.5, 1.0) for rate in (0.01, 0.02, 0.04, 0.08)]) == []
+def test_an_alarm_begins_at_the_second_epoch_in_a_row_and_may_end(smoke):
+    assert raised(smoke, GONE) == []
+    assert raised(smoke, GONE, GOOD, GONE, GOOD) == []
+    assert raised(smoke, GOOD, GONE, GONE, GONE) == [("collapse", 3, None)]
+    assert raised(smoke, GONE, GONE, GOOD, GOOD) == [("collapse", 2, 3)]
+    assert raised(smoke, GONE, GONE, GOOD, GONE, GONE) == [("collapse", 2, 3), ("collapse", 5, None)]
+
+
+def test_none_begins_while_things_get_better_fast_enough(smoke):
+    assert raised(smoke, *[(rate, 0.05, 0.5, 1.0) for rate in (0.01, 0.02, 0.04, 0.08)]) == []
     slowly = [(rate, 0.001, None, 1.0) for rate in (0.0038, 0.0046, 0.0050)]
-    assert raised(*slowly) == [("collapse", 2, None)]
+    assert raised(smoke, *slowly) == [("collapse", 2, None)]
     warming_up = [(*POINT[:3], beta) for beta in (0.0, 0.1, 0.2, 0.3)]
-    assert raised(*warming_up) == []
-    assert raised(*warming_up, (*POINT[:3], 0.3)) == [("autoencoder", 5, None)]
+    assert raised(smoke, *warming_up) == []
+    assert raised(smoke, *warming_up, (*POINT[:3], 0.3)) == [("autoencoder", 5, None)]
 
 
-def test_what_was_raised_before_stays_as_it_was():
+def test_what_was_raised_before_stays_as_it_was(smoke):
     """So that a run tells each change once, resumed or not."""
     run = history(GONE, GONE, GONE, GOOD, POINT, POINT, GONE, GONE)
     for count in range(len(run)):
-        earlier, later = alarms(run[:count], 8), alarms(run[: count + 1], 8)
+        earlier, later = alarms(run[:count], 8, smoke), alarms(run[: count + 1], 8, smoke)
         assert [replace(alarm, cleared=None) for alarm in earlier] == [
             replace(alarm, cleared=None) for alarm in later[: len(earlier)]
         ]

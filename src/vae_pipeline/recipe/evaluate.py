@@ -16,6 +16,8 @@ METRICS = Literal[
     "pareto_k_over_0.7",
     "active_units",
     "mutual_information",
+    "decoder_gain",
+    "decoder_gain_share",
     "aggregate_kl",
     "total_correlation",
     "dimensionwise_kl",
@@ -58,6 +60,9 @@ METRICS = Literal[
 ]
 
 
+IMPLIED = Literal["too_few_steps", "below_baseline", "no_active_units", "ignored_latents", "below_pca", "missed_target"]
+
+
 class Gate(Section):
     """Bounds that a metric must keep."""
 
@@ -79,6 +84,8 @@ class Evaluate(Section):
     examples: Count | None
     """Test examples for the importance bound; all if null."""
     gates: dict[METRICS, Gate]
+    waive: tuple[IMPLIED, ...] = ()
+    """The gates that stand without being named in `gates`, and that this recipe does without."""
 
 
 class Export(Section):

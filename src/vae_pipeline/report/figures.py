@@ -146,8 +146,12 @@ DETECTION = (
 LATENTS = (
     Figure("mutual_information", "Mutual information", "nats",
            "What z tells of which image it came from; the set's size caps what can be seen of it. "
-           "Near 0, the decoder ignores z.",
+           "Near 0, the encoder ignores x.",
            (("mutual_information_cap", "cap, log N {}"), ("rate", "rate {}"))),
+    Figure("decoder_gain", "Decoder gain", "nats",
+           "By how much an image is likelier given its own z than given another image's; at least about the mutual "
+           "information where the decoder is as sharp as z allows. Near 0, the decoder ignores z.",
+           (("decoder_gain_share", "own z better for a share of {}, 0.5 by chance"),)),
     Figure("total_correlation", "Total correlation", "nats",
            "How far the latent dimensions depend on each other over the set; 0 if independent."),
     Figure("dimensionwise_kl", "Dimension-wise KL", "nats",

@@ -20,6 +20,7 @@ from vae_pipeline.metrics.alarms import EXAMPLES, alarms_of
 from vae_pipeline.metrics.baselines import baseline_elbo
 from vae_pipeline.metrics.bounds import elbo_terms, standard_error, subset
 from vae_pipeline.metrics.detection import fit_detector, normal_part
+from vae_pipeline.metrics.gain import Gain, decoder_gain
 from vae_pipeline.metrics.importance import importance_bound
 from vae_pipeline.metrics.kinds import figures_of_kind
 from vae_pipeline.metrics.latents import ACTIVE, Latents, latents
@@ -57,7 +58,7 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
     vae = trained.model.to(device)
     metrics, used = measure(vae, prepared, job.recipe.evaluate, job.seed, device)
     metrics |= {"sampler": trained.sampler.kind, "sampler_candidates": trained.sampler.distances}
-    metrics["alarms"] = trained.alarms + alarms_on(vae, prepared.test, metrics["rate"], job.seed, device)
+    metrics["alarms"] = trained.alarms + alarms_on(trained, normal_part(prepared), metrics, job.seed, device)
     detector = fit_detector(vae, job.recipe.detection, prepared, job.seed, device)
     with filled_folder(out) as folder:
         (folder / "plots").mkdir()
@@ -100,6 +101,7 @@ def measure(
     used = latents(model, test, device)
     whole = aggregate(model, test, drawn, device)
     apart = against_prior(model, whole.z, drawn)
+    gain = decoder_gain(model, test, drawn, device, EXAMPLES)
     measure = model.likelihood.measure(isinstance(spec, ImageSpec) and spec.binary)
     metrics: dict[str, Any] = {
         "elbo": float(terms.elbo.mean()),
@@ -124,6 +126,7 @@ def measure(
         "rate_per_dimension": {str(index): float(rate) for index, rate in enumerate(used.rate)},
     }
     optional: dict[str, float | None] = {
+        **({} if gain is None else gain.figures()),
         "total_correlation": whole.total_correlation,
         "dimensionwise_kl": whole.dimensionwise_kl,
     }
@@ -138,10 +141,12 @@ def measure(
     return metrics | {name: value for name, value in optional.items() if value is not None}, used
 
 
-def alarms_on(model: VAE, test: Split, rate: float, seed: int, device: torch.device) -> list[dict[str, Any]]:
+def alarms_on(
+    trained: Trained, test: Split, metrics: Mapping[str, Any], seed: int, device: torch.device
+) -> list[dict[str, Any]]:
     """What there is reason for on the test part, in the form of the alarms of training; it belongs to no epoch."""
-    used = usage(model, test, derive(seed, "evaluate"), device, EXAMPLES)
-    found = alarms_of(used, rate, model.latents)
+    used = usage(trained.model, test, derive(seed, "evaluate"), device, EXAMPLES)
+    found = alarms_of(used, Gain.of(metrics), metrics["rate"], trained.model.latents, trained.recipe)
     return [{"name": name, "about": about, "epoch": None, "cleared": None} for name, about in found.items()]
 
 

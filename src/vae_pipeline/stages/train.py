@@ -222,7 +222,7 @@ class _Run:
     def _alarms(self, before: int = 0) -> list[Alarm]:
         """Those of the epochs so far, but for the last `before`."""
         history = self.training.history
-        return alarms(history[: len(history) - before], self.training.model.latents)
+        return alarms(history[: len(history) - before], self.training.model.latents, self.recipe)
 
     def _tell_alarms(self) -> None:
         """Say what the last epoch changed.

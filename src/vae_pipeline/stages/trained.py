@@ -24,7 +24,7 @@ from vae_pipeline.spec import DataSpec, load_spec
 COLUMNS = (
     "epoch", "train_elbo", "train_distortion", "train_rate",
     "valid_elbo", "valid_distortion", "valid_rate", "active_units", "mutual_information", "posterior_variance",
-    "learning_rate", "beta", "kept",
+    "decoder_gain", "decoder_gain_share", "learning_rate", "beta", "kept",
 )  # fmt: skip
 Row = dict[str, float | None]
 

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from vae_pipeline.metrics.alarms import RATE, alarms_of
+from vae_pipeline.metrics.alarms import PREFERRED, RATE, alarms_of
+from vae_pipeline.recipe import Recipe, TrainedRecipe
 from vae_pipeline.training.loop import Epoch
 
 RECOVERING = 1.1  # a rate that grows by more than this an epoch is on its way out of collapse,
+CHANCE = 0.5  # share of the examples that their own z explains better, where the decoder ignores it
 AHEAD = 5  # if at this pace it is out in so many epochs
 
 
@@ -23,27 +25,38 @@ class Alarm:
     """The epoch at which there was no reason for it any more."""
 
 
-def alarms(history: Sequence[Epoch], latents: int) -> list[Alarm]:
+def alarms(history: Sequence[Epoch], latents: int, recipe: Recipe | TrainedRecipe) -> list[Alarm]:
     """In the order in which they began; an alarm begins where there is reason for it at two epochs in a row.
 
     None begins while what it is about is on its way to the better: collapse while the rate grows fast enough, as
-    it does in the first epochs or under a rising capacity; autoencoder while beta rises, as in a warm-up from 0.
+    it does in the first epochs or under a rising capacity; ignored latents while more and more examples are explained
+    better by their own; autoencoder while beta rises, as in a warm-up from 0.
     """
     found: list[Alarm] = []
     for before, now in pairwise(history):
-        earlier, reasons = (alarms_of(epoch.used, epoch.rate, latents) for epoch in (before, now))
+        earlier, reasons = (alarms_of(epoch.used, epoch.gain, epoch.rate, latents, recipe) for epoch in (before, now))
         found = [
             replace(alarm, cleared=now.epoch) if alarm.cleared is None and alarm.name not in reasons else alarm
             for alarm in found
         ]
         standing = {alarm.name for alarm in found if alarm.cleared is None}
         for name, about in reasons.items():
-            better = now.beta > before.beta if name == "autoencoder" else _recovering(before.rate, now.rate)
-            if name in earlier and name not in standing and not better:
+            if name in earlier and name not in standing and not _getting_better(name, before, now):
                 found.append(Alarm(name, about, now.epoch, None))
     return found
 
 
-def _recovering(before: float, now: float) -> bool:
+def _getting_better(name: str, before: Epoch, now: Epoch) -> bool:
+    match name:
+        case "autoencoder":
+            return now.beta > before.beta
+        case "ignored_latents":
+            shares = [CHANCE if epoch.gain is None else epoch.gain.share for epoch in (before, now)]
+            return _recovering(shares[0] - CHANCE, shares[1] - CHANCE, PREFERRED - CHANCE)
+        case _:
+            return _recovering(before.rate, now.rate, RATE)
+
+
+def _recovering(before: float, now: float, least: float) -> bool:
     growth = now / max(before, 1e-9)
-    return growth > RECOVERING and now * growth**AHEAD > RATE
+    return growth > RECOVERING and now * growth**AHEAD > least

@@ -26,9 +26,9 @@ KEPT = 2
 # What determines the weights, beside recipe, data and seed: a half-run of other code is not gone on with.
 SOURCES = (
     "adam.py", "data/mapped.py", "data/sources/parts.py", "data/store.py", "device.py", "kernels.py",
-    "metrics/alarms.py", "metrics/bounds.py", "metrics/features.py", "metrics/generation.py", "metrics/images.py",
-    "metrics/latents.py", "metrics/samples.py", "metrics/usage.py", "models", "nets", "objectives.py",
-    "randomness.py", "rate_control.py", "spec", "stages/train.py", "stages/trained.py", "training",
+    "metrics/alarms.py", "metrics/bounds.py", "metrics/features.py", "metrics/gain.py", "metrics/generation.py",
+    "metrics/images.py", "metrics/latents.py", "metrics/samples.py", "metrics/usage.py", "models", "nets",
+    "objectives.py", "randomness.py", "rate_control.py", "spec", "stages/train.py", "stages/trained.py", "training",
 )  # fmt: skip
 
 

@@ -4,8 +4,12 @@ import math
 from dataclasses import dataclass
 
 from vae_pipeline.recipe.train import Train
+from vae_pipeline.training.schedules import learning_rate_at
 
 FEWEST, MOST = 20, 100  # validations of a run whose recipe counts steps
+# Adam moves a weight by about the learning rate a step, so by no more than the sum of the rates in all. In trials with
+# five sets of images (docs/log.md) sums of 0.05 to 0.2 left models under the independent baseline, and 0.5 none.
+LEAST, ENOUGH = 0.5, 1.0
 
 
 @dataclass(frozen=True)
@@ -30,3 +34,16 @@ class Length:
             return cls(a_pass * train.epochs, a_pass)
         fewest, most = (math.ceil(train.steps / count) for count in (MOST, FEWEST))
         return cls(train.steps, min(max(a_pass, fewest), most))
+
+
+def too_short(train: Train, steps: int) -> str | None:
+    """What is wrong with a run of so many steps, and how many would do; None of one that can have learned."""
+    shown = 1000  # the schedules' shape doesn't depend on the number of steps
+    rate = sum(learning_rate_at(train, step, shown) for step in range(shown)) / shown
+    if steps * rate >= LEAST:
+        return None
+    enough = math.ceil(ENOUGH / rate)
+    return (
+        f"{steps:,} steps are too few: at a learning rate of {rate:.2g} on average they move a weight by "
+        f"{steps * rate:.2g} at most, and models learned from {LEAST} on; give train.steps: {enough}"
+    )

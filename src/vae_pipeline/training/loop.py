@@ -19,6 +19,7 @@ from vae_pipeline.data.store import Split
 from vae_pipeline.errors import TrainingError
 from vae_pipeline.metrics.alarms import EXAMPLES
 from vae_pipeline.metrics.bounds import elbo_terms, widest
+from vae_pipeline.metrics.gain import Gain, decoder_gain
 from vae_pipeline.metrics.usage import Usage, usage
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.objectives import build_objective, samples_of
@@ -32,6 +33,7 @@ from vae_pipeline.training.processes import Processes
 from vae_pipeline.training.schedules import learning_rate_at
 from vae_pipeline.training.step import Execution, Step
 
+GAIN_BY = 256  # examples: what they cost is little beside an epoch
 CHECK_EVERY = 50  # steps between readings of the loss: on a GPU each of them stalls the queue
 
 
@@ -52,6 +54,9 @@ class Epoch:
     posterior_variance: float | None
     learning_rate: float
     beta: float
+    decoder_gain: float | None = None
+    """In nats; None where there is a single example."""
+    decoder_gain_share: float | None = None
 
     @property
     def train_elbo(self) -> float:
@@ -74,6 +79,11 @@ class Epoch:
     def used(self) -> Usage:
         """Of the latents."""
         return Usage(self.active_units, self.mutual_information, self.posterior_variance)
+
+    @property
+    def gain(self) -> Gain | None:
+        """The decoder's, by latents."""
+        return Gain.of({**asdict(self), "decoder_gain_standard_error": None})
 
     def figures(self) -> dict[str, float]:
         """All numbers there are, by name."""
@@ -213,7 +223,8 @@ def _end_epoch(
     processes.follow(training.model.buffers())  # what follows the data, as a scale does, follows each process's part
     model, device, seed = training.judged, training.totals.device, derive(seed, "valid")
     terms = elbo_terms(model, valid, seed, device) if len(valid) else None
-    used = usage(model, valid if len(valid) else batches.split, seed, device, EXAMPLES)
+    shown = valid if len(valid) else batches.split
+    used, gain = usage(model, shown, seed, device, EXAMPLES), decoder_gain(model, shown, seed, device, GAIN_BY)
     distortion, train_rate = (training.totals / seen).tolist()
     training.totals.zero_()
     ended = Epoch(
@@ -227,6 +238,8 @@ def _end_epoch(
         posterior_variance=used.posterior_variance,
         learning_rate=rate,
         beta=training.control.beta.item(),
+        decoder_gain=None if gain is None else gain.nats,
+        decoder_gain_share=None if gain is None else gain.share,
     )
     ended = processes.share(ended)  # other devices may round otherwise, and would stop at another epoch
     training.history.append(ended)
