@@ -1,9 +1,9 @@
 """`make bench-anomaly`: detectors of anomalies beside each other on tables, written to docs/anomaly.md.
 
 One class: a random half of a table's normal rows is the training part; the rest of them, with every anomaly, is the
-test part. No row is resampled. Every detector sees the same rows, in columns standardised by the training part, and is
-what its package ships; ours has one recipe for all tables. A figure is kept as soon as it is found, so that a run that
-was stopped goes on.
+test part. Contaminated: a random half of all rows is the training part, anomalies among them. No row is resampled.
+Every detector sees the same rows, in columns standardised by the training part, and is what its package ships; ours
+has one recipe for all tables. A figure is kept as soon as it is found, so that a run that was stopped goes on.
 """
 
 import argparse
@@ -36,8 +36,9 @@ from vae_pipeline.recipe.data import File
 from vae_pipeline.settings import Settings
 
 RESULTS, PAGE = HERE / "anomaly.json", ROOT / "docs" / "anomaly.md"
-OURS, VAE = "vae-pipeline", "PyOD VAE"
-DETECTORS = (OURS, VAE, "PyOD AutoEncoder", "IForest", "PCA", "ECOD", "kNN")
+OURS, SOME, VAE = "vae-pipeline", "vae-pipeline some", "PyOD VAE"
+DETECTORS = (OURS, VAE, "PyOD AutoEncoder", "IForest", "PCA", "ECOD", "kNN", "LOF", "OCSVM")
+CONTAMINATED = (OURS, SOME, "IForest", "PCA", "ECOD", "kNN", "LOF", "OCSVM")
 PATIENCE = 6  # times as long as ours, in `speed`
 MOST_TRAIN, MOST_TEST = 10_000, 20_000  # rows, of any set and for every detector
 ADDRESS = "https://raw.githubusercontent.com/Minqi824/ADBench/main/adbench/datasets/Classical"
@@ -65,8 +66,8 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, help="of .npz with X and y, instead of the ten sets; the page is printed"
     )
-    parser.add_argument("--only", action="append", help="a set; or speed, or large")
-    parser.add_argument("--detector", choices=DETECTORS, action="append")
+    parser.add_argument("--only", action="append", help="a set; or contaminated, speed or large")
+    parser.add_argument("--detector", choices=(*DETECTORS, SOME), action="append")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=100_000, help="of speed")
     parser.add_argument("--again", action="store_true", help="find anew what is kept already")
@@ -77,10 +78,15 @@ def main() -> None:
         results.parent.mkdir(exist_ok=True)
         tables = {path.stem: partial(npz, path) for path in sorted(given.folder.glob("*.npz"))}
     narrowed = given.folder is not None or given.detector is not None
-    wanted = given.only or [*tables, *(() if narrowed else ("speed", "large"))]
+    wanted = given.only or [*tables, "contaminated", *(() if narrowed else ("speed", "large"))]
+    kinds = {"contaminated"} & {*wanted} | ({"detection"} if {*tables} & {*wanted} else set())
+    chosen = {name: read for name, read in tables.items() if name in wanted} or tables
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(results, Path(folder), given.detector or DETECTORS, given.again)
-        bench.detection({name: read for name, read in tables.items() if name in wanted}, given.seeds)
+        bench = Bench(results, Path(folder), given.detector or (*DETECTORS, SOME), given.again)
+        if "detection" in kinds:
+            bench.detection("detection", chosen, given.seeds)
+        if "contaminated" in kinds:
+            bench.detection("contaminated", chosen, given.seeds)
         if "speed" in wanted:
             bench.speed(given.rows)
         if "large" in wanted:
@@ -142,9 +148,12 @@ def made(rows: int) -> tuple[Array, Array, Flags]:
     return drawn[:rows], drawn[rows:], anomalous
 
 
-def split(anomalous: Flags, seed: int) -> tuple[Indices, Indices]:
+def split(anomalous: Flags, seed: int, kind: str = "detection") -> tuple[Indices, Indices]:
     """The training and the test part."""
     random = np.random.default_rng(seed)
+    if kind == "contaminated":
+        order = random.permutation(len(anomalous))
+        return order[: len(order) // 2], order[len(order) // 2 :]
     normal = random.permutation(np.flatnonzero(~anomalous))
     half = len(normal) // 2
     test = random.permutation(np.concatenate([normal[half:], np.flatnonzero(anomalous)]))
@@ -160,16 +169,17 @@ class Bench:
     def __init__(self, results: Path, folder: Path, detectors: Sequence[str], again: bool) -> None:
         self.results, self.folder, self.detectors, self.again = results, folder, detectors, again
 
-    def detection(self, tables: dict[str, Read], seeds: int) -> None:
-        """Each detector on each table and split."""
+    def detection(self, kind: str, tables: dict[str, Read], seeds: int) -> None:
+        """Each detector on each table and split; `kind` is the section of figures."""
+        meant = [each for each in self.detectors if each in (CONTAMINATED if kind == "contaminated" else DETECTORS)]
         for seed, (name, read) in product(range(seeds), tables.items()):
-            kept = self.kept("detection").get(name, {})
-            wanted = [each for each in self.detectors if self.again or str(seed) not in kept.get(each, {})]
+            kept = self.kept(kind).get(name, {})
+            wanted = [each for each in meant if self.again or str(seed) not in kept.get(each, {})]
             if not wanted:
                 continue
-            print(f"{name}, seed {seed} ...", file=sys.stderr, flush=True)
+            print(f"{kind}: {name}, seed {seed} ...", file=sys.stderr, flush=True)
             x, anomalous = read()
-            train, test = split(anomalous, seed)
+            train, test = split(anomalous, seed, kind)
             train, test = np.sort(train[:MOST_TRAIN]), np.sort(test[:MOST_TEST])
             part = {
                 "train": len(train),
@@ -178,12 +188,12 @@ class Bench:
                 "indices": f"sha256:{hashlib.sha256(train.tobytes() + test.tobytes()).hexdigest()}",
             }
             for each, found in self.run(x[train], x[test], anomalous[test], seed, wanted):
-                rows = self.kept("detection")  # read again: another run may have found others meanwhile
+                rows = self.kept(kind)  # read again: another run may have found others meanwhile
                 row = rows.setdefault(name, {})
                 row["set"] = {"rows": len(x), "columns": x.shape[1], "anomalies": int(anomalous.sum())}
                 row.setdefault("split", {})[str(seed)] = part
                 row.setdefault(each, {})[str(seed)] = found
-                store(self.results, "detection", rows)
+                store(self.results, kind, rows)
 
     def speed(self, rows: int) -> None:
         """Ours and PyOD's VAE in turn, on as many rows to fit to as to score, two threads each.
@@ -224,7 +234,10 @@ class Bench:
         scale[scale == 0] = 1
         np.savez(self.folder / "rows.npz", train=(train - centre) / scale, test=(test - centre) / scale)
         environment = os.environ | SINGLE | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-        ours, theirs = [each for each in detectors if each == OURS], [each for each in detectors if each != OURS]
+        ours, theirs = (
+            [each for each in detectors if each in (OURS, SOME)],
+            [each for each in detectors if each not in (OURS, SOME)],
+        )
         for names in filter(None, (ours, theirs)):
             interpreter = Path(sys.executable) if names == ours else python("pyod")
             command = [interpreter, WORKERS / "detectors.py", self.folder / "rows.npz", self.folder, seed, *names]
@@ -264,16 +277,21 @@ def page(kept: dict[str, Any]) -> str:
         "table's rank (PyOD's default divides by 0 in campaign); vae-pipeline has one recipe for all sets.",
         "",
     ]
-    for name, words in {"detection": detection_words, "speed": speed_words, "large": large_words}.items():
+    for name, words in {
+        "detection": detection_words,
+        "contaminated": contaminated_words,
+        "speed": speed_words,
+        "large": large_words,
+    }.items():
         if name in kept:
             found = kept[name]
             lines += [*words(found["rows"], f"{found['date']}; {found['machine']}."), ""]
     return "\n".join([*lines, f"PyOD: {', '.join(PEERS['pyod'])}.", ""])
 
 
-def shared(row: dict[str, Any]) -> dict[str, Any]:
+def shared(row: dict[str, Any], detectors: Sequence[str] = DETECTORS) -> dict[str, Any]:
     """The splits that every detector of a set was measured on: others compare with nothing."""
-    measured = [each for each in DETECTORS if each in row]
+    measured = [each for each in detectors if each in row]
     seeds = sorted(set.intersection(*(set(row[each]) for each in measured)))
     return {"split": {seed: row["split"][seed] for seed in seeds}} | {
         each: {seed: row[each][seed] for seed in seeds} for each in measured if seeds
@@ -284,6 +302,10 @@ def detection_words(found: Figures, when: str) -> list[str]:
     figures = {name: shared(row) for name, row in found.items()}
     whole = {name: row for name, row in figures.items() if all(each in row for each in DETECTORS)}
     lines = ["## Means over sets", "", when, ""]
+    lines += [
+        "The last column is the mean over sets of our AUROC less that detector's, ± its standard error over sets.",
+        "",
+    ]
     if whole:
         lines += [*means(whole), "", *targets(whole), ""]
     absent = [name for name in figures if name not in whole]
@@ -305,6 +327,20 @@ def detection_words(found: Figures, when: str) -> list[str]:
     return lines
 
 
+def contaminated_words(found: Figures, when: str) -> list[str]:
+    figures = {name: shared(row, CONTAMINATED) for name, row in found.items()}
+    whole = {name: row for name, row in figures.items() if all(each in row for each in CONTAMINATED)}
+    head = [
+        "## Trained on rows with anomalies among them",
+        "",
+        f"{when} A random half of all rows trains, anomalies and all; the other half is the test part. One-class",
+        "training, above, is told that every row is normal, and here that isn't so. `vae-pipeline some` is",
+        '`VAEDetector(contamination="some")`.',
+        "",
+    ]
+    return [*head, *means(whole, CONTAMINATED), "", *by_set(whole, "auroc", CONTAMINATED)] if whole else head
+
+
 def mean(row: Row, detector: str, *keys: str) -> float:
     """Over the splits."""
     return float(statistics.mean(reduce(getitem, keys, found) for found in row[detector].values()))
@@ -314,10 +350,24 @@ def over_sets(whole: Figures, detector: str, key: str) -> float:
     return statistics.mean(mean(row, detector, key) for row in whole.values())
 
 
-def means(whole: Figures) -> list[str]:
+def means(whole: Figures, detectors: Sequence[str] = DETECTORS) -> list[str]:
     keys = ("auroc", "average_precision", *(f"recall_at_fpr_{rate:g}" for rate in RATES))
-    body = [[each, *(f"{over_sets(whole, each, key):.3f}" for key in keys)] for each in DETECTORS]
-    return table(f"{len(whole)} sets | AUROC | average precision | recall at FPR 0.1 % | at 1 % | at 5 %", body)
+    body = [
+        [each, *(f"{over_sets(whole, each, key):.3f}" for key in keys), behind(whole, each) if each != OURS else ""]
+        for each in detectors
+    ]
+    return table(
+        f"{len(whole)} sets | AUROC | average precision | recall at FPR 0.1 % | at 1 % | at 5 % | ours less it, AUROC",
+        body,
+    )
+
+
+def behind(whole: Figures, detector: str) -> str:
+    """By how much it lies behind ours in AUROC: the mean over sets, and that mean's standard error over sets."""
+    apart = [mean(row, OURS, "auroc") - mean(row, detector, "auroc") for row in whole.values()]
+    if len(apart) < 2:
+        return f"{apart[0]:+.3f}"
+    return f"{statistics.mean(apart):+.3f} ± {statistics.stdev(apart) / len(apart) ** 0.5:.3f}"
 
 
 def targets(whole: Figures) -> list[str]:
@@ -339,14 +389,14 @@ def targets(whole: Figures) -> list[str]:
     return table("target | vae-pipeline | at least | reached", body)
 
 
-def by_set(figures: Figures, key: str) -> list[str]:
+def by_set(figures: Figures, key: str, detectors: Sequence[str] = DETECTORS) -> list[str]:
     body = []
     for name, row in figures.items():
         anomalous = statistics.mean(part["prevalence"] for part in row["split"].values())
-        cells = [f"{mean(row, each, key):.3f}" if each in row else "" for each in DETECTORS]
+        cells = [f"{mean(row, each, key):.3f}" if each in row else "" for each in detectors]
         best = max(cells)
         body.append([f"{name} ({anomalous:.1%})", *(f"**{cell}**" if cell == best else cell for cell in cells)])
-    return table(f"set (anomalies in the test part) | {' | '.join(DETECTORS)}", body)
+    return table(f"set (anomalies in the test part) | {' | '.join(detectors)}", body)
 
 
 def recalls(figures: Figures) -> list[str]:

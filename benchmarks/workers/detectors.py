@@ -21,14 +21,16 @@ PYOD = {
     "PCA": ("pca", "PCA"),
     "ECOD": ("ecod", "ECOD"),
     "kNN": ("knn", "KNN"),
+    "LOF": ("lof", "LOF"),
+    "OCSVM": ("ocsvm", "OCSVM"),
 }
 
 
 def detector(name, seed, train):
-    if name == "vae-pipeline":
+    if name.startswith("vae-pipeline"):
         from our_detector import Detector
 
-        return Detector(seed)
+        return Detector(seed, contamination="some" if name.endswith("some") else None)
     module, called = PYOD[name]
     made = getattr(import_module(f"pyod.models.{module}"), called)
     match name:

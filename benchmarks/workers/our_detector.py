@@ -3,5 +3,5 @@
 from vae_pipeline.detector import VAEDetector
 
 
-def Detector(seed):  # noqa: N802 (as PyOD's)
-    return VAEDetector(random_state=seed)
+def Detector(seed, **settings):  # noqa: N802 (as PyOD's)
+    return VAEDetector(random_state=seed, **{name: value for name, value in settings.items() if value is not None})
