@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from vae_pipeline.errors import SettingsError
-from vae_pipeline.settings import Settings
+from vae_pipeline.settings import Settings, sqlite_path
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +29,29 @@ def test_dvc_root_holds_home_and_mlflow(monkeypatch: pytest.MonkeyPatch, tmp_pat
     settings = Settings.load()
     assert settings.home == tmp_path / "main" / ".vae"
     assert settings.mlflow_uri == f"sqlite:///{tmp_path}/main/mlflow.db"
+
+
+@pytest.mark.parametrize("name", ["p%20q", "p?q", "p#q", "p%q", "a b&c=d", "ü"])
+def test_the_default_database_lies_in_the_folder_whatever_its_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / name))
+    uri = Settings.load().mlflow_uri
+    assert sqlite_path(uri) == tmp_path / name / "mlflow.db"
+    url = pytest.importorskip("sqlalchemy").engine.make_url(uri)  # what MLflow reads it with
+    assert url.database == str(tmp_path / name / "mlflow.db")
+    assert not url.query
+
+
+@pytest.mark.parametrize("address", ["http://joe:s3cret/x@host/x", "https://joe:s3cret#@host", "http://:80/x"])
+@pytest.mark.parametrize("name", ["VAE_MIRROR", "VAE_MLFLOW_URI"])
+def test_what_is_no_address_is_refused_and_shows_no_password(
+    monkeypatch: pytest.MonkeyPatch, name: str, address: str
+) -> None:
+    monkeypatch.setenv(name, address)
+    with pytest.raises(SettingsError, match=rf"{name}='.*: it is(n't)? a URL") as caught:
+        Settings.load()
+    assert "s3cret" not in str(caught.value)
 
 
 def test_env_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

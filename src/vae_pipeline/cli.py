@@ -4,11 +4,8 @@ Commands import what they need inside the function, so that `--help` loads no to
 """
 
 import os
-import shutil
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +18,9 @@ from vae_pipeline.cli_options import TASKS, Seed
 from vae_pipeline.cli_output import console, print_columns
 from vae_pipeline.cli_tasks import tasks
 from vae_pipeline.errors import Interrupted, VaeError
+from vae_pipeline.redaction import redacted
+from vae_pipeline.stopping import Stopped, ignore, listen
+from vae_pipeline.streams import make_usable
 
 STAGES, MORE = "Stages of the pipeline", "More"
 
@@ -246,14 +246,14 @@ def _options(
 
 def main() -> None:
     """Run, and turn a user's mistake into one line and an exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+    listen()
+    make_usable()
     try:
         app()
         sys.stdout.flush()
     except VaeError as error:
         _leave(str(error), error.exit_code)
-    except _Stopped as stopped:
+    except Stopped as stopped:
         _leave(f"{stopped}: stopped, and nothing was written", Interrupted.exit_code)
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -265,25 +265,13 @@ def main() -> None:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
         _leave(f"out of memory ({str(error).splitlines()[0] if str(error) else 'an array'}): make it smaller", 2)
-
-
-class _Stopped(BaseException):
-    """No Exception: libraries that try and carry on would swallow it."""
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    """Raise; but let finish an import, whose compiled modules may swallow what is raised, and a cleaning-up."""
-    while frame is not None:
-        if frame.f_code.co_filename.startswith(("<frozen importlib", shutil.__file__)):
-            signal.signal(signal.SIGALRM, lambda _, later: _stop(number, later))
-            signal.setitimer(signal.ITIMER_REAL, 0.01)
-            return
-        frame = frame.f_back
-    raise _Stopped(signal.Signals(number).name)
+    finally:
+        ignore()
 
 
 def _leave(message: str, code: int) -> None:
-    sys.stderr.write(f"vae-pipeline: {' '.join(message.split())}\n")
+    ignore()
+    sys.stderr.write(f"vae-pipeline: {' '.join(redacted(message).split())}\n")
     sys.exit(code)
 
 

@@ -20,11 +20,16 @@ The message says what was given, what was wanted and what to do next. The CLI pr
 exits with `exit_code`: 2 for a user's mistake, 1 for a run that ended badly, 130 for an interruption.
 """
 
+from vae_pipeline.redaction import redacted
+
 
 class VaeError(Exception):
-    """Root of the tree."""
+    """Root of the tree; its message shows no secret of an address."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        return redacted(super().__str__())
 
 
 class RecipeError(VaeError):

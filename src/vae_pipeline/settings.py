@@ -7,11 +7,12 @@ behind DVC's back.
 
 import difflib
 import os
+import urllib.parse
 from pathlib import Path
 from typing import Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from vae_pipeline.errors import SettingsError
@@ -20,6 +21,18 @@ from vae_pipeline.errors import SettingsError
 def _root() -> Path:
     # DVC_ROOT names the main repository even inside a temporary experiment.
     return Path(os.environ.get("DVC_ROOT", ".")).absolute()
+
+
+def sqlite_uri(path: Path) -> str:
+    """The address of an SQLite file; in a plain one `%`, `?` and `#` of a folder's name would have a meaning."""
+    return "sqlite:///" + urllib.parse.quote(str(path), safe="/ :@&=+$,;!~*'()")
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The file of an SQLite address; None if it is another one."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    return Path(urllib.parse.unquote(uri.removeprefix("sqlite:///").partition("?")[0]))
 
 
 class Settings(BaseSettings):
@@ -50,7 +63,7 @@ class Settings(BaseSettings):
     )
     checkpoint_s: float = Field(10.0, gt=0, description="seconds between checkpoints")
     mlflow_uri: str = Field(
-        default_factory=lambda: f"sqlite:///{_root() / 'mlflow.db'}",
+        default_factory=lambda: sqlite_uri(_root() / "mlflow.db"),
         description="MLflow's tracking URI; `off` records nothing",
     )
     mlflow_artifacts: str | None = Field(
@@ -65,6 +78,21 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z_-]+$",
         description="alias, such as champion, that moves to a registered model whose gates hold; none if not set",
     )
+
+    @field_validator("mirror", "mlflow_uri")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and value.startswith(("http://", "https://")):
+            parts = urllib.parse.urlsplit(value)
+            try:
+                parts.port  # noqa: B018 (the property checks)
+            except ValueError as error:
+                raise ValueError(
+                    "it isn't a URL: in a user's name or password / ? # @ : are written %2F %3F %23 %40 %3A"
+                ) from error
+            if not parts.hostname:
+                raise ValueError("it is a URL without a host")
+        return value
 
     @property
     def registers(self) -> bool:
@@ -90,7 +118,9 @@ class Settings(BaseSettings):
             first = error.errors()[0]
             name = "VAE_" + "_".join(str(part) for part in first["loc"]).upper()
             wanted = cls.model_fields[str(first["loc"][0])].description
-            raise SettingsError(f"{name}={first['input']!r}: {first['msg']}; wanted: {wanted}") from error
+            raise SettingsError(
+                f"{name}={first['input']!r}: {first['msg'].removeprefix('Value error, ')}; wanted: {wanted}"
+            ) from error
 
 
 def _refuse_unknown(settings: type[Settings], env_file: Path) -> None:

@@ -1,9 +1,12 @@
+import base64
 import gzip
 import hashlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,7 +31,10 @@ class Site:
     ranges: bool = True
     cut: int | None = None
     """Bytes after which the next answer breaks off."""
+    drip: str | None = None
+    """What of every answer comes a byte now and then: `head` or `body`."""
     asked: list[tuple[str, str | None]] = field(default_factory=list)
+    authorised: list[str] = field(default_factory=list)
 
 
 def handler_of(site: Site) -> type[BaseHTTPRequestHandler]:
@@ -36,6 +42,8 @@ def handler_of(site: Site) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             wanted = self.headers.get("Range")
             site.asked.append((self.path, wanted))
+            if "Authorization" in self.headers:
+                site.authorised.append(self.headers["Authorization"])
             content = site.files.get(self.path)
             if content is None:
                 self.send_error(404)
@@ -44,11 +52,23 @@ def handler_of(site: Site) -> type[BaseHTTPRequestHandler]:
             if start and start >= len(content):
                 self.send_error(416)
                 return
+            if site.drip == "head":
+                self.drip(b"HTTP/1.0 200 OK" * 100)
             self.send_response(206 if start else 200)
             self.send_header("Content-Length", str(len(content) - start))
             self.end_headers()
             end, site.cut = site.cut, None
+            if site.drip == "body":
+                self.wfile.write(content[start : start + 1000])
+                self.drip(content[start + 1000 :])
             self.wfile.write(content[start:end])
+
+        def drip(self, content: bytes) -> None:
+            with suppress(OSError):
+                for byte in content[:60]:
+                    self.wfile.write(bytes([byte]))
+                    self.wfile.flush()
+                    time.sleep(0.02)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -180,9 +200,39 @@ def test_network_that_fails_midway(tmp_path: Path, site: Site, monkeypatch: pyte
         raise error
 
     site.files["/train.gz"] = CONTENT
-    monkeypatch.setattr("http.client.HTTPResponse.read", fail)
+    monkeypatch.setattr("http.client.HTTPResponse.read1", fail)
     with pytest.raises(DownloadError, match=rf"/train\.gz can't be reached \({error}\)"):
         Finder(tmp_path).find(file_at(site.url))
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(
+    tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    monkeypatch.setattr("vae_pipeline.data.download.TIMEOUT_S", 0.3)
+    site.files |= {"/train.gz": CONTENT, "/copies/train.gz": CONTENT}
+    site.drip = part
+    started = time.monotonic()
+    with pytest.raises(DownloadError, match=r"can't be reached \(it sent less than 30,000 bytes in 0\.3 s; run again"):
+        Finder(tmp_path, mirror=f"{site.url}/copies").find(file_at(site.url))
+    assert time.monotonic() - started < 1
+    assert site.asked == [("/copies/train.gz", None)]  # a host that stalls is asked once
+    site.drip = None
+    kept = [f"bytes={path.stat().st_size}-" for path in parts_in(tmp_path)]
+    assert Finder(tmp_path).find(file_at(site.url)).read_bytes() == CONTENT
+    assert [site.asked[-1][1]] == (kept or [None])
+    assert bool(kept) == (part == "body")
+
+
+def test_user_and_password_of_a_url_are_sent_and_never_shown(tmp_path: Path, site: Site) -> None:
+    site.files["/train.gz"] = CONTENT
+    address = site.url.replace("://", "://joe:s3%40cret@")
+    assert Finder(tmp_path).find(file_at(address)).read_bytes() == CONTENT
+    assert site.authorised == ["Basic " + base64.b64encode(b"joe:s3@cret").decode()]
+    with pytest.raises(DownloadError) as caught:
+        Finder(tmp_path).find(File(url=f"{address}/absent?sig=t0ken", digest=digest_of(b"")))
+    shown = site.url.replace("://", "://***@")
+    assert str(caught.value).startswith(f"absent can't be had: {shown}/absent?sig=*** answers 404")
 
 
 def test_cache_that_cant_be_written(tmp_path: Path, closed: str) -> None:

@@ -28,6 +28,7 @@ WITHOUT_EFFECT = {
     "vae_pipeline.explain": "likewise",
     "vae_pipeline.reading": "likewise",
     "vae_pipeline.files": "how files are put in place",
+    "vae_pipeline.redaction": "which secrets are hidden",
     "vae_pipeline.sentences": "tasks on a bundle, which no stage asks for",
     "vae_pipeline.recipe": "its values are tracked as params",
     "vae_pipeline.settings": "where, and how fast",

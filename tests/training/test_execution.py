@@ -117,3 +117,22 @@ def test_an_incomplete_environment_is_named(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(SettingsError, match="RANK"), joined(torch.device("cpu")):
         pass
+
+
+@pytest.mark.parametrize(
+    ("count", "rank", "message"),
+    [
+        ("2", "5", "RANK=5 of WORLD_SIZE=2: the processes are numbered from 0 to 1; the launcher must set"),
+        ("1", "1", "RANK=1 of WORLD_SIZE=1: the processes are numbered from 0 to 0"),
+        ("0", "0", "RANK=0 of WORLD_SIZE=0: there is at least one process"),
+        ("two", "0", "WORLD_SIZE=two: the launcher must set"),
+        ("2", "-1", "RANK=-1: the launcher must set"),
+    ],
+)
+def test_numbers_that_no_launcher_gives_are_refused_at_once(count, rank, message, monkeypatch):
+    import torch
+
+    monkeypatch.setenv("WORLD_SIZE", count)
+    monkeypatch.setenv("RANK", rank)
+    with pytest.raises(SettingsError, match=message), joined(torch.device("cpu")):
+        pass

@@ -4,17 +4,23 @@ A file is looked for by its name and accepted by its checksum: that of its bytes
 of what is inside (some archives publish the one, some the other).
 """
 
+import base64
 import glob
 import gzip
 import hashlib
 import http.client
+import queue
+import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -24,6 +30,8 @@ from vae_pipeline.recipe.data import File
 
 CHUNK = 1 << 20
 TIMEOUT_S = 30.0
+LEAST = 30_000
+"""Bytes that must come in every TIMEOUT_S: a server that sends one now and then would never time out."""
 Reporter = Callable[[str, int, int | None], None]
 """Told the name, the bytes so far, and the bytes in all if they are known."""
 
@@ -69,11 +77,17 @@ class Finder:
         if self.mirror is not None and folder is None:
             urls = [f"{self.mirror.rstrip('/')}/{suffix}" for suffix in (name, f"{name}.gz")] + urls
         problems = [f"{path} has another checksum" for path in candidates]
+        silent_hosts: set[str] = set()
         for url in urls:
+            host = urllib.parse.urlsplit(url).netloc
+            if host in silent_hosts:
+                continue
             try:
                 return self._download(url, cached, file.digest)
             except DownloadError as error:
                 problems.append(str(error))
+                if isinstance(error.__cause__, TimeoutError):
+                    silent_hosts.add(host)
         raise DownloadError(
             f"{name} can't be had: {'; '.join(problems)}. Put a copy with {file.digest} into a folder "
             "and name that folder in VAE_MIRROR"
@@ -119,9 +133,7 @@ class Finder:
         return target
 
     def _fetch(self, url: str, part: Path, have: int) -> None:
-        headers = {"User-Agent": "vae-pipeline"} | ({"Range": f"bytes={have}-"} if have else {})
-        request = urllib.request.Request(url, headers=headers)
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+        with _answer(_request(url, have)) as (response, chunks):
             resumed = getattr(response, "status", None) == 206
             done = have if resumed else 0
             length = response.headers.get("Content-Length")
@@ -129,13 +141,81 @@ class Finder:
             with writing(part):
                 file = part.open("ab" if resumed else "wb", buffering=0)
             with file:
-                while chunk := response.read(CHUNK):
+                for chunk in chunks:
                     with writing(part):
                         file.write(chunk)
                     done += len(chunk)
                     self.report(part.name.removesuffix(".part"), done, total)
             if total is not None and done < total:
                 raise ConnectionError(f"broke off after {done} of {total} bytes; run again to go on from there")
+
+
+def _request(url: str, have: int) -> urllib.request.Request:
+    """Ask for what follows the bytes that we have; urllib wants user and password of the URL in a header."""
+    parts = urllib.parse.urlsplit(url)
+    userinfo, _, place = parts.netloc.rpartition("@")
+    request = urllib.request.Request(parts._replace(netloc=place).geturl(), headers={"User-Agent": "vae-pipeline"})
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    if userinfo:
+        pair = ":".join(urllib.parse.unquote(part) for part in userinfo.partition(":")[::2])
+        encoded = base64.b64encode(pair.encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {encoded}")  # another host isn't to have it
+    return request
+
+
+@contextmanager
+def _answer(request: urllib.request.Request) -> Iterator[tuple[Any, Iterator[bytes]]]:
+    """The response and its chunks, read by a thread: nothing else bounds the time that a response's head may take.
+
+    Raises:
+        TimeoutError: nothing came for TIMEOUT_S, or too little.
+    """
+    arrived: queue.Queue[Any] = queue.Queue(maxsize=8)
+    over = threading.Event()
+
+    def read() -> None:
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+                arrived.put(response)
+                read_some = getattr(response, "read1", response.read)  # a file's has no read1
+                while not over.is_set():
+                    chunk = read_some(CHUNK)
+                    arrived.put(chunk)
+                    if not chunk:
+                        return
+        except Exception as error:  # raised where the chunks are used
+            arrived.put(error)
+
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        yield _next(arrived, time.monotonic() + TIMEOUT_S), _chunks(arrived)
+    finally:
+        over.set()
+        while not arrived.empty():  # the thread may be waiting for room
+            arrived.get_nowait()
+
+
+def _chunks(arrived: "queue.Queue[Any]") -> Iterator[bytes]:
+    done, until = 0, time.monotonic() + TIMEOUT_S
+    while chunk := _next(arrived, until):
+        yield chunk
+        done += len(chunk)
+        if done >= LEAST:
+            done, until = 0, time.monotonic() + TIMEOUT_S
+
+
+def _next(arrived: "queue.Queue[Any]", until: float) -> Any:
+    """What arrives next."""
+    try:
+        found = arrived.get(timeout=max(0.0, until - time.monotonic()))
+    except queue.Empty:
+        raise TimeoutError(
+            f"it sent less than {LEAST:,} bytes in {TIMEOUT_S:g} s; run again to go on from there"
+        ) from None
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def _named(folder: Path, name: str) -> list[Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from vae_pipeline.recipe import Recipe
+from vae_pipeline.redaction import redacted
 from vae_pipeline.settings import Settings
 from vae_pipeline.tracking.tracker import Tracker
 
@@ -36,4 +37,4 @@ class Job:
 
     def warn(self, text: str) -> None:
         """Say something that doesn't end the stage."""
-        self.console.print(f"warning: {text}", style="yellow")
+        self.console.print(f"warning: {redacted(text)}", style="yellow")

@@ -4,7 +4,6 @@ The tracker never raises: at the first refusal it says so once, and leaves the j
 """
 
 import contextlib
-import re
 import subprocess
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from vae_pipeline.settings import Settings
+from vae_pipeline.redaction import redacted
+from vae_pipeline.settings import Settings, sqlite_path
 from vae_pipeline.tracking.connection import connect
 from vae_pipeline.tracking.journal import Journal, Role, read_journal, running
 from vae_pipeline.tracking.replay import Replay
@@ -81,7 +81,7 @@ class Tracker:
                 f"MLflow at {self.settings.mlflow_uri} can't be written ({reason}); the run goes on, "
                 "and `vae-pipeline sync` sends later what is missing"
             )
-            self.warn(re.sub(r"//[^/@\s]*@", "//***@", text))  # no password into a log
+            self.warn(redacted(text))
 
     @contextlib.contextmanager
     def _connected(self) -> "Iterator[MlflowClient]":
@@ -98,10 +98,10 @@ def _experiment(client: "MlflowClient", settings: Settings) -> str:
     known = client.get_experiment_by_name(settings.mlflow_experiment)
     if known is not None:
         return str(known.experiment_id)
-    location = settings.mlflow_artifacts
-    if location is None and settings.mlflow_uri.startswith("sqlite:///"):
+    location, database = settings.mlflow_artifacts, sqlite_path(settings.mlflow_uri)
+    if location is None and database is not None:
         # Absolute: MLflow's own default is relative to the folder of whoever came first.
-        location = str(Path(settings.mlflow_uri.removeprefix("sqlite:///")).absolute().parent / "mlartifacts")
+        location = (database.absolute().parent / "mlartifacts").as_uri()
     return str(client.create_experiment(settings.mlflow_experiment, artifact_location=location))
 
 

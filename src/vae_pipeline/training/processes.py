@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LAUNCHER = (
+    "the launcher must set RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, or unset WORLD_SIZE to train in one process"
+)
+
 TIMEOUT = timedelta(seconds=50)  # of a wait for the others: a dead process ends the job within a minute
 
 
@@ -92,17 +96,20 @@ def joined(device: torch.device) -> Iterator[Processes]:
     """Join the others that the environment tells of.
 
     Raises:
-        SettingsError: the environment is incomplete.
+        SettingsError: the environment is incomplete, or contradicts itself.
         TrainingError: one of the others is gone.
     """
     count = _number("WORLD_SIZE", 1)
+    rank = _number("RANK", 0 if count == 1 else None)
+    if rank >= count:
+        numbers = f"the processes are numbered from 0 to {count - 1}" if count else "there is at least one process"
+        raise SettingsError(f"RANK={rank} of WORLD_SIZE={count}: {numbers}; {_LAUNCHER}")
     if count == 1:
         yield ALONE
         return
     import torch.distributed as dist  # noqa: PLC0415
     from torch.distributed.rendezvous import rendezvous  # noqa: PLC0415
 
-    rank = _number("RANK", None)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     try:
         store, *_ = next(rendezvous("env://", rank, count, timeout=TIMEOUT))
@@ -153,11 +160,8 @@ def fresh_store(store: "Store", rank: int, count: int) -> "Store":
 
 def _number(name: str, default: int | None) -> int:
     text = os.environ.get(name, None if default is None else str(default))
-    if text is None or not text.isdigit():
-        raise SettingsError(
-            f"{name}={text}: the launcher must set RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, "
-            "or unset WORLD_SIZE to train in one process"
-        )
+    if text is None or not text.isdecimal():
+        raise SettingsError(f"{name}={text}: {_LAUNCHER}")
     return int(text)
 
 

@@ -5,6 +5,7 @@ from vae_pipeline.data.lines import read_lines
 from vae_pipeline.data.sources.parts import TextSource
 from vae_pipeline.files import sha256_of
 from vae_pipeline.recipe.data import File, TextData
+from vae_pipeline.redaction import redacted
 
 EMPTY = "empty line"
 
@@ -21,7 +22,7 @@ def open_text(data: TextData, finder: Finder) -> TextSource:
     def lines(file: File) -> list[str]:
         nonlocal dropped
         path = finder.find(file)
-        origins[file.path or file.url or path.name] = file.digest or f"sha256:{sha256_of(path)}"
+        origins[file.path or redacted(file.url or path.name)] = file.digest or f"sha256:{sha256_of(path)}"
         found = read_lines(path, data.column)
         dropped += found.empty
         return found.texts
