@@ -61,10 +61,11 @@ ABOUT = """# Other runtimes
 
 Written by `make runtimes`: every graph of five bundles, run by `vae-pipeline conform` at batches of 1 and 5 and
 compared with the golden answers, which are the model's own in torch: ids are to be the same. A difference is the
-largest of all outputs, relative to 1 + |answer|, where pixels are taken on [0, 1] and columns of a table in scaled
-units; that of `score` is given in nats too. A graph works if they are 1e-4 at most, and in nats 1e-3 or relative
-1e-5. Times are medians at batch 1 on one thread, of a machine that may have been busy. `reference` is onnx's own
-evaluator, written for clarity; `onnxruntime-web` is WebAssembly in Node, `chromium` the same in a headless browser.
+largest of all outputs, relative to 1 + |answer| (of a log-density to the number of its terms + |answer|), where pixels
+are taken on [0, 1] and columns of a table in scaled units; that of `score` is given in nats too. A graph works if they
+are 1e-4 at most, and in nats 1e-3 or relative 1e-5. Times are medians at batch 1 on one thread, of a machine that may
+have been busy. `reference` is onnx's own evaluator, written for clarity; `onnxruntime-web` is WebAssembly in Node,
+`chromium` the same in a headless browser.
 """
 TITLES = ["| runtime | version | graphs that work | largest difference | in nats |", "|---|---|---:|---:|---:|"]
 

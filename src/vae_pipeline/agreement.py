@@ -1,21 +1,45 @@
 """How far a graph's answer is from the one that was wanted, by one measure for all that compare."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vae_pipeline.manifest import Manifest
+from vae_pipeline.spec import DataSpec
+
 Array = npt.NDArray[Any]
-Unit = float | tuple[float, ...]
-"""What differences in the data's units are relative to: a number, or one a column."""
+LOG_DENSITIES = ("negative_elbo", "distortion", "reconstruction_probability", "importance_bound")
+"""Outputs, and kinds of `score`, that sum a term of either sign for each value of an observation."""
 
 
-def differences(output: str, given: Array, wanted: Array, unit: Unit) -> tuple[float, float]:
-    """The largest |given - wanted|, and the largest |given - wanted| / (unit + |wanted|).
+@dataclass(frozen=True)
+class Units:
+    """What a difference is relative to, beside the size of the answer itself."""
 
-    The unit is 1; of `x_mean`, which is in the data's units, it is the spec's: of images the width of their range, of
-    a table's columns one scaled unit each.
-    """
+    spec: DataSpec
+    score: str | None
+    """What the detector's output `score` is, where there is a detector."""
+
+    @classmethod
+    def of_manifest(cls, manifest: Manifest) -> "Units":
+        """Those of a bundle's graphs."""
+        return cls(manifest.spec, manifest.detection.score if manifest.detection else None)
+
+    def of(self, output: str) -> float | Array:
+        """1 for most outputs; for `x_mean` the data's unit: the width of images' range, a scaled unit of each column.
+
+        For a log-density, the number of its terms: each term is rounded relative to its own size, and their sum may
+        come to next to nothing.
+        """
+        measured = self.score if output == "score" else output
+        if measured == "x_mean":
+            return np.asarray(self.spec.unit)
+        return float(self.spec.dimensions or 1) if measured in LOG_DENSITIES else 1.0
+
+
+def differences(given: Array, wanted: Array, unit: float | Array) -> tuple[float, float]:
+    """The largest |given - wanted|, and the largest |given - wanted| / (unit + |wanted|)."""
     apart = np.abs(given.astype(np.float64) - wanted.astype(np.float64))
-    own = np.asarray(unit) if output == "x_mean" else 1.0
-    return float(apart.max()), float((apart / (own + np.abs(wanted))).max())
+    return float(apart.max()), float((apart / (unit + np.abs(wanted))).max())

@@ -6,7 +6,7 @@ Needs what `runtime` needs: numpy and onnxruntime.
 from dataclasses import dataclass
 from pathlib import Path
 
-from vae_pipeline.agreement import differences
+from vae_pipeline.agreement import Units, differences
 from vae_pipeline.errors import BundleError
 from vae_pipeline.manifest import FORMAT, file_of
 from vae_pipeline.runtime import Bundle
@@ -56,8 +56,9 @@ def _verify(bundle: Bundle, name: str, tolerance: float) -> Verified:
             raise BundleError(f"{file} says {key} {told.get(f'vae.{key}')!r}, bundle.json {value!r}: export again")
     golden = bundle.golden(name)
     given = bundle.run(name, {key: golden[key] for key in graph.inputs})
+    units = Units.of_manifest(bundle.manifest)
     worst = max(
-        differences(output, answer, golden[output], bundle.spec.unit)[1]
+        differences(answer, golden[output], units.of(output))[1]
         for output, answer in zip(graph.outputs, given, strict=True)
     )
     if not worst <= tolerance:

@@ -6,13 +6,17 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from scipy import stats
 from tests.lanes import edited, make_job
 
+from vae_pipeline.agreement import Units
 from vae_pipeline.errors import ParityError
 from vae_pipeline.export import parity
 from vae_pipeline.export.graphs import DETECT, GRAPHS
+from vae_pipeline.export.proto import tidy
+from vae_pipeline.spec import ImageSpec
 from vae_pipeline.stages.export import export
 from vae_pipeline.stages.trained import Trained
 
@@ -29,6 +33,35 @@ def any_lane(request):
 @pytest.fixture(scope="module")
 def manifest(any_lane):
     return json.loads((any_lane.bundle / "bundle.json").read_text())
+
+
+def zeros_allowed(proto):
+    """Reshapes that onnx2torch refuses."""
+    return [n.name for n in proto.graph.node if n.op_type == "Reshape" and any(a.i for a in n.attribute)]
+
+
+def test_a_zero_that_is_meant_stays_one():
+    shapes = {"meant": [0, 3], "not meant": [-1, 3]}
+    graph = helper.make_graph(
+        [
+            helper.make_node("Reshape", ["x", "meant"], ["empty"], allowzero=1),
+            helper.make_node("Reshape", ["x", "not meant"], ["rows"], allowzero=1),
+        ],
+        "two",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", 3])],
+        [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in ("empty", "rows")],
+        [numpy_helper.from_array(np.array(shape), name) for name, shape in shapes.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    tidy(model, "", {"vae.graph": "two"})
+    assert [len(node.attribute) for node in model.graph.node] == [1, 0]
+    empty, rows = ReferenceEvaluator(model).run(None, {"x": np.zeros((0, 3), np.float32)})
+    assert empty.shape == rows.shape == (0, 3)
+
+
+def test_the_graphs_of_a_table_reshape_plainly_too(table_lane):
+    files = sorted(table_lane.bundle.glob("*.onnx"))
+    assert files and not [zeros_allowed(onnx.load(file)) for file in files if zeros_allowed(onnx.load(file))]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -55,6 +88,9 @@ class TestGraph:
     def test_no_runtime_must_know_a_default_value(self, proto, name):
         """tract takes the type of a ConstantOfShape without a value for float64, and OpenCV fails."""
         assert all(node.attribute for node in proto.graph.node if node.op_type == "ConstantOfShape")
+
+    def test_every_reader_can_reshape(self, proto, name):
+        assert not zeros_allowed(proto)
 
     def test_it_says_what_it_is_and_nothing_of_the_machine(self, proto, name, manifest):
         metadata = {entry.key: entry.value for entry in proto.metadata_props}
@@ -134,7 +170,7 @@ def test_a_wrong_graph_is_found(lane):
     z = torch.zeros(2, 2)
     with torch.inference_mode():
         wanted = {"x_mean": model.scaling.inverse(model.decode(z).mean).numpy()}
-    rows = parity.compare("decoder", parity.run(file, {"z": z.numpy()}, wanted), wanted, unit=255)
+    rows = parity.compare("decoder", parity.run(file, {"z": z.numpy()}, wanted), wanted, units(255))
     with pytest.raises(ParityError, match="decoder"):
         parity.require(rows, 1e-4)
 
@@ -149,11 +185,32 @@ def test_the_card_tells_what_was_measured(lane):
     assert "Trying the pipeline out." in card
 
 
+def units(high, shape=(1, 8, 8), score=None):
+    return Units(ImageSpec(shape, "uint8", 0, high, False, ()), score)
+
+
+def test_rounding_is_told_from_error_where_a_log_density_cancels():
+    """float32 sums of terms of either sign, as those of a Gaussian; one term in a thousand left out is no rounding."""
+    terms = np.random.default_rng(0).normal(0, 3, (64, 3 * 96 * 96)).astype(np.float32)
+    terms[:, -1] -= terms.sum(1)  # each comes to next to nothing
+    exact, rounded = terms.astype(np.float64).sum(1), np.cumsum(terms, 1)[:, -1]
+    short = rounded + np.abs(terms[:, ::1000]).sum(1)
+    measured = {"negative_elbo": exact, "score": exact}
+    wide = units(255, (3, 96, 96), "importance_bound")
+    parity.require(parity.compare("detect", dict.fromkeys(measured, rounded), measured, wide), 1e-5)
+    for name in measured:
+        with pytest.raises(ParityError, match=rf"in {name} at batch 64 .*set export\.tolerance over"):
+            parity.require(parity.compare("detect", {name: short}, {name: exact}, wide), 1e-4)
+    of_ranks = units(255, (3, 96, 96), "rank_ensemble")
+    ranks = parity.compare("detect", {"score": exact + 0.01}, {"score": exact}, of_ranks)
+    assert ranks[0].relative == pytest.approx(0.01, rel=0.1)  # a share is held to 1
+
+
 def test_parity_of_pixels_does_not_depend_on_their_units(lane):
     """The same error, on data of 0..1 and of 0..255, is the same figure."""
     z = {"z": np.zeros((3, 2), np.float32)}
     answer = parity.run(lane.bundle / "decoder.onnx", z, ["x_mean"])["x_mean"]
-    wide = parity.compare("decoder", {"x_mean": answer}, {"x_mean": answer + 0.255}, unit=255)[0]
+    wide = parity.compare("decoder", {"x_mean": answer}, {"x_mean": answer + 0.255}, units(255))[0]
     assert wide.difference == pytest.approx(0.255, rel=1e-3)
     assert wide.relative == pytest.approx((0.255 / (255 + answer + 0.255)).max(), rel=1e-3)
 

@@ -1,20 +1,24 @@
 """Every posterior, prior, sampler and recurrent net as ONNX: fresh weights, the model's own answers."""
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from scipy.optimize import brentq
+from tests.export.test_export import zeros_allowed
 from tests.lanes import edited
 
+from vae_pipeline.agreement import Units
 from vae_pipeline.data.store import Split
 from vae_pipeline.export import parity
 from vae_pipeline.export.bundle import Provenance, write_bundle
-from vae_pipeline.export.graphs import DETECT, GRAPHS, STEPWISE, answers, example_inputs
+from vae_pipeline.export.graphs import DETECT, GRAPHS, SCORE, STEPWISE, answers, example_inputs
 from vae_pipeline.export.onnx import to_onnx
 from vae_pipeline.metrics.detection import calibrated
 from vae_pipeline.models.build import build
 from vae_pipeline.models.samplers import FlowSampler, MixtureSampler
 from vae_pipeline.recipe.model import Model
-from vae_pipeline.spec import TextSpec
+from vae_pipeline.spec import ImageSpec, TextSpec
 from vae_pipeline.spec.tokens import padded
 
 pytestmark = pytest.mark.slow
@@ -75,12 +79,13 @@ def are_the_model(recipe, sampler, asked, prepared, tmp_path):
         inputs = example_inputs(graph, model, images[:2], None, 0)
         module = graph.module(exported) if graph.module else detector.frozen().eval()
         proto = to_onnx(module, inputs, graph.outputs, graph.about, {"vae.graph": graph.name})
+        assert not zeros_allowed(proto)
         file = tmp_path / f"{graph.name}.onnx"
         file.write_bytes(proto.SerializeToString())
         inputs = example_inputs(graph, model, images, None, 1)
         wanted = {name: tensor.numpy() for name, tensor in answers(graph, model, detector, inputs).items()}
         found = parity.run(file, {name: tensor.numpy() for name, tensor in inputs.items()}, wanted)
-        rows = parity.compare(graph.name, found, wanted, 255)
+        rows = parity.compare(graph.name, found, wanted, Units(prepared.spec, detector.kind))
         parity.require(rows, 1e-5)
         assert np.ptp(next(iter(wanted.values()))) > 0
 
@@ -120,6 +125,39 @@ def test_the_graphs_of_recurrent_nets_are_the_model(name, tmp_path):
     origin = Provenance("tiny", "", "", "", "prior", "none")
     rows, order = write_bundle(built, spec, None, test, {}, origin, 0, tmp_path)
     parity.require(rows, 1e-5)
+    assert not any(zeros_allowed(onnx.load(file)) for file in tmp_path.glob("*.onnx"))
     assert {row.graph for row in rows} == {graph.name for graph in STEPWISE} and order.flips == 0
     with np.load(tmp_path / "greedy.npz") as golden:
         assert len(np.unique(golden["tokens"])) >= 2
+
+
+def test_a_colour_image_of_96_pixels_whose_log_density_cancels_is_exported(smoke, tmp_path):
+    """27,648 terms that come to next to nothing: held to 1 nat, rounding alone would refuse the graph."""
+    net = {"kind": "convolution", "channels": [8, 8], "activation": "silu"}
+    spec = ImageSpec((3, 96, 96), "uint8", 0, 255, False, ())
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 64, (64, *spec.shape)).astype(np.uint8))
+
+    def built(scale):
+        likelihood = {"kind": "gaussian", "scale": scale, "mean": "linear"}
+        torch.manual_seed(0)
+        recipe = edited(smoke, model={"encoder": net, "decoder": net, "likelihood": likelihood})
+        model = build(recipe.model, spec).eval()
+        with torch.no_grad():
+            for weight in model.decoder.parameters():
+                weight.mul_(0.1)  # means of next to nothing, and so near the dim images
+        return model
+
+    with torch.no_grad():
+        error = (built(1.0)(images).likelihood.mean - images / 255).square().mean().item()
+    density = lambda scale: 0.5 * error / scale**2 + np.log(scale) + 0.5 * np.log(2 * np.pi)  # noqa: E731
+    model = built(brentq(density, np.sqrt(error), 1.0))
+    inputs = example_inputs(SCORE, model, images, None, 0)
+    proto = to_onnx(SCORE.module(model), inputs, SCORE.outputs, SCORE.about, {"vae.graph": "score"})
+    file = tmp_path / "score.onnx"
+    file.write_bytes(proto.SerializeToString())
+    wanted = {name: tensor.numpy() for name, tensor in answers(SCORE, model, None, inputs).items()}
+    found = parity.run(file, {name: tensor.numpy() for name, tensor in inputs.items()}, wanted)
+    rows = parity.compare("score", found, wanted, Units(spec, None))
+    parity.require(rows, 1e-5)
+    away = np.abs(found["negative_elbo"] - wanted["negative_elbo"])
+    assert (away / (1 + np.abs(wanted["negative_elbo"]))).max() > 1e-4

@@ -1,12 +1,12 @@
 """What a runtime answered beside the golden answers: a row a graph.
 
-Differences are `export.parity`'s: relative to 1 + |answer|, with the spec's unit for `x_mean`.
+Differences are those of `agreement`, as export and verify have them.
 """
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from vae_pipeline.agreement import Unit
+from vae_pipeline.agreement import Units
 from vae_pipeline.conformance.exchange import Task, unpack
 from vae_pipeline.conformance.runtimes import Runtime
 from vae_pipeline.errors import ParityError
@@ -39,14 +39,14 @@ class Row:
         return asdict(self)
 
 
-def judge(runtime: Runtime, task: Task, answer: dict[str, Any], unit: Unit) -> Row:
-    """The row of a graph; `unit` is the spec's."""
+def judge(runtime: Runtime, task: Task, answer: dict[str, Any], units: Units) -> Row:
+    """The row of a graph."""
     if "error" in answer:
         return Row(runtime, task.graph, "fails", _one_line(answer["error"]))
     found: list[Agreement] = []
     try:
         for wanted, tensors in zip(task.wanted, answer["outputs"], strict=True):
-            found += compare(task.graph, unpack(tensors), wanted, unit)
+            found += compare(task.graph, unpack(tensors), wanted, units)
     except ParityError as error:
         return Row(runtime, task.graph, "fails", str(error).removeprefix(f"{task.graph}: "))
     over = [agreement for agreement in found if not within(agreement)]

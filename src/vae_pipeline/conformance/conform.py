@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from vae_pipeline.agreement import Units
 from vae_pipeline.conformance.compare import Row, judge
 from vae_pipeline.conformance.exchange import Task, read_answer, tasks_of, write_tasks
 from vae_pipeline.conformance.installed import missing, modules
@@ -27,13 +28,13 @@ def conform(folder: Path, asked: Sequence[Runtime], home: Path) -> Iterator[Row]
         BundleError: the folder isn't a bundle.
     """
     bundle = Bundle.load(folder)
-    tasks = tasks_of(bundle)
+    tasks, units = tasks_of(bundle), Units.of_manifest(bundle.manifest)
     for runtime in asked or Runtime:
         if lacks := missing(runtime) or _unfetched(runtime, home, bool(asked)):
             yield Row(runtime, "", "not installed", lacks)
             continue
         for task, answer in ask(partial(host, runtime, home), folder, tasks):
-            yield judge(runtime, task, answer, bundle.spec.unit)
+            yield judge(runtime, task, answer, units)
 
 
 def require(rows: Sequence[Row], asked: Sequence[Runtime]) -> None:

@@ -11,6 +11,7 @@ import onnx
 import torch
 
 from vae_pipeline import __version__
+from vae_pipeline.agreement import Units
 from vae_pipeline.data.store import Split
 from vae_pipeline.export.calibration import Calibrated
 from vae_pipeline.export.graphs import GENERATE, GREEDY, Graph, answers, example_inputs, graphs_of
@@ -83,7 +84,7 @@ def write_bundle(
     model = model.cpu().eval()
     exported = model.frozen().eval()
     detector = None if calibrated is None else calibrated.detector
-    graphs = graphs_of(model, detector)
+    graphs, units = graphs_of(model, detector), Units(spec, None if detector is None else detector.kind)
     measured = {name: value for name, value in metrics.items() if isinstance(value, int | float | str)}
     described: dict[str, GraphEntry] = {}
     protos: dict[str, onnx.ModelProto] = {}
@@ -106,7 +107,7 @@ def write_bundle(
             given = {name: tensor.numpy() for name, tensor in inputs.items()}
             found = run(file, given, graph.outputs)
             wanted = {name: tensor.numpy() for name, tensor in answers(graph, model, detector, inputs, found).items()}
-            rows += compare(graph.name, found, wanted, spec.unit)
+            rows += compare(graph.name, found, wanted, units)
             if "negative_elbo" in wanted:  # the last batch is the largest
                 order = ranking(found["negative_elbo"], wanted["negative_elbo"])
             if batch == BATCHES[1]:

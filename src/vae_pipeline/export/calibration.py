@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from vae_pipeline.agreement import Units, differences
 from vae_pipeline.data.store import Split
 from vae_pipeline.errors import ParityError
 from vae_pipeline.files import sha256_of
@@ -50,7 +51,7 @@ class AlarmParity:
 
     examples: int
     relative: float
-    """Largest difference of a score, relative to 1 + |score|."""
+    """Largest difference of a score, relative: `agreement.differences`."""
     flips: dict[str, int]
     """Examples for which the one alarms and the other doesn't, by alpha."""
 
@@ -64,11 +65,11 @@ def alarm_parity(bundle: Bundle, detector: Detector, test: Split) -> AlarmParity
     asked = Split(test.images[:MOST], None if test.labels is None else test.labels[:MOST])
     wanted = detect(detector, asked, torch.device("cpu"))
     found = bundle.detect(asked.images[:], asked.labels if bundle.classes else None)
-    apart = np.abs(found.score - wanted.score) / (1 + np.abs(wanted.score))
+    _, relative = differences(found.score, wanted.score, Units(bundle.spec, detector.kind).of("score"))
     flips = {
         f"{alpha:g}": int((alarms(found.p_value, alpha) != alarms(wanted.p_value, alpha)).sum()) for alpha in ALPHAS
     }
-    return AlarmParity(len(asked), float(apart.max()), flips)
+    return AlarmParity(len(asked), relative, flips)
 
 
 def require_alarms(parity: AlarmParity, tolerance: float) -> None:
@@ -81,5 +82,7 @@ def require_alarms(parity: AlarmParity, tolerance: float) -> None:
         flips = ", ".join(f"{count} at alpha {alpha}" for alpha, count in parity.flips.items())
         raise ParityError(
             f"the graph detect differs from the model by {parity.relative:.3g} (relative; export.tolerance is "
-            f"{tolerance:g}) in a score of {parity.examples} test examples; alarms that differ: {flips}"
+            f"{tolerance:g}) in a score of {parity.examples} test examples; alarms that differ: {flips}. If none "
+            f"differ, set export.tolerance over {parity.relative:.3g}; else take another detection.score, or more "
+            "detection.draws"
         )

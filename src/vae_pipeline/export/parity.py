@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnxruntime
 from scipy.stats import spearmanr
 
-from vae_pipeline.agreement import Unit, differences
+from vae_pipeline.agreement import Units, differences
 from vae_pipeline.errors import ParityError
 
 BATCHES = (1, 3, 64)
@@ -51,8 +51,8 @@ class Ranking:
         return asdict(self)
 
 
-def compare(graph: str, given: Arrays, wanted: Arrays, unit: Unit) -> list[Agreement]:
-    """Compare every output; `x_mean` is in the data's units, and its differences relative to `unit`.
+def compare(graph: str, given: Arrays, wanted: Arrays, units: Units) -> list[Agreement]:
+    """Compare every output.
 
     Raises:
         ParityError: an output has another shape, or isn't finite.
@@ -62,7 +62,7 @@ def compare(graph: str, given: Arrays, wanted: Arrays, unit: Unit) -> list[Agree
         answer, batch = given[name], len(model)
         if answer.shape != model.shape:
             raise ParityError(f"{graph}: {name} has shape {answer.shape} at batch {batch}; wanted {model.shape}")
-        difference, relative = differences(name, answer, model, unit)
+        difference, relative = differences(answer, model, units.of(name))
         if not np.isfinite(relative):
             raise ParityError(f"{graph}: the largest difference in {name} at batch {batch} is {relative}")
         rows.append(Agreement(graph, batch, name, difference, relative))
@@ -96,7 +96,8 @@ def require(rows: list[Agreement], tolerance: float) -> None:
     if worst.relative > tolerance:
         raise ParityError(
             f"the graph {worst.graph} differs from the model by {worst.difference:.3g} in {worst.output} at batch "
-            f"{worst.batch} (relative {worst.relative:.3g}), over export.tolerance {tolerance:g}"
+            f"{worst.batch} (relative {worst.relative:.3g}), over export.tolerance {tolerance:g}: if that is near "
+            f"enough for what the bundle is for, set export.tolerance over {worst.relative:.3g} and export again"
         )
 
 
@@ -106,7 +107,7 @@ def said(worst: float, order: Ranking) -> str:
 ## Parity
 
 Every graph was run by onnxruntime on real test rows, at batches of {", ".join(map(str, BATCHES))}, beside the model: \
-the largest difference is {worst:.1e}, relative to 1 + |answer| (values of the data on [0, 1]). Scores of \
-{order.examples} examples differ by at most {order.nats:.1e} nats; of their pairs {order.flips} change order (rank \
-correlation {order.rank_correlation:.6g}). Each figure: `parity.json`.
+the largest difference is {worst:.1e}, relative to 1 + |answer| (values of the data on [0, 1]; a log-density relative \
+to the number of its terms + |answer|). Scores of {order.examples} examples differ by at most {order.nats:.1e} nats; \
+of their pairs {order.flips} change order (rank correlation {order.rank_correlation:.6g}). Each figure: `parity.json`.
 """

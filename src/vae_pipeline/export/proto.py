@@ -45,6 +45,7 @@ def tidy(model: onnx.ModelProto, about: str, metadata: Mapping[str, str]) -> Non
         if node.op_type == "ConstantOfShape" and not node.attribute:
             zero = onnx.numpy_helper.from_array(np.zeros(1, np.float32))
             node.attribute.append(onnx.helper.make_attribute("value", zero))
+    _without_allowzero(graph)
     model.producer_name, model.producer_version = "vae-pipeline", __version__
     model.doc_string = about
     model.graph.name = metadata["vae.graph"]
@@ -52,3 +53,15 @@ def tidy(model: onnx.ModelProto, about: str, metadata: Mapping[str, str]) -> Non
     onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
     random = {node.op_type for node in graph.node if node.op_type.startswith("Random")}
     assert not random, f"noise is an input, but the graph draws its own: {random}"
+
+
+def _without_allowzero(graph: onnx.GraphProto) -> None:
+    """torch's exporter sets `allowzero` wherever it reshapes, and several readers refuse it.
+
+    It is kept where a shape has a zero that is meant. A batch that isn't known yet is none.
+    """
+    shapes = [each for each in graph.initializer if each.data_type == onnx.TensorProto.INT64]
+    zeros = {each.name for each in shapes if not onnx.numpy_helper.to_array(each).all()}
+    for node in graph.node:
+        if node.op_type == "Reshape" and node.input[1] not in zeros:
+            del node.attribute[:]  # it has no other

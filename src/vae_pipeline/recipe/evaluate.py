@@ -93,6 +93,6 @@ class Export(Section):
 
     tolerance: Positive
     """Largest |difference| of a graph's answer from the model's, relative to 1 + |answer|, with values of the data
-    taken on [0, 1]."""
+    taken on [0, 1]; of a log-density, relative to the number of its terms + |answer|."""
     licence: str
     intended_use: str

@@ -31,7 +31,8 @@ def _graphs(parity: Mapping[str, Any]) -> str:
     batches = ", ".join(map(str, sorted({row["batch"] for row in parity["agreement"]})))
     about = (
         f"Each graph was run by onnxruntime on real test rows, in batches of {batches}, beside the model. Differences "
-        "are relative to 1 + |answer|, with values of the data in scaled units; the recipe tolerates "
+        "are relative to 1 + |answer|, with values of the data in scaled units, and of a log-density to the number of "
+        "its terms + |answer|, since these may cancel; the recipe tolerates "
         f"{datum(parity['tolerance'])}. All of them stand in the bundle's parity.json."
     )
     header = ("graph", "difference", "where it is largest")

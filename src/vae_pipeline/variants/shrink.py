@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnx.utils
 
+from vae_pipeline.agreement import Units
 from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.errors import BundleError, DataError
 from vae_pipeline.export.parity import Agreement, compare, run
@@ -58,6 +59,7 @@ def _fill(folder: Path, bundle: Bundle, to: Kind, x: Array, labels: Array | None
     described: dict[str, GraphEntry] = {}
     protos: dict[str, onnx.ModelProto] = {}
     rows: list[Agreement] = []
+    units = Units.of_manifest(bundle.manifest)
     for name, entry in bundle.manifest.graphs.items():
         if name == "detect":  # coarser scores aren't those that were calibrated
             continue
@@ -75,7 +77,7 @@ def _fill(folder: Path, bundle: Bundle, to: Kind, x: Array, labels: Array | None
         arrays = bundle.golden(name)
         given, wanted = ({key: arrays[key] for key in tensors} for tensors in (entry.inputs, entry.outputs))
         answers = run(file, given, wanted)
-        rows += compare(name, answers, wanted, bundle.spec.unit)
+        rows += compare(name, answers, wanted, units)
         np.savez(golden, **given, **answers)  # type: ignore[arg-type]
         described[name] = replace(entry, sha256=sha256_of(file), golden_sha256=sha256_of(golden))
     variant = VariantEntry(to, sha256_of(bundle.folder / FILE))
