@@ -119,7 +119,9 @@ def evaluate(recipe: RecipeFile, data: Data, model: Model, out: OutFolder, seed:
     terminal = console()
     with showing_progress(terminal, recipe.stem):
         metrics = run(Job.of(recipe, seed, terminal), data, model, out)
-    bound = f"importance bound {metrics['importance_bound']:.2f} (K = {metrics['importance_samples']})"
+    shape = metrics.get("pareto_k_over_0.7")
+    tail = f", k̂ over 0.7 for {shape:.0%}" if shape is not None else ""
+    bound = f"importance bound {metrics['importance_bound']:.2f} (K = {metrics['importance_samples']}{tail})"
     active = f"{metrics['active_units']} of {metrics['latents']} units active"
     terminal.print(f"{recipe.stem}: ELBO {metrics['elbo']:.2f}, {bound}, {active} -> {out / PAGE}")
 

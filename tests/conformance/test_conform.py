@@ -7,6 +7,7 @@ import pytest
 from tests.lanes import ROOT
 from typer.testing import CliRunner
 
+from vae_pipeline.agreement import Units
 from vae_pipeline.cli import app
 from vae_pipeline.conformance import conform as module
 from vae_pipeline.conformance import installed, javascript, processes
@@ -19,8 +20,10 @@ from vae_pipeline.errors import ConformanceError, MissingError
 from vae_pipeline.export.graphs import DETECT, GRAPHS
 from vae_pipeline.export.parity import Agreement
 from vae_pipeline.runtime import Bundle
+from vae_pipeline.spec import ImageSpec
 
 NAMES = [graph.name for graph in (*GRAPHS, DETECT)]
+UNITS = Units(ImageSpec((1, 12, 12), "uint8", 0, 255, False, ()), "negative_elbo")
 INSTALLED = [Runtime.ONNXRUNTIME, Runtime.REFERENCE]
 
 
@@ -78,7 +81,9 @@ class TestComparison:
         assert [len(case["x"]) for case in score.inputs] == [1, 5]
 
     def test_the_golden_answers_themselves_are_right(self, tasks, lane):
-        rows = [judge(Runtime.TRACT, task, answer, 255) for task, answer in ask(golden_host(tasks), lane.bundle, tasks)]
+        rows = [
+            judge(Runtime.TRACT, task, answer, UNITS) for task, answer in ask(golden_host(tasks), lane.bundle, tasks)
+        ]
         assert {(row.outcome, row.difference) for row in rows} == {("works", 0.0)}
 
     def test_a_runtime_that_is_off_by_a_thousandth_is_caught(self, tasks, lane, monkeypatch):
@@ -112,7 +117,7 @@ class TestComparison:
     def test_another_shape_or_nan_has_its_reason(self, alter, reason, tasks):
         encoder = tasks[0]
         outputs = [pack({name: alter(value) for name, value in case.items()}) for case in encoder.wanted]
-        row = judge(Runtime.TRACT, encoder, {"outputs": outputs, "latency_ms": 1.0}, 255)
+        row = judge(Runtime.TRACT, encoder, {"outputs": outputs, "latency_ms": 1.0}, UNITS)
         assert row.outcome == "fails"
         assert row.reason == reason
 
@@ -151,7 +156,7 @@ class TestBadPrograms:
         for task in tasks:
             (broken / task.file).write_bytes(b"no graph")
         answers = ask(lambda exchange: module.host(Runtime.ONNXRUNTIME, tmp_path, exchange), broken, tasks)
-        rows = [judge(Runtime.ONNXRUNTIME, task, answer, 255) for task, answer in answers]
+        rows = [judge(Runtime.ONNXRUNTIME, task, answer, UNITS) for task, answer in answers]
         assert [(row.graph, row.outcome) for row in rows] == [(name, "fails") for name in NAMES]
         assert all("InvalidProtobuf" in row.reason and "\n" not in row.reason for row in rows)
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from scipy.stats import gaussian_kde, multivariate_normal
+from scipy.stats import gaussian_kde, multivariate_normal, norm
 from tests.contracts.test_models import make, wake
 from torch import nn
 
 from vae_pipeline.data.store import Split
 from vae_pipeline.metrics.aggregate import aggregate
-from vae_pipeline.metrics.bounds import elbo_terms
+from vae_pipeline.metrics.bounds import elbo_terms, standard_error
 from vae_pipeline.models.likelihoods import BernoulliLikelihood
 from vae_pipeline.models.posteriors import GaussianPosterior
 from vae_pipeline.models.priors import MixturePrior, StandardNormalPrior
@@ -51,13 +51,39 @@ def test_posteriors_that_are_all_alike_carry_nothing():
     assert found.dimensionwise_kl == pytest.approx(kl, abs=1e-4)
 
 
-def test_posteriors_far_apart_carry_log_n():
-    model, split = standing_at(np.stack([np.arange(2500.0), np.zeros(2500)], 1), 0.01)
-    found = aggregate(model, split, 0, CPU)
+def test_posteriors_far_apart_carry_log_n_and_say_nothing_else():
+    found = aggregate(*standing_at(np.stack([np.arange(2500.0), np.zeros(2500)], 1), 0.01), 0, CPU)
     assert found.mutual_information == pytest.approx(np.log(2500), abs=1e-3)
-    assert found.cap == pytest.approx(np.log(2500))
-    rate = elbo_terms(model, split, 0, CPU).rate.mean()
-    assert found.mutual_information + found.total_correlation + found.dimensionwise_kl == pytest.approx(rate)
+    assert found.mutual_information <= found.cap == np.log(2500)
+    assert found.aggregate_kl is None and found.total_correlation is None and found.dimensionwise_kl is None
+
+
+def test_few_narrow_posteriors_of_the_prior_are_not_taken_for_a_wrong_aggregate():
+    """Means of N(0, 1 - s²), so that q(z) of all that there might be is the prior; log 200 is 5.3 nats."""
+    scale = 0.1
+    means = np.sqrt(1 - scale**2) * np.random.default_rng(0).standard_normal((200, 6))
+    model, split = standing_at(means, scale)
+    found = aggregate(model, split, 0, CPU)
+    assert elbo_terms(model, split, 0, CPU).rate.mean() - found.mutual_information > 5  # an artefact, and left out
+    assert found.aggregate_kl is None and found.total_correlation is None
+    assert found.dimensionwise_kl < 0.6  # each latent by itself is seen well enough
+    assert found.lower_bound.mean() < 3 * standard_error(found.lower_bound)
+
+
+@pytest.mark.parametrize("case", ["gaussian", "groups"])
+def test_the_bound_from_below_is_near_what_it_bounds(case):
+    draw, scale = np.random.default_rng(1), 0.2
+    if case == "gaussian":
+        covariance = np.array([[1.0, 0.8], [0.8, 1.2]])
+        means = draw.multivariate_normal([0, 0], covariance, 600)
+        exact = lambda z: multivariate_normal([0, 0], covariance + scale**2 * np.eye(2)).logpdf(z)  # noqa: E731
+    else:
+        means = draw.choice([-2.0, 2.0], (600, 2)) + 0.3 * draw.standard_normal((600, 2))
+        one = lambda z: np.logaddexp(norm(-2, 0.13**0.5).logpdf(z), norm(2, 0.13**0.5).logpdf(z))  # noqa: E731
+        exact = lambda z: (one(z) - np.log(2)).sum(1)  # noqa: E731
+    found = aggregate(*standing_at(means, scale), 0, CPU)
+    divergence = (exact(found.z) - norm.logpdf(found.z).sum(1)).mean()
+    assert found.lower_bound.mean() == pytest.approx(divergence, abs=0.1)
 
 
 def test_a_correlated_aggregate():
@@ -73,6 +99,8 @@ def test_a_correlated_aggregate():
     assert found.total_correlation == pytest.approx(correlation, abs=0.03)
     assert found.dimensionwise_kl == pytest.approx(dimensions, abs=0.03)
     assert found.mutual_information == pytest.approx(information, abs=0.05)
+    rate = elbo_terms(*standing_at(means, scale), 0, CPU).rate.mean()
+    assert found.mutual_information + found.total_correlation + found.dimensionwise_kl == pytest.approx(rate)
 
 
 def test_the_density_is_scipys_kernel_density():

@@ -12,9 +12,9 @@ from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
 from vae_pipeline.data.store import Split
-from vae_pipeline.metrics.bounds import at_once, elbo_terms
+from vae_pipeline.metrics.bounds import at_once, elbo_terms, standard_error
 from vae_pipeline.metrics.gain import Gain, decoder_gain
-from vae_pipeline.metrics.importance import importance_bound
+from vae_pipeline.metrics.importance import ImportanceBound, importance_bound
 from vae_pipeline.metrics.out_of_distribution import likelihood_regret
 from vae_pipeline.metrics.pareto import pareto_shape, tail_length
 from vae_pipeline.models.likelihoods import LocationScaleLikelihood
@@ -169,6 +169,43 @@ def all_log_weights(model, split, samples, seed):
                 weights.append(model.explain(x, q, z, None).log_weight())
             parts.append(torch.cat(weights))
     return torch.cat(parts, 1).double().numpy()
+
+
+def test_the_error_of_a_one_draw_elbo_holds_its_draws(oracle):
+    """Over other rows and other draws, its mean lies as far off as the standard error says."""
+    model, split, _ = oracle
+    rows = np.random.default_rng(0).integers(0, 200, (400, 20))
+    elbo = elbo_terms(model, Split(split.images[rows.ravel()], None), 0, CPU).elbo.reshape(rows.shape)
+    told = np.sqrt(np.mean([standard_error(some) ** 2 for some in elbo]))
+    assert elbo.mean(1).std() == pytest.approx(told, rel=0.1)
+
+
+@pytest.mark.parametrize("case", ["oracle", "loose"])
+def test_the_elbo_of_all_carries_the_bound_of_some(case, request):
+    """Fifty of two hundred rows: the bound of all is nearer for the control variate, as its standard error says."""
+    model, split, _ = request.getfixturevalue(case)
+    bound = importance_bound(model, split, 50, 0, CPU)
+    draw, found, plain = np.random.default_rng(0), [], []
+    for seed in range(100):
+        rows = draw.choice(200, 50, replace=False)
+        some = ImportanceBound({50: bound.bound[rows]}, bound.bound, None)
+        found.append(some.of_all(elbo_terms(model, split, seed, CPU).elbo, rows)[50])
+        plain.append(bound.bound[rows].mean())
+    means = np.array([estimate.mean for estimate in found])
+    assert means.mean() == pytest.approx(bound.bound.mean(), abs=0.05)
+    assert means.std() < {"oracle": 0.6, "loose": 1.0}[case] * np.std(plain)  # of the loose one a draw is mostly noise
+    told = np.mean([estimate.standard_error for estimate in found])  # of other rows than these 200 too
+    assert told == pytest.approx(np.hypot(means.std(), standard_error(bound.bound)), rel=0.1)
+
+
+def test_the_bound_of_all_rows_is_itself(loose):
+    model, split, _ = loose
+    elbo, bound = elbo_terms(model, split, 0, CPU).elbo, importance_bound(model, split, 50, 0, CPU)
+    whole = bound.of_all(elbo, np.arange(200))
+    assert whole[50].mean == pytest.approx(bound.bound.mean())
+    assert whole[50].standard_error == pytest.approx(standard_error(bound.bound))
+    one = importance_bound(model, Split(split.images[:1], None), 5, 0, CPU)
+    assert one.of_all(elbo[:1], np.arange(1))[5].standard_error is None
 
 
 @pytest.mark.parametrize("samples", [25, 500])

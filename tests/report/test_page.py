@@ -92,6 +92,7 @@ OPTIONAL = {
     "total_correlation": 1.9,
     "dimensionwise_kl": 0.31,
     "aggregate_kl": 10.74,
+    "aggregate_kl_lower_bound": 2.17,
     "mmd2": 0.00042,
     "mmd2_p_value": 0.13,
     "two_sample_auc": 0.58,
@@ -243,6 +244,13 @@ def test_what_is_not_there_is_left_out_and_all_that_is_there_is_shown(findings):
     assert "the sampler “mixture”" in full.words()
     for html in (bare, full):
         assert html.tags.count("caption") == html.tags.count("table")
+
+
+def test_what_was_left_out_is_named_with_its_reason(findings):
+    reason = "26 test images are too few"
+    words = Reader(page(with_metrics(findings, left_out={"aggregate_kl": reason, "precision": reason}))).words()
+    for name in ("Aggregate KL", "Precision"):
+        assert re.search(f"{name} ?left out.*? Left out: {reason}[.]", words)
 
 
 def test_equal_findings_give_an_equal_page(findings):

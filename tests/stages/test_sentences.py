@@ -20,7 +20,6 @@ from vae_pipeline.conformance.runtimes import Runtime
 from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.errors import BundleError, DataError, OutputError
 from vae_pipeline.metrics.sentences import sentence_figures
-from vae_pipeline.recipe.evaluate import Evaluate
 from vae_pipeline.runtime import STEPWISE, Bundle
 from vae_pipeline.sentences import GREEDY, SAMPLE, Choice, _chosen
 from vae_pipeline.spec.tokens import lengths
@@ -60,7 +59,7 @@ class TestReport:
         metrics = json.loads((text_lane.report / "metrics.json").read_text())
         assert metrics["measure"] == "mass" and "bits_per_dimension" not in metrics and "auroc" not in metrics
         assert metrics["elbo"] > metrics["baseline_elbo"]
-        nats = -metrics["importance_bound"] * metrics["importance_examples"]
+        nats = -metrics["importance_bound"] * metrics["test_examples"]
         assert metrics["perplexity"] == pytest.approx(np.exp(nats / metrics["perplexity_tokens"]))
         assert metrics["active_units"] == 8 and not metrics["alarms"]
         for name in ("token_accuracy", "exact_match", "bleu", "distinct_1", "distinct_2", "self_bleu", "copied"):
@@ -77,8 +76,7 @@ class TestReport:
 def test_one_sentence_has_no_path_to_another(text_lane):
     trained, prepared = Trained.load(text_lane.model), Prepared.open(text_lane.data)
     one = dataclasses.replace(prepared, test=Split(prepared.test.images[:1], None))
-    wanted = Evaluate(samples=2, examples=1, gates={})
-    found = sentence_figures(trained.model, one, one.spec, {"importance_bound": -20.0}, wanted, 0, torch.device("cpu"))
+    found = sentence_figures(trained.model, one, one.spec, {"importance_bound": -20.0}, 0, torch.device("cpu"))
     assert "varied_paths" not in found and found["shown_paths"] == [] and len(found["shown_samples"]) == 10
     tokens = lengths(one.test.images[:])[0]
     assert found["perplexity"] == pytest.approx(np.exp(20 / tokens)) and found["perplexity_tokens"] == tokens

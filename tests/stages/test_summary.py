@@ -10,8 +10,8 @@ from vae_pipeline.stages.summary import print_summary
 
 FIGURES = {
     "elbo": 13830.12, "distortion": -13990.22, "rate": 160.1, "importance_bound": 13956.5,
-    "importance_bound_standard_error": 404.62, "active_units": 32, "latents": 32, "psnr": 22.11, "auroc": 0.962,
-    "failed_gates": [],
+    "importance_bound_standard_error": 404.62, "pareto_k_over_0.7": 0.12, "active_units": 32, "latents": 32,
+    "psnr": 22.11, "auroc": 0.962, "failed_gates": [],
 }  # fmt: skip
 
 
@@ -23,10 +23,10 @@ def reports(tmp_path):
 
 
 @pytest.mark.parametrize(("width", "terminal", "shown"), [
-    (60, True, ("13830.12", "13956.50 ± 404.62", "0.962")),
-    (80, True, ("13830.12", "160.10", "13956.50 ± 404.62", "0.962")),
-    (120, True, ("13830.12", "-13990.22", "160.10", "13956.50 ± 404.62", "32/32", "22.1 dB", "0.962")),
-    (60, False, ("13830.12", "-13990.22", "160.10", "13956.50 ± 404.62", "32/32", "22.1 dB", "0.962")),
+    (60, True, ("13830.12", "13956.50 ± 404.62", "12%", "0.962")),
+    (80, True, ("13830.12", "160.10", "13956.50 ± 404.62", "12%", "0.962")),
+    (120, True, ("13830.12", "-13990.22", "160.10", "13956.50 ± 404.62", "12%", "32/32", "22.1 dB", "0.962")),
+    (60, False, ("13830.12", "-13990.22", "160.10", "13956.50 ± 404.62", "12%", "32/32", "22.1 dB", "0.962")),
 ])  # fmt: skip
 def test_nothing_is_cut(reports, width, terminal, shown):
     file = io.StringIO()

@@ -115,6 +115,7 @@ def _measured(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         "rate": "rate (nats)",
         "bits_per_dimension": "bits per dimension",
         "importance_bound": f"importance bound, K = {metrics['importance_samples']} (nats)",
+        "pareto_k_over_0.7": "share of its examples whose weights have too long a tail for it, Pareto k̂ over 0.7",
         "scale": "scale of the likelihood, on [0, 1]",
         "entropy_floor": "entropy floor of the cross-entropy (nats)",
         "active_units": "active units",

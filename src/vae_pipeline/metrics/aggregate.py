@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from jaxtyping import Float
@@ -18,7 +19,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vae_pipeline.data.store import Split
-from vae_pipeline.metrics.bounds import batches, evaluating, subset
+from vae_pipeline.metrics.bounds import PerExample, batches, evaluating, subset
+from vae_pipeline.metrics.mixtures import cross_fitted
 from vae_pipeline.models.gaussian import DiagonalGaussian, StandardNormal
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive, seeded
@@ -26,31 +28,37 @@ from vae_pipeline.randomness import derive, seeded
 EXAMPLES, FEWER = 10_000, 500  # every draw is held against every posterior; FEWER where that is no diagonal Gaussian
 ROWS = 128  # draws at a time, whose densities under a batch of posteriors stay in a CPU's cache
 PAIRED = 2**22  # numbers that the pairs of other posteriors may need at a time
+CLEAR = 1.0  # nats that information stays under its cap where what is left of the rate says something
+FITTED, FOLDED = 4_000, 50  # draws that densities are fitted to; of fewer examples none is
 LEAST = -80.0  # exp of less is no normal float32, over which a CPU takes 100 times as long
 
 
 @dataclass(frozen=True)
 class Aggregate:
-    """q(z) against p(z), in nats, averaged over one z an example."""
+    """q(z) against p(z), in nats, averaged over one z an example.
+
+    Information is seen up to log N. Near it q(z) is no more than the points of these examples, and what is left of the
+    rate says how few they are: such figures are None, and `lower_bound` alone is known.
+    """
 
     z: npt.NDArray[Any]
     """[examples, latents]: a draw of each q(z|x_n), and so of q(z)."""
     mutual_information: float
     """E[log q(z|x) - log q(z)], which can't come to more than `cap`."""
-    aggregate_kl: float
+    aggregate_kl: float | None
     """KL(q(z) ‖ p(z)) = rate - mutual information."""
     total_correlation: float | None
-    """KL(q(z) ‖ Π q(z_l)); None unless posteriors are diagonal Gaussians and the prior standard normal."""
+    """KL(q(z) ‖ Π q(z_l)); of diagonal Gaussians and a standard normal prior alone."""
+    dimensionwise_kl: float | None
+    """Σ_l KL(q(z_l) ‖ p(z_l)), of the same."""
+    lower_bound: PerExample | None
+    """log f(z) - log p(z) of each example, by a density f that was fitted to others: the mean is at most
+    KL(q(z) ‖ p(z)) of all examples that there might be. None of too few examples."""
 
     @property
     def cap(self) -> float:
         """log N: with as many examples no more information can be seen."""
         return math.log(len(self.z))
-
-    @property
-    def dimensionwise_kl(self) -> float | None:
-        """Σ_l KL(q(z_l) ‖ p(z_l))."""
-        return None if self.total_correlation is None else self.aggregate_kl - self.total_correlation
 
 
 @torch.inference_mode()
@@ -58,25 +66,47 @@ def aggregate(model: VAE, split: Split, seed: int, device: torch.device) -> Aggr
     """The aggregate posterior of `split`, or of as many of its examples as `EXAMPLES` allows."""
     with seeded(derive(seed, "aggregate")), evaluating(model):
         prior = model.prior()
-        one = next(batches(split, device, "aggregate posterior", rows=1))
+        one = next(batches(split, device, "the aggregate posterior", rows=1))
         most = EXAMPLES if isinstance(model.encode(*one), DiagonalGaussian) else FEWER
         posteriors, drawn, rates, own = [], [], [], []
-        for images, labels in batches(subset(split, most, seed), device, "aggregate posterior"):
+        for images, labels in batches(subset(split, most, seed), device, "the aggregate posterior"):
             posterior = model.encode(images, labels)
             z = posterior.rsample(torch.Size([1]))
             posteriors.append(posterior)
             drawn.append(z[0])
             rates.append(model.explain(model.scaling(images), posterior, z, labels).rate()[0])
             own.append(posterior.log_prob(z)[0])
-        z = torch.cat(drawn)
+        z, rate = torch.cat(drawn), _mean(torch.cat(rates))
         joint, marginals = _log_densities(z, posteriors)
-    information = _mean(torch.cat(own) - joint)
+        bound = _lower_bound(posteriors, prior, seed)
+    cap = math.log(len(z))
+    information = min(_mean(torch.cat(own) - joint), cap)
+    correlation = apart = None
+    if marginals is not None and isinstance(prior, StandardNormal):
+        diagonal = (q for q in posteriors if isinstance(q, DiagonalGaussian))  # all of them
+        by_latent = torch.cat([q.log_prob_per_dimension(some) for q, some in zip(diagonal, drawn, strict=True)])
+        correlation = _mean(joint - marginals.sum(1))
+        if _mean((by_latent - marginals).mean(0).max()) < cap - CLEAR:
+            apart = rate - information - correlation
+    known = information < cap - CLEAR
     return Aggregate(
         z.cpu().numpy(),
         information,
-        _mean(torch.cat(rates)) - information,
-        _mean(joint - marginals.sum(1)) if marginals is not None and isinstance(prior, StandardNormal) else None,
+        rate - information if known else None,
+        correlation if known else None,
+        apart,
+        bound,
     )
+
+
+def _lower_bound(posteriors: Sequence[Distribution], prior: Distribution, seed: int) -> PerExample | None:
+    count = sum(q.batch_shape[0] for q in posteriors)
+    if count < FOLDED:
+        return None
+    draws = torch.Size([max(1, FITTED // count)])
+    z = torch.cat([q.rsample(draws).transpose(0, 1) for q in posteriors])[:: -(-count // FITTED)]
+    density = cross_fitted(z.cpu().numpy(), seed)
+    return np.asarray((density - prior.log_prob(z).cpu().double().numpy()).mean(1))
 
 
 def _mean(values: Tensor) -> float:

@@ -61,8 +61,14 @@ def subset(split: Split, count: int | None, seed: int) -> Split:
     """`count` rows drawn without replacement, in their order; the same for the same seed; all if None."""
     if count is None or count >= len(split):
         return split
-    rows = np.sort(np.random.default_rng(derive(seed, "subset")).permutation(len(split))[:count])
-    return taken(split, rows)
+    return taken(split, chosen_rows(split, count, seed))
+
+
+def chosen_rows(split: Split, count: int | None, seed: int) -> npt.NDArray[np.int64]:
+    """The rows that `subset` takes."""
+    if count is None or count >= len(split):
+        return np.arange(len(split))
+    return np.sort(np.random.default_rng(derive(seed, "subset")).permutation(len(split))[:count])
 
 
 def taken(split: Split, rows: npt.NDArray[np.int64]) -> Split:

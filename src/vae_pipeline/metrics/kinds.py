@@ -8,17 +8,16 @@ import torch
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.metrics.sentences import sentence_figures
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.recipe.evaluate import Evaluate
 from vae_pipeline.spec import ImageSpec, TableSpec, TextSpec
 
 
 def figures_of_kind(
-    model: VAE, prepared: Prepared, metrics: Mapping[str, Any], wanted: Evaluate, seed: int, device: torch.device
+    model: VAE, prepared: Prepared, metrics: Mapping[str, Any], seed: int, device: torch.device
 ) -> dict[str, Any]:
     """Of the test part; `metrics` are those of any observations. Pictures, and what needs them, are the stages'."""
     match prepared.spec:
         case TextSpec() as spec:
-            return sentence_figures(model, prepared, spec, metrics, wanted, seed, device)
+            return sentence_figures(model, prepared, spec, metrics, seed, device)
         case ImageSpec() | TableSpec():
             return {}
         case _:

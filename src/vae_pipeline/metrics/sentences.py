@@ -15,7 +15,6 @@ from vae_pipeline.metrics.bleu import bleu, distinct, self_bleu
 from vae_pipeline.metrics.bounds import evaluating, subset
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive, seeded
-from vae_pipeline.recipe.evaluate import Evaluate
 from vae_pipeline.spec import TextSpec
 from vae_pipeline.spec.tokens import Tokens, lengths
 
@@ -32,14 +31,12 @@ def sentence_figures(
     prepared: Prepared,
     spec: TextSpec,
     metrics: Mapping[str, Any],
-    wanted: Evaluate,
     seed: int,
     device: torch.device,
 ) -> dict[str, Any]:
     """Of the test part; `metrics` has the importance bound, which the perplexity comes from."""
     test = prepared.test
-    bounded = subset(test, wanted.examples, seed).images[:]
-    tokens = int(lengths(bounded).sum())
+    tokens = int(lengths(test.images[:]).sum())
     some = subset(test, RECONSTRUCTED, seed).images[:]
     with evaluating(model), seeded(derive(seed, "sentences")):
         means = model.encode(torch.from_numpy(some).to(device)).mean
@@ -51,7 +48,7 @@ def sentence_figures(
     known = set(sentences(prepared.train.images[:], spec))
     say = Tokens.of(spec).text
     return {
-        "perplexity": math.exp(-metrics["importance_bound"] * len(bounded) / tokens),
+        "perplexity": math.exp(-metrics["importance_bound"] * len(test) / tokens),
         "perplexity_tokens": tokens,
         "token_accuracy": accuracy(some, rebuilt, spec),
         "exact_match": float(np.mean([one == other for one, other in zip(originals, reconstructions, strict=True)])),

@@ -49,8 +49,12 @@ class DiagonalGaussian(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density, summed over the event, in nats."""
+        return self.log_prob_per_dimension(value).sum(-1)
+
+    def log_prob_per_dimension(self, value: Tensor) -> Tensor:
+        """Log density of each dimension, in nats."""
         squares = (value - self._mean).square() * (-self.log_variance).exp()
-        return -0.5 * (squares + self.log_variance + math.log(2 * math.pi)).sum(-1)
+        return -0.5 * (squares + self.log_variance + math.log(2 * math.pi))
 
 
 class StandardNormal(DiagonalGaussian):

@@ -19,6 +19,7 @@ METRICS = Literal[
     "decoder_gain",
     "decoder_gain_share",
     "aggregate_kl",
+    "aggregate_kl_lower_bound",
     "total_correlation",
     "dimensionwise_kl",
     "mmd2",

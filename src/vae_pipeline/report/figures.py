@@ -30,9 +30,11 @@ HEADLINE = (
            "Evidence lower bound, −(distortion + rate), at beta = 1 whatever beta trained. Higher is better.",
            (("baseline_elbo", "independent values, without z {}"),)),
     Figure("importance_bound", "Importance bound", "nats",
-           "The log of the mean of K weights p(x, z) / q(z | x), averaged over images; it rises with K. "
-           "Higher is better.",
-           (("importance_samples", "K = {}"), ("importance_examples", "on {} images"))),
+           "The log of the mean of K weights p(x, z) / q(z | x), which rises with K: of all images, by their ELBO and "
+           "what the bound is above it on those that it was taken of. k̂ over 0.7 says that an image's weights have too "
+           "long a tail for it. Higher is better.",
+           (("importance_samples", "K = {}"), ("importance_examples", "taken of {} images"),
+            ("pareto_k_over_0.7", "k̂ over 0.7 for {} of them"))),
     Figure("distortion", "Distortion", "nats",
            "−log p(x | z) at a z drawn from the posterior: what is left to say of an image once z is known. "
            "Lower is better.",
@@ -47,8 +49,8 @@ HEADLINE = (
            "Latent dimensions whose posterior mean varies over the test part by more than 0.01; the others are idle.",
            (("latents", "of {} latents"),)),
     Figure("perplexity", "Perplexity", "",
-           "exp(−importance bound / tokens), over the sentences of that bound, ends counted: between how many equally "
-           "likely tokens the model is left to choose. Lower is better.",
+           "exp(−importance bound / tokens), ends counted: between how many equally likely tokens the model is left to "
+           "choose. Lower is better.",
            (("perplexity_tokens", "of {} tokens"),)),
     Figure("psnr", "PSNR", "dB",
            "Reconstructions from the posterior's mean against their images, each image's own, averaged. "
@@ -66,8 +68,6 @@ BOUNDS = (
     Figure("effective_sample_size", "Effective sample size", "",
            "(Σw)² / Σw² of the K weights of an image: how many of its draws count. Higher makes the bound surer.",
            (("importance_samples", "K = {}"),)),
-    Figure("pareto_k_over_0.7", "Pareto k̂ over 0.7", "",
-           "Images whose weights have so long a tail that their bound isn't to be relied on. Lower is better."),
 )  # fmt: skip
 RECONSTRUCTIONS = (
     Figure("mse", "MSE", "",
@@ -160,6 +160,9 @@ LATENTS = (
     Figure("aggregate_kl", "Aggregate KL", "nats",
            "KL(q(z) ‖ p(z)): how far the aggregate posterior is from the prior that samples are drawn from. "
            "Lower is better for samples."),
+    Figure("aggregate_kl_lower_bound", "Aggregate KL at least", "nats",
+           "By a mixture of Gaussians that was fitted to the latents of other images: a bound from below on the same "
+           "divergence for all images that there might be."),
     Figure("mmd2", "MMD²", "",
            "Squared maximum mean discrepancy of posterior draws from the prior; 0 if they are alike.",
            (("mmd2_p_value", "p-value {}"),)),
@@ -178,7 +181,8 @@ CROSS_ENTROPIES = {
 def figure_table(caption: str, figures: tuple[Figure, ...], findings: Findings) -> str:
     """The figures that were measured, each with what it is compared with and what it means; empty if none was."""
     metrics = findings.metrics
-    found = [figure for figure in figures if metrics.get(figure.key) is not None]
+    left_out = metrics.get("left_out", {})
+    found = [figure for figure in figures if metrics.get(figure.key) is not None or figure.key in left_out]
     if not found:
         return ""
     rows = [
@@ -201,7 +205,9 @@ def others(metrics: Mapping[str, Any]) -> tuple[Figure, ...]:
 
 
 def _value(figure: Figure, metrics: Mapping[str, Any]) -> str:
-    measured = metrics[figure.key]
+    measured = metrics.get(figure.key)
+    if measured is None:
+        return "left out"
     if isinstance(measured, str):
         return escape(measured)
     value = datum(measured, metrics.get(f"{figure.key}_standard_error"))
@@ -222,6 +228,9 @@ def _beside(figure: Figure, metrics: Mapping[str, Any]) -> list[str]:
 
 
 def _gloss(figure: Figure, metrics: Mapping[str, Any]) -> str:
+    reason = metrics.get("left_out", {}).get(figure.key)
+    if reason:
+        return f"{figure.gloss} Left out: {escape(reason)}."
     if metrics["measure"] == "cross_entropy":
         return CROSS_ENTROPIES.get(figure.key, figure.gloss)
     return figure.gloss

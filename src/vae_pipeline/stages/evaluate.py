@@ -18,7 +18,7 @@ from vae_pipeline.files import content_key, filled_folder, replace_file, require
 from vae_pipeline.metrics.aggregate import aggregate
 from vae_pipeline.metrics.alarms import EXAMPLES, alarms_of
 from vae_pipeline.metrics.baselines import baseline_elbo
-from vae_pipeline.metrics.bounds import elbo_terms, standard_error, subset
+from vae_pipeline.metrics.bounds import chosen_rows, elbo_terms, standard_error, subset
 from vae_pipeline.metrics.detection import fit_detector, normal_part
 from vae_pipeline.metrics.gain import Gain, decoder_gain
 from vae_pipeline.metrics.importance import importance_bound
@@ -72,7 +72,7 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
             case TableSpec():
                 places = latents(vae, prepared.test, device).mean  # of anomalies too
             case _:
-                metrics |= figures_of_kind(vae, prepared, metrics, job.recipe.evaluate, job.seed, device)
+                metrics |= figures_of_kind(vae, prepared, metrics, job.seed, device)
         if detector is not None:
             metrics |= detection.describe(detector, prepared, job.seed, folder / "plots")
         failed = breaches(metrics, job.recipe.evaluate.gates)
@@ -96,8 +96,9 @@ def measure(
     test = normal_part(prepared)
     drawn = derive(seed, "evaluate")
     terms = elbo_terms(model, test, drawn, device)
-    bounded = subset(test, wanted.examples, seed)
-    importance = importance_bound(model, bounded, wanted.samples, drawn, device)
+    rows = chosen_rows(test, wanted.examples, seed)
+    importance = importance_bound(model, subset(test, wanted.examples, seed), wanted.samples, drawn, device)
+    bounds = importance.of_all(terms.elbo, rows)
     used = latents(model, test, device)
     whole = aggregate(model, test, drawn, device)
     apart = against_prior(model, whole.z, drawn)
@@ -110,23 +111,23 @@ def measure(
         "distortion": float(terms.distortion.mean()),
         "rate": float(terms.rate.mean()),
         "measure": measure,
-        "importance_bound": float(importance.bound.mean()),
-        "importance_bound_standard_error": standard_error(importance.bound),
-        "importance_bounds": {str(count): float(bound.mean()) for count, bound in importance.bounds.items()},
+        "importance_bound": bounds[wanted.samples].mean,
+        "importance_bound_standard_error": bounds[wanted.samples].standard_error,
+        "importance_bounds": {str(count): bound.mean for count, bound in bounds.items()},
         "importance_samples": wanted.samples,
-        "importance_examples": len(bounded),
+        "importance_examples": len(rows),
         "effective_sample_size": float(importance.effective_sample_size.mean() / wanted.samples),
         "active_units": used.active_units,
         "latents": model.latents,
         "mutual_information": whole.mutual_information,
         "mutual_information_cap": whole.cap,
         "aggregate_examples": len(whole.z),
-        "aggregate_kl": whole.aggregate_kl,
         "test_examples": len(test),
         "rate_per_dimension": {str(index): float(rate) for index, rate in enumerate(used.rate)},
     }
     optional: dict[str, float | None] = {
         **({} if gain is None else gain.figures()),
+        "aggregate_kl": whole.aggregate_kl,
         "total_correlation": whole.total_correlation,
         "dimensionwise_kl": whole.dimensionwise_kl,
     }
@@ -138,6 +139,17 @@ def measure(
         optional["pareto_k_over_0.7"] = float((importance.shape > TRUSTED).mean())
     if apart is not None:
         optional |= {"mmd2": apart.mmd2, "mmd2_p_value": apart.p_value, "two_sample_auc": apart.auc}
+    if whole.lower_bound is not None:
+        optional |= {
+            "aggregate_kl_lower_bound": float(whole.lower_bound.mean()),
+            "aggregate_kl_lower_bound_standard_error": standard_error(whole.lower_bound),
+        }
+    if whole.aggregate_kl is None:
+        reason = (
+            f"information of {whole.mutual_information:.3g} nats is within a nat of its cap, the log of "
+            f"{len(whole.z):,} examples, so that it says how few these are"
+        )
+        metrics["left_out"] = dict.fromkeys(("aggregate_kl", "total_correlation"), reason)
     return metrics | {name: value for name, value in optional.items() if value is not None}, used
 
 
@@ -161,7 +173,8 @@ def breaches(metrics: Mapping[str, Any], gates: Mapping[METRICS, Gate]) -> dict[
     for name, gate in gates.items():
         value = metrics.get(name)
         if value is None:
-            failed[name] = f"{name} isn't measured for this likelihood"
+            reason = metrics.get("left_out", {}).get(name)
+            failed[name] = f"{name} is left out: {reason}" if reason else f"{name} isn't measured for this likelihood"
         elif gate.min is not None and not value >= gate.min:
             failed[name] = f"{name} is {value:.6g}, under its gate's min {gate.min:g}"
         elif gate.max is not None and not value <= gate.max:

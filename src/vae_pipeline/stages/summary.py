@@ -12,7 +12,7 @@ from rich.table import Table
 
 from vae_pipeline.errors import DataError
 
-COLUMNS = ("ELBO", "distortion", "rate", "bound", "active", "PSNR", "AUROC")
+COLUMNS = ("ELBO", "distortion", "rate", "bound", "k̂>0.7", "active", "PSNR", "AUROC")
 LEFT_OUT_FIRST = ("distortion", "PSNR", "active", "rate")  # where the terminal is too narrow for all
 
 
@@ -76,6 +76,7 @@ def _figures(metrics: dict[str, Any]) -> dict[str, str]:
         f"{metrics['distortion']:.2f}",
         f"{metrics['rate']:.2f}",
         f"{metrics['importance_bound']:.2f}{spread}",
+        f"{metrics['pareto_k_over_0.7']:.0%}" if "pareto_k_over_0.7" in metrics else "",
         f"{metrics['active_units']}/{metrics['latents']}",
         f"{metrics['psnr']:.1f} dB" if "psnr" in metrics else "",
         f"{metrics['auroc']:.3f}" if "auroc" in metrics else "",
