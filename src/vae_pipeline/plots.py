@@ -262,7 +262,9 @@ def heat_maps(path: Path, images: Pixels, heat: Array, masks: Array | None, name
     shown = {name: values for name, values in rows.items() if values is not None}
     low, high = np.quantile(heat, (0.5, 0.99))
     _, height, width = heat.shape
-    with matplotlib.rc_context(STYLE | {"axes.grid": False}):
+    # Grey words on no ground: they are read on a light page and on a dark one, where the maps can't be inverted.
+    style = {"axes.grid": False, "figure.facecolor": "none", "text.color": GREY, "axes.labelcolor": GREY}
+    with matplotlib.rc_context(STYLE | style):
         figure = Figure(figsize=(1.05 * len(images) + 0.3, 1.05 * height / width * len(shown) + 0.3))
         grid = figure.subplots(len(shown), len(images), squeeze=False, gridspec_kw={"wspace": 0.04, "hspace": 0.04})
         figure.subplots_adjust(left=0.03, right=0.995, bottom=0.01, top=0.92)
