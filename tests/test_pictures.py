@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vae_pipeline.decoding import read_picture
-from vae_pipeline.pictures import save_gif, save_png, tile, to_image, to_pixels
+from vae_pipeline.pictures import save_gif, save_sheet, tile, to_image, to_pixels
 
 Array = npt.NDArray[Any]
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
@@ -66,10 +65,18 @@ def test_image_of_two_channels_lies_side_by_side() -> None:
 
 
 @pytest.mark.parametrize("pixels", [GREY[None], COLOUR.transpose(2, 0, 1)])
-def test_saved_png_is_read_back(tmp_path: Path, pixels: Array) -> None:
+def test_a_saved_sheet_is_read_back_and_shows_the_page_between_pictures(tmp_path: Path, pixels: Array) -> None:
     path = tmp_path / "deep" / "a.png"
-    save_png(path, pixels)
-    np.testing.assert_array_equal(read_picture(path.read_bytes(), "a", pixels.shape, "none"), pixels)
+    save_sheet(path, np.stack([pixels, pixels]), 2)
+    with Image.open(path) as sheet:
+        drawn = np.asarray(sheet.convert("RGBA"))
+    _, height, width = pixels.shape
+    opaque = np.zeros(drawn.shape[:2], bool)
+    opaque[2 : 2 + height, 2 : 2 + width] = opaque[2 : 2 + height, 4 + width : 4 + 2 * width] = True
+    np.testing.assert_array_equal(drawn[..., 3], 255 * opaque)
+    np.testing.assert_array_equal(
+        drawn[2 : 2 + height, 2 : 2 + width, :3], np.broadcast_to(pixels.transpose(1, 2, 0), (height, width, 3))
+    )
 
 
 def test_saved_gif_holds_every_frame(tmp_path: Path) -> None:

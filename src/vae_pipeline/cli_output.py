@@ -137,12 +137,12 @@ def write_images(
     """A grid of so many columns, or an array; `count` is how many are said to be in it, where cells aren't images."""
     import math
 
-    from vae_pipeline.pictures import save_png, tile, to_pixels
+    from vae_pipeline.pictures import save_sheet, to_pixels
 
     if out.suffix.lower() == ".png":
         spec = image_spec(model)
         pixels = to_pixels(images, spec.low, spec.high)
-        save_png(out, tile(pixels, columns or math.ceil(math.sqrt(len(pixels))), side=56, group=group))
+        save_sheet(out, pixels, columns or math.ceil(math.sqrt(len(pixels))), side=56, group=group)
     else:
         write_arrays(out, images)
     say(out, len(images) if count is None else count, "images", as_json)
@@ -171,7 +171,7 @@ def write_heat_maps(out: Path, images: Any, contributions: Any, model: "Bundle")
     """Images, each above its heat map; white is what the hottest of a thousand pixels has."""
     import numpy as np
 
-    from vae_pipeline.pictures import save_png, tile, to_pixels
+    from vae_pipeline.pictures import save_sheet, to_pixels
 
     spec = image_spec(model)
     maps = contributions.sum(axis=1, keepdims=True)
@@ -180,7 +180,7 @@ def write_heat_maps(out: Path, images: Any, contributions: Any, model: "Bundle")
     columns = min(10, len(images))
     rows = [part for at in range(0, len(images), columns) for part in (pair[at : at + columns] for pair in pixels)]
     rows = [np.concatenate([row, np.zeros((columns - len(row), *row.shape[1:]), row.dtype)]) for row in rows]
-    save_png(out, tile(np.concatenate(rows), columns, side=56, group=2))
+    save_sheet(out, np.concatenate(rows), columns, side=56, group=2)
     say(out, len(images), "heat maps", as_json=False)
 
 

@@ -21,7 +21,7 @@ def to_pixels(images: npt.NDArray[Any], low: float, high: float) -> Pixels:
     return pixels
 
 
-def tile(pixels: Pixels, columns: int, side: int = 0, gap: int = 2, group: int = 1) -> Pixels:
+def tile(pixels: Pixels, columns: int, side: int = 0, gap: int = 2, group: int = 1, ground: int = 255) -> Pixels:
     """Lay [n, channels, height, width] out as one picture of `columns`, each enlarged to about `side`.
 
     After every `group` rows comes a gap that is wider, where `group` is over 1.
@@ -33,7 +33,7 @@ def tile(pixels: Pixels, columns: int, side: int = 0, gap: int = 2, group: int =
     rows = -(-count // columns)
     wider = 4 * gap if group > 1 else 0
     tall = rows * (height + gap) + gap + (rows - 1) // group * wider
-    sheet = np.full((channels, tall, columns * (width + gap) + gap), 255, np.uint8)
+    sheet = np.full((channels, tall, columns * (width + gap) + gap), ground, np.uint8)
     for index, image in enumerate(big):
         row = index // columns
         top = gap + row * (height + gap) + row // group * wider
@@ -49,10 +49,12 @@ def to_image(pixels: Pixels) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(np.concatenate(list(pixels), axis=1)))
 
 
-def save_png(path: Path, pixels: Pixels) -> None:
-    """Write one picture of [channels, height, width]."""
+def save_sheet(path: Path, pixels: Pixels, columns: int, side: int = 0, group: int = 1) -> None:
+    """Write pictures as one, laid out by `tile`; what is between them is transparent, for light pages and dark ones."""
+    sheet = to_image(tile(pixels, columns, side, group=group))
+    sheet.putalpha(to_image(tile(np.full_like(pixels, 255), columns, side, group=group, ground=0)).convert("L"))
     buffer = io.BytesIO()
-    to_image(pixels).save(buffer, "PNG", optimize=True)
+    sheet.save(buffer, "PNG", optimize=True)
     replace_file(path, buffer.getvalue())
 
 

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy.special import ndtri
 
 from vae_pipeline.files import writing
-from vae_pipeline.pictures import Pixels, save_png, tile
+from vae_pipeline.pictures import Pixels, save_sheet
 
 Array = npt.NDArray[Any]
 
@@ -289,12 +289,12 @@ def pairs(path: Path, images: Pixels, reconstructions: Pixels, columns: int = 10
     rows = []
     for start in range(0, len(images), columns):
         rows += [images[start : start + columns], reconstructions[start : start + columns]]
-    save_png(path, tile(np.concatenate(rows), columns, side=56, group=2))
+    save_sheet(path, np.concatenate(rows), columns, side=56, group=2)
 
 
 def grid(path: Path, images: Pixels, columns: int) -> None:
     """Images side by side."""
-    save_png(path, tile(images, columns, side=56))
+    save_sheet(path, images, columns, side=56)
 
 
 def plane(side: int) -> Array:
