@@ -14,6 +14,7 @@ from vae_pipeline.spec import ImageSpec
 NETS = {
     "dense": {"kind": "dense", "layers": [16, 8], "activation": "relu"},
     "convolution": {"kind": "convolution", "channels": [8, 4], "activation": "silu"},
+    "fitting": {"kind": "convolution", "channels": [8, 6, 4], "activation": "silu", "smallest": 4},
 }
 LIKELIHOODS = {
     "bernoulli": {"kind": "bernoulli"},
@@ -48,8 +49,9 @@ PRIORS = {
 }
 SHAPES = [(1, 8, 8), (3, 7, 10)]
 CASES = [
-    *itertools.product(NETS, NETS, LIKELIHOODS, [False, True], SHAPES),
+    *itertools.product(["dense", "convolution"], ["dense", "convolution"], LIKELIHOODS, [False, True], SHAPES),
     *itertools.product(["dense"], ["convolution"], MORE_LIKELIHOODS, [False], SHAPES),
+    *itertools.product(["fitting"], ["fitting"], ["bernoulli"], [False], SHAPES),
 ]
 LATENT_CASES = [pair for pair in itertools.product(POSTERIORS, PRIORS) if pair[1] != "vamp" or pair[0] == "gaussian"]
 

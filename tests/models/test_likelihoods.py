@@ -8,6 +8,7 @@ from scipy.integrate import quad
 from scipy.stats import laplace, logistic, norm
 from torch.distributions import Bernoulli, Independent, Laplace, Normal
 
+from vae_pipeline.adam import AdamW
 from vae_pipeline.models.bernoulli import LogitBernoulli
 from vae_pipeline.models.discretised import Discretised
 from vae_pipeline.models.likelihoods import (
@@ -181,6 +182,19 @@ def test_the_optimal_scale_is_the_likeliest_and_is_remembered(family, spread):
     for _ in range(200):
         likelihood(mean).log_prob(x)
     assert likelihood.eval().scale.item() == pytest.approx(spread(x.numpy()), rel=1e-3)
+
+
+def test_a_discretised_scale_is_soon_what_the_data_ask_for():
+    """In 250 steps of Adam at the recipes' rate, from a spread of 0.37 to one of 0.03."""
+    torch.manual_seed(0)
+    x = ((0.5 + 0.03 * torch.randn(500, 1, 1, 1)) * 255).round() / 255
+    likelihood = LocationScaleLikelihood(Normal, (1, 1, 1), "learned", "linear", 256)
+    adam, rate = AdamW(likelihood, 0.0), torch.tensor(0.002)
+    for _ in range(250):
+        likelihood.zero_grad()
+        (-likelihood(torch.full((1, 1, 1, 1, 1), 0.5)).log_prob(x).mean()).backward()
+        adam.step(rate)
+    assert likelihood.scale.item() == pytest.approx(x.std().item(), rel=0.02)
 
 
 def test_every_channel_has_its_scale():

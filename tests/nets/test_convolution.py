@@ -2,7 +2,15 @@ import pytest
 import torch
 from torch import nn
 
-from vae_pipeline.nets.convolution import FEW, ToFewChannels
+from vae_pipeline.nets.convolution import FEW, ToFewChannels, fitting
+
+
+@pytest.mark.parametrize(
+    ("side", "smallest", "layers"), [(8, 4, 1), (28, 4, 3), (96, 4, 4), (28, 8, 1), (28, None, 4), (3, 4, 1)]
+)
+def test_layers_that_an_image_is_too_small_for_are_left_out(side, smallest, layers):
+    assert fitting((side, side), 4, smallest) == layers
+    assert fitting((96, side), 4, smallest) == layers
 
 
 @pytest.mark.parametrize("outputs", [1, FEW, FEW + 1])

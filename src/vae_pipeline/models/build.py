@@ -13,7 +13,7 @@ from vae_pipeline.models.ladder import LadderVAE
 from vae_pipeline.models.scaling import Scaling, TableScaling
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.nets.columns import ColumnEncoder
-from vae_pipeline.nets.convolution import ConvolutionDecoder, ConvolutionEncoder
+from vae_pipeline.nets.convolution import ConvolutionDecoder, ConvolutionEncoder, fitting
 from vae_pipeline.nets.dense import DenseDecoder, DenseEncoder
 from vae_pipeline.nets.ladder import LadderDecoder, LadderEncoder, LadderHead, levels_of
 from vae_pipeline.nets.recurrent import BlindEncoder, BlindStart, LatentStart, RecurrentDecoder, RecurrentEncoder
@@ -131,7 +131,8 @@ def _encoder(net: recipe.EncoderNet, spec: ImageSpec, labels: int) -> DenseEncod
         case recipe.DenseNet():
             return DenseEncoder(spec.event_shape, labels, net.layers, net.activation)
         case recipe.ConvolutionNet():
-            return ConvolutionEncoder(spec.event_shape, labels, net.channels, net.activation)
+            layers = fitting(spec.event_shape[1:], len(net.channels), net.smallest)
+            return ConvolutionEncoder(spec.event_shape, labels, net.channels[:layers], net.activation)
         case recipe.RecurrentEncoder():
             raise RecipeError("model.encoder.kind recurrent is of sentences, but the data are images")
         case _:
@@ -169,7 +170,8 @@ def _decoder(net: recipe.DecoderNet, spec: ImageSpec, features: int, planes: int
         case recipe.DenseNet():
             return DenseDecoder(features, spec.event_shape, planes, net.layers, net.activation)
         case recipe.ConvolutionNet():
-            return ConvolutionDecoder(features, spec.event_shape, planes, net.channels, net.activation)
+            layers = fitting(spec.event_shape[1:], len(net.channels), net.smallest)
+            return ConvolutionDecoder(features, spec.event_shape, planes, net.channels[-layers:], net.activation)
         case recipe.RecurrentDecoder():
             raise RecipeError("model.decoder.kind recurrent is of sentences, but the data are images")
         case _:

@@ -24,6 +24,7 @@ ScaleKind = Literal["learned", "learned_per_channel", "per_element", "optimal"]
 # A soft floor that keeps a scale from collapsing on constant pixels (Rybkin et al., 2021).
 LEAST_LOG_SCALE = -6.0
 LEAST_LOGISTIC_LOG_SCALE = -7.0
+GAIN = 10.0  # Adam moves a parameter by its rate at most: a scale must shrink tenfold in hundreds of steps
 FOLLOW = 0.05  # the share by which the kept optimal scale follows each batch's
 
 
@@ -67,12 +68,12 @@ class LocationScaleLikelihood(nn.Module):
         levels: int | None = None,
     ) -> None:
         super().__init__()
-        self.levels = levels
+        self.levels, self.gain = levels, 1.0 if levels is None else GAIN
         self.family, self.rank, self.kind, self.mean = family, len(shape), scale, mean
         self.planes = 2 if scale == "per_element" else 1
         if scale in ("learned", "learned_per_channel"):
             size = () if scale == "learned" else (shape[0], *[1] * (self.rank - 1))
-            self.log_scale = nn.Parameter(torch.full(size, -1.0))
+            self.log_scale = nn.Parameter(torch.full(size, -1.0 / self.gain))
         elif scale != "per_element":
             start = -1.0 if isinstance(scale, str) else float(torch.tensor(scale).log())
             self.register_buffer("log_scale", torch.tensor(start))
@@ -80,7 +81,8 @@ class LocationScaleLikelihood(nn.Module):
     @property
     def scale(self) -> Tensor:
         """Gaussian: standard deviation, Laplace: mean distance from the centre; on values scaled to [0, 1]."""
-        return _floored(self.log_scale) if self.kind in ("learned", "learned_per_channel") else self.log_scale.exp()
+        learned = self.kind in ("learned", "learned_per_channel")
+        return _floored(self.gain * self.log_scale) if learned else self.log_scale.exp()
 
     def forward(self, output: Float[Tensor, "*batch_planes_event"]) -> Distribution:
         """p(x|z)."""

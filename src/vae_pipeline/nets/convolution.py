@@ -102,6 +102,11 @@ def _sides(shape: Sequence[int], layers: int) -> list[tuple[int, int]]:
     return sides
 
 
+def fitting(shape: Sequence[int], layers: int, smallest: int | None) -> int:
+    """How many of so many layers leave no side of the map under `smallest`; one at least."""
+    return layers if smallest is None else max(1, sum(min(sides) >= smallest for sides in _sides(shape, layers)[1:]))
+
+
 def group_norm(channels: int) -> nn.GroupNorm:
     """Group normalisation (Wu and He, 2018) in groups of at least 8 channels, where they divide evenly."""
     groups = max(1, channels // 8)

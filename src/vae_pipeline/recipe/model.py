@@ -25,6 +25,9 @@ class ConvolutionNet(Section):
     kind: Literal["convolution"]
     channels: Layers
     activation: Activation
+    smallest: Count | None = None
+    """Layers at the small end that would bring a side of the map under this are left out, so that one recipe serves
+    images of any size; if None, all are passed."""
 
 
 Cell = Literal["lstm", "gru"]
