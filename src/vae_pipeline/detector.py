@@ -24,6 +24,7 @@ from vae_pipeline.metrics.detection import MOST, calibrated, score
 from vae_pipeline.models.build import build
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive, seeded
+from vae_pipeline.raw import centre
 from vae_pipeline.recipe.data import ColumnScaling
 from vae_pipeline.recipe.detection import Detection, Score
 from vae_pipeline.recipe.model import DenseNet, GaussianPosterior, MixedLikelihood, MixturePrior, Model
@@ -101,11 +102,13 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
         for outline in outlines:
             outline.add(frame[outline.name])
         columns = [outline.column() for outline in outlines]
-        rows = encode(frame, columns, "X")
-        order = np.random.default_rng(derive(seed, "parts")).permutation(len(rows))
-        count = min(max(1, round(self.held_back * len(rows))), len(rows) - 1)
+        values = encode(frame, columns, "X")
+        order = np.random.default_rng(derive(seed, "parts")).permutation(len(values))
+        count = min(max(1, round(self.held_back * len(values))), len(values) - 1)
+        fitted = values[order[count:]]
+        self.columns_ = tuple(fit_column(column, fitted[:, at], self.scaling) for at, column in enumerate(columns))
+        rows = centre(values, self.columns_)
         held_back, rest = rows[order[:count]], rows[order[count:]]
-        self.columns_ = tuple(fit_column(column, rest[:, at], self.scaling) for at, column in enumerate(columns))
         with seeded(derive(seed, "fit")):
             model = self._train(rest, seed)
         wanted = Detection(score=self.kind, draws=self.draws, collected=None)
@@ -149,7 +152,7 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
 
     def _rows(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
         check_is_fitted(self)
-        return encode(self._frame(X, reset=False), self.columns_, "X")
+        return centre(encode(self._frame(X, reset=False), self.columns_, "X"), self.columns_)
 
     def _frame(self, X: Any, reset: bool) -> pd.DataFrame:  # noqa: N803
         """The rows as a DataFrame; checked, as scikit-learn does, unless some columns hold no numbers."""

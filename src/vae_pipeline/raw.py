@@ -3,19 +3,20 @@
 Needs what `runtime` needs: numpy.
 """
 
+from collections.abc import Sequence
 from typing import Any, assert_never
 
 import numpy as np
 import numpy.typing as npt
 
 from vae_pipeline.errors import DataError
-from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec, within
+from vae_pipeline.spec import Column, DataSpec, ImageSpec, TableSpec, TextSpec, within
 
 Array = npt.NDArray[Any]
 
 
-def checked(x: Array, spec: DataSpec) -> Array:
-    """Observations [examples, *event].
+def checked(x: Array, spec: DataSpec, centred: bool = False) -> Array:
+    """Observations [examples, *event]; a table's in their own units, or `centred`: less their columns' offsets.
 
     Raises:
         DataError: they are of another shape or type, or hold values that can't occur.
@@ -32,11 +33,24 @@ def checked(x: Array, spec: DataSpec) -> Array:
         case ImageSpec():
             return _images(x, spec)
         case TableSpec():
-            return _rows(x, spec)
+            return _rows(x if centred else centre(x, spec.columns), spec)
         case TextSpec():
             return _sentences(x, spec)
         case _:
             assert_never(spec)
+
+
+def centre(x: Array, columns: Sequence[Column]) -> npt.NDArray[np.float32]:
+    """Rows less their columns' offsets, which float64 takes off before float32 rounds; infinite over 3e38."""
+    with np.errstate(over="ignore"):
+        return (x.astype(np.float64) - [column.offset for column in columns]).astype(np.float32)
+
+
+def natural(x: Array, spec: DataSpec) -> Array:
+    """What a graph answers in the data's own units; float64 where offsets ask for it."""
+    if isinstance(spec, TableSpec) and any(spec.offsets):
+        return x.astype(np.float64) + spec.offsets
+    return x
 
 
 def _images(x: Array, spec: ImageSpec) -> Array:

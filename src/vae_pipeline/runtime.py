@@ -19,7 +19,7 @@ from vae_pipeline.arrays import read_arrays
 from vae_pipeline.errors import BundleError, DataError
 from vae_pipeline.manifest import CalibrationEntry, DetectorEntry, Manifest, file_of, whole
 from vae_pipeline.paths import evenly, path_between
-from vae_pipeline.raw import checked
+from vae_pipeline.raw import checked, natural
 from vae_pipeline.sessions import TIMEOUT_S, open_session, run_session
 from vae_pipeline.spec import DataSpec, TextSpec
 
@@ -130,11 +130,11 @@ class Bundle:
 
     def decode(self, z: Array, labels: Labels = None) -> Array:
         """E[x|z] of latents [examples, latents], in the data's units."""
-        return self._run("decoder", {"z": _numbers("z", z, [self.latents])}, labels)[0]
+        return natural(self._run("decoder", {"z": _numbers("z", z, [self.latents])}, labels)[0], self.spec)
 
     def reconstruct(self, x: Array, labels: Labels = None) -> Array:
         """E[x|z] at the posterior's mean, in the data's units."""
-        return self._run("reconstruct", {"x": checked(x, self.spec)}, labels)[0]
+        return natural(self._run("reconstruct", {"x": checked(x, self.spec)}, labels)[0], self.spec)
 
     def score(self, x: Array, labels: Labels = None, samples: int = 16, seed: int = 0) -> Scores:
         """-ELBO, distortion and rate, averaged over `samples` draws of z.
@@ -253,7 +253,7 @@ class Bundle:
             raise DataError(f"at least 1 sample is wanted; given {count}")
         self.session("decoder")
         noise = np.random.default_rng(seed).standard_normal((count, self.manifest.noise)).astype(np.float32)
-        return self._run("sample", {"noise": noise}, labels)[0]
+        return natural(self._run("sample", {"noise": noise}, labels)[0], self.spec)
 
     def generate(self, count: int, seed: int = 0, first: int = 0, labels: Labels = None) -> Array:
         """Draws `first` to `first + count - 1` of a seed; the graph itself makes their noise, alike in any runtime."""
@@ -263,7 +263,8 @@ class Bundle:
                 f"{LIMIT - 1}, and at least 1 draw"
             )
         index = np.arange(first, first + count, dtype=np.float32)
-        return self._run("generate", {"seed": np.full(count, seed, np.float32), "index": index}, labels)[0]
+        inputs = {"seed": np.full(count, seed, np.float32), "index": index}
+        return natural(self._run("generate", inputs, labels)[0], self.spec)
 
     def interpolate(
         self, start: Array, end: Array, steps: int, kind: Literal["linear", "spherical"] = "spherical",
@@ -297,7 +298,9 @@ class Bundle:
         if inputs.keys() != wanted.keys():
             raise DataError(f"inputs {', '.join(inputs) or 'none'} were given; wanted {', '.join(wanted)}")
         rows = {
-            name: checked(inputs[name], self.spec) if name == "x" else _numbers(name, inputs[name], tensor.event)
+            name: checked(inputs[name], self.spec, centred=True)
+            if name == "x"
+            else _numbers(name, inputs[name], tensor.event)
             for name, tensor in wanted.items()
             if name != "label"
         }

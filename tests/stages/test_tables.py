@@ -1,5 +1,6 @@
 """A table through all stages, and its bundle in use."""
 
+import dataclasses
 import json
 import re
 
@@ -266,3 +267,14 @@ class TestCommands:
             invoke(command, table_lane.bundle, *inputs, "-o", tmp_path / "x.png")
         with pytest.raises(BundleError, match="pictures are made of images alone"):
             invoke("interpolate", table_lane.bundle, new, "-o", tmp_path / "x.png")
+
+
+def test_a_value_goes_into_the_graphs_less_its_columns_offset_and_comes_out_with_it(bundle, table_lane):
+    x = Prepared.open(table_lane.data).test.images[:20].astype(float)
+    before, seen = bundle.detect(x).score, bundle.reconstruct(x)
+    offsets = np.array([1e8, 0, 0, 0, 20000])
+    columns = zip(bundle.spec.columns, offsets, strict=True)
+    bundle.spec = dataclasses.replace(bundle.spec, columns=tuple(dataclasses.replace(a, offset=b) for a, b in columns))
+    np.testing.assert_array_equal(bundle.detect(x + offsets).score, before)
+    np.testing.assert_allclose(bundle.reconstruct(x + offsets) - offsets, seen, atol=1e-6)
+    np.testing.assert_array_equal(bundle.answer("reconstruct", {"x": x})["x_mean"], seen)

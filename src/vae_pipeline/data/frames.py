@@ -6,8 +6,10 @@ A boolean is 0 or 1, a category the index of its value, a date the days since 19
 import datetime
 import decimal
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from pandas.api import types
 
@@ -18,7 +20,7 @@ from vae_pipeline.spec import Column
 
 TRUTH = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
-Array = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+MOST = 3e38  # that a float32 holds
 
 
 def plain(frame: pd.DataFrame, place: str) -> pd.DataFrame:
@@ -86,18 +88,17 @@ def texts(values: "pd.Series[object]") -> "pd.Series[str]":
 
 def encode(
     frame: pd.DataFrame, columns: Sequence[Column], place: str, written: numbers.Format = numbers.ORDINARY
-) -> Array:
-    """[rows, columns] of float32; texts of numbers are written in the format given.
+) -> Floats:
+    """[rows, columns] of float64; texts of numbers are written in the format given.
 
     Raises:
         DataError: a value isn't of its column's kind, or isn't finite.
     """
-    encoded = np.empty((len(frame), len(columns)), np.float32)
+    encoded = np.empty((len(frame), len(columns)))
     given = plain(frame[[column.name for column in columns]], place)
     for index, column in enumerate(columns):
-        with np.errstate(over="ignore"):  # becomes infinite, and is refused
-            encoded[:, index] = _encoded(given[column.name], column, place, written)
-        if np.isinf(encoded[:, index]).any():
+        encoded[:, index] = _encoded(given[column.name], column, place, written)
+        if (np.abs(encoded[:, index]) > MOST).any():
             raise DataError(f"{place}: column {column.name} holds infinity, or numbers over 3e38: clean it first")
     return encoded
 
@@ -131,7 +132,7 @@ def _encoded(values: "pd.Series[object]", column: Column, place: str, written: n
     return np.asarray(found.reindex(values.index), float)
 
 
-def decode(rows: Array, columns: Sequence[Column]) -> pd.DataFrame:
+def decode(rows: npt.NDArray[Any], columns: Sequence[Column]) -> pd.DataFrame:
     """A table of rows [rows, columns] in the data's units, with the values that codes stand for."""
     found = {}
     for column, values in zip(columns, rows.astype(np.float64).T, strict=True):

@@ -4,6 +4,7 @@ Where there is one class, train and valid hold normal rows alone, and test the r
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, assert_never
@@ -16,12 +17,14 @@ from vae_pipeline.data.sources.parts import Array, Indices, TableSource
 from vae_pipeline.data.splitting import assign, duplicates, row_hash, split_card
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import write_json
+from vae_pipeline.raw import centre
 from vae_pipeline.recipe.data import ColumnScaling
 from vae_pipeline.spec import ANOMALIES, Column, TableSpec
 
 CLIP = 10.0  # scaled units, beyond which a value is taken for this far
 QUANTILES = 101
 LEAST = 1e-31  # spread; a quantile's share of less is no normal float32
+NOISE = 1e-13  # of a value, by which arithmetic in float64 may be off: a column that varies by less is constant
 FITTED = 1_000_000  # rows
 CHUNK = 2**16  # rows
 
@@ -96,7 +99,8 @@ def _write_rows(
         if after.kind == "category"
     }
     hashes: list[int] = []
-    for rows in _chunks(source, indices):
+    for values in _chunks(source, indices):
+        rows = centre(values, columns)
         empty = np.flatnonzero(np.isnan(rows).all(axis=1))
         if len(empty):
             raise DataError(f"row {indices[len(hashes) + empty[0]]} of the table holds no value at all: leave it out")
@@ -143,8 +147,9 @@ class _Summary:
         found: dict[str, Any] = {"kind": column.kind, "missing": int(self.count - self.present[index])}
         if column.kind == "category":
             return found | {"counts": dict(zip(column.values, self.counts[index].tolist(), strict=True))}
-        mean = float(self.total[index] / self.present[index])
-        return found | {"min": float(self.least[index]), "max": float(self.most[index]), "mean": mean}
+        mean = self.total[index] / self.present[index]
+        figures = {"min": self.least[index], "max": self.most[index], "mean": mean}
+        return found | {name: float(value) + column.offset for name, value in figures.items()}
 
 
 def split_table(source: TableSource, seed: int) -> dict[str, Indices]:
@@ -166,19 +171,26 @@ def split_table(source: TableSource, seed: int) -> dict[str, Indices]:
 
 
 def fit_column(column: Column, values: Array, scaling: ColumnScaling) -> Column:
-    """The column with its knots.
+    """The column with its offset and knots; `values` are in its own units, float64.
 
     Raises:
-        DataError: no value is present.
+        DataError: no value is present, or they differ by less than a float32 can.
     """
-    present = values[~np.isnan(values)].astype(np.float64)
+    present = values[~np.isnan(values)]
     if not len(present):
         raise DataError(
             f"column {column.name} holds no value in the training part: set data.columns.{column.name} to ignored"
         )
     match column.kind:
         case "number" | "date":
-            return dataclasses.replace(column, knots=_knots(present, scaling))
+            column = dataclasses.replace(column, offset=_offset(present))
+            spread = float(np.ptp(present))
+            if 0 < spread <= LEAST:
+                raise DataError(
+                    f"column {column.name} holds values that differ by {spread:.1e}, which float32 can't tell: give "
+                    "them in a smaller unit"
+                )
+            return dataclasses.replace(column, knots=_knots(centre(present[:, None], [column])[:, 0], scaling))
         case "boolean":
             return dataclasses.replace(column, knots=((0.0, 0.0), (1.0, 1.0)))
         case "category":
@@ -193,17 +205,32 @@ def _of_values(column: Column, values: tuple[str, ...]) -> Column:
     return dataclasses.replace(column, values=values, knots=((0.0, 0.0), (size, size)))
 
 
+def _offset(present: Array) -> float:
+    """0 where float32 leaves a spread 12 bits or more, or 8 and holds each value exactly; else about their mean.
+
+    It is round in units of the spread, so that whole numbers and days stay whole.
+    """
+    middle, spread = float(present.mean()), float(present.std())
+    if abs(middle) <= 2**8 * spread or spread <= NOISE * abs(middle):
+        return 0.0
+    if abs(middle) <= 2**12 * spread and np.array_equal(present, present.astype(np.float32)):
+        return 0.0
+    step = 10.0 ** math.ceil(math.log10(spread))
+    return round(middle / step) * step
+
+
 def _knots(present: Array, scaling: ColumnScaling) -> tuple[tuple[float, float], ...]:
-    centre, scale = float(present.mean()), float(present.std())
+    present = present.astype(np.float64)
+    middle, scale = float(present.mean()), float(present.std())
     if scaling == "robust":
-        low, centre, high = (float(value) for value in np.quantile(present, (0.25, 0.5, 0.75)))
+        low, middle, high = (float(value) for value in np.quantile(present, (0.25, 0.5, 0.75)))
         # Of a Gaussian, the quartiles are 1.349 standard deviations apart; where half of all are equal, that is 0.
         scale = (high - low) / 1.349 or scale
-    if scale <= max(1e-6 * abs(centre), LEAST):  # constant, as far as float32 can tell
-        scale = max(abs(centre), 1.0)
+    if scale <= max(1e-6 * abs(middle), LEAST):  # constant, as far as float32 can tell
+        scale = max(abs(middle), 1.0)
     elif scaling == "quantile":
         return _quantile_knots(present, scale)
-    return ((centre - CLIP * scale, -CLIP), (centre + CLIP * scale, CLIP))
+    return ((middle - CLIP * scale, -CLIP), (middle + CLIP * scale, CLIP))
 
 
 def _quantile_knots(present: Array, scale: float) -> tuple[tuple[float, float], ...]:

@@ -1,4 +1,5 @@
-// All that depends on the data being rows of a table: showing and reading. Raw values are [columns], NaN where missing.
+// All that depends on the data being rows of a table: showing and reading. Rows are [columns] as graphs take them: values
+// less their columns' offsets, NaN where missing.
 
 import { bundle, size } from "model.js";
 
@@ -9,7 +10,7 @@ export const [coarse, readable] = [false, true];
 
 const REACH = 10; // scaled units from the middle to the edge
 const DAY = 864e5; // milliseconds
-const MISSING = ["", "NA", "NaN", "null", "None"];
+const MISSING = ["", "NA", "NaN", "null", "None", ...(bundle.spec.absent ?? [])];
 const style = getComputedStyle(document.documentElement);
 
 /** An output of the model as an input to it. */
@@ -54,16 +55,19 @@ export function paint(canvas, ...rows) {
 }
 
 /** A value as a person writes it; a boolean of the model is the probability of true. */
-export function written({ kind, values }, value) {
-  if (Number.isNaN(value)) return "";
+export function written({ kind, knots, values, offset = 0 }, centred) {
+  if (Number.isNaN(centred)) return "";
+  const value = centred + offset;
   if (kind === "category") return values[value] ?? "another";
   if (kind === "date") return new Date(value * DAY).toISOString().slice(0, 10);
   if (kind === "boolean" && Number.isInteger(value)) return value ? "true" : "false";
-  return String(Number(value.toPrecision(kind === "boolean" ? 2 : 6)));
+  const reach = knots.at(-1)[0] - knots[0][0];
+  const digits = kind === "boolean" ? 2 : 6 + Math.ceil(Math.log10(1 + Math.abs(offset) / reach));
+  return String(Number(value.toPrecision(Math.min(digits, 15))));
 }
 
 /** The value that a text stands for. Throws where it is none of its column's. */
-export function valueOf({ name, kind, missing, values }, text) {
+export function valueOf({ name, kind, missing, values, offset = 0 }, text) {
   if (MISSING.includes(text)) {
     if (!missing) throw new Error(`lacks a value in column ${name}, which the model has always seen filled`);
     return NaN;
@@ -72,11 +76,11 @@ export function valueOf({ name, kind, missing, values }, text) {
   const value = {
     number: () => Number(text),
     boolean: () => ({ true: 1, false: 0, 1: 1, 0: 0 })[text.toLowerCase()] ?? NaN,
-    date: () => Date.parse(zoned) / DAY,
+    date: () => (/^\d{4}-\d\d/.test(text) ? Date.parse(zoned) / DAY : NaN), // browsers guess at other formats
     category: () => (values.includes(text) ? values.indexOf(text) : values.length),
   }[kind]();
   if (!Number.isFinite(value)) throw new Error(`holds “${text}” in column ${name}, which is no ${kind}`);
-  return value;
+  return value - offset;
 }
 
 /** The rows of a CSV file, whose first line names the columns. Throws where it isn't a table of this model's. */

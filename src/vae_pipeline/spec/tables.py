@@ -31,6 +31,9 @@ class Column:
     written: str = ""
     """How its texts are written: a date's format, as strptime has it, where that isn't ISO 8601; the sign beside a
     number (`%`, `$`), or `duration` (hours, minutes and seconds; the number is of seconds)."""
+    offset: float = 0.0
+    """What is taken off a value, in float64, before it becomes a float32, where 1e9 + 1 is 1e9. Rows on disk, knots and
+    graphs have values less their offset; what people give and get has nothing taken off."""
 
     @property
     def unit(self) -> float:
@@ -58,7 +61,7 @@ class CsvFormat:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """Rows of a table as they lie on disk: [columns] of float32, unscaled, NaN where a value is missing."""
+    """Rows of a table as they lie on disk: [columns] of float32, unscaled, less offsets, NaN where one is missing."""
 
     columns: tuple[Column, ...]
     ignored: tuple[str, ...]
@@ -81,6 +84,11 @@ class TableSpec:
     def dimensions(self) -> int:
         """Number of values in one observation."""
         return len(self.columns)
+
+    @property
+    def offsets(self) -> tuple[float, ...]:
+        """What is taken off the values of each column."""
+        return tuple(column.offset for column in self.columns)
 
     @property
     def unit(self) -> tuple[float, ...]:
@@ -125,6 +133,8 @@ def _column(values: dict[str, Any]) -> Column:
     column = Column(**{**values, "knots": knots, "values": tuple(values["values"])})
     if column.kind not in get_args(ColumnKind) or not isinstance(column.missing, bool):
         raise ValueError(f"column {column.name} has kind {column.kind!r} and missing {column.missing!r}")
+    if not isinstance(column.written, str) or not math.isfinite(float(column.offset)):
+        raise ValueError(f"column {column.name} has written {column.written!r} and offset {column.offset!r}")
     rising = len(knots) > 1 and all(x < y and fx < fy for (x, fx), (y, fy) in pairwise(knots))
     if not rising or not all(math.isfinite(number) for knot in knots for number in knot):
         raise ValueError(f"column {column.name} has knots that don't rise, or aren't finite")

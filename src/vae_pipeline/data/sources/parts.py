@@ -64,7 +64,7 @@ class Source:
 
 @dataclass(frozen=True)
 class TableSource:
-    """Rows of [columns], NaN where a value is missing, and codes for categories; not yet split, nothing fitted."""
+    """Rows of [columns], float64: NaN where a value is missing, codes for categories; not split, nothing fitted."""
 
     columns: tuple[Column, ...]
     """Without knots; the values of a category are those of all rows."""

@@ -104,7 +104,7 @@ def _encoded(file: TableFile, columns: Sequence[Column], written: numbers.Format
             content.write(encode(frame, columns, str(file.path), written).data)
             count += len(frame)
         content.flush()
-        return np.memmap(content, np.float32, "r", shape=(count, len(columns)))
+        return np.memmap(content, np.float64, "r", shape=(count, len(columns)))
 
 
 def _label_texts(column: "pd.Series[object]", label: TableLabel) -> "pd.Series[str]":
