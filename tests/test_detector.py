@@ -97,3 +97,9 @@ def test_where_the_middle_of_a_column_lies_does_not_matter():
     short = {"steps": 4, "layers": (8,), "latents": 2, "components": 2, "draws": 1}
     near, far = (VAEDetector(**short).fit(each).decision_scores_ for each in (x, x + np.array([0, 1e8, 1.7e9])))
     np.testing.assert_allclose(far, near, atol=2e-3)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_rows_of_any_kind_are_one_line(count):
+    with pytest.raises(ValueError, match=f"X has {count} rows, and at least 2 are wanted"):
+        VAEDetector().fit(pd.DataFrame({"a": [1.0], "c": ["x"]}).head(count))

@@ -156,10 +156,12 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
 
     def _frame(self, X: Any, reset: bool) -> pd.DataFrame:  # noqa: N803
         """The rows as a DataFrame; checked, as scikit-learn does, unless some columns hold no numbers."""
+        least = 2 if reset else 1
         if isinstance(X, pd.DataFrame) and not all(pd.api.types.is_numeric_dtype(kind) for kind in X.dtypes):
             validate_data(self, X, reset=reset, skip_check_array=True)
+            if len(X) < least:
+                raise ValueError(f"X has {len(X)} rows, and at least {least} are wanted")
             return plain(X.reset_index(drop=True), "X")
-        least = 2 if reset else 1
         values = validate_data(
             self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=least
         )
