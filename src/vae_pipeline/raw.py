@@ -54,7 +54,8 @@ def natural(x: Array, spec: DataSpec) -> Array:
 
 
 def _images(x: Array, spec: ImageSpec) -> Array:
-    if not np.isfinite(x).all():
+    whole = x.dtype.kind in "biu"
+    if not whole and not np.isfinite(x).all():
         raise DataError("the observations hold NaN or infinity")
     inside = within(x, spec.low, spec.high)
     if inside is None:
@@ -62,7 +63,7 @@ def _images(x: Array, spec: ImageSpec) -> Array:
             f"observations from {x.min():.7g} to {x.max():.7g} were given; this model takes raw values in "
             f"[{spec.low:g}, {spec.high:g}]"
         )
-    if spec.dtype == "uint8" and not np.array_equal(inside, np.rint(inside)):
+    if spec.dtype == "uint8" and not whole and not np.array_equal(inside, np.rint(inside)):
         raise DataError(
             f"the observations aren't whole numbers; this model takes raw uint8 values in "
             f"[{spec.low:g}, {spec.high:g}] (scaling is part of it)"

@@ -12,6 +12,7 @@ from tests.lanes import make_job
 
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.errors import DataError, VaeError, WeightsError
+from vae_pipeline.seal import seal
 from vae_pipeline.stages.evaluate import evaluate
 from vae_pipeline.stages.export import export
 from vae_pipeline.stages.summary import print_summary
@@ -87,6 +88,7 @@ def test_trained(name, content, model):
 def test_metadata_of_the_weights(metadata, model):
     path = model / "weights.safetensors"
     save_file(load_file(path), path, metadata={"vae_pipeline": metadata})
+    seal(model)  # what lies behind the digests is looked at
     with pytest.raises(WeightsError):
         Trained.load(model)
 
@@ -97,6 +99,7 @@ def test_weights_that_are_not_finite(value, model):
     tensors = load_file(path)
     tensors["decoder.output.bias"][3] = value
     save_file(tensors, path, metadata={"vae_pipeline": '{"format": 1}'})
+    seal(model)  # what lies behind the digests is looked at
     with pytest.raises(WeightsError, match=r"NaN or infinity in decoder\.output\.bias"):
         Trained.load(model)
 
@@ -105,6 +108,7 @@ def test_weights_of_another_type(model):
     path = model / "weights.safetensors"
     tensors = {name: tensor.to(torch.complex64) for name, tensor in load_file(path).items()}
     save_file(tensors, path, metadata={"vae_pipeline": '{"format": 1}'})
+    seal(model)  # what lies behind the digests is looked at
     with pytest.raises(WeightsError, match="complex64"):
         Trained.load(model)
 
@@ -113,6 +117,7 @@ def test_a_history_without_figures(model):
     lines = (model / "history.csv").read_text().splitlines()
     header, *rows = lines
     (model / "history.csv").write_text("\n".join([header, *("1,,,,,,,,,,,,1.0" for _ in rows)]))
+    seal(model)  # what lies behind the digests is looked at
     with pytest.raises(DataError, match="lacks figures"):
         Trained.load(model)
 
@@ -130,7 +135,7 @@ def test_a_report(content, lane, job, tmp_path):
 def test_a_report_without_its_page(lane, job, tmp_path):
     report = shutil.copytree(lane.report, tmp_path / "report")
     (report / "index.html").unlink()
-    with pytest.raises(DataError, match=r"index\.html can't be read: run `vae-pipeline eval` first"):
+    with pytest.raises(DataError, match=r"index\.html isn't there: run `vae-pipeline eval` again"):
         export(job, lane.data, lane.model, report, tmp_path / "out")
 
 
@@ -139,6 +144,69 @@ def test_a_report_of_other_weights(lane, conditional_lane, job, tmp_path):
         DataError, match=r"index\.html isn't the report of these weights, \w{12}: run `vae-pipeline eval`"
     ):
         export(job, lane.data, lane.model, conditional_lane.report, tmp_path / "out")
+
+
+def flip(path):
+    """One bit of a byte near the end."""
+    content = bytearray(path.read_bytes())
+    content[-8] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["train.npy", "valid.npy", "test_labels.npy", "spec.json", "card.json"])
+def test_a_flipped_bit_of_prepared_data(name, data):
+    if name.endswith(".json"):  # other JSON that is as valid
+        (data / name).write_text((data / name).read_text().replace("  ", " "))
+    else:
+        flip(data / name)
+    with pytest.raises(DataError, match=rf"{name} isn't the file that `vae-pipeline prepare` wrote: run .* again"):
+        Prepared.open(data)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "sampler.json", "recipe.yaml", "spec.json"])
+def test_a_flipped_bit_of_a_model(name, model):
+    flip(model / name)
+    with pytest.raises(DataError, match=rf"{name} isn't the file that `vae-pipeline train` wrote: run .* again"):
+        Trained.load(model)
+
+
+def test_a_flipped_bit_of_a_report(lane, job, tmp_path):
+    report = shutil.copytree(lane.report, tmp_path / "reports" / "smoke")
+    path = report / "metrics.json"
+    path.write_text(path.read_text().replace('"elbo": -', '"elbo": -1'))
+    for read in (
+        lambda: export(job, lane.data, lane.model, report, tmp_path / "out"),
+        lambda: print_summary(job.console, tmp_path / "reports", tmp_path),
+    ):
+        with pytest.raises(DataError, match=r"metrics\.json isn't the file that `vae-pipeline eval` wrote"):
+            read()
+
+
+@pytest.mark.parametrize(("name", "command"), [("data", "prepare"), ("model", "train")])
+def test_a_folder_of_an_earlier_version_has_no_digests(name, command, data, model):
+    folder, read = {"data": (data, Prepared.open), "model": (model, Trained.load)}[name]
+    (folder / "digests.json").unlink()
+    with pytest.raises(DataError, match=rf"digests\.json isn't there, .*: run `vae-pipeline {command}` again"):
+        read(folder)
+
+
+def test_values_that_cannot_occur(data):
+    spec = json.loads((data / "spec.json").read_text())
+    (data / "spec.json").write_text(json.dumps({**spec, "high": 100}))
+    seal(data)
+    with pytest.raises(DataError, match=r"train\.npy doesn't fit spec\.json \(observations from 0 to 255 were given"):
+        Prepared.open(data)
+
+
+@pytest.mark.parametrize(
+    "change", [{"examples": {"train": "many"}}, {"origins": []}, {"duplicates": None}, {"dropped": 3}, {"notes": [1]}]
+)
+def test_a_card_of_wrong_values(change, data):
+    card = json.loads((data / "card.json").read_text())
+    (data / "card.json").write_text(json.dumps({**card, **change}))
+    seal(data)
+    with pytest.raises(DataError, match=rf"card\.json isn't what .* wrote \({next(iter(change))}.*\): prepare again"):
+        _ = Prepared.open(data).card
 
 
 def test_a_pickle_in_place_of_an_array(data):

@@ -6,10 +6,10 @@ test_masks.npy                      [examples, height, width], uint8, where ther
 train_sizes.npy                     [examples], int64, where examples differ in how much there is to compute of them
 spec.json                           what a model must know (DataSpec)
 card.json                           what a reader wants to know: counts, ranges, digests, what was dropped
+digests.json                        the sha256 of each of these files
 """
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,14 @@ import numpy as np
 from vae_pipeline.data.mapped import MappedArray
 from vae_pipeline.data.sources.parts import Array, Indices
 from vae_pipeline.errors import DataError
-from vae_pipeline.files import content_key, sha256_of
+from vae_pipeline.files import content_key
+from vae_pipeline.raw import checked
+from vae_pipeline.seal import unsealed
 from vae_pipeline.spec import DataSpec, TableSpec, load_spec
+from vae_pipeline.typed_json import read_json, typed
 
 PARTS = ("train", "valid", "test")
+CHUNK = 2**24  # bytes
 
 
 @dataclass(frozen=True)
@@ -50,20 +54,25 @@ class Prepared:
     train: Split
     valid: Split
     test: Split
+    digests: dict[str, str]
+    """The sha256 of each file."""
 
     @classmethod
     def open(cls, folder: Path) -> "Prepared":
-        """Map the arrays; nothing is read yet.
+        """Map the arrays, once every file was found to be the one that `prepare` wrote.
 
         Raises:
-            DataError: the folder isn't one that `prepare` filled.
+            DataError: the folder isn't one that `prepare` filled, or was altered.
         """
         spec = load_spec(folder / "spec.json")
         parts = {part: _open_split(folder, part, spec) for part in PARTS}
         for part in ("train", "test"):
             if len(parts[part]) == 0:
                 raise DataError(f"{folder / part}.npy holds no examples: run `vae-pipeline prepare` again")
-        return cls(folder, spec, **parts)
+        digests = unsealed(folder, "prepare")
+        for part, split in parts.items():
+            _require_possible(split, spec, folder / f"{part}.npy")
+        return cls(folder, spec, **parts, digests=digests)
 
     @property
     def tells_anomalies(self) -> bool:
@@ -75,18 +84,42 @@ class Prepared:
         """What a reader wants to know of the data."""
         path = self.folder / "card.json"
         try:
-            card = dict(json.loads(path.read_text(encoding="utf-8")))
-            card["origins"], card["examples"], card["duplicates"]
-        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+            card = read_json(path)
+            typed(_Card, card)
+        except (OSError, ValueError) as error:
             raise DataError(f"{path} isn't what `vae-pipeline prepare` wrote ({error}): prepare again") from error
-        return card
+        return dict(card)
 
     def digest(self) -> str:
         """The sha256 of spec, arrays, labels, masks and sizes: equal data, equal digest."""
         suffixes = (".npy", "_labels.npy", "_masks.npy", "_sizes.npy")
         names = [f"{part}{suffix}" for part in PARTS for suffix in suffixes]
-        files = [self.folder / name for name in ("spec.json", *names)]
-        return content_key([[file.name, sha256_of(file)] for file in files if file.is_file()])
+        return content_key([[name, self.digests[name]] for name in ("spec.json", *names) if name in self.digests])
+
+
+@dataclass(frozen=True)
+class _Card:
+    """What readers of card.json rely on."""
+
+    examples: dict[str, int]
+    origins: dict[str, str]
+    duplicates: dict[str, Any]
+    dropped: dict[str, int]
+    classes: dict[str, dict[str, int]]
+    shape: tuple[int, ...]
+    dtype: str
+    notes: tuple[str, ...] = ()
+    split: dict[str, Any] = field(default_factory=dict)
+
+
+def _require_possible(part: Split, spec: DataSpec, path: Path) -> None:
+    """Refuse values that the spec says can't occur, some rows at a time."""
+    rows = max(1, CHUNK // max(1, part.images[:1].nbytes))
+    for start in range(0, len(part), rows):
+        try:
+            checked(part.images[start : start + rows], spec)
+        except DataError as error:
+            raise DataError(f"{path} doesn't fit spec.json ({error}): run `vae-pipeline prepare` again") from error
 
 
 def _open_split(folder: Path, part: str, spec: DataSpec) -> Split:

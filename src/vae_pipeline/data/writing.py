@@ -7,6 +7,7 @@ from vae_pipeline.data.image_store import write_images
 from vae_pipeline.data.sources.parts import Source, TableSource, TextSource
 from vae_pipeline.data.table_store import write_table
 from vae_pipeline.data.text_store import write_text
+from vae_pipeline.seal import seal
 
 
 def write(source: Source | TableSource | TextSource, folder: Path, seed: int) -> None:
@@ -24,3 +25,4 @@ def write(source: Source | TableSource | TextSource, folder: Path, seed: int) ->
             write_text(source, folder, seed)
         case _:
             assert_never(source)
+    seal(folder)

@@ -4,6 +4,7 @@ Where there are labels it tells them apart; where there are none, it tells an im
 it is comparable within one data set alone, and is no FID: those are Inception's features.
 """
 
+import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from vae_pipeline.adam import AdamW
@@ -91,14 +92,14 @@ def reference(prepared: Prepared, home: Path, device: torch.device) -> Reference
     classes = len(spec.classes) if labelled else len(MIRRORINGS)
     with seeded(derive(0, "features")):
         net = Classifier(Scaling(spec.low, spec.high), spec.event_shape, classes)
-        path = home / "features" / f"{_key(prepared.digest())}.safetensors"
-        if not _read(net, path):
+        key = _key(prepared.digest())
+        path = home / "features" / f"{key}.safetensors"
+        if not _read(net, path, key):
             _fit(net.to(device).train(), prepared.train, labelled)
-            weights = {name: tensor.cpu().contiguous() for name, tensor in net.state_dict().items()}
-            replace_file(path, save(weights))
+            replace_file(path, save(_weights(net), metadata={"key": key, "sha256": _digest(_weights(net))}))
     net.to(device).eval()
     accuracy = _accuracy(net, prepared.test, labelled)
-    return Reference(net, sha256_of(path), accuracy, "labels" if labelled else "mirrorings")
+    return Reference(net, _digest(_weights(net)), accuracy, "labels" if labelled else "mirrorings")
 
 
 def _key(data: str) -> str:
@@ -107,11 +108,25 @@ def _key(data: str) -> str:
     return content_key([data, code, torch.__version__])
 
 
-def _read(net: Classifier, path: Path) -> bool:
+def _weights(net: Classifier) -> dict[str, Tensor]:
+    return {name: tensor.cpu().contiguous() for name, tensor in net.state_dict().items()}
+
+
+def _digest(weights: dict[str, Tensor]) -> str:
+    return hashlib.sha256(save(weights)).hexdigest()
+
+
+def _read(net: Classifier, path: Path, key: str) -> bool:
+    """Load the weights, if they are those that were kept under this key; else they are trained anew."""
     try:
-        net.load_state_dict(load(path.read_bytes()))
-    except (OSError, SafetensorError, RuntimeError):  # not there, or not whole
+        with safe_open(path, framework="pt") as file:
+            told = file.metadata()
+        weights = load_file(path)
+    except (OSError, SafetensorError):  # not there, or not whole
         return False
+    if told != {"key": key, "sha256": _digest(weights)}:
+        return False
+    net.load_state_dict(weights)
     return True
 
 

@@ -31,6 +31,7 @@ from vae_pipeline.models.likelihoods import LocationScaleLikelihood
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive
 from vae_pipeline.recipe.evaluate import METRICS, Evaluate, Gate
+from vae_pipeline.seal import seal
 from vae_pipeline.spec import ImageSpec, TableSpec
 from vae_pipeline.stages import defects, detection, images
 from vae_pipeline.stages.job import Job
@@ -82,6 +83,7 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
         _write_rates(folder / "rates.csv", used)
         draw(trained, prepared.test, used, places, folder / "plots")
         write_page(folder, job, prepared, trained, used, metrics, failed)
+        seal(folder)
     _record(job, trained.weights_sha256, metrics, out)
     if failed:
         raise GateError(f"{'; '.join(failed.values())}; the report is {out / PAGE}")

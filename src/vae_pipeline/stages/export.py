@@ -1,6 +1,5 @@
 """export: a trained model to a bundle of ONNX graphs, refused unless every graph equals the model."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +16,13 @@ from vae_pipeline.files import content_key, filled_folder, replace_file, require
 from vae_pipeline.metrics.detection import fit_detector
 from vae_pipeline.report.exported import with_parity
 from vae_pipeline.runtime import Bundle
+from vae_pipeline.seal import unsealed
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.trained import Trained
 from vae_pipeline.tracking.journal import flatten
 from vae_pipeline.tracking.registry import CANDIDATE
 from vae_pipeline.tracking.tracker import provenance
+from vae_pipeline.typed_json import read_json
 
 
 @dataclass(frozen=True)
@@ -95,13 +96,14 @@ def _calibrated(job: Job, trained: Trained, prepared: Prepared) -> Calibrated | 
 def _read_metrics(report: Path) -> dict[str, object]:
     path = report / "metrics.json"
     try:
-        metrics = dict(json.loads(path.read_text(encoding="utf-8")))
+        metrics = dict(read_json(path))
         metrics["measure"], metrics["elbo"], metrics["importance_samples"], metrics["failed_gates"]
-        return metrics
     except FileNotFoundError as error:
         raise DataError(f"{path} isn't there: run `vae-pipeline eval` first") from error
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path} isn't what `vae-pipeline eval` wrote: run it again") from error
+    unsealed(report, "eval", ["metrics.json", "index.html"])
+    return metrics
 
 
 def _read_page(report: Path, weights_sha256: str) -> str:

@@ -1,6 +1,5 @@
 """The table that `make run` ends with."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from vae_pipeline.errors import DataError
+from vae_pipeline.seal import unsealed
+from vae_pipeline.typed_json import read_json
 
 COLUMNS = ("ELBO", "distortion", "rate", "bound", "k̂>0.7", "active", "PSNR", "AUROC")
 LEFT_OUT_FIRST = ("distortion", "PSNR", "active", "rate")  # where the terminal is too narrow for all
@@ -63,9 +64,11 @@ def _width(console: Console, table: Table) -> int:
 
 def _read(path: Path) -> dict[str, str]:
     try:
-        return _figures(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        figures = _figures(read_json(path))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} isn't what `vae-pipeline eval` wrote ({error!r}): run it again") from error
+    unsealed(path.parent, "eval", ["metrics.json"])
+    return figures
 
 
 def _figures(metrics: dict[str, Any]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from vae_pipeline.models.vae import VAE
 from vae_pipeline.models.weights import load_weights, save_weights
 from vae_pipeline.randomness import derive
 from vae_pipeline.recipe import TrainedRecipe
+from vae_pipeline.seal import seal
 from vae_pipeline.stages.display import Display
 from vae_pipeline.stages.interrupt import interruptible
 from vae_pipeline.stages.job import Job
@@ -145,6 +146,7 @@ class _Run:
                 write_json(folder / "alarms.json", [asdict(alarm) for alarm in self._alarms()])
                 write_recipe(folder / "recipe.yaml", self.recipe)
                 self.prepared.spec.save(folder / "spec.json")
+                seal(folder)
         except BaseException as error:  # whatever ended the run, its record says that it ended
             killed = isinstance(error, Interrupted) or not isinstance(error, Exception)
             self.journal.end("KILLED" if killed else "FAILED")

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +11,16 @@ from typing import Any
 import yaml
 
 from vae_pipeline.errors import DataError
-from vae_pipeline.files import replace_file, sha256_of
+from vae_pipeline.files import replace_file
 from vae_pipeline.models.build import build
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.models.weights import load_weights
 from vae_pipeline.randomness import seeded
 from vae_pipeline.reading import parse, read_yaml
 from vae_pipeline.recipe import TrainedRecipe
+from vae_pipeline.seal import unsealed
 from vae_pipeline.spec import DataSpec, load_spec
+from vae_pipeline.typed_json import read_json, typed
 
 COLUMNS = (
     "epoch", "train_elbo", "train_distortion", "train_rate",
@@ -44,9 +45,8 @@ class SamplerChoice:
             DataError: it isn't there, or says nothing of a sampler.
         """
         try:
-            read = json.loads(path.read_text(encoding="utf-8"))
-            return cls(str(read["kind"]), {str(kind): float(value) for kind, value in read["distances"].items()})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            return typed(cls, read_json(path))
+        except (OSError, ValueError) as error:
             raise DataError(f"{path} isn't what `vae-pipeline train` wrote ({error}): train again") from error
 
 
@@ -75,6 +75,7 @@ class Trained:
         Raises:
             RecipeError, DataError, WeightsError: the folder isn't one that `train` filled, or was altered.
         """
+        digests = unsealed(folder, "train")
         recipe = parse(TrainedRecipe, read_yaml(folder / "recipe.yaml"), folder / "recipe.yaml")
         spec = load_spec(folder / "spec.json")
         with seeded(0):  # fresh weights, overwritten at once
@@ -84,7 +85,7 @@ class Trained:
             model,
             recipe,
             spec,
-            sha256_of(folder / "weights.safetensors"),
+            digests["weights.safetensors"],
             read_history(folder / "history.csv"),
             SamplerChoice.load(folder / "sampler.json"),
             read_alarms(folder / "alarms.json"),
@@ -127,9 +128,9 @@ def read_alarms(path: Path) -> list[dict[str, Any]]:
         DataError: it isn't there, or isn't a list of alarms.
     """
     try:
-        alarms = json.loads(path.read_text(encoding="utf-8"))
+        alarms = read_json(path)
         return [{name: alarm[name] for name in ("name", "about", "epoch", "cleared")} for alarm in alarms]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} isn't what `vae-pipeline train` wrote ({error!r}): train again") from error
 
 
