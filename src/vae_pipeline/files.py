@@ -141,6 +141,22 @@ def write_json(path: Path, content: Any) -> None:
     replace_file(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
+def read_regular(path: Path, most: int) -> bytes:
+    """A file's content.
+
+    Raises:
+        OSError: it can't be opened.
+        ValueError: it is a pipe or a device, which may never end, or has over `most` bytes.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ValueError("it is a pipe or a device, and a file is wanted")
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it is larger than {most / 2**20:g} MiB")
+    return content
+
+
 def sha256_of(path: Path) -> str:
     """The sha256 of a file, as `sha256sum` prints it."""
     with path.open("rb") as file:

@@ -11,6 +11,8 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from vae_pipeline.files import read_regular
+
 LARGEST = 64 * 2**20  # bytes; a tokenizer of a million words has 40 MB
 WHOLE = 2**53  # beyond which a double skips whole numbers
 T = TypeVar("T")
@@ -24,13 +26,7 @@ def read_json(path: Path) -> Any:
         ValueError: it isn't a regular file of a reasonable size, or isn't JSON in which each key stands once and
             each number is finite.
     """
-    if path.exists() and not path.is_file():  # a pipe or a device would never end
-        raise ValueError("it isn't a regular file")
-    with path.open("rb") as file:
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise ValueError(f"it is larger than {LARGEST // 2**20} MiB")
-    return parse_json(content.decode("utf-8"))
+    return parse_json(read_regular(path, LARGEST).decode("utf-8"))
 
 
 def parse_json(text: str) -> Any:
@@ -60,16 +56,21 @@ def _number(text: str) -> float:
     return value
 
 
-def typed(kind: type[T], values: Any, place: str = "") -> T:
-    """`values` as a dataclass, every field checked by its annotation; a field that it doesn't know is passed over.
+def typed(kind: type[T], values: Any, closed: bool = False) -> T:
+    """`values` as a dataclass, every field checked by its annotation.
+
+    A field that the dataclass doesn't know is passed over, or refused where it is `closed`.
 
     Annotations may be dataclasses, `str`, `int`, `float`, `bool`, `None`, `Literal`, tuples of one type or of a fixed
     length, `dict[str, ...]`, `Any` and unions of these.
 
     Raises:
-        ValueError: a field is missing or of another type; names it.
+        ValueError: a field is missing, unknown or of another type; names it.
     """
-    made: T = _typed(kind, values, place)
+    if closed and isinstance(values, dict):
+        for name in values.keys() - {field.name for field in fields(kind)}:  # type: ignore[arg-type]
+            raise ValueError(f"{name} is no field of it")
+    made: T = _typed(kind, values, "")
     return made
 
 

@@ -11,7 +11,8 @@ from vae_pipeline.data import table_files, table_store
 from vae_pipeline.data.download import Finder
 from vae_pipeline.data.sources import open_source
 from vae_pipeline.data.store import Prepared
-from vae_pipeline.data.table_store import split_table, write_table
+from vae_pipeline.data.table_store import split_table
+from vae_pipeline.data.writing import write
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import sha256_of
 from vae_pipeline.recipe import Recipe
@@ -20,7 +21,7 @@ from vae_pipeline.recipe import Recipe
 def prepare(root, path, seed=0, **data):
     folder = path.parent / "prepared"
     folder.mkdir()
-    write_table(open_source(table_recipe(root, path, **data).data, Finder(folder), seed), folder, seed)
+    write(open_source(table_recipe(root, path, **data).data, Finder(folder), seed), folder, seed)
     return Prepared.open(folder)
 
 
@@ -115,7 +116,7 @@ def test_adbenchs_form(root, tmp_path):
 
 def test_tumours_are_those_of_scikit_learn(root, tmp_path):
     recipe = Recipe.load(root / "pipeline" / "tumours.yaml")
-    write_table(open_source(recipe.data, Finder(tmp_path), 0), tmp_path, 0)
+    write(open_source(recipe.data, Finder(tmp_path), 0), tmp_path, 0)
     prepared, wanted = Prepared.open(tmp_path), load_breast_cancer()
     rows = np.concatenate([prepared.train.images[:], prepared.valid.images[:], prepared.test.images[:]])
     np.testing.assert_array_equal(np.sort(rows, axis=0), np.sort(wanted.data.astype(np.float32), axis=0))

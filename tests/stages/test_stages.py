@@ -280,5 +280,5 @@ def test_a_trained_folder_that_was_altered(lane, tmp_path):
 
     copy = shutil.copytree(lane.model, tmp_path / "model")
     (copy / "history.csv").unlink()
-    with pytest.raises(DataError, match=r"history\.csv isn't what `vae-pipeline train` wrote"):
+    with pytest.raises(DataError, match=r"history\.csv isn't there: run `vae-pipeline train` again"):
         Trained.load(copy)

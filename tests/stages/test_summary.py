@@ -6,6 +6,7 @@ import json
 import pytest
 from rich.console import Console
 
+from vae_pipeline.seal import seal
 from vae_pipeline.stages.summary import print_summary
 
 FIGURES = {
@@ -19,6 +20,7 @@ FIGURES = {
 def reports(tmp_path):
     (tmp_path / "mnist_defects").mkdir()
     (tmp_path / "mnist_defects" / "metrics.json").write_text(json.dumps(FIGURES))
+    seal(tmp_path / "mnist_defects")
     return tmp_path
 
 

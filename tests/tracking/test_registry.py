@@ -7,6 +7,7 @@ from tests.lanes import make_job
 
 from vae_pipeline.errors import BundleError
 from vae_pipeline.runtime import Bundle
+from vae_pipeline.seal import seal
 from vae_pipeline.settings import Settings
 from vae_pipeline.stages.export import export
 from vae_pipeline.tracking.registry import fetch_bundle, log_bundle
@@ -48,6 +49,7 @@ def versions(smoke, lane, home, server, client):
     shutil.copytree(lane.report, failed)
     metrics = json.loads((failed / "metrics.json").read_text())
     (failed / "metrics.json").write_text(json.dumps({**metrics, "failed_gates": ["elbo"]}))
+    seal(failed)
     exported(smoke, lane, home, server, mlflow_registry="auto")  # a file is no server
     found = [len(client.search_model_versions("name = 'smoke'"))]
     for report in (failed, lane.report):

@@ -17,6 +17,7 @@ from vae_pipeline.export.noise import noise_graph
 from vae_pipeline.files import sha256_of
 from vae_pipeline.manifest import SIGNATURES
 from vae_pipeline.runtime import Bundle
+from vae_pipeline.seal import seal
 from vae_pipeline.variants.shrink import shrink
 from vae_pipeline.verification import verify
 
@@ -168,6 +169,7 @@ def test_other_data_are_refused(lane, tmp_path):
     shutil.copytree(lane.data, tmp_path / "data")
     spec = json.loads((tmp_path / "data" / "spec.json").read_text())
     (tmp_path / "data" / "spec.json").write_text(json.dumps({**spec, "high": 256.0}))
+    seal(tmp_path / "data")
     with pytest.raises(DataError, match="is of another spec than the data of"):
         shrink(lane.bundle, "fp16", tmp_path / "data", tmp_path / "out")
     assert not (tmp_path / "out").exists()
