@@ -370,7 +370,7 @@ def test_a_key_given_twice(tmp_path: Path) -> None:
 
 def test_nested_too_deep(tmp_path: Path) -> None:
     (tmp_path / "deep.yaml").write_text("[" * 100_000)
-    with pytest.raises(RecipeError, match=r"deep\.yaml is nested too deep"):
+    with pytest.raises(RecipeError, match=r"deep\.yaml isn't a recipe \(it is nested over 50 levels deep\)"):
         read_yaml(tmp_path / "deep.yaml")
 
 
@@ -446,3 +446,30 @@ def test_sections_that_do_not_fit_each_other(changes: dict[str, Any], wanted: st
             section = section[part]
         section[last] = value
     assert wanted in refusal(recipe)
+
+
+NESTED = "".join(f"a{i + 1}: &a{i + 1} {{<<: [{', '.join([f'*a{i}'] * 9)}], k{i}: 1}}\n" for i in range(9))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[a]: 1", "in line 1, column 1: a list or a mapping can't be a key"),
+        ("? {a: 1}\n: 1", "a list or a mapping can't be a key"),
+        ("a0: &a0 {x: 1}\n" + NESTED, "its aliases stand for over 100,000 values"),
+        ("a: &a [*a]", "its aliases stand for over 100,000 values"),
+        ("a: 1\nb: 2\na: 3", "in line 3, column 1: the key a is given twice"),
+        ("a: " + "1" * 5000, "Exceeds the limit"),
+        ("# " + "x" * 2**20, "it is larger than 1 MiB"),
+    ],
+    ids=range(7),
+)
+def test_yaml_is_looked_at_before_anything_is_built(content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(content)
+    with pytest.raises(RecipeError, match=message):
+        read_yaml(tmp_path / "r.yaml")
+
+
+def test_an_alias_is_what_it_stands_for(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("a: &x {b: 1}\nc: {<<: *x, d: *x}")
+    assert read_yaml(tmp_path / "r.yaml") == {"a": {"b": 1}, "c": {"b": 1, "d": {"b": 1}}}

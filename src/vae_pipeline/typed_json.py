@@ -67,28 +67,25 @@ def typed(kind: type[T], values: Any, closed: bool = False) -> T:
     Raises:
         ValueError: a field is missing, unknown or of another type; names it.
     """
-    if closed and isinstance(values, dict):
-        for name in values.keys() - {field.name for field in fields(kind)}:  # type: ignore[arg-type]
-            raise ValueError(f"{name} is no field of it")
-    made: T = _typed(kind, values, "")
+    made: T = _typed(kind, values, "", closed)
     return made
 
 
-def _typed(kind: Any, value: Any, place: str) -> Any:
+def _typed(kind: Any, value: Any, place: str, closed: bool) -> Any:
     origin, arguments = get_origin(kind), get_args(kind)
     if is_dataclass(kind) and not _is_plain(kind, value):
-        return _dataclass(kind, value, place)
+        return _dataclass(kind, value, place, closed)
     if origin in (Union, types.UnionType):
-        return _one_of(kind, arguments, value, place)
+        return _one_of(kind, arguments, value, place, closed)
     if origin is Literal and value in arguments and type(value) in map(type, arguments):
         return value
     if origin is tuple and isinstance(value, list | tuple):
         each = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
         if len(each) == len(value):
             pairs = enumerate(zip(each, value, strict=True))
-            return tuple(_typed(one, item, f"{place}[{at}]") for at, (one, item) in pairs)
+            return tuple(_typed(one, item, f"{place}[{at}]", closed) for at, (one, item) in pairs)
     if origin is dict and isinstance(value, dict):
-        return {name: _typed(arguments[1], item, _within(place, name)) for name, item in value.items()}
+        return {name: _typed(arguments[1], item, _within(place, name), closed) for name, item in value.items()}
     if _is_plain(kind, value):
         return value
     raise ValueError(f"{place or 'it'} is {_brief(value)}; wanted {_said(kind)}")
@@ -105,13 +102,15 @@ def _is_plain(kind: Any, value: Any) -> bool:
     return kind is Any or (kind in (str, bool, types.NoneType) and isinstance(value, kind))
 
 
-def _dataclass(kind: Any, values: Any, place: str) -> Any:
+def _dataclass(kind: Any, values: Any, place: str, closed: bool) -> Any:
     if not isinstance(values, dict):
         raise ValueError(f"{place or 'it'} is {_brief(values)}; wanted a mapping")
+    for name in values.keys() - {field.name for field in fields(kind)} if closed else ():
+        raise ValueError(f"{_within(place, name)} is no field that is known")
     hints, found = get_type_hints(kind), {}
     for field in fields(kind):
         if field.name in values:
-            found[field.name] = _typed(hints[field.name], values[field.name], _within(place, field.name))
+            found[field.name] = _typed(hints[field.name], values[field.name], _within(place, field.name), closed)
         elif field.default is MISSING and field.default_factory is MISSING:
             raise ValueError(f"{_within(place, field.name)} is missing")
     try:
@@ -120,12 +119,12 @@ def _dataclass(kind: Any, values: Any, place: str) -> Any:
         raise ValueError(f"{place}: {error}" if place else str(error)) from error
 
 
-def _one_of(kind: Any, members: tuple[Any, ...], value: Any, place: str) -> Any:
+def _one_of(kind: Any, members: tuple[Any, ...], value: Any, place: str, closed: bool) -> Any:
     if value is None and types.NoneType in members:
         return None
     others = [member for member in members if member is not types.NoneType]
     if len(others) == 1:
-        return _typed(others[0], value, place)
+        return _typed(others[0], value, place, closed)
     if any(_is_plain(member, value) for member in others):
         return value
     raise ValueError(f"{place or 'it'} is {_brief(value)}; wanted {_said(kind)}")

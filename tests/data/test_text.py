@@ -334,3 +334,30 @@ def test_sentences_are_drawn_from_the_seed(root):
     one, again, other = (open_source(data, Finder(root), seed).train for seed in (0, 0, 1))
     assert one == again != other
     assert np.mean([len(line.split()) for line in one]) == pytest.approx(2 * 2.5 + 1 + 1.5 + 1, abs=0.15)
+
+
+FORMS = [
+    Words(kind="words", vocabulary=20, split="blanks", lower=False),
+    Words(kind="words", vocabulary=20, split="signs", lower=True),
+    BytePairs(kind="byte_pairs", vocabulary=300),
+    Bytes(kind="bytes"),
+]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=range(4))
+def test_a_tokenizer_is_of_the_parts_that_are_known(form):
+    """A normaliser, a pattern or a decoder of another's may take for ever on a line, and can't be stopped."""
+    fitted = fit_tokenizer(form, ["the cat sat", "the dog"])
+    values = TextSpec(9, fitted.get_vocab_size(), json.loads(fitted.to_str())).to_dict()
+    assert TextSpec.from_dict(values).to_dict() == values
+    for part, other in [
+        ("normalizer", {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 999}),
+        ("pre_tokenizer", {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Removed", "invert": False}),
+        ("decoder", {"type": "Replace", "pattern": {"String": " "}, "content": "x" * 999}),
+        ("added_tokens", [{"id": 0, "content": "the"}]),
+        ("model", {**values["tokenizer"]["model"], "dropout": 0.5}),
+        ("model", {**values["tokenizer"]["model"], "vocab": {"the": 10**9}}),
+        ("model", None),
+    ]:
+        with pytest.raises(DataError, match="the tokenizer"):
+            TextSpec.from_dict({**values, "tokenizer": {**values["tokenizer"], part: other}})

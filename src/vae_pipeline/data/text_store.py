@@ -17,12 +17,11 @@ from vae_pipeline.data.store import PARTS
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import write_json
 from vae_pipeline.recipe import data as recipe
-from vae_pipeline.spec.text import SPECIAL, UNKNOWN, TextSpec
+from vae_pipeline.spec.text import SIGNS, SPECIAL, UNKNOWN, TextSpec
 from vae_pipeline.spec.tokens import Tokens, padded
 
 BYTES = 256
 LONG_WORD = re.compile(r"\S{1000}|\s{1000}")
-SIGNS = Regex(rf"{UNKNOWN}|\w+|[^\w\s]+")  # what a model wrote for an unknown word is read as one
 
 
 def write_text(source: TextSource, folder: Path, seed: int) -> None:
@@ -136,7 +135,7 @@ def _words(tokenizer: recipe.Words, lines: Sequence[str]) -> Tokenizer:
     """The most frequent words, frequent ones first, those that are as frequent by their letters."""
     # Letters and their accents in one form, so that a word is one word however it was typed.
     form = normalizers.Sequence([normalizers.NFC(), *([normalizers.Lowercase()] if tokenizer.lower else [])])
-    signs = pre_tokenizers.Split(SIGNS, "removed", invert=True)
+    signs = pre_tokenizers.Split(Regex(SIGNS), "removed", invert=True)
     split = pre_tokenizers.WhitespaceSplit() if tokenizer.split == "blanks" else signs
     counts: Counter[str] = Counter()
     for line in lines:

@@ -4,7 +4,6 @@ Plain dataclasses, one module a kind of observation, so that an exported bundle 
 onnxruntime are installed.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from vae_pipeline.errors import DataError
 from vae_pipeline.spec.images import ImageSpec, within
 from vae_pipeline.spec.tables import ANOMALIES, Column, ColumnKind, TableSpec
 from vae_pipeline.spec.text import TextSpec
+from vae_pipeline.typed_json import read_json
 
 __all__ = [
     "ANOMALIES", "Column", "ColumnKind", "DataSpec", "ImageSpec", "TableSpec", "TextSpec", "load_spec", "spec_of",
@@ -45,10 +45,10 @@ def load_spec(path: Path) -> DataSpec:
         DataError: there is no such file, or it isn't a spec.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(f"{path} isn't there: run `vae-pipeline prepare` first") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} can't be read as JSON ({error}): run `vae-pipeline prepare` again") from error
     try:
         return spec_of(values)

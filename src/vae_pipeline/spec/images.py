@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_pipeline.errors import DataError
+from vae_pipeline.typed_json import typed
 
+LARGEST = 2**28  # values of an image
 LEVELS = (0.0, 65536.0)
 """Those of 16 bits."""
 ROUNDING = 4 * float(np.finfo(np.float32).eps)
@@ -72,28 +74,25 @@ class ImageSpec:
             DataError: a field is missing, unknown or of another kind.
         """
         try:
-            if values["kind"] != "image":
-                raise DataError(f"this version reads data of kind 'image', 'table' or 'text'; given {values['kind']!r}")
-            fixed = {"shape": tuple(values["shape"]), "classes": tuple(values["classes"])}
-            spec = cls(**{**values, **fixed, "levels": tuple(values.get("levels", LEVELS))})
+            spec = typed(cls, values, closed=True)
             spec._validate()
             return spec
-        except (KeyError, TypeError, ValueError) as error:
+        except ValueError as error:
             raise DataError(f"not a data spec ({error}): run `vae-pipeline prepare` again") from error
 
     def _validate(self) -> None:
-        if len(self.shape) != 3 or not all(isinstance(side, int) and side > 0 for side in self.shape):
-            raise ValueError(f"shape is {list(self.shape)}; wanted channels, height and width")
-        if self.dtype not in ("uint8", "float32") or not isinstance(self.binary, bool):
+        if self.kind != "image":
+            raise ValueError(f"this version reads data of kind 'image', 'table' or 'text'; given {self.kind!r}")
+        if not 0 < min(self.shape) <= self.dimensions <= LARGEST:
             raise ValueError(
-                f"dtype is {self.dtype!r} and binary {self.binary!r}; wanted uint8 or float32, true or false"
+                f"shape is {list(self.shape)}; wanted channels, height and width, {LARGEST:,} values at most"
             )
-        if not math.isfinite(self.low) or not math.isfinite(self.high) or self.low >= self.high:
-            raise ValueError(f"the range is {self.low} to {self.high}; wanted two finite numbers, low under high")
-        if len(self.levels) != 2 or not -math.inf < self.levels[0] < self.levels[1] < math.inf:
-            raise ValueError(f"levels are {list(self.levels)}; wanted two finite numbers, the lower one first")
-        if not all(isinstance(name, str) for name in self.classes):
-            raise ValueError(f"classes are {list(self.classes)}; wanted names")
+        if self.dtype not in ("uint8", "float32"):
+            raise ValueError(f"dtype is {self.dtype!r}; wanted uint8 or float32")
+        if self.low >= self.high or self.levels[0] >= self.levels[1]:
+            raise ValueError(
+                f"the range is {self.low} to {self.high}, the levels {list(self.levels)}; wanted the lower one first"
+            )
 
     def save(self, path: Path) -> None:
         """Write as JSON."""

@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from vae_pipeline.errors import DataError
+from vae_pipeline.typed_json import typed
 
 ANOMALIES = ("normal", "anomaly")
 """The classes of a table whose labels say what is to be detected."""
@@ -107,37 +107,24 @@ class TableSpec:
             DataError: a field is missing, unknown or of another kind.
         """
         try:
-            columns = tuple(_column(column) for column in values["columns"])
-            known = {**values, "columns": columns, "csv": CsvFormat(**values.get("csv", {}))}
-            lists = {name: tuple(known[name]) for name in known.keys() & {"ignored", "classes", "absent"}}
-            spec = cls(**known | lists)
+            spec = typed(cls, values, closed=True)
             spec._validate()
             return spec
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except ValueError as error:
             raise DataError(f"not a data spec ({error}): run `vae-pipeline prepare` again") from error
 
     def _validate(self) -> None:
         if not self.columns or self.dtype != "float32" or self.kind != "table":
             raise ValueError(f"{len(self.columns)} columns, dtype {self.dtype!r}; wanted some, of float32")
         names = [column.name for column in self.columns]
-        if len(set(names)) < len(names) or not all(isinstance(name, str) for name in (*names, *self.classes)):
+        if len(set(names)) < len(names):
             raise ValueError(f"columns are {names}; wanted names, each once")
+        for column in self.columns:
+            if len(column.knots) < 2 or not all(x < y and fx < fy for (x, fx), (y, fy) in pairwise(column.knots)):
+                raise ValueError(f"column {column.name} has knots that don't rise")
+            if (column.kind == "category") != bool(column.values):
+                raise ValueError(f"column {column.name} is a {column.kind} with {len(column.values)} values")
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
         path.write_text(json.dumps(self.to_dict(), indent=2) + "\n")
-
-
-def _column(values: dict[str, Any]) -> Column:
-    knots = tuple((float(raw), float(scaled)) for raw, scaled in values["knots"])
-    column = Column(**{**values, "knots": knots, "values": tuple(values["values"])})
-    if column.kind not in get_args(ColumnKind) or not isinstance(column.missing, bool):
-        raise ValueError(f"column {column.name} has kind {column.kind!r} and missing {column.missing!r}")
-    if not isinstance(column.written, str) or not math.isfinite(float(column.offset)):
-        raise ValueError(f"column {column.name} has written {column.written!r} and offset {column.offset!r}")
-    rising = len(knots) > 1 and all(x < y and fx < fy for (x, fx), (y, fy) in pairwise(knots))
-    if not rising or not all(math.isfinite(number) for knot in knots for number in knot):
-        raise ValueError(f"column {column.name} has knots that don't rise, or aren't finite")
-    if (column.kind == "category") != bool(column.values):
-        raise ValueError(f"column {column.name} is a {column.kind} with {len(column.values)} values")
-    return column
