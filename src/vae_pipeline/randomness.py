@@ -1,6 +1,7 @@
 """Every random draw comes from one seed: named sub-seeds, and blocks that leave the generators as they were."""
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,15 +35,24 @@ def set_generator_states(states: dict[str, torch.Tensor]) -> None:
         torch.mps.set_rng_state(states["mps"])
 
 
+_turn = threading.RLock()
+
+
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw from `seed` inside the block; afterwards torch's generators go on as if there had been none."""
-    states = generator_states()
-    try:
-        torch.manual_seed(seed)
-        yield
-    finally:
-        set_generator_states(states)
+    """Draw from `seed` inside the block, in float32; afterwards torch's generators go on as if there had been none.
+
+    Generators and default dtype are one for the process, so the blocks of several threads take turns.
+    """
+    with _turn:
+        states, dtype = generator_states(), torch.get_default_dtype()
+        try:
+            torch.set_default_dtype(torch.float32)
+            torch.manual_seed(seed)
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
+            set_generator_states(states)
 
 
 @dataclass(frozen=True)

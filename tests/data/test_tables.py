@@ -206,11 +206,11 @@ class TestMistakes:
             Recipe.model_validate(values)
 
 
-def test_a_constant_column_is_scaled_by_its_size(root, tmp_path):
+def test_a_constant_column_is_scaled_by_a_step_of_float32(root, tmp_path):
     mixed_frame().assign(amount=50.0, balance=0.0).to_csv(tmp_path / "rows.csv", index=False)
     columns = {column.name: column for column in prepare(root, tmp_path / "rows.csv").spec.columns}
-    assert columns["amount"].knots == ((-450.0, -10.0), (550.0, 10.0))
-    assert columns["balance"].knots == ((-10.0, -10.0), (10.0, 10.0))
+    assert (columns["amount"].offset, columns["balance"].offset) == (50, 0)
+    assert columns["amount"].unit == columns["balance"].unit == np.finfo(np.float32).eps
 
 
 def test_a_category_that_training_never_saw_is_the_class_after_the_last(root, tmp_path):

@@ -1,9 +1,11 @@
+import dataclasses
+import itertools
 import math
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as some
 from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 from torch.distributions import Bernoulli, Categorical, Normal
@@ -11,13 +13,14 @@ from torch.distributions import Bernoulli, Categorical, Normal
 from vae_pipeline.data.table_store import fit_column
 from vae_pipeline.errors import RecipeError
 from vae_pipeline.models.build import build
-from vae_pipeline.models.columns import Layout, RowDistribution
+from vae_pipeline.models.columns import UNHEARD_OF, Layout, RowDistribution
 from vae_pipeline.models.scaling import TableScaling
 from vae_pipeline.nets.columns import ColumnEncoder
+from vae_pipeline.raw import centre
 from vae_pipeline.recipe.model import Model
 from vae_pipeline.spec import Column, ImageSpec, TableSpec
 
-LAYOUT = Layout(("category", "number", "boolean", "number", "category"), (3, 1, 1, 1, 2))
+LAYOUT = Layout(("category", "number", "boolean", "number", "category"), (3, 1, 1, 1, 2), (True,) * 5)
 STEEP = ((-10.0, -10.0), (10.0, 10.0))
 SPEC = TableSpec(
     (
@@ -74,6 +77,30 @@ def test_what_is_missing_adds_nothing():
             torch.testing.assert_close(row.log_prob(torch.stack([held, present])), each[:, rest].sum(-1))
 
 
+def test_presence_is_torchs_bernoulli_and_sums_to_one():
+    layout = dataclasses.replace(LAYOUT, missing=(True, False, True, False, True))
+    plain, (mean, log_scale, logits, first, second) = drawn()
+    presence = torch.randn(7, 3, generator=torch.Generator().manual_seed(1))
+    row = RowDistribution(layout, mean, log_scale.exp(), logits, [first, second], presence)
+    value, total = torch.tensor([2.0, 0.3, 1.0, -4.0, 1.0]), torch.zeros(7)
+    for a, b, c in itertools.product([0.0, 1.0], repeat=3):
+        asked = torch.stack([value, torch.tensor([a, 1, b, 1, c])])
+        gaps = Bernoulli(logits=presence).log_prob(torch.tensor([a, b, c]))
+        torch.testing.assert_close(row.log_prob(asked), plain.log_prob(asked) + gaps.sum(-1))
+        total += gaps.sum(-1).exp()
+    torch.testing.assert_close(total, torch.ones(7))
+
+
+def test_what_never_was_missing_is_as_unlikely_as_can_be():
+    layout = dataclasses.replace(LAYOUT, missing=(True, False, True, True, True))
+    _, (mean, log_scale, logits, first, second) = drawn()
+    row = RowDistribution(layout, mean, log_scale.exp(), logits, [first, second])
+    value, present = torch.tensor([2.0, 0.3, 1.0, -4.0, 1.0]), torch.tensor([1.0, 0, 1, 1, 1])
+    each = row.log_prob_by_element(torch.stack([value, present]))
+    assert (each[:, 1] == -UNHEARD_OF).all() and (each[:, [0, 2, 3, 4]] > -1e3).all()
+    assert (row.squared_error_by_element(torch.stack([value, present]))[:, 1] == UNHEARD_OF).all()
+
+
 def test_discrete_columns_sum_to_one():
     row, _ = drawn()
     present = torch.tensor([1.0, 0, 1, 0, 1])
@@ -118,28 +145,53 @@ def test_scalings_are_scikit_learns(scaling, wanted):
 
 
 @example([0.0, 1.0, 2.0**-126], "quantile")
-@example([0.0, 0.0, 6.63522920811407e-33], "standard")
 @example([0.0, 0.0, 1e-30], "quantile")
 @given(
     some.lists(some.floats(-1e4, 1e4, width=32), min_size=3, max_size=60),
     some.sampled_from(["standard", "robust", "quantile"]),
 )
-def test_scaling_rises_stays_within_ten_and_inverts(values, scaling):
+def test_scaling_rises_and_inverts_up_to_ten(values, scaling):
     x = np.array(values, np.float32)
+    assume(not 0 < np.ptp(x) <= 1e-31)  # is refused
     column = fit_column(Column("x", "number", False, ()), x, scaling)
     scale = TableScaling([column.knots])
     given = scale(torch.from_numpy(np.sort(x))[:, None])[:, 0, 0]
     assert (given.diff() >= -1e-5).all()
-    assert given.abs().max() <= 10 + 1e-4
-    inside = (given.abs() < 9.999).numpy()  # what lies beyond is clipped
+    inside = (given.abs() < 9.999).numpy()
     back = scale.inverse(given[:, None])[:, 0].numpy()
     assert (np.abs(back - np.sort(x))[inside] <= 1e-4 * max(column.unit, np.abs(x).max())).all()
 
 
-def test_far_is_as_far_as_ten_and_missing_is_masked():
+@given(some.lists(some.floats(0, 2.0**127, width=32), min_size=2, max_size=20))
+def test_what_is_farther_out_is_told_from_what_is_far(values):
+    scale = TableScaling([((-4.0, -10.0), (4.0, 10.0))])
+    x = torch.tensor(values, dtype=torch.float32).sort().values
+    far = scale(torch.cat([-x.flip(0), x])[:, None])[:, 0, 0]
+    assert (far.diff() >= 0).all() and torch.isfinite(far).all()
+    for near, beyond in itertools.pairwise(x):
+        if beyond > near * 1.001 and 4 < near < 1e29:
+            assert (scale(torch.stack([near, beyond])[:, None])[:, 0, 0].diff() > 0).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -3e-9, 1e8, 1e30])
+def test_any_change_of_a_constant_is_far(value):
+    column = fit_column(Column("x", "number", False, ()), np.full(50, value), "standard")
+    rows = np.array([[value], [value + 1e-5 * max(abs(value), 1)]])
+    found = TableScaling([column.knots])(torch.from_numpy(centre(rows, [column])))[:, 0, 0]
+    assert found[0].abs() < 1e-3 and found[1] > 10
+
+
+def test_the_encoder_does_not_see_how_far_is_far():
+    encoder = ColumnEncoder([0], [False], 0, [4], "relu")
+    near, far, nearer = (torch.tensor([[[value], [1.0]]]) for value in (10.0, 40.0, 9.0))
+    torch.testing.assert_close(encoder(near, None), encoder(far, None))
+    assert not torch.equal(encoder(near, None), encoder(nearer, None))
+
+
+def test_far_is_logarithmic_and_missing_is_masked():
     scaled = TableScaling([column.knots for column in SPEC.columns])(torch.from_numpy(ROWS))
     assert scaled.shape == (4, 2, 4)
-    assert scaled[3, 0, 1] == 10
+    assert scaled[3, 0, 1] == pytest.approx(10 + math.log(31))
     assert scaled[:, 1].tolist() == [[1, 1, 1, 1], [1, 1, 1, 0], [0, 1, 1, 1], [1, 1, 1, 1]]
     assert scaled[1, 0, 3] == 0 and scaled[2, 0, 0] == 0
     assert scaled[0, 0].tolist() == pytest.approx([0, 1.5, 1, -4])
@@ -154,10 +206,12 @@ def test_the_encoder_sees_categories_flags_and_nothing_of_what_is_unknown():
     assert seen[0][:, 3:].tolist() == [[1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 1, 0, 0]]
 
 
+@pytest.mark.parametrize("missing", ["given", "modelled"])
 @pytest.mark.parametrize("scale", ["learned_per_column", "per_element"])
-def test_a_model_of_a_table_keeps_its_contract(scale):
+def test_a_model_of_a_table_keeps_its_contract(scale, missing):
     torch.manual_seed(0)
-    built = build(model(scale), SPEC)
+    built = build(model(likelihood={"kind": "mixed", "scale": scale, "missing": missing}), SPEC)
+    assert built.likelihood.outputs == 6 + 2 * (scale == "per_element") + 2 * (missing == "modelled")
     inference = built(torch.from_numpy(ROWS), samples=2)
     for term in (inference.distortion(), inference.rate(), inference.log_weight()):
         assert term.shape == (2, 4) and torch.isfinite(term).all()

@@ -135,9 +135,9 @@ class TestBundle:
         rows[:, 2] = [0, 1, 2, 3]
         assert bundle.score(rows).negative_elbo.argmax() == 3
 
-    def test_the_further_out_the_less_likely_up_to_the_clip(self, bundle):
-        rows = np.repeat(np.array([[100, 5, 2, 1, 20500]], np.float32), 4, axis=0)
-        rows[:, 0] = [100, 160, 250, 1e30]
+    def test_the_further_out_the_less_likely(self, bundle):
+        rows = np.repeat(np.array([[100, 5, 2, 1, 20500]], np.float32), 7, axis=0)
+        rows[:, 0] = [100, 160, 250, 400, 500, 5000, 1e30]
         score = bundle.score(rows).negative_elbo
         assert (np.diff(score) > 0).all() and np.isfinite(score).all()
 

@@ -19,10 +19,10 @@ from vae_pipeline.errors import DataError
 from vae_pipeline.files import write_json
 from vae_pipeline.raw import centre
 from vae_pipeline.recipe.data import ColumnScaling
-from vae_pipeline.spec import ANOMALIES, Column, TableSpec
+from vae_pipeline.spec import ANOMALIES, CLIP, Column, TableSpec
 
-CLIP = 10.0  # scaled units, beyond which a value is taken for this far
 QUANTILES = 101
+STEP = 2.0**-23  # relative distance of a float32 from the next
 LEAST = 1e-31  # spread; a quantile's share of less is no normal float32
 NOISE = 1e-13  # of a value, by which arithmetic in float64 may be off: a column that varies by less is constant
 FITTED = 1_000_000  # rows
@@ -211,7 +211,9 @@ def _offset(present: Array) -> float:
     It is round in units of the spread, so that whole numbers and days stay whole.
     """
     middle, spread = float(present.mean()), float(present.std())
-    if abs(middle) <= 2**8 * spread or spread <= NOISE * abs(middle):
+    if spread <= NOISE * abs(middle):
+        return float(present[0])  # of a constant itself, so that any change of it is told
+    if abs(middle) <= 2**8 * spread:
         return 0.0
     if abs(middle) <= 2**12 * spread and np.array_equal(present, present.astype(np.float32)):
         return 0.0
@@ -227,7 +229,7 @@ def _knots(present: Array, scaling: ColumnScaling) -> tuple[tuple[float, float],
         # Of a Gaussian, the quartiles are 1.349 standard deviations apart; where half of all are equal, that is 0.
         scale = (high - low) / 1.349 or scale
     if scale <= max(1e-6 * abs(middle), LEAST):  # constant, as far as float32 can tell
-        scale = max(abs(middle), 1.0)
+        scale = max(scale, STEP * (abs(middle) or 1.0), LEAST)  # any other value is far
     elif scaling == "quantile":
         return _quantile_knots(present, scale)
     return ((middle - CLIP * scale, -CLIP), (middle + CLIP * scale, CLIP))

@@ -143,7 +143,8 @@ def _columns(likelihood: likelihoods.MixedLikelihood, train: Split, test: Split,
         for index, size in zip(layout.of("category"), layout.category_sizes, strict=True)
     ]
     numbers, booleans = layout.of("number"), layout.of("boolean")
-    independent = RowDistribution(layout, mean[numbers], scale[numbers], odds[booleans], log_odds)
+    presence = ((count + 0.5) / (len(values) + 1)).logit()[layout.gaps] if likelihood.modelled else None
+    independent = RowDistribution(layout, mean[numbers], scale[numbers], odds[booleans], log_odds, presence)
     return float(independent.log_prob(scaling(torch.from_numpy(test.images[:])).double()).mean())
 
 

@@ -24,6 +24,7 @@ NORMAL = 0  # the label of normal rows; anomalies have 1
 RATES = (0.001, 0.01, 0.05)
 ALPHAS = (0.01, 0.05, 0.1)
 MOST = 10_000  # examples that a calibration, or a part's latent covariance, is taken from
+RANKED = 2_000  # training examples that an ensemble's ranks are among
 ROWS = 1024  # draws decoded at a time, at most
 
 
@@ -57,16 +58,22 @@ def calibrated(model: VAE, wanted: Wanted, train: Split, held_back: Split, devic
     noise = np.random.default_rng(0).standard_normal((wanted.draws, model.latents)).astype(np.float32)
     means = torch.from_numpy(latents(model, train, device).mean).float()
     detector = Detector(model, wanted.score, torch.from_numpy(noise), means, train.images.shape[1:]).to(device)
-    found: defaultdict[str, list[Tensor]] = defaultdict(list)
-    usual = torch.zeros(())
     with evaluating(model):
-        for rows, labels in batches(held_back, device, "calibration", _rows(detector, held_back)):
-            scores, by_element = detector.scores(rows, labels)
-            usual = usual + by_element.double().sum(0).cpu() / len(held_back)
-            for kind, values in scores.items():
-                found[kind].append(values.cpu())
-    detector.calibrate({kind: torch.cat(parts) for kind, parts in found.items()}, usual.float())
+        detector.rank_by(_scores(detector, taken(train, np.arange(min(RANKED, len(train)))), device)[0])
+        detector.calibrate(*_scores(detector, held_back, device))
     return detector.to(device)
+
+
+def _scores(detector: Detector, split: Split, device: torch.device) -> tuple[dict[str, Tensor], Tensor]:
+    """Every score but the ensemble, and the mean distortion of each value."""
+    found: defaultdict[str, list[Tensor]] = defaultdict(list)
+    usual = torch.zeros((), dtype=torch.float64)
+    for rows, labels in batches(split, device, "calibration", _rows(detector, split)):
+        scores, by_element = detector.scores(rows, labels)
+        usual = usual + by_element.double().sum(0).cpu() / len(split)
+        for kind, values in scores.items():
+            found[kind].append(values.cpu())
+    return {kind: torch.cat(parts) for kind, parts in found.items()}, usual.float()
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,12 @@ def _table(model: recipe.AnyModel, spec: TableSpec) -> VAE:
     posterior = _posterior(model.posterior, encoder.features)
     prior = _prior(model.prior, latents, spec)
     # A category has one class more than it has values: for those that training never saw.
-    layout = Layout(tuple(_family(column) for column in columns), tuple(len(column.values) + 1 for column in columns))
-    likelihood = likelihoods.MixedLikelihood(layout, model.likelihood.scale)
+    layout = Layout(
+        tuple(_family(column) for column in columns),
+        tuple(len(column.values) + 1 for column in columns),
+        tuple(column.missing for column in columns),
+    )
+    likelihood = likelihoods.MixedLikelihood(layout, model.likelihood.scale, model.likelihood.missing == "modelled")
     net = model.decoder
     decoder = DenseDecoder(latents, (likelihood.outputs,), likelihood.planes, net.layers, net.activation)
     scaling = TableScaling([column.knots for column in columns])

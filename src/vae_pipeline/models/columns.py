@@ -13,6 +13,8 @@ from torch.distributions import Categorical, Distribution, constraints
 from vae_pipeline.nets.columns import one_hot
 
 Kind = Literal["number", "boolean", "category"]
+UNHEARD_OF = 1e6
+"""Nats that a missing value costs where none was missing in training: more than any value does."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,19 @@ class Layout:
     """What each column of a table is, and where its parameters lie in a decoder's output.
 
     An output holds the means of all numbers, (where they are its own) their log-scales, the logits of all booleans,
-    and those of one category after the other.
+    (where it is modelled) those of the presence of each column with gaps, and those of one category after the other.
     """
 
     kinds: tuple[Kind, ...]
     sizes: tuple[int, ...]
     """Of a category, its classes; of other columns 1."""
+    missing: tuple[bool, ...]
+    """Whether values may be missing."""
+
+    @property
+    def gaps(self) -> list[int]:
+        """The columns whose values may be missing."""
+        return [index for index, may in enumerate(self.missing) if may]
 
     def of(self, kind: Kind) -> list[int]:
         """The columns of a kind."""
@@ -60,7 +69,8 @@ def _columns(values: Tensor, chosen: list[int]) -> Tensor:
 class RowDistribution(Distribution):
     """Independent columns; what is asked about is [..., 2, columns]: scaled values, and 1 where one is present.
 
-    A value that is missing has probability 1: it adds nothing to a distortion.
+    Whether a column with gaps has a value is a Bernoulli variable of its own, or taken as given; the value is asked
+    about where there is one. A column that never lacked one makes a row without it as unlikely as can be.
     """
 
     arg_constraints = {}  # noqa: RUF012
@@ -73,9 +83,14 @@ class RowDistribution(Distribution):
         scale: Tensor,
         logits: Float[Tensor, "*batch booleans"],
         log_odds: Sequence[Tensor],
+        presence: Float[Tensor, "*batch gaps"] | None = None,
     ) -> None:
-        """`scale` is one a number, or one an element; `log_odds` are logits of each category's classes."""
+        """`scale` is one a number, or one an element; `log_odds` are logits of each category's classes.
+
+        `presence` are logits that there is a value, of the columns with gaps; None where that is taken as given.
+        """
         self.layout, self._mean, self.scale, self.logits = layout, mean, scale, logits
+        self.presence = presence
         self.log_probabilities = [each.log_softmax(-1) for each in log_odds]
         super().__init__(mean.shape[:-1], torch.Size([2, len(layout.kinds)]), validate_args=False)
 
@@ -90,7 +105,7 @@ class RowDistribution(Distribution):
         return self.log_prob_by_element(value).sum(-1)
 
     def log_prob_by_element(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*batch columns"]:
-        """Of each column; 0 where its value is missing."""
+        """Of each column."""
         values, present = value.unbind(-2)
         layout = self.layout
         numbers, booleans = layout.take(values, "number"), layout.take(values, "boolean")
@@ -101,7 +116,21 @@ class RowDistribution(Distribution):
         ]
         for index, each in zip(layout.of("category"), self.log_probabilities, strict=True):
             found.append((one_hot(values[..., index], each.shape[-1]) * each).sum(-1, keepdim=True))
-        return layout.in_place(found) * present
+        return layout.in_place(found) * present + self._presence(present) - self.unheard_of(value)
+
+    def _presence(self, present: Float[Tensor, "*rows columns"]) -> Tensor:
+        """Log-probability that a value is there, or isn't: of each column, or 0 of all."""
+        if self.presence is None:
+            return torch.zeros(())
+        gaps = self.layout.gaps
+        told = _columns(present, gaps) * self.presence - nn.functional.softplus(self.presence)
+        padded = torch.cat([told, torch.zeros_like(told[..., :1])], -1)
+        return _columns(padded, [gaps.index(at) if may else len(gaps) for at, may in enumerate(self.layout.missing)])
+
+    def unheard_of(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*rows columns"]:
+        """Nats of each value that is missing, and never was in training."""
+        never = value.new_tensor([0.0 if may else UNHEARD_OF for may in self.layout.missing])
+        return (1 - value[..., 1, :]) * never
 
     def squared_error_by_element(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*batch columns"]:
         """Of a number its scaled distance, of a boolean and a category that of its probability from 1; squared."""
@@ -114,7 +143,7 @@ class RowDistribution(Distribution):
         for index, each in zip(layout.of("category"), self.log_probabilities, strict=True):
             likely = (one_hot(values[..., index], each.shape[-1]) * each.exp()).sum(-1, keepdim=True)
             found.append((1 - likely).square())
-        return layout.in_place(found) * present
+        return layout.in_place(found) * present + self.unheard_of(value)
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         """Rows with every value present."""

@@ -5,22 +5,31 @@ example unlikely. Nothing here was fitted to an anomaly. It is arithmetic alone,
 """
 
 import copy
+import math
 from collections.abc import Mapping
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vae_pipeline.models.columns import RowDistribution
 from vae_pipeline.models.heat import HeatMap
 from vae_pipeline.models.likelihoods import deviance_by_element, log_prob_by_element, squared_error_by_element
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.recipe.detection import Score
 
-MEMBERS: tuple[Score, ...] = tuple(kind for kind in get_args(Score) if kind not in ("rank_ensemble", "hottest_part"))
-"""Of the ensemble."""
+MEMBERS: tuple[Score, ...] = (
+    "negative_elbo",
+    "reconstruction_error",
+    "reconstruction_probability",
+    "importance_bound",
+)
+"""Of the ensemble: the scores that ask how unlikely the example itself is. `rate` and `mahalanobis` ask where its z
+lies, and an encoder may put what it never saw anywhere, the middle of the normal examples too."""
 STEP = 1e-3  # of the steps to which known scores are raised, in standard deviations of these
 ROUNDING = 1e-4  # and relative to the highest: a hundred times what float32 loses of a sum
+MILLIONTH = 1e-6
 RIDGE = 1e-6  # of the latent covariance, relative to its mean variance
 
 
@@ -43,8 +52,9 @@ class Detection(NamedTuple):
 class EmpiricalTail(nn.Module):
     """How many of some known scores are at least as high as a score, made continuous from above.
 
-    Known scores are raised to the next of some even steps, and between two of these the count falls linearly. So it's
-    never under the count itself, and a rounding error in a score is a small one in the tail, and no jump.
+    Known scores are raised to the next of some even steps, and over one step from there the count falls linearly (over
+    all the way to the next known one, where it is to be `smooth`). So it's never under the count itself, and a rounding
+    error in a score is a small one in the tail, and no jump.
     """
 
     scores: Tensor
@@ -53,17 +63,17 @@ class EmpiricalTail(nn.Module):
     gap: Tensor
     count: Tensor
 
-    def __init__(self, scores: Float[Tensor, " examples"]) -> None:
+    def __init__(self, scores: Float[Tensor, " examples"], smooth: bool = False) -> None:
         super().__init__()
         exact = scores.double().sort().values
         step = float(STEP * exact.std(correction=0) + ROUNDING * (1 + exact[-1].abs()))
         places, count = ((exact - exact[0]) / step).floor().unique(return_counts=True)
         lower = exact[0] + (places + 1) * step
-        upper = torch.cat([lower[1:], lower[-1:] + step])
+        gap = torch.cat([lower.diff(), torch.full_like(lower[:1], step)]) if smooth else torch.full_like(lower, step)
         self.total = len(scores)
         self.register_buffer("scores", exact.float())
         self.register_buffer("lower", lower.float())
-        self.register_buffer("gap", (upper - lower).float())
+        self.register_buffer("gap", gap.float())
         self.register_buffer("count", count.float())
 
     def forward(self, score: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
@@ -75,6 +85,23 @@ class EmpiricalTail(nn.Module):
         place = (torch.searchsorted(self.lower, score) - 1).clamp_min(0)
         beyond = ((score - self.lower[place]) / self.gap[place]).clamp(0, 1)
         return at_least[place] - beyond * self.count[place]
+
+    def p_value(self, score: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+        """(1 + count) / (1 + total); a millionth less, so that no rounding lifts it over the alpha that it equals."""
+        p_value: Tensor = (1 + self(score)) * ((1 - MILLIONTH) / (1 + self.total))
+        return p_value
+
+    def threshold(self, alpha: float) -> float:
+        """The score from which on the p-value is at most `alpha`; infinite where it never is."""
+        count = alpha * (1 + self.total) / (1 - MILLIONTH) - 1
+        if count < 0:
+            return math.inf
+        more = self.count.double().flip(0).cumsum(0).flip(0) - count
+        if more[0] <= 0:
+            return -math.inf
+        place = int((more > 0).sum()) - 1
+        share = min(1.0, float(more[place] / self.count[place]))
+        return float(self.lower[place] + share * self.gap[place])
 
     def rank(self, score: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
         """The share of known scores under a score; beyond the highest it goes on rising, in spans of the known."""
@@ -117,7 +144,7 @@ class Detector(nn.Module):
         self.register_buffer("centre", means.mean(0))
         self.register_buffer("whitening", _whitening(means))
         self.tails = nn.ModuleDict()
-        """Of each member of the ensemble, on held-back examples."""
+        """Of each member of the ensemble, on training examples."""
         self.calibration: EmpiricalTail | None = None
         """Of the detector's own score."""
 
@@ -127,10 +154,17 @@ class Detector(nn.Module):
         copied._modules = {**self._modules, "model": self.model.frozen()}
         return copied
 
+    def rank_by(self, scores: Mapping[str, Tensor]) -> None:
+        """Take the scores of training examples for those that the ensemble's ranks are among.
+
+        Held-back examples wouldn't do: each would be ranked among itself too, as no new example is, and the ensemble's
+        p-values would be too low.
+        """
+        self.tails.update({kind: EmpiricalTail(scores[kind], smooth=True) for kind in MEMBERS})
+
     def calibrate(self, scores: Mapping[str, Tensor], usual: Float[Tensor, " *event"]) -> None:
         """Take the scores of held-back examples, and the mean distortion of each of their values, for usual."""
         self.register_buffer("usual", usual)
-        self.tails.update({kind: EmpiricalTail(scores[kind]) for kind in MEMBERS})
         self.calibration = EmpiricalTail(self.chosen(scores))
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Detection:
@@ -144,8 +178,7 @@ class Detector(nn.Module):
     def p_value(self, score: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
         """Of the detector's own score."""
         assert self.calibration is not None
-        p_value: Tensor = (1 + self.calibration(score)) / (1 + self.calibration.total)
-        return p_value
+        return self.calibration.p_value(score)
 
     def scores(self, x: Tensor, label: Tensor | None = None) -> tuple[dict[str, Tensor], Tensor]:
         """Every score but the ensemble, and the distortion of each value; of an image its heat map."""
@@ -156,6 +189,9 @@ class Detector(nn.Module):
         by_element = -log_prob_by_element(inference.likelihood, target).mean(0)
         error = squared_error_by_element(inference.likelihood, target).mean(0)
         distortion, rate = by_element.flatten(1).sum(1), inference.rate().mean(0)
+        unheard_of = torch.zeros_like(rate)
+        if isinstance(inference.likelihood, RowDistribution):  # z alone doesn't know of it
+            unheard_of = inference.likelihood.unheard_of(target).sum(1)
         weight = inference.log_weight()
         most = weight.amax(0)
         found = {
@@ -163,8 +199,8 @@ class Detector(nn.Module):
             "reconstruction_error": error.flatten(1).sum(1),
             "reconstruction_probability": distortion,
             "importance_bound": -(most + (weight - most).exp().mean(0).log()),
-            "rate": rate,
-            "mahalanobis": ((posterior.mean - self.centre) @ self.whitening).square().sum(1),
+            "rate": rate + unheard_of,
+            "mahalanobis": ((posterior.mean - self.centre) @ self.whitening).square().sum(1) + unheard_of,
         }
         if self.heat:
             by_element = self.heat(deviance_by_element(inference.likelihood, target).mean(0))
@@ -176,7 +212,7 @@ class Detector(nn.Module):
         return self.ensemble(scores) if self.kind == "rank_ensemble" else scores[self.kind]
 
     def ensemble(self, scores: Mapping[str, Tensor]) -> Tensor:
-        """The mean of the ranks that the members have among held-back examples."""
+        """The mean of the ranks that the members have among training examples."""
         ranks = [tail.rank(scores[kind]) for kind, tail in self.tails.items()]  # type: ignore[operator]
         return torch.stack(ranks).mean(0)
 

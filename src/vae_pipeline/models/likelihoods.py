@@ -184,16 +184,20 @@ class CategoricalLikelihood(nn.Module):
 class MixedLikelihood(nn.Module):
     """A row's columns, each of its own family: Gaussian numbers, Bernoulli booleans, categorical categories.
 
-    The scale of a number is learned, one a column; or one that the decoder gives for each row and column.
+    The scale of a number is learned, one a column; or one that the decoder gives for each row and column. Whether a
+    column with gaps has a value is `modelled`, or taken as given.
     """
 
     planes = 1
 
-    def __init__(self, layout: Layout, scale: Literal["learned_per_column", "per_element"]) -> None:
+    def __init__(
+        self, layout: Layout, scale: Literal["learned_per_column", "per_element"], modelled: bool = False
+    ) -> None:
         super().__init__()
-        self.layout, self.kind = layout, scale
+        self.layout, self.kind, self.modelled = layout, scale, modelled and bool(layout.gaps)
         numbers, booleans = len(layout.of("number")), len(layout.of("boolean"))
-        self.parts = [numbers, numbers if scale == "per_element" else 0, booleans, *layout.category_sizes]
+        gaps = len(layout.gaps) if self.modelled else 0
+        self.parts = [numbers, numbers if scale == "per_element" else 0, booleans, gaps, *layout.category_sizes]
         if scale == "learned_per_column" and numbers:
             self.log_scale = nn.Parameter(torch.zeros(numbers))
 
@@ -206,10 +210,12 @@ class MixedLikelihood(nn.Module):
         """p(x|z)."""
         rows = output.squeeze(-2)
         filled = iter(rows.split([part for part in self.parts if part], -1))  # MNN dies of an empty part
-        mean, log_scale, logits, *log_odds = [next(filled) if part else rows.detach()[..., :0] for part in self.parts]
+        mean, log_scale, logits, presence, *log_odds = [
+            next(filled) if part else rows.detach()[..., :0] for part in self.parts
+        ]
         own = self.kind == "per_element" or not self.parts[0]
         scale = _floored(log_scale if own else self.log_scale)
-        return RowDistribution(self.layout, mean, scale, logits, log_odds)
+        return RowDistribution(self.layout, mean, scale, logits, log_odds, presence if self.modelled else None)
 
     def measure(self, binary: bool) -> Measure:  # noqa: ARG002
         """What the numbers are."""

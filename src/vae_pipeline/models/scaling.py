@@ -6,6 +6,9 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+FAR = 1e30
+"""Scaled units beyond the last knot, from which on all are alike."""
+
 
 class Scaling(nn.Module):
     """Raw values in [low, high] to [0, 1] and back."""
@@ -27,27 +30,34 @@ class Scaling(nn.Module):
 class TableScaling(nn.Module):
     """Raw columns, NaN where a value is missing, to scaled ones with a mask of those that are present.
 
-    A column's scaling is made of straight lines between its knots (raw, scaled), and constant beyond them: so a
-    standardised column is clipped, and one that is mapped to quantiles is no other case.
+    A column's scaling is made of straight lines between its knots (raw, scaled), and logarithmic beyond them: so what
+    is farther out is told from what is far, and doesn't outweigh all else. `inverse` ends at the knots.
     """
 
     raw: Tensor
     scaled: Tensor
+    unit: Tensor
     zero: Tensor
 
     def __init__(self, knots: Sequence[Sequence[tuple[float, float]]]) -> None:
         super().__init__()
         most = max(len(column) for column in knots)
         # A column with fewer knots repeats its last one: segments of no width.
-        filled = torch.tensor([[*column, *[column[-1]] * (most - len(column))] for column in knots])
+        filled = torch.tensor(
+            [[*column, *[column[-1]] * (most - len(column))] for column in knots], dtype=torch.float32
+        )
         self.register_buffer("raw", filled[..., 0], persistent=False)
         self.register_buffer("scaled", filled[..., 1], persistent=False)
+        spans = filled[:, -1] - filled[:, 0]
+        self.register_buffer("unit", spans[:, 0] / spans[:, 1], persistent=False)
         self.register_buffer("zero", torch.zeros(()), persistent=False)
 
     def forward(self, x: Shaped[Tensor, "*batch columns"]) -> Float[Tensor, "*batch 2 columns"]:
         """Scaled values, 0 where one is missing; and 1 where one is present, else 0."""
         present = x <= torch.finfo(torch.float32).max  # not of NaN; MNN has no IsNaN
-        values = _mapped(torch.where(present, x.float(), self.zero), self.raw, self.scaled)
+        known = torch.where(present, x.float(), self.zero)
+        over, under = ((away / self.unit).clamp(0, FAR) for away in (known - self.raw[:, -1], self.raw[:, 0] - known))
+        values = _mapped(known, self.raw, self.scaled) + (1 + over).log() - (1 + under).log()
         return torch.stack([torch.where(present, values, self.zero), present.float()], -2)
 
     def inverse(self, x: Float[Tensor, "*batch columns"]) -> Float[Tensor, "*batch columns"]:

@@ -8,13 +8,15 @@ from torch import Tensor, nn
 
 from vae_pipeline.nets.dense import DenseEncoder
 from vae_pipeline.recipe.section import Activation
+from vae_pipeline.spec import CLIP
 
 
 class ColumnEncoder(nn.Module):
     """Rows [2, columns] of scaled values and of a mask (1: present) to features.
 
     A category goes in as one of `sizes` (0: it is no category), a code beyond them as none. A value that is missing
-    is 0; where that is to be expected, a flag says so.
+    is 0; where that is to be expected, a flag says so. A number goes in as far as ±`CLIP`: how far beyond it lies is
+    for the likelihood to tell.
     """
 
     def __init__(
@@ -35,7 +37,7 @@ class ColumnEncoder(nn.Module):
         values, present = x.unbind(-2)
         codes = [one_hot(values[:, index], size) * present[:, index, None] for index, size in self.sizes]
         features: Tensor = self.dense(
-            torch.cat([values[:, self.plain], *codes, 1 - present[:, self.flagged]], 1), label
+            torch.cat([values[:, self.plain].clamp(-CLIP, CLIP), *codes, 1 - present[:, self.flagged]], 1), label
         )
         return features
 

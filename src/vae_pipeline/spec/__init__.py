@@ -9,13 +9,13 @@ from typing import Any
 
 from vae_pipeline.errors import DataError
 from vae_pipeline.spec.images import ImageSpec, within
-from vae_pipeline.spec.tables import ANOMALIES, Column, ColumnKind, TableSpec
+from vae_pipeline.spec.tables import ANOMALIES, CLIP, Column, ColumnKind, TableSpec
 from vae_pipeline.spec.text import TextSpec
 from vae_pipeline.typed_json import read_json
 
 __all__ = [
-    "ANOMALIES", "Column", "ColumnKind", "DataSpec", "ImageSpec", "TableSpec", "TextSpec", "load_spec", "spec_of",
-    "within",
+    "ANOMALIES", "CLIP", "Column", "ColumnKind", "DataSpec", "ImageSpec", "TableSpec", "TextSpec", "load_spec",
+    "spec_of", "within",
 ]  # fmt: skip
 
 DataSpec = ImageSpec | TableSpec | TextSpec

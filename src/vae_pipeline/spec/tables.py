@@ -12,6 +12,8 @@ from vae_pipeline.typed_json import typed
 
 ANOMALIES = ("normal", "anomaly")
 """The classes of a table whose labels say what is to be detected."""
+CLIP = 10.0
+"""Scaled units, up to which the scaling of numbers is made of straight lines."""
 ColumnKind = Literal["number", "boolean", "category", "date"]
 
 
@@ -25,7 +27,7 @@ class Column:
     missing: bool
     """Whether values may be missing; they are NaN."""
     knots: tuple[tuple[float, float], ...]
-    """Where the scaling is pinned: (raw, scaled), rising in both; straight lines between, and beyond them no change."""
+    """Where the scaling is pinned: (raw, scaled), rising in both; straight lines between, logarithms beyond."""
     values: tuple[str, ...] = ()
     """Of a category: what occurs in the training part. Any other is one class more, index len(values)."""
     written: str = ""
