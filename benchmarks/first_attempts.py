@@ -1,0 +1,169 @@
+"""`make bench-first`: the recipe to copy for images, its `data` alone changed, on many sets: docs/first_attempts.md.
+
+VAE_MIRROR names the folder of the data sets. Each set is prepared, trained and evaluated by the commands, as a user
+would, and a failed gate is one of the results. `--only NAME` takes a set by itself; the others' figures stay.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from common import CLI, HERE, ROOT, SINGLE, store
+
+from vae_pipeline.data.sources.arrays import read_array
+
+RECIPE, RESULTS, PAGE = (
+    ROOT / "pipeline" / "images.yaml",
+    HERE / "first_attempts.json",
+    ROOT / "docs" / "first_attempts.md",
+)
+MIRROR = Path(os.environ.get("VAE_MIRROR", "data"))
+Data = dict[str, Any]
+
+
+def arrays(file: str, shape: list[int], **keys: str) -> Callable[[Path], Data]:
+    """Parts by the keys of an .npz; a fraction of train where one isn't named."""
+
+    def data(_: Path) -> Data:
+        parts: Data = {"valid": 0.1, "test": 0.1}
+        for name, key in keys.items():
+            parts[name] = {"images": {"path": str(MIRROR / file), "key": key}, "labels": None}
+        return {"kind": "arrays", "shape": shape, "range": [0, 255], **parts}
+
+    return data
+
+
+def first(folder: str, count: int) -> Callable[[Path], Data]:
+    """The first images of an MNIST-like set, a ninth as many to validate, and 1,000 to test."""
+
+    def data(work: Path) -> Data:
+        images = read_array(MIRROR / folder / "train-images-idx3-ubyte.gz", None)
+        parts = {"train": images[:count], "valid": images[-2000 : -2000 + count // 9], "test": images[-1000:]}
+        for name, rows in parts.items():
+            np.save(work / f"{name}.npy", rows)
+        named = {name: {"images": {"path": str(work / f"{name}.npy")}, "labels": None} for name in parts}
+        return {"kind": "arrays", "shape": [1, 28, 28], "range": [0, 255], **named}
+
+    return data
+
+
+def pictures(archive: str, shape: list[int], resize: str, labels: Any = "none") -> Callable[[Path], Data]:
+    return lambda _: {
+        "kind": "folder",
+        "shape": shape,
+        "resize": resize,
+        "labels": labels,
+        "corrupt": "fail",
+        "train": str(MIRROR / archive),
+        "valid": 0.1,
+        "test": 0.1,
+    }
+
+
+PARTS = {"train": "train_images", "valid": "val_images", "test": "test_images"}
+SETS: dict[str, Callable[[Path], Data]] = {
+    "scikit-learn's digits": lambda _: yaml.safe_load(RECIPE.read_text())["data"],
+    "MNIST, the first 500": first("mnist", 500),
+    "MNIST, the first 6,912": first("mnist", 6912),
+    "Fashion-MNIST, the first 6,912": first("fashion_mnist", 6912),
+    "BreastMNIST": arrays("breastmnist/breastmnist.npz", [1, 28, 28], **PARTS),
+    "RetinaMNIST": arrays("retinamnist/retinamnist.npz", [3, 28, 28], **PARTS),
+    "PneumoniaMNIST": arrays("medmnist/pneumoniamnist.npz", [1, 28, 28], **PARTS),
+    "CIFAR-10, 2,000": arrays("cifar10_sample/cifar10_train_0000_1999.npz", [3, 32, 32], train="images"),
+    "Olivetti faces": arrays("olivetti_faces/olivetti_faces.npz", [1, 64, 64], train="images"),
+    "photographs (Train400)": pictures("photos/train400.tar", [1, 64, 64], "crop"),
+    "faces (LFW, 1,000)": pictures("lfw_sample/lfw_sample_1000.tar", [3, 64, 64], "crop"),
+    "magnetic tiles": pictures(
+        "defects/magnetic_tile_subset.tar", [1, 96, 96], "stretch", {"normal": "MT_Free", "masks": "beside"}
+    ),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", action="append", choices=list(SETS))
+    for name in parser.parse_args().only or SETS:
+        with tempfile.TemporaryDirectory() as folder:
+            row = attempt(SETS[name], Path(folder))
+        kept = json.loads(RESULTS.read_text())["attempts"]["rows"] if RESULTS.is_file() else {}
+        store(
+            RESULTS, "attempts", {key: row if key == name else kept[key] for key in SETS if key in kept or key == name}
+        )
+        PAGE.write_text(page())
+
+
+def attempt(data: Callable[[Path], Data], folder: Path) -> dict[str, Any]:
+    """The figures of one set."""
+    recipe, prepared, model, report = (folder / name for name in ("first.yaml", "prepared", "model", "report"))
+    recipe.write_text(yaml.safe_dump({**yaml.safe_load(RECIPE.read_text()), "data": data(folder)}, sort_keys=False))
+    command(["prepare", recipe, "--out", prepared])
+    seconds = command(["train", recipe, "--data", prepared, "--out", model])
+    command(["eval", recipe, "--data", prepared, "--model", model, "--out", report], may_fail=True)
+    metrics = json.loads((report / "metrics.json").read_text())
+    card = json.loads((prepared / "card.json").read_text())
+    wanted = ("elbo", "baseline_elbo", "bits_per_dimension", "psnr", "baseline_psnr", "active_units", "latents")
+    return {
+        "images": card["examples"]["train"],
+        "shape": card["shape"],
+        "steps": yaml.safe_load(recipe.read_text())["train"]["steps"],
+        "cpu_minutes": seconds / 60,
+        **{name: metrics.get(name) for name in wanted},
+        "failed_gates": metrics["failed_gates"],
+    }
+
+
+def command(arguments: list[Any], may_fail: bool = False) -> float:
+    """Run one, and give the seconds of CPU that it took."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    called = [str(part) for part in [*CLI, *arguments]]
+    subprocess.run(called, check=not may_fail, env=os.environ | SINGLE, stdout=sys.stderr)
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+
+
+def page() -> str:
+    kept = json.loads(RESULTS.read_text())["attempts"]
+    head = (
+        "set", "training images", "shape", "steps", "CPU minutes", "ELBO", "independent baseline", "bits a value",
+        "PSNR, dB", "PCA's", "active units", "failed gates",
+    )  # fmt: skip
+    lines = ["# First attempts", "", f"Written by `make bench-first`: {kept['date']}; {kept['machine']}.", "", ABOVE]
+    lines += ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
+    for name, row in kept["rows"].items():
+        pca = row["baseline_psnr"]
+        cells = [
+            name,
+            f"{row['images']:,}",
+            " x ".join(map(str, row["shape"])),
+            f"{row['steps']:,}",
+            f"{row['cpu_minutes']:.1f}",
+            f"{row['elbo']:,.1f}",
+            f"{row['baseline_elbo']:,.1f}",
+            f"{row['bits_per_dimension']:.2f}",
+            f"{row['psnr']:.2f}",
+            "" if pca is None else f"{pca:.2f}",
+            f"{row['active_units']} of {row['latents']}",
+            ", ".join(row["failed_gates"]) or "none",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+ABOVE = """\
+A person who brings images of their own copies [pipeline/images.yaml](../pipeline/images.yaml) and changes `data`. Here
+that is done with many sets, and nothing else is changed: the ELBO in nats an image beside that of independent pixels,
+which no latent tells anything, and reconstructions beside those by as many principal components as there are latents.
+All are of the test part.
+"""
+
+
+if __name__ == "__main__":
+    main()
