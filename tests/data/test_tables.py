@@ -73,8 +73,8 @@ def test_the_split_is_that_of_its_seed_and_no_row_moves_when_others_are_appended
     for count in (400, 500):
         mixed_frame(500)[:count].to_csv(tmp_path / "rows.csv", index=False)
         source = open_source(table_recipe(root, tmp_path / "rows.csv").data, Finder(tmp_path), 0)
-        parts.append(split_table(source, 0))
-    assert not np.array_equal(split_table(source, 1)["train"], parts[1]["train"])
+        parts.append(split_table(source, 0).rows)
+    assert not np.array_equal(split_table(source, 1).rows["train"], parts[1]["train"])
     for name, indices in parts[1].items():
         np.testing.assert_array_equal(indices[indices < 400], parts[0][name])
 
@@ -226,7 +226,7 @@ def test_a_category_that_training_never_saw_is_the_class_after_the_last(root, tm
 
 def split_table_of(root, tmp_path, frame):
     frame.to_csv(tmp_path / "rows.csv", index=False)
-    return split_table(open_source(table_recipe(root, tmp_path / "rows.csv").data, Finder(tmp_path), 0), 0)
+    return split_table(open_source(table_recipe(root, tmp_path / "rows.csv").data, Finder(tmp_path), 0), 0).rows
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])

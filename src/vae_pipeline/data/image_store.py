@@ -1,19 +1,19 @@
 """Images, split and written in the one on-disk form."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from vae_pipeline.data.division import row_hash
 from vae_pipeline.data.mapped import save_array
 from vae_pipeline.data.sources.parts import Array, Rows, Source
-from vae_pipeline.data.splitting import duplicates, indices_of, row_hash, split, split_card
+from vae_pipeline.data.splitting import chunks, divide_images, duplicates, indices_of, parts_of, split_card, told
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import write_json
+from vae_pipeline.recipe.data import HASHED
 from vae_pipeline.spec import ImageSpec, within
 
-CHUNK_ROWS = 4096
 SMALL = 0.1  # share of the range
 
 
@@ -23,7 +23,8 @@ def write_images(source: Source, folder: Path, seed: int) -> None:
     Raises:
         DataError: values that are not finite or out of range, or a split that comes out empty.
     """
-    parts = split(source, seed)
+    division = divide_images(source, seed)
+    parts = parts_of(source, division)
     card: dict[str, Any] = {
         "examples": {},
         "shape": list(source.shape),
@@ -32,15 +33,15 @@ def write_images(source: Source, folder: Path, seed: int) -> None:
         "observed": {},
         "classes": {},
         "origins": source.origins,
-        "dropped": source.dropped,
+        "dropped": source.dropped | ({"duplicate": division.left_out} if division.left_out else {}),
     }
     hashes: dict[str, Array] = {}
-    notes = list(source.notes)
+    notes = [*source.notes, *division.notes]
     binary = True
     for name, part in parts.items():
         with (folder / f"{name}.npy").open("wb") as file:
             writer = _Writer(file, len(part.rows), source)
-            for chunk in _chunks(part.rows):
+            for chunk in chunks(part.rows):
                 writer.write(_checked(chunk, source, name))
         binary = binary and writer.binary
         hashes[name] = np.array(writer.hashes, np.uint64)
@@ -53,18 +54,14 @@ def write_images(source: Source, folder: Path, seed: int) -> None:
         if part.masks is not None and name == "test":
             anomalous = np.ones(len(part.masks), bool) if part.labels is None else part.labels != 0
             notes += _write_masks(folder / f"{name}_masks.npy", part.masks, anomalous, source.shape[1:])
-    if source.one_class:
-        card["split"] = split_card("one_class", {name: indices_of(part) for name, part in parts.items()})
+    if source.one_class or source.split != HASHED:
+        kind = "one_class" if source.one_class else "random"
+        card["split"] = split_card(kind, {name: indices_of(part) for name, part in parts.items()}, source.split)
     card["duplicates"] = duplicates(hashes)
-    card["notes"] = notes + _notes(card)
+    card["notes"] = [*notes, *_notes(card), *told(card)]
     spec = ImageSpec(source.shape, source.dtype, source.low, source.high, binary, source.classes, source.levels)
     spec.save(folder / "spec.json")
     write_json(folder / "card.json", card)
-
-
-def _chunks(rows: Rows) -> Iterator[Array]:
-    for start in range(0, len(rows), CHUNK_ROWS):
-        yield rows[np.arange(start, min(start + CHUNK_ROWS, len(rows)))]
 
 
 def _checked(chunk: Array, source: Source, name: str) -> Array:
@@ -97,7 +94,7 @@ def _write_masks(path: Path, masks: Rows, anomalous: Array, shape: tuple[int, ..
     with path.open("wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": (len(masks), *shape)}
         np.lib.format.write_array_header_1_0(file, header)
-        for chunk in _chunks(masks):
+        for chunk in chunks(masks):
             file.write(np.ascontiguousarray(chunk, np.uint8).data)
             shares.append(chunk.reshape(len(chunk), -1).mean(axis=1))
     share = np.concatenate(shares)[anomalous]

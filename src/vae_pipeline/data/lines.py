@@ -41,7 +41,7 @@ def read_lines(path: Path, column: str | None) -> Lines:
     """
     if is_table(path) and column is None:
         raise DataError(f"{path} is a table: say which column holds the sentences")
-    found = _lines(path) if column is None else _column(path, column)
+    found = _lines(path) if column is None else read_column(path, column)
     kept = [(number, text) for number, text in enumerate(found, 1) if text.strip()]
     for number, text in kept:
         if "\0" in text:
@@ -88,7 +88,12 @@ def _lines(path: Path) -> list[str]:
     return found[:-1] if found and not found[-1] else found
 
 
-def _column(path: Path, column: str) -> list[str]:
+def read_column(path: Path, column: str) -> list[str]:
+    """The texts of a table's column, empty where a value is missing.
+
+    Raises:
+        DataError: the file can't be read, or lacks the column.
+    """
     if not is_table(path):
         raise DataError(f"{path} is no table, and so has no column {column}: leave the column out")
     found: list[str] = []

@@ -1,45 +1,87 @@
-"""Which rows are of which part, and whether parts share any."""
+"""Images divided into parts, and what is to be told of any division."""
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vae_pipeline.data.division import Division, Fractions, divide, row_hash
 from vae_pipeline.data.sources.parts import Array, Indices, Part, Rows, Source
 from vae_pipeline.data.store import PARTS
 from vae_pipeline.errors import DataError
+from vae_pipeline.recipe.data import HASHED, SplitRule
+
+CHUNK_ROWS = 4096
 
 
-def split_card(kind: str, parts: Mapping[str, Indices]) -> dict[str, Any]:
-    """What the data card tells of a split: its kind, and the sha256 of each part's indices."""
+def split_card(kind: str, parts: Mapping[str, Indices], rule: SplitRule) -> dict[str, Any]:
+    """What the data card tells of a split: its kind, its rule if it has one, and the sha256 of each part's indices."""
     digests = {name: f"sha256:{hashlib.sha256(rows.tobytes()).hexdigest()}" for name, rows in parts.items()}
-    return {"kind": kind, "indices": digests}
+    told = {} if rule == HASHED else {"rule": rule.model_dump(exclude_none=True)}
+    return {"kind": kind, "indices": digests, **told}
 
 
 def split(source: Source, seed: int) -> dict[str, Part]:
-    """The three parts; where `valid` or `test` is a fraction, rows of train are assigned by a hash.
+    """The three parts, as `divide_images` and `parts_of` make them."""
+    return parts_of(source, divide_images(source, seed))
 
-    Of one class, anomalies among them all go to the test part.
 
-    The hash is of the seed and the row's name (a picture's path in its folder) or, in arrays, its index: pictures
-    added or taken away, and rows appended, move no other.
+def divide_images(source: Source, seed: int) -> Division:
+    """Where `valid` or `test` is a fraction, the rows of train that are of each part.
+
+    Of one class, anomalies among them all go to the test part. The hash is of the seed and the row's name (a picture's
+    path in its folder) or, in arrays, its index: pictures added or taken away, and rows appended, move no other.
+
+    Raises:
+        DataError: a group is in two parts that have files of their own.
+    """
+    train = source.train
+    valid = source.valid if isinstance(source.valid, float) else 0.0
+    test = source.test if isinstance(source.test, float) else 0.0
+    apart = train.labels != 0 if source.one_class and train.labels is not None else np.zeros(len(train.rows), bool)
+    own = [part for part in (source.valid, source.test) if isinstance(part, Part)]
+    refuse_shared_groups(source.groups)
+    return divide(
+        source.split,
+        Fractions(valid, test),
+        seed,
+        _row_numbers(train),
+        apart,
+        source.groups.get("train"),
+        lambda: _contents(train.rows, source.dtype),
+        lambda: np.concatenate([np.empty(0, np.uint64), *(_contents(part.rows, source.dtype) for part in own)]),
+    )
+
+
+def refuse_shared_groups(groups: Mapping[str, Any]) -> None:
+    """Of parts that have files of their own.
+
+    Raises:
+        DataError: one group is in two of them.
+    """
+    names = list(groups)
+    for index, name in enumerate(names):
+        for other in names[index + 1 :]:
+            if shared := sorted(set(groups[name]) & set(groups[other])):
+                both = f"is in {name} and in {other}"
+                raise DataError(f"group {shared[0]!r}, one of {len(shared)}, {both}: part the files by groups")
+
+
+def parts_of(source: Source, division: Division) -> dict[str, Part]:
+    """The parts of a division, and those that have files of their own.
 
     Raises:
         DataError: a part that is wanted comes out empty.
     """
-    valid = source.valid if isinstance(source.valid, float) else 0.0
-    test = source.test if isinstance(source.test, float) else 0.0
-    apart = source.train.labels != 0 if source.one_class and source.train.labels is not None else np.zeros(1, bool)
-    chosen = assign(_row_numbers(source.train), seed, valid, test, apart)
     given = {"train": None, "valid": source.valid, "test": source.test}
     parts = {}
     for name in PARTS:
         part = given[name]
-        parts[name] = part if isinstance(part, Part) else _subset(source.train, chosen[name])
+        parts[name] = part if isinstance(part, Part) else _subset(source.train, division.rows[name])
         wanted = name == "train" or (isinstance(part, float) and part > 0) or isinstance(part, Part)
         if wanted and len(parts[name].rows) == 0:
             raise DataError(
@@ -47,17 +89,6 @@ def split(source: Source, seed: int) -> dict[str, Part]:
                 "in the recipe; give more data or other fractions"
             )
     return parts
-
-
-def assign(
-    numbers: npt.NDArray[np.uint64], seed: int, valid: float, test: float, apart: npt.NDArray[np.bool_]
-) -> dict[str, Indices]:
-    """The rows of each part, by a hash of the seed and each row's number; those `apart` are all of the test part."""
-    place = uniform(numbers, seed)
-    in_test = (place < test) | apart
-    in_valid = ~in_test & (place < test + valid)
-    chosen = (~in_test & ~in_valid, in_valid, in_test)
-    return {name: np.flatnonzero(rows) for name, rows in zip(PARTS, chosen, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -93,24 +124,15 @@ def _row_numbers(part: Part) -> npt.NDArray[np.uint64]:
     return np.array([row_hash(os.fsencode(name)) for name in part.names], np.uint64)
 
 
-def uniform(numbers: npt.NDArray[np.uint64], seed: int) -> Array:
-    """A number in [0, 1) for each of `numbers`, by the finaliser of splitmix64 (Steele, Lea and Flood, 2014)."""
-    golden, first, second = (
-        np.uint64(0x9E3779B97F4A7C15),
-        np.uint64(0xBF58476D1CE4E5B9),
-        np.uint64(0x94D049BB133111EB),
-    )
-    with np.errstate(over="ignore"):  # arithmetic modulo 2^64 is meant
-        mixed = numbers * golden + np.array([seed], np.uint64) * second
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * first
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * second
-        mixed = mixed ^ (mixed >> np.uint64(31))
-    return np.asarray((mixed >> np.uint64(11)).astype(np.float64) / 2**53)
+def chunks(rows: Rows) -> Iterator[Array]:
+    """All rows, some at a time."""
+    for start in range(0, len(rows), CHUNK_ROWS):
+        yield rows[np.arange(start, min(start + CHUNK_ROWS, len(rows)))]
 
 
-def row_hash(content: bytes) -> int:
-    """64 bits of what a row holds, or of its name."""
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest())
+def _contents(rows: Rows, dtype: str) -> npt.NDArray[np.uint64]:
+    hashes = (row_hash(row.tobytes()) for chunk in chunks(rows) for row in chunk.astype(dtype))
+    return np.fromiter(hashes, np.uint64)
 
 
 def duplicates(hashes: Mapping[str, Array]) -> dict[str, int]:
@@ -120,3 +142,15 @@ def duplicates(hashes: Mapping[str, Array]) -> dict[str, int]:
         "valid_in_train": int(np.isin(hashes["valid"], hashes["train"]).sum()),
         "test_in_train": int(np.isin(hashes["test"], hashes["train"]).sum()),
     }
+
+
+def told(card: Mapping[str, Any]) -> list[str]:
+    """What a reader must know of examples that are in two parts."""
+    found = [
+        f"{card['duplicates'][f'{name}_in_train']:,} of {card['examples'][name]:,} {name} examples"
+        for name in ("valid", "test")
+        if card["duplicates"][f"{name}_in_train"]
+    ]
+    if not found:
+        return []
+    return [f"{' and '.join(found)} are in train too: split.duplicates together keeps equal ones in one part, drop one"]

@@ -26,6 +26,7 @@ from vae_pipeline.typed_json import read_json, typed
 
 PARTS = ("train", "valid", "test")
 CHUNK = 2**24  # bytes
+ENOUGH = 99  # validation examples, which tell a false-alarm rate of 0.01
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,17 @@ class Prepared:
         except (OSError, ValueError) as error:
             raise DataError(f"{path} isn't what `vae-pipeline prepare` wrote ({error}): prepare again") from error
         return dict(card)
+
+    @property
+    def calibration_note(self) -> str | None:
+        """What to say of a validation part that is too small to calibrate a detector; None of any other."""
+        count = len(self.valid)
+        if not 0 < count < ENOUGH:
+            return None
+        return (
+            f"{count} validation examples calibrate a detector for false-alarm rates of {1 / (count + 1):.2g} or more: "
+            f"for a rate of alpha give 1/alpha - 1 of them, for 0.01 {ENOUGH}, by a larger data.valid"
+        )
 
     def digest(self) -> str:
         """The sha256 of spec, arrays, labels, masks and sizes: equal data, equal digest."""

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, assert_never
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import ndtri
 
+from vae_pipeline.data.division import Division, Fractions, divide, row_hash
 from vae_pipeline.data.mapped import save_array
 from vae_pipeline.data.sources.parts import Array, Indices, TableSource
-from vae_pipeline.data.splitting import assign, duplicates, row_hash, split_card
+from vae_pipeline.data.splitting import duplicates, split_card, told
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import write_json
 from vae_pipeline.raw import centre
@@ -35,7 +37,8 @@ def write_table(source: TableSource, folder: Path, seed: int) -> None:
     Raises:
         DataError: a part comes out empty, or a column holds nothing in the training part.
     """
-    parts = split_table(source, seed)
+    division = split_table(source, seed)
+    parts = division.rows
     columns = _fit(source, parts["train"])
     card: dict[str, Any] = {
         "examples": {name: len(indices) for name, indices in parts.items()},
@@ -46,8 +49,8 @@ def write_table(source: TableSource, folder: Path, seed: int) -> None:
         "origins": source.origins,
         "csv": dataclasses.asdict(source.csv),
         "found": source.found,
-        "dropped": {},
-        "split": split_card("one_class" if source.one_class else "random", parts),
+        "dropped": {"duplicate": division.left_out} if division.left_out else {},
+        "split": split_card("one_class" if source.one_class else "random", parts, source.split),
     }
     hashes = {}
     for name, indices in parts.items():
@@ -62,6 +65,7 @@ def write_table(source: TableSource, folder: Path, seed: int) -> None:
             counts = np.bincount(labels, minlength=len(ANOMALIES))
             card["classes"][name] = dict(zip(ANOMALIES, counts.tolist(), strict=True))
     card["duplicates"] = duplicates(hashes)
+    card["notes"] = [*division.notes, *told(card)]
     classes = () if source.labels is None else ANOMALIES
     TableSpec(tuple(columns), source.ignored, classes, csv=source.csv, absent=source.absent).save(folder / "spec.json")
     write_json(folder / "card.json", card)
@@ -98,19 +102,23 @@ def _write_rows(
         for index, (before, after) in enumerate(zip(source.columns, columns, strict=True))
         if after.kind == "category"
     }
-    hashes: list[int] = []
-    for values in _chunks(source, indices):
+    hashes: list[Array] = []
+    for start, values in enumerate(_chunks(source, indices)):
         rows = centre(values, columns)
         empty = np.flatnonzero(np.isnan(rows).all(axis=1))
         if len(empty):
-            raise DataError(f"row {indices[len(hashes) + empty[0]]} of the table holds no value at all: leave it out")
+            raise DataError(f"row {indices[start * CHUNK + empty[0]]} of the table holds no value at all: leave it out")
         for index, table in tables.items():
             codes = rows[:, index]
             rows[:, index] = table[np.where(np.isnan(codes), len(table) - 1, codes).astype(int)]
         file.write(np.ascontiguousarray(rows, "<f4").data)
         summary.add(rows)
-        hashes += [row_hash(row.tobytes()) for row in rows]
-    return np.array(hashes, np.uint64)
+        hashes.append(_hashes(rows))
+    return np.concatenate([np.empty(0, np.uint64), *hashes])
+
+
+def _hashes(rows: Array) -> npt.NDArray[np.uint64]:
+    return np.array([row_hash(row.tobytes()) for row in rows], np.uint64)
 
 
 def _recoding(before: Column, after: Column) -> Array:
@@ -152,7 +160,7 @@ class _Summary:
         return found | {name: float(value) + column.offset for name, value in figures.items()}
 
 
-def split_table(source: TableSource, seed: int) -> dict[str, Indices]:
+def split_table(source: TableSource, seed: int) -> Division:
     """The rows of each part, by a hash of the seed and the row's index: rows that are appended move no other.
 
     Raises:
@@ -160,14 +168,23 @@ def split_table(source: TableSource, seed: int) -> dict[str, Indices]:
     """
     count = len(source.rows)
     apart = source.labels == 1 if source.one_class and source.labels is not None else np.zeros(count, bool)
-    parts = assign(np.arange(1, count + 1, dtype=np.uint64), seed, source.valid, source.test, apart)
-    for name, indices in parts.items():
+    numbers = np.arange(1, count + 1, dtype=np.uint64)
+    division = divide(
+        source.split,
+        Fractions(source.valid, source.test),
+        seed,
+        numbers,
+        apart,
+        source.groups,
+        lambda: np.concatenate([_hashes(rows) for rows in _chunks(source, np.arange(count))]),
+    )
+    for name, indices in division.rows.items():
         if not len(indices) and (name != "valid" or source.valid):
             raise DataError(
                 f"the {name} part is empty: {count} rows, {int(apart.sum())} of them kept for the test part, are too "
                 "few for the fractions in the recipe; give more data or other fractions"
             )
-    return parts
+    return division
 
 
 def fit_column(column: Column, values: Array, scaling: ColumnScaling) -> Column:

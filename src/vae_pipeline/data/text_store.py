@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, assert_never
 
 import numpy as np
+import numpy.typing as npt
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from vae_pipeline.data.division import Division, Fractions, divide, row_hash
 from vae_pipeline.data.mapped import save_array
 from vae_pipeline.data.sources.parts import Array, TextSource
-from vae_pipeline.data.splitting import assign, duplicates, row_hash, split_card
+from vae_pipeline.data.splitting import duplicates, refuse_shared_groups, split_card, told
 from vae_pipeline.data.store import PARTS
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import write_json
@@ -30,7 +32,7 @@ def write_text(source: TextSource, folder: Path, seed: int) -> None:
     Raises:
         DataError: a part comes out empty, or a sentence is over the limit and the recipe says to fail.
     """
-    parts, indices = split_text(source, seed)
+    parts, division = split_text(source, seed)
     tokenizer = fit_tokenizer(source.tokenizer, parts["train"])
     tokens = Tokens(tokenizer, source.limit)
     card: dict[str, Any] = {
@@ -44,7 +46,7 @@ def write_text(source: TextSource, folder: Path, seed: int) -> None:
         "vocabulary": tokenizer.get_vocab_size(),
         "classes": {},
         "origins": source.origins,
-        "dropped": dict(source.dropped),
+        "dropped": source.dropped | ({"duplicate": division.left_out} if division.left_out else {}),
     }
     hashes: dict[str, Array] = {}
     for name, lines in parts.items():
@@ -75,10 +77,10 @@ def write_text(source: TextSource, folder: Path, seed: int) -> None:
         card["unknown"][name] = int((rows == SPECIAL.index(UNKNOWN)).sum())
         card["longest"][name] = max(map(len, found), default=0) + 1
         card["over_the_limit"][name] = sum(long)
-    if indices is not None:
-        card["split"] = split_card("random", indices)
+    if any(isinstance(part, float) and part for part in (source.valid, source.test)) or division.left_out:
+        card["split"] = split_card("random", division.rows, source.split)
     card["duplicates"] = duplicates(hashes)
-    card["notes"] = _notes(card, source.long)
+    card["notes"] = [*_notes(card, source.long), *division.notes, *told(card)]
     TextSpec(source.limit, tokenizer.get_vocab_size(), json.loads(tokenizer.to_str())).save(folder / "spec.json")
     write_json(folder / "card.json", card)
 
@@ -95,27 +97,48 @@ def _notes(card: Mapping[str, Any], long: str) -> list[str]:
     return notes
 
 
-def split_text(source: TextSource, seed: int) -> tuple[dict[str, Sequence[str]], dict[str, Array] | None]:
-    """The lines of each part; where one is a fraction, by a hash of the seed and a line's number, which comes too.
+def split_text(source: TextSource, seed: int) -> tuple[dict[str, Sequence[str]], Division]:
+    """The lines of each part; where one is a fraction, by a hash of the seed and a line's number.
+
+    Lines are equal whose tokens are, before rare ones become unknown and long ones are cut.
 
     Raises:
-        DataError: a part that is wanted comes out empty.
+        DataError: a part that is wanted comes out empty, or two parts that have files of their own share a group.
     """
     given = {"train": source.train, "valid": source.valid, "test": source.test}
     valid, test = (part if isinstance(part, float | int) else 0.0 for part in (source.valid, source.test))
+    own = [line for part in (source.valid, source.test) if not isinstance(part, float | int) for line in part]
     count = len(source.train)
-    chosen = assign(np.arange(1, count + 1, dtype=np.uint64), seed, valid, test, np.zeros(count, bool))
+    refuse_shared_groups(source.groups)
+    division = divide(
+        source.split,
+        Fractions(valid, test),
+        seed,
+        np.arange(1, count + 1, dtype=np.uint64),
+        np.zeros(count, bool),
+        source.groups.get("train"),
+        lambda: _contents(source.tokenizer, source.train),
+        lambda: _contents(source.tokenizer, own),
+    )
     parts: dict[str, Sequence[str]] = {}
     for name in PARTS:
         part = given[name]
-        own = name != "train" and not isinstance(part, float | int)
-        parts[name] = part if own else [source.train[index] for index in chosen[name]]  # type: ignore[assignment]
+        files = name != "train" and not isinstance(part, float | int)
+        parts[name] = part if files else [source.train[index] for index in division.rows[name]]  # type: ignore[assignment]
         if not parts[name] and (name != "valid" or valid):
             raise DataError(
                 f"the {name} part is empty: too few sentences ({count}) for the fractions in the recipe; give more, "
                 "other fractions, or files of their own for data.valid and data.test"
             )
-    return parts, chosen if valid or test else None
+    return parts, division
+
+
+def _contents(tokenizer: recipe.Tokenizer, lines: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """A hash of each line, equal of equal words."""
+    if isinstance(tokenizer, recipe.Words):
+        form, split = _form(tokenizer)
+        lines = [" ".join(_split_words(form, split, line)) for line in lines]
+    return np.array([row_hash(line.encode()) for line in lines], np.uint64)
 
 
 def fit_tokenizer(tokenizer: recipe.Tokenizer, lines: Sequence[str]) -> Tokenizer:
@@ -133,13 +156,8 @@ def fit_tokenizer(tokenizer: recipe.Tokenizer, lines: Sequence[str]) -> Tokenize
 
 def _words(tokenizer: recipe.Words, lines: Sequence[str]) -> Tokenizer:
     """The most frequent words, frequent ones first, those that are as frequent by their letters."""
-    # Letters and their accents in one form, so that a word is one word however it was typed.
-    form = normalizers.Sequence([normalizers.NFC(), *([normalizers.Lowercase()] if tokenizer.lower else [])])
-    signs = pre_tokenizers.Split(Regex(SIGNS), "removed", invert=True)
-    split = pre_tokenizers.WhitespaceSplit() if tokenizer.split == "blanks" else signs
-    counts: Counter[str] = Counter()
-    for line in lines:
-        counts.update(word for word, _ in split.pre_tokenize_str(form.normalize_str(line)))
+    form, split = _form(tokenizer)
+    counts = Counter(word for line in lines for word in _split_words(form, split, line))
     ranked = sorted((word for word in counts if word not in SPECIAL), key=lambda word: (-counts[word], word))
     if not ranked:
         raise DataError(f"the train part holds no word, only such as {', '.join(counts)}: there is nothing to learn")
@@ -147,6 +165,17 @@ def _words(tokenizer: recipe.Words, lines: Sequence[str]) -> Tokenizer:
     fitted = Tokenizer(models.WordLevel({word: index for index, word in enumerate(kept)}, unk_token=UNKNOWN))
     fitted.normalizer, fitted.pre_tokenizer = form, split
     return fitted
+
+
+def _form(tokenizer: recipe.Words) -> tuple[normalizers.Normalizer, pre_tokenizers.PreTokenizer]:
+    """How letters are written (accents in one form: a word is one however it was typed), and what parts words."""
+    form = normalizers.Sequence([normalizers.NFC(), *([normalizers.Lowercase()] if tokenizer.lower else [])])
+    signs = pre_tokenizers.Split(Regex(SIGNS), "removed", invert=True)
+    return form, pre_tokenizers.WhitespaceSplit() if tokenizer.split == "blanks" else signs
+
+
+def _split_words(form: normalizers.Normalizer, split: pre_tokenizers.PreTokenizer, line: str) -> list[str]:
+    return [word for word, _ in split.pre_tokenize_str(form.normalize_str(line))]
 
 
 def _byte_pairs(vocabulary: int, lines: Sequence[str]) -> Tokenizer:

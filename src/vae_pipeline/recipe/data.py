@@ -1,8 +1,9 @@
 """Where the observations come from."""
 
+import re
 from typing import Annotated, Literal, assert_never
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from vae_pipeline.recipe.section import Count, Finite, Fraction, Place, Section, Shape, SomeFraction
 
@@ -31,6 +32,65 @@ class ArrayPart(Section):
     labels: File | None
 
 
+class Groups(Section):
+    """What rows of one group have in common, so that no two parts share a group; one of these is given."""
+
+    column: Place | None = None
+    """Of a table, which the model doesn't see."""
+    folder: Count | None = None
+    """Of pictures: the level of a folder below the one that all lie in, 1 for the topmost."""
+    pattern: Place | None = None
+    """A regular expression for a picture's path or a line: its first group, or all that it matches, is the name."""
+
+    @model_validator(mode="after")
+    def _one(self) -> "Groups":
+        if sum(value is not None for value in (self.column, self.folder, self.pattern)) != 1:
+            raise ValueError("give one of column, folder and pattern")
+        try:
+            re.compile(self.pattern or "")
+        except re.error as error:
+            raise ValueError(f"pattern isn't a regular expression ({error})") from error
+        return self
+
+
+class SplitRule(Section):
+    """How rows are divided where `valid` or `test` is a fraction."""
+
+    size: Literal["hash", "exact"] = "hash"
+    """`hash`: a row's part depends on it alone, so that rows added later move no other, and sizes come near the
+    fractions by chance; `exact`: sizes are those of the fractions."""
+    duplicates: Literal["keep", "drop", "together"] = "keep"
+    """Of equal rows: `drop` keeps one, `together` keeps all in one part."""
+    groups: Groups | None = None
+    """Rows of one group are of one part."""
+
+
+HASHED = SplitRule()
+
+
+def _grouped_by(*fields: str) -> AfterValidator:
+    def check(rule: SplitRule) -> SplitRule:
+        given = {} if rule.groups is None else rule.groups.model_dump(exclude_none=True)
+        for field in given:
+            if field not in fields:
+                known = f"take {' or '.join(fields)}" if fields else "leave groups out"
+                raise ValueError(f"groups.{field} means nothing to this kind of data: {known}")
+        return rule
+
+    return AfterValidator(check)
+
+
+def _require_fractions(rule: SplitRule, *parts: object) -> None:
+    if rule.duplicates == "together" and not all(isinstance(part, float) for part in parts):
+        raise ValueError("duplicates: together can't move rows of a file of its own to another part: take drop")
+
+
+Ungrouped = Annotated[SplitRule, _grouped_by()]
+GroupedByPath = Annotated[SplitRule, _grouped_by("folder", "pattern")]
+GroupedByColumn = Annotated[SplitRule, _grouped_by("column")]
+GroupedByLine = Annotated[SplitRule, _grouped_by("column", "pattern")]
+
+
 class SyntheticData(Section):
     """Grey bars on a dark ground, drawn from the seed: needs no file. The label says upright or lying."""
 
@@ -39,6 +99,7 @@ class SyntheticData(Section):
     side: Annotated[int, Field(ge=4)]
     valid: Fraction
     test: SomeFraction
+    split: Ungrouped = HASHED
 
 
 class DigitsData(Section):
@@ -47,6 +108,7 @@ class DigitsData(Section):
     kind: Literal["digits"]
     valid: Fraction
     test: SomeFraction
+    split: Ungrouped = HASHED
 
 
 class ArraysData(Section):
@@ -60,6 +122,12 @@ class ArraysData(Section):
     train: ArrayPart
     valid: Fraction | ArrayPart
     test: SomeFraction | ArrayPart
+    split: Ungrouped = HASHED
+
+    @model_validator(mode="after")
+    def _parts_can_be_divided(self) -> "ArraysData":
+        _require_fractions(self.split, self.valid, self.test)
+        return self
 
     @field_validator("range")
     @classmethod
@@ -92,6 +160,12 @@ class FolderData(Section):
     train: Place
     valid: Fraction | Place
     test: SomeFraction | Place
+    split: GroupedByPath = HASHED
+
+    @model_validator(mode="after")
+    def _parts_can_be_divided(self) -> "FolderData":
+        _require_fractions(self.split, self.valid, self.test)
+        return self
 
     @field_validator("shape")
     @classmethod
@@ -154,6 +228,7 @@ class TumoursData(Section):
     one_class: bool
     valid: Fraction
     test: SomeFraction
+    split: Ungrouped = HASHED
 
 
 class TableLabel(Section):
@@ -215,6 +290,7 @@ class TableData(Section):
     valid: Fraction
     test: SomeFraction
     """Of the normal rows where `one_class` is true, else of all."""
+    split: GroupedByColumn = HASHED
 
     @model_validator(mode="after")
     def _label_is_needed(self) -> "TableData":
@@ -262,6 +338,7 @@ class DrawnSentencesData(Section):
     long: Literal["truncate", "drop", "fail"]
     valid: Fraction
     test: SomeFraction
+    split: Ungrouped = HASHED
 
 
 class TextData(Section):
@@ -279,6 +356,14 @@ class TextData(Section):
     train: File
     valid: Fraction | File
     test: SomeFraction | File
+    split: GroupedByLine = HASHED
+
+    @model_validator(mode="after")
+    def _parts_can_be_divided(self) -> "TextData":
+        _require_fractions(self.split, self.valid, self.test)
+        if self.column is None and self.split.groups is not None and self.split.groups.column is not None:
+            raise ValueError("split.groups.column is one of a table, and data.column names none: take pattern")
+        return self
 
 
 Data = Annotated[

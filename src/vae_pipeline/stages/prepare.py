@@ -22,4 +22,7 @@ def prepare(job: Job, out: Path, report: Reporter = silent) -> dict[str, Any]:
     finder = Finder(job.settings.home / "downloads", job.settings.mirror, report)
     with filled_folder(out) as folder:
         write(open_source(job.recipe.data, finder, job.seed), folder, job.seed)
-    return store.Prepared.open(out).card
+    prepared = store.Prepared.open(out)
+    if job.recipe.detection is not None and prepared.calibration_note is not None:
+        job.warn(prepared.calibration_note)
+    return prepared.card

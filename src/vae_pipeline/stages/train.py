@@ -73,6 +73,8 @@ def train(job: Job, data: Path, out: Path, start: Path | None = None) -> Report 
             run.to_the_end()
             return None
         require_writable(out, data)
+        if job.recipe.detection is not None and prepared.calibration_note is not None:
+            job.warn(prepared.calibration_note)
         with running(job.settings.home, key):
             return _Run(job, made_of, prepared, digest, key, device, processes, start).into(out)
 

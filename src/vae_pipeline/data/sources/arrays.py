@@ -50,6 +50,7 @@ def open_arrays(data: ArraysData, finder: Finder) -> Source:
         valid=parts["valid"] if "valid" in parts else float(data.valid),  # type: ignore[arg-type]
         test=parts["test"] if "test" in parts else float(data.test),  # type: ignore[arg-type]
         origins=origins,
+        split=data.split,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from vae_pipeline.data.sources.parts import Array, Indices, Part, Rows, Source
 from vae_pipeline.data.splitting import split
-from vae_pipeline.recipe.data import DrawnDefectsData
+from vae_pipeline.recipe.data import HASHED, DrawnDefectsData
 
 
 def with_defects(data: DrawnDefectsData, source: Source, seed: int) -> Source:
@@ -29,6 +29,8 @@ def with_defects(data: DrawnDefectsData, source: Source, seed: int) -> Source:
         valid=valid if len(valid.rows) else 0.0,
         test=dataclasses.replace(test, rows=rows, labels=labels, masks=Masks(rows)),
         one_class=True,
+        split=HASHED,  # they are split already
+        groups={},
     )
 
 

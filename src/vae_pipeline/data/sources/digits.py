@@ -25,5 +25,6 @@ def open_digits(data: DigitsData) -> Source:
         train=Part(images, bunch.target.astype(np.int64)),
         valid=data.valid,
         test=data.test,
+        split=data.split,
         origins={"sklearn.datasets.load_digits": f"sha256:{hashlib.sha256(images.tobytes()).hexdigest()}"},
     )

@@ -21,6 +21,7 @@ def draw_sentences(data: DrawnSentencesData, seed: int) -> TextSource:
         train=lines,
         valid=data.valid,
         test=data.test,
+        split=data.split,
         tokenizer=data.tokenizer,
         limit=data.limit,
         long=data.long,

@@ -10,11 +10,12 @@ from typing import Literal
 import numpy as np
 
 from vae_pipeline.data.listing import Pictures, list_pictures, readable
+from vae_pipeline.data.sources.grouping import named
 from vae_pipeline.data.sources.parts import Array, Indices, Part, Source
 from vae_pipeline.data.sources.survey import Survey
 from vae_pipeline.decoding import read_mask, read_picture
 from vae_pipeline.errors import DataError
-from vae_pipeline.recipe.data import FolderData, NormalFolder
+from vae_pipeline.recipe.data import FolderData, Groups, NormalFolder
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ def open_folder(data: FolderData) -> Source:
         dropped=dict(survey.dropped),
         levels=survey.levels,
         notes=(*survey.notes, *notes),
+        split=data.split,
+        groups={name: _groups(part, data.split.groups) for name, part in pictures.items() if data.split.groups},
     )
 
 
@@ -130,6 +133,8 @@ def _open_one_class(data: FolderData, labels: NormalFolder) -> Source:
         one_class=True,
         levels=survey.levels,
         notes=survey.notes,
+        split=data.split,
+        groups={"train": _groups(pictures, data.split.groups)} if data.split.groups else {},
     )
 
 
@@ -160,13 +165,33 @@ def _class_names(pictures: Pictures, labels: Literal["none", "folders", "paths"]
     if labels == "none":
         return [], []
     parents = [PurePosixPath(name).parent for name in pictures.names]
-    root = PurePosixPath(os.path.commonpath(parents)) if labels == "paths" else None
+    root = _root(pictures) if labels == "paths" else None
     names = [readable((parent.name if root is None else str(parent.relative_to(root))) or ".") for parent in parents]
     paths, kinds = len(set(parents)), len(set(names))
     if paths == kinds:
         return names, []
     said = f"{paths} folders of {pictures.place} are {kinds} classes, as those of one name are one"
     return names, [f"{said}; labels: paths takes those in different folders apart" if root is None else said]
+
+
+def _root(pictures: Pictures) -> PurePosixPath:
+    """The folder that all pictures lie in, at any depth."""
+    return PurePosixPath(os.path.commonpath([PurePosixPath(name).parent for name in pictures.names]))
+
+
+def _groups(pictures: Pictures, groups: Groups) -> list[str]:
+    """The group of each picture, by its path below the folder that all lie in."""
+    root = _root(pictures)
+    paths = [PurePosixPath(name).relative_to(root) for name in pictures.names]
+    if groups.folder is None:
+        return named(map(str, paths), groups)
+    lying = [path for path in paths if len(path.parts) <= groups.folder]
+    if lying:
+        raise DataError(
+            f"{pictures.place}: {lying[0]} lies in {len(lying[0].parts) - 1} folders, and data.split.groups.folder "
+            f"names the one of level {groups.folder}: set it to a level that all have"
+        )
+    return [readable(str(PurePosixPath(*path.parts[: groups.folder]))) for path in paths]
 
 
 def _labels(folders: Sequence[str], classes: tuple[str, ...]) -> Indices | None:

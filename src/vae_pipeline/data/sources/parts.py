@@ -1,13 +1,13 @@
 """What every source delivers: images, rows of a table or sentences, their labels, and where they came from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from vae_pipeline.recipe.data import ColumnScaling, Tokenizer
+from vae_pipeline.recipe.data import HASHED, ColumnScaling, SplitRule, Tokenizer
 from vae_pipeline.spec import Column
 from vae_pipeline.spec.images import LEVELS
 from vae_pipeline.spec.tables import CsvFormat
@@ -60,6 +60,9 @@ class Source:
     """`ImageSpec.levels`."""
     notes: tuple[str, ...] = ()
     """What a reader must know."""
+    split: SplitRule = HASHED
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Of the rows of train, and of parts of their own: what group each is of; empty where there are none."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,9 @@ class TableSource:
     """Texts that stand for a missing value."""
     found: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What was found of each column of the file: its kind, how it is written, how many values it lacks and has."""
+    split: SplitRule = HASHED
+    groups: Sequence[str] | None = None
+    """What group each row is of."""
 
 
 @dataclass(frozen=True)
@@ -100,3 +106,6 @@ class TextSource:
     """Name of each file, or description: its digest."""
     dropped: dict[str, int] = field(default_factory=dict)
     """Reason: number of lines that were left out."""
+    split: SplitRule = HASHED
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Of the rows of train, and of parts of their own: what group each is of; empty where there are none."""

@@ -28,5 +28,6 @@ def open_bars(data: SyntheticData, seed: int) -> Source:
         train=Part(images.astype(np.uint8)[:, None], lying.astype(np.int64)),
         valid=data.valid,
         test=data.test,
+        split=data.split,
         origins={f"{count} bars of side {side}": f"seed:{seed}"},
     )

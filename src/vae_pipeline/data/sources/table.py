@@ -29,9 +29,9 @@ def open_table(data: TableData, finder: Finder) -> TableSource:
         DataError: it can't be had or read, or a column isn't what the recipe says.
     """
     path = finder.find(data.file)
-    named = {name for name in (*data.columns, data.label and data.label.column) if name}
+    named = {*data.columns, *_aside(data)}
     file = TableFile(path, CsvFormat(**data.csv.model_dump()), data.missing, sorted(named))
-    outlines, labels = _outline(file, data)
+    outlines, labels, groups = _outline(file, data)
     found = {outline.name: outline.described() for outline in outlines}
     left_out = {outline.name: reason for outline in outlines if (reason := outline.left_out())}
     outlines = [outline for outline in outlines if outline.name not in left_out]
@@ -50,11 +50,13 @@ def open_table(data: TableData, finder: Finder) -> TableSource:
         one_class=data.one_class,
         valid=data.valid,
         test=data.test,
-        ignored=(*ignored, *([] if data.label is None else [data.label.column]), *left_out),
+        ignored=(*ignored, *_aside(data), *left_out),
         origins={data.file.path or path.name: data.file.digest or _digest(path)},
         csv=csv if file.csv is None else replace(csv, decimal=written[0], thousands=written[1]),
         absent=data.missing,
         found=found,
+        split=data.split,
+        groups=groups,
     )
 
 
@@ -65,22 +67,31 @@ def _digest(path: Path) -> str:
     return f"sha256:{content_key([[file.relative_to(path).as_posix(), sha256_of(file)] for file in files])}"
 
 
-def _outline(file: TableFile, data: TableData) -> tuple[list[Outline], Indices | None]:
-    """One way through the file, for what its columns are and which rows are normal."""
+def _aside(data: TableData) -> list[str]:
+    """The columns that say something of rows and aren't learned: whether they are normal, and of which group."""
+    label = [] if data.label is None else [data.label.column]
+    return label if data.split.groups is None else [*label, str(data.split.groups.column)]
+
+
+def _outline(file: TableFile, data: TableData) -> tuple[list[Outline], Indices | None, list[str] | None]:
+    """One way through the file, for what its columns are, which rows are normal, and of which group each is."""
     outlines: list[Outline] = []
     labels = []
+    groups: list[str] | None = None if data.split.groups is None else []
     for frame in file.frames():
         outlines = outlines or _outlines(frame, file.path, data)
         for outline in outlines:
             outline.add(frame[outline.name])
         if data.label is not None:
-            labels.append(_label_texts(frame[data.label.column], data.label))
-    return outlines, None if data.label is None else _labels(pd.concat(labels), data.label)
+            labels.append(_texts(frame[data.label.column], "labels the rows"))
+        if groups is not None:
+            groups += _texts(frame[_aside(data)[-1]], "groups the rows").tolist()
+    return outlines, None if data.label is None else _labels(pd.concat(labels), data.label), groups
 
 
 def _outlines(frame: pd.DataFrame, path: Path, data: TableData) -> list[Outline]:
     left_out = {name for name, kind in data.columns.items() if kind == "ignored"}
-    left_out |= set() if data.label is None else {data.label.column}
+    left_out |= set(_aside(data))
     absent = sorted(({*data.columns} | left_out) - set(frame.columns))
     if absent:
         raise DataError(
@@ -107,9 +118,9 @@ def _encoded(file: TableFile, columns: Sequence[Column], written: numbers.Format
         return np.memmap(content, np.float64, "r", shape=(count, len(columns)))
 
 
-def _label_texts(column: "pd.Series[object]", label: TableLabel) -> "pd.Series[str]":
+def _texts(column: "pd.Series[object]", use: str) -> "pd.Series[str]":
     if column.isna().any():
-        raise DataError(f"row {column.isna().idxmax()} has no value of {label.column}, which labels the rows")
+        raise DataError(f"row {column.isna().idxmax()} has no value of {column.name}, which {use}")
     return texts(column)
 
 

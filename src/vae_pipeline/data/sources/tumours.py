@@ -27,6 +27,7 @@ def open_tumours(data: TumoursData) -> TableSource:
         one_class=data.one_class,
         valid=data.valid,
         test=data.test,
+        split=data.split,
         ignored=("target",),
         origins={"sklearn.datasets.load_breast_cancer": f"sha256:{digest}"},
     )
