@@ -239,6 +239,7 @@ def control(work: Work) -> Found:
                 model, took = trained(recipe, work.prepared(name))
                 last = read_history(model / "history.csv")[-1]
                 reached = {"wanted": nats, "reached": last[f"train_{part}"], "beta": last["beta"]}
+                reached |= {"held_out": last[f"valid_{part}"]}
                 yield f"{name}, {part} {nats:g}", reached | {"epochs": EPOCHS[name]} | took
 
 
@@ -352,12 +353,15 @@ def control_words(rows: Rows) -> list[str]:
             name,
             f"{row['epochs']}",
             f"{row['reached']:.2f}",
-            f"{100 * abs(row['reached'] / row['wanted'] - 1):.1f} %",
+            f"{row['held_out']:.2f}" if "held_out" in row else "",
+            f"{100 * abs(row.get('held_out', row['reached']) / row['wanted'] - 1):.1f} %",
             f"{row['beta']:.3g}",
         ]
         for name, row in rows.items()
     ]
-    return table("recipe and target | epochs | reached, mean of the last epoch | off by | beta", body)
+    return table(
+        "recipe and target | epochs | reached, mean of the last epoch | on the validation part | off by | beta", body
+    )
 
 
 WORDS = {

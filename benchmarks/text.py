@@ -42,6 +42,8 @@ FIGURES = (
     ("elbo", "ELBO, nats"),
     ("rate", "rate, nats"),
     ("mutual_information", "information, nats"),
+    ("decoder_gain", "decoder gain, nats"),
+    ("decoder_gain_share", "share of sentences likelier by their own z"),
     ("active_units", "active units of 32"),
     ("bleu", "BLEU of reconstructions"),
     ("token_accuracy", "tokens in their place"),
@@ -77,6 +79,7 @@ def recipes() -> dict[str, Any]:
     vae, plain, lm = (yaml.safe_load(text) for _ in range(3))
     for control in (plain, lm):
         control["model"]["posterior"] = {"kind": "gaussian", "latents": 32}
+        control["evaluate"]["waive"] = ["no_active_units", "ignored_latents"]  # which the controls are there to show
         control["rate_control"] = {"kind": "warm_up", "beta": 1.0, "share": 0.1}
     lm["model"]["decoder"]["latents"] = "cut"
     lm["evaluate"]["samples"] = 1  # its bound is exact
@@ -132,6 +135,8 @@ def page(work: Path) -> str:
         f"{vae['perplexity_tokens']:,} tokens with their ends, the same for all. The language",
         "model's is exact. Perplexity is exp(Σ NLL / Σ tokens). Information is of all test sentences, and",
         f"isn't seen beyond the log of their number, {vae['mutual_information_cap']:.2f}.",
+        "Decoder gain is what another sentence's z costs the decoder, token by token: what z tells it beyond the words",
+        "before; it is empty of reports made before it was measured.",
         "BLEU and the two figures after it are of greedy reconstructions from the posterior's mean of 1,000 test",
         "sentences; samples are 1,000, drawn token by token at temperature 1.",
         "",

@@ -44,7 +44,7 @@ import yaml
 from filelock import FileLock, Timeout
 from typer.testing import CliRunner
 
-from tests.lanes import ROOT, Lane, edited, make_job, run_lane
+from tests.lanes import ROOT, WAIVED, Lane, edited, make_job, run_lane
 from tests.tables import mixed_frame, table_recipe
 from vae_pipeline.cli import app
 from vae_pipeline.data.download import Finder
@@ -119,7 +119,7 @@ def _conditional(smoke: Recipe, _: Path) -> Recipe:
         "posterior": {"kind": "gaussian", "latents": 3},
         "conditional": True,
     }
-    return edited(smoke, model=model, train={"epochs": 2})
+    return edited(smoke, model=model, train={"epochs": 2}, evaluate=WAIVED)
 
 
 def _ladder(smoke: Recipe, _: Path) -> Recipe:
@@ -133,7 +133,9 @@ def _ladder(smoke: Recipe, _: Path) -> Recipe:
         "likelihood": {"kind": "bernoulli"},
         "conditional": False,
     }
-    return Recipe.model_validate({**edited(smoke, train={"epochs": 2}).model_dump(mode="json"), "model": model})
+    return Recipe.model_validate(
+        {**edited(smoke, train={"epochs": 2}, evaluate=WAIVED).model_dump(mode="json"), "model": model}
+    )
 
 
 def _table(_: Recipe, folder: Path) -> Recipe:
@@ -182,7 +184,7 @@ def text_lane(tmp_path_factory) -> Lane:
         Recipe.load(ROOT / "pipeline" / "sentences.yaml"),
         data={"examples": 900},
         train={"epochs": 6, "batch": 32, "learning_rate": 0.01},
-        evaluate={"samples": 20, "examples": 50},
+        evaluate={"samples": 20, "examples": 50, **WAIVED},
     )
     (folder / "short.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
     lane = Lane.of(folder)

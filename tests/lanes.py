@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
 from vae_pipeline.recipe import Recipe
+from vae_pipeline.recipe.evaluate import IMPLIED
 from vae_pipeline.settings import Settings
 from vae_pipeline.stages.evaluate import evaluate
 from vae_pipeline.stages.export import export
@@ -44,6 +45,10 @@ def make_job(name: str, recipe: Recipe, home: Path, **settings) -> Job:
         Settings.model_construct(**{**Settings().model_dump(), **values}),
         Console(quiet=True, markup=False),
     )
+
+
+WAIVED = {"waive": list(get_args(IMPLIED))}
+"""For the evaluation of models that are trained too short to be results."""
 
 
 def edited(recipe: Recipe, **sections) -> Recipe:

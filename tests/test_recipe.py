@@ -10,6 +10,7 @@ from vae_pipeline.reading import parse, read_yaml
 from vae_pipeline.recipe import Recipe, TrainedRecipe
 from vae_pipeline.recipe.data import ArraysData, File
 from vae_pipeline.recipe.model import Ladder
+from vae_pipeline.recipe.remedies import to_carry_more
 
 PATH = Path("mine.yaml")
 DIGEST = "sha256:" + "0" * 64
@@ -473,3 +474,43 @@ def test_yaml_is_looked_at_before_anything_is_built(content: str, message: str, 
 def test_an_alias_is_what_it_stands_for(tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text("a: &x {b: 1}\nc: {<<: *x, d: *x}")
     assert read_yaml(tmp_path / "r.yaml") == {"a": {"b": 1}, "c": {"b": 1, "d": {"b": 1}}}
+
+
+@pytest.mark.parametrize("name", ["tumours", "sentences"])
+def test_a_psnr_is_no_target_of_tables_and_sentences(name: str) -> None:
+    recipe = yaml.safe_load((Path(__file__).parent.parent / "pipeline" / f"{name}.yaml").read_text())
+    recipe["rate_control"] = {"kind": "target_distortion", "nats": None, "psnr": 20.0}
+    recipe["train"] |= {"keep": "last", "patience": None}
+    with pytest.raises(RecipeError, match=r"psnr is of images, and data\.kind is \w+: give rate_control\.nats"):
+        parse(Recipe, recipe, Path("mine.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "advised", "not_advised"),
+    [
+        ({}, ["a lower rate_control.beta", "free_bits", "normalised_gaussian", "more steps"], ["a warm_up", "scale"]),
+        ({"rate_control": {"kind": "target_rate", "nats": 5.0}}, ["a higher rate_control.nats"], ["beta", "free_bits"]),
+        (
+            {"rate_control": {"kind": "target_distortion", "nats": None, "psnr": 20.0}},
+            ["a higher rate_control.psnr"], ["beta", "free_bits", "warm_up"],
+        ),
+        ({"rate_control": {"kind": "free_bits", "nats": 0.5, "share": 0.1}}, ["rate_control.nats"], ["free_bits"]),
+        ({"rate_control": {"kind": "constant", "beta": 0.0}}, ["a warm_up"], ["beta"]),
+        ({"objective": IMPORTANCE}, ["a lower rate_control.beta"], ["free_bits"]),
+        (
+            {"model.posterior": {"kind": "normalised_gaussian", "latents": 8, "spread": 0.6}},
+            ["free_bits"], ["normalised_gaussian"],
+        ),
+        ({"model.likelihood": {"kind": "gaussian", "scale": 1.0, "mean": "linear"}}, ["a learned"], []),
+    ],
+)  # fmt: skip
+def test_remedies_are_what_the_recipe_does_not_do_already(
+    changes: dict[str, Any], advised: list[str], not_advised: list[str]
+) -> None:
+    values = copy.deepcopy({**RECIPE, "train": {**RECIPE["train"], "keep": "last"}})
+    for key, value in changes.items():
+        section, _, last = key.rpartition(".")
+        (values[section] if section else values)[last] = value
+    said = to_carry_more(Recipe.model_validate(values))
+    assert all(word in said for word in advised), said
+    assert not any(word in said for word in not_advised), said

@@ -41,6 +41,8 @@ class RateControl(nn.Module):
     beta: Tensor
     feedback = False
     """Whether `observe` is to be called."""
+    squared_error = False
+    """Whether it wants the mean squared error too, which images have alone."""
 
     def __init__(self, beta: float) -> None:
         super().__init__()
@@ -53,7 +55,7 @@ class RateControl(nn.Module):
     def advance(self, progress: float) -> None:
         """Before the step that comes after the share `progress` of all steps."""
 
-    def observe(self, distortion: Tensor, rate: Tensor, mse: Tensor) -> None:
+    def observe(self, distortion: Tensor, rate: Tensor, mse: Tensor | None = None) -> None:
         """After a step: its means over the batch."""
 
 
@@ -164,7 +166,7 @@ class TargetRate(Controller):
         super().__init__()
         self.target = math.log(nats)
 
-    def observe(self, distortion: Tensor, rate: Tensor, mse: Tensor) -> None:  # noqa: ARG002
+    def observe(self, distortion: Tensor, rate: Tensor, mse: Tensor | None = None) -> None:  # noqa: ARG002
         """Steer by the rate."""
         self.steer(rate.clamp_min(1e-3).log(), self.target, 1.0)
 
@@ -178,12 +180,13 @@ class TargetDistortion(Controller):
     def __init__(self, nats: float | None, psnr: float | None) -> None:
         super().__init__()
         self.nats, self.psnr = nats, psnr
+        self.squared_error = psnr is not None
 
-    def observe(self, distortion: Tensor, rate: Tensor, mse: Tensor) -> None:  # noqa: ARG002
+    def observe(self, distortion: Tensor, rate: Tensor, mse: Tensor | None = None) -> None:  # noqa: ARG002
         """Steer by the distortion or the mean squared error."""
         if self.nats is not None:
             self.steer(-distortion, -self.nats, 0.25 * max(1.0, abs(self.nats)))
-        elif self.psnr is not None:
+        elif self.psnr is not None and mse is not None:
             self.steer(-mse.log(), self.psnr * math.log(10) / 10, 0.5)
 
 

@@ -137,6 +137,7 @@ def findings():
         },
         metrics=METRICS,
         breaches={},
+        waived={},
         history=[{"epoch": float(epoch), **row} for epoch in range(1, 4)],
         kept_epoch=2,
         active=[True, True, False],
@@ -215,7 +216,9 @@ class TestTheLane:
         with pytest.raises(GateError, match=r"the report is .*index\.html"):
             evaluate(make_job("smoke", recipe, tmp_path), lane.data, lane.model, tmp_path / "report")
         words = Reader((tmp_path / "report" / "index.html").read_text()).words()
-        places = [words.index(text) for text in ("under its gate's min -1.5", "min 1: kept", "Trained on", "Headline")]
+        places = [
+            words.index(text) for text in ("under its gate's min -1.5", "Trained on", "Headline figures", "min 1: kept")
+        ]
         assert places == sorted(places)
 
 
@@ -279,7 +282,28 @@ class TestAttention:
             {"name": "blur", "about": "so", "epoch": None},
         ]
         words = Reader(page(with_metrics(findings, alarms=alarms))).words()
-        assert words.index("collapse, in epoch 3: rate under 0.1") < words.index("blur: so") < words.index("Trained on")
+        assert words.index("collapse, since epoch 3: rate under 0.1") < words.index("blur: so")
+        assert words.index("blur: so") < words.index("Trained on")
+
+    def test_an_alarm_that_is_over_is_history(self, findings):
+        alarms = [{"name": "collapse", "about": "rate under 0.1", "epoch": 2, "cleared": 12}]
+        html = page(with_metrics(findings, alarms=alarms))
+        words = Reader(html).words()
+        assert "Needs attention" not in words and "rate under 0.1" not in words
+        assert words.index("collapse, from epoch 2 to 12") > words.index("What the latents carry")
+        assert '<div class="past">' in html
+        assert "no alarm stands." in words
+
+    def test_a_kept_gate_is_no_reason_for_attention(self, findings):
+        gates = {"psnr": {"min": 20.0, "max": None}, "elbo": {"min": 99.0, "max": None}}
+        words = Reader(page(with_gates(findings, gates, elbo="elbo is 31.6, under its gate's min 99"))).words()
+        attention = words[words.index("Needs attention") : words.index("Trained on")]
+        assert "min 99" in attention and "psnr" not in attention
+
+    def test_waived_gates_are_told(self, findings):
+        words = Reader(page(dataclasses.replace(findings, waived={"too_few_steps": "35 steps"}))).words()
+        assert "All gates are kept, 1 waived" in words
+        assert words.index("too_few_steps: 35 steps") > words.index("What the latents carry")
 
     def test_when_all_is_well_it_says_so_at_the_end(self, findings):
         kept = with_gates(with_metrics(findings, alarms=[]), {"psnr": {"min": 20.0, "max": None}})
@@ -292,7 +316,7 @@ class TestAttention:
         gates = {"bits_per_dimension": {"min": None, "max": 1.0}}
         words = Reader(page(with_gates(findings, gates, bits_per_dimension="isn't measured here"))).words()
         assert "not measured" in words and "max 1: not kept" in words
-        assert words.index("isn't measured here") < words.index("Trained on")
+        assert words.index("isn't measured here") < words.index("Trained on") < words.index("max 1: not kept")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,15 @@ def reports(tmp_path):
     return tmp_path
 
 
+def test_gates_that_fail_are_named(reports):
+    (reports / "mnist_defects" / "metrics.json").write_text(
+        json.dumps({**FIGURES, "failed_gates": ["elbo", "below_pca"]})
+    )
+    file = io.StringIO()
+    print_summary(Console(file=file, width=80), reports, reports)
+    assert "gates not kept  mnist_defects: elbo, below_pca" in file.getvalue()
+
+
 @pytest.mark.parametrize(("width", "terminal", "shown"), [
     (60, True, ("13830.12", "13956.50 ± 404.62", "12%", "0.962")),
     (80, True, ("13830.12", "160.10", "13956.50 ± 404.62", "12%", "0.962")),

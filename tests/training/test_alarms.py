@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 import torch
 from rich.console import Console
-from tests.lanes import edited, make_job
+from tests.lanes import WAIVED, edited, make_job
 
 from vae_pipeline.errors import Interrupted, TrainingError
 from vae_pipeline.metrics.alarms import alarms_of
@@ -30,7 +30,7 @@ from vae_pipeline.training.loop import Epoch
 
 @pytest.fixture(scope="module")
 def collapsing(smoke):
-    return edited(smoke, rate_control={"beta": 100.0})
+    return edited(smoke, rate_control={"beta": 100.0}, evaluate=WAIVED)
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +82,14 @@ def test_normalised_means_and_free_bits_bring_collapsed_latents_back(smoke, prep
     alarms, lost = trained("lost", {"kind": "gaussian"}, smoke.rate_control)
     assert [(alarm["name"], alarm["epoch"]) for alarm in alarms] == [("collapse", 2)]
     assert lost["active_units"] == 0
+    assert lost["decoder_gain_share"] < 0.65
 
     free = FreeBitsControl(kind="free_bits", nats=0.5, share=0.1)
     alarms, found = trained("found", {"kind": "normalised_gaussian", "spread": 0.7}, free)
     assert not alarms
     assert found["active_units"] >= 2
     assert found["mutual_information"] > 1  # they tell of the data, and the decoder listens
+    assert found["decoder_gain_share"] > 0.8
     assert found["psnr"] > lost["psnr"] + 1
 
 
@@ -158,13 +160,6 @@ def test_an_untrained_network_alarms_however_good_its_encoder_looks(likelihood, 
         assert used.active_units == 8 and used.mutual_information > 0.3
         gain = decoder_gain(model, prepared.train, 0, torch.device("cpu"), 1000)
         assert list(alarms_of(used, gain, 3.0, 8, recipe)) == ["ignored_latents"]
-
-
-def test_a_trained_decoder_gains_more_than_z_tells(table_lane):
-    metrics = json.loads((table_lane.report / "metrics.json").read_text())
-    assert metrics["decoder_gain"] > metrics["mutual_information"] > 1
-    assert metrics["decoder_gain_share"] > 0.8
-    assert [alarm for alarm in metrics["alarms"] if alarm["cleared"] is None] == []
 
 
 def history(*epochs):

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 from filelock import Timeout
-from tests.lanes import edited
+from tests.lanes import edited, make_job
 
-from vae_pipeline.data.store import Split
+from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.errors import TrainingError
 from vae_pipeline.models.build import build
-from vae_pipeline.recipe import TrainedRecipe
+from vae_pipeline.recipe import Recipe, TrainedRecipe
+from vae_pipeline.recipe.objective import TargetDistortionControl, TargetRateControl
+from vae_pipeline.stages.prepare import prepare
 from vae_pipeline.tracking.journal import running
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.checkpoint import Checkpoints, run_key
@@ -103,6 +105,32 @@ def test_an_epoch_across_passes_has_the_mean_over_its_examples(smoke, prepared):
     passes = len(prepared.train) * sum(epoch.train_distortion for epoch in by_epochs.history)
     assert threes == pytest.approx(passes, rel=1e-12)
     assert by_steps.history[-1].valid_elbo == by_epochs.history[-1].valid_elbo  # the same weights
+
+
+@pytest.mark.parametrize(
+    ("control", "raises"),
+    [
+        (TargetRateControl(kind="target_rate", nats=500.0), False),
+        (TargetRateControl(kind="target_rate", nats=0.01), True),
+        (TargetDistortionControl(kind="target_distortion", nats=-1e4, psnr=None), False),
+        (TargetDistortionControl(kind="target_distortion", nats=1e4, psnr=None), True),
+    ],
+)
+@pytest.mark.parametrize("kind", ["table", "sentences"])
+def test_tables_and_sentences_are_steered_by_what_they_have(kind, control, raises, request, root, tmp_path):
+    if kind == "table":
+        data, model = Prepared.open(request.getfixturevalue("table_lane").data), "tumours"
+    else:
+        short = edited(Recipe.load(root / "pipeline" / "sentences.yaml"), data={"examples": 100})
+        prepare(make_job("short", short, tmp_path / "home"), tmp_path / "data")
+        data, model = Prepared.open(tmp_path / "data"), "sentences"
+    recipe = Recipe.load(root / "pipeline" / f"{model}.yaml")
+    train = edited(recipe, train={"epochs": None, "steps": 5, "batch": 32, "keep": "last"}).train
+    training = Training.start(build(recipe.model, data.spec), train, control)
+    batches = Batches(data.train, 32, 0, CPU, labelled=False)
+    for _ in fit(training, train, recipe.objective, batches, data.valid, 0):
+        pass
+    assert (training.control.beta.item() > 1) is raises
 
 
 def test_training_learns(smoke, prepared):

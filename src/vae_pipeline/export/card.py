@@ -64,12 +64,26 @@ Licence: {export.licence}
 
 {_reading(metrics, spec)}
 
+{_gates(metrics)}
+
 ## Files
 
 `bundle.json` names each graph with its inputs, outputs, shapes and sha256; beside each graph lies an `.npz` with
 inputs and the answers that were proved. {_raw(spec)}
 `score` and `sample` take their noise as an input.
 """
+
+
+def _gates(metrics: Mapping[str, Any]) -> str:
+    """What the model was to be, and isn't."""
+    said = metrics.get("gates_said", {})
+    kinds = {"failed_gates": "**Gates that this model fails:**", "waived_gates": "Gates that the recipe waives:"}
+    parts = [
+        "\n".join([title, "", *(f"- {name}: {said.get(name, '')}" for name in metrics[key])])
+        for key, title in kinds.items()
+        if metrics.get(key)
+    ]
+    return "\n\n".join(parts) or "All gates are kept."
 
 
 def _raw(spec: DataSpec) -> str:
@@ -120,6 +134,7 @@ def _measured(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         "entropy_floor": "entropy floor of the cross-entropy (nats)",
         "active_units": "active units",
         "mutual_information": f"mutual information, which is seen up to {cap:.3g} (nats)" if cap is not None else "",
+        "decoder_gain": "decoder gain: nats by which its own latents explain an example better than another's",
         "mse": "reconstruction MSE on [0, 1]",
         "psnr": "reconstruction PSNR (dB)",
         "baseline_psnr": "the same of as many principal components (dB)",

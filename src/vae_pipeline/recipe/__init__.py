@@ -82,6 +82,11 @@ class Recipe(Section):
                 f"rate_control.kind {self.rate_control.kind} is at its target in the last epoch, and train.keep: best "
                 "would take the one with the best ELBO: set train.keep: last and train.patience: null"
             )
+        wants_psnr = isinstance(self.rate_control, TargetDistortionControl) and self.rate_control.psnr is not None
+        if wants_psnr and (is_table(self.data) or is_text(self.data)):
+            raise ValueError(
+                f"rate_control.psnr is of images, and data.kind is {self.data.kind}: give rate_control.nats"
+            )
         fractions = [part for part in (self.data.valid, self.data.test) if isinstance(part, float | int)]
         if sum(fractions) >= 1:
             raise ValueError("data.valid and data.test leave nothing to train on: together they must be under 1")
@@ -139,8 +144,6 @@ class Recipe(Section):
                         f"model.likelihood.output.cutoffs are {list(cutoffs)}, but data.tokenizer.vocabulary is "
                         f"{tokenizer.vocabulary}: set them below"
                     )
-        if isinstance(self.rate_control, TargetDistortionControl) and self.rate_control.psnr is not None:
-            raise ValueError("rate_control.psnr is of images: give nats")
 
     def _objective_fits(self) -> None:
         objective, control = self.objective, self.rate_control

@@ -24,6 +24,8 @@ class Findings:
     """As in metrics.json; a figure that isn't there is left out."""
     breaches: Mapping[str, str]
     """The gates that aren't kept, each with what is wrong."""
+    waived: Mapping[str, str]
+    """Those that the recipe does without, likewise."""
     history: Sequence[Mapping[str, float | None]]
     """Of the training, an epoch each."""
     kept_epoch: int
@@ -43,5 +45,10 @@ class Findings:
 
     @property
     def alarms(self) -> Sequence[Mapping[str, Any]]:
-        """What was raised."""
+        """What was raised, cleared or not."""
         return list(self.metrics.get("alarms", ()))
+
+    @property
+    def standing(self) -> Sequence[Mapping[str, Any]]:
+        """The alarms that there is still reason for."""
+        return [alarm for alarm in self.alarms if alarm.get("cleared") is None]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vae_pipeline.report import words
 from vae_pipeline.report.charts import bar_chart, line_chart
-from vae_pipeline.report.checks import checks, needs_attention
+from vae_pipeline.report.checks import attention, checks, needs_attention
 from vae_pipeline.report.figures import (
     BOUNDS,
     DETECTION,
@@ -34,8 +34,6 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 def page(findings: Findings) -> str:
     """The report as HTML."""
     metrics = findings.metrics
-    checked = checks(findings)
-    attention = needs_attention(findings)
     sections = {
         "How it learned": [_curves(findings)],
         "What it reconstructs": _reconstructions(findings),
@@ -47,12 +45,14 @@ def page(findings: Findings) -> str:
             figure_table("More on the bounds", BOUNDS, findings),
             figure_table("Further measurements", others(metrics), findings),
         ],
-        "Checks": [] if attention else [checked],
+        "Checks": [checks(findings)],
         "Where it comes from": [provenance(findings)],
     }
     filled = {title: "\n".join(filter(None, parts)) for title, parts in sections.items() if any(parts)}
     parts = [
-        f'<section class="attention">\n<h2>Needs attention</h2>\n{checked}\n</section>' if attention else "",
+        f'<section class="attention">\n<h2>Needs attention</h2>\n{attention(findings)}\n</section>'
+        if needs_attention(findings)
+        else "",
         f'<p class="summary">{words.summary(findings)}</p>',
         _contents(filled),
         _headline(findings),

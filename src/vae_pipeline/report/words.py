@@ -132,10 +132,10 @@ def _detection(metrics: Mapping[str, Any]) -> str:
 
 def _checks(findings: Findings) -> str:
     said = []
-    if findings.gates and not findings.breaches:
-        said.append("all gates are kept")
-    if "alarms" in findings.metrics and not findings.alarms:
-        said.append("no alarm was raised")
+    if not findings.breaches:
+        said.append("all gates are kept" + (f", {len(findings.waived)} waived" if findings.waived else ""))
+    if "alarms" in findings.metrics and not findings.standing:
+        said.append("no alarm stands" if findings.alarms else "no alarm was raised")
     return f"{' and '.join(said).capitalize()}." if said else ""
 
 

@@ -30,10 +30,11 @@ from vae_pipeline.metrics.usage import usage
 from vae_pipeline.models.likelihoods import LocationScaleLikelihood
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive
-from vae_pipeline.recipe.evaluate import METRICS, Evaluate, Gate
+from vae_pipeline.recipe.evaluate import Evaluate
 from vae_pipeline.seal import seal
 from vae_pipeline.spec import ImageSpec, TableSpec
 from vae_pipeline.stages import defects, detection, images
+from vae_pipeline.stages.gates import gates
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.report import PAGE, write_page
 from vae_pipeline.stages.trained import Row, Trained, write_history
@@ -49,7 +50,7 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
     Raises:
         DataError, WeightsError: an input isn't what an earlier stage wrote.
         OutputError: `out` can't be written.
-        GateError: a metric is outside the recipe's bounds; the report is written all the same.
+        GateError: a gate isn't kept; the report is written all the same.
     """
     require_writable(out, data, model)
     prepared, trained = Prepared.open(data), Trained.load(model)
@@ -76,17 +77,19 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
                 metrics |= figures_of_kind(vae, prepared, metrics, job.seed, device)
         if detector is not None:
             metrics |= detection.describe(detector, prepared, job.seed, folder / "plots")
-        failed = breaches(metrics, job.recipe.evaluate.gates)
-        metrics["failed_gates"] = list(failed)
+        found = gates(metrics, job.recipe.evaluate, trained, prepared)
+        metrics |= found.figures()
         write_json(folder / "metrics.json", metrics)
         write_history(folder / "curves.csv", [{**row, "elbo": _shown_elbo(row)} for row in trained.history])
         _write_rates(folder / "rates.csv", used)
         draw(trained, prepared.test, used, places, folder / "plots")
-        write_page(folder, job, prepared, trained, used, metrics, failed)
+        write_page(folder, job, prepared, trained, used, metrics, found)
         seal(folder)
     _record(job, trained.weights_sha256, metrics, out)
-    if failed:
-        raise GateError(f"{'; '.join(failed.values())}; the report is {out / PAGE}")
+    if found.failed:
+        for name, said in found.failed.items():
+            job.console.print(f"{job.name}: gate {name}: {said}", style="red")
+        raise GateError(f"{'; '.join(found.failed.values())}; the report is {out / PAGE}")
     return metrics
 
 
@@ -169,21 +172,6 @@ def _shown_elbo(row: Row) -> float | None:
     return row["train_elbo"] if row["valid_elbo"] is None else row["valid_elbo"]
 
 
-def breaches(metrics: Mapping[str, Any], gates: Mapping[METRICS, Gate]) -> dict[str, str]:
-    """The metrics that are outside the recipe's bounds, each with what is wrong."""
-    failed: dict[str, str] = {}
-    for name, gate in gates.items():
-        value = metrics.get(name)
-        if value is None:
-            reason = metrics.get("left_out", {}).get(name)
-            failed[name] = f"{name} is left out: {reason}" if reason else f"{name} isn't measured for this likelihood"
-        elif gate.min is not None and not value >= gate.min:
-            failed[name] = f"{name} is {value:.6g}, under its gate's min {gate.min:g}"
-        elif gate.max is not None and not value <= gate.max:
-            failed[name] = f"{name} is {value:.6g}, over its gate's max {gate.max:g}"
-    return failed
-
-
 def draw(trained: Trained, test: Split, used: Latents, places: npt.NDArray[Any], folder: Path) -> None:
     """The pictures of any observations; `places` are the posterior means of the test part."""
     plots.curves(folder / "curves.png", trained.history, trained.kept_epoch)
@@ -210,8 +198,10 @@ def _record(job: Job, weights: str, metrics: Mapping[str, Any], out: Path) -> No
     tracker = job.tracker()
     params = flatten({"evaluate": job.recipe.evaluate.model_dump(mode="json"), "seed": job.seed})
     journal = tracker.journal("evaluate", content_key(params, weights, tree_digest(out)))
-    journal.start(job.name, params, provenance(job.name), weights=weights)
-    journal.metrics({f"test_{key}": value for key, value in metrics.items() if isinstance(value, int | float)})
+    told = {f"gates.{name}": ", ".join(metrics[f"{name}_gates"]) or "none" for name in ("failed", "waived")}
+    journal.start(job.name, params, {**provenance(job.name), **told}, weights=weights)
+    figures = {**metrics, "failed_gates": len(metrics["failed_gates"])}
+    journal.metrics({f"test_{key}": value for key, value in figures.items() if isinstance(value, int | float)})
     journal.artifact(out, to="report")
     journal.end("FINISHED")
     tracker.send(journal)

@@ -12,6 +12,7 @@ from vae_pipeline.files import replace_file
 from vae_pipeline.metrics.latents import ACTIVE, Latents
 from vae_pipeline.report.findings import Findings
 from vae_pipeline.report.page import page
+from vae_pipeline.stages.gates import Gates
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.trained import Trained
 
@@ -25,7 +26,7 @@ def write_page(
     trained: Trained,
     used: Latents,
     metrics: Mapping[str, Any],
-    breaches: Mapping[str, str],
+    gates: Gates,
 ) -> None:
     """Write index.html into `folder`, where plots/ lies."""
     digests = {"prepared data": prepared.digest(), "weights": trained.weights_sha256}
@@ -38,7 +39,8 @@ def write_page(
         spec=prepared.spec,
         card=prepared.card,
         metrics=metrics,
-        breaches=breaches,
+        breaches=gates.failed,
+        waived=gates.waived,
         history=trained.history,
         kept_epoch=trained.kept_epoch,
         active=(used.variance_of_means > ACTIVE).tolist(),

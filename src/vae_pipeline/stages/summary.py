@@ -36,6 +36,9 @@ def print_summary(console: Console, reports: Path, exports: Path) -> None:
             table = _table(found, shown)
     console.print()
     console.print(table)
+    for name, figures in found.items():
+        if figures["gates"]:
+            console.print(f"gates not kept  {name}: {figures['gates']}", style="red")
     for name in found:
         console.print(f"report       {reports / name / 'index.html'}")
         if (exports / name / "bundle.json").is_file():
@@ -84,4 +87,4 @@ def _figures(metrics: dict[str, Any]) -> dict[str, str]:
         f"{metrics['psnr']:.1f} dB" if "psnr" in metrics else "",
         f"{metrics['auroc']:.3f}" if "auroc" in metrics else "",
     )
-    return dict(zip(COLUMNS, values, strict=True))
+    return {**dict(zip(COLUMNS, values, strict=True)), "gates": ", ".join(metrics["failed_gates"])}

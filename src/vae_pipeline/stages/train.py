@@ -14,13 +14,16 @@ from vae_pipeline.device import flushing, prepare_device
 from vae_pipeline.errors import Interrupted, SettingsError, TrainingError
 from vae_pipeline.files import filled_folder, require_writable, sha256_of, write_json
 from vae_pipeline.metrics.features import reference
+from vae_pipeline.metrics.images import fidelity
 from vae_pipeline.models.build import build
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.models.weights import load_weights, save_weights
 from vae_pipeline.randomness import derive
 from vae_pipeline.recipe import TrainedRecipe
+from vae_pipeline.recipe.objective import TargetDistortionControl
 from vae_pipeline.seal import seal
 from vae_pipeline.stages.display import Display
+from vae_pipeline.stages.gates import miss
 from vae_pipeline.stages.interrupt import interruptible
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.progress_display import showing_progress
@@ -32,7 +35,7 @@ from vae_pipeline.training.alarms import Alarm, alarms
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.checkpoint import Checkpoints, pack, run_key, unpack
 from vae_pipeline.training.clock import BYTES_PER_S, Clock
-from vae_pipeline.training.length import Length
+from vae_pipeline.training.length import Length, too_short
 from vae_pipeline.training.loop import Epoch, Training, fit
 from vae_pipeline.training.processes import Processes, joined
 from vae_pipeline.training.sampling import Choice, choose_sampler, fit_sampler
@@ -131,12 +134,14 @@ class _Run:
     def into(self, out: Path) -> Report:
         """Train to the end and fill `out`."""
         self._begin_record()
+        self._warn_of_few_steps()
         with followed(self.journal, self.job.settings, self.job.warn):
             return self._recorded(out)
 
     def _recorded(self, out: Path) -> Report:
         try:
             self.to_the_end()
+            self._warn_of_a_missed_target()
             kept = self.training.best_epoch if self.recipe.train.keep == "best" else len(self.training.history)
             assert kept is not None  # the best of at least one epoch
             with showing_progress(self.job.console, self.job.name):
@@ -171,6 +176,23 @@ class _Run:
             choice = Choice(recipe.sampler, fit_sampler(recipe.sampler, model, prepared.train, recipe.seed), {})
         model.sampler = choice.sampler
         return model, choice
+
+    def _warn_of_few_steps(self) -> None:
+        train = self.recipe.train
+        said = too_short(train, Length.of(train, len(self._batches())).steps)
+        if said is not None and "too_few_steps" not in self.job.recipe.evaluate.waive:
+            self.job.warn(f"{self.job.name}: {said} (the gate too_few_steps will fail; evaluate.waive does without it)")
+
+    def _warn_of_a_missed_target(self) -> None:
+        """By the validation part, or by training where there is none."""
+        control, last, valid = self.recipe.rate_control, self.training.history[-1], self.prepared.valid
+        figures = {"rate": last.rate, "distortion": last.distortion}
+        if isinstance(control, TargetDistortionControl) and control.psnr is not None:
+            shown, device = valid if len(valid) else self.prepared.train, self.training.totals.device
+            figures["mse_of_sample"] = fidelity(self.training.judged, shown, self.recipe.seed, device).mse_of_sample
+        missed = miss(figures, control)
+        if missed is not None:
+            self.job.warn(f"{self.job.name}: {missed}, at the end of training, on the validation part")
 
     def _begin_record(self) -> None:
         card = self.prepared.card

@@ -76,6 +76,11 @@ class Epoch:
         return self.train_rate if self.valid_rate is None else self.valid_rate
 
     @property
+    def distortion(self) -> float:
+        """On the validation part, or in training where there is none."""
+        return self.train_distortion if self.valid_distortion is None else self.valid_distortion
+
+    @property
     def used(self) -> Usage:
         """Of the latents."""
         return Usage(self.active_units, self.mutual_information, self.posterior_variance)

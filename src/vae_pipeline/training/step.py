@@ -86,7 +86,9 @@ class Step:
         for each in sums:
             self.totals.add_(each[:2])
         if self.control.feedback:
-            total = torch.stack(sums).sum(0) if sums else torch.zeros(3, device=self.device)
+            total = (
+                torch.stack(sums).sum(0) if sums else torch.zeros(2 + self.control.squared_error, device=self.device)
+            )
             self.processes.add_up(total)
             self.control.observe(*(total / examples))
         if self.device.type == "cpu":
@@ -126,7 +128,7 @@ def _not_compiled(error: Exception) -> SettingsError:
 
 
 class _Loss(nn.Module):
-    """From observations to the loss; beside it the sums of distortion, rate and, for a controller, squared error."""
+    """From observations to the loss; beside it the sums of distortion, rate and, where wanted, squared error."""
 
     def __init__(self, model: VAE, objective: Objective, samples: int, control: RateControl, autocast: bool) -> None:
         super().__init__()
@@ -139,7 +141,7 @@ class _Loss(nn.Module):
         loss = self.objective(inference, self.control)
         with torch.no_grad():
             sums = [inference.distortion(), inference.rate()]
-            if self.control.feedback:
+            if self.control.squared_error:
                 sums.append((inference.likelihood.mean - inference.target).square().flatten(2).mean(2))
             return loss, torch.stack([term.mean(0).sum() for term in sums])
 
