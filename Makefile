@@ -41,9 +41,8 @@ check: setup  ## Lint, type-check, check the floors
 	@mypy
 	@lint-imports
 
-ui: setup  ## Open MLflow's table of runs on http://127.0.0.1:5000
-	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
-	mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
+ui: setup  ## Show MLflow's table of runs on http://127.0.0.1:$PORT (5000)
+	@vae-pipeline ui --port $(or $(PORT),5000)
 
 docs: setup  ## Write again what is generated: docs/cli.md, pipeline/schema.json
 	@python -m tests.generated

@@ -37,7 +37,7 @@ class Lane:
 
 
 def make_job(name: str, recipe: Recipe, home: Path, **settings) -> Job:
-    values = {"home": home, "mlflow_uri": "off", "mirror": None, "threads": 2, **settings}
+    values = {"home": home, "mlflow_uri": "off", "mirror": None, "threads": 2, "mlflow_wait_s": 120.0, **settings}
     return Job(
         name,
         recipe,

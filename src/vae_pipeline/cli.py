@@ -6,7 +6,7 @@ Commands import what they need inside the function, so that `--help` loads no to
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -14,13 +14,18 @@ from typer.core import TyperCommand, TyperGroup
 from vae_pipeline import __version__
 from vae_pipeline.cli_bundle import bundles
 from vae_pipeline.cli_detection import detection
-from vae_pipeline.cli_options import TASKS, Seed
+from vae_pipeline.cli_options import TASKS, BundleFolder, Seed
 from vae_pipeline.cli_output import console, print_columns
 from vae_pipeline.cli_tasks import tasks
 from vae_pipeline.errors import Interrupted, VaeError
 from vae_pipeline.redaction import redacted
 from vae_pipeline.stopping import Stopped, ignore, listen
 from vae_pipeline.streams import make_usable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
 
 STAGES, MORE = "Stages of the pipeline", "More"
 
@@ -214,11 +219,33 @@ def sync() -> None:
     from vae_pipeline.tracking.tracker import Tracker
 
     terminal = console()
-    tracker = Tracker(Settings.load(), lambda text: terminal.print(f"warning: {text}", style="yellow"))
-    sent, left = tracker.sync()
-    terminal.print(f"{sent} sent, {left} waiting")
-    if left:
+    tracker = Tracker(Settings.load(), _warner(terminal))
+    sent, left, damaged = tracker.sync()
+    terminal.print(f"{sent} sent, {left} waiting" + (f", {damaged} set aside" if damaged else ""))
+    if left or damaged:
         raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=MORE)
+def register(bundle: BundleFolder) -> None:
+    """Register a bundle in MLflow after the fact, as `export` does where VAE_MLFLOW_REGISTRY is on."""
+    from vae_pipeline.settings import Settings
+    from vae_pipeline.stages.register import register as run
+
+    terminal = console()
+    name, aliases = run(bundle, Settings.load(), _warner(terminal))
+    terminal.print(f"{bundle} is registered as {', '.join(f'models:/{name}@{alias}' for alias in aliases)}")
+
+
+@app.command(rich_help_panel=MORE)
+def ui(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5000,
+) -> None:
+    """Show MLflow's table of runs in a browser."""
+    from vae_pipeline.settings import Settings
+    from vae_pipeline.tracking.ui import serve
+
+    serve(Settings.load(), port, console().print)
 
 
 @app.command(rich_help_panel=MORE)
@@ -229,6 +256,10 @@ def schema() -> None:
     from vae_pipeline.recipe import Recipe
 
     sys.stdout.write(json.dumps(Recipe.model_json_schema(), indent=2) + "\n")
+
+
+def _warner(terminal: "Console") -> "Callable[[str], None]":
+    return lambda text: terminal.print(f"warning: {redacted(text)}", style="yellow")
 
 
 def _version(wanted: bool) -> None:

@@ -20,7 +20,7 @@ def _local(bundle: str) -> Path:
         return Path(bundle)
 
     from vae_pipeline.settings import Settings
-    from vae_pipeline.tracking.registry import fetch_bundle
+    from vae_pipeline.tracking.tracker import fetch_bundle
 
     return fetch_bundle(bundle, Settings.load())
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PIPE = "-"
 LONG = 2000  # rows that take about a second
+ROOM = 2**31  # bytes of what is made at once; arrays on the way take some times as much
 
 
 def console() -> "Console":
@@ -54,6 +55,24 @@ def require_suffix(out: Path, *suffixes: str) -> None:
 
     if out.suffix.lower() not in suffixes and str(out) != PIPE:
         raise OutputError(f"{out}: the name must end in {' or '.join(suffixes)}")
+
+
+def require_room(model: "Bundle", count: int, what: str) -> None:
+    """Refuse to make more at once than fits into memory.
+
+    Raises:
+        DataError: it doesn't.
+    """
+    import math
+
+    from vae_pipeline.errors import DataError
+
+    each = 4 * math.prod(model.spec.event_shape)
+    if count * each > ROOM:
+        raise DataError(
+            f"{count:,} {what} of {list(model.spec.event_shape)} would take {count * each / 2**30:,.1f} GiB; "
+            f"at most {ROOM // each:,} are made at once: ask for fewer, and again with another --seed"
+        )
 
 
 def shown_as(model: "Bundle") -> str:

@@ -33,6 +33,7 @@ from vae_pipeline.cli_output import (
     image_spec,
     open_bundle,
     progress,
+    require_room,
     require_suffix,
     say,
     shown_as,
@@ -70,6 +71,7 @@ def sample(
 ) -> None:
     """Draw new examples from the prior."""
     model = open_bundle(bundle)
+    require_room(model, count, "samples")
     if model.spec.kind == "text":
         require_suffix(out, ".txt")
         refuse_options(model, label=label is not None, grid=grid is not None)
@@ -205,6 +207,7 @@ def interpolate(
 
     model = open_bundle(bundle)
     require_options(model, key, resize, None, column)
+    require_room(model, steps, "steps")
     if model.spec.kind == "text":
         require_suffix(out, ".txt")
         refuse_options(model, label=label is not None, even=even)

@@ -13,6 +13,7 @@
     ├── DriftError        data that are no longer what a bundle was calibrated on
     ├── ParityError       a graph that answers otherwise than the model
     ├── ConformanceError  a runtime that doesn't answer as the bundle's golden answers say
+    ├── TrackerError      a request to MLflow, asked for by a command of its own, that it didn't take
     ├── MissingError      a package or program that isn't installed
     └── Interrupted       SIGINT or SIGTERM; a checkpoint was written
 
@@ -86,6 +87,12 @@ class ParityError(VaeError):
 
 class ConformanceError(VaeError):
     """A runtime doesn't answer as the bundle's golden answers say."""
+
+    exit_code = 1
+
+
+class TrackerError(VaeError):
+    """MLflow didn't take what a command of its own was to send."""
 
     exit_code = 1
 

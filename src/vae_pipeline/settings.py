@@ -66,6 +66,9 @@ class Settings(BaseSettings):
         default_factory=lambda: sqlite_uri(_root() / "mlflow.db"),
         description="MLflow's tracking URI; `off` records nothing",
     )
+    mlflow_wait_s: float = Field(
+        20.0, gt=0, le=86400, description="seconds that a stage, or `sync` for each record, waits for MLflow at most"
+    )
     mlflow_artifacts: str | None = Field(
         None, description="artifact location of a new experiment; beside mlflow.db for the local default"
     )

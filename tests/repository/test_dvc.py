@@ -29,6 +29,8 @@ WITHOUT_EFFECT = {
     "vae_pipeline.reading": "likewise",
     "vae_pipeline.files": "how files are put in place",
     "vae_pipeline.redaction": "which secrets are hidden",
+    "vae_pipeline.locking": "who waits for whom",
+    "vae_pipeline.stopping": "when it ends early",
     "vae_pipeline.sentences": "tasks on a bundle, which no stage asks for",
     "vae_pipeline.recipe": "its values are tracked as params",
     "vae_pipeline.settings": "where, and how fast",
@@ -41,7 +43,9 @@ WITHOUT_EFFECT = {
     "vae_pipeline.tracking.tracker": "likewise",
     "vae_pipeline.tracking.replay": "likewise",
     "vae_pipeline.tracking.connection": "likewise",
-    "vae_pipeline.tracking.follow": "likewise",
+    "vae_pipeline.tracking.courier": "likewise",
+    "vae_pipeline.tracking.held": "likewise",
+    "vae_pipeline.tracking.sender": "likewise",
     "vae_pipeline.tracking.registry": "likewise",
 }
 

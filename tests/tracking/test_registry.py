@@ -10,7 +10,9 @@ from vae_pipeline.runtime import Bundle
 from vae_pipeline.seal import seal
 from vae_pipeline.settings import Settings
 from vae_pipeline.stages.export import export
-from vae_pipeline.tracking.registry import fetch_bundle, log_bundle
+from vae_pipeline.tracking.journal import Registration
+from vae_pipeline.tracking.registry import log_bundle
+from vae_pipeline.tracking.tracker import fetch_bundle
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # MLflow's own
 
@@ -113,9 +115,11 @@ class TestFetch:
 def test_a_bundle_of_sentences_is_one_of_its_graph_greedy(client, server, settings, home, text_lane):
     import mlflow
 
-    run = client.create_run(client.create_experiment("sentences", (home / "artifacts").as_uri()))
+    experiment = client.create_experiment("sentences", (home / "artifacts").as_uri())
+    run = client.create_run(experiment)
     mlflow.set_tracking_uri(server)
-    log_bundle(client, run.info.run_id, text_lane.bundle, "sentences", ["candidate"])
+    wanted = Registration(name="sentences", aliases=["candidate"])
+    log_bundle(client, experiment, run.info.run_id, "k" * 64, text_lane.bundle, wanted)
     bundle = Bundle.load(fetch_bundle("models:/sentences@candidate", settings))
     assert bundle.manifest == Bundle.load(text_lane.bundle).manifest
     z = np.zeros((2, bundle.latents), np.float32)

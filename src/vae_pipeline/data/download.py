@@ -22,10 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from vae_pipeline.errors import DataError, DownloadError
 from vae_pipeline.files import writing
+from vae_pipeline.locking import held
 from vae_pipeline.recipe.data import File
 
 CHUNK = 1 << 20
@@ -47,6 +46,7 @@ class Finder:
     cache: Path
     mirror: str | None = None
     report: Reporter = silent
+    warn: Callable[[str], None] = lambda _: None
 
     def find(self, file: File) -> Path:
         """Path of a local copy that has the digest.
@@ -105,7 +105,7 @@ class Finder:
         """Fetch `url` to `target`, going on from where an earlier attempt broke off."""
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(target.name + ".lock")):
+        with held(target.with_name(target.name + ".lock"), "downloads this file", self.warn):
             if target.is_file() and has_digest(target, digest):  # another process was faster
                 return target
             return self._download_alone(url, target, digest)

@@ -86,6 +86,7 @@ def write_bundle(
     detector = None if calibrated is None else calibrated.detector
     graphs, units = graphs_of(model, detector), Units(spec, None if detector is None else detector.kind)
     measured = {name: value for name, value in metrics.items() if isinstance(value, int | float | str)}
+    measured["failed_gates"] = ", ".join(metrics["failed_gates"])
     described: dict[str, GraphEntry] = {}
     protos: dict[str, onnx.ModelProto] = {}
     rows: list[Agreement] = []

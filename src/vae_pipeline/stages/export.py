@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ from vae_pipeline.seal import unsealed
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.trained import Trained
 from vae_pipeline.tracking.journal import flatten
-from vae_pipeline.tracking.registry import CANDIDATE
+from vae_pipeline.tracking.registry import aliases_of
 from vae_pipeline.tracking.tracker import provenance
 from vae_pipeline.typed_json import read_json
 
@@ -81,7 +82,7 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Report
         )
         replace_file(folder / "MODEL_CARD.md", (card + parity.said(worst, order)).encode())
         replace_file(folder / "report.html", with_parity(page, found).encode())
-    _record(job, trained.weights_sha256, worst, order, not metrics["failed_gates"], out)
+    _record(job, trained.weights_sha256, worst, order, ", ".join(metrics["failed_gates"]), out)
     return Report(len({row.graph for row in rows}), worst)
 
 
@@ -93,7 +94,7 @@ def _calibrated(job: Job, trained: Trained, prepared: Prepared) -> Calibrated | 
     return None if wanted is None or detector is None else Calibrated(detector, wanted.collected, chosen)
 
 
-def _read_metrics(report: Path) -> dict[str, object]:
+def _read_metrics(report: Path) -> dict[str, Any]:
     path = report / "metrics.json"
     try:
         metrics = dict(read_json(path))
@@ -119,11 +120,12 @@ def _read_page(report: Path, weights_sha256: str) -> str:
     return page
 
 
-def _record(job: Job, weights: str, worst: float, order: parity.Ranking, gates_hold: bool, out: Path) -> None:
+def _record(job: Job, weights: str, worst: float, order: parity.Ranking, failed_gates: str, out: Path) -> None:
     tracker, settings = job.tracker(), job.settings
     params = flatten({"export": job.recipe.export.model_dump(mode="json")})
     registered = job.name if settings.registers else None
-    aliases = [CANDIDATE, *([settings.mlflow_promote] if settings.mlflow_promote and gates_hold else [])]
+    promote = settings.mlflow_promote if settings.registers else None
+    aliases = aliases_of(promote, failed_gates, job.warn)
     journal = tracker.journal("export", content_key(params, weights, tree_digest(out), registered, aliases))
     journal.start(job.name, params, provenance(job.name), weights=weights)
     journal.metrics({

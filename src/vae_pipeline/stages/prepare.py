@@ -19,7 +19,7 @@ def prepare(job: Job, out: Path, report: Reporter = silent) -> dict[str, Any]:
         OutputError: `out` can't be written.
     """
     require_writable(out)
-    finder = Finder(job.settings.home / "downloads", job.settings.mirror, report)
+    finder = Finder(job.settings.home / "downloads", job.settings.mirror, report, job.warn)
     with filled_folder(out) as folder:
         write(open_source(job.recipe.data, finder, job.seed), folder, job.seed)
     prepared = store.Prepared.open(out)

@@ -22,6 +22,7 @@ from vae_pipeline.data.store import Prepared
 from vae_pipeline.device import prepare_device
 from vae_pipeline.errors import DataError, RecipeError, SettingsError
 from vae_pipeline.files import content_key, filled_folder, replace_file, require_writable, write_json
+from vae_pipeline.locking import held
 from vae_pipeline.metrics.bounds import elbo_terms
 from vae_pipeline.metrics.images import entropy_floor
 from vae_pipeline.metrics.usage import usage
@@ -86,7 +87,7 @@ def rate_distortion(
     key = content_key([run_key(sections_of(each), digest, device) for each in jobs])
     folders = [job.settings.home / "sweeps" / key / str(index) for index in range(len(jobs))]
     points: list[Point] = []
-    with running(job.settings.home, key):
+    with held(running(job.settings.home, key), "draws this curve", job.warn):
         for index, (each, folder) in enumerate(zip(jobs, folders, strict=True)):
             if not folder.is_dir():
                 train(each, data, folder, folders[index - 1] / "weights.safetensors" if index else None)

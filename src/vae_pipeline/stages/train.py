@@ -13,6 +13,7 @@ from vae_pipeline.data.store import Prepared
 from vae_pipeline.device import flushing, prepare_device
 from vae_pipeline.errors import Interrupted, SettingsError, TrainingError
 from vae_pipeline.files import filled_folder, require_writable, sha256_of, write_json
+from vae_pipeline.locking import held
 from vae_pipeline.metrics.features import reference
 from vae_pipeline.metrics.images import fidelity
 from vae_pipeline.models.build import build
@@ -28,7 +29,6 @@ from vae_pipeline.stages.interrupt import interruptible
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.progress_display import showing_progress
 from vae_pipeline.stages.trained import COLUMNS, Row, write_history, write_recipe
-from vae_pipeline.tracking.follow import followed
 from vae_pipeline.tracking.journal import flatten, running
 from vae_pipeline.tracking.tracker import provenance
 from vae_pipeline.training.alarms import Alarm, alarms
@@ -78,7 +78,7 @@ def train(job: Job, data: Path, out: Path, start: Path | None = None) -> Report 
         require_writable(out, data)
         if job.recipe.detection is not None and prepared.calibration_note is not None:
             job.warn(prepared.calibration_note)
-        with running(job.settings.home, key):
+        with held(running(job.settings.home, key), "trains this run", job.warn):
             return _Run(job, made_of, prepared, digest, key, device, processes, start).into(out)
 
 
@@ -129,13 +129,14 @@ class _Run:
                 self.training.totals.zero_()
         if self.training.step:
             job.console.print(f"{job.name}: going on from step {self.training.step}")
-        self.journal = job.tracker().journal("train", key)
+        self.tracker = job.tracker()
+        self.journal = self.tracker.journal("train", key)
 
     def into(self, out: Path) -> Report:
         """Train to the end and fill `out`."""
         self._begin_record()
         self._warn_of_few_steps()
-        with followed(self.journal, self.job.settings, self.job.warn):
+        with self.tracker.followed(self.journal):
             return self._recorded(out)
 
     def _recorded(self, out: Path) -> Report:

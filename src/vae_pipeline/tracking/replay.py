@@ -1,176 +1,146 @@
 """What a journal becomes in MLflow: one run a model, found by the sha256 of its weights.
 
 `train` opens the run and gives it the tags `vae.key` (what determines the weights) and, at its end,
-`vae.weights`. `evaluate` and `export` find it by `vae.weights`, keep their own parameters in child runs,
+`vae.weights`. `evaluate`, `export` and `register` find it by `vae.weights`, keep their own parameters in child runs,
 and put headline metrics, pictures and the bundle on the model's run; where it isn't there, they open it.
 `rate-distortion` opens a run of its own, with a child for each point.
 """
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vae_pipeline.files import tree_digest
-from vae_pipeline.tracking.journal import Entries, read_journal
+from vae_pipeline.tracking.held import Held
+from vae_pipeline.tracking.journal import Artifact, Entries, Metrics, Start, read_journal
 from vae_pipeline.tracking.registry import log_bundle
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
 
 
 class Replay:
-    """One pass over a journal. Everything sent is found again, so that a second pass adds nothing."""
+    """Passes over one journal. Each sends what MLflow lacks, so that one more adds nothing twice."""
 
-    def __init__(
-        self,
-        client: "MlflowClient",
-        experiment: str,
-        warn: Callable[[str], None],
-        run_id: str | None,
-        sent: dict[str, int],
-    ) -> None:
+    def __init__(self, client: "MlflowClient", experiment: str, warn: Callable[[str], None]) -> None:
         self.client, self.experiment, self.warn = client, experiment, warn
-        self.run_id, self.sent = run_id, sent
+        self._trained: Held | None = None  # from pass to pass, while the journal of a training grows
 
     def replay(self, path: Path) -> bool:
-        """Whether the journal has been sent to its end."""
+        """Whether the journal has been sent to its end.
+
+        Raises:
+            Damaged: it isn't one.
+        """
         entries = read_journal(path)
         if entries is None:
             return True
-        if entries.header["role"] == "train":
+        if entries.start.role == "train":
             return self._train(entries)
-        if entries.header["role"] == "rate-distortion":
-            return self._sweep(entries)
-        return self._add(entries)
+        if entries.end is None:
+            return False
+        if entries.start.role == "rate-distortion":
+            self._sweep(entries)
+        else:
+            self._add(entries)
+        return True
 
     def _train(self, entries: Entries) -> bool:
-        header, end = entries.header, entries.end
-        if self.run_id is None:
-            run = self._find("vae.key", header["key"])
-            if run is not None and run.info.status == "FINISHED":
+        start, end = entries.start, entries.end
+        if self._trained is None:
+            run = self._find("vae.key", start.key)
+            if run is not None and run.finished:
                 if end is None:
                     return False  # trained once more: only its end will tell whether anything is new
-                if run.data.tags.get("vae.weights") == end["weights"]:
+                if run.run.data.tags.get("vae.weights") == end.weights:
                     return True
                 run = None
-            self.run_id = self._create(header, {"vae.key": header["key"]}) if run is None else run.info.run_id
-            if run is not None:
-                self.client.update_run(self.run_id, status="RUNNING")
-                self.sent = self._recorded()
-        new = [entry for entry in entries.metrics if entry["step"] > self.sent.get(_first(entry), 0)]
-        self._metrics(self.run_id, new)
-        self.sent |= {_first(entry): entry["step"] for entry in new}
-        for name, value in entries.tags.items():
-            self.client.set_tag(self.run_id, name, value)
-        if end is None:
-            return False
-        self._artifacts(self.run_id, entries.artifacts)
-        if end["weights"]:
-            self.client.set_tag(self.run_id, "vae.weights", end["weights"])
-        self.client.set_terminated(self.run_id, end["status"], end["time"])
-        return True
-
-    def _add(self, entries: Entries) -> bool:
-        """evaluate and export: parameters to a child run, everything else to the model's run."""
-        header, end = entries.header, entries.end
-        if end is None:
-            return False
-        child = self._find("vae.key", header["key"])
-        if child is not None and child.info.status == "FINISHED":
-            return True  # the same parameters gave the same output before
-        found = self._find("vae.weights", header["weights"])
-        if found is None:
-            model_header = {**header, "params": {}}
-            model = self._create(model_header, {"vae.weights": header["weights"]})
-            self.client.set_terminated(model, "FINISHED", end["time"])
-        else:
-            model = found.info.run_id
-        tags = {"vae.key": header["key"], "mlflow.parentRunId": model}
-        child_id = self._create(header, tags, role=header["role"]) if child is None else child.info.run_id
-        self._metrics(child_id, entries.metrics)
-        self._metrics(model, entries.metrics)
-        self._artifacts(model, entries.artifacts)
-        self.client.set_terminated(child_id, end["status"], end["time"])
-        return True
-
-    def _sweep(self, entries: Entries) -> bool:
-        """rate-distortion: a run of its own, with a child for each point."""
-        header, end = entries.header, entries.end
-        if end is None:
-            return False
-        run = self._find("vae.key", header["key"])
-        if run is not None and run.info.status == "FINISHED":
-            return True
-        parent = self._create(header, {"vae.key": header["key"]}, header["role"]) if run is None else run.info.run_id
-        for entry in entries.children:
-            key = f"{header['key']}/{entry['name']}"
-            child = self._find("vae.key", key)
-            if child is not None and child.info.status == "FINISHED":
-                continue
-            tags = {"vae.key": key, "mlflow.parentRunId": parent}
-            own = {**header, "params": entry["params"]}
-            child_id = self._create(own, tags, entry["name"]) if child is None else child.info.run_id
-            numbered = enumerate(entry["epochs"], start=1)
-            self._metrics(child_id, [{"time": entry["time"], "step": step, "values": row} for step, row in numbered])
-            self.client.set_terminated(child_id, "FINISHED", entry["time"])
-        self._metrics(parent, entries.metrics)
-        self._artifacts(parent, entries.artifacts)
-        self.client.set_terminated(parent, end["status"], end["time"])
-        return True
-
-    def _find(self, tag: str, value: str) -> "Run | None":
-        found = self.client.search_runs([self.experiment], f"tags.`{tag}` = '{value}'", max_results=1)
-        return found[0] if found else None
-
-    def _create(self, header: dict[str, Any], tags: dict[str, str], role: str | None = None) -> str:
-        from mlflow.entities import Dataset, DatasetInput, Param  # noqa: PLC0415
-
-        name = header["name"] if role is None else f"{header['name']} {role}"
-        run = self.client.create_run(self.experiment, header["time"], {**header["tags"], **tags}, name)
-        run_id = str(run.info.run_id)
-        params = [Param(key, str(value)) for key, value in header["params"].items()]
-        self.client.log_batch(run_id, params=params)
-        if header["dataset"] is not None:
-            data = header["dataset"]
-            profile = json.dumps(data["card"])
-            dataset = Dataset(data["name"], data["digest"][:36], "local", json.dumps(data["source"]), profile=profile)
-            self.client.log_inputs(run_id, [DatasetInput(dataset, [])])
-        return run_id
-
-    def _recorded(self) -> dict[str, int]:
-        """The last step of every metric that the run has."""
-        assert self.run_id is not None
-        names = self.client.get_run(self.run_id).data.metrics
-        histories = {name: self.client.get_metric_history(self.run_id, name) for name in names}
-        return {name: max(point.step for point in history) for name, history in histories.items()}
-
-    def _metrics(self, run_id: str, entries: list[dict[str, Any]]) -> None:
-        from mlflow.entities import Metric  # noqa: PLC0415
-
-        points = [
-            Metric(name, value, entry["time"], entry["step"])
-            for entry in entries
-            for name, value in entry["values"].items()
-        ]
-        for start in range(0, len(points), 1000):
-            self.client.log_batch(run_id, metrics=points[start : start + 1000])
-
-    def _artifacts(self, run_id: str, entries: list[dict[str, Any]]) -> None:
-        for entry in entries:
-            path = Path(entry["path"])
-            if not path.exists() or tree_digest(path) != entry["digest"]:
-                self.warn(f"{path} isn't there any more, or has changed since: it isn't sent to MLflow")
-                continue
-            if path.is_dir():
-                self.client.log_artifacts(run_id, str(path), entry["to"])
+            if run is None and end is not None and end.weights is not None:
+                run = self._find("vae.weights", end.weights)  # opened by an evaluation that was sent before
+            if run is None:
+                run = self._create(start, start.name, {"vae.key": start.key})
             else:
-                self.client.log_artifact(run_id, str(path), entry["to"] or None)
-            if entry.get("bundle") is not None:
-                log_bundle(self.client, run_id, path, **entry["bundle"])
+                self.client.set_tag(run.id, "vae.key", start.key)
+                self.client.update_run(run.id, status="RUNNING")
+            run.describe(start.params, start.dataset)
+            self._trained = run
+        run = self._trained
+        run.add(entries.metrics, once_a_step=True)
+        for name, value in entries.tags.items():
+            self.client.set_tag(run.id, name, value)
+        if end is None:
+            return False
+        for artifact in entries.artifacts:
+            self._artifact(run, artifact)
+        if end.weights is not None:
+            self.client.set_tag(run.id, "vae.weights", end.weights)
+        run.end(end.status, end.time)
+        return True
 
+    def _add(self, entries: Entries) -> None:
+        """Parameters to a child run, everything else to the model's run."""
+        start, end = entries.start, entries.end
+        assert end is not None and start.weights is not None
+        child = self._find("vae.key", start.key)
+        if child is not None and child.finished:
+            return  # the same parameters gave the same output before
+        model = self._find("vae.weights", start.weights)
+        if model is None:
+            model = self._create(start, start.name, {"vae.weights": start.weights})
+        if "vae.key" not in model.run.data.tags and not model.finished:  # not a training that still runs
+            model.end("FINISHED", end.time)
+        if child is None:
+            tags = {"vae.key": start.key, "mlflow.parentRunId": model.id}
+            child = self._create(start, f"{start.name} {start.role}", tags)
+        child.describe(start.params)
+        model.add(entries.metrics)
+        child.add(entries.metrics)
+        for artifact in entries.artifacts:
+            self._artifact(model, artifact)
+        child.end(end.status, end.time)
 
-def _first(entry: dict[str, Any]) -> str:
-    """One of the metrics that were recorded together stands for them all."""
-    return str(next(iter(entry["values"])))
+    def _sweep(self, entries: Entries) -> None:
+        """rate-distortion: a run of its own, with a child for each point."""
+        start, end = entries.start, entries.end
+        assert end is not None
+        parent = self._find("vae.key", start.key)
+        if parent is not None and parent.finished:
+            return
+        if parent is None:
+            parent = self._create(start, f"{start.name} {start.role}", {"vae.key": start.key})
+        parent.describe(start.params, start.dataset)
+        for point in entries.children:
+            key = f"{start.key}/{point.name}"
+            child = self._find("vae.key", key)
+            if child is not None and child.finished:
+                continue
+            if child is None:
+                tags = {"vae.key": key, "mlflow.parentRunId": parent.id}
+                child = self._create(start, f"{start.name} {point.name}", tags)
+            child.describe(point.params)
+            numbered = enumerate(point.epochs, start=1)
+            child.add([Metrics(time=point.time, step=step, values=row) for step, row in numbered])
+            child.end("FINISHED", point.time)
+        parent.add(entries.metrics)
+        for artifact in entries.artifacts:
+            self._artifact(parent, artifact)
+        parent.end(end.status, end.time)
+
+    def _find(self, tag: str, value: str) -> Held | None:
+        return Held.find(self.client, self.experiment, tag, value)
+
+    def _create(self, start: Start, name: str, tags: Mapping[str, str]) -> Held:
+        return Held.create(self.client, self.experiment, start, name, tags)
+
+    def _artifact(self, run: Held, artifact: Artifact) -> None:
+        """A file that is sent again takes the place of what an earlier pass left."""
+        path = Path(artifact.path)
+        if not path.exists() or tree_digest(path) != artifact.digest:
+            self.warn(f"{path} isn't there any more, or has changed since: it isn't sent to MLflow")
+            return
+        if path.is_dir():
+            self.client.log_artifacts(run.id, str(path), artifact.to)
+        else:
+            self.client.log_artifact(run.id, str(path), artifact.to or None)
+        if artifact.bundle is not None:
+            log_bundle(self.client, self.experiment, run.id, artifact.digest, path, artifact.bundle)

@@ -1,25 +1,23 @@
 """When journals are sent to MLflow, and what becomes of them if they can't be.
 
-The tracker never raises: at the first refusal it says so once, and leaves the journal for `sync`.
+The tracker raises nothing but Interrupted: what it can't send it says once, and leaves the journal for `sync`.
 """
 
-import contextlib
 import subprocess
-import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
+from vae_pipeline.errors import BundleError, Interrupted
 from vae_pipeline.redaction import redacted
-from vae_pipeline.settings import Settings, sqlite_path
-from vae_pipeline.tracking.connection import connect
-from vae_pipeline.tracking.journal import Journal, Role, read_journal, running
-from vae_pipeline.tracking.replay import Replay
+from vae_pipeline.settings import Settings
+from vae_pipeline.stopping import Stopped
+from vae_pipeline.tracking.courier import Courier
+from vae_pipeline.tracking.journal import Journal, Role
+from vae_pipeline.tracking.registry import require_address
+from vae_pipeline.tracking.sender import LATER
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
+AFTER_A_SIGNAL_S = 5.0  # whoever ends a run doesn't wait long for its record
 
 
 class Tracker:
@@ -29,80 +27,91 @@ class Tracker:
         self.settings, self.warn = settings, warn
         self.folder = settings.home / "tracking"
         self.on = settings.mlflow_uri.lower() != "off"
-        self._client: MlflowClient | None = None
-        self._experiment = ""
-        self._run_id: str | None = None
-        self._sent: dict[str, int] = {}
 
     def journal(self, role: Role, key: str) -> Journal:
         """The journal of a stage's run."""
         return Journal(self.folder, role, key, self.warn, self.on)
 
-    def send(self, journal: Journal) -> None:
-        """Send what is new in a journal; delete it once all is sent."""
+    def send(self, journal: Journal) -> bool:
+        """Send a journal that has ended, and delete it once all is sent; whether it is."""
         if journal.on and journal.path.is_file():
-            self._send(journal.path)
+            with Courier(self.settings, "send", str(journal.path), self._hear) as courier:
+                self._finish(courier)
+        return not journal.path.is_file()
 
-    def sync(self) -> tuple[int, int]:
-        """Send every journal that waits; the numbers of those sent and of those that remain."""
-        # Training first: evaluation and export look for its run.
-        paths = sorted(self.folder.glob("*.jsonl"), key=lambda path: (not path.name.startswith("train"), path.name))
-        for path in paths:
-            self._run_id, self._sent = None, {}
-            self._close_abandoned(path)
-            self._send(path)
-        left = sum(path.is_file() for path in paths)
-        return len(paths) - left, left
+    @contextmanager
+    def followed(self, journal: Journal) -> Iterator[None]:
+        """Inside the block, what is written into the journal is sent; leaving it waits until all is.
 
-    def _close_abandoned(self, path: Path) -> None:
-        """A run whose process was killed never said that it ended."""
-        entries = read_journal(path)
-        if entries is None or entries.end is not None:
+        The training loop never waits for a tracker, nor shares Python with MLflow.
+        """
+        if not journal.on:
+            yield
             return
-        header = entries.header
-        with contextlib.suppress(Timeout), running(self.settings.home, header["key"], timeout_s=0):
-            self.journal(header["role"], header["key"]).end("KILLED")
+        with Courier(self.settings, "follow", str(journal.path), self._hear) as courier:
+            try:
+                yield
+            except (Interrupted, Stopped):
+                courier.finish(AFTER_A_SIGNAL_S)
+                raise
+            except BaseException:
+                self._finish(courier)
+                raise
+            self._finish(courier)
 
-    def _send(self, path: Path) -> None:
-        if not self.on:
-            return
+    def sync(self) -> tuple[int, int, int]:
+        """Send every journal that waits; the numbers of those sent, of those that wait on, and of damaged ones."""
+        waiting = list(self.folder.glob("*.jsonl"))
+        if not self.on or not waiting:
+            return 0, len(waiting), 0
+        told: list[str] = []
+
+        def hear(kind: str, text: str) -> None:
+            told.append(kind)
+            self._hear(kind, text)
+
+        with Courier(self.settings, "sync", "", hear) as courier:
+            self._finish(courier)
+        left = sum(path.is_file() for path in waiting)
+        damaged = told.count("damaged")
+        return len(waiting) - left - damaged, left, damaged
+
+    def _finish(self, courier: Courier) -> None:
+        shown, wait_s = redacted(self.settings.mlflow_uri), self.settings.mlflow_wait_s
         try:
-            with warnings.catch_warnings(), self._connected() as client:
-                warnings.simplefilter("ignore")
-                done = Replay(client, self._experiment, self.warn, self._run_id, self._sent)
-                finished = done.replay(path)
-                self._run_id, self._sent = done.run_id, done.sent
-            if finished:
-                path.unlink()
-        except Exception as error:  # whatever a tracker does, the run goes on
-            self.on = False
-            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            text = (
-                f"MLflow at {self.settings.mlflow_uri} can't be written ({reason}); the run goes on, "
-                "and `vae-pipeline sync` sends later what is missing"
+            code = courier.finish()
+        except Stopped as stopped:
+            raise Interrupted(
+                f"{stopped} while MLflow at {shown} was waited for; all else is done, and {LATER}"
+            ) from None
+        if code is None:
+            self.warn(
+                f"MLflow at {shown} didn't take all within {wait_s:g} s; the run goes on, and {LATER} "
+                "(VAE_MLFLOW_WAIT_S is how long it is waited for)"
             )
-            self.warn(redacted(text))
+        elif code:
+            self.warn(f"what sends the record ended with exit code {code}; {LATER}")
 
-    @contextlib.contextmanager
-    def _connected(self) -> "Iterator[MlflowClient]":
-        if self._client is None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            # Several processes that create the tables of one SQLite file at once destroy each other's work.
-            with FileLock(self.folder / "mlflow.lock"):
-                self._client = connect(self.settings.mlflow_uri)
-                self._experiment = _experiment(self._client, self.settings)
-        yield self._client
+    def _hear(self, kind: str, text: str) -> None:
+        if kind == "warning":
+            self.warn(text)
 
 
-def _experiment(client: "MlflowClient", settings: Settings) -> str:
-    known = client.get_experiment_by_name(settings.mlflow_experiment)
-    if known is not None:
-        return str(known.experiment_id)
-    location, database = settings.mlflow_artifacts, sqlite_path(settings.mlflow_uri)
-    if location is None and database is not None:
-        # Absolute: MLflow's own default is relative to the folder of whoever came first.
-        location = (database.absolute().parent / "mlartifacts").as_uri()
-    return str(client.create_experiment(settings.mlflow_experiment, artifact_location=location))
+def fetch_bundle(address: str, settings: Settings) -> Path:
+    """The folder of a registered bundle, `models:/NAME@ALIAS` or `models:/NAME/VERSION`; kept in `settings.home`.
+
+    Raises:
+        BundleError: the address is none, or MLflow doesn't have the bundle or can't be reached.
+    """
+    require_address(address, settings)
+    told: dict[str, str] = {}
+    with Courier(settings, "fetch", address, told.__setitem__) as courier:
+        code = courier.finish()
+    if "fetched" in told:
+        return Path(told["fetched"])
+    late = f"it didn't answer within {settings.mlflow_wait_s:g} s: VAE_MLFLOW_WAIT_S is how long it is waited for"
+    why = late if code is None else f"the process that asks ended with exit code {code}"
+    raise BundleError(told.get("refused") or f"{address} can't be had from MLflow at {settings.mlflow_uri} ({why})")
 
 
 def provenance(recipe: str) -> dict[str, str]:

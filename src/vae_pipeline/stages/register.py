@@ -1,0 +1,37 @@
+"""register: a bundle into MLflow's registry, after the fact."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from vae_pipeline.errors import SettingsError, TrackerError
+from vae_pipeline.files import content_key, tree_digest
+from vae_pipeline.manifest import Manifest
+from vae_pipeline.settings import Settings
+from vae_pipeline.tracking.registry import aliases_of
+from vae_pipeline.tracking.tracker import Tracker, provenance
+from vae_pipeline.verification import verify
+
+
+def register(bundle: Path, settings: Settings, warn: Callable[[str], None]) -> tuple[str, list[str]]:
+    """Register a bundle under its recipe's name; returns the name and the aliases that moved to it.
+
+    Raises:
+        BundleError: it isn't whole, or its graphs don't give their golden answers.
+        SettingsError: VAE_MLFLOW_URI is off.
+        TrackerError: MLflow didn't take it.
+    """
+    if settings.mlflow_uri.lower() == "off":
+        raise SettingsError("VAE_MLFLOW_URI=off: name the tracking server that is to register the bundle")
+    verify(bundle)
+    manifest = Manifest.load(bundle)
+    aliases = aliases_of(settings.mlflow_promote, manifest.metrics.get("failed_gates"), warn)
+    tracker = Tracker(settings, warn)
+    # Each time anew: an alias may have moved away since.
+    journal = tracker.journal("register", content_key(tree_digest(bundle), time.time_ns()))
+    journal.start(manifest.recipe, {}, provenance(manifest.recipe), weights=manifest.weights_sha256)
+    journal.bundle(bundle, "bundle", manifest.recipe, aliases)
+    journal.end("FINISHED")
+    if not tracker.send(journal):
+        raise TrackerError(f"{bundle} isn't registered yet: `vae-pipeline sync` does it once MLflow can be written")
+    return manifest.recipe, aliases
