@@ -1,5 +1,7 @@
 """Running stages in tests."""
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -66,6 +68,14 @@ def run_lane(job: Job, folder: Path) -> Lane:
     evaluate(job, lane.data, lane.model, lane.report)
     export(job, lane.data, lane.model, lane.report, lane.bundle)
     return lane
+
+
+def alter(bundle: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change bundle.json, and leave its own digest out, so that what lies behind it is looked at."""
+    manifest = json.loads((bundle / "bundle.json").read_text())
+    manifest.pop("sha256", None)
+    change(manifest)
+    (bundle / "bundle.json").write_text(json.dumps(manifest))
 
 
 def figures(folder: Path) -> npt.NDArray[Any]:

@@ -1,10 +1,12 @@
 import csv
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tests.lanes import ROOT
+from vae_pipeline import cli, sessions
 from vae_pipeline.cli import app
+from vae_pipeline.cli_options import TIMEOUT_S
 from vae_pipeline.data.store import Prepared
-from vae_pipeline.errors import VaeError
+from vae_pipeline.errors import SettingsError, VaeError
 from vae_pipeline.manifest import SIGNATURES
 from vae_pipeline.runtime import Bundle
 
@@ -242,3 +246,57 @@ def test_check_accepts_what_is_shipped():
 
 def test_sync_without_anything_waiting():
     assert "0 sent, 0 waiting" in invoke("sync")
+
+
+HIDING = """
+import sys
+from importlib.abc import MetaPathFinder
+class Hide(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in hidden:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+hidden, bundle, x, out = set(sys.argv[1].split(",")), *sys.argv[2:5]
+sys.meta_path.insert(0, Hide())
+from vae_pipeline.cli import app
+for name, *words in (
+    ["verify"], ["sample", "-o", f"{out}/s.png"], ["score", x, "-o", f"{out}/s.parquet"], ["drift", x],
+    ["reconstruct", x, "-o", f"{out}/r.png"], ["repository", "--layout", "triton", "--out", f"{out}/served"],
+):
+    app([name, bundle, *words], standalone_mode=False)
+"""
+IMPORTED = {"scikit-learn": "sklearn"}
+
+
+def test_the_extra_bundle_is_enough_for_commands_on_a_bundle(lane, root, tmp_path):
+    """Of what pip would install, all else is hidden."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"], project["optional-dependencies"]["bundle"]
+    every, kept = ({re.split("[><=]", each)[0] for each in names} for names in wanted)
+    assert kept < every
+    hidden = ",".join(IMPORTED.get(name, name) for name in every - kept)
+    command = [sys.executable, "-c", HIDING, hidden, lane.bundle, lane.data / "test.npy", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "served" / "bundle.json").is_file()
+
+
+def test_a_package_that_is_not_there_is_named(lane, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    monkeypatch.setattr(sys, "argv", ["vae-pipeline", "score", str(lane.bundle), str(lane.data / "test.npy")])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 2
+    assert capsys.readouterr().err == (
+        "vae-pipeline: this command needs the package pandas, which isn't installed: pip install pandas; all that "
+        "commands on a bundle need: pip install 'vae-pipeline[bundle]'\n"
+    )
+
+
+def test_a_setting_that_is_none_is_named_whichever_the_command(lane, tmp_path, monkeypatch):
+    monkeypatch.setenv("VAE_THREADZ", "2")
+    with pytest.raises(SettingsError, match=r"VAE_THREADZ is no setting; did you mean VAE_THREADS\?"):
+        invoke("sample", lane.bundle, "-o", tmp_path / "x.npy")
+
+
+def test_a_graph_may_take_as_long_as_the_runtime_says():
+    assert TIMEOUT_S == sessions.TIMEOUT_S

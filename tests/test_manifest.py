@@ -12,6 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.lanes import alter
 from vae_pipeline import sessions
 from vae_pipeline.errors import BundleError
 from vae_pipeline.files import sha256_of
@@ -23,12 +24,6 @@ from vae_pipeline.verification import verify
 @pytest.fixture
 def folder(lane, tmp_path):
     return shutil.copytree(lane.bundle, tmp_path / "bundle")
-
-
-def edit(folder: Path, change) -> None:
-    manifest = json.loads((folder / "bundle.json").read_text())
-    change(manifest)
-    (folder / "bundle.json").write_text(json.dumps(manifest))
 
 
 def at(*path, value):
@@ -83,7 +78,7 @@ NOISE = ("graphs", "sample", "inputs", "noise", "shape")
     ],
 )
 def test_a_manifest_that_was_altered(change, message, folder):
-    edit(folder, change)
+    alter(folder, change)
     with pytest.raises(BundleError, match=rf"bundle\.json isn't a bundle's manifest \(.*{message}.*\): export again"):
         Bundle.load(folder)
 
@@ -101,8 +96,16 @@ def test_a_manifest_that_is_none(content, folder):
 
 def test_a_field_of_a_later_version_is_passed_over_and_what_is_known_is_kept(folder):
     before = json.loads((folder / "bundle.json").read_text())
-    edit(folder, at("later", value=1))
-    assert json.loads(json.dumps(Manifest.load(folder).to_dict())) == before
+    alter(folder, at("later", value=1))
+    Manifest.load(folder).save(folder)
+    assert json.loads((folder / "bundle.json").read_text()) == before
+
+
+def test_a_manifest_is_whole_by_its_own_digest(folder):
+    path = folder / "bundle.json"
+    path.write_text(path.read_text().replace('"upright"', '"downright"'))
+    with pytest.raises(BundleError, match="it was altered: its own sha256 is of something else"):
+        Bundle.load(folder)
 
 
 def pipe(path, secret):
@@ -150,14 +153,14 @@ def test_a_calibration_that_is_none(write, folder):
     path = folder / "calibration.npz"
     with path.open("wb") as file:
         write(file)
-    edit(folder, at("detection", "calibration", "sha256", value=sha256_of(path)))
+    alter(folder, at("detection", "calibration", "sha256", value=sha256_of(path)))
     with pytest.raises(BundleError, match=r"calibration\.npz doesn't hold 79 rising scores \(.*\): export again"):
         Bundle.load(folder)
 
 
 def test_golden_answers_are_read_by_their_shape(folder):
     np.savez(folder / "encoder.npz", x=np.zeros((3, 1, 12, 12), np.uint8), mean=np.zeros(3), log_variance=np.zeros(3))
-    edit(folder, at("graphs", "encoder", "golden_sha256", value=sha256_of(folder / "encoder.npz")))
+    alter(folder, at("graphs", "encoder", "golden_sha256", value=sha256_of(folder / "encoder.npz")))
     with pytest.raises(BundleError, match=r"encoder\.npz doesn't hold the golden answers of encoder \(mean is"):
         Bundle.load(folder).golden("encoder")
 
@@ -177,7 +180,7 @@ def replaced(folder, nodes, constants):
     proto = onnx.load(folder / "decoder.onnx")
     graph = helper.make_graph(nodes, "g", proto.graph.input, proto.graph.output, constants)
     onnx.save(helper.make_model(graph, opset_imports=proto.opset_import, ir_version=9), folder / "decoder.onnx")
-    edit(folder, at("graphs", "decoder", "sha256", value=sha256_of(folder / "decoder.onnx")))
+    alter(folder, at("graphs", "decoder", "sha256", value=sha256_of(folder / "decoder.onnx")))
 
 
 def constant(name, value, dtype):

@@ -1,4 +1,3 @@
-import json
 import shutil
 import subprocess
 import sys
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.lanes import alter
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.errors import BundleError, DataError
 from vae_pipeline.export.noise import normal_noise
@@ -242,16 +242,12 @@ class TestDamagedBundle:
     def copy(self, lane, tmp_path):
         return shutil.copytree(lane.bundle, tmp_path / "bundle")
 
-    def edit(self, copy, **changes):
-        manifest = json.loads((copy / "bundle.json").read_text())
-        (copy / "bundle.json").write_text(json.dumps({**manifest, **changes}))
-
     def test_not_a_bundle(self, tmp_path):
         with pytest.raises(BundleError, match=r"bundle\.json isn't there"):
             Bundle.load(tmp_path)
 
     def test_a_newer_format(self, copy):
-        self.edit(copy, format=99)
+        alter(copy, lambda manifest: manifest.update(format=99))
         with pytest.raises(BundleError, match="format 99, this version reads 3: update"):
             Bundle.load(copy)
 
@@ -264,12 +260,6 @@ class TestDamagedBundle:
     def test_a_missing_graph(self, copy):
         (copy / "score.onnx").unlink()
         with pytest.raises(BundleError, match=r"score\.onnx is missing"):
-            Bundle.load(copy)
-
-    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "x"}', '{"format": 3, "graphs": 3}'])
-    def test_a_broken_manifest(self, copy, content):
-        (copy / "bundle.json").write_text(content)
-        with pytest.raises(BundleError, match="isn't a bundle's manifest"):
             Bundle.load(copy)
 
 

@@ -1,13 +1,19 @@
 """`python -m vae_pipeline` is `vae-pipeline`."""
 
+import sys
+
+from vae_pipeline.errors import lacking
 from vae_pipeline.stopping import listen
 
 
 def main() -> None:
     """Listen to signals before the half second of imports, then run."""
     listen()
-    from vae_pipeline.cli import main as run  # noqa: PLC0415
-
+    try:
+        from vae_pipeline.cli import main as run  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"vae-pipeline: {lacking(error)}\n")
+        sys.exit(2)
     run()
 
 

@@ -17,7 +17,7 @@ from vae_pipeline.cli_detection import detection
 from vae_pipeline.cli_options import TASKS, BundleFolder, Seed
 from vae_pipeline.cli_output import console, print_columns
 from vae_pipeline.cli_tasks import tasks
-from vae_pipeline.errors import Interrupted, VaeError
+from vae_pipeline.errors import Interrupted, VaeError, lacking
 from vae_pipeline.redaction import redacted
 from vae_pipeline.stopping import Stopped, ignore, listen
 from vae_pipeline.streams import make_usable
@@ -180,7 +180,9 @@ def rate_distortion(
 
 @app.command(rich_help_panel=MORE)
 def check(
-    params: Annotated[Path, typer.Argument(help="params.yaml, or a recipe.", metavar="PARAMS")] = Path("params.yaml"),
+    params: Annotated[
+        Path, typer.Argument(help="params.yaml, a recipe, or a folder of recipes.", metavar="PARAMS")
+    ] = Path("params.yaml"),
     recipes: Annotated[Path, typer.Option(help="Folder of recipes.")] = Path("pipeline"),
 ) -> None:
     """Read params.yaml and every recipe that it names, and say what is wrong with them."""
@@ -188,6 +190,13 @@ def check(
     from vae_pipeline.reading import read_yaml
     from vae_pipeline.recipe import Recipe
 
+    if params.is_dir():
+        found = sorted(params.glob("*.yaml"))
+        if not found:
+            raise RecipeError(f"{params} holds no recipes: name a folder of .yaml files, params.yaml or a recipe")
+        for recipe in found:
+            Recipe.load(recipe)
+        return
     content = read_yaml(params)
     names = content.get("recipes") if isinstance(content, dict) else None
     if isinstance(content, dict) and "recipes" not in content:
@@ -274,7 +283,12 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
+    """Refuse a setting that is none, whichever command it was meant for."""
     del version
+    if any(name.upper().startswith("VAE_") for name in os.environ):
+        from vae_pipeline.settings import Settings
+
+        Settings.load()
 
 
 def main() -> None:
@@ -294,6 +308,8 @@ def main() -> None:
     except OSError as error:  # a disk, a folder or a permission; what it was about is in the error
         about = f"{error.filename}: " if error.filename else ""
         _leave(f"{about}{(error.strerror or str(error)).lower()}", 2)
+    except ModuleNotFoundError as error:
+        _leave(lacking(error), 2)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise

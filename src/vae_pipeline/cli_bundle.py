@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from vae_pipeline.cli_options import TASKS, BundleFolder, Json
+from vae_pipeline.cli_options import TASKS, TIMEOUT_S, BundleFolder, Json, Timeout
 from vae_pipeline.cli_output import console, require_suffix
 from vae_pipeline.conformance.runtimes import Runtime
 
@@ -13,14 +13,14 @@ bundles = typer.Typer()
 
 
 @bundles.command(rich_help_panel=TASKS)
-def verify(bundle: BundleFolder, as_json: Json = False) -> None:
+def verify(bundle: BundleFolder, timeout: Timeout = TIMEOUT_S, as_json: Json = False) -> None:
     """Check that a bundle is whole, and that each graph gives its golden answers on this machine."""
     import json
     from dataclasses import asdict
 
     from vae_pipeline.verification import verify as verified
 
-    rows = verified(bundle)
+    rows = verified(bundle, timeout)
     if as_json:
         console().print(json.dumps([asdict(row) for row in rows]))
         return
@@ -39,6 +39,7 @@ def conform(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help=".json of the table.")] = None,
+    timeout: Timeout = TIMEOUT_S,
 ) -> None:
     """Run every graph in other runtimes and compare with the golden answers."""
     from vae_pipeline.conformance.conform import conform as run
@@ -51,7 +52,7 @@ def conform(
     asked, terminal = runtime or [], console()
     rows = []
     with terminal.status("") as status:
-        for row in run(bundle, asked, Settings.load().home):
+        for row in run(bundle, asked, Settings.load().home, timeout):
             rows.append(row)
             status.update(f"{row.runtime} {row.graph}: {row.outcome}")
     print_table(terminal, rows)

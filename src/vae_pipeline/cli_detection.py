@@ -8,6 +8,7 @@ import typer
 
 from vae_pipeline.cli_options import (
     TASKS,
+    TIMEOUT_S,
     BundleFolder,
     Column,
     Fit,
@@ -15,6 +16,7 @@ from vae_pipeline.cli_options import (
     Json,
     Key,
     LabelFile,
+    Timeout,
     read_labels,
     refuse_options,
     require_options,
@@ -65,6 +67,7 @@ def score(
     resize: Fit = "none",
     labels: LabelFile = None,
     column: Column = None,
+    timeout: Timeout = TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
     """How anomalous each example is, in nats, and its p-value; of text, the perplexity of each line; deterministic."""
@@ -75,7 +78,7 @@ def score(
         require_suffix(out, ".csv", ".parquet", ".npz")
     if heat_maps is not None:
         require_suffix(heat_maps, ".png")
-    model = open_bundle(bundle)
+    model = open_bundle(bundle, timeout)
     kind = model.spec.kind
     require_options(model, key, resize, labels, column)
     if kind == "text":
@@ -114,6 +117,7 @@ def drift(
     fail_on: Annotated[
         Literal["some", "much"] | None, typer.Option(help="End with exit code 1 where the drift is at least this.")
     ] = None,
+    timeout: Timeout = TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
     """Whether new examples are still what the bundle was calibrated on: their scores beside the calibration's."""
@@ -123,7 +127,7 @@ def drift(
     from vae_pipeline.drift import require_stable, said
     from vae_pipeline.observations import read_observations
 
-    model = open_bundle(bundle)
+    model = open_bundle(bundle, timeout)
     x = read_observations(inputs, model.spec, key, resize)
     with progress(model, len(x)):
         result = run(model, model.detect(x, read_labels(labels)))

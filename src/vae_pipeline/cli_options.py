@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from vae_pipeline.runtime import Bundle
     from vae_pipeline.sentences import Choice
 
+TIMEOUT_S = 15.0  # as `sessions` has it, without its imports
 TASKS = "Tasks on an exported bundle"
 """What their commands' help stands under."""
 
@@ -45,6 +46,9 @@ Fit = Annotated[
     typer.Option(help="How pictures of another size are brought to the model's."),
 ]
 Label = Annotated[int | None, typer.Option(help="Class of all examples, for a conditional model.", min=0)]
+Timeout = Annotated[
+    float, typer.Option(help="Seconds that a graph may take to open, or for a batch of up to 256 rows.", min=0.1)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print what is found, or what was done, as JSON.")]
 Grid = Annotated[int | None, typer.Option("--grid", help="Columns of a .png. [default: a square]", min=1)]
 Choose = Annotated[

@@ -25,11 +25,11 @@ def console() -> "Console":
     return Console(soft_wrap=True, markup=False, highlight=False)
 
 
-def open_bundle(bundle: Path) -> "Bundle":
+def open_bundle(bundle: Path, timeout_s: float) -> "Bundle":
     """Its folder, opened."""
     from vae_pipeline.runtime import Bundle
 
-    return Bundle.load(bundle)
+    return Bundle.load(bundle, timeout_s)
 
 
 @contextmanager

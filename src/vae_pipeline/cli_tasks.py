@@ -7,6 +7,7 @@ import typer
 
 from vae_pipeline.cli_options import (
     TASKS,
+    TIMEOUT_S,
     Beams,
     BundleFolder,
     Choose,
@@ -20,6 +21,7 @@ from vae_pipeline.cli_options import (
     LabelFile,
     Seed,
     Temperature,
+    Timeout,
     TopK,
     TopP,
     choice,
@@ -67,10 +69,11 @@ def sample(
     top_k: TopK = None,
     top_p: TopP = None,
     beams: Beams = None,
+    timeout: Timeout = TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
     """Draw new examples from the prior."""
-    model = open_bundle(bundle)
+    model = open_bundle(bundle, timeout)
     require_room(model, count, "samples")
     if model.spec.kind == "text":
         require_suffix(out, ".txt")
@@ -109,6 +112,7 @@ def reconstruct(
     top_p: TopP = None,
     beams: Beams = None,
     seed: Seed = 0,
+    timeout: Timeout = TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
     """Encode and decode."""
@@ -116,7 +120,7 @@ def reconstruct(
 
     from vae_pipeline.observations import read_observations
 
-    model = open_bundle(bundle)
+    model = open_bundle(bundle, timeout)
     require_options(model, key, resize, labels, column)
     if model.spec.kind == "text":
         require_suffix(out, ".txt")
@@ -152,13 +156,14 @@ def encode(
     resize: Fit = "none",
     labels: LabelFile = None,
     column: Column = None,
+    timeout: Timeout = TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
     """Latent position of each example."""
     from vae_pipeline.observations import read_observations
 
     require_suffix(out, ".npy", ".npz")
-    model = open_bundle(bundle)
+    model = open_bundle(bundle, timeout)
     require_options(model, key, resize, labels, column)
     x = read_observations(inputs, model.spec, key, resize, column)
     with progress(model, len(x)):
@@ -194,6 +199,7 @@ def interpolate(
     label: Label = None,
     column: Column = None,
     beams: Annotated[int, typer.Option(help="Of text: beginnings that a search keeps; 1 is greedy.", min=1)] = 1,
+    timeout: Timeout = TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
     """Morph the first example into the second, the second into the third, and so on."""
@@ -205,7 +211,7 @@ def interpolate(
     from vae_pipeline.observations import read_observations
     from vae_pipeline.pictures import save_gif, tile, to_pixels
 
-    model = open_bundle(bundle)
+    model = open_bundle(bundle, timeout)
     require_options(model, key, resize, None, column)
     require_room(model, steps, "steps")
     if model.spec.kind == "text":
@@ -243,12 +249,13 @@ def shrink(
     ],
     data: Annotated[Path, typer.Option(help="Folder that `prepare` filled: train calibrates, test measures the loss.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to fill; replaced once all has gone well.")],
+    timeout: Timeout = TIMEOUT_S,
 ) -> None:
     """Write a smaller variant of a bundle, and measure what it loses."""
     from vae_pipeline.variants.cost import print_table
     from vae_pipeline.variants.shrink import shrink as run
 
-    cost = run(bundle, to, data, out)
+    cost = run(bundle, to, data, out, timeout)
     print_table(console(), cost)
     console().print(f"{bundle} as {to} -> {out}")
 

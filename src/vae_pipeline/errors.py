@@ -23,6 +23,21 @@ exits with `exit_code`: 2 for a user's mistake, 1 for a run that ended badly, 13
 
 from vae_pipeline.redaction import redacted
 
+DISTRIBUTIONS = {"PIL": "pillow", "dotenv": "python-dotenv", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+"""Packages that are installed by another name than they are imported by."""
+
+
+def lacking(error: ModuleNotFoundError) -> str:
+    """What to install, in one line; a module of our own that isn't there is raised again."""
+    package = (error.name or "").partition(".")[0]
+    if package in ("", "vae_pipeline"):
+        raise error
+    name = DISTRIBUTIONS.get(package, package.replace("_", "-"))
+    return (
+        f"this command needs the package {name}, which isn't installed: pip install {name}; all that commands on a "
+        "bundle need: pip install 'vae-pipeline[bundle]'"
+    )
+
 
 class VaeError(Exception):
     """Root of the tree; its message shows no secret of an address."""

@@ -2,37 +2,47 @@
 
 import difflib
 import typing
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 
 def explain(cls: type[BaseModel], error: ValidationError) -> str:
-    """The problem that matters most, in the words of somebody who writes recipes."""
-    problems = error.errors()
-    # A misspelt key is missing under its right name too, and where there is a choice of types (a fraction, or
-    # files) each is an error of its own: the one that lies deepest is about the type that was meant.
-    first = max(problems, key=lambda problem: (problem["type"] == "extra_forbidden", len(problem["loc"])))
-    kind = first["type"]
-    key, section_keys = _locate(cls, first["loc"], kind == "extra_forbidden")
-    if kind == "extra_forbidden":
-        near = difflib.get_close_matches(str(first["loc"][-1]), section_keys, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        text = f"unknown key; {hint}valid keys: {', '.join(section_keys)}"
-    elif kind == "missing" and isinstance(first["loc"][-1], int):
-        text = f"it has too few values; given {brief(first['input'])}"
-    elif kind == "missing":
-        text = "this key is missing"
-    elif kind == "union_tag_invalid":
-        context = first["ctx"]
-        text = f"unknown kind {context['tag']!r}; valid kinds: {context['expected_tags']}"
-    elif kind == "union_tag_not_found":
-        text = "the key kind is missing"
-    else:
-        message = first["msg"].removeprefix("Value error, ")
-        text = f"{message[0].lower()}{message[1:]}; given {brief(first['input'])}" if key else message
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{key}: {text}{more}" if key else text + more
+    """All problems, that which matters most first, in the words of somebody who writes recipes."""
+    # Where there is a choice of types (a fraction, or files) each is an error of its own: the one that lies deepest is
+    # about the type that was meant.
+    problems = sorted(
+        error.errors(), key=lambda problem: (problem["type"] == "extra_forbidden", len(problem["loc"])), reverse=True
+    )
+    found: dict[str, str] = {}
+    meant: set[str] = set()  # a misspelt key is missing under its right name too
+    for problem in problems:
+        key, section_keys = _locate(cls, problem["loc"], problem["type"] == "extra_forbidden")
+        if problem["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(str(problem["loc"][-1]), section_keys, n=1)
+            meant.update(".".join([*key.split(".")[:-1], name]) for name in near)
+            hint = f"did you mean {near[0]}? " if near else ""
+            found.setdefault(key, f"unknown key; {hint}valid keys: {', '.join(section_keys)}")
+        elif not any(key == name or name.startswith(f"{key}.") for name in (*meant, *found)):
+            found[key] = _said(problem, key)
+    return "; ".join(f"{key}: {text}" if key else text for key, text in found.items())
+
+
+def _said(problem: Mapping[str, Any], key: str) -> str:
+    """What is wrong with a key that is known."""
+    match problem["type"]:
+        case "missing" if isinstance(problem["loc"][-1], int):
+            return f"it has too few values; given {brief(problem['input'])}"
+        case "missing":
+            return "this key is missing"
+        case "union_tag_invalid":
+            return f"unknown kind {problem['ctx']['tag']!r}; valid kinds: {problem['ctx']['expected_tags']}"
+        case "union_tag_not_found":
+            return "the key kind is missing"
+        case _:
+            message = str(problem["msg"]).removeprefix("Value error, ")
+            return f"{message[0].lower()}{message[1:]}; given {brief(problem['input'])}" if key else message
 
 
 def _locate(cls: type[BaseModel], location: tuple[int | str, ...], unknown: bool) -> tuple[str, list[str]]:

@@ -11,12 +11,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vae_pipeline.errors import BundleError, DataError
-from vae_pipeline.files import sha256_of
+from vae_pipeline.files import content_key, sha256_of, write_json
 from vae_pipeline.spec import DataSpec, TextSpec, spec_of
 from vae_pipeline.typed_json import read_json, typed
 
 FORMAT = 3
 FILE = "bundle.json"
+DIGEST = "sha256"
+"""The key of the digest of all the others."""
 WIDEST, LARGEST = 2**16, 2**28  # numbers in a row of latents or noise; in a row of anything
 HEAVIEST = 2**31  # bytes of a file; protobuf, and so ONNX, ends there
 SIGNATURES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -150,11 +152,14 @@ class Manifest:
         path = folder / FILE
         try:
             values = read_json(path)
-            given = values["format"] if isinstance(values, dict) and isinstance(values.get("format"), int) else FORMAT
-            if given != FORMAT:
-                todo = "update vae-pipeline" if given > FORMAT else "export again"
-                raise BundleError(f"{folder} has bundle format {given}, this version reads {FORMAT}: {todo}")
-            if isinstance(values, dict) and "spec" in values:
+            if not isinstance(values, dict):
+                raise ValueError("it isn't a mapping")
+            written = values.get("format")
+            if isinstance(written, int) and written != FORMAT:
+                todo = "update vae-pipeline" if written > FORMAT else "export again"
+                raise BundleError(f"{folder} has bundle format {written}, this version reads {FORMAT}: {todo}")
+            _require_digest(values)
+            if "spec" in values:
                 values["spec"] = spec_of(values["spec"])
             return typed(cls, values)
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -200,6 +205,11 @@ class Manifest:
         """Numbers that a draw of `sample` wants."""
         return self.graphs["sample"].inputs["noise"].event[0]
 
+    def save(self, folder: Path) -> None:
+        """Write bundle.json, with a digest of what it says."""
+        values = self.to_dict()
+        write_json(folder / FILE, values | {DIGEST: content_key(values)})
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as bundle.json has them."""
         values = asdict(self) | {"spec": self.spec.to_dict()}
@@ -235,6 +245,12 @@ def whole(folder: Path, name: str, sha256: str) -> Path:
     if given != sha256:
         raise BundleError(f"{path} isn't the file that was exported (its sha256 is {given[:12]}…): export again")
     return path
+
+
+def _require_digest(values: dict[str, Any]) -> None:
+    given = values.pop(DIGEST, None)  # those that were exported earlier have none
+    if given not in (None, content_key(values)):
+        raise ValueError("it was altered: its own sha256 is of something else")
 
 
 def _require_inside(*names: str) -> None:

@@ -16,18 +16,22 @@ from vae_pipeline.conformance.processes import answer_by
 from vae_pipeline.conformance.runtimes import Runtime
 from vae_pipeline.errors import ConformanceError, MissingError
 from vae_pipeline.runtime import Bundle
+from vae_pipeline.sessions import TIMEOUT_S
 
 Host = Callable[[Path], str | None]
 """Answers an exchange's folder; what went wrong in one line, or None."""
 
 
-def conform(folder: Path, asked: Sequence[Runtime], home: Path) -> Iterator[Row]:
+def conform(folder: Path, asked: Sequence[Runtime], home: Path, timeout_s: float = TIMEOUT_S) -> Iterator[Row]:
     """A row for each graph and runtime; without `asked`, of those that are installed, and the others named.
 
     Raises:
-        BundleError: the folder isn't a bundle.
+        BundleError: it isn't a bundle, or a graph takes too long here: in other runtimes nothing would end it.
     """
-    bundle = Bundle.load(folder)
+    bundle = Bundle.load(folder, timeout_s)
+    for name, graph in bundle.manifest.graphs.items():
+        golden = bundle.golden(name)
+        bundle.run(name, {key: golden[key] for key in graph.inputs})
     tasks, units = tasks_of(bundle), Units.of_manifest(bundle.manifest)
     for runtime in asked or Runtime:
         if lacks := missing(runtime) or _unfetched(runtime, home, bool(asked)):

@@ -20,8 +20,8 @@ from vae_pipeline.export.noise import noise_graph
 from vae_pipeline.export.onnx import to_onnx
 from vae_pipeline.export.parity import BATCHES, Agreement, Arrays, Ranking, compare, ranking, run
 from vae_pipeline.export.proto import OPSET, preceded
-from vae_pipeline.files import replace_file, sha256_of, write_json
-from vae_pipeline.manifest import FILE, FORMAT, GraphEntry, Manifest, TensorEntry
+from vae_pipeline.files import replace_file, sha256_of
+from vae_pipeline.manifest import FORMAT, GraphEntry, Manifest, TensorEntry
 from vae_pipeline.models.detector import Detector
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.progress import counted
@@ -141,7 +141,7 @@ def write_bundle(
         metrics=measured,
         graphs=described,
     )
-    write_json(folder / FILE, manifest.to_dict())
+    manifest.save(folder)
     return rows, order
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, assert_never
 
 from vae_pipeline.files import filled_folder, write_json
-from vae_pipeline.manifest import FILE, GraphEntry, file_of
+from vae_pipeline.manifest import GraphEntry, file_of
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.serving.protocol import metadata
 from vae_pipeline.serving.triton import model_config
@@ -55,7 +55,7 @@ def write_repository(bundle: Bundle, layout: Layout, out: Path) -> list[str]:
         calibration = [bundle.detector.calibration.file] if bundle.detects else []
         for file in (*KEPT, *calibration):
             shutil.copyfile(file_of(bundle.folder, file), folder / file)
-        write_json(folder / FILE, replace(manifest, graphs=described).to_dict())
+        replace(manifest, graphs=described).save(folder)
     return names
 
 

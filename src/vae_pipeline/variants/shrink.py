@@ -16,6 +16,7 @@ from vae_pipeline.export.proto import preceded, tidy
 from vae_pipeline.files import filled_folder, replace_file, require_writable, sha256_of, write_json
 from vae_pipeline.manifest import FILE, GraphEntry, VariantEntry, file_of
 from vae_pipeline.runtime import Array, Bundle
+from vae_pipeline.sessions import TIMEOUT_S
 from vae_pipeline.variants.calibration import calibration
 from vae_pipeline.variants.cost import Cost, measure, said
 from vae_pipeline.variants.float16 import to_float16
@@ -29,7 +30,7 @@ TOLERANCE = 0.02
 """Of golden answers, relative: what another CPU rounds the other way is a step of the coarser numbers off."""
 
 
-def shrink(folder: Path, to: Kind, data: Path, out: Path) -> Cost:
+def shrink(folder: Path, to: Kind, data: Path, out: Path, timeout_s: float = TIMEOUT_S) -> Cost:
     """Fill `out` with the variant `to` of the bundle in `folder`, as docs/variants.md says.
 
     Raises:
@@ -39,8 +40,8 @@ def shrink(folder: Path, to: Kind, data: Path, out: Path) -> Cost:
         ParityError: an answer of the variant isn't finite.
     """
     require_writable(out, folder, data)
-    verify(folder)
-    bundle, prepared, card = Bundle.load(folder), Prepared.open(data), _card(folder)
+    verify(folder, timeout_s)
+    bundle, prepared, card = Bundle.load(folder, timeout_s), Prepared.open(data), _card(folder)
     if bundle.variant:
         raise BundleError(f"{folder} is the {bundle.variant} variant of a bundle: name the bundle that it came from")
     if bundle.spec.kind == "text":
@@ -49,7 +50,7 @@ def shrink(folder: Path, to: Kind, data: Path, out: Path) -> Cost:
         raise DataError(f"{data} is of another spec than the data of {folder}: name the data that it was trained on")
     with filled_folder(out) as partial:
         _fill(partial, bundle, to, *_rows(prepared.train, bundle, CALIBRATED))
-        cost = measure(bundle, Bundle.load(partial), *_rows(prepared.test, bundle, MEASURED))
+        cost = measure(bundle, Bundle.load(partial, timeout_s), *_rows(prepared.test, bundle, MEASURED))
         write_json(partial / "variant.json", cost.to_dict())
         replace_file(partial / "MODEL_CARD.md", (card + said(cost)).encode())
     return cost
@@ -81,8 +82,7 @@ def _fill(folder: Path, bundle: Bundle, to: Kind, x: Array, labels: Array | None
         np.savez(golden, **given, **answers)  # type: ignore[arg-type]
         described[name] = replace(entry, sha256=sha256_of(file), golden_sha256=sha256_of(golden))
     variant = VariantEntry(to, sha256_of(bundle.folder / FILE))
-    manifest = replace(bundle.manifest, variant=variant, detection=None, graphs=described)
-    write_json(folder / FILE, manifest.to_dict())
+    replace(bundle.manifest, variant=variant, detection=None, graphs=described).save(folder)
     write_json(folder / "parity.json", {"tolerance": TOLERANCE, "agreement": [row.to_dict() for row in rows]})
 
 
