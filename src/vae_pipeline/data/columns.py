@@ -44,15 +44,15 @@ class Outline:
             return
         kind = _seen(unique)
         self.seen.add(kind)
-        written = texts(unique)
-        self.values.update(written[: MOST_VALUES + 1 - len(self.values)] if len(self.values) <= MOST_VALUES else ())
+        if len(self.values) <= MOST_VALUES:
+            self.values.update(texts(unique[: 2 * MOST_VALUES])[: MOST_VALUES + 1])
+        if self.hashes is not None and len(unique) < len(present):
+            self.hashes = None
         if self.hashes is not None:
-            self.hashes.append(pd.util.hash_array(written.to_numpy(object)))
-            if len(unique) < len(present):
-                self.hashes = None
+            self.hashes.append(pd.util.hash_array(unique.to_numpy()))
         self._count(values, first)
         if kind == "text":
-            self.truths = self.truths and bool(written.str.lower().isin(["true", "false"]).all())
+            self.truths = self.truths and bool(unique.str.lower().isin(["true", "false"]).all())
             if self.told in (None, "number"):
                 self.numbers.add(unique)
             if self.told in (None, "date") and not self.written:
@@ -86,6 +86,13 @@ class Outline:
         if self.numbers.durations or (not self.numbers.odd and self.numbers.formats):
             return "number"
         return "date" if self.dates.formats else "category"
+
+    def doubt(self) -> str | None:
+        """A sign among its texts that may stand for a missing value."""
+        signs = sorted(value for value in self.values if value and not any(each.isalnum() for each in value))
+        if self.told is None and signs and self._looks() == "category":
+            return f"column {self.name} holds {signs[0]!r}: if that stands for a missing value, list it in data.missing"
+        return None
 
     def left_out(self) -> str | None:
         """The reason why a model can't learn from it, where nothing is told of it."""

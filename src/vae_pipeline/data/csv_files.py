@@ -26,7 +26,7 @@ from vae_pipeline.spec.tables import CsvFormat
 
 SAMPLE = 200  # lines that are looked at, at most; clevercsv tries all of them for each character that may separate
 LONGEST = 2**16  # characters of them, but three lines in any case
-PIECE = 2**20  # characters
+PIECE = 2**23  # bytes
 ROW_NAMES = "row names"
 NONE = "\x1f"  # for a file of one column: a separator that no text holds
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*')
@@ -117,13 +117,19 @@ def look(path: Path, told: CsvFormat, names: Sequence[str] = (), usual: CsvForma
     if not found.header:
         return CsvFile(path, found, tuple(f"x{at}" for at in range(width)))
     header, whole = _bare(rows[0]), [row for row in rows[1:] if len(row) == width]
-    shorter = False
+    shorter = ends = False
     if len(header) == width - 1:
         ends = all(not row[-1].strip() for row in whole)
         counted = [row[0] for row in whole] == [str(at) for at in range(1, len(whole) + 1)]
         shorter = ends or counted or all(line.startswith(str(found.quote)) for line in sample[1:])
     if shorter:
         header = [*header, ""] if ends else [ROW_NAMES, *header]
+    if len(header) != width:
+        raise DataError(
+            f"{path}: its first row, {', '.join(header)[:60]!r}, has {len(header)} fields, and the next ones have "
+            f"{width}: is it a comment (say in data.csv.comment what such lines begin with), or does a text hold "
+            f"{found.separator!r} without quotes around it?"
+        )
     twice = [name for name, count in Counter(header).items() if name and count > 1]
     if twice:
         raise DataError(f"{path} has two columns of the name {twice[0]!r}: rename one")

@@ -60,24 +60,26 @@ class Writing:
 
     def add(self, texts: "pd.Series[str]") -> None:
         """More of them, each once."""
-        if len(self.odd) > ODD and not self.durations:
-            return
         self.durations = self.durations and bool(texts.str.fullmatch(DURATION).all())
-        found, signs = bare(texts)
+        if len(self.odd) > ODD:
+            return
+        ordinary = texts.str.fullmatch(PATTERNS[ORDINARY])
+        found, signs = bare(texts[~ordinary])
         number_like = found.str.fullmatch(NUMBER_LIKE)
-        self.odd.update(texts[~number_like][: ODD + 1])
-        found = found[number_like]
-        if len(found):
+        self.odd.update(texts[~ordinary][~number_like][: ODD + 1])
+        if ordinary.any():
+            self.signs.add("")
+            self._fit(texts[ordinary & texts.str.contains(".", regex=False)], set(FORMATS) - {ORDINARY})
+        if number_like.any():
             self.signs |= signs
-        for decimal in ".,":
-            rest = found[~found.str.fullmatch(PATTERNS[decimal, ""])]
-            if not len(rest):
-                continue
-            for written in [each for each in self.formats if each[0] == decimal]:
-                wrong = rest[~rest.str.fullmatch(PATTERNS[written])]
-                if len(wrong):
-                    self.formats.discard(written)
-                    self.others[written] = str(wrong.iloc[0])
+            self._fit(found[number_like], set(FORMATS))
+
+    def _fit(self, texts: "pd.Series[str]", formats: set[Format]) -> None:
+        for written in sorted(self.formats & formats) if len(texts) else ():
+            wrong = texts[~texts.str.fullmatch(PATTERNS[written])]
+            if len(wrong):
+                self.formats.discard(written)
+                self.others[written] = str(wrong.iloc[0])
 
 
 def format_of(columns: Mapping[str, Writing], told: CsvFormat, usual: Sequence[Format] = ()) -> Format:
@@ -114,18 +116,22 @@ def format_of(columns: Mapping[str, Writing], told: CsvFormat, usual: Sequence[F
 
 def values(texts: "pd.Series[str]", written: Format, sign: str) -> "pd.Series[float]":
     """The numbers that texts say; NaN of what is none, and of one beside another sign than `sign`."""
+    if written != ORDINARY or sign:
+        return _spelt_out(texts, written, sign)
+    numbers = pd.to_numeric(texts, errors="coerce").astype(float)
+    other = numbers.isna()
+    return numbers.fillna(_spelt_out(texts[other], written, sign)) if other.any() else numbers
+
+
+def _spelt_out(texts: "pd.Series[str]", written: Format, sign: str) -> "pd.Series[float]":
     decimal, thousands = written
     found = texts.str.translate(ALIKE)
     if sign:
         beside = re.escape(sign)
         found = found.str.replace(rf"^([+-]?) *{beside} *| *{beside}$", r"\1", regex=True)
-    wrong = ~found.str.fullmatch(PATTERNS[written]) if written != ORDINARY else None
-    if thousands:
-        found = found.str.replace(thousands, "")
-    if decimal != ".":
-        found = found.str.replace(decimal, ".")
-    numbers = pd.to_numeric(found, errors="coerce").astype(float)
-    return numbers if wrong is None else numbers.mask(wrong)
+    fits = found.str.fullmatch(PATTERNS[written])
+    found = found.str.replace(thousands, "") if thousands else found
+    return pd.to_numeric(found.str.replace(decimal, "."), errors="coerce").astype(float).where(fits)
 
 
 def seconds(texts: "pd.Series[str]") -> "pd.Series[float]":

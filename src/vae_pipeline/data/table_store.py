@@ -49,6 +49,7 @@ def write_table(source: TableSource, folder: Path, seed: int) -> None:
         "origins": source.origins,
         "csv": dataclasses.asdict(source.csv),
         "found": source.found,
+        "notes": list(source.notes),
         "dropped": {"duplicate": division.left_out} if division.left_out else {},
         "split": split_card("one_class" if source.one_class else "random", parts, source.split),
     }

@@ -87,6 +87,8 @@ class TableSource:
     """Texts that stand for a missing value."""
     found: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What was found of each column of the file: its kind, how it is written, how many values it lacks and has."""
+    notes: tuple[str, ...] = ()
+    """What a reader should look at."""
     split: SplitRule = HASHED
     groups: Sequence[str] | None = None
     """What group each row is of."""

@@ -57,6 +57,7 @@ def open_table(data: TableData, finder: Finder) -> TableSource:
         found=found,
         split=data.split,
         groups=groups,
+        notes=tuple(doubt for outline in outlines if (doubt := outline.doubt())),
     )
 
 
