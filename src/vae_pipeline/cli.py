@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from vae_pipeline.recipe import Recipe
+
 STAGES, MORE = "Stages of the pipeline", "More"
 
 
@@ -185,7 +187,7 @@ def check(
     ] = Path("params.yaml"),
     recipes: Annotated[Path, typer.Option(help="Folder of recipes.")] = Path("pipeline"),
 ) -> None:
-    """Read params.yaml and every recipe that it names, and say what is wrong with them."""
+    """Read params.yaml and every recipe that it names, and say what is wrong with them; of a table show its columns."""
     from vae_pipeline.errors import RecipeError
     from vae_pipeline.reading import read_yaml
     from vae_pipeline.recipe import Recipe
@@ -200,7 +202,7 @@ def check(
     content = read_yaml(params)
     names = content.get("recipes") if isinstance(content, dict) else None
     if isinstance(content, dict) and "recipes" not in content:
-        Recipe.load(params)
+        _print_table(Recipe.load(params))
         names = []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise RecipeError(f"{params}: recipes must be a list of names, such as recipes: [digits]")
@@ -208,6 +210,25 @@ def check(
         raise RecipeError(f"{params}: recipes names one twice: {', '.join(names)}")
     for name in names:
         Recipe.load(recipes / f"{name}.yaml")
+
+
+def _print_table(recipe: "Recipe") -> None:
+    """What is found in a table's file, if it is at hand."""
+    from dataclasses import asdict
+
+    from vae_pipeline.recipe.data import TableData
+
+    data = recipe.data
+    if not isinstance(data, TableData) or data.file.path is None or not Path(data.file.path).exists():
+        return
+    from vae_pipeline.data.download import Finder
+    from vae_pipeline.data.sources.table import survey
+
+    seen = survey(data, Finder(Path()))
+    terminal = console()
+    print_columns(terminal, {"csv": asdict(seen.csv), "found": seen.found})
+    for note in seen.notes:
+        terminal.print(note, style="yellow")
 
 
 @app.command(rich_help_panel=MORE)

@@ -1,11 +1,14 @@
 import csv as standard
 import gzip
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 from tests.tables import table_recipe
+from typer.testing import CliRunner
 
+from vae_pipeline.cli import app
 from vae_pipeline.data.download import Finder
 from vae_pipeline.data.sources import open_source
 from vae_pipeline.data.table_files import read_rows
@@ -157,3 +160,28 @@ def test_a_file_to_score_is_read_as_the_one_that_was_learnt_where_it_leaves_that
     (tmp_path / "other.csv").write_text("b,a\n5678.5,0.25\n")
     frame, written = read_rows(tmp_path / "other.csv", spec_of(found))
     assert written == (".", "") and frame.b[0] == "5678.5"
+
+
+def test_what_is_found_is_printed_by_check(root, tmp_path):
+    content = ROWS.assign(kind=["x", "?"] * 15, n=range(30)).to_csv(sep=";", decimal=",", index=False)
+    (tmp_path / "rows.csv").write_text(content)
+    recipe = table_recipe(root, tmp_path / "rows.csv", **PLAIN)
+    (tmp_path / "recipe.yaml").write_text(recipe.model_dump_json())
+    printed = CliRunner().invoke(app, ["check", str(tmp_path / "recipe.yaml")], catch_exceptions=False).stdout
+    assert "separator ';'" in printed and "decimal ','" in printed
+    assert re.search(r"\nb +number +0 +30 ", printed) and re.search(r"\nn +left out: it counts the rows", printed)
+    assert "column kind holds '?': if that stands for a missing value" in printed
+
+
+def test_lines_of_json_and_folders_of_parquet_are_tables_too(root, tmp_path):
+    (tmp_path / "rows.jsonl").write_text(ROWS.to_json(orient="records", lines=True))
+    (tmp_path / "rows.parquet").mkdir()
+    for at in (0, 1):
+        ROWS[15 * at : 15 * at + 15].to_parquet(tmp_path / "rows.parquet" / f"part-{at}.parquet")
+    for name in ("rows.jsonl", "rows.parquet"):
+        found = open_source(table_recipe(root, tmp_path / name, **PLAIN).data, Finder(tmp_path), 0)
+        np.testing.assert_array_equal(found.rows, ROWS)
+        assert found.origins[str(tmp_path / name)].startswith("sha256:")
+    for content, message in (("{\n", "line 1 isn't JSON"), ("[1, 2]\n", "line 1 isn't an object")):
+        with pytest.raises(DataError, match=message):
+            source(root, tmp_path, content, "new.jsonl")

@@ -1,5 +1,6 @@
 """Tables from files, some rows at a time."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pyarrow import dataset, parquet
 from vae_pipeline.data import numbers
 from vae_pipeline.data.csv_files import CsvFile, look
 from vae_pipeline.data.frames import plain
+from vae_pipeline.data.text_files import encoding_of, opened
 from vae_pipeline.errors import DataError
 from vae_pipeline.spec import TableSpec
 from vae_pipeline.spec.tables import CsvFormat
@@ -88,7 +90,7 @@ class TableFile:
                 for batch in file.iter_batches(ROWS):
                     yield batch.to_pandas()
         elif name.endswith(".jsonl"):
-            yield pd.read_json(self.path, lines=True, dtype=False, convert_dates=False, precise_float=True)
+            yield _read_json(self.path)
         else:
             yield _read_npz(self.path)
 
@@ -134,6 +136,21 @@ def read_rows(path: Path, spec: TableSpec) -> tuple[pd.DataFrame, numbers.Format
     told = FOUND if file.csv is None else file.csv.format
     usual = (spec.csv.decimal or ".", spec.csv.thousands or "")
     return frame, numbers.format_of(written, told, [usual])
+
+
+def _read_json(path: Path) -> pd.DataFrame:
+    """An object a line."""
+    rows = []
+    with opened(path, encoding_of(path)) as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line) if line.strip() else None
+            except ValueError as error:
+                raise DataError(f"{path}: line {number} isn't JSON ({error})") from error
+            if not isinstance(row, dict | None):
+                raise DataError(f"{path}: line {number} isn't an object of names and values: {line.strip()[:60]}")
+            rows += [] if row is None else [row]
+    return pd.DataFrame(rows)
 
 
 def _read_npz(path: Path) -> pd.DataFrame:

@@ -49,7 +49,6 @@ def write_table(source: TableSource, folder: Path, seed: int) -> None:
         "origins": source.origins,
         "csv": dataclasses.asdict(source.csv),
         "found": source.found,
-        "notes": list(source.notes),
         "dropped": {"duplicate": division.left_out} if division.left_out else {},
         "split": split_card("one_class" if source.one_class else "random", parts, source.split),
     }
@@ -66,7 +65,7 @@ def write_table(source: TableSource, folder: Path, seed: int) -> None:
             counts = np.bincount(labels, minlength=len(ANOMALIES))
             card["classes"][name] = dict(zip(ANOMALIES, counts.tolist(), strict=True))
     card["duplicates"] = duplicates(hashes)
-    card["notes"] = [*division.notes, *told(card)]
+    card["notes"] = [*source.notes, *division.notes, *told(card)]
     classes = () if source.labels is None else ANOMALIES
     TableSpec(tuple(columns), source.ignored, classes, csv=source.csv, absent=source.absent).save(folder / "spec.json")
     write_json(folder / "card.json", card)

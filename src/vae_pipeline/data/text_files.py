@@ -56,7 +56,7 @@ def _checked(text: io.TextIOWrapper, path: Path, encoding: str) -> Iterator[str]
         raise DataError(f"{path} isn't {encoding} after line {number} ({error}): say data.csv.encoding") from error
 
 
-def encoding_of(path: Path, told: str | None) -> str:
+def encoding_of(path: Path, told: str | None = None) -> str:
     """By a mark at the beginning, or UTF-8 if all of it is; else as it is told, or as its bytes look.
 
     Raises:

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,26 @@ from vae_pipeline.spec import Column
 from vae_pipeline.spec.tables import CsvFormat
 
 
-def open_table(data: TableData, finder: Finder) -> TableSource:
-    """Read the file that the recipe names.
+@dataclass(frozen=True)
+class Survey:
+    """What one way through a table's file finds."""
+
+    file: TableFile
+    columns: tuple[Column, ...]
+    """Without knots."""
+    labels: Indices | None
+    groups: list[str] | None
+    left_out: tuple[str, ...]
+    csv: CsvFormat
+    """How a text of rows is written, its numbers too."""
+    found: dict[str, dict[str, Any]]
+    """Of each column, those left out too: its kind, how it is written, how many values it lacks and has."""
+    notes: tuple[str, ...]
+    """What a reader should look at."""
+
+
+def survey(data: TableData, finder: Finder) -> Survey:
+    """Look at all of the file that the recipe names.
 
     Raises:
         DataError: it can't be had or read, or a column isn't what the recipe says.
@@ -32,32 +50,50 @@ def open_table(data: TableData, finder: Finder) -> TableSource:
     named = {*data.columns, *_aside(data)}
     file = TableFile(path, CsvFormat(**data.csv.model_dump()), data.missing, sorted(named))
     outlines, labels, groups = _outline(file, data)
-    found = {outline.name: outline.described() for outline in outlines}
     left_out = {outline.name: reason for outline in outlines if (reason := outline.left_out())}
-    outlines = [outline for outline in outlines if outline.name not in left_out]
-    if not outlines:
+    kept = [outline for outline in outlines if outline.name not in left_out]
+    if not kept:
         said = "; ".join(f"{name} {reason}" for name, reason in left_out.items())
         raise DataError(f"{path} has no column left to learn from: {said}")
     csv = CsvFormat() if file.csv is None else file.csv.format
-    written = numbers.format_of({each.name: each.numbers for each in outlines if each.is_number}, csv)
-    columns = tuple(outline.column() for outline in outlines)
+    decimal, thousands = numbers.format_of({each.name: each.numbers for each in kept if each.is_number}, csv)
+    return Survey(
+        file,
+        tuple(outline.column() for outline in kept),
+        labels,
+        groups,
+        tuple(left_out),
+        csv if file.csv is None else replace(csv, decimal=decimal, thousands=thousands),
+        {outline.name: outline.described() for outline in outlines},
+        tuple(doubt for outline in kept if (doubt := outline.doubt())),
+    )
+
+
+def open_table(data: TableData, finder: Finder) -> TableSource:
+    """Read the file that the recipe names.
+
+    Raises:
+        DataError: it can't be had or read, or a column isn't what the recipe says.
+    """
+    seen = survey(data, finder)
     ignored = [name for name, kind in data.columns.items() if kind == "ignored"]
+    path = seen.file.path
     return TableSource(
-        columns=columns,
-        rows=_encoded(file, columns, written),
-        labels=labels,
+        columns=seen.columns,
+        rows=_encoded(seen.file, seen.columns, (seen.csv.decimal or ".", seen.csv.thousands or "")),
+        labels=seen.labels,
         scaling=data.scaling,
         one_class=data.one_class,
         valid=data.valid,
         test=data.test,
-        ignored=(*ignored, *_aside(data), *left_out),
+        ignored=(*ignored, *_aside(data), *seen.left_out),
         origins={data.file.path or path.name: data.file.digest or _digest(path)},
-        csv=csv if file.csv is None else replace(csv, decimal=written[0], thousands=written[1]),
+        csv=seen.csv,
         absent=data.missing,
-        found=found,
+        found=seen.found,
+        notes=seen.notes,
         split=data.split,
-        groups=groups,
-        notes=tuple(doubt for outline in outlines if (doubt := outline.doubt())),
+        groups=seen.groups,
     )
 
 
