@@ -148,6 +148,7 @@ def _masks(names: Sequence[str]) -> dict[str, str]:
 def _kinds(pictures: Pictures, normal: str) -> tuple[tuple[str, ...], Indices]:
     """The folders' names, `normal` first, and the number of each picture's: folders at the depth of `normal`."""
     folders = [PurePosixPath(readable(name)).parts[:-1] for name in pictures.names]
+    normal = readable(normal)
     depth = next((parts.index(normal) for parts in folders if normal in parts), None)
     if depth is None:
         some = ", ".join(sorted({"/".join(parts) or "." for parts in folders})[:6])
