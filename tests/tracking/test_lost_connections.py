@@ -174,8 +174,8 @@ def test_each_record_is_there_once_wherever_the_connection_dies(role, scene, ser
     def begun():
         """What came before the role, sent."""
         made = scene()
-        for earlier in ("train", "evaluate", "export")[: ("train", "evaluate", "export").index(role)]:
-            assert made.send(getattr(made, earlier)()) == []
+        if role == "export":
+            assert made.send(made.evaluate()) == []
         return made
 
     whole = begun()
@@ -183,24 +183,31 @@ def test_each_record_is_there_once_wherever_the_connection_dies(role, scene, ser
     assert whole.send(getattr(whole, role)()) == []
     requests, wanted = list(proxy.seen), held(whole, server)
     assert wanted["runs"] and len(wanted["versions"]) == (role == "export")
-    for number, (method, path) in enumerate(requests):
-        only_asks = method == "GET" or path.endswith("/search")
-        for where in ("before",) if only_asks else ("before", "after"):
-            cut = begun()
-            journal = getattr(cut, role)()
-            proxy.die(number, where)
-            said = cut.send(journal)
-            assert len(said) == 1 and journal.path.is_file(), (number, where, said)
-            proxy.live()
-            assert cut.sync() == ["sent"]
-            assert held(cut, server) == wanted, f"{where} request {number}, {method} {path}"
+    for number in telling(requests):
+        cut = begun()
+        journal = getattr(cut, role)()
+        proxy.die(number, "after")
+        said = cut.send(journal)
+        assert len(said) == 1 and journal.path.is_file(), (requests[number], said)
+        proxy.live()
+        assert cut.sync() == ["sent"]
+        assert held(cut, server) == wanted, requests[number]
+
+
+def telling(requests):
+    """The requests to cut before their answer. One cut before it arrives leaves what this leaves of the one before it,
+    and files that follow each other differ in nothing but their names.
+    """
+    writes = [number for number, (method, path) in enumerate(requests) if method != "GET" and "search" not in path]
+    files = {number for number, (method, _) in enumerate(requests) if method == "PUT"}
+    return [number for number in writes if not {number - 1, number, number + 1} <= files]
 
 
 def test_a_connection_that_dies_once_costs_nothing(scene, server, proxy):
     whole = scene()
     assert whole.send(whole.train(), whole.evaluate()) == []
     wanted, count = held(whole, server), len(proxy.seen)
-    for number in range(2, count, 5):
+    for number in range(2, count, 9):
         once = scene()
         journals = once.train(), once.evaluate()
         proxy.die(number, "after", comes_back=True)
@@ -222,7 +229,7 @@ def test_a_journal_that_is_refused_keeps_no_other(scene, server):
     both = scene()
     bad = both.journal("evaluate", "b" * 64)
     bad.start("r", {}, {}, weights="v" * 64)
-    bad.metrics({"no such name \n": 1.0})
+    bad.metrics({"no*such*name": 1.0})
     bad.end("FINISHED")
     broken = both.journal("evaluate", "c" * 64)
     broken.path.write_text('{"entry": 3}\n')

@@ -1,17 +1,21 @@
 import json
 import shutil
+from dataclasses import replace
+from io import StringIO
 
 import numpy as np
 import pytest
+from rich.console import Console
 from tests.lanes import make_job
 
-from vae_pipeline.errors import BundleError
+from vae_pipeline.errors import BundleError, SettingsError, TrackerError
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.seal import seal
 from vae_pipeline.settings import Settings
 from vae_pipeline.stages.export import export
+from vae_pipeline.stages.register import register
 from vae_pipeline.tracking.journal import Registration
-from vae_pipeline.tracking.registry import log_bundle
+from vae_pipeline.tracking.registry import aliases_of, log_bundle
 from vae_pipeline.tracking.tracker import fetch_bundle
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # MLflow's own
@@ -40,8 +44,12 @@ def settings(smoke, home, server):
 
 
 def exported(smoke, lane, home, server, report=None, **settings):
+    """What was said."""
+    said = StringIO()
     job = make_job("smoke", smoke, home, mlflow_uri=server, **settings)
+    job = replace(job, console=Console(file=said, width=1000))
     export(job, lane.data, lane.model, report or lane.report, home / "bundle")
+    return said.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +63,47 @@ def versions(smoke, lane, home, server, client):
     exported(smoke, lane, home, server, mlflow_registry="auto")  # a file is no server
     found = [len(client.search_model_versions("name = 'smoke'"))]
     for report in (failed, lane.report):
-        exported(smoke, lane, home, server, report, mlflow_registry="on", mlflow_promote="champion")
+        said = exported(smoke, lane, home, server, report, mlflow_registry="on", mlflow_promote="champion")
+        refused = "VAE_MLFLOW_PROMOTE=champion: the alias doesn't move to this model (gates failed: elbo)"
+        assert (refused in said) == (report is failed)
         found.append(dict(client.get_registered_model("smoke").aliases))
     return found
 
 
 def test_the_last_export_is_the_candidate_and_the_last_whose_gates_hold_the_champion(versions):
     assert versions == [0, {"candidate": 1}, {"candidate": 2, "champion": 2}]
+
+
+@pytest.mark.usefixtures("versions")
+def test_a_bundle_is_registered_after_the_fact_and_once(home, server, client, lane, settings):
+    said = []
+    other = Settings.model_construct(**{**settings.model_dump(), "mlflow_promote": "later"})
+    for _ in range(2):
+        assert register(home / "bundle", other, said.append) == ("smoke", ["candidate", "later"])
+    assert said == []
+    assert len(client.search_model_versions("name = 'smoke'")) == 2  # it was one of them already
+    assert dict(client.get_registered_model("smoke").aliases) == {"candidate": 2, "champion": 2, "later": 2}
+    for uri, error, message in (
+        ("http://127.0.0.1:9", TrackerError, "isn't registered yet: `vae-pipeline sync` does it"),
+        ("off", SettingsError, "VAE_MLFLOW_URI=off"),
+    ):
+        with pytest.raises(error, match=message):
+            register(lane.bundle, Settings.model_construct(**{**settings.model_dump(), "mlflow_uri": uri}), said.append)
+
+
+@pytest.mark.parametrize(
+    ("promote", "failed", "aliases", "said"),
+    [
+        (None, "elbo", ["candidate"], None),
+        ("champion", "", ["candidate", "champion"], None),
+        ("champion", "elbo, psnr", ["candidate"], "gates failed: elbo, psnr"),
+        ("champion", None, ["candidate"], "it doesn't say whether its gates held"),
+    ],
+)
+def test_a_promotion_that_gates_forbid_is_said(promote, failed, aliases, said):
+    heard = []
+    assert aliases_of(promote, failed, heard.append) == aliases
+    assert len(heard) == (said is not None) and all(said in text for text in heard)
 
 
 @pytest.mark.usefixtures("versions")
@@ -108,8 +150,10 @@ class TestFetch:
 
         mlflow.set_tracking_uri(settings.mlflow_uri)
         loaded = mlflow.pyfunc.load_model("models:/smoke@champion")
-        with np.load(lane.bundle / "reconstruct.npz") as golden:
-            np.testing.assert_allclose(loaded.predict({"x": golden["x"]})["x_mean"], golden["x_mean"], atol=1e-3)
+        with np.load(lane.bundle / "detect.npz") as golden:
+            answer = loaded.predict({"x": golden["x"]})
+            np.testing.assert_allclose(answer["score"], golden["score"], rtol=1e-4)
+            np.testing.assert_allclose(answer["p_value"], golden["p_value"], atol=1e-4)
 
 
 def test_a_bundle_of_sentences_is_one_of_its_graph_greedy(client, server, settings, home, text_lane):

@@ -65,11 +65,12 @@ def post(url, inputs):
         return json.load(answer)
 
 
-def test_the_registered_model_answers_real_digits(digits, address):
+def test_the_registered_detector_answers_real_digits(digits, address):
     lane, _ = digits
     x = np.load(lane.data / "test.npy")[:5]
-    answer = post(address, {"x": x.tolist()})["predictions"]["x_mean"]
-    np.testing.assert_allclose(answer, Bundle.load(lane.bundle).reconstruct(x), atol=16e-4)
+    answer, found = post(address, {"x": x.tolist()})["predictions"], Bundle.load(lane.bundle).detect(x)
+    np.testing.assert_allclose(answer["score"], found.score, rtol=1e-4)
+    np.testing.assert_allclose(answer["p_value"], found.p_value, atol=1e-4)
 
 
 def test_digits_of_another_size_are_refused(address):
