@@ -326,6 +326,7 @@ def test_a_curve_is_a_run_with_a_child_for_each_point(job, client, lane, tmp_pat
     assert len(runs(client)) == 3
 
 
+@pytest.mark.slow
 def test_a_curve_without_a_tracker(smoke, lane, tmp_path):
     job = make_job("smoke", smoke, tmp_path / "home", mlflow_uri="http://127.0.0.1:9")
     said = StringIO()
