@@ -112,7 +112,7 @@ def test_a_tracker_that_stalls_costs_one_warning_and_its_time(stall, stalling, s
     tracker, journal = recorded(smoke, tmp_path, stalling(stall), warnings.append)
     started = time.monotonic()
     assert not tracker.send(journal)
-    assert time.monotonic() - started < WAIT_S + 15  # of which MLflow's imports are most
+    assert time.monotonic() - started < 30  # MLflow's imports are most of it, on a busy machine
     assert len(warnings) == 1 and "`vae-pipeline sync`" in warnings[0]
     assert "s3cret" not in warnings[0] and "127.0.0.1" in warnings[0]
     assert journal.path.is_file()

@@ -63,6 +63,8 @@ class Courier:
         self._close_input()
         self._process.wait()
         self._listener.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
 
     def finish(self, at_most_s: float = START_S) -> int | None:
         """Its exit code, or None where it doesn't end in time: no part of its work may take longer than
