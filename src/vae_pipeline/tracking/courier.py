@@ -66,9 +66,10 @@ class Courier:
         assert self._process.stdout is not None
         self._process.stdout.close()
 
-    def finish(self, at_most_s: float = START_S) -> int | None:
-        """Its exit code, or None where it doesn't end in time: no part of its work may take longer than
-        `settings.mlflow_wait_s`, nor all of it after this call longer than `at_most_s` without any progress.
+    def finish(self, at_most_s: float | None = None) -> int | None:
+        """Its exit code, or None where it doesn't end within `at_most_s`.
+
+        If that isn't given, it has `settings.mlflow_wait_s` from when it was ready, or had sent its last record.
         """
         self._close_input()
         since = time.monotonic()
@@ -76,12 +77,18 @@ class Courier:
             try:
                 code = self._process.wait(timeout=0.05)
             except subprocess.TimeoutExpired:
-                limit = at_most_s if self._progress is None else min(at_most_s, self.settings.mlflow_wait_s)
-                if time.monotonic() > max(since, self._progress or since) + limit:
+                if time.monotonic() > self._deadline(since, at_most_s):
                     return None
             else:
                 self._listener.join()
                 return code
+
+    def _deadline(self, since: float, at_most_s: float | None) -> float:
+        if at_most_s is not None:
+            return since + at_most_s
+        if self._progress is None:
+            return since + START_S
+        return max(since, self._progress) + self.settings.mlflow_wait_s
 
     def _close_input(self) -> None:
         assert self._process.stdin is not None

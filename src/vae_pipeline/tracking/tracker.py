@@ -17,7 +17,7 @@ from vae_pipeline.tracking.journal import Journal, Role
 from vae_pipeline.tracking.registry import require_address
 from vae_pipeline.tracking.sender import LATER
 
-AFTER_A_SIGNAL_S = 5.0  # whoever ends a run doesn't wait long for its record
+AFTER_A_SIGNAL_S = 2.0  # whoever ends a run doesn't wait long for its record
 
 
 class Tracker:
