@@ -5,7 +5,7 @@ from hypothesis import strategies as some
 from scipy.stats import mannwhitneyu
 
 from vae_pipeline.data.store import Split
-from vae_pipeline.metrics.detection import detection, normal_rows
+from vae_pipeline.metrics.detection import detection, false_alarms, normal_rows
 
 
 def test_recall_at_a_false_positive_rate_by_hand():
@@ -43,3 +43,24 @@ def test_normal_rows():
     assert normal_rows(split).images.tolist() == [[0, 1], [4, 5]]
     unlabelled = Split(split.images, None)
     assert normal_rows(unlabelled) is unlabelled
+
+
+def test_false_alarms_carry_an_error_though_there_are_none():
+    """Where p-values are uniform, shares lie as far from alpha as the standard error says; it is never 0."""
+    assert false_alarms(np.full(400, 0.9), 400)["false_alarm_rate_0.01_standard_error"] > 0
+    draw = np.random.default_rng(0)
+    told = [false_alarms(draw.random(300), 10**9) for _ in range(200)]
+    shares = np.array([found["false_alarm_rate_0.05"] for found in told])
+    errors = np.array([found["false_alarm_rate_0.05_standard_error"] for found in told])
+    assert shares.std() == pytest.approx(errors.mean(), rel=0.15)
+
+
+@pytest.mark.parametrize(("tested", "calibrated", "left"), [
+    (26, 26, ["0.01"]), (400, 26, ["0.01"]), (19, 400, ["0.01", "0.05"]), (100, 99, []),
+    (9, 9, ["0.01", "0.05", "0.1"]),
+])  # fmt: skip
+def test_rates_that_so_few_examples_cannot_show_are_left_out(tested, calibrated, left):
+    found = false_alarms(np.random.default_rng(0).random(tested), calibrated)
+    assert list(found["left_out"]) == [f"false_alarm_rate_{alpha}" for alpha in left]
+    assert not set(found["left_out"]) & (set(found) - {"left_out"})
+    assert all(f"there are {tested} and {calibrated}" in reason for reason in found["left_out"].values())

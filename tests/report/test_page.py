@@ -113,6 +113,11 @@ OPTIONAL = {
     "coverage": 0.81,
     "samples_sharpness": 0.72,
     "nearest_neighbour_ratio": 0.98,
+    "nearer_than_any_test": 0.004,
+    "nearer_than_chance": 0.0028,
+    "nearer_than_most_test": 0.085,
+    "half_as_far": 0.0005,
+    "sampler_components": 40,
     "feature_accuracy": 0.972,
     "a_figure_of_tomorrow": 7.25,
 }

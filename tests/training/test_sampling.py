@@ -3,15 +3,18 @@ import json
 import numpy as np
 import pytest
 import torch
+from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.errors import WeightsError
 from vae_pipeline.metrics.features import reference
 from vae_pipeline.metrics.generation import frechet_distance
+from vae_pipeline.metrics.mixtures import chosen_mixture, mixture
 from vae_pipeline.metrics.samples import SAMPLES, sample_features, samples
 from vae_pipeline.models.build import build
 from vae_pipeline.models.weights import load_weights, save_weights
+from vae_pipeline.recipe.train import MixtureOf
 from vae_pipeline.stages.trained import Trained
 from vae_pipeline.training import sampling
 from vae_pipeline.training.sampling import KINDS, choose_sampler, fit_sampler
@@ -37,11 +40,15 @@ def noise(sampler, count=20_000):
     return torch.randn(count, sampler.noise, generator=torch.Generator().manual_seed(0))
 
 
+def mixture_of(z, components):
+    return sampling._as_sampler(mixture(z, components, 0))
+
+
 @pytest.mark.parametrize("kind", ["gaussian", "mixture", "flow"])
 def test_a_fitted_sampler_has_the_moments_of_its_draws(kind):
     torch.manual_seed(0)
     z = crescent(5000)
-    sampler = {"gaussian": lambda: sampling._mixture(z, 1, 0), "mixture": lambda: sampling._mixture(z, 10, 0),
+    sampler = {"gaussian": lambda: mixture_of(z, 1), "mixture": lambda: mixture_of(z, 10),
                "flow": lambda: sampling._flow(z)}[kind]()  # fmt: skip
     drawn = sampler(noise(sampler)).numpy()
     np.testing.assert_allclose(drawn.mean(0), z.mean(0), atol=0.1)
@@ -56,9 +63,38 @@ def test_a_flow_and_a_mixture_know_a_crescent_better_than_a_gaussian():
     constant = np.log(2 * np.pi) + np.log(flow.scale.numpy()).sum()
     assert flow.log_prob(torch.from_numpy(others)).mean().item() - constant > exact + 0.5
     inside = lambda x: ((np.linalg.norm(x, axis=1) > 2) & (np.linalg.norm(x, axis=1) < 4)).mean()  # noqa: E731
-    mixture, gaussian = sampling._mixture(z, 10, 0), sampling._mixture(z, 1, 0)
+    mixture, gaussian = mixture_of(z, 10), mixture_of(z, 1)
     assert inside(mixture(noise(mixture)).numpy()) > 0.95
     assert inside(gaussian(noise(gaussian)).numpy()) < 0.8
+
+
+@pytest.mark.parametrize("groups", [8, 30])
+def test_components_double_until_held_out_draws_are_no_likelier(groups):
+    draw = np.random.default_rng(0)
+    centres = 20 * draw.standard_normal((groups, 2))
+    z, held_out = (centres[draw.integers(0, groups, 2000)] + draw.standard_normal((2000, 2)) for _ in range(2))
+    found = chosen_mixture(z, held_out, 1, 0)
+    exact = np.mean(logsumexp([multivariate_normal(c).logpdf(held_out) for c in centres], axis=0) - np.log(groups))
+    assert groups / 2 < found.n_components <= 2 * groups
+    assert found.score(held_out) == pytest.approx(exact, abs=0.2)
+
+
+def test_few_draws_have_few_components():
+    z = np.random.default_rng(0).standard_normal((60, 3))
+    assert chosen_mixture(z[:40], z[40:], 10, 0).n_components == 10
+    assert mixture(z[:4], 10, 0).n_components == 4
+
+
+def test_a_count_of_components_is_asked_for(smoke, trained):
+    recipe = type(smoke).model_validate(
+        {**smoke.model_dump(mode="json"), "sampler": {"kind": "mixture", "components": 3}}
+    )
+    assert recipe.sampler == MixtureOf(kind="mixture", components=3)
+    model, prepared = trained[0].model, trained[1]
+    assert len(fit_sampler("mixture", model, prepared.train, 0, recipe.sampler.components).mean) == 3
+    assert len(fit_sampler("mixture", model, prepared.train, 0).mean) == 10
+    with pytest.raises(ValueError, match="greater than"):
+        MixtureOf(kind="mixture", components=0)
 
 
 def test_the_nearest_is_chosen_and_the_same_again(trained, tmp_path):

@@ -20,7 +20,7 @@ from torch.distributions import Distribution
 
 from vae_pipeline.data.store import Split
 from vae_pipeline.metrics.bounds import PerExample, batches, evaluating, subset
-from vae_pipeline.metrics.mixtures import cross_fitted
+from vae_pipeline.metrics.mixtures import chosen_mixture, posterior_draws, without_a_tenth
 from vae_pipeline.models.gaussian import DiagonalGaussian, StandardNormal
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive, seeded
@@ -29,7 +29,7 @@ EXAMPLES, FEWER = 10_000, 500  # every draw is held against every posterior; FEW
 ROWS = 128  # draws at a time, whose densities under a batch of posteriors stay in a CPU's cache
 PAIRED = 2**22  # numbers that the pairs of other posteriors may need at a time
 CLEAR = 1.0  # nats that information stays under its cap where what is left of the rate says something
-FITTED, FOLDED = 4_000, 50  # draws that densities are fitted to; of fewer examples none is
+FITTED, FEWEST = 4_000, 50  # draws that a density is fitted to; of fewer examples none is
 LEAST = -80.0  # exp of less is no normal float32, over which a CPU takes 100 times as long
 
 
@@ -51,9 +51,6 @@ class Aggregate:
     """KL(q(z) ‖ Π q(z_l)); of diagonal Gaussians and a standard normal prior alone."""
     dimensionwise_kl: float | None
     """Σ_l KL(q(z_l) ‖ p(z_l)), of the same."""
-    lower_bound: PerExample | None
-    """log f(z) - log p(z) of each example, by a density f that was fitted to others: the mean is at most
-    KL(q(z) ‖ p(z)) of all examples that there might be. None of too few examples."""
 
     @property
     def cap(self) -> float:
@@ -78,7 +75,6 @@ def aggregate(model: VAE, split: Split, seed: int, device: torch.device) -> Aggr
             own.append(posterior.log_prob(z)[0])
         z, rate = torch.cat(drawn), _mean(torch.cat(rates))
         joint, marginals = _log_densities(z, posteriors)
-        bound = _lower_bound(posteriors, prior, seed)
     cap = math.log(len(z))
     information = min(_mean(torch.cat(own) - joint), cap)
     correlation = apart = None
@@ -95,18 +91,23 @@ def aggregate(model: VAE, split: Split, seed: int, device: torch.device) -> Aggr
         rate - information if known else None,
         correlation if known else None,
         apart,
-        bound,
     )
 
 
-def _lower_bound(posteriors: Sequence[Distribution], prior: Distribution, seed: int) -> PerExample | None:
-    count = sum(q.batch_shape[0] for q in posteriors)
-    if count < FOLDED:
+@torch.inference_mode()
+def lower_bound(model: VAE, train: Split, test: Split, seed: int) -> PerExample | None:
+    """log f(z) - log p(z) at a z of each test example, by a mixture f that was fitted to training examples.
+
+    Its mean is at most KL(q(z) ‖ p(z)) of all examples that there might be, since no density is likelier on average
+    than q's own (Gibbs' inequality). None of too few examples.
+    """
+    if min(len(train), len(test)) < FEWEST:
         return None
-    draws = torch.Size([max(1, FITTED // count)])
-    z = torch.cat([q.rsample(draws).transpose(0, 1) for q in posteriors])[:: -(-count // FITTED)]
-    density = cross_fitted(z.cpu().numpy(), seed)
-    return np.asarray((density - prior.log_prob(z).cpu().double().numpy()).mean(1))
+    known, judging = (posterior_draws(model, part, seed, FITTED) for part in without_a_tenth(train, FITTED, seed))
+    z = posterior_draws(model, test, seed, min(len(test), EXAMPLES))  # one each
+    with evaluating(model):
+        prior = model.prior().log_prob(torch.from_numpy(z).to(next(model.parameters()).device)).cpu().double().numpy()
+    return np.asarray(chosen_mixture(known, judging, 1, seed).score_samples(z) - prior)
 
 
 def _mean(values: Tensor) -> float:

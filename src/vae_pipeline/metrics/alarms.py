@@ -9,6 +9,9 @@ Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, and B
 collapse and idle latents; Alemi et al., Fixing a Broken ELBO, 2018, for the last.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from vae_pipeline.metrics.gain import Gain
 from vae_pipeline.metrics.usage import Usage
 from vae_pipeline.recipe import Recipe, TrainedRecipe
@@ -54,3 +57,8 @@ def ignorance(gain: Gain) -> str:
         "the decoder hardly tells an example's own z from another's: its own is better for "
         f"{100 * gain.share:.0f} % of examples (50 % by chance; decoder gain {gain.nats:.2g}{error} nats)"
     )
+
+
+def without_epoch(found: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Alarms of an evaluation in the form of those of training: they belong to no epoch, and none is cleared."""
+    return [{"name": name, "about": about, "epoch": None, "cleared": None} for name, about in found.items()]

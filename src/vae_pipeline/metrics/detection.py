@@ -3,6 +3,7 @@
 No anomaly takes part in the calibration; labels serve to measure, and for nothing else.
 """
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -143,13 +144,21 @@ def detection(score: PerExample, anomalous: npt.NDArray[np.bool_]) -> dict[str, 
 
 
 def false_alarms(p_value: PerExample, examples: int) -> dict[str, Any]:
-    """The shares of normal examples over the thresholds of some alphas, by a calibration on so many `examples`."""
-    found: dict[str, Any] = {"calibration_examples": examples}
+    """The shares of normal examples over the thresholds of some alphas, by a calibration on so many `examples`.
+
+    A share is left out where fewer examples than 1 / alpha can't show it: on either side it could only come to 0.
+    """
+    found: dict[str, Any] = {"calibration_examples": examples, "left_out": {}}
     for alpha in ALPHAS:
-        share = float((p_value.astype(np.float32) <= np.float32(alpha)).mean())  # as a bundle alarms
-        spread = share * (1 - share) * (1 / len(p_value) + 1 / examples)  # the threshold is a draw too
-        found |= {
-            f"false_alarm_rate_{alpha:g}": share,
-            f"false_alarm_rate_{alpha:g}_standard_error": float(np.sqrt(spread)),
-        }
+        name, count = f"false_alarm_rate_{alpha:g}", len(p_value)
+        if count * alpha < 1 or (examples + 1) * alpha < 1:
+            found["left_out"][name] = (
+                f"alpha {alpha:g} takes {math.ceil(1 / alpha)} normal examples to be seen, and as many, less one, to "
+                f"calibrate; there are {count} and {examples}"
+            )
+            continue
+        alarms = int((p_value.astype(np.float32) <= np.float32(alpha)).sum())  # as a bundle alarms
+        expected = (alarms + 1) / (count + 2)  # by the rule of succession: no alarm is no certainty
+        spread = expected * (1 - expected) * (1 / count + 1 / examples)  # the threshold is a draw too
+        found |= {name: alarms / count, f"{name}_standard_error": math.sqrt(spread)}
     return found

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 NEIGHBOURS = 5
+LEAST = 100  # images: sets of fewer say little of the covariance of 64 features, or of who is whose neighbour
 BLOCK = 250  # rows whose distances are held at a time
 Array = npt.NDArray[Any]
 

@@ -1,17 +1,21 @@
-"""Gaussian mixtures of full covariance as densities of latents, by EM (scikit-learn)."""
+"""Gaussian mixtures of full covariance as densities of the aggregate posterior, by EM (scikit-learn)."""
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from vae_pipeline.randomness import derive
+from vae_pipeline.data.store import Split
+from vae_pipeline.metrics.bounds import batches, evaluating, subset, taken
+from vae_pipeline.models.vae import VAE
+from vae_pipeline.randomness import derive, seeded
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
 
 MOST = 80  # components
-FOLDS = 5
+POINTS = 20_000  # draws that a mixture is fitted to
 Array = npt.NDArray[Any]
 
 
@@ -35,17 +39,22 @@ def chosen_mixture(z: Array, held_out: Array, first: int, seed: int) -> "Gaussia
     return best
 
 
-def cross_fitted(z: Array, seed: int) -> Array:
-    """log f(z) [examples, draws] of draws z [examples, draws, latents], each by a mixture f of other examples.
+@torch.inference_mode()
+def posterior_draws(model: VAE, split: Split, seed: int, points: int = POINTS) -> Array:
+    """Draws of the aggregate posterior [points, latents]: of each of at most so many examples as many as fit."""
+    some = subset(split, points, seed)
+    device = next(model.parameters()).device
+    draws = torch.Size([max(1, points // len(some))])
+    with seeded(derive(seed, "aggregate")), evaluating(model):
+        drawn = [
+            model.encode(images, labels).rsample(draws).flatten(0, 1).cpu()
+            for images, labels in batches(some, device, "draws of the aggregate posterior")
+        ]
+    return torch.cat(drawn).numpy()
 
-    Its mean is at most that of log q(z), whatever f is (Gibbs' inequality): of the fold that is asked f knows nothing,
-    and the number of its components is chosen on another that it wasn't fitted to.
-    """
-    folds = np.array_split(np.random.default_rng(derive(seed, "folds")).permutation(len(z)), FOLDS)
-    found = np.empty(z.shape[:2])
-    for index, asked in enumerate(folds):
-        chooses = folds[(index + 1) % FOLDS]
-        rest = np.setdiff1d(np.arange(len(z)), np.concatenate([asked, chooses]))
-        known, held_out, others = (z[rows].reshape(-1, z.shape[-1]) for rows in (rest, chooses, asked))
-        found[asked] = chosen_mixture(known, held_out, 1, seed).score_samples(others).reshape(len(asked), -1)
-    return found
+
+def without_a_tenth(split: Split, points: int, seed: int) -> tuple[Split, Split]:
+    """Some examples of a part to fit to, and a tenth of them to judge by."""
+    some = subset(split, points, seed)
+    tenth = np.arange(len(some)) % 10 == 0
+    return taken(some, np.flatnonzero(~tenth)), taken(some, np.flatnonzero(tenth))

@@ -11,12 +11,16 @@ from torch import Tensor
 from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.metrics.bounds import at_once, batches, evaluating, subset
 from vae_pipeline.metrics.features import Reference
-from vae_pipeline.metrics.generation import frechet_distance, nearest_neighbour_ratio, overlap
+from vae_pipeline.metrics.generation import LEAST, frechet_distance, nearest_neighbour_ratio, overlap
 from vae_pipeline.metrics.images import laplacian_variance
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive, seeded
 
 SAMPLES, SHARP = 10_000, 1_000
+OF_SETS = (
+    "frechet_samples", "frechet_reconstructions", "precision", "recall", "density", "coverage",
+    "nearest_neighbour_ratio", "nearer_than_any_test",
+)  # fmt: skip
 ROWS = 4096  # decoded at a time, at most
 Array = npt.NDArray[Any]
 
@@ -58,10 +62,17 @@ def generation(model: VAE, prepared: Prepared, reference: Reference, seed: int) 
     `frechet_prior` that of samples of the prior, where another sampler was fitted.
     """
     train, test = prepared.train, prepared.test
+    figures: dict[str, Any] = {
+        "feature_accuracy": reference.accuracy,
+        "features_sha256": reference.sha256,
+    }
+    if len(test) < LEAST:
+        reason = f"{len(test)} test images are too few for distances and shares of sets: {LEAST} are wanted"
+        return figures | {"left_out": dict.fromkeys(OF_SETS, reason)}
     real, near = reference.of(test), reference.of(subset(train, len(test), derive(seed, "floor")))
     drawn = sample_features(model, train, reference, seed)
     near_real = overlap(real, drawn[: len(real)])  # of two sets of one size
-    figures: dict[str, Any] = {
+    figures |= {
         "frechet_samples": frechet_distance(real, drawn),
         "frechet_reconstructions": frechet_distance(real, reconstruction_features(model, test, reference)),
         "frechet_floor": frechet_distance(real, near),
@@ -70,8 +81,6 @@ def generation(model: VAE, prepared: Prepared, reference: Reference, seed: int) 
         "density": near_real.density,
         "coverage": near_real.coverage,
         "nearest_neighbour_ratio": nearest_neighbour_ratio(drawn, near, real),
-        "feature_accuracy": reference.accuracy,
-        "features_sha256": reference.sha256,
     }
     sharpness = _sharpness(model, prepared, seed)
     if sharpness is not None:

@@ -52,8 +52,16 @@ class Train(Section):
         return f"{self.epochs} epochs" if self.steps is None else f"{self.steps:,} steps"
 
 
-Sampler = Literal["auto", "prior", "gaussian", "mixture", "flow"]
+class MixtureOf(Section):
+    """A fitted mixture of so many Gaussians."""
+
+    kind: Literal["mixture"]
+    components: Count
+
+
+Sampler = Literal["auto", "prior", "gaussian", "mixture", "flow"] | MixtureOf
 """What new latents are drawn from: the prior, or what was fitted to the posteriors of the training data.
 
-`auto` takes the one whose samples are nearest to the validation data.
+`mixture` has ten components. `auto` takes the sampler whose samples are nearest to the validation data, and as many
+components of a mixture as make latents of these likeliest.
 """

@@ -98,7 +98,8 @@ SENTENCES = (
 SAMPLES = (
     Figure("sampler", "Sampler", "",
            "What new latents are drawn from: the prior, or what was fitted to the posteriors of the training data; "
-           "compared by the Fréchet distance of its samples from validation images."),
+           "compared by the Fréchet distance of its samples from validation images.",
+           (("sampler_components", "{} components"),)),
     Figure("samples_sharpness", "Sharpness", "",
            "Variance of the Laplacian of samples over that of test images: under 1 they are blurred."),
     Figure("precision", "Precision", "",
@@ -112,6 +113,11 @@ SAMPLES = (
     Figure("nearest_neighbour_ratio", "Nearest-neighbour ratio", "",
            "Distance of samples to the nearest training image over that to the nearest test image: well under 1 "
            "means that training images are copied."),
+    Figure("nearer_than_any_test", "Nearer than any test image", "",
+           "Share of samples that lie nearer to a training image, of all of them, than every test image does. Well "
+           "over what chance makes of it, training images are repeated.",
+           (("nearer_than_chance", "by chance {}"), ("half_as_far", "less than half as far {}"),
+            ("nearer_than_most_test", "nearer than 95 % of test images {}, by chance 0.05"))),
     Figure("feature_accuracy", "Accuracy of the features", "",
            "Share of test images that the classifier behind the features names rightly. The features are as good "
            "as it is."),
@@ -161,8 +167,8 @@ LATENTS = (
            "KL(q(z) ‖ p(z)): how far the aggregate posterior is from the prior that samples are drawn from. "
            "Lower is better for samples."),
     Figure("aggregate_kl_lower_bound", "Aggregate KL at least", "nats",
-           "By a mixture of Gaussians that was fitted to the latents of other images: a bound from below on the same "
-           "divergence for all images that there might be."),
+           "By a mixture of Gaussians that was fitted to latents of training images: a bound from below on the same "
+           "divergence, for all images that there might be."),
     Figure("mmd2", "MMD²", "",
            "Squared maximum mean discrepancy of posterior draws from the prior; 0 if they are alike.",
            (("mmd2_p_value", "p-value {}"),)),

@@ -133,7 +133,15 @@ def _samples(findings: Findings) -> list[str]:
     figures = figure_table("More on samples", SAMPLES, findings)
     if not isinstance(findings.spec, ImageSpec):
         return []
-    return [_shown(findings, "samples.png", "A grid of images that the model drew.", caption), figures]
+    closest = (
+        "The samples that lie nearest to a training image, of all of them, in feature space; under each, that image. A "
+        "sample that is the same image was remembered, not made."
+    )
+    return [
+        _shown(findings, "samples.png", "A grid of images that the model drew.", caption),
+        _shown(findings, "closest.png", "Samples above the training images that they lie nearest to.", closest),
+        figures,
+    ]
 
 
 def _sentences(findings: Findings) -> list[str]:

@@ -15,8 +15,8 @@ from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.device import prepare_device
 from vae_pipeline.errors import DataError, GateError
 from vae_pipeline.files import content_key, filled_folder, replace_file, require_writable, tree_digest, write_json
-from vae_pipeline.metrics.aggregate import aggregate
-from vae_pipeline.metrics.alarms import EXAMPLES, alarms_of
+from vae_pipeline.metrics.aggregate import aggregate, lower_bound
+from vae_pipeline.metrics.alarms import EXAMPLES, alarms_of, without_epoch
 from vae_pipeline.metrics.baselines import baseline_elbo
 from vae_pipeline.metrics.bounds import chosen_rows, elbo_terms, standard_error, subset
 from vae_pipeline.metrics.detection import fit_detector, normal_part
@@ -28,6 +28,7 @@ from vae_pipeline.metrics.pareto import TRUSTED
 from vae_pipeline.metrics.two_sample import against_prior
 from vae_pipeline.metrics.usage import usage
 from vae_pipeline.models.likelihoods import LocationScaleLikelihood
+from vae_pipeline.models.samplers import MixtureSampler
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.randomness import derive
 from vae_pipeline.recipe.evaluate import Evaluate
@@ -60,6 +61,8 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
     vae = trained.model.to(device)
     metrics, used = measure(vae, prepared, job.recipe.evaluate, job.seed, device)
     metrics |= {"sampler": trained.sampler.kind, "sampler_candidates": trained.sampler.distances}
+    if isinstance(vae.sampler, MixtureSampler):
+        metrics["sampler_components"] = len(vae.sampler.mean)
     metrics["alarms"] = trained.alarms + alarms_on(trained, normal_part(prepared), metrics, job.seed, device)
     detector = fit_detector(vae, job.recipe.detection, prepared, job.seed, device)
     with filled_folder(out) as folder:
@@ -67,7 +70,7 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
         places = used.mean
         match prepared.spec:
             case ImageSpec() as spec:
-                metrics |= images.describe(trained, prepared, spec, used, job, folder / "plots")
+                add(metrics, images.describe(trained, prepared, spec, used, job, folder / "plots"))
                 if prepared.tells_anomalies and detector is not None:
                     metrics |= defects.describe(trained, detector, prepared, spec, job.seed, folder / "plots")
                     places = latents(vae, prepared.test, device).mean
@@ -76,7 +79,7 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
             case _:
                 metrics |= figures_of_kind(vae, prepared, metrics, job.seed, device)
         if detector is not None:
-            metrics |= detection.describe(detector, prepared, job.seed, folder / "plots")
+            add(metrics, detection.describe(detector, prepared, job.seed, folder / "plots"))
         found = gates(metrics, job.recipe.evaluate, trained, prepared)
         metrics |= found.figures()
         write_json(folder / "metrics.json", metrics)
@@ -128,6 +131,7 @@ def measure(
         "mutual_information_cap": whole.cap,
         "aggregate_examples": len(whole.z),
         "test_examples": len(test),
+        "left_out": {},
         "rate_per_dimension": {str(index): float(rate) for index, rate in enumerate(used.rate)},
     }
     optional: dict[str, float | None] = {
@@ -144,18 +148,23 @@ def measure(
         optional["pareto_k_over_0.7"] = float((importance.shape > TRUSTED).mean())
     if apart is not None:
         optional |= {"mmd2": apart.mmd2, "mmd2_p_value": apart.p_value, "two_sample_auc": apart.auc}
-    if whole.lower_bound is not None:
-        optional |= {
-            "aggregate_kl_lower_bound": float(whole.lower_bound.mean()),
-            "aggregate_kl_lower_bound_standard_error": standard_error(whole.lower_bound),
-        }
+    least = lower_bound(model, prepared.train, test, drawn)
+    if least is not None:
+        optional["aggregate_kl_lower_bound"] = float(least.mean())
+        optional["aggregate_kl_lower_bound_standard_error"] = standard_error(least)
     if whole.aggregate_kl is None:
         reason = (
             f"information of {whole.mutual_information:.3g} nats is within a nat of its cap, the log of "
             f"{len(whole.z):,} examples, so that it says how few these are"
         )
-        metrics["left_out"] = dict.fromkeys(("aggregate_kl", "total_correlation"), reason)
+        metrics["left_out"] |= dict.fromkeys(("aggregate_kl", "total_correlation"), reason)
     return metrics | {name: value for name, value in optional.items() if value is not None}, used
+
+
+def add(metrics: dict[str, Any], found: Mapping[str, Any]) -> None:
+    """Put figures to others; alarms, and reasons for what is left out, join those that are there."""
+    joined = {"alarms": [*metrics["alarms"], *found.get("alarms", ())]}
+    metrics |= {**found, **joined, "left_out": metrics["left_out"] | found.get("left_out", {})}
 
 
 def alarms_on(
@@ -164,7 +173,7 @@ def alarms_on(
     """What there is reason for on the test part, in the form of the alarms of training; it belongs to no epoch."""
     used = usage(trained.model, test, derive(seed, "evaluate"), device, EXAMPLES)
     found = alarms_of(used, Gain.of(metrics), metrics["rate"], trained.model.latents, trained.recipe)
-    return [{"name": name, "about": about, "epoch": None, "cleared": None} for name, about in found.items()]
+    return without_epoch(found)
 
 
 def _shown_elbo(row: Row) -> float | None:

@@ -11,12 +11,14 @@ from torch import Tensor
 
 from vae_pipeline import plots
 from vae_pipeline.data.store import Prepared, Split
+from vae_pipeline.metrics.alarms import without_epoch
 from vae_pipeline.metrics.baselines import baseline_psnr
 from vae_pipeline.metrics.bounds import evaluating, subset
 from vae_pipeline.metrics.detection import normal_part
 from vae_pipeline.metrics.features import reference
 from vae_pipeline.metrics.images import entropy_floor, fidelity
 from vae_pipeline.metrics.latents import Latents
+from vae_pipeline.metrics.memorised import memorised
 from vae_pipeline.metrics.samples import generation
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.pictures import Pixels, to_pixels
@@ -53,7 +55,13 @@ def describe(
     if model.likelihood.measure(spec.binary) == "cross_entropy":
         optional["entropy_floor"] = entropy_floor(test, spec.low, spec.high)
     figures |= {name: value for name, value in optional.items() if value is not None}
-    return figures | generation(model, prepared, reference(prepared, job.settings.home, device), job.seed)
+    features = reference(prepared, job.settings.home, device)
+    copies = memorised(model, prepared, features, job.seed)
+    if copies is not None:
+        originals = to_pixels(copies.originals.images[:], spec.low, spec.high)
+        plots.pairs(folder / "closest.png", to_pixels(copies.samples, 0, 1), originals)
+        figures |= copies.figures | {"alarms": without_epoch(copies.alarms())}
+    return figures | generation(model, prepared, features, job.seed)
 
 
 def _draw(model: VAE, test: Split, spec: ImageSpec, used: Latents, seed: int, folder: Path) -> None:

@@ -22,6 +22,7 @@ from vae_pipeline.models.weights import load_weights, save_weights
 from vae_pipeline.randomness import derive
 from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.recipe.objective import TargetDistortionControl
+from vae_pipeline.recipe.train import MixtureOf
 from vae_pipeline.seal import seal
 from vae_pipeline.stages.display import Display
 from vae_pipeline.stages.gates import miss
@@ -170,11 +171,15 @@ class _Run:
         """The result, with what new latents are drawn from."""
         model, recipe, prepared = self.training.judged, self.recipe, self.prepared
         model.load_state_dict(self.training.weights(recipe.train))
-        if recipe.sampler == "auto":
-            features = reference(prepared, self.job.settings.home, self.training.totals.device)
-            choice = choose_sampler(model, prepared.train, prepared.valid, features, recipe.seed)
-        else:
-            choice = Choice(recipe.sampler, fit_sampler(recipe.sampler, model, prepared.train, recipe.seed), {})
+        match recipe.sampler:
+            case "auto":
+                features = reference(prepared, self.job.settings.home, self.training.totals.device)
+                choice = choose_sampler(model, prepared.train, prepared.valid, features, recipe.seed)
+            case MixtureOf(kind=kind, components=components):
+                fitted = fit_sampler(kind, model, prepared.train, recipe.seed, components)
+                choice = Choice(kind, fitted, {})
+            case kind:
+                choice = Choice(kind, fit_sampler(kind, model, prepared.train, recipe.seed), {})
         model.sampler = choice.sampler
         return model, choice
 

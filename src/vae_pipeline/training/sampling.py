@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, assert_never
+from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -12,19 +12,21 @@ from torch import Tensor
 from vae_pipeline.adam import AdamW
 from vae_pipeline.data.store import Split
 from vae_pipeline.device import one_thread
-from vae_pipeline.metrics.bounds import batches, evaluating, subset
+from vae_pipeline.metrics.bounds import subset
 from vae_pipeline.metrics.features import Reference
-from vae_pipeline.metrics.generation import frechet_distance
+from vae_pipeline.metrics.generation import LEAST, frechet_distance
+from vae_pipeline.metrics.mixtures import POINTS, chosen_mixture, mixture, posterior_draws, without_a_tenth
 from vae_pipeline.metrics.samples import sample_features
 from vae_pipeline.models.samplers import FlowSampler, MixtureSampler, Sampler
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.progress import counted
 from vae_pipeline.randomness import derive, seeded
 
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
+
 Kind = Literal["prior", "gaussian", "mixture", "flow"]
 KINDS: tuple[Kind, ...] = ("prior", "gaussian", "mixture", "flow")
-POINTS = 20_000
-"""Draws of the aggregate posterior that a sampler is fitted to."""
 COMPONENTS = 10
 LAYERS, WIDTH, STEPS, BATCH, LEARNING_RATE = 4, 64, 1000, 512, 3e-3
 HELD_OUT, CHECK_EVERY = 0.1, 100
@@ -42,8 +44,8 @@ class Choice:
     """Fréchet distance of each candidate's samples to the validation part; empty where none was measured."""
 
 
-def fit_sampler(kind: Kind, model: VAE, train: Split, seed: int) -> Sampler | None:
-    """A sampler of that kind, fitted to draws of q(z|x) of training examples."""
+def fit_sampler(kind: Kind, model: VAE, train: Split, seed: int, components: int = COMPONENTS) -> Sampler | None:
+    """A sampler of that kind, fitted to draws of q(z|x) of training examples; a mixture has so many components."""
     if kind == "prior":
         return None
     z = posterior_draws(model, train, seed)
@@ -51,9 +53,9 @@ def fit_sampler(kind: Kind, model: VAE, train: Split, seed: int) -> Sampler | No
     with seeded(derive(seed, "sampler", kind)):
         match kind:
             case "gaussian":
-                return _mixture(z, 1, seed).to(device)
+                return _as_sampler(mixture(z, 1, seed)).to(device)
             case "mixture":
-                return _mixture(z, COMPONENTS, seed).to(device)
+                return _as_sampler(mixture(z, components, seed)).to(device)
             case "flow":
                 return _flow(z).to(device)
             case _:
@@ -61,15 +63,19 @@ def fit_sampler(kind: Kind, model: VAE, train: Split, seed: int) -> Sampler | No
 
 
 def choose_sampler(model: VAE, train: Split, valid: Split, features: Reference, seed: int) -> Choice:
-    """The kind whose samples are nearest to the validation part (to the training part, where there is none)."""
-    wanted = features.of(subset(valid if len(valid) else train, POINTS, seed))
+    """The kind whose samples are nearest to the validation part (to the training part, where that is too small)."""
+    wanted = features.of(subset(valid if len(valid) >= LEAST else train, POINTS, seed))
     kinds = [kind for kind in KINDS if kind != "flow" or model.latents > 1]  # a coupling needs two halves
     before = model.sampler
     fitted: dict[Kind, Sampler | None] = {}
     distances: dict[Kind, float] = {}
     try:
         for kind in kinds:
-            fitted[kind] = model.sampler = fit_sampler(kind, model, train, seed)
+            if kind == "mixture":
+                fitted[kind] = _chosen(model, train, valid, seed)
+            else:
+                fitted[kind] = fit_sampler(kind, model, train, seed)
+            model.sampler = fitted[kind]
             distances[kind] = frechet_distance(wanted, sample_features(model, train, features, seed))
     finally:
         model.sampler = before
@@ -77,26 +83,16 @@ def choose_sampler(model: VAE, train: Split, valid: Split, features: Reference, 
     return Choice(best, fitted[best], distances)
 
 
-@torch.inference_mode()
-def posterior_draws(model: VAE, split: Split, seed: int) -> Array:
-    """Draws of the aggregate posterior [points, latents]: of each of at most so many examples as many as fit."""
-    some = subset(split, POINTS, seed)
+def _chosen(model: VAE, train: Split, valid: Split, seed: int) -> MixtureSampler:
+    """A mixture of as many components as make latents of the validation part, or of a tenth held out, likeliest."""
+    if not len(valid):
+        train, valid = without_a_tenth(train, POINTS, seed)
+    z, held_out = (posterior_draws(model, part, seed) for part in (train, valid))
     device = next(model.parameters()).device
-    draws = torch.Size([max(1, POINTS // len(some))])
-    with seeded(derive(seed, "aggregate")), evaluating(model):
-        drawn = [
-            model.encode(images, labels).rsample(draws).flatten(0, 1).cpu()
-            for images, labels in batches(some, device, "draws to fit the sampler to")
-        ]
-    return torch.cat(drawn).numpy()
+    return _as_sampler(chosen_mixture(z, held_out, COMPONENTS, seed)).to(device)
 
 
-def _mixture(z: Array, components: int, seed: int) -> MixtureSampler:
-    from sklearn.mixture import GaussianMixture  # noqa: PLC0415 (two seconds and 170 MiB, for this alone)
-
-    fit = GaussianMixture(
-        min(components, len(z)), reg_covar=1e-4, max_iter=200, random_state=derive(seed, "mixture") % 2**32
-    ).fit(z.astype(np.float64))
+def _as_sampler(fit: "GaussianMixture") -> MixtureSampler:
     tril = np.linalg.cholesky(fit.covariances_)
     return MixtureSampler(*(torch.from_numpy(values).float() for values in (fit.weights_, fit.means_, tril)))
 
