@@ -107,7 +107,7 @@ def lower_bound(model: VAE, train: Split, test: Split, seed: int) -> PerExample 
     z = posterior_draws(model, test, seed, min(len(test), EXAMPLES))  # one each
     with evaluating(model):
         prior = model.prior().log_prob(torch.from_numpy(z).to(next(model.parameters()).device)).cpu().double().numpy()
-    return np.asarray(chosen_mixture(known, judging, 1, seed).score_samples(z) - prior)
+    return np.asarray(chosen_mixture(known, judging, seed).score_samples(z) - prior)
 
 
 def _mean(values: Tensor) -> float:

@@ -28,9 +28,9 @@ def mixture(z: Array, components: int, seed: int) -> "GaussianMixture":
     return fit.fit(z.astype(np.float64))
 
 
-def chosen_mixture(z: Array, held_out: Array, first: int, seed: int) -> "GaussianMixture":
-    """Components double from `first` on, up to `MOST`, for as long as the held-out draws become likelier."""
-    best, components = mixture(z, first, seed), 2 * first
+def chosen_mixture(z: Array, held_out: Array, seed: int) -> "GaussianMixture":
+    """Components double from one on, up to `MOST`, for as long as the held-out draws become likelier."""
+    best, components = mixture(z, 1, seed), 2
     while components <= min(MOST, len(z)):
         more = mixture(z, components, seed)
         if more.score(held_out) <= best.score(held_out):

@@ -63,5 +63,5 @@ Sampler = Literal["auto", "prior", "gaussian", "mixture", "flow"] | MixtureOf
 """What new latents are drawn from: the prior, or what was fitted to the posteriors of the training data.
 
 `mixture` has ten components. `auto` takes the sampler whose samples are nearest to the validation data, and as many
-components of a mixture as make latents of these likeliest.
+components of a mixture as bring them nearest.
 """

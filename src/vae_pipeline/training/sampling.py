@@ -15,7 +15,7 @@ from vae_pipeline.device import one_thread
 from vae_pipeline.metrics.bounds import subset
 from vae_pipeline.metrics.features import Reference
 from vae_pipeline.metrics.generation import LEAST, frechet_distance
-from vae_pipeline.metrics.mixtures import POINTS, chosen_mixture, mixture, posterior_draws, without_a_tenth
+from vae_pipeline.metrics.mixtures import POINTS, mixture, posterior_draws
 from vae_pipeline.metrics.samples import sample_features
 from vae_pipeline.models.samplers import FlowSampler, MixtureSampler, Sampler
 from vae_pipeline.models.vae import VAE
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Kind = Literal["prior", "gaussian", "mixture", "flow"]
 KINDS: tuple[Kind, ...] = ("prior", "gaussian", "mixture", "flow")
 COMPONENTS = 10
+COUNTS = (10, 20, 40, 80)
+"""Components of the mixture that `choose_sampler` tries, for as long as samples come nearer."""
 LAYERS, WIDTH, STEPS, BATCH, LEARNING_RATE = 4, 64, 1000, 512, 3e-3
 HELD_OUT, CHECK_EVERY = 0.1, 100
 Array = npt.NDArray[Any]
@@ -63,7 +65,10 @@ def fit_sampler(kind: Kind, model: VAE, train: Split, seed: int, components: int
 
 
 def choose_sampler(model: VAE, train: Split, valid: Split, features: Reference, seed: int) -> Choice:
-    """The kind whose samples are nearest to the validation part (to the training part, where that is too small)."""
+    """The kind whose samples are nearest to the validation part (to the training part, where that is too small).
+
+    A mixture has as many components as bring its samples nearest.
+    """
     wanted = features.of(subset(valid if len(valid) >= LEAST else train, POINTS, seed))
     kinds = [kind for kind in KINDS if kind != "flow" or model.latents > 1]  # a coupling needs two halves
     before = model.sampler
@@ -71,25 +76,16 @@ def choose_sampler(model: VAE, train: Split, valid: Split, features: Reference, 
     distances: dict[Kind, float] = {}
     try:
         for kind in kinds:
-            if kind == "mixture":
-                fitted[kind] = _chosen(model, train, valid, seed)
-            else:
-                fitted[kind] = fit_sampler(kind, model, train, seed)
-            model.sampler = fitted[kind]
-            distances[kind] = frechet_distance(wanted, sample_features(model, train, features, seed))
+            for components in COUNTS if kind == "mixture" else (COMPONENTS,):
+                model.sampler = fit_sampler(kind, model, train, seed, components)
+                distance = frechet_distance(wanted, sample_features(model, train, features, seed))
+                if distance >= distances.get(kind, np.inf):
+                    break
+                fitted[kind], distances[kind] = model.sampler, distance
     finally:
         model.sampler = before
     best = min(kinds, key=lambda kind: distances[kind])
     return Choice(best, fitted[best], distances)
-
-
-def _chosen(model: VAE, train: Split, valid: Split, seed: int) -> MixtureSampler:
-    """A mixture of as many components as make latents of the validation part, or of a tenth held out, likeliest."""
-    if not len(valid):
-        train, valid = without_a_tenth(train, POINTS, seed)
-    z, held_out = (posterior_draws(model, part, seed) for part in (train, valid))
-    device = next(model.parameters()).device
-    return _as_sampler(chosen_mixture(z, held_out, COMPONENTS, seed)).to(device)
 
 
 def _as_sampler(fit: "GaussianMixture") -> MixtureSampler:
