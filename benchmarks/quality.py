@@ -142,6 +142,7 @@ def likelihood(work: Work) -> Found:
             "importance_bound_standard_error",
             "importance_samples",
             "importance_examples",
+            "pareto_k_over_0.7",
         )
         yield name, {key: metrics[key] for key in keys} | took
 
@@ -290,13 +291,14 @@ def likelihood_words(rows: Rows) -> list[str]:
             number(row, "elbo"),
             f"**{row['importance_bound']:.2f}** ± {row['importance_bound_standard_error']:.2f}",
             f"{row['importance_samples']:,}",
+            number(row, "pareto_k_over_0.7") or "not kept",
             f"{row['importance_examples']:,}",
             minutes(row),
         ]
         for name, row in rows.items()
     ]
-    published = [[name, "", figures, "", "", ""] for name, figures in PUBLISHED.items()]
-    head = "recipe | ELBO | importance bound | K | test images | minutes of training, CPU (wall)"
+    published = [[name, "", figures, "", "", "", ""] for name, figures in PUBLISHED.items()]
+    head = "recipe | ELBO | importance bound | K | k̂ over 0.7 | test images | minutes of training, CPU (wall)"
     return table(head, own + published)
 
 

@@ -1,5 +1,7 @@
 """What the repository says of itself is true."""
 
+import importlib
+import json
 import re
 import shlex
 import subprocess
@@ -134,3 +136,21 @@ def test_running_as_a_module():
         [sys.executable, "-m", "vae_pipeline", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout == f"vae-pipeline {vae_pipeline.__version__}\n"
+
+
+def test_the_readme_tells_of_likelihoods_what_was_measured():
+    """Of the recipes in benchmarks/quality.json, which docs/quality.md is written from."""
+    readme = (ROOT / "README.md").read_text()
+    rows = json.loads((ROOT / "benchmarks" / "quality.json").read_text())["likelihood"]["rows"]
+    told = {name: next(line for line in readme.splitlines() if line.startswith(f"| `{name}` |")) for name in rows}
+    for name, row in rows.items():
+        bound = f"{row['importance_bound']:.2f} ± {row['importance_bound_standard_error']:.2f}"
+        assert f"| {row['elbo']:.2f} | {bound}" in told[name]
+
+
+@pytest.mark.parametrize(("module", "document"), [
+    ("bench", "performance"), ("out_of_distribution", "out_of_distribution"),
+])  # fmt: skip
+def test_what_a_benchmark_wrote_is_as_it_would_write_it_now(module, document, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    assert importlib.import_module(module).page() == (ROOT / "docs" / f"{document}.md").read_text()
