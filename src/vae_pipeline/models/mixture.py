@@ -48,8 +48,8 @@ class GaussianMixture(Distribution):
 
     def _log_prob(self, value: Float[Tensor, "*batch latents"]) -> Tensor:
         squares = (value.unsqueeze(-2) - self.means).square() * (-self.log_variances).exp()
-        constant = (self.log_variances + math.log(2 * math.pi)).sum(-1)
-        each = self.log_weight - 0.5 * (squares.sum(-1) + constant)
+        constant = self.log_variances + math.log(2 * math.pi)  # within the sum: OpenVINO adds it wrongly to one
+        each = self.log_weight - 0.5 * (squares + constant).sum(-1)
         most = each.detach().amax(-1, keepdim=True)  # not logsumexp, whose guard for infinity MNN reads wrongly
         return (each - most).exp().sum(-1).log() + most.squeeze(-1)
 
