@@ -27,9 +27,9 @@ KEPT = 2
 SOURCES = (
     "adam.py", "data/mapped.py", "data/sources/parts.py", "data/store.py", "device.py", "kernels.py",
     "metrics/alarms.py", "metrics/bounds.py", "metrics/features.py", "metrics/gain.py", "metrics/generation.py",
-    "metrics/images.py", "metrics/latents.py", "metrics/samples.py", "metrics/usage.py", "models", "nets",
-    "objectives.py", "randomness.py", "rate_control.py", "raw.py", "seal.py", "spec", "stages/gates.py",
-    "stages/train.py", "stages/trained.py", "training", "typed_json.py",
+    "metrics/images.py", "metrics/latents.py", "metrics/mixtures.py", "metrics/samples.py", "metrics/usage.py",
+    "models", "nets", "objectives.py", "randomness.py", "rate_control.py", "raw.py", "seal.py", "spec",
+    "stages/gates.py", "stages/train.py", "stages/trained.py", "training", "typed_json.py",
 )  # fmt: skip
 
 
