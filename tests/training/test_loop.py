@@ -5,6 +5,7 @@ import pytest
 import torch
 from filelock import Timeout
 from tests.lanes import edited, make_job
+from tests.tables import mixed_frame, table_recipe
 
 from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.errors import TrainingError
@@ -117,14 +118,14 @@ def test_an_epoch_across_passes_has_the_mean_over_its_examples(smoke, prepared):
     ],
 )
 @pytest.mark.parametrize("kind", ["table", "sentences"])
-def test_tables_and_sentences_are_steered_by_what_they_have(kind, control, raises, request, root, tmp_path):
+def test_tables_and_sentences_are_steered_by_what_they_have(kind, control, raises, root, tmp_path):
     if kind == "table":
-        data, model = Prepared.open(request.getfixturevalue("table_lane").data), "tumours"
+        mixed_frame().to_csv(tmp_path / "rows.csv", index=False)
+        recipe = table_recipe(root, tmp_path / "rows.csv")
     else:
-        short = edited(Recipe.load(root / "pipeline" / "sentences.yaml"), data={"examples": 100})
-        prepare(make_job("short", short, tmp_path / "home"), tmp_path / "data")
-        data, model = Prepared.open(tmp_path / "data"), "sentences"
-    recipe = Recipe.load(root / "pipeline" / f"{model}.yaml")
+        recipe = edited(Recipe.load(root / "pipeline" / "sentences.yaml"), data={"examples": 100})
+    prepare(make_job(kind, recipe, tmp_path / "home"), tmp_path / "data")
+    data = Prepared.open(tmp_path / "data")
     train = edited(recipe, train={"epochs": None, "steps": 5, "batch": 32, "keep": "last"}).train
     training = Training.start(build(recipe.model, data.spec), train, control)
     batches = Batches(data.train, 32, 0, CPU, labelled=False)
