@@ -56,7 +56,7 @@ class TableScaling(nn.Module):
         """Scaled values, 0 where one is missing; and 1 where one is present, else 0."""
         present = x <= torch.finfo(torch.float32).max  # not of NaN; MNN has no IsNaN
         known = torch.where(present, x.float(), self.zero)
-        over, under = ((away / self.unit).clamp(0, FAR) for away in (known - self.raw[:, -1], self.raw[:, 0] - known))
+        over, under = ((away / self.unit).clamp(0.0, FAR) for away in (known - self.raw[:, -1], self.raw[:, 0] - known))
         values = _mapped(known, self.raw, self.scaled) + (1 + over).log() - (1 + under).log()
         return torch.stack([torch.where(present, values, self.zero), present.float()], -2)
 
