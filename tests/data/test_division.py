@@ -50,7 +50,7 @@ numbers = some.lists(some.integers(0, 12), min_size=30, max_size=60)
 
 
 @given(numbers, some.data(), some.sampled_from(["hash", "exact"]), some.integers(0, 99))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_no_group_and_no_equal_rows_are_in_two_parts(groups, data, size, seed):
     count = len(groups)
     contents = data.draw(some.lists(some.integers(0, 80), min_size=count, max_size=count))
@@ -66,7 +66,7 @@ def test_no_group_and_no_equal_rows_are_in_two_parts(groups, data, size, seed):
 
 
 @given(some.integers(10, 400), some.floats(0.05, 0.4), some.floats(0.05, 0.4), some.integers(0, 99))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_exact_sizes_are_the_nearest_whole_numbers(count, valid, test, seed):
     place = part_of(divided(count, valid=valid, test=test, seed=seed, size="exact"), count)
     sizes = np.bincount(place, minlength=3)
@@ -204,9 +204,8 @@ def test_too_few_to_calibrate_are_said(tmp_path, arrays, count):
         assert said is None
     else:
         rate = "0.17" if count == 5 else "0.01"
-        assert (
-            said is not None
-            and f"{count} validation examples calibrate a detector for false-alarm rates of {rate}" in said
+        assert str(said).startswith(
+            f"{count} validation examples calibrate a detector for false-alarm rates from {rate} up"
         )
 
 

@@ -98,8 +98,8 @@ class Prepared:
         if not 0 < count < ENOUGH:
             return None
         return (
-            f"{count} validation examples calibrate a detector for false-alarm rates of {1 / (count + 1):.2g} or more: "
-            f"for a rate of alpha give 1/alpha - 1 of them, for 0.01 {ENOUGH}, by a larger data.valid"
+            f"{count} validation examples calibrate a detector for false-alarm rates from {1 / (count + 1):.2g} up; a "
+            f"rate of alpha needs 1/alpha - 1 of them, 0.01 needs {ENOUGH}: raise data.valid"
         )
 
     def digest(self) -> str:

@@ -23,6 +23,7 @@ def prepare(job: Job, out: Path, report: Reporter = silent) -> dict[str, Any]:
     with filled_folder(out) as folder:
         write(open_source(job.recipe.data, finder, job.seed), folder, job.seed)
     prepared = store.Prepared.open(out)
-    if job.recipe.detection is not None and prepared.calibration_note is not None:
-        job.warn(prepared.calibration_note)
-    return prepared.card
+    card, note = prepared.card, prepared.calibration_note
+    if job.recipe.detection is not None and note is not None:  # the card on the disk knows of no detector
+        card["notes"] = [*card.get("notes", ()), note]
+    return card
