@@ -28,6 +28,7 @@ def test_gates_that_fail_are_named(reports):
     (reports / "mnist_defects" / "metrics.json").write_text(
         json.dumps({**FIGURES, "failed_gates": ["elbo", "below_pca"]})
     )
+    seal(reports / "mnist_defects")
     file = io.StringIO()
     print_summary(Console(file=file, width=80), reports, reports)
     assert "gates not kept  mnist_defects: elbo, below_pca" in file.getvalue()
