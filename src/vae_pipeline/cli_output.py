@@ -101,7 +101,7 @@ def print_columns(terminal: "Console", card: dict[str, Any]) -> None:
     """What was found of a table's file: how it is written, and each column's kind."""
     from rich.table import Table
 
-    written = {name: value for name, value in card.get("csv", {}).items() if value not in (None, "")}
+    written = {name: value for name, value in card.get("csv", {}).items() if value not in (None, "", "\x1f")}
     if written:
         terminal.print("read as: " + ", ".join(f"{name} {value!r}" for name, value in written.items()))
     if not card.get("found"):

@@ -83,6 +83,8 @@ def encoding_of(path: Path, told: str | None = None) -> str:
 
 def _guess(path: Path, piece: bytes) -> str:
     """What chardet says, where it is sure or the most usual encoding would read the same."""
+    if b"\0" in piece:
+        raise DataError(f"{path} isn't text: a spreadsheet or a database is to be saved as .csv or .parquet first")
     found = chardet.detect(piece)
     encoding = str(found["encoding"] or WESTERN).lower()
     if (found["confidence"] or 0) < SURE and piece.decode(encoding, "replace") != piece.decode(WESTERN, "replace"):
