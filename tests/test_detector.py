@@ -214,3 +214,9 @@ def test_parameters_are_refused_in_its_own_words(name, values, wanted):
     for value in values:
         with pytest.raises(ValueError, match=rf"(?s)^{name}=.* was given; wanted {re.escape(wanted)}"):
             VAEDetector(**{**SMALL, name: value}).fit(rows(20, 0))
+
+
+def test_texts_among_numbers_are_to_be_made_nan():
+    frame = pd.DataFrame({"a": [*map(str, range(30)), "?"]})
+    with pytest.raises(DataError, match=r"among them '\?': if that is .* missing value is written, make it NaN; else"):
+        VAEDetector().fit(frame)

@@ -315,4 +315,5 @@ def _own_words() -> Iterator[None]:
         yield
     except DataError as error:
         said = re.sub(r"set data\.columns\.(.+?) to (\w+)", r"take VAEDetector(columns={'\1': '\2'})", str(error))
+        said = re.sub(r"list it in data\.missing, such as [^;]*;", "make it NaN;", said)
         raise DataError(re.sub(r"(in the recipe, )?in data\.columns", "in VAEDetector(columns=...)", said)) from error

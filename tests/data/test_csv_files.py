@@ -94,7 +94,10 @@ MISTAKES = {
     "equal names": ("a,a\n" + ROWS.to_csv(index=False, header=False), "two columns of the name 'a'"),
     "zero bytes": (ROWS.to_csv(index=False).replace("\n", "\n\0", 3), "line 2 holds a character of value 0"),
     "a spreadsheet": (b"PK\x03\x04" + bytes(range(256)) * 9, "isn't text: a spreadsheet"),
-    "a title": ("Sales of 2020\n\n" + ROWS.to_csv(index=False), "has 1 fields, and the next ones have 2: is it a comment"),
+    "a title": (
+        "Sales of 2020\n\n" + ROWS.to_csv(index=False),
+        "has 1 fields, and the next ones have 2: is it a comment",
+    ),
     "a header alone": ("a,b\n", "holds no rows"),
     "commas": (TWO_WAYS, "may be a number of thousands or one with decimals.*data.csv.decimal"),
     "points": (german(TWO_WAYS), "data.csv.decimal"),
