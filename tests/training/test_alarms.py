@@ -183,6 +183,7 @@ def test_none_begins_while_more_and_more_examples_are_explained_by_their_own(smo
     assert of(0.52, 0.52) == [("ignored_latents", 2, None)]
     assert of(0.52, 0.56, 0.62, 0.9) == []
     assert of(0.5, 0.5, 0.9) == [("ignored_latents", 2, 3)]
+    assert raised(smoke, *[(*GOOD[:3], beta, 9.0, 0.52) for beta in (0.1, 0.2, 0.2)]) == [("ignored_latents", 3, None)]
 
 
 def test_an_alarm_begins_at_the_second_epoch_in_a_row_and_may_end(smoke):

@@ -30,7 +30,7 @@ def alarms(history: Sequence[Epoch], latents: int, recipe: Recipe | TrainedRecip
 
     None begins while what it is about is on its way to the better: collapse while the rate grows fast enough, as
     it does in the first epochs or under a rising capacity; ignored latents while more and more examples are explained
-    better by their own; autoencoder while beta rises, as in a warm-up from 0.
+    better by their own, or while beta rises, as in a warm-up from 0; autoencoder while beta rises.
     """
     found: list[Alarm] = []
     for before, now in pairwise(history):
@@ -52,7 +52,8 @@ def _getting_better(name: str, before: Epoch, now: Epoch) -> bool:
             return now.beta > before.beta
         case "ignored_latents":
             shares = [CHANCE if epoch.gain is None else epoch.gain.share for epoch in (before, now)]
-            return _recovering(shares[0] - CHANCE, shares[1] - CHANCE, PREFERRED - CHANCE)
+            growing = _recovering(shares[0] - CHANCE, shares[1] - CHANCE, PREFERRED - CHANCE)
+            return growing or now.beta > before.beta
         case _:
             return _recovering(before.rate, now.rate, RATE)
 
