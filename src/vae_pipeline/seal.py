@@ -3,6 +3,7 @@
 A flipped bit or a hand's edit would else train or evaluate to other numbers in silence.
 """
 
+import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -44,6 +45,9 @@ def _read(folder: Path, command: str) -> dict[str, str]:
         digests: Any = read_json(path)
         if not isinstance(digests, dict) or not all(isinstance(value, str) for value in digests.values()):
             raise ValueError("it isn't a mapping of names to digests")
+        for name in digests:
+            if not re.fullmatch(r"\w[\w.-]{0,99}", name):
+                raise ValueError(f"{name[:60]!r} isn't the name of a file beside it")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
             f"{path} isn't there, with the digests of the files beside it: run `vae-pipeline {command}` again"

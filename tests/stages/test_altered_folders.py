@@ -1,6 +1,7 @@
 """What another program, a crash or a curious hand made of a stage's folder: one clear line, no traceback."""
 
 import json
+import os
 import pickle
 import shutil
 
@@ -188,6 +189,21 @@ def test_a_folder_of_an_earlier_version_has_no_digests(name, command, data, mode
     (folder / "digests.json").unlink()
     with pytest.raises(DataError, match=rf"digests\.json isn't there, .*: run `vae-pipeline {command}` again"):
         read(folder)
+
+
+@pytest.mark.parametrize("name", ["train.npy", "test_labels.npy", "spec.json", "digests.json"])
+def test_a_pipe_in_place_of_a_file(name, data):
+    (data / name).unlink()
+    os.mkfifo(data / name)
+    with pytest.raises(DataError, match=name):
+        Prepared.open(data)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "x" * 300, ""])
+def test_digests_are_of_the_files_beside_them(name, data):
+    (data / "digests.json").write_text(json.dumps({name: "0"}))
+    with pytest.raises(DataError, match=r"digests\.json can't be read \(.* isn't the name of a file beside it\)"):
+        Prepared.open(data)
 
 
 def test_values_that_cannot_occur(data):

@@ -172,6 +172,8 @@ def _open_masks(path: Path, shape: tuple[int, ...]) -> MappedArray | None:
 
 
 def _open_array(path: Path) -> MappedArray:
+    if path.exists() and not path.is_file():  # a pipe would never end
+        raise DataError(f"{path} isn't a regular file: run `vae-pipeline prepare` again")
     try:
         return MappedArray(path)
     except FileNotFoundError as error:
