@@ -8,7 +8,8 @@ from vae_pipeline.training.schedules import learning_rate_at
 
 FEWEST, MOST = 20, 100  # validations of a run whose recipe counts steps
 # Adam moves a weight by about the learning rate a step, so by no more than the sum of the rates in all. In trials with
-# five sets of images (docs/log.md) sums of 0.05 to 0.2 left models under the independent baseline, and 0.5 none.
+# four sets of images (docs/log.md) sums of 0.05 to 0.15 left three under the independent baseline, and 0.5 neither of
+# the two that were tried at it.
 LEAST, ENOUGH = 0.5, 1.0
 
 
