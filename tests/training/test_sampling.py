@@ -9,7 +9,7 @@ from scipy.stats import multivariate_normal
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.errors import WeightsError
 from vae_pipeline.metrics.features import reference
-from vae_pipeline.metrics.generation import frechet_distance
+from vae_pipeline.metrics.generation import LEAST, frechet_distance
 from vae_pipeline.metrics.mixtures import chosen_mixture, mixture
 from vae_pipeline.metrics.samples import SAMPLES, sample_features, samples
 from vae_pipeline.models.build import build
@@ -101,12 +101,13 @@ def test_the_nearest_is_chosen_and_the_same_again(trained, tmp_path):
     model, prepared = trained[0].model, trained[1]
     features = reference(prepared, tmp_path, torch.device("cpu"))
     choice = choose_sampler(model, prepared.train, prepared.valid, features, seed=3)
+    assert len(prepared.valid) < LEAST  # and so the training part is compared with
     assert model.sampler is None  # as it was
     assert set(choice.distances) == set(KINDS)
     assert choice.distances[choice.kind] == min(choice.distances.values())
     model.sampler = choice.sampler
     try:
-        again = frechet_distance(features.of(prepared.valid), sample_features(model, prepared.train, features, 3))
+        again = frechet_distance(features.of(prepared.train), sample_features(model, prepared.train, features, 3))
     finally:
         model.sampler = None
     assert again == choice.distances[choice.kind]

@@ -24,7 +24,7 @@ from vae_pipeline.randomness import derive
 
 COUNT = 2_000  # samples, and test images at most
 ROWS = 500  # training images at a time
-SHOWN = 10  # pairs
+SHOWN = 20  # pairs
 MOST = 0.95  # of the test images lie farther off
 SHARE = 0.002  # of samples less than half as far as any test image, over which it is an alarm
 NEARER, CHANCE = 0.01, 5  # of samples nearer than any: over this, and so many times what chance makes of it
