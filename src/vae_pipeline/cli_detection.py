@@ -1,6 +1,5 @@
 """The commands that find anomalies by an exported bundle: onnxruntime, and no torch."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,6 +13,7 @@ from vae_pipeline.cli_options import (
     Fit,
     Inputs,
     Json,
+    Keep,
     Key,
     LabelFile,
     Timeout,
@@ -22,7 +22,6 @@ from vae_pipeline.cli_options import (
     require_options,
 )
 from vae_pipeline.cli_output import (
-    PIPE,
     console,
     open_bundle,
     progress,
@@ -30,13 +29,17 @@ from vae_pipeline.cli_output import (
     say,
     write_arrays,
     write_heat_maps,
+    write_table,
 )
+from vae_pipeline.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vae_pipeline.observations import Observed
     from vae_pipeline.runtime import Bundle, Detection
 
+SHOWN = 5  # of the examples that are left out
 DRAWS = 16  # of z, where there is no detector that has its own
 
 detection = typer.Typer()
@@ -67,12 +70,17 @@ def score(
     resize: Fit = "none",
     labels: LabelFile = None,
     column: Column = None,
+    on_error: Annotated[
+        Literal["refuse", "skip", "mark"],
+        typer.Option(help="Where one example can't be used: stop; leave it out; or say why in a column `error`."),
+    ] = "refuse",
+    keep: Keep = None,
     timeout: Timeout = TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
     """How anomalous each example is, in nats, and its p-value; of text, the perplexity of each line; deterministic."""
-    from vae_pipeline.errors import DataError
-    from vae_pipeline.observations import read_observations
+    from vae_pipeline.observations import observe
+    from vae_pipeline.spec import TableSpec, TextSpec
 
     if out is not None:
         require_suffix(out, ".csv", ".parquet", ".npz")
@@ -81,20 +89,30 @@ def score(
     model = open_bundle(bundle, timeout)
     kind = model.spec.kind
     require_options(model, key, resize, labels, column)
-    if kind == "text":
+    refuse_options(model, keep=bool(keep) and not isinstance(model.spec, TableSpec))
+    if isinstance(model.spec, TextSpec):
         given = {"alpha": alpha, "false_discovery": false_discovery, "heat_maps": heat_maps}
+        refuse_options(model, on_error=on_error != "refuse")
         refuse_options(model, **{name: value is not None for name, value in given.items()}, contributions=contributions)
-        _hand_over(_of_sentences(model, inputs, column), out, as_json)
+        write_table(_of_sentences(model, inputs, column), out, "scores", as_json)
         return
     if (contributions and kind != "table") or (heat_maps is not None and kind != "image"):
         raise DataError(
             "--contributions adds a column for each of a table, --heat-maps draws pictures of images; this model is of "
             f"a kind {kind}: take the other, or -o found.npz"
         )
-    x = read_observations(inputs, model.spec, key, resize)
-    classes = read_labels(labels)
+    if out is not None and out.suffix.lower() == ".npz" and (keep or on_error == "mark"):
+        raise DataError(
+            f"{out} holds arrays, in which --keep and --on-error mark have no place: write .csv or .parquet"
+        )
+    seen = observe(inputs, model.spec, key, resize, on_error, keep or ())
+    x, classes = seen.x, read_labels(labels)
+    if classes is not None and len(classes) == len(seen.files):
+        classes = classes[seen.usable]
+    if on_error == "skip":
+        _say_skipped(seen)
     if not model.detects and alpha is None and false_discovery is None and not contributions and heat_maps is None:
-        _hand_over(_uncalibrated(model, x, classes), out, as_json)
+        write_table(_beside(seen, _uncalibrated(model, x, classes), on_error), out, "scores", as_json)
         return
     with progress(model, len(x)):
         found = model.detect(x, classes)
@@ -104,7 +122,8 @@ def score(
         write_arrays(out, vars(found))
         say(out, len(x), "scores", as_json)
     else:
-        _hand_over(_frame(model, found, alpha, false_discovery, contributions), out, as_json)
+        scores = _frame(model, found, alpha, false_discovery, contributions)
+        write_table(_beside(seen, scores, on_error), out, "scores", as_json)
 
 
 @detection.command(rich_help_panel=TASKS)
@@ -143,12 +162,14 @@ def _frame(
     import pandas as pd
     from scipy.stats import false_discovery_control
 
-    from vae_pipeline.errors import DataError
     from vae_pipeline.spec import TableSpec
 
     kind = model.detector.score
-    columns: dict[str, Any] = {"example": np.arange(len(found.score))}
-    columns |= {"negative_elbo": found.distortion + found.rate, "distortion": found.distortion, "rate": found.rate}
+    columns: dict[str, Any] = {
+        "negative_elbo": found.distortion + found.rate,
+        "distortion": found.distortion,
+        "rate": found.rate,
+    }
     columns |= {kind: found.score, "p_value": found.p_value}
     if alpha is not None:
         columns["alarm"] = model.alarms(found, alpha)
@@ -164,11 +185,34 @@ def _frame(
 
 def _uncalibrated(model: "Bundle", x: Any, classes: Any) -> "pd.DataFrame":
     """Of a bundle without a detector."""
-    import numpy as np
     import pandas as pd
 
     with progress(model, len(x) * DRAWS):
-        return pd.DataFrame({"example": np.arange(len(x)), **vars(model.score(x, classes, DRAWS))})
+        return pd.DataFrame(vars(model.score(x, classes, DRAWS)))
+
+
+def _beside(seen: "Observed", found: "pd.DataFrame", on_error: str) -> "pd.DataFrame":
+    """What was found of those that can be used, beside where each comes from; with `mark`, the others and why."""
+    import pandas as pd
+
+    table = pd.DataFrame(seen.origins())
+    same = [name for name in table.columns if name in found.columns]
+    if same:
+        raise DataError(f"--keep {same[0]} was given, and the scores have a column of that name: rename yours")
+    found = found.set_axis(seen.usable)
+    if on_error == "mark":
+        return table.join(
+            found.astype({name: "boolean" for name in found.columns if found[name].dtype == bool})
+        ).assign(error=[seen.faults.get(place) for place in range(len(table))])
+    return table.iloc[seen.usable].join(found)
+
+
+def _say_skipped(seen: "Observed") -> None:
+    for count, (_, reason) in enumerate(seen.faults.items()):
+        if count == SHOWN:
+            typer.echo(f"... and {len(seen.faults) - SHOWN} more", err=True)
+            return
+        typer.echo(f"left out: {reason}", err=True)
 
 
 def _of_sentences(model: "Bundle", inputs: list[Path], column: str | None) -> "pd.DataFrame":
@@ -179,22 +223,3 @@ def _of_sentences(model: "Bundle", inputs: list[Path], column: str | None) -> "p
     lines, numbers = read_sentences(inputs, model.sentences.spec, column)
     with progress(model, len(lines) * DRAWS):
         return pd.DataFrame({"line": numbers, **vars(model.sentences.score(lines, DRAWS))})
-
-
-def _hand_over(frame: "pd.DataFrame", out: Path | None, as_json: bool) -> None:
-    """Write a table, or print it."""
-    import io
-
-    from vae_pipeline.files import replace_file
-
-    if out is not None and out.suffix.lower() == ".parquet":
-        buffer = io.BytesIO()
-        frame.to_parquet(buffer, index=False)
-        replace_file(out, buffer.getvalue())
-    elif out is not None and str(out) != PIPE:
-        replace_file(out, frame.to_csv(index=False, float_format="%.6f").encode())
-    else:
-        lines = frame.to_json(orient="records", lines=True, double_precision=6).rstrip("\n")
-        sys.stdout.write(f"{lines}\n" if as_json else frame.to_csv(index=False, float_format="%.6f"))
-        return
-    say(out, len(frame), "scores", as_json)

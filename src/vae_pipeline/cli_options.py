@@ -60,6 +60,10 @@ TopK = Annotated[int | None, typer.Option(help="Of drawn tokens: from the k like
 TopP = Annotated[float | None, typer.Option(help="Of drawn tokens: from the fewest that have this probability.")]
 Beams = Annotated[int | None, typer.Option(help="Of --choose beam: beginnings that are kept. [default: 4]", min=1)]
 Column = Annotated[str | None, typer.Option(help="Of text: the column that holds it, of a .csv or .parquet.")]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(help="Of a table: a column, such as an id, to repeat beside each row; again for more."),
+]
 LabelFile = Annotated[Path | None, typer.Option(help="An .npy of one class an example, for a conditional model.")]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pandas as pd
     from rich.console import Console
 
     from vae_pipeline.runtime import Bundle
@@ -165,6 +166,25 @@ def write_images(
     else:
         write_arrays(out, images)
     say(out, len(images) if count is None else count, "images", as_json)
+
+
+def write_table(frame: "pd.DataFrame", out: Path | None, what: str, as_json: bool) -> None:
+    """Write a table as the file's name asks, or print it."""
+    import io
+
+    from vae_pipeline.files import replace_file
+
+    if out is not None and out.suffix.lower() == ".parquet":
+        buffer = io.BytesIO()
+        frame.to_parquet(buffer, index=False)
+        replace_file(out, buffer.getvalue())
+    elif out is not None and str(out) != PIPE:
+        replace_file(out, frame.to_csv(index=False, float_format="%.6f").encode())
+    else:
+        lines = frame.to_json(orient="records", lines=True, double_precision=6).rstrip("\n")
+        sys.stdout.write(f"{lines}\n" if as_json else frame.to_csv(index=False, float_format="%.6f"))
+        return
+    say(out, len(frame), what, as_json)
 
 
 def write_arrays(out: Path, content: Any) -> None:

@@ -16,6 +16,7 @@ from vae_pipeline.cli_options import (
     Grid,
     Inputs,
     Json,
+    Keep,
     Key,
     Label,
     LabelFile,
@@ -43,6 +44,7 @@ from vae_pipeline.cli_output import (
     write_images,
     write_observations,
     write_sentences,
+    write_table,
 )
 
 if TYPE_CHECKING:
@@ -150,24 +152,47 @@ def encode(
     inputs: Inputs,
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help=".npy (means) or .npz (mean and log_variance); - writes .npy to a pipe."),
+        typer.Option(
+            "--out",
+            "-o",
+            help=".npy (means), .npz (mean and log_variance), .csv or .parquet (both); - writes .npy to a pipe.",
+        ),
     ],
     key: Key = None,
     resize: Fit = "none",
     labels: LabelFile = None,
     column: Column = None,
+    keep: Keep = None,
     timeout: Timeout = TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
     """Latent position of each example."""
-    from vae_pipeline.observations import read_observations
+    from vae_pipeline.errors import DataError
+    from vae_pipeline.observations import observe, read_observations
+    from vae_pipeline.spec import TableSpec, TextSpec
 
-    require_suffix(out, ".npy", ".npz")
+    require_suffix(out, ".npy", ".npz", ".csv", ".parquet")
+    as_table = out.suffix.lower() in (".csv", ".parquet")
+    if keep and not as_table:
+        raise DataError(f"{out} holds arrays, in which --keep has no place: write .csv or .parquet")
     model = open_bundle(bundle, timeout)
     require_options(model, key, resize, labels, column)
-    x = read_observations(inputs, model.spec, key, resize, column)
+    refuse_options(model, keep=bool(keep) and not isinstance(model.spec, TableSpec))
+    if isinstance(model.spec, TextSpec):
+        x = read_observations(inputs, model.spec, key, resize, column)
+        origins = {"example": list(range(len(x)))}
+    else:
+        seen = observe(inputs, model.spec, key, resize, keep=keep or ())
+        x, origins = seen.x, seen.origins()
     with progress(model, len(x)):
         found = model.encode(x, read_labels(labels))
+    if as_table:
+        import pandas as pd
+
+        means = {f"mean_{unit}": values for unit, values in enumerate(found.mean.T)}
+        log_variances = {f"log_variance_{unit}": values for unit, values in enumerate(found.log_variance.T)}
+        write_table(pd.DataFrame({**origins, **means, **log_variances}), out, "latent positions", as_json)
+        return
     if out.suffix.lower() == ".npz":
         write_arrays(out, {"mean": found.mean, "log_variance": found.log_variance})
     else:

@@ -48,8 +48,8 @@ Contamination = Literal["none", "some"]
 BATCH = 256
 EPOCH = 40  # steps, at least, between validations
 JUDGED = 0.1  # of the rows that aren't held back, by which the epoch is chosen
-LEFT_OUT = 0.2  # of these rows, where some may be anomalies: those that a first fit finds the least likely
-SHORTER = 8  # times, each of the two fits then: a long one learns the anomalies too
+LEFT_OUT = 0.3  # of these rows, where some may be anomalies: those that a first fit finds the least likely
+SHORTER = 16  # times, each of the two fits then: a long one learns the anomalies too
 DECIMALS = 4  # of a score
 CPU = torch.device("cpu")
 LARGEST = {"latents": 1024, "components": 1024, "steps": 10_000_000, "draws": 1024}
@@ -75,7 +75,7 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
     Parameters:
         alpha: false-alarm rate that the threshold is set for, among rows like those of training.
         contamination: "none" where all rows to fit are normal (one class), "some" where anomalies may be among them and
-            nothing tells which: two short fits, between which the fifth that is the least likely is left out.
+            nothing tells which: two short fits, between which the least likely three tenths are left out.
         columns: of a DataFrame, what a column is where its values don't tell: number, boolean, category, date, ignored.
         held_back: share of the rows that isn't trained on, and calibrates the threshold.
         kind: of the score: what is high where a row is unlikely; see docs/models/detection.md.

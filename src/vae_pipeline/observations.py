@@ -1,10 +1,14 @@
 """Observations from what a user names: arrays, pictures, folders and archives of them, tables, text, or `-`, a pipe."""
 
+import dataclasses
 import io
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +16,53 @@ import numpy.typing as npt
 from vae_pipeline.data.listing import is_archive, list_pictures
 from vae_pipeline.decoding import SUFFIXES, Resize, read_picture
 from vae_pipeline.errors import DataError
+from vae_pipeline.raw import checked
 from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec
 
 Array = npt.NDArray[Any]
+OnError = Literal["refuse", "skip", "mark"]
+"""What becomes of inputs of which some can't be used: nothing; the others; the others, and a word on each of these."""
+MOST_FAULTS = 10_000
 ARRAYS = (".npy", ".npz")
 BEGINNINGS = (b"\x93N", b"PK")  # of these files
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Observations of several files, and where each comes from; some may not be usable."""
+
+    x: Array
+    """Those that can be used, [examples, *event] in the data's units."""
+    usable: list[int]
+    """Their places among all."""
+    files: list[str]
+    """Of all, each one's file."""
+    rows: list[int]
+    """Each one's place in its file, from 0."""
+    kept: dict[str, list[Any]]
+    """Of all, columns that the model doesn't see."""
+    faults: dict[int, str]
+    """By the places of those that can't be used, what is wrong."""
+
+    def origins(self) -> dict[str, list[Any]]:
+        """Of all, the columns that say which is which; file and row only where there are several."""
+        where: dict[str, list[Any]] = {"example": list(range(len(self.files)))}
+        if len(set(self.files)) > 1:
+            where["file"] = self.files
+            if any(self.rows):
+                where["row"] = self.rows
+        return where | self.kept
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The observations of one file."""
+
+    file: str
+    count: int
+    read: Callable[[slice], Array]
+    """Some of them; raises DataError if one can't be used."""
+    kept: dict[str, list[Any]]
 
 
 def read_observations(
@@ -30,19 +76,80 @@ def read_observations(
     Raises:
         DataError: a file isn't there, can't be read, or is of another shape.
     """
+    if isinstance(spec, TextSpec):
+        from vae_pipeline.spec.tokens import Tokens
+
+        return Tokens.of(spec).observations(read_sentences(_some(paths), spec, column)[0])
+    return observe(paths, spec, key, resize).x
+
+
+def observe(
+    paths: Sequence[Path],
+    spec: ImageSpec | TableSpec,
+    key: str | None,
+    resize: Resize,
+    on_error: OnError = "refuse",
+    keep: Sequence[str] = (),
+) -> Observed:
+    """All observations of `paths` in their order, and of tables the columns to `keep` beside them.
+
+    Unless what can't be used is refused, the rest is read, and told apart.
+
+    Raises:
+        DataError: a file isn't there or can't be read; one of its observations can't be used, or none.
+    """
+    parts = [part for path in _some(paths) for part in _parts(path, spec, key, resize, keep)]
+    x: list[Array] = []
+    found = Observed(np.empty(0), [], [], [], {name: [] for name in keep}, {})
+    for part in parts:
+        first = len(found.files)
+        faults: dict[int, str] = {}
+        if on_error != "refuse":
+            x += _usable(part, spec, 0, part.count, faults)
+        else:
+            x.append(part.read(slice(0, part.count)))
+            if isinstance(spec, TableSpec):  # a bundle checks too, but counts the rows of all files as one's
+                _check(x[-1], spec, part)
+        found.usable.extend(first + row for row in range(part.count) if row not in faults)
+        found.faults.update({first + row: reason for row, reason in faults.items()})
+        found.files.extend([part.file] * part.count)
+        found.rows.extend(range(part.count))
+        for name in keep:
+            found.kept[name].extend(part.kept[name])
+    if not x:
+        raise DataError(f"none of {len(found.files)} examples can be used, the first because {found.faults[0]}")
+    return dataclasses.replace(found, x=np.concatenate(x))
+
+
+def _some(paths: Sequence[Path]) -> Sequence[Path]:
     if not paths:
         raise DataError("no input was given: name .npy, .npz or picture files, folders or archives of them, or tables")
-    match spec:
-        case ImageSpec():
-            return np.concatenate([_read(path, spec, key, resize) for path in paths])
-        case TableSpec():
-            return np.concatenate([_read_rows(path, spec, key) for path in paths])
-        case TextSpec():
-            from vae_pipeline.spec.tokens import Tokens
+    return paths
 
-            return Tokens.of(spec).observations(read_sentences(paths, spec, column)[0])
-        case _:
-            assert_never(spec)
+
+def _check(x: Array, spec: ImageSpec | TableSpec, part: _Part) -> Array:
+    try:
+        checked(x, spec)
+    except DataError as error:
+        raise DataError(f"{part.file}: {error}") from error
+    return x
+
+
+def _usable(part: _Part, spec: ImageSpec | TableSpec, start: int, stop: int, faults: dict[int, str]) -> list[Array]:
+    """What can be used from `start` to `stop`: halved until what can't be stands alone, and is noted."""
+    try:
+        return [_check(part.read(slice(start, stop)), spec, part)]
+    except DataError as error:
+        if stop - start == 1:
+            faults[start] = re.sub(r"\brow 0\b", f"row {start}", str(error))  # of the one that was read
+            return []
+        if len(faults) >= MOST_FAULTS:
+            raise DataError(
+                f"more than {MOST_FAULTS:,} rows of {part.file} can't be used, the last of them because {error}: is it "
+                "a table of another kind?"
+            ) from error
+    middle = (start + stop) // 2
+    return _usable(part, spec, start, middle, faults) + _usable(part, spec, middle, stop, faults)
 
 
 def read_sentences(paths: Sequence[Path], spec: TextSpec, column: str | None) -> tuple[list[str], list[int]]:
@@ -66,29 +173,53 @@ def read_sentences(paths: Sequence[Path], spec: TextSpec, column: str | None) ->
     return texts, numbers
 
 
-def _read_rows(path: Path, spec: TableSpec, key: str | None) -> Array:
-    """Rows of a table in the order of the spec's columns; of an .npy or an .npz with a key, as they are."""
-    if path.is_dir():
-        raise DataError(f"{path} is a folder: a table (.csv, .parquet, .npz) or an array of rows (.npy) is wanted")
-    if path.suffix.lower() == ".npy" or key is not None:
-        return read_array(path, key)
-    from vae_pipeline.data.frames import encode
-    from vae_pipeline.data.table_files import read_rows
-
-    frame, written = read_rows(path, spec)
-    return encode(frame, spec.columns, str(path), written)
-
-
-def _read(path: Path, spec: ImageSpec, key: str | None, resize: Resize) -> Array:
-    if path.is_dir() or (not path.name.lower().endswith(ARRAYS) and is_archive(path)):
+def _parts(
+    path: Path, spec: ImageSpec | TableSpec, key: str | None, resize: Resize, keep: Sequence[str]
+) -> Iterator[_Part]:
+    if isinstance(spec, TableSpec):
+        yield _rows(path, spec, key, keep)
+    elif path.is_dir() or (not path.name.lower().endswith(ARRAYS) and is_archive(path)):
         pictures = list_pictures(path)
         if pictures.broken:
             raise DataError(f"{path}/{pictures.broken[0]} is a link that leads nowhere: mend it, or take it away")
-        named = ((name, f"{path}/{name}") for name in pictures.names)
-        return np.concatenate([_read_picture(pictures.read(name), shown, spec, resize) for name, shown in named])
-    if path.suffix.lower() in SUFFIXES:
-        return _read_picture(_content(path), str(path), spec, resize)
-    return _as_events(read_array(path, key), spec, path)
+        for name in pictures.names:
+            yield _picture(f"{path}/{name}", partial(pictures.read, name), spec, resize)
+    elif path.suffix.lower() in SUFFIXES:
+        yield _picture(str(path), partial(_content, path), spec, resize)
+    else:
+        yield _array(_as_events(read_array(path, key), spec, path), path)
+
+
+def _rows(path: Path, spec: TableSpec, key: str | None, keep: Sequence[str]) -> _Part:
+    """Rows of a table in the order of the spec's columns; of an .npy or an .npz with a key, as they are."""
+    if path.suffix.lower() == ".npy" or key is not None or str(path) == "-":
+        if keep:
+            raise DataError(f"{path} is an array, which has no column {keep[0]} to keep: give a table")
+        return _array(read_array(path, key), path)
+    from vae_pipeline.data.frames import encode
+    from vae_pipeline.data.table_files import is_table, read_rows
+
+    if path.is_dir() and not any(is_table(file) for file in path.iterdir()):
+        raise DataError(
+            f"{path} is a folder: a table (.csv, .parquet, .jsonl, .npz) or an array of rows (.npy) is wanted"
+        )
+    frame, written = read_rows(path, spec, keep)
+
+    def read(some: slice) -> Array:
+        return encode(frame.iloc[some], spec.columns, str(path), written)
+
+    return _Part(str(path), len(frame), read, {name: frame[name].tolist() for name in keep})
+
+
+def _array(array: Array, path: Path) -> _Part:
+    return _Part(str(path), len(array) if array.ndim else 0, array.__getitem__, {})
+
+
+def _picture(shown: str, content: Callable[[], bytes], spec: ImageSpec, resize: Resize) -> _Part:
+    def read(_: slice) -> Array:
+        return _read_picture(content(), shown, spec, resize)
+
+    return _Part(shown, 1, read, {})
 
 
 def _content(path: Path) -> bytes:

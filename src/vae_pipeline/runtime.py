@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_pipeline.arrays import read_arrays
-from vae_pipeline.errors import BundleError, DataError
+from vae_pipeline.errors import BundleError, DataError, MissingError
 from vae_pipeline.manifest import CalibrationEntry, DetectorEntry, Manifest, file_of, whole
 from vae_pipeline.paths import evenly, path_between
 from vae_pipeline.raw import checked, natural
 from vae_pipeline.sessions import TIMEOUT_S, open_session, run_session
-from vae_pipeline.spec import DataSpec, TextSpec
+from vae_pipeline.spec import DataSpec, TableSpec, TextSpec
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -35,6 +35,8 @@ BATCH = 256
 CELLS = 2**24  # log-probabilities that `score` holds at a time, of sentences
 Array = npt.NDArray[Any]
 Labels = Sequence[int] | Array | None
+Rows = Any
+"""An array [examples, *event]; of a table also a DataFrame, or records (mappings from column to value)."""
 
 
 @dataclass(frozen=True)
@@ -123,27 +125,41 @@ class Bundle:
 
         return Sentences(self, self.spec)
 
-    def encode(self, x: Array, labels: Labels = None) -> Encoding:
-        """q(z|x) of raw observations [examples, *event]."""
-        mean, log_variance = self._run("encoder", {"x": checked(x, self.spec)}, labels)
+    def _given(self, x: Any) -> Array:
+        """What a graph takes of observations."""
+        records = isinstance(x, Sequence) and len(x) > 0 and all(isinstance(row, Mapping) for row in x)
+        if isinstance(self.spec, TableSpec) and (records or hasattr(x, "columns")):
+            try:
+                from vae_pipeline.records import encoded  # noqa: PLC0415 (pandas costs only those who have it)
+            except ModuleNotFoundError as error:
+                raise MissingError(
+                    f"rows by the names of their columns need {error.name}: install it, or give an array of "
+                    f"{len(self.spec.columns)} columns"
+                ) from error
+            x = encoded(x, self.spec)
+        return checked(x, self.spec)
+
+    def encode(self, x: Rows, labels: Labels = None) -> Encoding:
+        """q(z|x) of raw observations [examples, *event]; of a table, a DataFrame or records do as well."""
+        mean, log_variance = self._run("encoder", {"x": self._given(x)}, labels)
         return Encoding(mean, log_variance)
 
     def decode(self, z: Array, labels: Labels = None) -> Array:
         """E[x|z] of latents [examples, latents], in the data's units."""
         return natural(self._run("decoder", {"z": _numbers("z", z, [self.latents])}, labels)[0], self.spec)
 
-    def reconstruct(self, x: Array, labels: Labels = None) -> Array:
+    def reconstruct(self, x: Rows, labels: Labels = None) -> Array:
         """E[x|z] at the posterior's mean, in the data's units."""
-        return natural(self._run("reconstruct", {"x": checked(x, self.spec)}, labels)[0], self.spec)
+        return natural(self._run("reconstruct", {"x": self._given(x)}, labels)[0], self.spec)
 
-    def score(self, x: Array, labels: Labels = None, samples: int = 16, seed: int = 0) -> Scores:
+    def score(self, x: Rows, labels: Labels = None, samples: int = 16, seed: int = 0) -> Scores:
         """-ELBO, distortion and rate, averaged over `samples` draws of z.
 
         Every example gets the same draws, so that its score doesn't depend on its neighbours.
         """
         if samples < 1:
             raise DataError(f"a score needs at least 1 sample; given {samples}")
-        x = checked(x, self.spec)
+        x = self._given(x)
         noise = np.random.default_rng(seed).standard_normal((samples, self.latents)).astype(np.float32)
         totals = [np.zeros(len(x)) for _ in range(3)]
         for draw in noise:
@@ -171,14 +187,14 @@ class Bundle:
         """
         return 1 / (self.detector.calibration.examples + 1)
 
-    def detect(self, x: Array, labels: Labels = None) -> Detection:
+    def detect(self, x: Rows, labels: Labels = None) -> Detection:
         """Score each example, with a p-value among the examples that were held back; deterministic.
 
         Raises:
             DataError: the bundle has no detector.
         """
         draws = self.detector.draws
-        return Detection(*self._run("detect", {"x": checked(x, self.spec)}, labels, max(1, BATCH // draws)))
+        return Detection(*self._run("detect", {"x": self._given(x)}, labels, max(1, BATCH // draws)))
 
     def alarms(self, found: Detection, alpha: float) -> Array:
         """Which examples are over the threshold of the false-alarm rate `alpha`.

@@ -14,6 +14,7 @@ from tests.tables import mixed_frame, table_recipe
 from typer.testing import CliRunner
 
 from vae_pipeline.cli import app
+from vae_pipeline.data.frames import encode
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.errors import BundleError, DataError, DriftError, OutputError
 from vae_pipeline.runtime import Bundle
@@ -234,6 +235,68 @@ class TestCommands:
     def test_encode(self, table_lane, new, tmp_path):
         invoke("encode", table_lane.bundle, new, "-o", tmp_path / "z.npy")
         assert np.load(tmp_path / "z.npy").shape == (150, 8)
+        for name, read in (("z.csv", pd.read_csv), ("z.parquet", pd.read_parquet)):
+            invoke("encode", table_lane.bundle, new, "-o", tmp_path / name, "--keep", "id")
+            found = read(tmp_path / name)
+            assert list(found)[:3] == ["example", "id", "mean_0"] and found.shape == (150, 18)
+            np.testing.assert_allclose(found.filter(like="mean"), np.load(tmp_path / "z.npy"), atol=1e-6)
+            assert found.id.tolist() == pd.read_csv(new).id.tolist()
+
+    def test_rows_of_several_files_by_name(self, table_lane, new, tmp_path):
+        pd.read_csv(new).head(3).assign(who=["a", "b", "c"]).to_json(tmp_path / "r.jsonl", orient="records", lines=True)
+        pd.read_csv(new).head(2).assign(who=["d", "e"]).to_parquet(tmp_path / "s.parquet")
+        out = tmp_path / "out.csv"
+        invoke("score", table_lane.bundle, tmp_path / "r.jsonl", tmp_path / "s.parquet", "--keep", "who", "-o", out)
+        found = pd.read_csv(out)
+        assert list(found)[:4] == ["example", "file", "row", "who"]
+        assert found.who.tolist() == list("abcde") and found.row.tolist() == [0, 1, 2, 0, 1]
+        assert [file.rpartition("/")[2] for file in found.file] == ["r.jsonl"] * 3 + ["s.parquet"] * 2
+        np.testing.assert_allclose(found.negative_elbo[:2], found.negative_elbo[3:], rtol=1e-4)
+        with pytest.raises(DataError, match="lacks the column whom"):
+            invoke("score", table_lane.bundle, new, "--keep", "whom")
+        with pytest.raises(DataError, match="is a folder: a table"):
+            (tmp_path / "empty").mkdir()
+            invoke("score", table_lane.bundle, tmp_path / "empty")
+
+    def test_one_bad_cell_does_not_cost_the_other_rows(self, table_lane, new, tmp_path):
+        frame = pd.read_csv(new).astype(object)
+        whole = pd.read_csv(pd.io.common.StringIO(invoke("score", table_lane.bundle, new)))
+        frame.loc[5, "amount"] = "much"
+        frame.loc[9, "amount"] = np.nan
+        frame.loc[77, ["amount", "balance", "country", "new", "when"]] = np.nan
+        frame.loc[149, "new"] = "maybe"
+        frame.to_csv(new, index=False)
+        with pytest.raises(DataError, match="column amount holds 'much' in row 5"):
+            invoke("score", table_lane.bundle, new)
+        invoke("score", table_lane.bundle, new, "--on-error", "mark", "--alpha", "0.1", "-o", tmp_path / "marked.csv")
+        marked = pd.read_csv(tmp_path / "marked.csv")
+        bad = [5, 9, 77, 149]
+        assert marked.index[marked.error.notna()].tolist() == bad == marked.index[marked.p_value.isna()].tolist()
+        for row, said in ((5, "'much' in row 5"), (9, "a value in row 9"), (77, "row 77 holds no"), (149, "row 149")):
+            assert said in marked.error[row]
+        np.testing.assert_allclose(marked.negative_elbo.drop(bad), whole.negative_elbo.drop(bad), rtol=1e-4)
+        skipped = CliRunner().invoke(app, ["score", str(table_lane.bundle), str(new), "--on-error", "skip"])
+        assert skipped.stderr.count("left out: ") == 4
+        assert pd.read_csv(pd.io.common.StringIO(skipped.stdout)).example.tolist() == marked.index.drop(bad).tolist()
+        frame.assign(amount="much").to_csv(new, index=False)
+        with pytest.raises(DataError, match=r"none of 150 examples can be used, the first because .*'much' in row 0"):
+            invoke("score", table_lane.bundle, new, "--on-error", "skip")
+
+    def test_a_bundle_takes_a_frame_and_records(self, bundle, new, table_lane):
+        frame = pd.read_csv(new).drop(columns=["fraud", "id"])
+        wanted = bundle.detect(encode(frame, bundle.spec.columns, "new"))
+        for given in (frame, frame[frame.columns[::-1]], frame.to_dict("records")):
+            np.testing.assert_array_equal(bundle.detect(given).p_value, wanted.p_value)
+        assert bundle.encode(frame.head(2)).mean.shape == (2, 8)
+        assert bundle.score(frame.to_dict("records")[:1]).rate.shape == (1,)
+        for given, message in (
+            (frame.drop(columns="amount"), "the rows lacks the column amount"),
+            ([{"amount": 1.0}], "lacks the column balance"),
+            (frame.assign(amount="much"), "column amount holds 'much' in row 0"),
+            (frame.head(0), "no observations were given"),
+        ):
+            with pytest.raises(DataError, match=message):
+                bundle.detect(given)
 
     @pytest.mark.parametrize(
         ("change", "message"),

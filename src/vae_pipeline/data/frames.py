@@ -16,7 +16,7 @@ from pandas.api import types
 from vae_pipeline.data import numbers
 from vae_pipeline.data.dates import days, moments, since_1970
 from vae_pipeline.errors import DataError
-from vae_pipeline.spec import Column
+from vae_pipeline.spec import Column, TableSpec
 
 TRUTH = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -84,6 +84,24 @@ def texts(values: "pd.Series[object]") -> "pd.Series[str]":
         return values.map(lambda value: str(int(value)) if float(value).is_integer() else repr(float(value)))
     found = values if isinstance(values.dtype, pd.StringDtype) else values.map(str)
     return found.str.strip().str.replace(r"^([+-]?\d+)\.0+$", r"\1", regex=True)
+
+
+def require_columns(frame: pd.DataFrame, spec: TableSpec, place: str, beside: Sequence[str] = ()) -> None:
+    """Refuse rows without a column of the spec, or with one that is neither ignored nor asked for `beside` them.
+
+    Raises:
+        DataError: there is one.
+    """
+    wanted = [column.name for column in spec.columns]
+    missing = [name for name in (*wanted, *beside) if name not in frame.columns]
+    added = [name for name in frame.columns if name not in (*wanted, *spec.ignored, *beside)]
+    if not frame.columns.is_unique:
+        raise DataError(f"{place} has two columns of the name {frame.columns[frame.columns.duplicated()][0]!r}")
+    if missing:
+        renamed = f"; it has others, {', '.join(added)}: is one of them renamed?" if added else ""
+        raise DataError(f"{place} lacks the column {', '.join(missing)}{renamed}")
+    if added:
+        raise DataError(f"{place} has the column {', '.join(added)}, which the model doesn't know: leave it out")
 
 
 def encode(

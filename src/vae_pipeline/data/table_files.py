@@ -11,7 +11,7 @@ from pyarrow import dataset, parquet
 
 from vae_pipeline.data import numbers
 from vae_pipeline.data.csv_files import CsvFile, look
-from vae_pipeline.data.frames import plain
+from vae_pipeline.data.frames import plain, require_columns
 from vae_pipeline.data.text_files import encoding_of, opened
 from vae_pipeline.errors import DataError
 from vae_pipeline.spec import TableSpec
@@ -109,8 +109,10 @@ class TableFile:
         return pd.DataFrame(found, index=frame.index)
 
 
-def read_rows(path: Path, spec: TableSpec) -> tuple[pd.DataFrame, numbers.Format]:
-    """A whole table with the columns of a spec, written as the spec's own file where it may be written in many ways.
+def read_rows(path: Path, spec: TableSpec, beside: Sequence[str] = ()) -> tuple[pd.DataFrame, numbers.Format]:
+    """A whole table with the columns of a spec, and some `beside` them.
+
+    Where it may be written in many ways, it is read as the spec's own file was.
 
     The second is the format that its numbers are in.
 
@@ -120,13 +122,7 @@ def read_rows(path: Path, spec: TableSpec) -> tuple[pd.DataFrame, numbers.Format
     wanted = [column.name for column in spec.columns]
     file = TableFile(path, absent=spec.absent, names=wanted, usual=spec.csv)
     frame = pd.concat(file.frames())
-    missing = [name for name in wanted if name not in frame.columns]
-    added = [name for name in frame.columns if name not in (*wanted, *spec.ignored)]
-    if missing:
-        beside = f"; it has others, {', '.join(added)}: is one of them renamed?" if added else ""
-        raise DataError(f"{path} lacks the column {', '.join(missing)}{beside}")
-    if added:
-        raise DataError(f"{path} has the column {', '.join(added)}, which the model doesn't know: leave it out")
+    require_columns(frame, spec, str(path), beside)
     written = {column.name: numbers.Writing() for column in spec.columns if column.kind == "number"}
     for name, writing in list(written.items()):
         if isinstance(frame[name].dtype, pd.StringDtype):

@@ -1,0 +1,24 @@
+"""A table's rows as a DataFrame, or as records (a mapping from column to value each), to what a bundle takes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from vae_pipeline.data.frames import encode, plain, require_columns
+from vae_pipeline.spec import TableSpec
+
+
+def encoded(rows: pd.DataFrame | Sequence[Mapping[str, Any]], spec: TableSpec) -> npt.NDArray[np.floating[Any]]:
+    """[rows, columns], in the order of the spec; a record lacks the value of a column that it doesn't name.
+
+    Raises:
+        DataError: a column is missing or unknown, or a value isn't of its kind.
+    """
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame.from_records(list(rows))
+    frame = frame.set_axis(frame.columns.astype(str), axis=1).reset_index(drop=True)
+    require_columns(frame, spec, "the rows")
+    wanted = [column.name for column in spec.columns]
+    return encode(plain(frame[wanted], "the rows"), spec.columns, "the rows")
