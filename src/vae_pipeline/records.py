@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from vae_pipeline.data.frames import encode, plain, require_columns
+from vae_pipeline.errors import DataError
 from vae_pipeline.spec import TableSpec
 
 
@@ -18,6 +19,8 @@ def encoded(rows: pd.DataFrame | Sequence[Mapping[str, Any]], spec: TableSpec) -
         DataError: a column is missing or unknown, or a value isn't of its kind.
     """
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame.from_records(list(rows))
+    if frame.empty:
+        raise DataError("no observations were given")
     frame = frame.set_axis(frame.columns.astype(str), axis=1).reset_index(drop=True)
     require_columns(frame, spec, "the rows")
     wanted = [column.name for column in spec.columns]
