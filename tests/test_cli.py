@@ -85,9 +85,12 @@ class TestTasks:
         for index in range(3):
             Image.fromarray(x[index, 0]).save(tmp_path / "pictures" / f"{index}.png")
         np.save(tmp_path / "x.npy", x[:3])
-        same = invoke("score", lane.bundle, tmp_path / "x.npy")
-        assert invoke("score", lane.bundle, tmp_path / "pictures") == same
-        assert invoke("score", lane.bundle, *sorted((tmp_path / "pictures").iterdir())) == same
+        same = invoke("score", lane.bundle, tmp_path / "x.npy").splitlines()
+        files = sorted((tmp_path / "pictures").iterdir())
+        for inputs in ([tmp_path / "pictures"], files):
+            rows = [line.split(",") for line in invoke("score", lane.bundle, *inputs).splitlines()]
+            assert [",".join(row[:1] + row[2:]) for row in rows] == same
+            assert [row[1] for row in rows] == ["file", *map(str, files)]
 
     def test_interpolate(self, lane, inputs, tmp_path):
         invoke("interpolate", lane.bundle, inputs, "-o", tmp_path / "m.npy", "--steps", 4)

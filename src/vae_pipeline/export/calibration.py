@@ -14,6 +14,7 @@ from vae_pipeline.files import sha256_of
 from vae_pipeline.manifest import CalibrationEntry, DetectorEntry
 from vae_pipeline.metrics.detection import ALPHAS, MOST, detect
 from vae_pipeline.models.detector import Detector
+from vae_pipeline.raw import natural
 from vae_pipeline.runtime import Bundle, alarms
 
 FILE = "calibration.npz"
@@ -64,7 +65,7 @@ def alarm_parity(bundle: Bundle, detector: Detector, test: Split) -> AlarmParity
     """Ask both about the test part, or its first ten thousand rows."""
     asked = Split(test.images[:MOST], None if test.labels is None else test.labels[:MOST])
     wanted = detect(detector, asked, torch.device("cpu"))
-    found = bundle.detect(asked.images[:], asked.labels if bundle.classes else None)
+    found = bundle.detect(natural(asked.images[:], bundle.spec), asked.labels if bundle.classes else None)
     _, relative = differences(found.score, wanted.score, Units(bundle.spec, detector.kind).of("score"))
     flips = {
         f"{alpha:g}": int((alarms(found.p_value, alpha) != alarms(wanted.p_value, alpha)).sum()) for alpha in ALPHAS

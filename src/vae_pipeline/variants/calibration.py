@@ -3,13 +3,14 @@
 import numpy as np
 
 from vae_pipeline.export.parity import Arrays
+from vae_pipeline.raw import natural
 from vae_pipeline.runtime import Array, Bundle
 
 BATCH = 64
 
 
 def calibration(bundle: Bundle, graph: str, x: Array, labels: Array | None) -> list[Arrays]:
-    """Batches of a graph's inputs: `z` is drawn from the posteriors of `x`, noise from N(0, 1)."""
+    """Batches of a graph's inputs from prepared rows: `z` is drawn from their posteriors, noise from N(0, 1)."""
     described = bundle.manifest.graphs[graph].inputs
     inputs: Arrays = {}
     for name, value in described.items():
@@ -17,7 +18,7 @@ def calibration(bundle: Bundle, graph: str, x: Array, labels: Array | None) -> l
             case "x":
                 inputs[name] = x
             case "z":
-                posterior = bundle.encode(x, labels)
+                posterior = bundle.encode(natural(x, bundle.spec), labels)
                 inputs[name] = posterior.mean + np.exp(posterior.log_variance / 2) * _noise(len(x), bundle.latents)
             case "noise":
                 inputs[name] = _noise(len(x), value.event[0])

@@ -15,6 +15,7 @@ from scipy.stats import sem, spearmanr
 
 from vae_pipeline.export.parity import Arrays
 from vae_pipeline.manifest import file_of
+from vae_pipeline.raw import natural
 from vae_pipeline.runtime import Array, Bundle
 
 TIMED = ("encoder", "decoder", "score")
@@ -68,7 +69,8 @@ class Cost:
 
 
 def measure(full: Bundle, variant: Bundle, x: Array, labels: Array | None) -> Cost:
-    """Ask both bundles the same."""
+    """Ask both bundles the same, of prepared rows."""
+    x = natural(x, full.spec)
     wanted, given = (bundle.score(x, labels).negative_elbo for bundle in (full, variant))
     pictures = [bundle.reconstruct(x, labels).astype(np.float64) for bundle in (full, variant)]
     return Cost(
