@@ -26,5 +26,5 @@ def serve(settings: Settings, port: int, say: Callable[[str], None]) -> None:
         runs = experiment(connect(uri), settings)
     say(f"runs: http://127.0.0.1:{port}/#/experiments/{runs}/runs (Ctrl-C ends)")
     environment = {**os.environ, **PATIENCE, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port)]
+    command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--backend-store-uri", uri, "--port", str(port)]
     os.execve(sys.executable, command, environment)
