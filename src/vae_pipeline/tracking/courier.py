@@ -132,6 +132,7 @@ def _main() -> None:
                 say("fetched", str(fetched(given["about"], settings)))
             except BundleError as error:
                 say("refused", str(error))
+    os._exit(0)  # all is said, and MLflow's own ending takes a while
 
 
 def _follow(sender: Sender, path: Path, ended: Event) -> None:
