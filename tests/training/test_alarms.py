@@ -18,12 +18,12 @@ from vae_pipeline.metrics.usage import Usage, usage
 from vae_pipeline.models.build import build
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.recipe.objective import FreeBitsControl
-from vae_pipeline.stages import train as stage
 from vae_pipeline.stages.evaluate import evaluate, measure
 from vae_pipeline.stages.prepare import prepare
 from vae_pipeline.stages.train import train
 from vae_pipeline.stages.trained import Trained
 from vae_pipeline.tracking.journal import read_journal
+from vae_pipeline.tracking.tracker import Tracker
 from vae_pipeline.training.alarms import alarms
 from vae_pipeline.training.loop import Epoch
 
@@ -94,7 +94,7 @@ def test_normalised_means_and_free_bits_bring_collapsed_latents_back(smoke, prep
 
 
 def test_mlflow_is_told_by_a_tag(collapsing, prepared, tmp_path, monkeypatch):
-    monkeypatch.setattr(stage, "followed", lambda *_: nullcontext())
+    monkeypatch.setattr(Tracker, "followed", lambda *_: nullcontext())
     job = make_job("bars", collapsing, tmp_path / "home", mlflow_uri="http://127.0.0.1:9")
     train(job, prepared.folder, tmp_path / "model")
     (journal,) = (tmp_path / "home" / "tracking").glob("*.jsonl")

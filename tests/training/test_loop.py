@@ -3,12 +3,12 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from filelock import Timeout
 from tests.lanes import edited, make_job
 from tests.tables import mixed_frame, table_recipe
 
 from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.errors import TrainingError
+from vae_pipeline.locking import free, held
 from vae_pipeline.models.build import build
 from vae_pipeline.recipe import Recipe, TrainedRecipe
 from vae_pipeline.recipe.objective import TargetDistortionControl, TargetRateControl
@@ -320,7 +320,8 @@ def test_changed_code_is_another_run(smoke, monkeypatch):
 
 
 def test_runs_of_one_key_wait_for_each_other(tmp_path):
-    with running(tmp_path, "k"), pytest.raises(Timeout), running(tmp_path, "k", timeout_s=0):
-        pytest.fail("two at once")
-    with running(tmp_path, "k", timeout_s=0), running(tmp_path, "other", timeout_s=0):
-        pass
+    one, other = running(tmp_path, "k"), running(tmp_path, "other")
+    with held(one, "trains this run", pytest.fail), free(one) as it_is_free, free(other) as the_other_is:
+        assert (it_is_free, the_other_is) == (False, True)
+    with free(one) as it_is_free:
+        assert it_is_free
