@@ -108,7 +108,7 @@ def test_a_promotion_that_gates_forbid_is_said(promote, failed, aliases, said):
 
 @pytest.mark.usefixtures("versions")
 class TestFetch:
-    @pytest.mark.parametrize("address", ["models:/smoke@champion", "models:/smoke/1"])
+    @pytest.mark.parametrize("address", ["models:/smoke@champion", "models:/smoke/2"])
     def test_the_bundle_is_the_one_that_was_exported(self, address, settings, lane):
         folder = fetch_bundle(address, settings)
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == {

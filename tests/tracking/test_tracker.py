@@ -332,5 +332,5 @@ def test_a_curve_without_a_tracker(smoke, lane, tmp_path):
     said = StringIO()
     job = replace(job, console=Console(file=said, width=1000))
     rate_distortion(job, lane.data, tmp_path / "curve", controls_of("1", None))
-    assert said.getvalue().count("warning: ") == 1
+    assert said.getvalue().count("warning: MLflow at ") == 1
     assert (tmp_path / "curve" / "curve.png").is_file()
