@@ -19,8 +19,9 @@ from vae_pipeline.conformance.conform import conform
 from vae_pipeline.conformance.runtimes import Runtime
 from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.errors import BundleError, DataError, OutputError
+from vae_pipeline.manifest import STEPWISE
 from vae_pipeline.metrics.sentences import sentence_figures
-from vae_pipeline.runtime import STEPWISE, Bundle
+from vae_pipeline.runtime import Bundle
 from vae_pipeline.sentences import GREEDY, SAMPLE, Choice, _chosen
 from vae_pipeline.spec.tokens import lengths
 from vae_pipeline.stages.trained import Trained

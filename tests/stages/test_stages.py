@@ -14,7 +14,7 @@ from PIL import Image
 from tests.lanes import ROOT, WAIVED, edited, make_job
 
 from vae_pipeline.data.store import Prepared
-from vae_pipeline.errors import DataError, GateError, OutputError, RecipeError, TrainingError
+from vae_pipeline.errors import DataError, GateError, OutputError, TrainingError
 from vae_pipeline.export.card import model_card
 from vae_pipeline.stages.evaluate import evaluate
 from vae_pipeline.stages.export import export
@@ -197,7 +197,7 @@ class TestNothingIsLost:
         ):
             with pytest.raises(DataError, match=r"isn't there: run `vae-pipeline (prepare|eval)` first"):
                 stage()
-        with pytest.raises(RecipeError, match=r"recipe\.yaml isn't there"):
+        with pytest.raises(DataError, match=r"digests\.json isn't there, .*: run `vae-pipeline train` again"):
             evaluate(job, lane.data, tmp_path / "empty", out)
 
     def test_a_model_of_other_data(self, smoke, conditional_lane, lane, out, tmp_path):

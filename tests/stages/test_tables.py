@@ -125,10 +125,11 @@ class TestBundle:
         np.testing.assert_allclose(bundle.score(x[5:9]).negative_elbo, first.negative_elbo[5:9], rtol=1e-5)
 
     def test_it_fills_in_what_is_missing(self, bundle):
-        filled = bundle.reconstruct(np.array([[130, np.nan, np.nan, 1, 20500]], np.float32))
+        rows = np.array([[70, np.nan, np.nan, 0, 20500], [130, np.nan, np.nan, 1, 20500]], np.float32)
+        filled = bundle.reconstruct(rows)
         assert np.isfinite(filled).all()
-        assert filled[0, 1] < 4  # the balance falls as the amount rises
-        assert filled[0, 2] == 1  # NO
+        assert filled[1, 1] < filled[0, 1] - 1  # the balance falls by 2 as the amount rises by 20
+        assert filled[1, 2] == 1  # NO
 
     def test_an_unknown_category_is_less_likely_than_any_other(self, bundle):
         row = np.array([[100, 5, 0, 1, 20500]], np.float32)

@@ -18,6 +18,7 @@ from vae_pipeline.metrics.usage import Usage, usage
 from vae_pipeline.models.build import build
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.recipe.objective import FreeBitsControl
+from vae_pipeline.stages import display
 from vae_pipeline.stages.evaluate import evaluate, measure
 from vae_pipeline.stages.prepare import prepare
 from vae_pipeline.stages.train import train
@@ -47,7 +48,7 @@ def test_a_collapse_is_told_once_and_kept(collapsed):
     assert alarm["name"] == "collapse"
     assert alarm["epoch"] == 2
     assert alarm["cleared"] is None
-    (warning,) = [line for line in collapsed[1].splitlines() if "warning" in line]
+    (warning,) = [line for line in collapsed[1].splitlines() if "warning: bars" in line]
     assert warning.startswith("warning: bars: collapse at epoch 2: the latents tell nothing of the data")
     assert "free_bits" in warning
 
@@ -214,7 +215,7 @@ def test_what_was_raised_before_stays_as_it_was(smoke):
 
 
 def test_an_interrupted_run_keeps_the_same(collapsing, collapsed, prepared, tmp_path, monkeypatch):
-    original = stage.Display.step
+    original = display.Display.step
 
     def interrupt(self, step):
         original(self, step)
@@ -222,12 +223,12 @@ def test_an_interrupted_run_keeps_the_same(collapsing, collapsed, prepared, tmp_
             os.kill(os.getpid(), signal.SIGTERM)
 
     job = make_job("bars", collapsing, tmp_path / "home")
-    monkeypatch.setattr(stage.Display, "step", interrupt)
+    monkeypatch.setattr(display.Display, "step", interrupt)
     with pytest.raises(Interrupted):
         train(job, prepared.folder, tmp_path / "model")
-    monkeypatch.setattr(stage.Display, "step", original)
+    monkeypatch.setattr(display.Display, "step", original)
     said = StringIO()
     train(replace(job, console=Console(file=said, width=1000)), prepared.folder, tmp_path / "model")
-    assert "going on from step 2" in said.getvalue() and "warning" not in said.getvalue()
+    assert "going on from step 2" in said.getvalue() and "warning: bars" not in said.getvalue()
     for name in ("alarms.json", "history.csv", "weights.safetensors"):
         assert (tmp_path / "model" / name).read_bytes() == (collapsed[0] / name).read_bytes()
