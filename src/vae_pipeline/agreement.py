@@ -16,11 +16,11 @@ LOG_DENSITIES = ("negative_elbo", "distortion", "reconstruction_probability", "i
 
 @dataclass(frozen=True)
 class Units:
-    """What a difference is relative to, beside the size of the answer itself."""
+    """The scale that a difference is relative to, beside the size of the answer itself."""
 
     spec: DataSpec
     score: str | None
-    """What the detector's output `score` is, where there is a detector."""
+    """The kind of the detector's output `score`, where there is a detector."""
 
     @classmethod
     def of_manifest(cls, manifest: Manifest) -> "Units":

@@ -213,7 +213,7 @@ def check(
 
 
 def _print_table(recipe: "Recipe") -> None:
-    """What is found in a table's file, if it is at hand."""
+    """The findings of a table's file, if it is at hand."""
     from dataclasses import asdict
 
     from vae_pipeline.recipe.data import TableData

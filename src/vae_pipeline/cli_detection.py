@@ -192,7 +192,7 @@ def _uncalibrated(model: "Bundle", x: Any, classes: Any) -> "pd.DataFrame":
 
 
 def _beside(seen: "Observed", found: "pd.DataFrame", on_error: str) -> "pd.DataFrame":
-    """What was found of those that can be used, beside where each comes from; with `mark`, the others and why."""
+    """The findings of the rows that can be used, beside where each comes from; with `mark`, the others and why."""
     import pandas as pd
 
     table = pd.DataFrame(seen.origins())

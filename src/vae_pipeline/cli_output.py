@@ -99,7 +99,7 @@ def image_spec(model: "Bundle") -> "ImageSpec":
 
 
 def print_columns(terminal: "Console", card: dict[str, Any]) -> None:
-    """What was found of a table's file: how it is written, and each column's kind."""
+    """The findings of a table's file: how it is written, and each column's kind."""
     from rich.table import Table
 
     written = {name: value for name, value in card.get("csv", {}).items() if value not in (None, "", "\x1f")}

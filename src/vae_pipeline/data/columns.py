@@ -1,4 +1,4 @@
-"""What each column of a table is, read off its values some at a time; or what a recipe says that it is."""
+"""The kind of each column of a table, read off its values some at a time, or as a recipe says."""
 
 from typing import Any, Literal
 
