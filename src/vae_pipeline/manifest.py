@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vae_pipeline.errors import BundleError, DataError
-from vae_pipeline.files import content_key, sha256_of, write_json
+from vae_pipeline.files import content_key, write_json
 from vae_pipeline.spec import DataSpec, TextSpec, spec_of
 from vae_pipeline.typed_json import read_json, typed
 
@@ -20,7 +20,6 @@ FILE = "bundle.json"
 DIGEST = "sha256"
 """The key of the digest of all the others."""
 WIDEST, LARGEST = 2**16, 2**28  # numbers in a row of latents or noise; in a row of anything
-HEAVIEST = 2**31  # bytes of a file; protobuf, and so ONNX, ends there
 SIGNATURES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "encoder": (("x",), ("mean", "log_variance")),
     "decoder": (("z",), ("x_mean",)),
@@ -216,35 +215,6 @@ class Manifest:
         if self.variant is None:
             del values["variant"]
         return values
-
-
-def file_of(folder: Path, name: str) -> Path:
-    """A file that a manifest names: every command that reads one finds it by this.
-
-    Raises:
-        BundleError: it isn't there, isn't a regular file of a reasonable size, or leads out of the folder.
-    """
-    path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise BundleError(f"{path} leads out of the bundle: put the file itself in the place of the link")
-    if not path.exists():
-        raise BundleError(f"{path} is missing from the bundle: export again")
-    if not path.is_file() or path.stat().st_size > HEAVIEST:  # a pipe or a device would never end
-        raise BundleError(f"{path} isn't a regular file of at most {HEAVIEST // 2**30} GiB: export again")
-    return path
-
-
-def whole(folder: Path, name: str, sha256: str) -> Path:
-    """A file that a manifest names, compared with its digest.
-
-    Raises:
-        BundleError: as `file_of`, or it is another.
-    """
-    path = file_of(folder, name)
-    given = sha256_of(path)
-    if given != sha256:
-        raise BundleError(f"{path} isn't the file that was exported (its sha256 is {given[:12]}…): export again")
-    return path
 
 
 def _require_digest(values: dict[str, Any]) -> None:

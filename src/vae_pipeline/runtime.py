@@ -7,7 +7,7 @@ Needs numpy and onnxruntime, and nothing else: no torch, no pydantic.
     bundle.sample(16, seed=0)            # [16, channels, height, width], in the data's units
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,13 +15,21 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vae_pipeline.arrays import read_arrays
-from vae_pipeline.errors import BundleError, DataError, MissingError
-from vae_pipeline.manifest import CalibrationEntry, DetectorEntry, Manifest, file_of, whole
+from vae_pipeline.bundle_files import file_of, read_calibration, read_golden, whole
+from vae_pipeline.errors import BundleError, DataError
+from vae_pipeline.graph_inputs import (
+    SEEDS,
+    Labels,
+    checked_inputs,
+    checked_labels,
+    checked_numbers,
+    checked_observations,
+)
+from vae_pipeline.manifest import CalibrationEntry, DetectorEntry, Manifest
 from vae_pipeline.paths import evenly, path_between
-from vae_pipeline.raw import checked, natural
+from vae_pipeline.raw import natural
 from vae_pipeline.sessions import TIMEOUT_S, open_session, run_session
-from vae_pipeline.spec import DataSpec, TableSpec, TextSpec
+from vae_pipeline.spec import DataSpec, TextSpec
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -30,11 +38,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Bundle", "Detection", "Encoding", "Scores", "alarms", "path_between"]
 
-LIMIT = 2**24  # of the seeds and indices that `generate` takes: whole numbers are exact in float32 up to here
 BATCH = 256
 CELLS = 2**24  # log-probabilities that `score` holds at a time, of sentences
 Array = npt.NDArray[Any]
-Labels = Sequence[int] | Array | None
 Rows = Any
 """An array [examples, *event]; of a table also a DataFrame, or records (mappings from column to value)."""
 
@@ -125,32 +131,18 @@ class Bundle:
 
         return Sentences(self, self.spec)
 
-    def _given(self, x: Any) -> Array:
-        """What a graph takes of observations."""
-        records = isinstance(x, Sequence) and len(x) > 0 and all(isinstance(row, Mapping) for row in x)
-        if isinstance(self.spec, TableSpec) and (records or hasattr(x, "columns")):
-            try:
-                from vae_pipeline.records import encoded  # noqa: PLC0415 (pandas costs only those who have it)
-            except ModuleNotFoundError as error:
-                raise MissingError(
-                    f"rows by the names of their columns need {error.name}: install it, or give an array of "
-                    f"{len(self.spec.columns)} columns"
-                ) from error
-            x = encoded(x, self.spec)
-        return checked(x, self.spec)
-
     def encode(self, x: Rows, labels: Labels = None) -> Encoding:
         """q(z|x) of raw observations [examples, *event]; of a table, a DataFrame or records do as well."""
-        mean, log_variance = self._run("encoder", {"x": self._given(x)}, labels)
+        mean, log_variance = self._run("encoder", {"x": checked_observations(x, self.spec)}, labels)
         return Encoding(mean, log_variance)
 
     def decode(self, z: Array, labels: Labels = None) -> Array:
         """E[x|z] of latents [examples, latents], in the data's units."""
-        return natural(self._run("decoder", {"z": _numbers("z", z, [self.latents])}, labels)[0], self.spec)
+        return natural(self._run("decoder", {"z": checked_numbers("z", z, [self.latents])}, labels)[0], self.spec)
 
     def reconstruct(self, x: Rows, labels: Labels = None) -> Array:
         """E[x|z] at the posterior's mean, in the data's units."""
-        return natural(self._run("reconstruct", {"x": self._given(x)}, labels)[0], self.spec)
+        return natural(self._run("reconstruct", {"x": checked_observations(x, self.spec)}, labels)[0], self.spec)
 
     def score(self, x: Rows, labels: Labels = None, samples: int = 16, seed: int = 0) -> Scores:
         """-ELBO, distortion and rate, averaged over `samples` draws of z.
@@ -159,7 +151,7 @@ class Bundle:
         """
         if samples < 1:
             raise DataError(f"a score needs at least 1 sample; given {samples}")
-        x = self._given(x)
+        x = checked_observations(x, self.spec)
         noise = np.random.default_rng(seed).standard_normal((samples, self.latents)).astype(np.float32)
         totals = [np.zeros(len(x)) for _ in range(3)]
         for draw in noise:
@@ -194,7 +186,9 @@ class Bundle:
             DataError: the bundle has no detector.
         """
         draws = self.detector.draws
-        return Detection(*self._run("detect", {"x": self._given(x)}, labels, max(1, BATCH // draws)))
+        return Detection(
+            *self._run("detect", {"x": checked_observations(x, self.spec)}, labels, max(1, BATCH // draws))
+        )
 
     def alarms(self, found: Detection, alpha: float) -> Array:
         """Which examples are over the threshold of the false-alarm rate `alpha`.
@@ -217,16 +211,7 @@ class Bundle:
             BundleError: the file isn't the one that was exported, or holds something else.
         """
         told = self.detector.calibration
-        path = whole(self.folder, told.file, told.sha256)
-        try:
-            scores = read_arrays(path, ["scores"])["scores"]
-            if scores.shape != (told.examples,) or scores.dtype != np.float32:
-                raise ValueError(f"scores are {scores.dtype} of shape {list(scores.shape)}")
-            if not np.isfinite(scores).all() or (np.diff(scores) < 0).any():
-                raise ValueError("the scores aren't finite, or don't rise")
-        except ValueError as error:
-            raise BundleError(f"{path} doesn't hold {told.examples} rising scores ({error}): export again") from error
-        return scores, told
+        return read_calibration(self.folder, told), told
 
     @property
     def detector(self) -> DetectorEntry:
@@ -250,18 +235,7 @@ class Bundle:
         Raises:
             BundleError: the file isn't the one that was exported, or holds something else.
         """
-        graph = self.manifest.graphs[name]
-        tensors = {**graph.inputs, **graph.outputs}
-        path = whole(self.folder, graph.golden, graph.golden_sha256)
-        try:
-            arrays = read_arrays(path, tensors)
-            counts = {len(arrays[key]) for key in tensors if arrays[key].ndim}
-            for key, tensor in tensors.items():
-                if arrays[key].dtype != tensor.dtype or arrays[key].shape[1:] != tensor.event or len(counts) != 1:
-                    raise ValueError(f"{key} is {arrays[key].dtype} of shape {list(arrays[key].shape)}")
-        except ValueError as error:
-            raise BundleError(f"{path} doesn't hold the golden answers of {name} ({error}): export again") from error
-        return arrays
+        return read_golden(self.folder, name, self.manifest.graphs[name])
 
     def sample(self, count: int, seed: int = 0, labels: Labels = None) -> Array:
         """`count` draws of the fitted sampler, or of the prior, decoded; [count, *event] in the data's units."""
@@ -273,10 +247,10 @@ class Bundle:
 
     def generate(self, count: int, seed: int = 0, first: int = 0, labels: Labels = None) -> Array:
         """Draws `first` to `first + count - 1` of a seed; the graph itself makes their noise, alike in any runtime."""
-        if count < 1 or not 0 <= first <= LIMIT - count or not 0 <= seed < LIMIT:
+        if count < 1 or not 0 <= first <= SEEDS - count or not 0 <= seed < SEEDS:
             raise DataError(
                 f"seed {seed} and draws {first} to {first + count - 1} were given; wanted whole numbers from 0 to "
-                f"{LIMIT - 1}, and at least 1 draw"
+                f"{SEEDS - 1}, and at least 1 draw"
             )
         index = np.arange(first, first + count, dtype=np.float32)
         inputs = {"seed": np.full(count, seed, np.float32), "index": index}
@@ -309,23 +283,9 @@ class Bundle:
         Raises:
             DataError: an input is missing, unknown, of another shape or holds what the model doesn't take.
         """
-        described = self.manifest.graphs[graph]
-        wanted = described.inputs
-        if inputs.keys() != wanted.keys():
-            raise DataError(f"inputs {', '.join(inputs) or 'none'} were given; wanted {', '.join(wanted)}")
-        rows = {
-            name: checked(inputs[name], self.spec, centred=True)
-            if name == "x"
-            else _numbers(name, inputs[name], tensor.event)
-            for name, tensor in wanted.items()
-            if name != "label"
-        }
-        if "token" in rows:
-            rows["token"] = self._ids(rows["token"])
-        if len({len(values) for values in rows.values()}) > 1:
-            counts = ", ".join(f"{len(values)} of {name}" for name, values in rows.items())
-            raise DataError(f"rows were given as {counts}; wanted as many of each")
-        return dict(zip(described.outputs, self._run(graph, rows, inputs.get("label")), strict=True))
+        entry = self.manifest.graphs[graph]
+        rows = checked_inputs(entry, inputs, self.spec)
+        return dict(zip(entry.outputs, self._run(graph, rows, inputs.get("label")), strict=True))
 
     def run(self, graph: str, inputs: dict[str, Array]) -> list[Array]:
         """A graph's outputs in their order, of inputs that are what it takes: `answer` without a check."""
@@ -335,19 +295,10 @@ class Bundle:
         except BundleError as error:
             raise BundleError(f"{self.folder}: the graph {graph}: {error}") from error
 
-    def _ids(self, tokens: Array) -> Array:
-        spec = self.spec
-        assert isinstance(spec, TextSpec)  # of a graph that takes tokens
-        if not ((tokens == np.rint(tokens)) & (tokens >= 0) & (tokens < spec.vocabulary)).all():
-            raise DataError(
-                f"token: {tokens.tolist()} were given; wanted whole numbers from 0 to {spec.vocabulary - 1}"
-            )
-        return tokens.astype(np.int32)
-
     def _run(self, name: str, inputs: dict[str, Array], labels: Labels, rows: int = BATCH) -> list[Array]:
         count = len(next(iter(inputs.values())))
         if self.classes:
-            inputs = {**inputs, "label": self._labels(labels, count)}
+            inputs = {**inputs, "label": checked_labels(labels, count, self.classes)}
         elif labels is not None:
             raise DataError("labels were given, but this model isn't conditional on any: leave them out")
         chunks = []
@@ -371,34 +322,6 @@ class Bundle:
             graph = self.manifest.graphs[name]
             self._sessions[name] = open_session(file_of(self.folder, graph.file), graph, self.timeout_s)
         return self._sessions[name]
-
-    def _labels(self, labels: Labels, count: int) -> Array:
-        valid = f"0..{len(self.classes) - 1} ({', '.join(self.classes)})"
-        if labels is None:
-            raise DataError(f"this model is conditional on a label in {valid}; none was given")
-        values = np.asarray(labels)
-        if values.shape != (count,):
-            raise DataError(f"labels of shape {list(values.shape)} were given for {count} examples: one each is wanted")
-        if not np.issubdtype(values.dtype, np.integer) or values.min() < 0 or values.max() >= len(self.classes):
-            raise DataError(f"labels {np.unique(values).tolist()} were given; wanted whole numbers in {valid}")
-        return values.astype(np.int64)
-
-
-def _numbers(name: str, values: Array, event: Sequence[int]) -> Array:
-    """Values of a float32 input, an example each of shape `event`."""
-    values = np.asarray(values)
-    if values.shape[1:] != tuple(event) or values.ndim != len(event) + 1:
-        wanted = ["examples", *event]
-        raise DataError(f"{name}: values of shape {list(values.shape)} were given; wanted {wanted}".replace("'", ""))
-    if values.dtype.kind not in "iuf":
-        raise DataError(f"{name}: values of type {values.dtype} were given; numbers are wanted")
-    with np.errstate(over="ignore"):
-        values = np.ascontiguousarray(values.astype(np.float32))
-    if len(values) == 0 or not np.isfinite(values).all():
-        raise DataError(f"{name}: the values are none, or hold NaN or infinity")
-    if name in ("seed", "index") and not ((values == np.rint(values)) & (values >= 0) & (values < LIMIT)).all():
-        raise DataError(f"{name}: {values.tolist()} were given; wanted whole numbers from 0 to {LIMIT - 1}")
-    return values
 
 
 def _silent(_: int) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vae_pipeline.agreement import Units, differences
+from vae_pipeline.bundle_files import file_of
 from vae_pipeline.errors import BundleError
-from vae_pipeline.manifest import FORMAT, file_of
+from vae_pipeline.manifest import FORMAT
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.sessions import TIMEOUT_S
 from vae_pipeline.typed_json import read_json, typed

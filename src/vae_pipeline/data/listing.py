@@ -35,7 +35,7 @@ class Pictures:
     names: Sequence[str]
     read: Callable[[str], bytes]
     digest: Callable[[], str]
-    """Of all names and contents."""
+    """Give the sha256 of all names and contents."""
     skipped: Counter[str]
     """Reason: number of other files."""
     broken: Sequence[str] = ()
@@ -89,7 +89,6 @@ def _is_hidden(name: str) -> bool:
 def _pick(names: Iterable[str]) -> tuple[list[str], Counter[str]]:
     visible = [name for name in names if not _is_hidden(name)]
     kept = [name for name in visible if name.lower().endswith(SUFFIXES)]
-    suffixes = (readable(PurePosixPath(name).suffix) for name in set(visible) - set(kept))
     suffixes = (readable(PurePosixPath(name).suffix) for name in set(visible) - set(kept))
     others = Counter(f"{OTHER}({suffix or 'no suffix'})" for suffix in suffixes)
     return kept, Counter(dict(sorted(others.items())))

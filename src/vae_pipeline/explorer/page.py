@@ -13,10 +13,10 @@ from pathlib import Path
 from string import Template
 from typing import Any, assert_never
 
+from vae_pipeline.bundle_files import file_of
 from vae_pipeline.errors import BundleError
 from vae_pipeline.explorer.browser_runtime import VERSION, WASM, BrowserRuntime
 from vae_pipeline.files import filled_folder, replace_file
-from vae_pipeline.manifest import file_of
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec
 

@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, assert_never
 
+from vae_pipeline.bundle_files import file_of
 from vae_pipeline.files import filled_folder, write_json
-from vae_pipeline.manifest import GraphEntry, file_of
+from vae_pipeline.manifest import GraphEntry
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.serving.protocol import metadata
 from vae_pipeline.serving.triton import model_config

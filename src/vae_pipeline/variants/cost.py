@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import sem, spearmanr
 
+from vae_pipeline.bundle_files import file_of
 from vae_pipeline.export.parity import Arrays
-from vae_pipeline.manifest import file_of
 from vae_pipeline.raw import natural
 from vae_pipeline.runtime import Array, Bundle
 

@@ -9,12 +9,13 @@ import onnx
 import onnx.utils
 
 from vae_pipeline.agreement import Units
+from vae_pipeline.bundle_files import file_of
 from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.errors import BundleError, DataError
 from vae_pipeline.export.parity import Agreement, compare, run
 from vae_pipeline.export.proto import preceded, tidy
 from vae_pipeline.files import filled_folder, replace_file, require_writable, sha256_of, write_json
-from vae_pipeline.manifest import FILE, GraphEntry, VariantEntry, file_of
+from vae_pipeline.manifest import FILE, GraphEntry, VariantEntry
 from vae_pipeline.runtime import Array, Bundle
 from vae_pipeline.sessions import TIMEOUT_S
 from vae_pipeline.variants.calibration import calibration
