@@ -1,6 +1,5 @@
-"""Pictures of a trained model, as PNG files that a person wants to look at; one style for all of them."""
+"""Pictures of a trained model, as PNG files that a person wants to look at."""
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,37 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-from scipy.special import ndtri
 
-from vae_pipeline.files import writing
 from vae_pipeline.pictures import Pixels, save_sheet
+from vae_pipeline.plot_style import ALARM, GREY, STYLE, TRAIN, VALID, save, signed
 
 Array = npt.NDArray[Any]
-
-INK, GREY, GRID, SHADE = "#24292f", "#6e7781", "#e6e8eb", "#f6f8fa"
-TRAIN, VALID, ALARM = "#8c959f", "#0969da", "#cf222e"
-STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": GREY,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "legend.frameon": False,
-    "figure.dpi": 130,
-    "text.parse_math": False,  # a name with dollar signs is a name, and no formula
-    "svg.hashsalt": "vae-pipeline",  # else names within it are drawn at random
-}
 
 
 def curves(path: Path, history: Sequence[dict[str, float | None]], kept: int) -> None:
@@ -59,7 +32,7 @@ def curves(path: Path, history: Sequence[dict[str, float | None]], kept: int) ->
             _frame_tail(axes)
         figure.axes[0].set_ylabel("nats")
         figure.axes[0].legend(loc="lower right")
-        _save(figure, path)
+        save(figure, path)
 
 
 def _frame_tail(axes: Axes) -> None:
@@ -85,106 +58,7 @@ def rates(path: Path, rate: Array, active: Array) -> None:
         axes.set_xlabel("latent dimension")
         axes.set_ylabel("rate (nats)")
         axes.set_title(f"{int(active.sum())} of {len(rate)} dimensions are active, {rate.sum():.1f} nats in all")
-        _save(figure, path)
-
-
-def rate_distortion(path: Path, name: str, points: Sequence[dict[str, Any]], latents: int, floor: float | None) -> None:
-    """Distortion over rate, a point a model in the order of training; along the slanting lines the ELBO is equal.
-
-    Source: Alemi et al., Fixing a Broken ELBO, 2018, figure 1.
-    """
-    rate, distortion = (np.array([point[axis] for point in points]) for axis in ("rate", "distortion"))
-    wide, high = float(np.ptp(rate)) or 1.0, float(np.ptp(distortion)) or 1.0
-    best = int(np.argmin(rate + distortion))
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8.4, 5.4), layout="constrained")
-        axes = figure.subplots()
-        axes.grid(visible=False)
-        axes.set_xlim(min(0.0, float(rate.min())) - 0.06 * wide, float(rate.max()) + 0.16 * wide)
-        axes.set_ylim(float(distortion.min()) - 0.14 * high, float(distortion.max()) + 0.12 * high)
-        lowest = float(distortion.min())
-        if floor is not None and axes.get_ylim()[0] < floor < lowest:
-            lowest = floor
-        _regions(axes, lowest)
-        _equal_elbo(axes, lowest, np.stack([rate, distortion], 1))
-        axes.plot(rate, distortion, color=VALID, linewidth=1.8, marker="o", markersize=7, markeredgecolor="white")
-        axes.plot(
-            rate[best],
-            distortion[best],
-            color=VALID,
-            linestyle="none",
-            marker="o",
-            markersize=13,
-            markerfacecolor="none",
-            label=f"highest ELBO, {_signed(-rate[best] - distortion[best], '.2f')}",
-        )
-        for group in _neighbours(rate / wide, distortion / high):
-            beta = ", ".join(f"{points[index]['beta']:.3g}" for index in group)
-            active = ", ".join(str(points[index]["active_units"]) for index in group)
-            place: Any = {"xy": (rate[group[0]], distortion[group[0]]), "textcoords": "offset points"}
-            axes.annotate(f"β {beta}", xytext=(10, 14), fontweight="bold", **place)
-            axes.annotate(f"{active} of {latents} active", xytext=(10, 4), fontsize=8, color=GREY, **place)
-        axes.set_xlabel("rate R (nats)")
-        axes.set_ylabel("distortion D (nats)")
-        axes.set_title(f"{name}: rate and distortion by β, validation part")
-        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, handletextpad=0.2)
-        _save(figure, path)
-
-
-def _regions(axes: Axes, lowest: float) -> None:
-    """The two edges of the frame in words: no rate, and no distortion left that more rate could take away."""
-    (left, _), (low, _) = axes.get_xlim(), axes.get_ylim()
-    axes.axvspan(left, 0, color=SHADE, linewidth=0, zorder=0)
-    axes.axhspan(low, lowest, color=SHADE, linewidth=0, zorder=0)
-    style: Any = {"color": GREY, "fontsize": 9, "style": "italic", "va": "center"}
-    collapsed, autoencoding = "collapsed: z tells nothing of x", "autoencoding: D near its floor, more R buys little"
-    axes.text(left / 2, 0.5, collapsed, style, transform=axes.get_xaxis_transform(), rotation=90, ha="center")
-    axes.text(0.98, (low + lowest) / 2, autoencoding, style, transform=axes.get_yaxis_transform(), ha="right")
-
-
-def _equal_elbo(axes: Axes, low: float, points: Array) -> None:
-    """Light lines D + R = const within the frame as it is, labelled near its lower end unless a point is there."""
-    (_, right), (_, high) = axes.get_xlim(), axes.get_ylim()
-    for total in MaxNLocator(9).tick_values(low, right + high):
-        start, end = max(0.0, total - high), min(right, total - low)
-        if end - start < 0.15 * right:
-            continue
-        axes.plot([start, end], [total - start, total - end], color=GRID, linewidth=1.0, zorder=0.5)
-        x = end - 0.05 * right
-        apart = (np.array([x, total - x]) - points) / (right, high - low)
-        if (np.abs(apart - (0.06, 0.04)) < (0.12, 0.09)).all(1).any():
-            continue
-        axes.text(
-            x,
-            total - x,
-            f"ELBO {_signed(-total, 'g')}",
-            fontsize=7.5,
-            color=TRAIN,
-            ha="center",
-            va="center",
-            rotation=-45,
-            rotation_mode="anchor",
-            transform_rotates_text=True,
-            bbox={"facecolor": "white", "linewidth": 0, "pad": 1},
-            zorder=0.6,
-        )
-
-
-def _signed(value: float, form: str) -> str:
-    """A number with the minus sign that the axes have."""
-    return f"{value + 0.0:{form}}".replace("-", "−")
-
-
-def _neighbours(x: Array, y: Array) -> list[list[int]]:
-    """Runs of points that lie too close together for a label each."""
-    groups = [[0]]
-    for index in range(1, len(x)):
-        first = groups[-1][0]
-        if abs(x[index] - x[first]) < 0.11 and abs(y[index] - y[first]) < 0.07:
-            groups[-1].append(index)
-        else:
-            groups.append([index])
-    return groups
+        save(figure, path)
 
 
 def scatter(path: Path, points: Array, labels: Array | None, classes: Sequence[str], names: tuple[str, str]) -> None:
@@ -213,7 +87,7 @@ def scatter(path: Path, points: Array, labels: Array | None, classes: Sequence[s
         axes.set_xlabel(names[0])
         axes.set_ylabel(names[1])
         axes.set_title("posterior means of the test part")
-        _save(figure, path)
+        save(figure, path)
 
 
 SCORES = {
@@ -247,13 +121,13 @@ def scores(path: Path, score: Array, anomalous: Array, kind: str) -> None:
                 label=f"{name} ({len(weights):,})",
             )
         ticks = np.array([float(f"{middle + spread * np.sinh(tick):.2g}") for tick in axes.get_xticks()])
-        axes.set_xticks(np.arcsinh((ticks - middle) / spread), [_signed(float(tick), "g") for tick in ticks])
+        axes.set_xticks(np.arcsinh((ticks - middle) / spread), [signed(float(tick), "g") for tick in ticks])
         axes.set_xlim(edges[0], edges[-1])
         axes.set_xlabel(SCORES[kind])
         axes.set_ylabel("share of each group")
         axes.set_title("scores of the test part")
         axes.legend(loc="upper right")
-        _save(figure, path)
+        save(figure, path)
 
 
 def heat_maps(path: Path, images: Pixels, heat: Array, masks: Array | None, names: Sequence[str]) -> None:
@@ -281,7 +155,7 @@ def heat_maps(path: Path, images: Pixels, heat: Array, masks: Array | None, name
         for index, (axes, name) in enumerate(zip(grid[0], names, strict=True)):
             if index == 0 or names[index - 1] != name:
                 axes.set_title(name, fontsize=9, fontweight="normal")
-        _save(figure, path)
+        save(figure, path)
 
 
 def pairs(path: Path, images: Pixels, reconstructions: Pixels, columns: int = 10) -> None:
@@ -295,28 +169,3 @@ def pairs(path: Path, images: Pixels, reconstructions: Pixels, columns: int = 10
 def grid(path: Path, images: Pixels, columns: int) -> None:
     """Images side by side."""
     save_sheet(path, images, columns, side=56)
-
-
-def plane(side: int) -> Array:
-    """A [side * side, 2] grid of N(0, I)'s quantiles, first axis rightwards and second upwards.
-
-    Source: Kingma and Welling, 2014, figure 4.
-    """
-    quantiles = ndtri((np.arange(side) + 0.5) / side)
-    right, up = np.meshgrid(quantiles, quantiles[::-1])
-    return np.stack([right.ravel(), up.ravel()], axis=1).astype(np.float32)
-
-
-def traversals(mean: Array, dimensions: Array, steps: int = 9, reach: float = 2.5) -> Array:
-    """Latents [dimensions * steps, latents]: each dimension in turn from -reach to reach, the others at `mean`."""
-    latents = np.tile(mean, (len(dimensions), steps, 1))
-    for row, dimension in enumerate(dimensions):
-        latents[row, :, dimension] = np.linspace(-reach, reach, steps)
-    return latents.reshape(-1, len(mean)).astype(np.float32)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with writing(path), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a sign that no font has is drawn as a box
-        # Without metadata: equal pictures, equal bytes.
-        figure.savefig(path, metadata={"Date" if path.suffix == ".svg" else "Software": None})

@@ -25,6 +25,7 @@ from vae_pipeline.pictures import Pixels, to_pixels
 from vae_pipeline.randomness import derive, seeded
 from vae_pipeline.spec import ImageSpec
 from vae_pipeline.stages.job import Job
+from vae_pipeline.stages.latent_grids import plane, traversals
 from vae_pipeline.stages.trained import Trained
 
 PAIRS, SAMPLES, PLANE = 30, 100, 20
@@ -75,10 +76,10 @@ def _draw(model: VAE, test: Split, spec: ImageSpec, used: Latents, seed: int, fo
     plots.grid(folder / "samples.png", _decode(model, z, by_class, spec), 10)
     if model.latents == 2:
         middle = np.full(PLANE**2, 0 if first is None else int(first[0]))
-        plots.grid(folder / "manifold.png", _decode(model, plots.plane(PLANE), middle, spec), PLANE)
+        plots.grid(folder / "manifold.png", _decode(model, plane(PLANE), middle, spec), PLANE)
         return
     chosen = np.argsort(-used.rate)[:TRAVERSED]
-    middle_z = plots.traversals(used.mean[0], chosen)
+    middle_z = traversals(used.mean[0], chosen)
     label = np.full(len(middle_z), 0 if test.labels is None else int(test.labels[0]))
     plots.grid(folder / "traversals.png", _decode(model, middle_z, label, spec), len(middle_z) // len(chosen))
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from vae_pipeline import plots
+from vae_pipeline import rate_distortion_plot
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.device import prepare_device
 from vae_pipeline.errors import DataError, RecipeError, SettingsError
@@ -189,7 +189,7 @@ def _write(folder: Path, job: Job, prepared: Prepared, trained: Trained, points:
     }
     write_json(folder / "curve.json", curve)
     for suffix in ("png", "svg"):
-        plots.rate_distortion(folder / f"curve.{suffix}", job.name, rows, trained.model.latents, floor)
+        rate_distortion_plot.draw(folder / f"curve.{suffix}", job.name, rows, trained.model.latents, floor)
 
 
 def _record(job: Job, key: str, folders: Sequence[Path], points: Sequence[Point], out: Path) -> None:
