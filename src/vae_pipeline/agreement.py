@@ -24,7 +24,7 @@ class Units:
 
     @classmethod
     def of_manifest(cls, manifest: Manifest) -> "Units":
-        """Those of a bundle's graphs."""
+        """Give the units of a bundle's graphs."""
         return cls(manifest.spec, manifest.detection.score if manifest.detection else None)
 
     def of(self, output: str) -> float | Array:

@@ -184,7 +184,7 @@ def _frame(
 
 
 def _uncalibrated(model: "Bundle", x: Any, classes: Any) -> "pd.DataFrame":
-    """Of a bundle without a detector."""
+    """Scores of a bundle without a detector, as a table."""
     import pandas as pd
 
     with progress(model, len(x) * DRAWS):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 15.0  # as `sessions` has it, without its imports
 TASKS = "Tasks on an exported bundle"
-"""What their commands' help stands under."""
+"""The heading of their commands in the help."""
 
 Seed = Annotated[int, typer.Option(help="The one seed, from which every draw is derived.", min=0, max=2**32 - 1)]
 

@@ -84,7 +84,7 @@ def shown_as(model: "Bundle") -> str:
 
 
 def image_spec(model: "Bundle") -> "ImageSpec":
-    """Of a model of images.
+    """The spec of a model of images.
 
     Raises:
         BundleError: it is of something else.
@@ -130,7 +130,7 @@ def write_sentences(out: Path, lines: list[str], as_json: bool) -> None:
 
 
 def write_observations(out: Path, x: Any, model: "Bundle", as_json: bool, columns: int | None = None) -> None:
-    """As the file's name asks: a picture, a table or an array."""
+    """Write what the file's name asks for: a picture, a table or an array."""
     if out.suffix.lower() == ".png":
         write_images(out, x, model, as_json, columns)
         return
@@ -224,7 +224,7 @@ def write_heat_maps(out: Path, images: Any, contributions: Any, model: "Bundle")
 
 
 def say(out: Path, count: int, what: str, as_json: bool) -> None:
-    """What was written; nothing where the pipe has it."""
+    """Say which file was written; nothing where a pipe has it."""
     import json
 
     if str(out) != PIPE:

@@ -213,7 +213,7 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
             return self._centred(encode(self._frame(X, reset=False), self.columns_, "X"))
 
     def _centred(self, values: Floats) -> npt.NDArray[np.float32]:
-        """What the model takes of values in the data's units.
+        """Rows as the model takes them, from values in the data's units.
 
         Raises:
             DataError: one is missing where none may be, or infinite.

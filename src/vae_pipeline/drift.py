@@ -30,7 +30,7 @@ class Drift:
     examples: int
     calibration_examples: int
     collected: str | None
-    """When the calibration's data were."""
+    """The time of the calibration's data, in words."""
     psi: float
     """Population stability index of the scores over that of chance, nats; 0 where it isn't over it."""
     p_value: float
@@ -39,7 +39,7 @@ class Drift:
     alarm_rate: dict[str, float]
     """Share of new examples over each threshold, by the false-alarm rate that it was set for."""
     columns: dict[str, float]
-    """Of a table: those that add most to the scores over what is usual, in nats, averaged over the new rows."""
+    """Columns of a table that add most to the scores over what is usual, in nats, averaged over the new rows."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -110,7 +110,7 @@ def _columns(bundle: Bundle, found: Detection) -> dict[str, float]:
 
 
 def said(result: Drift) -> str:
-    """What was found, in a few lines."""
+    """Say in a few lines what was found."""
     collected = f", collected {result.collected}" if result.collected else ""
     groups = (
         f"the scores of {result.examples:,} new examples and of {result.calibration_examples:,} of the "

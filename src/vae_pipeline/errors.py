@@ -1,4 +1,4 @@
-"""What can go wrong and be put right by the person at the terminal.
+"""Errors that the person at the terminal can put right.
 
     VaeError
     ├── RecipeError       a recipe that can't be read, or doesn't validate
@@ -28,7 +28,7 @@ DISTRIBUTIONS = {"PIL": "pillow", "dotenv": "python-dotenv", "sklearn": "scikit-
 
 
 def lacking(error: ModuleNotFoundError) -> str:
-    """What to install, in one line; a module of our own that isn't there is raised again."""
+    """Say in one line what to install; a module of our own that isn't there is raised again."""
     package = (error.name or "").partition(".")[0]
     if package in ("", "vae_pipeline"):
         raise error

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 
 def explain(cls: type[BaseModel], error: ValidationError) -> str:
-    """All problems, that which matters most first, in the words of somebody who writes recipes."""
+    """Name all problems, the one that matters most first, in the words of somebody who writes recipes."""
     # Where there is a choice of types (a fraction, or files) each is an error of its own: the one that lies deepest is
     # about the type that was meant.
     problems = sorted(
@@ -30,7 +30,7 @@ def explain(cls: type[BaseModel], error: ValidationError) -> str:
 
 
 def _said(problem: Mapping[str, Any], key: str) -> str:
-    """What is wrong with a key that is known."""
+    """Say what is wrong with a key that is known."""
     match problem["type"]:
         case "missing" if isinstance(problem["loc"][-1], int):
             return f"it has too few values; given {brief(problem['input'])}"

@@ -38,7 +38,7 @@ def checked_observations(x: Any, spec: DataSpec) -> Array:
 
 
 def checked_inputs(graph: GraphEntry, inputs: Mapping[str, Array], spec: DataSpec) -> dict[str, Array]:
-    """All that a graph takes but labels, by the manifest's names; a table's rows are less their columns' offsets.
+    """Check the inputs of a graph but labels, by the manifest's names; a table's rows are less their columns' offsets.
 
     Raises:
         DataError: an input is missing, unknown, of another shape or holds what the model doesn't take.

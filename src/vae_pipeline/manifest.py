@@ -38,7 +38,7 @@ STEPWISE = {
     "step": (("token", "state"), ("log_probability", "next_state")),
     "greedy": (("z",), ("tokens",)),
 }
-"""The same of sentences."""
+"""Inputs and outputs of the graphs of sentences."""
 DTYPES = ("uint8", "int32", "int64", "float32")
 
 
@@ -81,14 +81,14 @@ class GraphEntry:
 
 @dataclass(frozen=True)
 class CalibrationEntry:
-    """Where the scores of the examples held back are, and what is to be known of them."""
+    """The file of the scores of examples held back, and facts about them."""
 
     file: str
     sha256: str
     part: str
     examples: int
     collected: str | None
-    """When the data were, in words."""
+    """The time of the data's collection, in words."""
     epoch_chosen_by_it: bool
     """Whether training chose its epoch by these examples, so that p-values are a little too low."""
 
@@ -100,7 +100,7 @@ class CalibrationEntry:
 
 @dataclass(frozen=True)
 class DetectorEntry:
-    """What `detect` answers by."""
+    """The score, draws and calibration of `detect`."""
 
     score: str
     draws: int
@@ -113,7 +113,7 @@ class DetectorEntry:
 
 @dataclass(frozen=True)
 class VariantEntry:
-    """What a smaller bundle was made of."""
+    """The origin of a smaller bundle."""
 
     kind: str
     of: str
@@ -122,7 +122,7 @@ class VariantEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All that bundle.json says."""
+    """The content of bundle.json."""
 
     format: int
     producer: str

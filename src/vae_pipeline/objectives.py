@@ -20,7 +20,7 @@ Objective = Callable[[Inference, RateControl], Tensor]
 
 
 def build_objective(objective: recipe.Objective, examples: int) -> Objective:
-    """What is minimised on training data of so many `examples`."""
+    """Loss to minimise on training data of so many `examples`."""
     match objective:
         case recipe.ElboObjective():
             return elbo
@@ -62,7 +62,7 @@ class _Likeliest:
 
     @classmethod
     def of(cls, inference: Inference, share: float) -> "_Likeliest":
-        """All but `share` of them, rounded down."""
+        """Choose the likeliest, all but a `share` rounded down."""
         cost = (inference.distortion() + inference.rate()).detach().mean(0)
         kept = len(cost) - math.floor(share * len(cost))
         return cls(inference, cost.topk(kept, largest=False).indices)

@@ -21,7 +21,7 @@ from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec
 
 Array = npt.NDArray[Any]
 OnError = Literal["refuse", "skip", "mark"]
-"""What becomes of inputs of which some can't be used: nothing; the others; the others, and a word on each of these."""
+"""Policies for unusable inputs: take no input at all; take the others; take the others, and say why for each."""
 MOST_FAULTS = 10_000
 ARRAYS = (".npy", ".npz")
 BEGINNINGS = (b"\x93N", b"PK")  # of these files
@@ -32,20 +32,20 @@ class Observed:
     """Observations of several files, and where each comes from; some may not be usable."""
 
     x: Array
-    """Those that can be used, [examples, *event] in the data's units."""
+    """The usable observations, [examples, *event] in the data's units."""
     usable: list[int]
-    """Their places among all."""
+    """The places of `x` among all observations."""
     files: list[str]
-    """Of all, each one's file."""
+    """The file of each observation."""
     rows: list[int]
-    """Each one's place in its file, from 0."""
+    """The place of each observation in its file, from 0."""
     kept: dict[str, list[Any]]
-    """Of all, columns that the model doesn't see."""
+    """Columns that the model doesn't see, a value for each observation."""
     faults: dict[int, str]
-    """By the places of those that can't be used, what is wrong."""
+    """The reasons why some can't be used, by their places."""
 
     def origins(self) -> dict[str, list[Any]]:
-        """Of all, the columns that say which is which; file and row only where there are several."""
+        """Columns that say which observation is which; file and row only where there are several."""
         where: dict[str, list[Any]] = {"example": list(range(len(self.files)))}
         if len(set(self.files)) > 1:
             where["file"] = self.files
@@ -136,7 +136,7 @@ def _check(x: Array, spec: ImageSpec | TableSpec, part: _Part) -> Array:
 
 
 def _usable(part: _Part, spec: ImageSpec | TableSpec, start: int, stop: int, faults: dict[int, str]) -> list[Array]:
-    """What can be used from `start` to `stop`: halved until what can't be stands alone, and is noted."""
+    """Usable observations from `start` to `stop`: halved until one that can't be used stands alone, and is noted."""
     try:
         return [_check(part.read(slice(start, stop)), spec, part)]
     except DataError as error:
@@ -153,7 +153,7 @@ def _usable(part: _Part, spec: ImageSpec | TableSpec, start: int, stop: int, fau
 
 
 def read_sentences(paths: Sequence[Path], spec: TextSpec, column: str | None) -> tuple[list[str], list[int]]:
-    """Those of texts, one a line, or of a `column` of tables; and the number of each one's line or row in its file.
+    """Sentences of texts, one a line, or of a `column` of tables; and the number of each one's line or row in its file.
 
     Raises:
         DataError: a file can't be read or used, or the model takes no sentence of some line's length.

@@ -40,7 +40,7 @@ def path_between(start: Array, end: Array, place: Array, kind: Literal["linear",
 
 
 def evenly(seen: Callable[[Array], Array], place: Array) -> Array:
-    """As many places, at equal parts of the length of what is seen on the way."""
+    """Places, as many as were given, at equal parts of the length of what is seen on the way."""
     fine = np.linspace(0, 1, max(FINE, 4 * len(place)))
     frames = seen(fine).reshape(len(fine), -1)
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(frames, axis=0), axis=1))])

@@ -1,4 +1,4 @@
-"""What the rate costs in the loss, step by step: a schedule, a floor, or a controller that steers it.
+"""The cost of the rate in the loss, step by step: a schedule, a floor, or a controller that steers it.
 
 A control's buffers are its state: they live on the model's device and in the checkpoints. The loop calls `advance`
 before each step and `observe` after it, with the whole batch's means over all processes.
@@ -49,7 +49,7 @@ class RateControl(nn.Module):
         self.register_buffer("beta", torch.tensor(beta))
 
     def cost(self, inference: Terms) -> Tensor:
-        """What the rate costs, averaged over the batch."""
+        """The cost of the rate, averaged over the batch."""
         return self.beta * inference.rate().mean()
 
     def advance(self, progress: float) -> None:

@@ -47,7 +47,7 @@ def centre(x: Array, columns: Sequence[Column]) -> npt.NDArray[np.float32]:
 
 
 def natural(x: Array, spec: DataSpec) -> Array:
-    """What a graph answers in the data's own units; float64 where offsets ask for it."""
+    """A graph's answer in the data's own units; float64 where offsets ask for it."""
     if isinstance(spec, TableSpec) and any(spec.offsets):
         return x.astype(np.float64) + spec.offsets
     return x
@@ -72,7 +72,7 @@ def _images(x: Array, spec: ImageSpec) -> Array:
 
 
 def _rows(x: Array, spec: TableSpec) -> Array:
-    """Of a table; what may be missing is NaN, and a category's unknown values have the code after the last."""
+    """Check rows of a table: a gap is NaN, and a category's unknown values have the code after the last."""
     with np.errstate(over="ignore"):  # becomes infinite, and is refused
         rows = x.astype(np.float32)
     missing = np.isnan(rows)

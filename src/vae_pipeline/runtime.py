@@ -67,7 +67,7 @@ class Detection:
     """How anomalous each example is, by a score that is calibrated."""
 
     score: Array
-    """Of the kind that the recipe names, high where the model finds the example unlikely."""
+    """A score of the kind that the recipe names, high where the model finds the example unlikely."""
     p_value: Array
     """Share of normal examples that are at least as anomalous: an alarm at p <= alpha is false at a rate of alpha."""
     distortion: Array
@@ -78,7 +78,7 @@ class Detection:
 
 
 def alarms(p_value: Array, alpha: float) -> Array:
-    """Which examples are over the threshold of a false-alarm rate; as exact as a graph's float32 is."""
+    """Alarms: the examples over the threshold of a false-alarm rate, as exact as a graph's float32 is."""
     return np.asarray(p_value, np.float32) <= np.float32(alpha)
 
 
@@ -98,7 +98,7 @@ class Bundle:
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but what belongs to this process: open graphs, and whoever watches the progress."""
+        """Leave out what belongs to this process: open graphs, and whoever watches the progress."""
         return {**vars(self), "_sessions": {}, "progress": _silent}
 
     @classmethod
@@ -191,7 +191,7 @@ class Bundle:
         )
 
     def alarms(self, found: Detection, alpha: float) -> Array:
-        """Which examples are over the threshold of the false-alarm rate `alpha`.
+        """Alarms: the examples over the threshold of the false-alarm rate `alpha`.
 
         Raises:
             DataError: the calibration is too small to tell.
@@ -215,7 +215,7 @@ class Bundle:
 
     @property
     def detector(self) -> DetectorEntry:
-        """What `detect` answers by.
+        """The manifest's entry on the detector.
 
         Raises:
             DataError: the bundle has none.
@@ -278,7 +278,7 @@ class Bundle:
         return seen(evenly(seen, place) if even else place)
 
     def answer(self, graph: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """What a graph gives for all that it takes, by the names of bundle.json; for servers, which speak of graphs.
+        """Outputs of a graph for all its inputs, by the names of bundle.json; for servers, which speak of graphs.
 
         Raises:
             DataError: an input is missing, unknown, of another shape or holds what the model doesn't take.

@@ -39,13 +39,13 @@ class Choice:
     kind: Literal["greedy", "sample", "beam"]
     """The likeliest one; one drawn; or the sentence that a search finds to have the likeliest tokens on average."""
     temperature: float = 1.0
-    """Of `sample`: log-probabilities are divided by it."""
+    """For `sample`: log-probabilities are divided by it."""
     top_k: int | None = None
-    """Of `sample`: from the k likeliest alone."""
+    """For `sample`: draw from the k likeliest alone."""
     top_p: float | None = None
-    """Of `sample`: from the fewest that have this probability together."""
+    """For `sample`: draw from the fewest that have this probability together."""
     beams: int = 4
-    """Of `beam`: how many beginnings are kept."""
+    """For `beam`: the number of beginnings that are kept."""
 
     def __post_init__(self) -> None:
         if self.kind not in ("greedy", "sample", "beam"):
@@ -68,7 +68,7 @@ GREEDY, SAMPLE = Choice("greedy"), Choice("sample")
 
 @dataclass(frozen=True)
 class SentenceScores:
-    """Of each sentence, in nats; bounds, averaged over the draws of z."""
+    """Scores of each sentence, in nats; bounds, averaged over the draws of z."""
 
     negative_elbo: Array
     distortion: Array
@@ -92,7 +92,7 @@ class Sentences:
         return self.bundle.encode(self.tokens.observations(lines))
 
     def reconstruct(self, lines: Sequence[str], choice: Choice = GREEDY, seed: int = 0) -> list[str]:
-        """What is written from the posterior's mean of each sentence."""
+        """Write from the posterior's mean of each sentence."""
         return self.decode(self.encode(lines).mean, choice, seed)
 
     def sample(self, count: int, seed: int = 0, choice: Choice = SAMPLE) -> list[str]:
@@ -115,7 +115,7 @@ class Sentences:
         return self.decode(path_between(first, last, np.linspace(0, 1, steps), kind), choice)
 
     def decode(self, z: Array, choice: Choice = GREEDY, seed: int = 0) -> list[str]:
-        """What is written from latents [sentences, latents]."""
+        """Write from latents [sentences, latents]."""
         return self._text(self.bundle.answer("initial", {"z": z})["state"], choice, seed)
 
     def score(self, lines: Sequence[str], samples: int = 16, seed: int = 0) -> SentenceScores:
@@ -159,7 +159,7 @@ class Sentences:
         return rows
 
     def _searched(self, state: Array, beams: int) -> Array:
-        """Of the sentences that go on from the likeliest beginnings, the one with the likeliest tokens on average.
+        """Search the sentence with the likeliest tokens on average, going on from the likeliest beginnings.
 
         By the whole, the shortest would win (Wu et al., Google's Neural Machine Translation System, 2016, section 7);
         none is empty.

@@ -21,7 +21,7 @@ from vae_pipeline.manifest import GraphEntry, TensorEntry
 MEMORY = 4 * 2**30
 """Bytes that graphs may hold at a time."""
 TIMEOUT_S = 15.0
-"""That a graph may take to open, or for one batch, unless a caller says otherwise."""
+"""Time that a graph may take to open, or for one batch, unless a caller says otherwise."""
 OFTEN_S = 0.1
 FATAL = 4  # onnxruntime's lowest severity but silence: errors are raised, and needn't be printed too
 Array = npt.NDArray[Any]
@@ -58,7 +58,7 @@ def open_session(file: Path, graph: GraphEntry, timeout_s: float) -> onnxruntime
 def run_session(
     session: onnxruntime.InferenceSession, outputs: Sequence[str], inputs: dict[str, Array], timeout_s: float
 ) -> list[Array]:
-    """What a graph answers.
+    """The answers of a graph.
 
     Raises:
         BundleError: it failed, or took longer than it may.

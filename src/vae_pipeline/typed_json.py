@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def read_json(path: Path) -> Any:
-    """What a file of JSON holds.
+    """The content of a file of JSON.
 
     Raises:
         OSError: it can't be opened.
@@ -30,7 +30,7 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(text: str) -> Any:
-    """What a text in JSON holds.
+    """The content of a text in JSON.
 
     Raises:
         ValueError: it isn't JSON in which each key stands once and each number is finite.

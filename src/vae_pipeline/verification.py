@@ -15,7 +15,7 @@ from vae_pipeline.sessions import TIMEOUT_S
 from vae_pipeline.typed_json import read_json, typed
 
 SAME = ("recipe", "licence", "recipe_sha256", "data_sha256", "weights_sha256", "sampler")
-"""What bundle.json and the metadata of each graph both say."""
+"""Facts that bundle.json and the metadata of each graph both state."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Verified:
 
 @dataclass(frozen=True)
 class _Parity:
-    """What is read of parity.json."""
+    """The part of parity.json that is read."""
 
     tolerance: float
 

@@ -70,7 +70,7 @@ def write_answer(folder: Path, graph: str, answer: dict[str, Any]) -> None:
 
 
 def read_answer(folder: Path, graph: str) -> dict[str, Any] | None:
-    """What was answered; None if nothing was."""
+    """The answers; None if there are none."""
     path = folder / "answers" / f"{graph}.json"
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 

@@ -33,7 +33,7 @@ def missing(runtime: Runtime) -> str | None:
 
 
 def version(runtime: Runtime) -> str:
-    """What is installed; empty if nothing is."""
+    """The installed version; empty if there is none."""
     if runtime.distribution:
         try:
             return metadata.version(runtime.distribution)

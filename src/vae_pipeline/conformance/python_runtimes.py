@@ -25,7 +25,7 @@ Run = Callable[[Arrays], Arrays]
 
 @dataclass(frozen=True)
 class Graph:
-    """What is run."""
+    """A graph to run."""
 
     file: Path
     inputs: dict[str, Any]

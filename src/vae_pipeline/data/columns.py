@@ -19,7 +19,7 @@ Seen = Literal["number", "boolean", "date", "text"]
 
 
 class Outline:
-    """What a column is, found from its values some at a time; or what is told of it: a kind, a date's format."""
+    """The outline of a column, found from its values some at a time, or from what is told: a kind, a date's format."""
 
     def __init__(self, name: str, told: ColumnKind | None, written: str = "") -> None:
         self.name, self.told, self.written = name, told, written
@@ -30,7 +30,7 @@ class Outline:
         self.numbers, self.dates = numbers.Writing(), DateWriting()
         self.truths = True
         self.hashes: list[np.ndarray[tuple[int], np.dtype[np.uint64]]] | None = []
-        """Of each value, while no two in a piece were equal."""
+        """A hash of each value, while no two in a piece were equal."""
         self.counter: float | None = None
         """The next whole number, while each value was one more than that of the row before."""
 
@@ -137,7 +137,7 @@ class Outline:
                 return Column(self.name, kind, missing, ())
 
     def described(self) -> dict[str, Any]:
-        """What was found, for a reader: `values` is how many different ones, null where there are too many to count."""
+        """Findings for a reader: `values` is the number of different ones, null where there are too many to count."""
         reason = self.left_out()
         column = None if reason else self.column()
         return {
@@ -173,7 +173,7 @@ class Outline:
         return formats[0] if formats else ISO
 
     def _nearly(self) -> str | None:
-        """What a column of texts nearly holds, with what stands in between."""
+        """Name the kind that a column of texts nearly holds, with the texts that stand in between."""
         odd, values = self.numbers.odd, self.values - self.numbers.odd
         unmarked = [text for text in odd if any(character.isalnum() for character in text)]
         if odd and len(odd) <= numbers.ODD and len(values) > (5 if unmarked else 1) and len(odd) <= len(values) / 2:

@@ -39,9 +39,9 @@ class CsvFile:
 
     path: Path
     format: CsvFormat
-    """With nothing left open but how numbers are written, which takes all rows to tell."""
+    """How the file is written; it takes all rows to tell how its numbers are."""
     names: tuple[str, ...]
-    """Of the columns; where the header has none for one, `Unnamed: 0`, counted from 0."""
+    """Names of the columns; where the header has none for one, `Unnamed: 0`, counted from 0."""
     shorter: bool = False
     """Whether the header lacks a field: R gives row names none, and others end each row by a separator."""
 
@@ -184,7 +184,7 @@ def _sample(path: Path, told: CsvFormat) -> list[str]:
 def _dialect(
     path: Path, sample: list[str], told: CsvFormat, names: Sequence[str], usual: CsvFormat | None
 ) -> CsvFormat:
-    """Which characters separate and quote."""
+    """Find the characters that separate and quote."""
     quote = told.quote or (usual.quote if usual else None) or '"'
     if told.separator is not None:
         return replace(told, quote=quote)
@@ -232,7 +232,7 @@ def _header(path: Path, rows: list[list[str]], told: bool | None, names: Sequenc
 
 
 def _cell_kind(cell: str, below: set[str]) -> str:
-    """What a cell of the first row is: a `name`, a `value`, a `whole` number, which may be either, or left `open`."""
+    """Judge a cell of the first row: a `name`, a `value`, a `whole` number, which may be either, or left `open`."""
     numbers = [text for text in below if text]
     over_numbers = bool(numbers) and sum(bool(NUMBER.fullmatch(text)) for text in numbers) > 0.5 * len(numbers)
     if not cell or not any(character.isalnum() for character in cell):

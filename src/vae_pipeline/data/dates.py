@@ -25,9 +25,9 @@ class DateWriting:
     def __init__(self) -> None:
         self.formats = FORMATS
         self.nearly: tuple[str, str] | None = None
-        """Where most texts are dates of one format: a text that is, and one that isn't."""
+        """A text that is a date and one that isn't, where most are dates of one format."""
         self.examples: dict[str, str] = {}
-        """Of two formats that say different dates: a text."""
+        """A text for each of two formats, which say different dates by it."""
 
     def add(self, texts: "pd.Series[str]") -> None:
         """More of them, each once."""

@@ -1,4 +1,4 @@
-"""Which rows are of which part: by a hash or of exact size, equal rows and those of a group in one part."""
+"""The division of rows into parts: by a hash or of exact size, equal rows and those of a group in one part."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -25,12 +25,12 @@ class Division:
     left_out: int
     """Rows that are in none, as an equal one is in some."""
     notes: tuple[str, ...]
-    """What a reader must know."""
+    """Notes that a reader must see."""
 
 
 @dataclass(frozen=True)
 class Fractions:
-    """What goes to `valid` and `test`; the rest is `train`."""
+    """The shares of `valid` and `test`; the rest is `train`."""
 
     valid: float
     test: float

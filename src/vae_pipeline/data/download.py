@@ -206,7 +206,7 @@ def _chunks(arrived: "queue.Queue[Any]") -> Iterator[bytes]:
 
 
 def _next(arrived: "queue.Queue[Any]", until: float) -> Any:
-    """What arrives next."""
+    """The bytes that arrive next."""
     try:
         found = arrived.get(timeout=max(0.0, until - time.monotonic()))
     except queue.Empty:

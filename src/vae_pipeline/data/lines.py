@@ -23,13 +23,13 @@ MARKS = {
 
 @dataclass(frozen=True)
 class Lines:
-    """Those that hold more than blanks."""
+    """Lines that hold more than blanks."""
 
     texts: list[str]
     numbers: list[int]
-    """Of each, the line or row of its file, from 1; a table's names aren't a row."""
+    """The number of each one's line or row in its file, from 1; a table's names aren't a row."""
     empty: int
-    """How many were left out."""
+    """The number of lines that were left out."""
 
 
 def read_lines(path: Path, column: str | None) -> Lines:

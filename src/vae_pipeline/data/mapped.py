@@ -27,25 +27,25 @@ class MappedArray:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the whole array."""
+        """The whole array's, as numpy has it."""
         return tuple(self._rows.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of every value."""
+        """The type of every value."""
         dtype: np.dtype[Any] = self._rows.dtype
         return dtype
 
     @property
     def nbytes(self) -> int:
-        """Of the whole array."""
+        """The whole array's, as numpy has it."""
         return int(self._rows.nbytes)
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
-        """All of it, in memory."""
+        """Read the whole array into memory."""
         if copy is False:
             raise ValueError("a mapped array can't become an array without a copy")
         return self[:] if dtype is None else self[:].astype(dtype)

@@ -18,7 +18,7 @@ ORDINARY: Format = (".", "")
 EXPONENT = r"(?:[eE][+-]?\d+)?"
 INFINITE = "[+-]?[iI]nf(?:inity)?"
 SIGNS = "%$¢£¤¥₠₡₢₣₤₥₦₧₨₩₪₫€₭₮₯₰₱₲₳₴₵₸₹₺₻₼₽₾₿฿"
-"""That a number may stand beside: per cent, or a currency."""
+"""Signs that a number may stand beside: per cent, and currencies."""
 SIGN = f"[{SIGNS}]"
 ALIKE = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "’": "'", "−": "-"})
 DURATION = r"(?:[+-]?\d+ days?,? ?)?[+-]?\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?|[+-]?\d+ days?"
@@ -56,7 +56,7 @@ class Writing:
         """Texts that are no numbers; none are kept once there are more than `ODD`."""
         self.durations = True
         self.others: dict[Format, str] = {}
-        """Of each format that is out, a number that isn't written so."""
+        """For each format that is out, a number that isn't written so."""
 
     def add(self, texts: "pd.Series[str]") -> None:
         """More of them, each once."""
@@ -115,7 +115,7 @@ def format_of(columns: Mapping[str, Writing], told: CsvFormat, usual: Sequence[F
 
 
 def values(texts: "pd.Series[str]", written: Format, sign: str) -> "pd.Series[float]":
-    """The numbers that texts say; NaN of what is none, and of one beside another sign than `sign`."""
+    """The numbers that texts say; NaN for a text that is none, or is beside another sign than `sign`."""
     if written != ORDINARY or sign:
         return _spelt_out(texts, written, sign)
     numbers = pd.to_numeric(texts, errors="coerce").astype(float)
@@ -135,6 +135,6 @@ def _spelt_out(texts: "pd.Series[str]", written: Format, sign: str) -> "pd.Serie
 
 
 def seconds(texts: "pd.Series[str]") -> "pd.Series[float]":
-    """Of durations and times of a day; NaN of what is neither."""
+    """Seconds of durations and times of a day; NaN for other texts."""
     whole = texts.where(texts.str.count(":") != 1, texts + ":00")
     return pd.to_timedelta(whole.str.replace(",", ""), errors="coerce") / pd.Timedelta(seconds=1)

@@ -19,7 +19,7 @@ CHUNK_ROWS = 4096
 
 
 def split_card(kind: str, parts: Mapping[str, Indices], rule: SplitRule) -> dict[str, Any]:
-    """What the data card tells of a split: its kind, its rule if it has one, and the sha256 of each part's indices."""
+    """A split as the data card tells it: its kind, its rule if it has one, and the sha256 of each part's indices."""
     digests = {name: f"sha256:{hashlib.sha256(rows.tobytes()).hexdigest()}" for name, rows in parts.items()}
     told = {} if rule == HASHED else {"rule": rule.model_dump(exclude_none=True)}
     return {"kind": kind, "indices": digests, **told}
@@ -58,7 +58,7 @@ def divide_images(source: Source, seed: int) -> Division:
 
 
 def refuse_shared_groups(groups: Mapping[str, Any]) -> None:
-    """Of parts that have files of their own.
+    """Refuse groups that two parts with files of their own share.
 
     Raises:
         DataError: one group is in two of them.
@@ -136,7 +136,7 @@ def _contents(rows: Rows, dtype: str) -> npt.NDArray[np.uint64]:
 
 
 def duplicates(hashes: Mapping[str, Array]) -> dict[str, int]:
-    """How many examples occur twice, by a hash of each."""
+    """The number of examples that occur twice, by a hash of each."""
     return {
         "within_train": len(hashes["train"]) - len(np.unique(hashes["train"])),
         "valid_in_train": int(np.isin(hashes["valid"], hashes["train"]).sum()),
@@ -145,7 +145,7 @@ def duplicates(hashes: Mapping[str, Array]) -> dict[str, int]:
 
 
 def told(card: Mapping[str, Any]) -> list[str]:
-    """What a reader must know of examples that are in two parts."""
+    """Notes on examples that are in two parts."""
     found = [
         f"{card['duplicates'][f'{name}_in_train']:,} of {card['examples'][name]:,} {name} examples"
         for name in ("valid", "test")

@@ -82,7 +82,11 @@ class Prepared:
 
     @property
     def card(self) -> dict[str, Any]:
-        """What a reader wants to know of the data."""
+        """The data card, card.json.
+
+        Raises:
+            DataError: it isn't there, or isn't what `prepare` wrote.
+        """
         path = self.folder / "card.json"
         try:
             card = read_json(path)
@@ -93,7 +97,7 @@ class Prepared:
 
     @property
     def calibration_note(self) -> str | None:
-        """What to say of a validation part that is too small to calibrate a detector; None of any other."""
+        """A note on a validation part that is too small to calibrate a detector; None on any other."""
         count = len(self.valid)
         if not 0 < count < ENOUGH:
             return None
@@ -111,7 +115,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class _Card:
-    """What readers of card.json rely on."""
+    """The fields of card.json that its readers rely on."""
 
     examples: dict[str, int]
     origins: dict[str, str]

@@ -128,7 +128,7 @@ def _recoding(before: Column, after: Column) -> Array:
 
 
 class _Summary:
-    """What a reader wants to know of each column."""
+    """Figures of each column, for a reader."""
 
     def __init__(self, columns: list[Column]) -> None:
         self.columns = columns

@@ -57,7 +57,7 @@ def _checked(text: io.TextIOWrapper, path: Path, encoding: str) -> Iterator[str]
 
 
 def encoding_of(path: Path, told: str | None = None) -> str:
-    """By a mark at the beginning, or UTF-8 if all of it is; else as it is told, or as its bytes look.
+    """The encoding by a mark at the beginning, or UTF-8 if all of it is; else as it is told, or as its bytes look.
 
     Raises:
         DataError: its bytes look like more than one encoding.
@@ -82,7 +82,7 @@ def encoding_of(path: Path, told: str | None = None) -> str:
 
 
 def _guess(path: Path, piece: bytes) -> str:
-    """What chardet says, where it is sure or the most usual encoding would read the same."""
+    """The guess of chardet, where it is sure or the most usual encoding would read the same."""
     if b"\0" in piece:
         raise DataError(f"{path} isn't text: a spreadsheet or a database is to be saved as .csv or .parquet first")
     found = chardet.detect(piece)

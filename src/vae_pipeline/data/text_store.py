@@ -86,7 +86,7 @@ def write_text(source: TextSource, folder: Path, seed: int) -> None:
 
 
 def _notes(card: Mapping[str, Any], long: str) -> list[str]:
-    """What a reader of the figures must know of the training part."""
+    """Notes on the training part that a reader of the figures must see."""
     notes = []
     cut, lines = card["over_the_limit"]["train"], card["examples"]["train"]
     if cut and long == "truncate":

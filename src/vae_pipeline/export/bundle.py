@@ -43,7 +43,7 @@ UNITS = {
     "log_probability": "nats",
     "tokens": "ids",
 }
-"""Of outputs."""
+"""The units of outputs."""
 HEADLINES = (
     "measure",
     "elbo",
@@ -58,7 +58,7 @@ HEADLINES = (
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a bundle comes from."""
+    """The origin of a bundle."""
 
     recipe: str
     """The recipe's name."""
@@ -66,7 +66,7 @@ class Provenance:
     data_sha256: str
     weights_sha256: str
     sampler: str
-    """What `sample` and `generate` draw from: its kind in the recipe."""
+    """The kind, in the recipe, of the sampler that `sample` and `generate` draw from."""
     licence: str
 
 
@@ -162,7 +162,7 @@ def _inputs(graph: Graph, model: VAE, test: Split, batch: int, seed: int) -> dic
 def _metadata(
     graph: Graph, spec: DataSpec, model: VAE, measured: Mapping[str, Any], origin: Provenance
 ) -> dict[str, str]:
-    """What bundle.json says, for whoever has this one file; lists and mappings as JSON."""
+    """Facts of bundle.json, for whoever has this one file; lists and mappings as JSON."""
     return {
         "vae.format": str(FORMAT),
         "vae.graph": graph.name,
@@ -181,7 +181,7 @@ def _metadata(
 
 
 def _values(spec: DataSpec) -> dict[str, str]:
-    """What raw values are."""
+    """The metadata that describe raw values."""
     match spec:
         case ImageSpec():
             return {"vae.range": json.dumps([spec.low, spec.high])}

@@ -26,7 +26,7 @@ class Calibrated:
 
     detector: Detector
     collected: str | None
-    """When the data were, in words."""
+    """The time of the data's collection, in words."""
     chosen: bool
     """Whether training chose its epoch by the part that calibrates, so that p-values are a little too low."""
 

@@ -75,7 +75,7 @@ inputs and the answers that were proved. {_raw(spec)}
 
 
 def _gates(metrics: Mapping[str, Any]) -> str:
-    """What the model was to be, and isn't."""
+    """Name the gates that the model fails, and those that its recipe waives."""
     said = metrics.get("gates_said", {})
     kinds = {"failed_gates": "**Gates that this model fails:**", "waived_gates": "Gates that the recipe waives:"}
     parts = [

@@ -54,7 +54,7 @@ def to_onnx(
 
 
 def _remember_signatures() -> None:
-    """Of each operator: the exporter would parse the source of all five hundred for each graph, a fifth of its time."""
+    """Keep each operator's signature: the exporter would parse the source of all five hundred anew for each graph."""
     found = TracedOnnxFunction.function_ir
     if isinstance(found, property):
         kept = functools.cached_property(found.fget)

@@ -36,7 +36,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Ranking:
-    """What a graph's differences do to the order of its scores."""
+    """The effect of a graph's differences on the order of its scores."""
 
     examples: int
     nats: float
@@ -70,7 +70,7 @@ def compare(graph: str, given: Arrays, wanted: Arrays, units: Units) -> list[Agr
 
 
 def run(file: Path, inputs: Arrays, outputs: Iterable[str]) -> Arrays:
-    """What onnxruntime answers."""
+    """The answers of onnxruntime."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])

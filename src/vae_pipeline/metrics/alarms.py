@@ -51,7 +51,7 @@ def alarms_of(
 
 
 def ignorance(gain: Gain) -> str:
-    """What says that the decoder ignores z."""
+    """Say by which figures the decoder ignores z."""
     error = "" if gain.standard_error is None else f" ± {gain.standard_error:.2g}"
     return (
         "the decoder hardly tells an example's own z from another's: its own is better for "

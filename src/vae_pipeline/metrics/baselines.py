@@ -164,7 +164,7 @@ def _counts(split: Split, spec: ImageSpec, levels: int) -> Array:
 
 
 def fitted(train: Split, spec: ImageSpec, seed: int) -> Array:
-    """As many training examples as may be in memory at once: [examples, values] on [0, 1]."""
+    """Training examples, as many as may be in memory at once: [examples, values] on [0, 1]."""
     some = subset(train, max(1, min(EXAMPLES, VALUES // spec.dimensions)), seed)
     return np.concatenate([*scaled(some, spec)])
 

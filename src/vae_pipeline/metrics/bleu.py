@@ -15,7 +15,7 @@ Text = Sequence[Hashable]
 
 
 def bleu(candidates: Sequence[Text], references: Sequence[Sequence[Text]]) -> float:
-    """Of a corpus, from 0 to 1: counts are summed over all candidates, each with references of its own."""
+    """BLEU of a corpus, from 0 to 1: counts are summed over all candidates, each with references of its own."""
     matches, possible = [0] * ORDERS, [0] * ORDERS
     length = wanted = 0
     for candidate, of in zip(candidates, references, strict=True):

@@ -79,7 +79,7 @@ def _scores(detector: Detector, split: Split, device: torch.device) -> tuple[dic
 
 @dataclass(frozen=True)
 class Detected:
-    """What a detector said of the examples of a part."""
+    """The answers of a detector on the examples of a part."""
 
     score: PerExample
     p_value: PerExample

@@ -53,7 +53,7 @@ class Classifier(nn.Module):
         return features
 
     def logits(self, scaled: Tensor) -> Tensor:
-        """Of the classes."""
+        """Logits of the classes."""
         logits: Tensor = self.classes(nn.functional.silu(self(scaled)))
         return logits
 
@@ -64,7 +64,7 @@ class Reference:
 
     net: Classifier
     sha256: str
-    """Of its weights."""
+    """The digest of its weights."""
     accuracy: float
     """On the test part."""
     task: str

@@ -33,10 +33,10 @@ class Gain:
     """The mean."""
     standard_error: float | None
     share: float
-    """Of the examples, those that their own z explains better than another's: 0.5 by chance."""
+    """The share of examples that their own z explains better than another's: 0.5 by chance."""
 
     def figures(self) -> dict[str, float | None]:
-        """As in metrics.json."""
+        """Figures by their names in metrics.json."""
         return {
             "decoder_gain": self.nats,
             "decoder_gain_standard_error": self.standard_error,
@@ -53,7 +53,7 @@ class Gain:
 
 @torch.inference_mode()
 def decoder_gain(model: VAE, split: Split, seed: int, device: torch.device, most: int) -> Gain | None:
-    """By `most` examples at even distances, at most; None of a single one, beside which there is no other.
+    """The gain over at most `most` examples at even distances; None for a single one, beside which there is no other.
 
     A conditional model keeps the example's own label beside the other's z.
     """

@@ -23,7 +23,7 @@ from vae_pipeline.spec import ImageSpec
 
 Array = npt.NDArray[Any]
 Detector = Callable[[Split], Array]
-"""What it finds odd at each pixel of each image, [examples, height, width]: high where it is unlikely."""
+"""A heat map of each image, [examples, height, width]: high where a pixel is unlikely."""
 
 NEIGHBOURS = 5
 

@@ -110,7 +110,7 @@ def _log_weights(
 
 
 def _summed(chunks: Iterator[Tensor], counts: Sequence[int]) -> npt.NDArray[np.float64]:
-    """Of one batch of examples: the bound of each count, the effective sample size, the shape (NaN if not known)."""
+    """Sum up a batch of examples: the bound of each count, the effective sample size, the shape (NaN if not known)."""
     largest = tail_length(counts[-1]) + 1
     done, bounds = 0, {}
     for weight in chunks:

@@ -14,7 +14,7 @@ from vae_pipeline.spec import ImageSpec, TableSpec, TextSpec
 def figures_of_kind(
     model: VAE, prepared: Prepared, metrics: Mapping[str, Any], seed: int, device: torch.device
 ) -> dict[str, Any]:
-    """Of the test part; `metrics` are those of any observations. Pictures, and what needs them, are the stages'."""
+    """Figures of the test part that one kind of data has; `metrics` are those of any. Pictures are the stages' task."""
     match prepared.spec:
         case TextSpec() as spec:
             return sentence_figures(model, prepared, spec, metrics, seed, device)

@@ -51,7 +51,7 @@ def atypicality(score: PerExample, known: PerExample) -> PerExample:
 
 
 def likelihood_regret(model: VAE, split: Split, seed: int, device: torch.device) -> PerExample:
-    """What an image's ELBO gains, in nats, if q(z|x) is optimised for it alone; small where the encoder knows its kind.
+    """Gain of an image's ELBO, in nats, if q(z|x) is optimised for it alone; small where the encoder knows its kind.
 
     Every image has the same draws, whose mean is 0 and variance 1.
 

@@ -34,7 +34,7 @@ def sentence_figures(
     seed: int,
     device: torch.device,
 ) -> dict[str, Any]:
-    """Of the test part; `metrics` has the importance bound, which the perplexity comes from."""
+    """Figures of the test part; `metrics` has the importance bound, which the perplexity comes from."""
     test = prepared.test
     tokens = int(lengths(test.images[:]).sum())
     some = subset(test, RECONSTRUCTED, seed).images[:]

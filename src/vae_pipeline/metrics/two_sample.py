@@ -29,9 +29,9 @@ class TwoSample:
 
     mmd2: float
     p_value: float
-    """Of `mmd2`: how often, were both sets of one distribution, it would come out as large."""
+    """The share of permutations of the points whose MMD² is as large; small where the sets differ."""
     auc: float
-    """Of a classifier that tells the sets apart: 0.5 if it can't, 1 if it always can."""
+    """AUROC of a classifier that tells the sets apart: 0.5 if it can't, 1 if it always can."""
 
 
 @torch.inference_mode()

@@ -20,14 +20,14 @@ ROWS = 1024  # examples at a time
 
 @dataclass(frozen=True)
 class Usage:
-    """Of the latents by some examples."""
+    """The use that some examples make of the latents."""
 
     active_units: int
     """Dimensions whose mean varies over x by more than 0.01 (Burda et al., 2016, section 5.2)."""
     mutual_information: float
-    """What z tells of which of these examples it belongs to, in nats: I(x; z), and at most the log of their number."""
+    """Information of z on the example that it belongs to, in nats: I(x; z), at most the log of the examples' number."""
     posterior_variance: float | None
-    """Of the active dimensions, averaged over them and the examples; None where there are none."""
+    """The variance of active dimensions, averaged over them and the examples; None where there are none."""
 
 
 @torch.inference_mode()

@@ -41,7 +41,7 @@ class AutoregressiveLikelihood(nn.Module):
         return Autoregressive(self, output)
 
     def measure(self, binary: bool) -> Literal["mass"]:  # noqa: ARG002
-        """What the numbers are."""
+        """The kind of the numbers."""
         return "mass"
 
     def step(
@@ -54,7 +54,7 @@ class AutoregressiveLikelihood(nn.Module):
     def log_prob(
         self, tokens: Int[Tensor, "rows limit"], state: Float[Tensor, "rows carried"], samples: int
     ) -> Float[Tensor, "rows limit"]:
-        """Of each token given those before it; 0 of padding. The rows are those of `samples` batches."""
+        """log p of each token given those before it; 0 for padding. The rows are those of `samples` batches."""
         given = torch.cat([torch.full_like(tokens[:, :1], START), tokens[:, :-1]], 1)
         if self.training and self.word_dropout:
             hidden = uniform([samples], given.unflatten(0, (samples, -1))[0].float()).flatten(0, 1)
@@ -109,7 +109,7 @@ class Autoregressive(Distribution):
         return self.log_prob_by_element(value).sum(-1)
 
     def log_prob_by_element(self, value: Shaped[Tensor, "*rows limit"]) -> Float[Tensor, "*batch limit"]:
-        """Of each token given those before it; 0 of padding."""
+        """log p of each token given those before it; 0 for padding."""
         limit, batch = value.shape[-1], self.batch_shape
         tokens = value.long().expand(*batch, limit).reshape(-1, limit)
         samples = batch[0] if len(batch) > 1 else 1

@@ -45,7 +45,7 @@ class LogitBernoulli(Distribution):
         return summed
 
     def log_prob_by_element(self, value: Tensor) -> Tensor:
-        """Of each value."""
+        """log p of each value."""
         return value * self.logits - nn.functional.softplus(self.logits)
 
 

@@ -19,7 +19,7 @@ UNHEARD_OF = 1e6
 
 @dataclass(frozen=True)
 class Layout:
-    """What each column of a table is, and where its parameters lie in a decoder's output.
+    """The kind of each column of a table, and the place of its parameters in a decoder's output.
 
     An output holds the means of all numbers, (where they are its own) their log-scales, the logits of all booleans,
     (where it is modelled) those of the presence of each column with gaps, and those of one category after the other.
@@ -27,7 +27,7 @@ class Layout:
 
     kinds: tuple[Kind, ...]
     sizes: tuple[int, ...]
-    """Of a category, its classes; of other columns 1."""
+    """The number of classes of a category; 1 for other columns."""
     missing: tuple[bool, ...]
     """Whether values may be missing."""
 
@@ -42,7 +42,7 @@ class Layout:
 
     @property
     def order(self) -> list[int]:
-        """All columns, kind by kind."""
+        """Indices of all columns, kind by kind."""
         return [*self.of("number"), *self.of("boolean"), *self.of("category")]
 
     def in_place(self, parts: Sequence[Tensor]) -> Tensor:
@@ -105,7 +105,7 @@ class RowDistribution(Distribution):
         return self.log_prob_by_element(value).sum(-1)
 
     def log_prob_by_element(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*batch columns"]:
-        """Of each column."""
+        """log p of each column's value."""
         values, present = value.unbind(-2)
         layout = self.layout
         numbers, booleans = layout.take(values, "number"), layout.take(values, "boolean")
@@ -133,7 +133,7 @@ class RowDistribution(Distribution):
         return (1 - value[..., 1, :]) * never
 
     def squared_error_by_element(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*batch columns"]:
-        """Of a number its scaled distance, of a boolean and a category that of its probability from 1; squared."""
+        """The squared distance: a number's scaled one, a boolean's and a category's of its probability from 1."""
         values, present = value.unbind(-2)
         layout = self.layout
         found = [

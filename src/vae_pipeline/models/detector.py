@@ -25,8 +25,8 @@ MEMBERS: tuple[Score, ...] = (
     "reconstruction_probability",
     "importance_bound",
 )
-"""Of the ensemble: the scores that ask how unlikely the example itself is. `rate` and `mahalanobis` ask where its z
-lies, and an encoder may put what it never saw anywhere, the middle of the normal examples too."""
+"""Members of the ensemble: the scores that ask how unlikely the example itself is. `rate` and `mahalanobis` ask where
+its z lies, and an encoder may put what it never saw anywhere, the middle of the normal examples too."""
 STEP = 1e-3  # of the steps to which known scores are raised, in standard deviations of these
 ROUNDING = 1e-4  # and relative to the highest: a hundred times what float32 loses of a sum
 MILLIONTH = 1e-6
@@ -34,7 +34,7 @@ RIDGE = 1e-6  # of the latent covariance, relative to its mean variance
 
 
 class Detection(NamedTuple):
-    """What a detector says of each example."""
+    """The answers of a detector on each example."""
 
     score: Float[Tensor, " batch"]
     p_value: Float[Tensor, " batch"]
@@ -144,9 +144,9 @@ class Detector(nn.Module):
         self.register_buffer("centre", means.mean(0))
         self.register_buffer("whitening", _whitening(means))
         self.tails = nn.ModuleDict()
-        """Of each member of the ensemble, on training examples."""
+        """The tail of each member of the ensemble, on training examples."""
         self.calibration: EmpiricalTail | None = None
-        """Of the detector's own score."""
+        """The tail of the detector's own score."""
 
     def frozen(self) -> "Detector":
         """A copy whose model's prior and sampler are made: arithmetic alone, which can be exported."""
@@ -176,7 +176,7 @@ class Detector(nn.Module):
         return Detection(score, self.p_value(score), distortion, rate, contributions)
 
     def p_value(self, score: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-        """Of the detector's own score."""
+        """The tail of the detector's own score."""
         assert self.calibration is not None
         return self.calibration.p_value(score)
 

@@ -113,7 +113,7 @@ class Discretised(Distribution):
         return self.log_prob_by_element(value).flatten(-self.rank).sum(-1)
 
     def log_prob_by_element(self, value: Tensor) -> Tensor:
-        """Of each value."""
+        """log p of each value."""
         half = 0.5 / (self.levels - 1)
         centre, scale = self.real.loc, self.real.scale
         below, above = (centre - value + half) / scale, (value + half - centre) / scale

@@ -129,7 +129,7 @@ class LadderVAE(VAE):
         return LadderPosterior(self.encoder(scaled, one_hot), one_hot, self.posterior, self.decoder)
 
     def explain(self, target: Tensor, posterior: Distribution, z: Tensor, label: Tensor | None) -> Inference:  # noqa: ARG002
-        """By the way that the draws came: their factors stand for the posterior, so the rate has a closed form."""
+        """Explain by the factors that the draws came from: they are the posterior, so the rate has a closed form."""
         assert isinstance(posterior, LadderPosterior)
         output = self.decoder.finish(posterior.state(z)).float()
         likelihood: Distribution = self.likelihood(output.unflatten(0, z.shape[:-1]))

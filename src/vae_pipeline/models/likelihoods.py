@@ -17,7 +17,7 @@ from vae_pipeline.models.discretised import Discretised
 from vae_pipeline.models.logistic import DiscretisedLogistic, LevelCategorical
 
 Measure = Literal["mass", "density", "cross_entropy"]
-"""What exp(log_prob) is: a probability, a density of values scaled to [0, 1], or neither."""
+"""Kinds of exp(log_prob): a probability, a density of values scaled to [0, 1], or neither."""
 MeanKind = Literal["linear", "sigmoid"]
 ScaleKind = Literal["learned", "learned_per_channel", "per_element", "optimal"]
 
@@ -42,7 +42,7 @@ class BernoulliLikelihood(nn.Module):
         return LogitBernoulli(output.squeeze(-1 - self.rank), self.rank)
 
     def measure(self, binary: bool) -> Measure:
-        """What the numbers are, on data that are binary or not."""
+        """The kind of the numbers, on data that are binary or not."""
         return "mass" if binary else "cross_entropy"
 
 
@@ -104,12 +104,12 @@ class LocationScaleLikelihood(nn.Module):
         return Independent(real, self.rank, validate_args=False)
 
     def measure(self, binary: bool) -> Measure:  # noqa: ARG002 (every likelihood is asked the same)
-        """What the numbers are."""
+        """The kind of the numbers."""
         return "density" if self.levels is None else "mass"
 
 
 class _Optimal(Distribution):
-    """Of the scale that makes the values it is asked about likeliest; the likelihood remembers it."""
+    """A Gaussian of the scale that makes the values it is asked about likeliest; the likelihood remembers it."""
 
     arg_constraints = {}  # noqa: RUF012
     support = constraints.real
@@ -135,7 +135,7 @@ class _Optimal(Distribution):
         return self.likelihood.given(self._mean, log_scale.exp()).log_prob(value)
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        """By the scale that is remembered."""
+        """Draw by the scale that is remembered."""
         return self.likelihood.given(self._mean, self.likelihood.scale).sample(torch.Size(sample_shape))
 
 
@@ -161,7 +161,7 @@ class LogisticLikelihood(nn.Module):
         return DiscretisedLogistic(logits, self.centres + location, floored, self.levels, self.rank)
 
     def measure(self, binary: bool) -> Measure:  # noqa: ARG002
-        """What the numbers are."""
+        """The kind of the numbers."""
         return "mass"
 
 
@@ -177,7 +177,7 @@ class CategoricalLikelihood(nn.Module):
         return LevelCategorical(output, self.rank)
 
     def measure(self, binary: bool) -> Measure:  # noqa: ARG002
-        """What the numbers are."""
+        """The kind of the numbers."""
         return "mass"
 
 
@@ -218,7 +218,7 @@ class MixedLikelihood(nn.Module):
         return RowDistribution(self.layout, mean, scale, logits, log_odds, presence if self.modelled else None)
 
     def measure(self, binary: bool) -> Measure:  # noqa: ARG002
-        """What the numbers are."""
+        """The kind of the numbers."""
         return "density" if self.parts[0] else "mass"
 
 

@@ -40,7 +40,7 @@ class DiscretisedLogistic(Distribution):
         return self.log_prob_by_element(value).flatten(-self.rank).sum(-1)
 
     def log_prob_by_element(self, value: Tensor) -> Tensor:
-        """Of each value."""
+        """log p of each value."""
         half = 0.5 / (self.levels - 1)
         x = value.unsqueeze(self.axis)
         inverse = (-self.log_scale).exp()
@@ -101,7 +101,7 @@ class LevelCategorical(Distribution):
         return self.log_prob_by_element(value).flatten(-self.rank).sum(-1)
 
     def log_prob_by_element(self, value: Tensor) -> Tensor:
-        """Of each value."""
+        """log p of each value."""
         index = (value * (self.levels - 1)).round().long().unsqueeze(self.axis)
         shape = list(torch.broadcast_shapes(self.log_probability.shape, index.shape))
         log_probability = self.log_probability.expand(shape)

@@ -76,7 +76,7 @@ class VampPrior(nn.Module):
 
     @torch.no_grad()
     def frozen(self, infer: Infer) -> MixturePrior:
-        """The same distribution, without need of the encoder."""
+        """An equal distribution that needs no encoder."""
         mixture = self(infer)
         frozen = MixturePrior(self.latents, len(self.logits))
         frozen.logits.copy_(self.logits)

@@ -29,7 +29,7 @@ class MixtureSampler(nn.Module):
     """A mixture of Gaussians of full covariance; the first number of the noise chooses the component."""
 
     thresholds: Tensor
-    """Of the first number, between the components: quantiles of N(0, 1) of their cumulated weights."""
+    """The first number's thresholds between components: quantiles of N(0, 1) at their cumulated weights."""
     mean: Tensor
     scale_tril: Tensor
 

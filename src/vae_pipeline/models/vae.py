@@ -25,7 +25,7 @@ from vae_pipeline.models.scaling import AnyScaling
 
 @runtime_checkable
 class Terms(Protocol):
-    """What a bound is made of, nats an example."""
+    """The parts of a bound, nats an example."""
 
     def distortion(self) -> Float[Tensor, "samples batch"]:
         """-log p(x|z)."""
@@ -45,7 +45,7 @@ class Inference:
     """One pass through a VAE; everything in nats an example, summed over the event."""
 
     target: Float[Tensor, "batch *event"]
-    """What the decoder is to explain, scaled."""
+    """The scaled values that the decoder is to explain."""
     z: Float[Tensor, "samples batch latents"]
     posterior: Distribution
     prior: Distribution
@@ -100,7 +100,7 @@ class VAE(nn.Module):
         self.scaling, self.encoder, self.posterior = scaling, encoder, posterior
         self.latent_prior, self.decoder, self.likelihood = prior, decoder, likelihood
         self.sampler: Sampler | None = None
-        """What new latents are drawn from, once training is over; until then the prior."""
+        """The distribution of new latents, once training is over; until then the prior."""
         self.classes = classes
         """Number of labels that the model is conditional on; 0 if it isn't."""
 

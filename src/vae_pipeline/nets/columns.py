@@ -43,5 +43,5 @@ class ColumnEncoder(nn.Module):
 
 
 def one_hot(codes: Float[Tensor, "*batch"], size: int) -> Float[Tensor, "*batch {size}"]:
-    """By a comparison in float32, which every ONNX runtime computes alike; all zeros of a code that is none of them."""
+    """One-hot codes, by a comparison in float32, which all runtimes compute alike; zeros for a code that is none."""
     return (codes.unsqueeze(-1) == torch.arange(size, device=codes.device, dtype=torch.float32)).float()

@@ -36,7 +36,7 @@ class CouplingFlow(nn.Module):
     def inverse(
         self, z: Float[Tensor, "*batch dimensions"], context: Float[Tensor, "*batch features"] | None = None
     ) -> tuple[Float[Tensor, "*batch dimensions"], Float[Tensor, "*batch"]]:
-        """What `forward` maps to `z`, and the log of the inverse's determinant."""
+        """The point that `forward` maps to `z`, and the log of the inverse's determinant."""
         halves = [z[..., : self.split], z[..., self.split :]]
         log_determinant = torch.zeros_like(z[..., 0])
         for index, layer in reversed(list(enumerate(self.layers))):

@@ -37,7 +37,7 @@ class Level:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of its latents."""
+        """Channels, height and width of its latents."""
         return (self.latents, *self.side)
 
 
@@ -116,7 +116,7 @@ class LadderDecoder(nn.Module):
         return output
 
     def forward(self, z: Float[Tensor, "batch features"]) -> Float[Tensor, "batch planes channels height width"]:
-        """The same from latents, topmost level first, and the one-hot label after them."""
+        """Decode latents, topmost level first, and the one-hot label after them."""
         split = sum(self.sizes)
         pieces = z[:, :split].split(self.sizes, 1)
         return self.finish(self.descend(z.shape[0], z[:, split:], lambda index, _: pieces[index]))

@@ -64,7 +64,7 @@ class Recurrence(nn.Module):
         present: Float[Tensor, "rows time"] | None,
         backward: bool = False,
     ) -> Float[Tensor, "rows time width"]:
-        """The same in a graph that is traced, as one node: `export.recurrence` puts the steps in its place.
+        """Run all steps as one node of a graph that is traced: `export.recurrence` puts the steps in its place.
 
         Where `present` is 0 a state stays. `backward` begins with the last step.
         """
@@ -81,12 +81,12 @@ class Recurrence(nn.Module):
         return outputs
 
     def project(self, inputs: Float[Tensor, "*rows inputs"]) -> Float[Tensor, "*rows gates"]:
-        """What the inputs, or as many of them as are given, add to the gates."""
+        """The sum that the inputs, or as many of them as are given, add to the gates."""
         kernel: Any = self.kernel
         return F.linear(inputs, kernel.weight_ih_l0[:, : inputs.shape[-1]], kernel.bias_ih_l0)
 
     def project_last(self, inputs: Float[Tensor, "*rows inputs"]) -> Float[Tensor, "*rows gates"]:
-        """What the last inputs add to it."""
+        """The sum that the last inputs add to it."""
         kernel: Any = self.kernel
         return F.linear(inputs, kernel.weight_ih_l0[:, -inputs.shape[-1] :])
 
@@ -165,7 +165,7 @@ class LatentStart(nn.Module):
 
 
 class BlindStart(nn.Module):
-    """The same state whatever z is, which leaves a language model."""
+    """A start with one state whatever z is, which leaves a language model."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -193,7 +193,7 @@ class RecurrentDecoder(nn.Module):
     def forward(
         self, tokens: Int[Tensor, "rows time"], state: Float[Tensor, "rows carried"], samples: int = 1
     ) -> Float[Tensor, "rows time width"]:
-        """What follows after each of the tokens; the rows are those of `samples` batches."""
+        """Features of the token after each one; the rows are those of `samples` batches."""
         own, joined = state[:, : self.layer.size], state[:, self.layer.size :]
         embedded = self._dropped(self.embedding(tokens), samples)
         if torch.compiler.is_exporting():  # tract can't take in what is repeated at every step
@@ -207,7 +207,7 @@ class RecurrentDecoder(nn.Module):
     def step(
         self, token: Int[Tensor, " rows"], state: Float[Tensor, "rows carried"]
     ) -> tuple[Float[Tensor, "rows width"], Float[Tensor, "rows carried"]]:
-        """What follows after one more token, and the state then."""
+        """Features of the token after one more, and the state then."""
         own, joined = state[:, : self.layer.size], state[:, self.layer.size :]
         inputs = torch.cat([self.embedding(token), joined], -1)
         after = self.layer.step(inputs, own)

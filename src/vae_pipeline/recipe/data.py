@@ -33,12 +33,12 @@ class ArrayPart(Section):
 
 
 class Groups(Section):
-    """What rows of one group have in common, so that no two parts share a group; one of these is given."""
+    """The thing that rows of one group have in common, so that no two parts share a group; one of these is given."""
 
     column: Place | None = None
-    """Of a table, which the model doesn't see."""
+    """A column of a table, which the model doesn't see."""
     folder: Count | None = None
-    """Of pictures: the level of a folder below the one that all lie in, 1 for the topmost."""
+    """For pictures: the level of a folder below the one that all lie in, 1 for the topmost."""
     pattern: Place | None = None
     """A regular expression for a picture's path or a line: its first group, or all that it matches, is the name."""
 
@@ -60,7 +60,7 @@ class SplitRule(Section):
     """`hash`: a row's part depends on it alone, so that rows added later move no other, and sizes come near the
     fractions by chance; `exact`: sizes are those of the fractions."""
     duplicates: Literal["keep", "drop", "together"] = "keep"
-    """Of equal rows: `drop` keeps one, `together` keeps all in one part."""
+    """For equal rows: `drop` keeps one, `together` keeps all in one part."""
     groups: Groups | None = None
     """Rows of one group are of one part."""
 
@@ -196,16 +196,16 @@ class DrawnDefectsData(Section):
     defects: Annotated[tuple[Literal["stripe", "blob", "missing"], ...], Field(min_length=1)]
     """Each as likely: a line, a spot, a part that is left out."""
     share: SomeFraction
-    """Of the test part."""
+    """The share of the test part that is defective."""
 
     @property
     def valid(self) -> Fraction | Place | ArrayPart:
-        """Of the images."""
+        """The images' own part."""
         return self.images.valid
 
     @property
     def test(self) -> SomeFraction | Place | ArrayPart:
-        """Of the images."""
+        """The images' own part."""
         return self.images.test
 
     @field_validator("images")
@@ -217,7 +217,7 @@ class DrawnDefectsData(Section):
 
 
 ColumnScaling = Literal["standard", "robust", "quantile"]
-"""By mean and standard deviation, by median and quartiles, or by quantiles to those of N(0, 1); fitted to train."""
+"""Scaling by mean and standard deviation, by median and quartiles, or by quantiles to N(0, 1)'s; fitted to train."""
 
 
 class TumoursData(Section):
@@ -247,11 +247,11 @@ class Csv(Section):
     separator: Mark | None = None
     quote: Mark | None = None
     encoding: str | None = None
-    """Of a file that isn't UTF-8: latin-1, cp1252, ..."""
+    """The encoding of a file that isn't UTF-8: latin-1, cp1252, ..."""
     header: bool | None = None
     """Whether the first row names the columns; they are x0, x1, ... else."""
     comment: Annotated[str, Field(min_length=1)] | None = None
-    """What a line begins with that is no row."""
+    """The beginning of a line that is no row."""
     decimal: Literal[".", ","] | None = None
     thousands: Literal["", ",", ".", " ", "'"] | None = None
 
@@ -270,7 +270,7 @@ class DateColumn(Section):
 
     kind: Literal["date"]
     format: Annotated[str, Field(pattern="%")]
-    """As Python's strptime has it: %d/%m/%Y."""
+    """The format in the letters of Python's strptime: %d/%m/%Y."""
 
 
 class TableData(Section):
@@ -280,7 +280,7 @@ class TableData(Section):
     file: File
     label: TableLabel | None
     columns: dict[str, Literal["number", "boolean", "category", "date", "ignored"] | DateColumn]
-    """What a column is, where that isn't to be read off its values; {} leaves it to them."""
+    """The kind of a column, where its values don't tell; {} leaves it to them."""
     csv: Csv = Csv()
     missing: tuple[str, ...] = ()
     """Texts that stand for a missing value, beside an empty one, NA, null and their like."""
@@ -289,7 +289,7 @@ class TableData(Section):
     """Whether anomalies are kept for the test part alone: train and valid are of normal rows."""
     valid: Fraction
     test: SomeFraction
-    """Of the normal rows where `one_class` is true, else of all."""
+    """A share of the normal rows where `one_class` is true, else of all."""
     split: GroupedByColumn = HASHED
 
     @model_validator(mode="after")
@@ -346,13 +346,13 @@ class TextData(Section):
 
     kind: Literal["text"]
     column: Place | None
-    """Of a table; null of a file of lines."""
+    """The column of a table that holds them; null for a file of lines."""
     tokenizer: Tokenizer
     """Fitted to train."""
     limit: Annotated[Count, Field(ge=2)]
     """The most tokens of a sentence, its end counted."""
     long: Literal["truncate", "drop", "fail"]
-    """What is done with longer ones: `truncate` keeps their beginning, and an end."""
+    """The treatment of longer ones: `truncate` keeps their beginning, and an end."""
     train: File
     valid: Fraction | File
     test: SomeFraction | File

@@ -21,6 +21,6 @@ class Detection(Section):
 
     score: Score
     draws: Count
-    """Of z, the same for every example; a score is over all of them."""
+    """Draws of z, the same for every example; a score is over all of them."""
     collected: str | None
     """When the data were collected, in words; the bundle repeats it beside the threshold."""

@@ -81,7 +81,7 @@ class Gate(Section):
 
 
 class Evaluate(Section):
-    """What is measured on the test set."""
+    """The measurements on the test set."""
 
     samples: Count
     """K of the importance bound."""

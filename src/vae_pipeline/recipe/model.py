@@ -175,7 +175,7 @@ class MixedLikelihood(Section):
 
     kind: Literal["mixed"]
     scale: Literal["learned_per_column", "per_element"]
-    """Of numbers, on scaled values: one a column, or one that the decoder gives for each row and column."""
+    """The scale of numbers, on scaled values: one a column, or one that the decoder gives for each row and column."""
     missing: Literal["given", "modelled"] = "given"
     """Whether a value is missing, where it may be: taken as given, so that a row that lacks much looks likely, or
     modelled, so that a gap is as unlikely as it is rare beside what is there."""

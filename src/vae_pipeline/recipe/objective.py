@@ -21,7 +21,7 @@ class TrimmedObjective(Section):
 
     kind: Literal["trimmed"]
     share: Annotated[float, Field(gt=0, lt=1)]
-    """Of the examples of a batch, by distortion + rate."""
+    """The share of a batch's examples, by distortion + rate."""
 
 
 class ImportanceObjective(Section):

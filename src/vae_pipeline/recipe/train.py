@@ -23,7 +23,7 @@ class Train(Section):
     accumulate: Count
     """Pieces that a batch is computed in, one after the other, where the memory doesn't hold it whole."""
     precision: Literal["float32", "bfloat16"]
-    """Of the networks on a GPU; loss and rate are float32 always, and so is all on a CPU, where that is faster."""
+    """The networks' precision on a GPU; loss and rate are float32 always, and all is on a CPU, where that is faster."""
     learning_rate: Positive
     schedule: Literal["constant", "cosine", "one_cycle"]
     warm_up: Annotated[float, Field(ge=0, le=1)]
@@ -34,7 +34,7 @@ class Train(Section):
     ema: SomeFraction | None
     """Decay of a moving average of the weights, which is then what is validated and kept."""
     keep: Literal["best", "last"]
-    """Which epoch's weights are the result; the best is the one with the highest validation ELBO (beta = 1)."""
+    """The epoch whose weights are the result; the best is the one with the highest validation ELBO (beta = 1)."""
     patience: Count | None
     """Stop after so many epochs without a better validation ELBO."""
     stop_on_alarm: bool
@@ -60,7 +60,7 @@ class MixtureOf(Section):
 
 
 Sampler = Literal["auto", "prior", "gaussian", "mixture", "flow"] | MixtureOf
-"""What new latents are drawn from: the prior, or what was fitted to the posteriors of the training data.
+"""The sampler of new latents: the prior, or a distribution fitted to the posteriors of the training data.
 
 `mixture` has ten components. `auto` takes the sampler whose samples are nearest to the validation data, and as many
 components of a mixture as bring them nearest.

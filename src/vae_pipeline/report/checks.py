@@ -21,7 +21,7 @@ def attention(findings: Findings) -> str:
 
 
 def checks(findings: Findings) -> str:
-    """All else: the bounds that the recipe sets, implied gates that it waives, and alarms that are over."""
+    """Checks that need no attention: bounds that the recipe sets, implied gates that it waives, alarms now over."""
     parts = []
     if "alarms" in findings.metrics and not findings.alarms:
         parts.append("<p>No alarm was raised.</p>")

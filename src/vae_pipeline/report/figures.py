@@ -200,7 +200,7 @@ def figure_table(caption: str, figures: tuple[Figure, ...], findings: Findings) 
 
 
 def others(metrics: Mapping[str, Any]) -> tuple[Figure, ...]:
-    """What was measured and has no words here, under its own name."""
+    """Figures that have no words here, under their own names."""
     known = {key for figures in KNOWN for figure in figures for key in (figure.key, *dict(figure.beside))}
     return tuple(
         Figure(key, escape(key.replace("_", " ")), "", "")

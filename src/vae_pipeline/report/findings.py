@@ -9,25 +9,25 @@ from vae_pipeline.spec import DataSpec
 
 @dataclass(frozen=True)
 class Findings:
-    """All that the page says; equal findings give an equal page."""
+    """The findings that a page is made of; equal findings give an equal page."""
 
     name: str
     """The recipe's."""
     recipe: Mapping[str, Any]
     """The sections that made the weights and the figures, `about` and `seed` among them."""
     seed: int
-    """Of the evaluation."""
+    """The seed of the evaluation."""
     spec: DataSpec
     card: Mapping[str, Any]
     """The data's, as `prepare` wrote it."""
     metrics: Mapping[str, Any]
-    """As in metrics.json; a figure that isn't there is left out."""
+    """Figures by their names in metrics.json; one that isn't there is left out."""
     breaches: Mapping[str, str]
     """The gates that aren't kept, each with what is wrong."""
     waived: Mapping[str, str]
-    """Those that the recipe does without, likewise."""
+    """Gates that aren't kept and that the recipe waives, likewise."""
     history: Sequence[Mapping[str, float | None]]
-    """Of the training, an epoch each."""
+    """The history of the training, an epoch each."""
     kept_epoch: int
     active: Sequence[bool]
     """Whether each latent dimension is."""
@@ -45,7 +45,7 @@ class Findings:
 
     @property
     def alarms(self) -> Sequence[Mapping[str, Any]]:
-        """What was raised, cleared or not."""
+        """Alarms that were raised, cleared or not."""
         return list(self.metrics.get("alarms", ()))
 
     @property

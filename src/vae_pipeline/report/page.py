@@ -145,7 +145,7 @@ def _samples(findings: Findings) -> list[str]:
 
 
 def _sentences(findings: Findings) -> list[str]:
-    """As they came: none is picked."""
+    """Sentences as they came: none is picked."""
     metrics = findings.metrics
     rebuilt = [[escape(each) for each in pair] for pair in metrics.get("shown_reconstructions", ())]
     samples = [[escape(each)] for each in metrics.get("shown_samples", ())]

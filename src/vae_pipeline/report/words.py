@@ -24,7 +24,7 @@ TABLE_DENSITY = (
 
 
 def reading(findings: Findings) -> str:
-    """What the bounds are bounds on."""
+    """Say what the bounds are bounds on."""
     measure = findings.metrics["measure"]
     return TABLE_DENSITY if isinstance(findings.spec, TableSpec) and measure == "density" else READING[measure]
 
@@ -63,7 +63,7 @@ def _training(findings: Findings) -> str:
 
 
 def images(findings: Findings) -> str:
-    """What an observation is."""
+    """Name the observations, in the plural."""
     normal = "normal " if findings.card.get("split", {}).get("kind") == "one_class" else ""
     if isinstance(findings.spec, TableSpec):
         return f"{normal}rows of {findings.spec.dimensions} columns"
@@ -140,6 +140,6 @@ def _checks(findings: Findings) -> str:
 
 
 def sampler(findings: Findings) -> str:
-    """What new latents were drawn from."""
+    """Name the sampler of new latents."""
     chosen = findings.metrics.get("sampler", findings.recipe["sampler"])
     return "the prior" if chosen == "prior" else f"the sampler “{escape(str(chosen))}”"

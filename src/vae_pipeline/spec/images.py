@@ -1,4 +1,4 @@
-"""What a model must know of images."""
+"""ImageSpec: the shape, range and classes of images, as a model must know them."""
 
 import dataclasses
 import json
@@ -15,9 +15,9 @@ from vae_pipeline.typed_json import typed
 
 LARGEST = 2**28  # values of an image
 LEVELS = (0.0, 65536.0)
-"""Those of 16 bits."""
+"""The range of greys of 16 bits."""
 ROUNDING = 4 * float(np.finfo(np.float32).eps)
-"""By how much of the larger bound a value of float32 may lie outside and still be that bound, rounded."""
+"""A value of float32 may lie outside by this share of the larger bound, and still be that bound, rounded."""
 
 
 def within(values: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[Any] | None:
@@ -44,7 +44,7 @@ class ImageSpec:
     classes: tuple[str, ...] = ()
     """Names of the labels 0, 1, ...; empty where there are none."""
     levels: tuple[float, float] = LEVELS
-    """Of picture files with greys of over 8 bits: the value that becomes 0, and the one at which 256 would begin."""
+    """For picture files with greys of over 8 bits: the value that becomes 0, and the one at which 256 would begin."""
     kind: str = "image"
 
     @property
@@ -59,7 +59,7 @@ class ImageSpec:
 
     @property
     def unit(self) -> float:
-        """What differences of values are taken relative to: the width of their range."""
+        """The width of the values' range, relative to which their differences are taken."""
         return self.high - self.low
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a model must know of the rows of a table."""
+"""TableSpec: the columns of a table, as a model must know them."""
 
 import dataclasses
 import json
@@ -27,15 +27,15 @@ class Column:
     missing: bool
     """Whether values may be missing; they are NaN."""
     knots: tuple[tuple[float, float], ...]
-    """Where the scaling is pinned: (raw, scaled), rising in both; straight lines between, logarithms beyond."""
+    """Points that pin the scaling, (raw, scaled), rising in both; straight lines between, logarithms beyond."""
     values: tuple[str, ...] = ()
-    """Of a category: what occurs in the training part. Any other is one class more, index len(values)."""
+    """The values of a category that occur in the training part. Any other is one class more, index len(values)."""
     written: str = ""
     """How its texts are written: a date's format, as strptime has it, where that isn't ISO 8601; the sign beside a
     number (`%`, `$`), or `duration` (hours, minutes and seconds; the number is of seconds)."""
     offset: float = 0.0
-    """What is taken off a value, in float64, before it becomes a float32, where 1e9 + 1 is 1e9. Rows on disk, knots and
-    graphs have values less their offset; what people give and get has nothing taken off."""
+    """A number taken off each value, in float64, before it becomes a float32, where 1e9 + 1 is 1e9. Rows on disk, knots
+    and graphs have values less their offset; what people give and get has nothing taken off."""
 
     @property
     def unit(self) -> float:
@@ -51,14 +51,14 @@ class CsvFormat:
     separator: str | None = None
     quote: str | None = None
     encoding: str | None = None
-    """As Python names it. A file that is UTF-8, or begins with a byte-order mark, is read as what it is."""
+    """Python's name for it. A file that is UTF-8, or begins with a byte-order mark, is read as what it is."""
     header: bool | None = None
     """Whether the first row names the columns."""
     comment: str | None = None
-    """What a line begins with that is no row."""
+    """The beginning of a line that is no row."""
     decimal: str | None = None
     thousands: str | None = None
-    """What groups them; empty for nothing."""
+    """The mark that groups them; empty for none."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,12 @@ class TableSpec:
 
     @property
     def offsets(self) -> tuple[float, ...]:
-        """What is taken off the values of each column."""
+        """The number that is taken off the values of each column."""
         return tuple(column.offset for column in self.columns)
 
     @property
     def unit(self) -> tuple[float, ...]:
-        """What differences of values are taken relative to, a column each."""
+        """The width that differences of each column's values are taken relative to."""
         return tuple(column.unit for column in self.columns)
 
     def to_dict(self) -> dict[str, Any]:

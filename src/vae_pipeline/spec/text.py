@@ -1,4 +1,4 @@
-"""What a model must know of sentences: how text becomes ids and back, and which ids mean what."""
+"""TextSpec: how sentences become ids and back, and which ids mean what, as a model must know it."""
 
 import dataclasses
 import json
@@ -47,7 +47,7 @@ TOKENIZER: dict[str, tuple[Any, ...]] = {
         },
     ),
 }
-"""What each part of a tokenizer may be, as the library `tokenizers` writes it; a model without its words."""
+"""Kinds that each part of a tokenizer may be of, as the library `tokenizers` writes it; a model without its words."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ class TextSpec:
     vocabulary: int
     """How many ids there are."""
     tokenizer: dict[str, Any]
-    """Of the library `tokenizers`, as its JSON."""
+    """A tokenizer of the library `tokenizers`, as its JSON."""
     padding: int = 0
     start: int = 1
-    """What a decoder is given before the first token; it occurs in no sentence."""
+    """The id that a decoder is given before the first token; it occurs in no sentence."""
     end: int = 2
     unknown: int = 3
     classes: tuple[str, ...] = ()
@@ -81,7 +81,7 @@ class TextSpec:
 
     @property
     def unit(self) -> float:
-        """What differences of values are taken relative to."""
+        """The width relative to which differences of ids are taken."""
         return 1.0
 
     def to_dict(self) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class Tokens:
             raise DataError(f"the spec's tokenizer can't be read ({error}): prepare, train and export again") from error
 
     def ids(self, lines: Sequence[str]) -> list[list[int]]:
-        """Of each line, without an end; what text can't mean (an end, padding) is unknown.
+        """Ids of each line, without an end; ids that text can't mean (an end, padding) are unknown.
 
         Raises:
             DataError: what is given isn't a list of texts.
@@ -69,7 +69,7 @@ class Tokens:
         return padded(found, self.limit)
 
     def text(self, observations: Iterable[Sequence[int]]) -> list[str]:
-        """What rows of ids say, each up to its end."""
+        """Texts that rows of ids stand for, each up to its end."""
         return [self.tokenizer.decode(_sentence(row), skip_special_tokens=False) for row in observations]
 
 

@@ -170,14 +170,14 @@ def add(metrics: dict[str, Any], found: Mapping[str, Any]) -> None:
 def alarms_on(
     trained: Trained, test: Split, metrics: Mapping[str, Any], seed: int, device: torch.device
 ) -> list[dict[str, Any]]:
-    """What there is reason for on the test part, in the form of the alarms of training; it belongs to no epoch."""
+    """Alarms for which the test part gives reason, in the form of those of training; they belong to no epoch."""
     used = usage(trained.model, test, derive(seed, "evaluate"), device, EXAMPLES)
     found = alarms_of(used, Gain.of(metrics), metrics["rate"], trained.model.latents, trained.recipe)
     return without_epoch(found)
 
 
 def _shown_elbo(row: Row) -> float | None:
-    """What `dvc plots` draws: of the validation part or, where there is none, of training."""
+    """The ELBO that `dvc plots` draws: of the validation part or, where there is none, of training."""
     return row["train_elbo"] if row["valid_elbo"] is None else row["valid_elbo"]
 
 

@@ -28,7 +28,7 @@ from vae_pipeline.typed_json import read_json
 
 @dataclass(frozen=True)
 class Report:
-    """What an export came to."""
+    """The result of an export."""
 
     graphs: int
     difference: float

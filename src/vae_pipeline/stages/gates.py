@@ -32,13 +32,13 @@ MISSED = 0.1  # of a target
 
 @dataclass(frozen=True)
 class Gates:
-    """Those that aren't kept, each with what is wrong and, of an implied one, what to change."""
+    """Gates that aren't kept, each with what is wrong and, if it is implied, what to change."""
 
     failed: Mapping[str, str]
     waived: Mapping[str, str]
 
     def figures(self) -> dict[str, Any]:
-        """As in metrics.json."""
+        """Figures by their names in metrics.json."""
         return {
             "failed_gates": list(self.failed),
             "waived_gates": list(self.waived),
@@ -125,7 +125,7 @@ def miss(metrics: Mapping[str, Any], control: RateControl) -> str | None:
 
 
 def _beaten_by_pca(metrics: Mapping[str, Any], trained: TrainedRecipe, spec: DataSpec) -> bool:
-    """Of grey and colour images whose fidelity the recipe doesn't set itself; of binary ones a PSNR says little."""
+    """Judge grey and colour images whose fidelity the recipe doesn't set itself; a PSNR says little of binary ones."""
     if not isinstance(spec, ImageSpec) or spec.binary or metrics.get("baseline_psnr") is None:
         return False
     steered = isinstance(trained.rate_control, TargetRateControl | CapacityControl | TargetDistortionControl)
@@ -133,7 +133,7 @@ def _beaten_by_pca(metrics: Mapping[str, Any], trained: TrainedRecipe, spec: Dat
 
 
 def _too_short(trained: Trained, examples: int) -> str | None:
-    """What is wrong with the length of the run, which `train.max_minutes` may have ended early."""
+    """Say why the run, which `train.max_minutes` may have ended early, is too short; None if it isn't."""
     train = trained.recipe.train
     length = Length.of(train, math.ceil(examples / train.batch))
     made = length.steps if train.max_minutes is None else min(length.steps, len(trained.history) * length.epoch)

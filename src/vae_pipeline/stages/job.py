@@ -1,4 +1,4 @@
-"""What every stage is given besides its paths."""
+"""Job: the recipe and settings that every stage is given besides its paths."""
 
 from dataclasses import dataclass
 from pathlib import Path

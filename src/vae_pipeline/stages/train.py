@@ -48,7 +48,7 @@ WORTH_COMPILING = 20_000  # steps
 
 @dataclass(frozen=True)
 class Report:
-    """What a training run came to."""
+    """The result of a training run."""
 
     weights_sha256: str
     epochs: int
@@ -84,7 +84,7 @@ def train(job: Job, data: Path, out: Path, start: Path | None = None) -> Report 
 
 
 def sections_of(job: Job) -> TrainedRecipe:
-    """What makes a job's model."""
+    """The sections of a recipe that make a job's model."""
     recipe = job.recipe
     return TrainedRecipe(
         about=recipe.about,
@@ -168,7 +168,7 @@ class _Run:
         return Report(weights, len(self.training.history), self.training.history[kept - 1])
 
     def _with_sampler(self) -> tuple[VAE, Choice]:
-        """The result, with what new latents are drawn from."""
+        """The trained model with its sampler of new latents."""
         model, recipe, prepared = self.training.judged, self.recipe, self.prepared
         model.load_state_dict(self.training.weights(recipe.train))
         match recipe.sampler:
@@ -190,7 +190,7 @@ class _Run:
             self.job.warn(f"{self.job.name}: {said} (the gate too_few_steps will fail; evaluate.waive does without it)")
 
     def _warn_of_a_missed_target(self) -> None:
-        """By the validation part, or by training where there is none."""
+        """Judge a target by the validation part, or by training where there is none."""
         control, last, valid = self.recipe.rate_control, self.training.history[-1], self.prepared.valid
         figures = {"rate": last.rate, "distortion": last.distortion}
         if isinstance(control, TargetDistortionControl) and control.psnr is not None:
@@ -252,7 +252,7 @@ class _Run:
         _refuse_spoiled(training)
 
     def _alarms(self, before: int = 0) -> list[Alarm]:
-        """Those of the epochs so far, but for the last `before`."""
+        """Alarms of the epochs so far, but for the last `before`."""
         history = self.training.history
         return alarms(history[: len(history) - before], self.training.model.latents, self.recipe)
 

@@ -32,7 +32,7 @@ Row = dict[str, float | None]
 
 @dataclass(frozen=True)
 class SamplerChoice:
-    """What new latents are drawn from, and the distance of each candidate's samples, where it was chosen."""
+    """The sampler of new latents, and the distance of each candidate's samples, where it was chosen."""
 
     kind: str
     distances: dict[str, float]
@@ -61,7 +61,7 @@ class Trained:
     history: list[Row]
     sampler: SamplerChoice
     alarms: list[dict[str, Any]]
-    """Of its training: name, about, epoch, cleared."""
+    """The alarms of its training: name, about, epoch, cleared."""
 
     @property
     def kept_epoch(self) -> int:

@@ -36,7 +36,7 @@ class Entry(BaseModel):
 
 
 class Start(Entry):
-    """What a run is."""
+    """The first line: the run's name, parameters and data."""
 
     entry: Literal["start"] = "start"
     role: Role
@@ -176,11 +176,11 @@ class Journal:
         self._append(Child(name=name, params=all_redacted(params), epochs=[dict(epoch) for epoch in epochs]))
 
     def end(self, status: Status, weights: str | None = None) -> None:
-        """Nothing follows."""
+        """Record that nothing follows."""
         self._append(End(status=status, weights=weights))
 
     def discard(self) -> None:
-        """What was written is no longer wanted."""
+        """Delete what was written."""
         if self.on:
             with contextlib.suppress(OSError):  # where it can't be removed, the next line can't be written, and says so
                 self.path.unlink(missing_ok=True)
@@ -201,7 +201,7 @@ class Journal:
             self.warn(f"the tracking journal {self.path} can't be written ({error.strerror}); nothing more is recorded")
 
     def _drop_unfinished_line(self) -> None:
-        """What a crash left without its end would spoil the line that follows it."""
+        """Cut off a line that a crash left without its end: it would spoil the line that follows it."""
         with contextlib.suppress(OSError):
             content = self.path.read_bytes()
             whole = content.rfind(b"\n") + 1
@@ -211,7 +211,7 @@ class Journal:
 
 
 def read_journal(path: Path) -> Entries | None:
-    """What a journal holds; None if it doesn't even begin. A last line that a crash cut short is left out.
+    """The entries of a journal; None if it doesn't even begin. A last line that a crash cut short is left out.
 
     A run that was taken up from a checkpoint has made the steps after it twice: the first numbers stand.
 

@@ -19,7 +19,7 @@ class Alarm:
 
     name: str
     about: str
-    """What it means, with the figures at its beginning, and what to try."""
+    """The meaning, with the figures at its beginning, and a thing to try."""
     epoch: int
     cleared: int | None
     """The epoch at which there was no reason for it any more."""

@@ -30,14 +30,14 @@ class Part:
     images: Tensor
     labels: Tensor | None
     share: Share
-    """Which rows of the whole piece these are; the others are other processes'."""
+    """The places of these rows in the whole piece; the others are other processes'."""
     weight: float
-    """What the mean over these rows counts in the mean over the batch; 0 for a stand-in where a share is empty."""
+    """The weight of the mean over these rows in the mean over the batch; 0 for a stand-in where a share is empty."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step learns from."""
+    """The rows that one step learns from."""
 
     parts: list[Part]
     examples: int
@@ -119,7 +119,7 @@ def _like_sized(order: Tensor, sizes: Tensor, batch: int, generator: torch.Gener
 
 
 class _Resident:
-    """All rows on the device."""
+    """Rows that are all held on the device."""
 
     def __init__(self, split: Split, device: torch.device) -> None:
         self.images = torch.from_numpy(split.images[:]).to(device)

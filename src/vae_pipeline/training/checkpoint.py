@@ -93,7 +93,7 @@ class Checkpoints:
 
 
 def pack(training: Training) -> tuple[dict[str, Tensor], dict[str, object]]:
-    """All that a run is, as tensors on the CPU and values of JSON."""
+    """The state of a run, as tensors on the CPU and values of JSON."""
     tensors = {"totals": training.totals}
     tensors |= {f"generator/{name}": state for name, state in generator_states().items()}
     tensors |= {f"model/{name}": tensor for name, tensor in training.model.state_dict().items()}

@@ -18,7 +18,7 @@ class Length:
     """In steps."""
 
     steps: int
-    """Of the whole run."""
+    """Steps of the whole run."""
     epoch: int
     """From one validation to the next."""
 
@@ -38,7 +38,7 @@ class Length:
 
 
 def too_short(train: Train, steps: int) -> str | None:
-    """What is wrong with a run of so many steps, and how many would do; None of one that can have learned."""
+    """Say why a run has too few steps, and how many would do; None for one that can have learned."""
     shown = 1000  # the schedules' shape doesn't depend on the number of steps
     rate = sum(learning_rate_at(train, step, shown) for step in range(shown)) / shown
     if steps * rate >= LEAST:

@@ -82,7 +82,7 @@ class Epoch:
 
     @property
     def used(self) -> Usage:
-        """Of the latents."""
+        """The use of the latents at the end of the epoch."""
         return Usage(self.active_units, self.mutual_information, self.posterior_variance)
 
     @property
@@ -91,14 +91,14 @@ class Epoch:
         return Gain.of({**asdict(self), "decoder_gain_standard_error": None})
 
     def figures(self) -> dict[str, float]:
-        """All numbers there are, by name."""
+        """Numbers by their names, as far as there are any."""
         named = {**asdict(self), "train_elbo": self.train_elbo, "valid_elbo": self.valid_elbo}
         return {name: value for name, value in named.items() if value is not None and name != "epoch"}
 
 
 @dataclass
 class Training:
-    """All that a run is at one step."""
+    """The state of a run at one step."""
 
     model: VAE
     optimizer: AdamW
@@ -138,7 +138,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where the loop is after a step."""
+    """The place of the loop after a step."""
 
     step: int
     steps: int
@@ -147,7 +147,7 @@ class Progress:
     epoch: Epoch | None
     """The epoch that ended with this step."""
     loss: float | None = None
-    """Of this step's batch; read once in a while."""
+    """The loss of this step's batch; read once in a while."""
 
 
 def fit(

@@ -43,7 +43,7 @@ class Processes:
         return self.rank == 0
 
     def any(self, *flags: bool) -> list[bool]:
-        """Of each flag, whether it is up in any process; all of them wait here for each other."""
+        """Whether each flag is up in any process; all of them wait here for each other."""
         if self.count == 1:
             return list(flags)
         import torch.distributed as dist  # noqa: PLC0415 (one process needs none of it)
@@ -78,7 +78,7 @@ class Processes:
                 dist.broadcast(tensor, 0)
 
     def share(self, value: T) -> T:
-        """What the first process has, in all of them."""
+        """Copy to all processes what the first one has."""
         if self.count == 1:
             return value
         import torch.distributed as dist  # noqa: PLC0415

@@ -43,7 +43,7 @@ class Cost:
 
     kind: str
     examples: int
-    """Of the test part."""
+    """Examples of the test part that were scored."""
     full: float
     """-ELBO of the bundle, nats an example; the noise is the same for both."""
     variant: float
@@ -51,7 +51,7 @@ class Cost:
     loss: float
     """variant - full: above zero the variant is worse."""
     loss_standard_error: float
-    """Of the pairs' differences."""
+    """The standard error of the pairs' differences."""
     largest: float
     """Largest difference of one example's score, in nats."""
     rank_correlation: float
@@ -59,7 +59,7 @@ class Cost:
     reconstruction: float
     """Largest difference of a reconstruction's `x_mean`, in the data's units."""
     full_bytes: int
-    """Of all graphs that a variant has."""
+    """The bytes of all graphs that a variant has."""
     variant_bytes: int
     latencies: tuple[Latency, ...]
 

@@ -23,7 +23,7 @@ MATRIX_PRODUCTS = ("MatMul", "Gemm")
 
 
 class _Reader:
-    """What `quantize_static` asks for inputs."""
+    """The inputs that `quantize_static` asks for."""
 
     def __init__(self, batches: Sequence[Arrays]) -> None:
         self._batches = iter(batches)

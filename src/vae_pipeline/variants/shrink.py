@@ -28,7 +28,7 @@ Kind = Literal["fp16", "int8"]
 CALIBRATED, MEASURED = 512, 1000
 """Rows of train that set the ranges of int8's activations; of test, on which the cost is measured."""
 TOLERANCE = 0.02
-"""Of golden answers, relative: what another CPU rounds the other way is a step of the coarser numbers off."""
+"""Relative tolerance of golden answers: a number that another CPU rounds the other way is one coarser step off."""
 
 
 def shrink(folder: Path, to: Kind, data: Path, out: Path, timeout_s: float = TIMEOUT_S) -> Cost:

@@ -1,4 +1,4 @@
-"""What group a row is of, by a pattern that its name or its text matches."""
+"""Groups of rows, by a pattern that a row's name or text matches."""
 
 import re
 from collections.abc import Iterable

@@ -31,11 +31,11 @@ class Part:
     rows: Rows
     labels: Indices | None
     names: Sequence[str] | None = None
-    """What each row is known by; None where its index is all there is."""
+    """The key of each row; None where its index is all there is."""
     masks: Rows | None = None
     """[height, width] of each row, uint8: 1 where its defect is, else 0."""
     indices: Indices | None = None
-    """Where each row stood in what the part was split off from; None where it wasn't."""
+    """The place of each row in the part that this one was split off from; None where it wasn't."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ class Source:
     levels: tuple[float, float] = LEVELS
     """`ImageSpec.levels`."""
     notes: tuple[str, ...] = ()
-    """What a reader must know."""
+    """Notes that a reader must see."""
     split: SplitRule = HASHED
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Of the rows of train, and of parts of their own: what group each is of; empty where there are none."""
+    """The group of each row of train, and of parts with files of their own; empty where there are no groups."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,12 @@ class TableSource:
     absent: tuple[str, ...] = ()
     """Texts that stand for a missing value."""
     found: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """What was found of each column of the file: its kind, how it is written, how many values it lacks and has."""
+    """Findings on each column of the file: its kind, how it is written, how many values it lacks and has."""
     notes: tuple[str, ...] = ()
-    """What a reader should look at."""
+    """Notes that a reader should look at."""
     split: SplitRule = HASHED
     groups: Sequence[str] | None = None
-    """What group each row is of."""
+    """The group of each row."""
 
 
 @dataclass(frozen=True)
@@ -110,4 +110,4 @@ class TextSource:
     """Reason: number of lines that were left out."""
     split: SplitRule = HASHED
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Of the rows of train, and of parts of their own: what group each is of; empty where there are none."""
+    """The group of each row of train, and of parts with files of their own; empty where there are no groups."""

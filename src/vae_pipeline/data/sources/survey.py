@@ -1,4 +1,4 @@
-"""What pictures hold, found out before any is used: which can be read, and what range greys of over 8 bits have."""
+"""A survey of pictures before any is used: which can be read, and what range greys of over 8 bits have."""
 
 import dataclasses
 import math
@@ -12,7 +12,7 @@ from vae_pipeline.spec.images import LEVELS
 
 
 class Survey:
-    """Of one place after the other."""
+    """A survey of one place after the other."""
 
     def __init__(self, data: FolderData) -> None:
         self.data = data
@@ -20,7 +20,7 @@ class Survey:
         self._low, self._high = math.inf, -math.inf
 
     def add(self, pictures: Pictures) -> Pictures:
-        """The same without those that can't be read, where the recipe drops these.
+        """Give the pictures without those that can't be read, where the recipe drops these.
 
         Raises:
             CorruptPictureError, DataError: it doesn't, or none can be read.
@@ -55,7 +55,7 @@ class Survey:
 
     @property
     def levels(self) -> tuple[float, float]:
-        """What becomes 0, and where 256 would begin, of greys of over 8 bits.
+        """The value that becomes 0, and the one at which 256 would begin, of greys of over 8 bits.
 
         Raises:
             DataError: they hold more than the recipe's depth.
@@ -72,7 +72,7 @@ class Survey:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know of the range."""
+        """Notes on the range that a reader must see."""
         if self.data.depth is not None or self._low >= self._high:
             return ()
         return (

@@ -24,7 +24,7 @@ from vae_pipeline.spec.tables import CsvFormat
 
 @dataclass(frozen=True)
 class Survey:
-    """What one way through a table's file finds."""
+    """The findings of one way through a table's file."""
 
     file: TableFile
     columns: tuple[Column, ...]
@@ -35,9 +35,9 @@ class Survey:
     csv: CsvFormat
     """How a text of rows is written, its numbers too."""
     found: dict[str, dict[str, Any]]
-    """Of each column, those left out too: its kind, how it is written, how many values it lacks and has."""
+    """Findings on each column, those left out too: its kind, how it is written, how many values it lacks and has."""
     notes: tuple[str, ...]
-    """What a reader should look at."""
+    """Notes that a reader should look at."""
 
 
 def survey(data: TableData, finder: Finder) -> Survey:
