@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from vae_pipeline.sentences import Choice
 
 TIMEOUT_S = 15.0  # as `sessions` has it, without its imports
-TASKS = "Tasks on an exported bundle"
-"""The heading of their commands in the help."""
+STAGES, TASKS, MORE = "Stages of the pipeline", "Tasks on an exported bundle", "More"
+"""Headings of the commands in the help."""
 
 Seed = Annotated[int, typer.Option(help="The one seed, from which every draw is derived.", min=0, max=2**32 - 1)]
 
