@@ -19,7 +19,8 @@ from vae_pipeline.data.sources.parts import Part, Source
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.data.writing import write
 from vae_pipeline.errors import DataError
-from vae_pipeline.recipe.data import ArraysData, FolderData, SplitRule, TextData
+from vae_pipeline.recipe.data import ArraysData, FolderData, TextData
+from vae_pipeline.recipe.split import SplitRule
 
 PARTS = ("train", "valid", "test")
 

@@ -17,7 +17,8 @@ from vae_pipeline.data.text_store import fit_tokenizer
 from vae_pipeline.data.writing import write
 from vae_pipeline.errors import DataError
 from vae_pipeline.recipe import Recipe
-from vae_pipeline.recipe.data import BytePairs, Bytes, TextData, Words
+from vae_pipeline.recipe.data import TextData
+from vae_pipeline.recipe.tokenizer import BytePairs, Bytes, Words
 from vae_pipeline.spec import TextSpec, load_spec
 from vae_pipeline.spec.tokens import Tokens, lengths, padded
 

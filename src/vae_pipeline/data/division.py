@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from vae_pipeline.data.sources.parts import Array, Indices
 from vae_pipeline.data.store import PARTS
-from vae_pipeline.recipe.data import SplitRule
+from vae_pipeline.recipe.split import SplitRule
 
 Numbers = npt.NDArray[np.uint64]
 FAR = 0.25  # share of what was asked for by which a part's size may differ without being told

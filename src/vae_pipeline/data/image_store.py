@@ -11,7 +11,7 @@ from vae_pipeline.data.sources.parts import Array, Rows, Source
 from vae_pipeline.data.splitting import chunks, divide_images, duplicates, indices_of, parts_of, split_card, told
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import write_json
-from vae_pipeline.recipe.data import HASHED
+from vae_pipeline.recipe.split import HASHED
 from vae_pipeline.spec import ImageSpec, within
 
 SMALL = 0.1  # share of the range

@@ -13,7 +13,7 @@ from vae_pipeline.data.division import Division, Fractions, divide, row_hash
 from vae_pipeline.data.sources.parts import Array, Indices, Part, Rows, Source
 from vae_pipeline.data.store import PARTS
 from vae_pipeline.errors import DataError
-from vae_pipeline.recipe.data import HASHED, SplitRule
+from vae_pipeline.recipe.split import HASHED, SplitRule
 
 CHUNK_ROWS = 4096
 
@@ -31,7 +31,7 @@ def split(source: Source, seed: int) -> dict[str, Part]:
 
 
 def divide_images(source: Source, seed: int) -> Division:
-    """Where `valid` or `test` is a fraction, the rows of train that are of each part.
+    """Divide the rows of train where `valid` or `test` is a fraction of them.
 
     Of one class, anomalies among them all go to the test part. The hash is of the seed and the row's name (a picture's
     path in its folder) or, in arrays, its index: pictures added or taken away, and rows appended, move no other.
@@ -125,7 +125,7 @@ def _row_numbers(part: Part) -> npt.NDArray[np.uint64]:
 
 
 def chunks(rows: Rows) -> Iterator[Array]:
-    """All rows, some at a time."""
+    """Rows of a source, some at a time."""
     for start in range(0, len(rows), CHUNK_ROWS):
         yield rows[np.arange(start, min(start + CHUNK_ROWS, len(rows)))]
 

@@ -18,7 +18,7 @@ from vae_pipeline.data.splitting import duplicates, refuse_shared_groups, split_
 from vae_pipeline.data.store import PARTS
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import write_json
-from vae_pipeline.recipe import data as recipe
+from vae_pipeline.recipe import tokenizer as recipe
 from vae_pipeline.spec.text import SIGNS, SPECIAL, UNKNOWN, TextSpec
 from vae_pipeline.spec.tokens import Tokens, padded
 

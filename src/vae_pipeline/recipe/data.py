@@ -1,11 +1,19 @@
 """Where the observations come from."""
 
-import re
 from typing import Annotated, Literal, assert_never
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from vae_pipeline.recipe.section import Count, Finite, Fraction, Place, Section, Shape, SomeFraction
+from vae_pipeline.recipe.split import (
+    HASHED,
+    GroupedByColumn,
+    GroupedByLine,
+    GroupedByPath,
+    Ungrouped,
+    require_fractions,
+)
+from vae_pipeline.recipe.tokenizer import Tokenizer
 
 
 class File(Section):
@@ -30,65 +38,6 @@ class ArrayPart(Section):
 
     images: File
     labels: File | None
-
-
-class Groups(Section):
-    """The thing that rows of one group have in common, so that no two parts share a group; one of these is given."""
-
-    column: Place | None = None
-    """A column of a table, which the model doesn't see."""
-    folder: Count | None = None
-    """For pictures: the level of a folder below the one that all lie in, 1 for the topmost."""
-    pattern: Place | None = None
-    """A regular expression for a picture's path or a line: its first group, or all that it matches, is the name."""
-
-    @model_validator(mode="after")
-    def _one(self) -> "Groups":
-        if sum(value is not None for value in (self.column, self.folder, self.pattern)) != 1:
-            raise ValueError("give one of column, folder and pattern")
-        try:
-            re.compile(self.pattern or "")
-        except re.error as error:
-            raise ValueError(f"pattern isn't a regular expression ({error})") from error
-        return self
-
-
-class SplitRule(Section):
-    """How rows are divided where `valid` or `test` is a fraction."""
-
-    size: Literal["hash", "exact"] = "hash"
-    """`hash`: a row's part depends on it alone, so that rows added later move no other, and sizes come near the
-    fractions by chance; `exact`: sizes are those of the fractions."""
-    duplicates: Literal["keep", "drop", "together"] = "keep"
-    """For equal rows: `drop` keeps one, `together` keeps all in one part."""
-    groups: Groups | None = None
-    """Rows of one group are of one part."""
-
-
-HASHED = SplitRule()
-
-
-def _grouped_by(*fields: str) -> AfterValidator:
-    def check(rule: SplitRule) -> SplitRule:
-        given = {} if rule.groups is None else rule.groups.model_dump(exclude_none=True)
-        for field in given:
-            if field not in fields:
-                known = f"take {' or '.join(fields)}" if fields else "leave groups out"
-                raise ValueError(f"groups.{field} means nothing to this kind of data: {known}")
-        return rule
-
-    return AfterValidator(check)
-
-
-def _require_fractions(rule: SplitRule, *parts: object) -> None:
-    if rule.duplicates == "together" and not all(isinstance(part, float) for part in parts):
-        raise ValueError("duplicates: together can't move rows of a file of its own to another part: take drop")
-
-
-Ungrouped = Annotated[SplitRule, _grouped_by()]
-GroupedByPath = Annotated[SplitRule, _grouped_by("folder", "pattern")]
-GroupedByColumn = Annotated[SplitRule, _grouped_by("column")]
-GroupedByLine = Annotated[SplitRule, _grouped_by("column", "pattern")]
 
 
 class SyntheticData(Section):
@@ -126,7 +75,7 @@ class ArraysData(Section):
 
     @model_validator(mode="after")
     def _parts_can_be_divided(self) -> "ArraysData":
-        _require_fractions(self.split, self.valid, self.test)
+        require_fractions(self.split, self.valid, self.test)
         return self
 
     @field_validator("range")
@@ -164,7 +113,7 @@ class FolderData(Section):
 
     @model_validator(mode="after")
     def _parts_can_be_divided(self) -> "FolderData":
-        _require_fractions(self.split, self.valid, self.test)
+        require_fractions(self.split, self.valid, self.test)
         return self
 
     @field_validator("shape")
@@ -299,34 +248,6 @@ class TableData(Section):
         return self
 
 
-class Words(Section):
-    """Words, and signs where `split` is `signs`; the rarest beyond the `vocabulary` are unknown ones."""
-
-    kind: Literal["words"]
-    vocabulary: Annotated[Count, Field(ge=5)]
-    """The most ids, the four that are no words counted: padding, start, end, unknown."""
-    split: Literal["blanks", "signs"]
-    """`blanks`: only there; `signs`: punctuation is apart from words too."""
-    lower: bool
-    """Whether capitals become small letters."""
-
-
-class BytePairs(Section):
-    """Pieces of words, merged from bytes as often as the `vocabulary` allows; nothing is unknown."""
-
-    kind: Literal["byte_pairs"]
-    vocabulary: Annotated[Count, Field(ge=260)]
-
-
-class Bytes(Section):
-    """The bytes of UTF-8: 256 of them, and four ids that are none."""
-
-    kind: Literal["bytes"]
-
-
-Tokenizer = Annotated[Words | BytePairs | Bytes, Field(discriminator="kind")]
-
-
 class DrawnSentencesData(Section):
     """Sentences of a small grammar, drawn from the seed: needs no file."""
 
@@ -360,7 +281,7 @@ class TextData(Section):
 
     @model_validator(mode="after")
     def _parts_can_be_divided(self) -> "TextData":
-        _require_fractions(self.split, self.valid, self.test)
+        require_fractions(self.split, self.valid, self.test)
         if self.column is None and self.split.groups is not None and self.split.groups.column is not None:
             raise ValueError("split.groups.column is one of a table, and data.column names none: take pattern")
         return self

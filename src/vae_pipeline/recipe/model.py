@@ -259,7 +259,7 @@ class Level(Section):
     large as these, or larger, gives a map of 1 x 1, which is a dense level."""
     channels: Count
     latents: Count
-    """At each place of the map."""
+    """Latents at each place of the map."""
     blocks: Count
     """Residual blocks, in the encoder, in the decoder and in the posterior's head alike."""
 

@@ -20,7 +20,7 @@ from vae_pipeline.recipe.objective import ImportanceObjective, RateControl
 
 
 def to_carry_more(recipe: Recipe | TrainedRecipe) -> str:
-    """For latents that tell too little."""
+    """Changes for latents that tell too little."""
     model, control = recipe.model, recipe.rate_control
     found = _cheaper(control)
     if not isinstance(recipe.objective, ImportanceObjective):
@@ -36,12 +36,12 @@ def to_carry_more(recipe: Recipe | TrainedRecipe) -> str:
 
 
 def to_fit_better(recipe: Recipe | TrainedRecipe) -> str:
-    """For a model that falls short of simpler ones."""
+    """Changes for a model that falls short of simpler ones."""
     return f"try {either(['more steps', *_sharper(recipe.model), 'wider nets'])}"
 
 
 def to_carry_less(recipe: Recipe | TrainedRecipe) -> str:
-    """For posteriors that are next to points."""
+    """Changes for posteriors that are next to points."""
     control = recipe.rate_control
     match control:
         case objectives.ConstantControl() | objectives.WarmUpControl() | objectives.CyclicalControl():

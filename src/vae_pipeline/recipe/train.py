@@ -48,7 +48,7 @@ class Train(Section):
 
     @property
     def length(self) -> str:
-        """In words, as the recipe gives it."""
+        """The length in words, as the recipe gives it."""
         return f"{self.epochs} epochs" if self.steps is None else f"{self.steps:,} steps"
 
 

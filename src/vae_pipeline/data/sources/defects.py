@@ -10,7 +10,8 @@ import numpy as np
 
 from vae_pipeline.data.sources.parts import Array, Indices, Part, Rows, Source
 from vae_pipeline.data.splitting import split
-from vae_pipeline.recipe.data import HASHED, DrawnDefectsData
+from vae_pipeline.recipe.data import DrawnDefectsData
+from vae_pipeline.recipe.split import HASHED
 
 
 def with_defects(data: DrawnDefectsData, source: Source, seed: int) -> Source:
@@ -64,7 +65,7 @@ class DefectiveRows:
 
 @dataclass(frozen=True)
 class Masks:
-    """Where drawn images differ from what they were: a pixel that no defect has changed shows none."""
+    """Masks of the pixels in which drawn images differ from what they were; an unchanged pixel shows none."""
 
     rows: DefectiveRows
 

@@ -15,7 +15,8 @@ from vae_pipeline.data.sources.parts import Array, Indices, Part, Source
 from vae_pipeline.data.sources.survey import Survey
 from vae_pipeline.decoding import read_mask, read_picture
 from vae_pipeline.errors import DataError
-from vae_pipeline.recipe.data import FolderData, Groups, NormalFolder
+from vae_pipeline.recipe.data import FolderData, NormalFolder
+from vae_pipeline.recipe.split import Groups
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from vae_pipeline.errors import DataError
-from vae_pipeline.recipe.data import Groups
+from vae_pipeline.recipe.split import Groups
 
 
 def named(texts: Iterable[str], groups: Groups) -> list[str]:

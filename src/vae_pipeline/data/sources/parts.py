@@ -7,7 +7,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from vae_pipeline.recipe.data import HASHED, ColumnScaling, SplitRule, Tokenizer
+from vae_pipeline.recipe.data import ColumnScaling
+from vae_pipeline.recipe.split import HASHED, SplitRule
+from vae_pipeline.recipe.tokenizer import Tokenizer
 from vae_pipeline.spec import Column
 from vae_pipeline.spec.images import LEVELS
 from vae_pipeline.spec.tables import CsvFormat
@@ -70,7 +72,7 @@ class TableSource:
     """Rows of [columns], float64: NaN where a value is missing, codes for categories; not split, nothing fitted."""
 
     columns: tuple[Column, ...]
-    """Without knots; the values of a category are those of all rows."""
+    """Columns without knots; the values of a category are those of all rows."""
     rows: Rows
     labels: Indices | None
     """0: normal, 1: an anomaly."""

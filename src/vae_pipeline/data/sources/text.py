@@ -8,7 +8,8 @@ from vae_pipeline.data.sources.grouping import named
 from vae_pipeline.data.sources.parts import TextSource
 from vae_pipeline.errors import DataError
 from vae_pipeline.files import sha256_of
-from vae_pipeline.recipe.data import File, Groups, TextData
+from vae_pipeline.recipe.data import File, TextData
+from vae_pipeline.recipe.split import Groups
 from vae_pipeline.redaction import redacted
 
 EMPTY = "empty line"
