@@ -9,6 +9,7 @@ import torch
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from threadpoolctl import threadpool_limits
 
 from vae_pipeline.kernels import inverse_multiquadratic
 from vae_pipeline.metrics.bounds import evaluating
@@ -75,5 +76,6 @@ def classifier_auc(first: Array, second: Array, seed: int) -> float:
     points, in_first = np.concatenate([first, second]), np.repeat([1, 0], [len(first), len(second)])
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed % 2**32)
     trees = HistGradientBoostingClassifier(max_iter=50, max_leaf_nodes=8, random_state=0)
-    judged = cross_val_predict(trees, points, in_first, cv=folds, method="predict_proba")
+    with threadpool_limits(1):  # threads that share such small trees mostly wait for each other
+        judged = cross_val_predict(trees, points, in_first, cv=folds, method="predict_proba")
     return float(roc_auc_score(in_first, judged[:, 1]))
