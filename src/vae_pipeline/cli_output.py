@@ -27,7 +27,7 @@ def console() -> "Console":
 
 
 def open_bundle(bundle: Path, timeout_s: float) -> "Bundle":
-    """Its folder, opened."""
+    """Open a bundle's folder."""
     from vae_pipeline.runtime import Bundle
 
     return Bundle.load(bundle, timeout_s)
@@ -118,7 +118,7 @@ def print_columns(terminal: "Console", card: dict[str, Any]) -> None:
 
 
 def write_sentences(out: Path, lines: list[str], as_json: bool) -> None:
-    """One a line; what a tokenizer of bytes makes of a line's end is a blank."""
+    """Write a sentence a line; a line's end that a tokenizer of bytes makes becomes a blank."""
     from vae_pipeline.files import replace_file
 
     content = "".join(f"{' '.join(line.splitlines())}\n" for line in lines).encode()
@@ -188,7 +188,7 @@ def write_table(frame: "pd.DataFrame", out: Path | None, what: str, as_json: boo
 
 
 def write_arrays(out: Path, content: Any) -> None:
-    """One array as .npy, or several by name as .npz."""
+    """Write one array as .npy, or several by name as .npz."""
     import io
 
     import numpy as np

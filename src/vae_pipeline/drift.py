@@ -76,7 +76,7 @@ def shift(known: Array, new: Array) -> tuple[float, float]:
     counts = [np.bincount(np.searchsorted(edges, part), minlength=len(edges) + 1) for part in (known, new)]
     chance = _chance(tuple((counts[0] + counts[1]).tolist()), len(new))
     found = _stability(*counts)
-    # What is equal but for rounding is reached.
+    # An index that is equal but for rounding counts as reached.
     reached = int((chance >= found * (1 - 1e-9)).sum())
     return max(0.0, float(found - chance.mean())), (1 + reached) / (1 + PERMUTATIONS)
 

@@ -1,4 +1,4 @@
-"""What long work says of itself while it goes on; whoever wants to show it listens."""
+"""Progress of long work: the work tells how far it has come, and whoever wants to show it listens."""
 
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from typing import TypeVar
 
 Listener = Callable[[str, int, int], None]
-"""Is told what is being done, how much of it is done, and how much there is in all."""
+"""A function that is told what is being done, how much of it is done, and how much there is in all."""
 Item = TypeVar("Item")
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)

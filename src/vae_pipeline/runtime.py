@@ -325,4 +325,4 @@ class Bundle:
 
 
 def _silent(_: int) -> None:
-    """Nobody watches."""
+    """Watch no progress."""

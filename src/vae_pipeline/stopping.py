@@ -10,17 +10,17 @@ EXIT_CODE = 130
 
 
 class Stopped(BaseException):
-    """No Exception: libraries that try and carry on would swallow it."""
+    """A signal came. It is no Exception: libraries that try and carry on would swallow that."""
 
 
 def listen() -> None:
-    """From here on a signal raises Stopped; a second one ends the process at once."""
+    """Let a signal raise Stopped from here on; a second one ends the process at once."""
     for number in SIGNALS:
         signal.signal(number, _stop)
 
 
 def ignore() -> None:
-    """The process is about to end by itself: a signal changes nothing any more."""
+    """Let signals change nothing any more: the process is about to end by itself."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 

@@ -21,7 +21,7 @@ def make_usable() -> None:
 
 
 def _open_on_nothing(number: int) -> None:
-    """A closed descriptor would be given to the next file that is opened, and what is printed would land in it."""
+    """Open the null device there: else the next file that is opened gets the number, and prints land in it."""
     try:
         os.fstat(number)
     except OSError:

@@ -61,7 +61,7 @@ def require(rows: Sequence[Row], asked: Sequence[Runtime]) -> None:
 
 
 def ask(host: Host, bundle: Path, tasks: Sequence[Task]) -> Iterator[tuple[Task, dict[str, Any]]]:
-    """Each task with its answer. A host that dies takes one graph with it and is started again for the next."""
+    """Give each task's answer. A host that dies takes one graph with it and is started again for the next."""
     waiting = list(tasks)
     with tempfile.TemporaryDirectory(prefix="vae-conform-") as name:
         exchange = Path(name)

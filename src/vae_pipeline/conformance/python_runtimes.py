@@ -29,7 +29,7 @@ class Graph:
 
     file: Path
     inputs: dict[str, Any]
-    """Each with its type and shape, as in bundle.json."""
+    """Inputs with their types and shapes, as in bundle.json."""
     outputs: list[str]
 
 
@@ -116,7 +116,7 @@ def mnn(graph: Graph) -> Run:
 
     def run(x: Arrays) -> Arrays:
         answers = net.onForward([variable(value) for value in x.values()])
-        # What convolutions answer is packed by fours of channels.
+        # Answers of convolutions are packed by fours of channels.
         return {
             name: MNN.expr.convert(answer, MNN.expr.NCHW).read().copy()
             for name, answer in zip(graph.outputs, answers, strict=True)

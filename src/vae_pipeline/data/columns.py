@@ -1,5 +1,6 @@
 """The kind of each column of a table, read off its values some at a time, or as a recipe says."""
 
+import re
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from vae_pipeline.spec import Column, ColumnKind
 
 MOST_VALUES = 256  # of a category
 MANY = 20  # texts: where more than half of all rows have one of their own, it is no category
-INDEX_NAMES = r"(?i)unnamed: \d+|row names|index|id|.*[ _.-]id"
+INDEX_NAMES = re.compile(r"unnamed: \d+|row names|index|id|.*[ _.-]id", re.IGNORECASE)
 Seen = Literal["number", "boolean", "date", "text"]
 
 
@@ -25,7 +26,7 @@ class Outline:
         self.name, self.told, self.written = name, told, written
         self.seen: set[Seen] = set()
         self.values: set[str] = set()
-        """No more than one over `MOST_VALUES`."""
+        """Texts of different values, no more than one over `MOST_VALUES`."""
         self.rows = self.missing = 0
         self.numbers, self.dates = numbers.Writing(), DateWriting()
         self.truths = True
@@ -35,7 +36,7 @@ class Outline:
         """The next whole number, while each value was one more than that of the row before."""
 
     def add(self, values: "pd.Series[object]") -> None:
-        """More of its values, as `frames.plain` gives them."""
+        """Take in more of its values, as `frames.plain` gives them."""
         first, present = self.rows == 0, values.dropna()
         self.rows += len(values)
         self.missing += len(values) - len(present)
@@ -75,7 +76,7 @@ class Outline:
         )
 
     def _looks(self) -> ColumnKind:
-        """Its kind, if all is well."""
+        """The kind that it looks like, if all is well."""
         if not self.seen:
             return "number"
         if self.seen != {"text"}:
@@ -98,9 +99,9 @@ class Outline:
         """The reason why a model can't learn from it, where nothing is told of it."""
         if self.told is not None:
             return None
-        if self.missing == self.rows and pd.Series([self.name]).str.fullmatch(r"Unnamed: \d+").all():
+        if self.missing == self.rows and re.fullmatch(r"Unnamed: \d+", self.name):
             return "has neither name nor values"
-        named = bool(pd.Series([self.name]).str.fullmatch(INDEX_NAMES).all())
+        named = INDEX_NAMES.fullmatch(self.name) is not None
         if self.rows <= 2 or not self._all_differ():
             return None
         if self.counter is not None and (named or self.counter - self.rows in (0, 1)):

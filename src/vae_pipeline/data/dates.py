@@ -20,7 +20,7 @@ FIRST, LAST = -719_162.0, 2_932_896.0  # days since 1970 of the years 1 and 9999
 
 
 class DateWriting:
-    """In which formats all texts seen so far are dates."""
+    """The formats by which all texts seen so far are dates."""
 
     def __init__(self) -> None:
         self.formats = FORMATS
@@ -30,7 +30,7 @@ class DateWriting:
         """A text for each of two formats, which say different dates by it."""
 
     def add(self, texts: "pd.Series[str]") -> None:
-        """More of them, each once."""
+        """Take in more texts, each once."""
         if not self.formats or not len(texts):
             return
         possible = [each for each in self.formats if self._first(str(texts.iloc[0]), each) or len(self.formats) < 9]

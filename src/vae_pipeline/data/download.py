@@ -41,7 +41,7 @@ def silent(name: str, done: int, total: int | None) -> None:
 
 @dataclass(frozen=True)
 class Finder:
-    """Where files are looked for. `mirror` is a folder or a URL; `cache` keeps what was downloaded."""
+    """Places where files are looked for: `mirror`, a folder or a URL, and `cache`, which keeps downloads."""
 
     cache: Path
     mirror: str | None = None

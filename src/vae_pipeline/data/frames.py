@@ -96,7 +96,9 @@ def require_columns(frame: pd.DataFrame, spec: TableSpec, place: str, beside: Se
     missing = [name for name in (*wanted, *beside) if name not in frame.columns]
     added = [name for name in frame.columns if name not in (*wanted, *spec.ignored, *beside)]
     if not frame.columns.is_unique:
-        raise DataError(f"{place} has two columns of the name {frame.columns[frame.columns.duplicated()][0]!r}")
+        raise DataError(
+            f"{place} has two columns of the name {frame.columns[frame.columns.duplicated()][0]!r}: rename one"
+        )
     if missing:
         renamed = f"; it has others, {', '.join(added)}: is one of them renamed?" if added else ""
         raise DataError(f"{place} lacks the column {', '.join(missing)}{renamed}")

@@ -187,7 +187,7 @@ def _is_link(member: zipfile.ZipInfo) -> bool:
 
 
 def _name_in_zip(member: zipfile.ZipInfo) -> str:
-    """With slashes, where an old Windows program wrote backslashes; as UTF-8, where that isn't marked, but fits."""
+    """The name with slashes, where an old Windows program wrote backslashes; as UTF-8, where that fits unmarked."""
     name = member.filename.replace("\\", "/")
     if member.flag_bits & UTF8:
         return name

@@ -59,7 +59,7 @@ class Writing:
         """For each format that is out, a number that isn't written so."""
 
     def add(self, texts: "pd.Series[str]") -> None:
-        """More of them, each once."""
+        """Take in more texts, each once."""
         self.durations = self.durations and bool(texts.str.fullmatch(DURATION).all())
         if len(self.odd) > ODD:
             return

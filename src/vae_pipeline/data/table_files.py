@@ -98,14 +98,14 @@ class TableFile:
         if self.absent is None:
             return frame
         words = set(self.absent) | (MISSING if self.csv else set())
-        numbers = [float(word) for word in self.absent if _is_number(word)]
+        absent = [float(word) for word in self.absent if _is_number(word)]
         found = {}
         for name, values in frame.items():
             if isinstance(values.dtype, pd.StringDtype):
                 bare = values.str.strip() if self.csv else values
                 found[name] = bare.mask(bare.isin(words))
             else:
-                found[name] = values.mask(values.isin(numbers)) if numbers and types.is_float_dtype(values) else values
+                found[name] = values.mask(values.isin(absent)) if absent and types.is_float_dtype(values) else values
         return pd.DataFrame(found, index=frame.index)
 
 

@@ -243,7 +243,7 @@ def _knots(present: Array, scaling: ColumnScaling) -> tuple[tuple[float, float],
     middle, scale = float(present.mean()), float(present.std())
     if scaling == "robust":
         low, middle, high = (float(value) for value in np.quantile(present, (0.25, 0.5, 0.75)))
-        # Of a Gaussian, the quartiles are 1.349 standard deviations apart; where half of all are equal, that is 0.
+        # A Gaussian's quartiles are 1.349 standard deviations apart; where half of all values are equal, that is 0.
         scale = (high - low) / 1.349 or scale
     if scale <= max(1e-6 * abs(middle), LEAST):  # constant, as far as float32 can tell
         scale = max(scale, STEP * (abs(middle) or 1.0), LEAST)  # any other value is far

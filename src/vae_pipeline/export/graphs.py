@@ -44,7 +44,7 @@ class Graph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     module: Callable[[VAE], nn.Module] | None
-    """None of the detector, which is a module already, and of a graph that is put together from others."""
+    """None for the detector, which is a module already, and for a graph that is put together from others."""
 
 
 class _Encoder(nn.Module):

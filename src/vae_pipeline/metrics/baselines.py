@@ -149,7 +149,7 @@ def _columns(likelihood: likelihoods.MixedLikelihood, train: Split, test: Split,
 
 
 def _tokens(train: Split, test: Split, spec: TextSpec) -> float:
-    """Each token drawn by its frequency, whatever came before."""
+    """The ELBO of tokens drawn by their frequencies, whatever came before."""
     counts = [np.bincount(split.images[:].ravel(), minlength=spec.vocabulary)[spec.end :] for split in (train, test)]
     p = (counts[0] + 0.5) / (counts[0] + 0.5).sum()
     return float((counts[1] * np.log(p)).sum() / len(test))
@@ -178,5 +178,5 @@ def scaled(split: Split, spec: ImageSpec) -> Iterator[Array]:
 
 
 def _sum(parts: Iterator[Array]) -> Array:
-    """Over examples."""
+    """The sum over examples."""
     return np.asarray(sum(part.sum(axis=0) for part in parts))

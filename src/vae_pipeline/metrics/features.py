@@ -32,7 +32,7 @@ ROWS = 512  # images at a time, whose inner values are a hundred times as many
 CHANNELS = (32, 64)
 STEPS, EPOCHS, BATCH, LEARNING_RATE, WARM_UP = 1500, 30, 128, 3e-3, 0.2
 MIRRORINGS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
-# What determines the classifier, beside the data: one that other code trained isn't read again.
+# Code that determines the classifier, beside the data: one that other code trained isn't read again.
 SOURCES = ("metrics/features.py", "adam.py", "nets/convolution.py", "nets/activation.py")
 Array = npt.NDArray[Any]
 
@@ -66,7 +66,7 @@ class Reference:
     sha256: str
     """The digest of its weights."""
     accuracy: float
-    """On the test part."""
+    """Its accuracy on the test part."""
     task: str
     """`labels`, or `mirrorings` where there are none."""
 

@@ -27,7 +27,7 @@ ROWS = 1024  # examples at a time, at most
 
 @dataclass(frozen=True)
 class Gain:
-    """Over some examples."""
+    """The gain over some examples."""
 
     nats: float
     """The mean."""

@@ -53,7 +53,7 @@ class Estimate:
 
     mean: float
     standard_error: float | None
-    """None of a single example."""
+    """None for a single example."""
 
 
 def _controlled(elbo: PerExample, bound: PerExample, rows: npt.NDArray[np.int64]) -> Estimate:

@@ -38,7 +38,7 @@ class Detection(NamedTuple):
 
     score: Float[Tensor, " batch"]
     p_value: Float[Tensor, " batch"]
-    """At most alpha for a share of at most alpha of normal examples."""
+    """The p-value: at most alpha for a share of at most alpha of normal examples."""
     distortion: Float[Tensor, " batch"]
     rate: Float[Tensor, " batch"]
     """Nats, averaged over the draws: their sum is -ELBO."""

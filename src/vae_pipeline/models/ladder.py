@@ -29,7 +29,7 @@ MOST_LOG_VARIANCE = 10.0  # of q, either way; the bound is soft
 
 @dataclass(frozen=True)
 class _Walk:
-    """One way down."""
+    """One way down the levels."""
 
     z: Tensor
     factors: DiagonalGaussian

@@ -31,7 +31,7 @@ class GaussianPosterior(nn.Module):
 
 
 class NormalisedPosterior(GaussianPosterior):
-    """Its means have the standard deviation `spread` over each batch, so that rate >= latents * spread² / 2.
+    """A posterior whose means have the standard deviation `spread` over each batch: rate >= latents * spread² / 2.
 
     Source: Zhu, Bi, Liu, Ma, Li and Wu, A Batch Normalized Inference Network Keeps the KL Vanishing Away, 2020.
     """

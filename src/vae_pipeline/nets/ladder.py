@@ -27,7 +27,7 @@ class Level:
 
     channels: int
     latents: int
-    """At each place of its map."""
+    """Latents at each place of its map."""
     blocks: int
     stride: int
     side: tuple[int, int]
@@ -180,7 +180,7 @@ def _blocks(level: Level, function: Activation) -> list[_Block]:
 
 
 class _Shrink(nn.Conv2d):
-    """From the level below: one convolution of patches that don't overlap, the last ones padded."""
+    """A map made smaller for the level above: one convolution of patches that don't overlap, the last ones padded."""
 
     def __init__(self, inputs: int, level: Level) -> None:
         super().__init__(inputs, level.channels, level.stride, stride=level.stride)
@@ -191,7 +191,7 @@ class _Shrink(nn.Conv2d):
 
 
 class _Grow(nn.Module):
-    """To the level below: every place becomes a patch, and what sticks out is cut off."""
+    """A map made larger for the level below: every place becomes a patch, and what sticks out is cut off."""
 
     def __init__(self, level: Level, channels: int) -> None:
         super().__init__()

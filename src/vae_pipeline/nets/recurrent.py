@@ -33,7 +33,7 @@ def eager() -> bool:
 
 
 def trimmed(tokens: Int[Tensor, "rows time"]) -> Int[Tensor, "rows longest"]:
-    """Without the columns in which every row has padding, where shapes may depend on values."""
+    """Cut off the columns in which every row has padding, where shapes may depend on values."""
     if not eager():
         return tokens
     longest = int((tokens != PADDING).any(0).sum())

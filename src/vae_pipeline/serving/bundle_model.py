@@ -56,7 +56,7 @@ class BundleModel(MLModel):  # type: ignore[misc]
             raise DataError(f"{tensor.name} doesn't hold the values of its shape {list(tensor.shape)}") from error
 
     def _tensor(self, name: str, values: Array) -> ResponseOutput:
-        """In the graph's own shape, where the codec would make [batch, 1] of [batch]."""
+        """An output in the graph's own shape, where the codec would make [batch, 1] of [batch]."""
         return ResponseOutput(
             name=name, datatype=DATATYPES[str(values.dtype)], shape=list(values.shape), data=values.ravel().tolist()
         )

@@ -54,7 +54,7 @@ class Point:
     rate: float
     distortion: float
     elbo: float
-    """At beta = 1."""
+    """The ELBO at beta = 1."""
     active_units: int
     mutual_information: float
     """Between observation and latents; at most the log of the number of examples."""
@@ -139,7 +139,7 @@ def _shorter(train: Train, epochs: int | None) -> dict[str, int | None]:
 
 
 def _job_of(job: Job, control: Control, length: Mapping[str, int | None]) -> Job:
-    """One point's; the best epoch by the ELBO at beta = 1 would be no point of another beta: the last is kept."""
+    """The job of one point; the best epoch by the ELBO at beta = 1 is no point of another beta: the last is kept."""
     train = job.recipe.train.model_copy(update={"keep": "last", "patience": None, "stop_on_alarm": False, **length})
     recipe = job.recipe.model_copy(update={"rate_control": control, "train": train, "sampler": "prior"})
     settings = job.settings.model_copy(update={"mlflow_uri": "off"})  # recorded as points of the curve, once it's drawn

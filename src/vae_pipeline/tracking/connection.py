@@ -55,7 +55,7 @@ def experiment(client: "MlflowClient", settings: Settings) -> str:
 
 @contextmanager
 def alone(home: Path) -> Iterator[None]:
-    """One process at a time: what two of them look for and don't find, both would create."""
+    """Let one process in at a time: what two of them look for and don't find, both would create."""
     (home / "tracking").mkdir(parents=True, exist_ok=True)
     with FileLock(home / "tracking" / "mlflow.lock"), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -24,7 +24,7 @@ from vae_pipeline.tracking.sender import Sender
 
 EVERY_S = 5.0
 START_S = 120.0
-"""Its own imports, which no tracker has part in, may take so long on a busy machine."""
+"""Time for the process's own imports, which no tracker has part in, on a busy machine."""
 
 Task = Literal["send", "follow", "sync", "fetch"]
 
@@ -67,7 +67,7 @@ class Courier:
         self._process.stdout.close()
 
     def finish(self, at_most_s: float | None = None) -> int | None:
-        """Its exit code, or None where it doesn't end within `at_most_s`.
+        """The process's exit code, or None where it doesn't end within `at_most_s`.
 
         If that isn't given, it has `settings.mlflow_wait_s` from when it was ready, or had sent its last record.
         """

@@ -1,4 +1,4 @@
-"""What a run of MLflow's holds, and how the rest of a record is added to it.
+"""Held: a run of MLflow's, to which the rest of a record is added.
 
 A connection can die before a request arrives or before its answer does, and the two look alike. So nothing is
 concluded from an error: the next pass asks what the run holds, and sends what it lacks.

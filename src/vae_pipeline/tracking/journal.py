@@ -27,7 +27,7 @@ def running(home: Path, key: str) -> Path:
 
 
 class Entry(BaseModel):
-    """One line."""
+    """One line of a journal."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -91,7 +91,7 @@ class Child(Entry):
 
 
 class End(Entry):
-    """Nothing follows."""
+    """The last line: nothing follows."""
 
     entry: Literal["end"] = "end"
     status: Status

@@ -1,4 +1,4 @@
-"""What a journal becomes in MLflow: one run a model, found by the sha256 of its weights.
+"""Replay: a journal becomes runs of MLflow, one run a model, found by the sha256 of its weights.
 
 `train` opens the run and gives it the tags `vae.key` (what determines the weights) and, at its end,
 `vae.weights`. `evaluate`, `export` and `register` find it by `vae.weights`, keep their own parameters in child runs,

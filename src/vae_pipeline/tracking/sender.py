@@ -66,7 +66,7 @@ class Sender:
         return list((self.settings.home / "tracking").glob("*.jsonl"))
 
     def _passes(self, path: Path) -> Outcome:
-        """One pass, and another where the first one fails: a connection may be lost once."""
+        """Make one pass, and another where the first one fails: a connection may be lost once."""
         with alone(self.settings.home):
             if not path.is_file():  # another process was faster
                 return "sent"

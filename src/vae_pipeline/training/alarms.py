@@ -26,7 +26,7 @@ class Alarm:
 
 
 def alarms(history: Sequence[Epoch], latents: int, recipe: Recipe | TrainedRecipe) -> list[Alarm]:
-    """In the order in which they began; an alarm begins where there is reason for it at two epochs in a row.
+    """Alarms in the order in which they began; one begins where there is reason for it at two epochs in a row.
 
     None begins while what it is about is on its way to the better: collapse while the rate grows fast enough, as
     it does in the first epochs or under a rising capacity; ignored latents while more and more examples are explained

@@ -41,7 +41,7 @@ class Batch:
 
     parts: list[Part]
     examples: int
-    """Over all processes."""
+    """Examples over all processes."""
 
 
 class Batches:
@@ -71,7 +71,7 @@ class Batches:
         return math.ceil(self.count / self.batch)
 
     def examples(self, steps: int) -> int:
-        """In the first `steps` batches of a run."""
+        """Examples in the first `steps` batches of a run."""
         passes, position = divmod(steps, len(self))
         return passes * self.count + position * self.batch
 

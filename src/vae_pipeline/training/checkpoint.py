@@ -23,7 +23,7 @@ from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.training.loop import Epoch, Training
 
 KEPT = 2
-# What determines the weights, beside recipe, data and seed: a half-run of other code is not gone on with.
+# Code that determines the weights, beside recipe, data and seed: a half-run of other code is not gone on with.
 SOURCES = (
     "adam.py", "data/mapped.py", "data/sources/parts.py", "data/store.py", "device.py", "kernels.py",
     "metrics/alarms.py", "metrics/bounds.py", "metrics/features.py", "metrics/gain.py", "metrics/generation.py",

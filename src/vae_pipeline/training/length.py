@@ -15,16 +15,16 @@ LEAST, ENOUGH = 0.5, 1.0
 
 @dataclass(frozen=True)
 class Length:
-    """In steps."""
+    """The length of a run, in steps."""
 
     steps: int
     """Steps of the whole run."""
     epoch: int
-    """From one validation to the next."""
+    """Steps from one validation to the next."""
 
     @property
     def epochs(self) -> int:
-        """The last may be shorter."""
+        """The number of epochs, of which the last may be shorter."""
         return math.ceil(self.steps / self.epoch)
 
     @classmethod

@@ -55,17 +55,17 @@ class Epoch:
     learning_rate: float
     beta: float
     decoder_gain: float | None = None
-    """In nats; None where there is a single example."""
+    """The decoder gain in nats; None where there is a single example."""
     decoder_gain_share: float | None = None
 
     @property
     def train_elbo(self) -> float:
-        """At beta = 1, averaged over the epoch's steps."""
+        """The ELBO at beta = 1, averaged over the epoch's steps."""
         return -(self.train_distortion + self.train_rate)
 
     @property
     def valid_elbo(self) -> float | None:
-        """At beta = 1, at the epoch's end."""
+        """The ELBO at beta = 1, at the epoch's end."""
         if self.valid_distortion is None or self.valid_rate is None:
             return None
         return -(self.valid_distortion + self.valid_rate)
@@ -115,7 +115,7 @@ class Training:
     """Weights of the epoch with the highest validation ELBO."""
     best_epoch: int | None = None
     stopped: bool = False
-    """No better epoch for `patience` epochs, or no time left."""
+    """Whether `patience` epochs brought no better one, or no time is left."""
 
     @classmethod
     def start(cls, model: VAE, train: Train, rate_control: recipe.RateControl) -> "Training":
@@ -143,7 +143,7 @@ class Progress:
     step: int
     steps: int
     examples: int
-    """In this step."""
+    """Examples in this step."""
     epoch: Epoch | None
     """The epoch that ended with this step."""
     loss: float | None = None
@@ -263,7 +263,7 @@ def _copy(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _check_finite(training: Training, per_epoch: int, loss: Tensor) -> None:
-    """On a CPU called between the backward pass and the step: the parameters are those that gave the loss."""
+    """Refuse a loss that isn't finite; on a CPU before the step, while the parameters are those that gave it."""
     value = loss.item()
     if math.isfinite(value):
         return

@@ -172,5 +172,5 @@ def _lost(error: RuntimeError) -> bool:
 
 
 def _brief(error: Exception) -> str:
-    """Its first line, without the place in torch's sources that it begins with."""
+    """The first line of an error, without the place in torch's sources that it begins with."""
     return re.sub(r"^\[[^\]]*\]\s*", "", str(error).splitlines()[0])[:160] if str(error) else type(error).__name__

@@ -128,7 +128,7 @@ def _not_compiled(error: Exception) -> SettingsError:
 
 
 class _Loss(nn.Module):
-    """From observations to the loss; beside it the sums of distortion, rate and, where wanted, squared error."""
+    """The loss of observations; beside it the sums of distortion, rate and, where wanted, squared error."""
 
     def __init__(self, model: VAE, objective: Objective, samples: int, control: RateControl, autocast: bool) -> None:
         super().__init__()
@@ -168,7 +168,7 @@ class _Graph:
         return self.loss
 
     def _aside(self, parts: list[Part]) -> Tensor:
-        """On a stream of its own: what the first steps allocate must not be tied to the usual one."""
+        """Run on a stream of its own: what the first steps allocate must not be tied to the usual one."""
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
             loss = self.step(parts)

@@ -28,7 +28,7 @@ class Survey:
 
     file: TableFile
     columns: tuple[Column, ...]
-    """Without knots."""
+    """Columns without knots."""
     labels: Indices | None
     groups: list[str] | None
     left_out: tuple[str, ...]
@@ -111,7 +111,7 @@ def _aside(data: TableData) -> list[str]:
 
 
 def _outline(file: TableFile, data: TableData) -> tuple[list[Outline], Indices | None, list[str] | None]:
-    """One way through the file, for what its columns are, which rows are normal, and of which group each is."""
+    """Go through the file once, for its columns' outlines, the rows that are normal, and the group of each."""
     outlines: list[Outline] = []
     labels = []
     groups: list[str] | None = None if data.split.groups is None else []
