@@ -119,7 +119,7 @@ def _conditional(smoke: Recipe, _: Path) -> Recipe:
         "posterior": {"kind": "gaussian", "latents": 3},
         "conditional": True,
     }
-    return edited(smoke, model=model, train={"epochs": 2}, evaluate=WAIVED)
+    return edited(smoke, model=model, train={"epochs": 2}, evaluate={"samples": 10, **WAIVED})
 
 
 def _ladder(smoke: Recipe, _: Path) -> Recipe:
@@ -134,7 +134,10 @@ def _ladder(smoke: Recipe, _: Path) -> Recipe:
         "conditional": False,
     }
     return Recipe.model_validate(
-        {**edited(smoke, train={"epochs": 2}, evaluate=WAIVED).model_dump(mode="json"), "model": model}
+        {
+            **edited(smoke, train={"epochs": 2}, evaluate={"samples": 10, **WAIVED}).model_dump(mode="json"),
+            "model": model,
+        }
     )
 
 

@@ -10,15 +10,12 @@ from html.parser import HTMLParser
 import pytest
 import yaml
 from PIL import Image
-from tests.lanes import edited, make_job
 
 from vae_pipeline.data.store import Prepared
-from vae_pipeline.errors import GateError
 from vae_pipeline.report.findings import Findings
 from vae_pipeline.report.markup import typeset
 from vae_pipeline.report.page import page
 from vae_pipeline.spec import ImageSpec
-from vae_pipeline.stages.evaluate import evaluate
 from vae_pipeline.stages.trained import Trained
 
 VOID = {"meta", "img", "br"}
@@ -215,16 +212,6 @@ class TestTheLane:
         assert "Distortion (here a cross-entropy) and rate" in words and "entropy floor" in words
         for found in re.finditer("log-likelihood|log-density|log-probability", words):
             raise AssertionError(words[found.start() - 60 : found.end()])
-
-    def test_a_failed_gate_is_first_on_the_page(self, smoke, lane, tmp_path):
-        recipe = edited(smoke, evaluate={"gates": {"elbo": {"min": -1.5}, "active_units": {"min": 1}}})
-        with pytest.raises(GateError, match=r"the report is .*index\.html"):
-            evaluate(make_job("smoke", recipe, tmp_path), lane.data, lane.model, tmp_path / "report")
-        words = Reader((tmp_path / "report" / "index.html").read_text()).words()
-        places = [
-            words.index(text) for text in ("under its gate's min -1.5", "Trained on", "Headline figures", "min 1: kept")
-        ]
-        assert places == sorted(places)
 
 
 def test_the_summary(findings):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.lanes import ROOT, make_job, run_lane
+from tests.lanes import ROOT, WAIVED, edited, make_job, run_lane
 from tests.tables import mixed_frame, table_recipe
 
 from vae_pipeline.data.store import Prepared
@@ -14,7 +14,12 @@ def test_a_column_far_from_zero_is_exported_and_scored_in_its_own_units(tmp_path
     frame = mixed_frame()
     frame["balance"] = 1e6 + np.random.default_rng(0).normal(scale=0.3, size=len(frame))
     frame.to_csv(tmp_path / "rows.csv", index=False)
-    lane = run_lane(make_job("offset", table_recipe(ROOT, tmp_path / "rows.csv"), tmp_path / "home"), tmp_path)
+    recipe = edited(
+        table_recipe(ROOT, tmp_path / "rows.csv"),
+        train={"epochs": 4},
+        evaluate={"samples": 2, "examples": 20, **WAIVED},
+    )
+    lane = run_lane(make_job("offset", recipe, tmp_path / "home"), tmp_path)
     bundle, test = Bundle.load(lane.bundle), Prepared.open(lane.data).test.images[:]
     rows = test[:5].astype(np.float64) + bundle.spec.offsets
     found = bundle.detect(rows)

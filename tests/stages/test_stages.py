@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -145,25 +146,23 @@ class TestMetrics:
         assert (tmp_path / "report" / "plots" / "traversals.png").is_file()
 
 
-class TestGates:
-    def test_kept_gates_pass(self, smoke, lane, tmp_path):
-        recipe = edited(smoke, evaluate={"gates": {"elbo": {"min": -1000}, "active_units": {"min": 2, "max": 2}}})
+def test_a_failed_gate_names_figure_and_bound_after_the_report(smoke, lane, metrics, tmp_path):
+    bounds = {
+        "elbo": {"min": -1.5}, "rate": {"max": 0.1}, "bits_per_dimension": {"max": 1},
+        "active_units": {"min": 2, "max": 2},
+    }  # fmt: skip
+    recipe = edited(smoke, evaluate={"gates": bounds})
+    with pytest.raises(GateError, match=r"the report is .*index\.html") as failed:
         evaluate(make_job("smoke", recipe, tmp_path), lane.data, lane.model, tmp_path / "report")
-
-    def test_a_failed_gate_names_figure_and_bound_after_the_report(self, smoke, lane, metrics, tmp_path):
-        recipe = edited(smoke, evaluate={"gates": {"elbo": {"min": -1.5}, "rate": {"max": 0.1}}})
-        with pytest.raises(GateError) as failed:
-            evaluate(make_job("smoke", recipe, tmp_path), lane.data, lane.model, tmp_path / "report")
-        assert f"elbo is {metrics['elbo']:.6g}, under its gate's min -1.5" in str(failed.value)
-        assert f"rate is {metrics['rate']:.6g}, over its gate's max 0.1" in str(failed.value)
-        written = json.loads((tmp_path / "report" / "metrics.json").read_text())
-        assert written["failed_gates"] == ["elbo", "rate"]
-        assert {**written, "failed_gates": [], "gates_said": {}} == {**metrics, "gates_said": {}}
-
-    def test_a_gate_on_what_is_not_measured_fails(self, smoke, lane, tmp_path):
-        recipe = edited(smoke, evaluate={"gates": {"bits_per_dimension": {"max": 1}}})
-        with pytest.raises(GateError, match="bits_per_dimension isn't measured"):
-            evaluate(make_job("smoke", recipe, tmp_path), lane.data, lane.model, tmp_path / "report")
+    assert f"elbo is {metrics['elbo']:.6g}, under its gate's min -1.5" in str(failed.value)
+    assert f"rate is {metrics['rate']:.6g}, over its gate's max 0.1" in str(failed.value)
+    assert "bits_per_dimension isn't measured" in str(failed.value)
+    written = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert written["failed_gates"] == ["elbo", "rate", "bits_per_dimension"]  # that of active units is kept
+    assert {**written, "failed_gates": [], "gates_said": {}} == {**metrics, "gates_said": {}}
+    words = re.sub("<[^>]*>", "", (tmp_path / "report" / "index.html").read_text())
+    places = [words.index(text) for text in ("under its gate's min -1.5", "Trained on", "Headline figures")]
+    assert places == sorted(places) and places[-1] < words.index("max 2: kept")
 
 
 class TestNothingIsLost:
@@ -247,14 +246,14 @@ def test_killed_at_random_and_taken_up_the_weights_are_the_same(long_recipe, lan
     whole.communicate()
     draw = random.Random(0)
     kills = 0
-    for _ in range(3):
+    for _ in range(2):
         process = cli(*arguments, "--out", tmp_path / "killed", VAE_HOME=str(home), VAE_CHECKPOINT_S="0.02")
         wait_for_checkpoint(home, process)
         time.sleep(draw.uniform(0, 0.4))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         kills += process.returncode == -signal.SIGKILL
-    assert kills >= 2
+    assert kills >= 1
     last = cli(*arguments, "--out", tmp_path / "killed", VAE_HOME=str(home))
     output, errors = last.communicate(timeout=120)
     assert last.returncode == 0, errors

@@ -1,5 +1,12 @@
 import json
+import os
 import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
 from dataclasses import replace
 from io import StringIO
 
@@ -7,6 +14,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 from tests.lanes import make_job
+from tests.tracking.exports import graphs_of
 
 from vae_pipeline.errors import BundleError, SettingsError, TrackerError
 from vae_pipeline.runtime import Bundle
@@ -15,7 +23,7 @@ from vae_pipeline.settings import Settings
 from vae_pipeline.stages.export import export
 from vae_pipeline.stages.register import register
 from vae_pipeline.tracking.journal import Registration
-from vae_pipeline.tracking.registry import aliases_of, log_bundle
+from vae_pipeline.tracking.registry import aliases_of, fetched, log_bundle
 from vae_pipeline.tracking.tracker import fetch_bundle
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # MLflow's own
@@ -48,7 +56,8 @@ def exported(smoke, lane, home, server, report=None, **settings):
     said = StringIO()
     job = make_job("smoke", smoke, home, mlflow_uri=server, **settings)
     job = replace(job, console=Console(file=said, width=1000))
-    export(job, lane.data, lane.model, report or lane.report, home / "bundle")
+    with graphs_of(lane):
+        export(job, lane.data, lane.model, report or lane.report, home / "bundle")
     return said.getvalue()
 
 
@@ -108,30 +117,34 @@ def test_a_promotion_that_gates_forbid_is_said(promote, failed, aliases, said):
 
 @pytest.mark.usefixtures("versions")
 class TestFetch:
-    @pytest.mark.parametrize("address", ["models:/smoke@champion", "models:/smoke/2"])
-    def test_the_bundle_is_the_one_that_was_exported(self, address, settings, lane):
-        folder = fetch_bundle(address, settings)
-        assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
-            path.name: path.read_bytes() for path in lane.bundle.iterdir()
-        }
-        np.testing.assert_array_equal(Bundle.load(folder).sample(3), Bundle.load(lane.bundle).sample(3))
-        assert fetch_bundle(address, settings) == folder
-
-    def test_each_version_is_kept_apart(self, settings):
-        assert fetch_bundle("models:/smoke/1", settings) != fetch_bundle("models:/smoke/2", settings)
+    """In this process, but for one that is asked of the process that talks to MLflow, which test_courier knows."""
 
     @pytest.mark.parametrize(
-        ("address", "message"),
+        ("address", "fetch"), [("models:/smoke@champion", fetch_bundle), ("models:/smoke/2", fetched)]
+    )
+    def test_the_bundle_is_the_one_that_was_exported(self, address, fetch, settings, home):
+        folder = fetch(address, settings)
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+            path.name: path.read_bytes() for path in (home / "bundle").iterdir()
+        }
+        np.testing.assert_array_equal(Bundle.load(folder).sample(3), Bundle.load(home / "bundle").sample(3))
+        assert fetched(address, settings) == folder
+
+    def test_each_version_is_kept_apart(self, settings):
+        assert fetched("models:/smoke/1", settings) != fetched("models:/smoke/2", settings)
+
+    @pytest.mark.parametrize(
+        ("address", "fetch", "message"),
         [
-            ("models:/smoke@nobody", "can't be had from MLflow .*nobody"),
-            ("models:/smoke/99", "can't be had from MLflow"),
-            ("models:/nothing@candidate", "can't be had from MLflow .*nothing"),
-            ("models:/smoke", "no address of a model: wanted models:/NAME@ALIAS"),
+            ("models:/smoke@nobody", fetch_bundle, "can't be had from MLflow .*nobody"),
+            ("models:/smoke/99", fetched, "can't be had from MLflow"),
+            ("models:/nothing@candidate", fetched, "can't be had from MLflow .*nothing"),
+            ("models:/smoke", fetched, "no address of a model: wanted models:/NAME@ALIAS"),
         ],
     )
-    def test_what_is_not_there(self, address, message, settings):
+    def test_what_is_not_there(self, address, fetch, message, settings):
         with pytest.raises(BundleError, match=message):
-            fetch_bundle(address, settings)
+            fetch(address, settings)
 
     def test_without_a_tracker(self, settings):
         off = Settings.model_construct(**{**settings.model_dump(), "mlflow_uri": "off"})
@@ -164,8 +177,61 @@ def test_a_bundle_of_sentences_is_one_of_its_graph_greedy(client, server, settin
     mlflow.set_tracking_uri(server)
     wanted = Registration(name="sentences", aliases=["candidate"])
     log_bundle(client, experiment, run.info.run_id, "k" * 64, text_lane.bundle, wanted)
-    bundle = Bundle.load(fetch_bundle("models:/sentences@candidate", settings))
+    bundle = Bundle.load(fetched("models:/sentences@candidate", settings))
     assert bundle.manifest == Bundle.load(text_lane.bundle).manifest
     z = np.zeros((2, bundle.latents), np.float32)
     model = mlflow.pyfunc.load_model("models:/sentences@candidate")
     np.testing.assert_array_equal(model.predict({"z": z})["tokens"], bundle.answer("greedy", {"z": z})["tokens"])
+
+
+@pytest.fixture(scope="module")
+def address(settings, versions, tmp_path_factory):
+    """Of `mlflow models serve` on the registered model."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = ["models", "serve", "--env-manager", "local", "-m", "models:/smoke@champion", "-p", str(port)]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": settings.mlflow_uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    log = tmp_path_factory.mktemp("serve") / "log"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", *command], env=environment, stdout=file, stderr=subprocess.STDOUT
+        )
+        try:
+            await_answer(f"http://127.0.0.1:{port}/ping", process, log)
+            yield f"http://127.0.0.1:{port}/invocations"
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def await_answer(url, process, log):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.5)
+    pytest.fail(f"no answer within two minutes: {log.read_text()}")
+
+
+def post(url, inputs):
+    request = urllib.request.Request(url, json.dumps({"inputs": inputs}).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def test_the_registered_detector_is_served(lane, address):
+    x = np.load(lane.data / "test.npy")[:5]
+    answer, found = post(address, {"x": x.tolist()})["predictions"], Bundle.load(lane.bundle).detect(x)
+    np.testing.assert_allclose(answer["score"], found.score, rtol=1e-4)
+    np.testing.assert_allclose(answer["p_value"], found.p_value, atol=1e-4)
+
+
+def test_images_of_another_size_are_refused(address):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        post(address, {"x": np.zeros((1, 1, 9, 9)).tolist()})
+    with refused.value as answer:
+        assert answer.code == 400

@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 from tests.lanes import edited, make_job, run_lane
+from tests.tracking.exports import graphs_of
 
 from vae_pipeline.errors import Interrupted
 from vae_pipeline.locking import held
@@ -67,8 +68,9 @@ def names(client, run_id, path=None):
 
 
 @pytest.mark.slow
-def test_one_run_tells_all_of_a_model(job, client, tmp_path, monkeypatch):
-    lane = run_lane(job, tmp_path)
+def test_one_run_tells_all_of_a_model(job, client, lane, tmp_path):
+    with graphs_of(lane):
+        lane = run_lane(job, tmp_path)
     (model,), children = split(client)
     weights = json.loads((lane.bundle / "bundle.json").read_text())["weights_sha256"]
     metrics = json.loads((lane.report / "metrics.json").read_text())
@@ -114,7 +116,8 @@ def store_of(job):
 
 @pytest.mark.slow
 def test_where_the_models_run_is_missing_one_is_opened(job, client, lane):
-    export(job, lane.data, lane.model, lane.report, lane.bundle.parent / "again")
+    with graphs_of(lane):
+        export(job, lane.data, lane.model, lane.report, lane.bundle.parent / "again")
     (model,), (child,) = split(client)
     assert model.data.tags["vae.weights"] == json.loads((lane.bundle / "bundle.json").read_text())["weights_sha256"]
     assert child.data.params["export.tolerance"] == "0.0001"
@@ -278,9 +281,10 @@ def test_what_changed_since_is_not_sent(job, client, tmp_path):
 
 
 @pytest.mark.slow
-def test_sync_after_all_stages_gives_one_run(job, client, smoke, tmp_path):
+def test_sync_after_all_stages_gives_one_run(job, client, smoke, lane, tmp_path):
     down = make_job("smoke", smoke, tmp_path / "home", mlflow_uri="http://127.0.0.1:9")
-    run_lane(down, tmp_path)
+    with graphs_of(lane):
+        run_lane(down, tmp_path)
     assert Tracker(job.settings, pytest.fail).sync() == (3, 0, 0)
     (model,), children = split(client)
     assert model.data.params["train.epochs"] == "5"

@@ -104,7 +104,7 @@ def test_mlflow_is_told_by_a_tag(collapsing, prepared, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_default_of_digits_raises_none(root, tmp_path):
-    recipe = edited(Recipe.load(root / "pipeline" / "digits.yaml"), train={"epochs": 8})
+    recipe = edited(Recipe.load(root / "pipeline" / "digits.yaml"), train={"epochs": 4})
     job = make_job("digits", recipe, tmp_path / "home")
     prepare(job, tmp_path / "data")
     train(job, tmp_path / "data", tmp_path / "model")

@@ -10,11 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from tests.lanes import figures
+from tests.training.commands import train_command
 
 from vae_pipeline.errors import SettingsError
 from vae_pipeline.training.processes import ALONE, fresh_store, joined
 
 pytestmark = pytest.mark.slow
+
+LONG = 120  # epochs, in which there is time to kill a process
 
 
 def children(process):
@@ -40,10 +43,18 @@ def test_two_processes_train_as_one_does(command, tmp_path):
     np.testing.assert_allclose(figures(tmp_path / "two"), figures(tmp_path / "one"), rtol=1e-5)
 
 
-def test_a_process_that_dies_ends_the_job_and_the_next_goes_on(command, tmp_path):
-    subprocess.run(**command("whole", epochs=120, processes=2), check=True, timeout=240)
+@pytest.fixture(scope="module")
+def whole(lane, smoke, tmp_path_factory):
+    """The model of two processes that nobody disturbs."""
+    folder = tmp_path_factory.mktemp("whole")
+    settings = {"processes": 2, "home": folder / "home", "mlflow_uri": "off"}
+    subprocess.run(**train_command(lane, smoke, folder, "model", LONG, **settings), check=True, timeout=240)
+    return folder / "model"
+
+
+def test_a_process_that_dies_ends_the_job_and_the_next_goes_on(command, whole, tmp_path):
     home = tmp_path / "other"
-    run = command("cut", epochs=120, processes=2, home=home, checkpoint_s=0.1)
+    run = command("cut", epochs=LONG, processes=2, home=home, checkpoint_s=0.1)
     process = subprocess.Popen(**run, stderr=subprocess.PIPE, text=True)
     begun(process, home)
     died = time.monotonic()
@@ -65,9 +76,9 @@ def test_a_process_that_dies_ends_the_job_and_the_next_goes_on(command, tmp_path
 
     done = subprocess.run(**run, check=True, capture_output=True, text=True, timeout=240)
     assert "going on from step" in done.stdout
-    np.testing.assert_array_equal(figures(tmp_path / "cut"), figures(tmp_path / "whole"))
+    np.testing.assert_array_equal(figures(tmp_path / "cut"), figures(whole))
     for name in ("weights.safetensors", "recipe.yaml"):
-        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert (tmp_path / "cut" / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_an_error_of_all_is_said_once(command, tmp_path):
@@ -78,10 +89,9 @@ def test_an_error_of_all_is_said_once(command, tmp_path):
     assert len(done.stderr.splitlines()) == 1 and "nowhere" in done.stderr
 
 
-def test_torchrun_restarts_what_died(command, tmp_path):
-    subprocess.run(**command("whole", epochs=120, processes=2), check=True, timeout=240)
+def test_torchrun_restarts_what_died(command, whole, tmp_path):
     home = tmp_path / "other"
-    run = command("again", epochs=120, home=home, checkpoint_s=0.1, threads=1)
+    run = command("again", epochs=LONG, home=home, checkpoint_s=0.1, threads=1)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
     process = subprocess.Popen([*torchrun, *run["args"][1:]], env=run["env"], stdout=subprocess.PIPE, text=True)
     begun(process, home)
@@ -89,7 +99,7 @@ def test_torchrun_restarts_what_died(command, tmp_path):
     said, _ = process.communicate(timeout=180)
     assert process.returncode == 0
     assert "going on from step" in said
-    np.testing.assert_allclose(figures(tmp_path / "again"), figures(tmp_path / "whole"), rtol=1e-5)
+    np.testing.assert_allclose(figures(tmp_path / "again"), figures(whole), rtol=1e-5)
 
 
 def test_processes_that_are_started_again_read_nothing_of_the_dead():
