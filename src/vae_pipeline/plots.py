@@ -98,7 +98,7 @@ SCORES = {
     "rate": "rate (nats)",
     "mahalanobis": "squared Mahalanobis distance of the latent mean",
     "hottest_part": "deviance in the hottest part of the heat map (nats a pixel)",
-    "rank_ensemble": "mean rank of all scores among held-back examples",
+    "rank_ensemble": "mean rank of four scores, in places from the highest training example (± log)",
 }
 
 

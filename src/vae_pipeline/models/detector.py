@@ -104,9 +104,9 @@ class EmpiricalTail(nn.Module):
         return float(self.lower[place] + share * self.gap[place])
 
     def rank(self, score: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-        """The share of known scores under a score; beyond the highest it goes on rising, in spans of the known."""
+        """Places from the highest known score: -`total` under all of them, 0 at the highest, `total` a span beyond."""
         span = self.lower[-1] - self.scores[0]  # a step at least
-        rank: Tensor = 1 - self(score) / self.total + (score - self.scores[-1]).clamp_min(0) / span
+        rank: Tensor = (score - self.scores[-1]).clamp_min(0) * (self.total / span) - self(score)
         return rank
 
 
@@ -212,9 +212,14 @@ class Detector(nn.Module):
         return self.ensemble(scores) if self.kind == "rank_ensemble" else scores[self.kind]
 
     def ensemble(self, scores: Mapping[str, Tensor]) -> Tensor:
-        """The mean of the ranks that the members have among training examples."""
+        """The mean of the ranks that the members have among training examples, as a logarithm to either side of 0.
+
+        Held-back examples of a model that knows its training examples too well all rank near the highest of these:
+        on an even scale they would lie within one step of each other.
+        """
         ranks = [tail.rank(scores[kind]) for kind, tail in self.tails.items()]  # type: ignore[operator]
-        return torch.stack(ranks).mean(0)
+        mean = torch.stack(ranks).mean(0)
+        return mean.sign() * mean.abs().log1p()
 
 
 def _whitening(means: Tensor) -> Tensor:
