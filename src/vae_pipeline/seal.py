@@ -1,6 +1,7 @@
 """digests.json: the sha256 of every file that a stage wrote into its folder, compared before a later stage reads them.
 
-A flipped bit or a hand's edit would else train or evaluate to other numbers in silence.
+A flipped bit or a hand's edit would else train or evaluate to other numbers in silence. Its entry of itself is a
+digest of all others, since a file whose entry was lost would be compared with nothing.
 """
 
 import re
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_pipeline.errors import DataError
-from vae_pipeline.files import sha256_of, write_json
+from vae_pipeline.files import content_key, sha256_of, write_json
 from vae_pipeline.typed_json import read_json
 
 FILE = "digests.json"
@@ -19,7 +20,8 @@ FILE = "digests.json"
 def seal(folder: Path) -> None:
     """Write the digests of all files beside it; last of all, since what is written later has none."""
     files = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != FILE)
-    write_json(folder / FILE, {name: sha256_of(folder / name) for name in files})
+    digests = {name: sha256_of(folder / name) for name in files}
+    write_json(folder / FILE, digests | {FILE: content_key(digests)})
 
 
 def unsealed(folder: Path, command: str, wanted: Iterable[str] | None = None) -> dict[str, str]:
@@ -48,6 +50,8 @@ def _read(folder: Path, command: str) -> dict[str, str]:
         for name in digests:
             if not re.fullmatch(r"\w[\w.-]{0,99}", name):
                 raise ValueError(f"{name[:60]!r} isn't the name of a file beside it")
+        if digests.pop(FILE, None) != content_key(digests):
+            raise ValueError("it was altered")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
             f"{path} isn't there, with the digests of the files beside it: run `vae-pipeline {command}` again"

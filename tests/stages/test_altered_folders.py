@@ -206,6 +206,19 @@ def test_digests_are_of_the_files_beside_them(name, data):
         Prepared.open(data)
 
 
+@pytest.mark.parametrize(
+    "change", [lambda digests: digests.pop("train.npy"), lambda digests: digests.pop("digests.json")]
+)
+def test_a_digest_that_was_lost_is_missed(change, data):
+    digests = json.loads((data / "digests.json").read_text())
+    change(digests)
+    (data / "digests.json").write_text(json.dumps(digests))
+    with pytest.raises(
+        DataError, match=r"digests\.json can't be read \(it was altered\): run `vae-pipeline prepare` again"
+    ):
+        Prepared.open(data)
+
+
 def test_values_that_cannot_occur(data):
     spec = json.loads((data / "spec.json").read_text())
     (data / "spec.json").write_text(json.dumps({**spec, "high": 100}))
