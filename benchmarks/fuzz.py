@@ -109,13 +109,15 @@ def forge(folder: Path) -> None:
     try:
         values = json.loads(path.read_text())
         values.pop("sha256", None)
-        entries = [(graph, *names) for graph in values["graphs"].values()
-                   for names in (("file", "sha256"), ("golden", "golden_sha256"))]  # fmt: skip
+        entries = [(graph, graph[file], digest) for graph in values["graphs"].values()
+                   for file, digest in (("file", "sha256"), ("golden", "golden_sha256"))]  # fmt: skip
         if values["detection"]:
-            entries.append((values["detection"]["calibration"], "file", "sha256"))
-        for entry, name, digest in entries:
-            if (folder / entry[name]).is_file() and not (folder / entry[name]).is_symlink():
-                entry[digest] = hashlib.sha256((folder / entry[name]).read_bytes()).hexdigest()
+            calibration = values["detection"]["calibration"]
+            entries.append((calibration, calibration["file"], "sha256"))
+        entries += [(values["files"], file, file) for file in values["files"]]
+        for entry, file, digest in entries:
+            if (folder / file).is_file() and not (folder / file).is_symlink():
+                entry[digest] = hashlib.sha256((folder / file).read_bytes()).hexdigest()
         path.write_text(json.dumps(values))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return
@@ -145,12 +147,14 @@ def mutate_prepared(folder: Path, draw: random.Random, secret: Path) -> tuple[st
 
 
 def use_bundle(folder: Path, inputs: Path | None, out: Path) -> list[str]:
-    """Digests of what commands find; what a command refuses is told."""
+    """Digests of what commands find and write; what a command refuses is told."""
     found: list[str] = []
+    served, page = out / "served", out / "page.html"
 
     def step(call: Callable[[], Any]) -> None:
         try:
-            found.append(hashlib.sha256(repr(call()).encode()).hexdigest())
+            with np.printoptions(threshold=sys.maxsize, floatmode="unique"):  # every number, to its last bit
+                found.append(hashlib.sha256(repr(call()).encode()).hexdigest())
         except VaeError as error:
             line = str(error)
             found.append(f"refused {line[:300]}" if SECRET not in line else "SECRET")
@@ -162,13 +166,23 @@ def use_bundle(folder: Path, inputs: Path | None, out: Path) -> list[str]:
             return [[*part] for part in vars(bundle.sentences.score(given, 2)).values()], bundle.sentences.sample(3)
         x = np.load(inputs)[:5] if inputs else bundle.golden("encoder")["x"]
         labels = [0] * len(x) if bundle.classes else None
-        result = [bundle.encode(x, labels).mean.tolist(), bundle.sample(2, labels=labels and labels[:2]).tolist()]
-        return result + ([bundle.detect(x, labels).p_value.tolist()] if bundle.detects else [])
+        found = [bundle.encode(x, labels), bundle.reconstruct(x, labels), bundle.score(x, labels, 2), bundle.spec]
+        found += [bundle.sample(2, labels=labels and labels[:2]), bundle.generate(2, labels=labels and labels[:2])]
+        return found + ([bundle.detect(x, labels), bundle.calibration(), bundle.least_alpha] if bundle.detects else [])
+
+    def repository() -> Any:
+        write_repository(Bundle.load(folder), "triton", served)
+        files = sorted(path for path in served.rglob("*") if path.is_file())
+        return [(path.relative_to(served).as_posix(), path.read_bytes()) for path in files]
+
+    def written() -> Any:
+        write_file(Bundle.load(folder), BrowserRuntime(b"", b""), page)
+        return page.read_bytes()
 
     step(scores)
     step(lambda: len(verify(folder)))
-    step(lambda: write_repository(Bundle.load(folder), "triton", out / "served"))
-    step(lambda: write_file(Bundle.load(folder), BrowserRuntime(b"", b""), out / "page.html"))
+    step(repository)
+    step(written)
     return found
 
 

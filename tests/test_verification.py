@@ -1,3 +1,4 @@
+import re
 import shutil
 
 import numpy as np
@@ -8,6 +9,8 @@ from tests.lanes import alter
 from vae_pipeline.errors import BundleError
 from vae_pipeline.export.graphs import DETECT, GRAPHS
 from vae_pipeline.files import sha256_of
+from vae_pipeline.runtime import Bundle
+from vae_pipeline.serving.repository import write_repository
 from vae_pipeline.verification import verify
 
 
@@ -49,6 +52,17 @@ def test_an_edited_weight_is_found_by_its_answers_too(bundle):
         BundleError, match=r"decoder\.onnx differs from its golden answers by .* over the tolerance 0\.0001"
     ):
         verify(bundle)
+
+
+@pytest.mark.parametrize("name", ["parity.json", "MODEL_CARD.md", "report.html"])
+def test_an_edited_file_beside_the_graphs_is_found(name, bundle, tmp_path):
+    (bundle / name).write_bytes((bundle / name).read_bytes() + b" ")
+    with pytest.raises(BundleError, match=f"{re.escape(name)} isn't the file that was exported"):
+        verify(bundle)
+    with pytest.raises(BundleError, match=f"{re.escape(name)} isn't the file that was exported"):
+        write_repository(Bundle.load(bundle), "triton", tmp_path / "served")
+    alter(bundle, lambda manifest: manifest.pop("files"))  # as bundles of earlier versions are
+    verify(bundle)
 
 
 def test_a_truncated_file_is_found(bundle):

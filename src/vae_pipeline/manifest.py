@@ -6,12 +6,12 @@ model could have any use for.
 
 import math
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vae_pipeline.errors import BundleError, DataError
-from vae_pipeline.files import content_key, write_json
+from vae_pipeline.files import content_key, sha256_of, write_json
 from vae_pipeline.spec import DataSpec, TextSpec, spec_of
 from vae_pipeline.typed_json import read_json, typed
 
@@ -140,6 +140,8 @@ class Manifest:
     metrics: dict[str, float | str | bool]
     graphs: dict[str, GraphEntry]
     variant: VariantEntry | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    """The sha256 of each file that a person or `verify` reads; a bundle that was exported earlier has none of these."""
 
     @classmethod
     def load(cls, folder: Path) -> "Manifest":
@@ -169,6 +171,7 @@ class Manifest:
             raise BundleError(f"{path} isn't a bundle's manifest ({error}): export again") from error
 
     def __post_init__(self) -> None:
+        _require_inside(*self.files)
         if not 1 <= self.latents <= WIDEST:
             raise ValueError(f"latents are {self.latents}; wanted 1 to {WIDEST}")
         if self.conditional and not self.spec.classes:
@@ -203,6 +206,10 @@ class Manifest:
     def noise(self) -> int:
         """Numbers that a draw of `sample` wants."""
         return self.graphs["sample"].inputs["noise"].event[0]
+
+    def save_with(self, folder: Path, *names: str) -> None:
+        """Write bundle.json, with the digests of files that lie beside it already."""
+        replace(self, files={name: sha256_of(folder / name) for name in names}).save(folder)
 
     def save(self, folder: Path) -> None:
         """Write bundle.json, with a digest of what it says."""

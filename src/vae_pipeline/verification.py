@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vae_pipeline.agreement import Units, differences
-from vae_pipeline.bundle_files import file_of
+from vae_pipeline.bundle_files import file_of, whole
 from vae_pipeline.errors import BundleError
 from vae_pipeline.manifest import FORMAT
 from vae_pipeline.runtime import Bundle
@@ -42,6 +42,8 @@ def verify(folder: Path | str, timeout_s: float = TIMEOUT_S) -> list[Verified]:
         BundleError: names the first thing that isn't as bundle.json says.
     """
     bundle = Bundle.load(folder, timeout_s)
+    for name, sha256 in bundle.manifest.files.items():
+        whole(bundle.folder, name, sha256)
     tolerance = _tolerance(bundle.folder)
     return [_verify(bundle, name, tolerance) for name in bundle.manifest.graphs]
 

@@ -18,6 +18,7 @@ from vae_pipeline.files import sha256_of
 from vae_pipeline.manifest import SIGNATURES
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.seal import seal
+from vae_pipeline.serving.repository import write_repository
 from vae_pipeline.variants.shrink import shrink
 from vae_pipeline.verification import verify
 
@@ -52,16 +53,18 @@ def rows(any_lane):
     return test.images[:50], test.labels[:50] if Bundle.load(any_lane.bundle).classes else None
 
 
-def test_it_is_a_bundle_that_verifies(shrunk):
+def test_it_is_a_bundle_that_verifies_and_can_be_served(shrunk, tmp_path):
     folder, _ = shrunk
     assert [row.graph for row in verify(folder)] == GRAPHS
+    write_repository(Bundle.load(folder), "triton", tmp_path / "served")
+    assert [row.graph for row in verify(tmp_path / "served")] == GRAPHS
 
 
 def test_it_says_what_it_is_and_where_it_comes_from(shrunk, any_lane, kind):
     folder, _ = shrunk
     full, manifest = (json.loads((at / "bundle.json").read_text()) for at in (any_lane.bundle, folder))
     assert manifest["variant"] == {"kind": kind, "of": sha256_of(any_lane.bundle / "bundle.json")}
-    own = ("graphs", "detection", "sha256")
+    own = ("graphs", "detection", "files", "sha256")
     assert {key: manifest[key] for key in full if key not in own} == {k: v for k, v in full.items() if k not in own}
     assert manifest["detection"] is None  # coarser scores aren't those that were calibrated
     for name in GRAPHS:

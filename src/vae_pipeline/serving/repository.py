@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, assert_never
 
-from vae_pipeline.bundle_files import file_of
+from vae_pipeline.bundle_files import file_of, whole
 from vae_pipeline.files import filled_folder, write_json
 from vae_pipeline.manifest import GraphEntry
 from vae_pipeline.runtime import Bundle
@@ -20,7 +20,7 @@ from vae_pipeline.serving.triton import model_config
 Layout = Literal["triton", "mlserver"]
 VERSION = "1"
 KEPT = ("parity.json", "MODEL_CARD.md", "report.html")
-"""Files of a bundle that neither layout alters, beside the golden answers."""
+"""Files of an older bundle that neither layout alters, beside the golden answers; later ones name them."""
 SERVER = {"parallel_workers": 0}
 """MLServer's settings: it answers in its own process. onnxruntime has threads of its own, and MLServer 1.7.1's
 worker processes die with uvloop 0.22."""
@@ -48,13 +48,16 @@ def write_repository(bundle: Bundle, layout: Layout, out: Path) -> list[str]:
                 case _:
                     assert_never(layout)
             described[graph] = replace(entry, file=file, golden=f"{graph}.npz")
-            shutil.copyfile(file_of(bundle.folder, entry.file), folder / file)
-            shutil.copyfile(file_of(bundle.folder, entry.golden), folder / described[graph].golden)
+            shutil.copyfile(whole(bundle.folder, entry.file, entry.sha256), folder / file)
+            golden = whole(bundle.folder, entry.golden, entry.golden_sha256)
+            shutil.copyfile(golden, folder / described[graph].golden)
             names.append(name)
         if layout == "mlserver":
             write_json(folder / "settings.json", SERVER)
         calibration = [bundle.detector.calibration.file] if bundle.detects else []
-        for file in (*KEPT, *calibration):
+        for file, sha256 in manifest.files.items():
+            whole(bundle.folder, file, sha256)
+        for file in (*(manifest.files or KEPT), *calibration):
             shutil.copyfile(file_of(bundle.folder, file), folder / file)
         replace(manifest, graphs=described).save(folder)
     return names

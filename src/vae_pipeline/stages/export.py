@@ -14,6 +14,7 @@ from vae_pipeline.export.bundle import Provenance, write_bundle
 from vae_pipeline.export.calibration import Calibrated, alarm_parity, require_alarms
 from vae_pipeline.export.card import model_card
 from vae_pipeline.files import content_key, filled_folder, replace_file, require_writable, tree_digest, write_json
+from vae_pipeline.manifest import Manifest
 from vae_pipeline.metrics.detection import fit_detector
 from vae_pipeline.report.exported import with_parity
 from vae_pipeline.runtime import Bundle
@@ -82,6 +83,7 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Report
         )
         replace_file(folder / "MODEL_CARD.md", (card + parity.said(worst, order)).encode())
         replace_file(folder / "report.html", with_parity(page, found).encode())
+        Manifest.load(folder).save_with(folder, "parity.json", "MODEL_CARD.md", "report.html")
     _record(job, trained.weights_sha256, worst, order, ", ".join(metrics["failed_gates"]), out)
     return Report(len({row.graph for row in rows}), worst)
 

@@ -15,7 +15,7 @@ from vae_pipeline.errors import BundleError, DataError
 from vae_pipeline.export.parity import Agreement, compare, run
 from vae_pipeline.export.proto import preceded, tidy
 from vae_pipeline.files import filled_folder, replace_file, require_writable, sha256_of, write_json
-from vae_pipeline.manifest import FILE, GraphEntry, VariantEntry
+from vae_pipeline.manifest import FILE, GraphEntry, Manifest, VariantEntry
 from vae_pipeline.runtime import Array, Bundle
 from vae_pipeline.sessions import TIMEOUT_S
 from vae_pipeline.variants.calibration import calibration
@@ -54,6 +54,7 @@ def shrink(folder: Path, to: Kind, data: Path, out: Path, timeout_s: float = TIM
         cost = measure(bundle, Bundle.load(partial, timeout_s), *_rows(prepared.test, bundle, MEASURED))
         write_json(partial / "variant.json", cost.to_dict())
         replace_file(partial / "MODEL_CARD.md", (card + said(cost)).encode())
+        Manifest.load(partial).save_with(partial, "parity.json", "MODEL_CARD.md")
     return cost
 
 
@@ -83,7 +84,7 @@ def _fill(folder: Path, bundle: Bundle, to: Kind, x: Array, labels: Array | None
         np.savez(golden, **given, **answers)  # type: ignore[arg-type]
         described[name] = replace(entry, sha256=sha256_of(file), golden_sha256=sha256_of(golden))
     variant = VariantEntry(to, sha256_of(bundle.folder / FILE))
-    replace(bundle.manifest, variant=variant, detection=None, graphs=described).save(folder)
+    replace(bundle.manifest, variant=variant, detection=None, graphs=described, files={}).save(folder)
     write_json(folder / "parity.json", {"tolerance": TOLERANCE, "agreement": [row.to_dict() for row in rows]})
 
 
