@@ -132,6 +132,6 @@ class Discretised(Distribution):
 
 
 def _one_less_exp(x: Tensor) -> Tensor:
-    """1 - exp(-x), exact near 0 (ONNX has no Expm1)."""
-    t = (0.5 * x).tanh()
+    """1 - exp(-x) of x of 0 or more, exact near 0 (ONNX has no Expm1)."""
+    t = (0.5 * x.clamp_max(FAR)).tanh()  # OpenCV's is no number from 44 on
     return 2 * t / (1 + t)
