@@ -10,7 +10,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from vae_pipeline.data.columns import Outline
 from vae_pipeline.data.frames import encode, plain
 from vae_pipeline.data.store import Split
 from vae_pipeline.data.table_store import fit_column
+from vae_pipeline.detector_parameters import Contamination, require_valid
 from vae_pipeline.errors import DataError
 from vae_pipeline.metrics.bounds import elbo_terms
 from vae_pipeline.metrics.detection import MOST, calibrated, score
@@ -39,12 +40,11 @@ from vae_pipeline.recipe.model import DenseNet, GaussianPosterior, MixedLikeliho
 from vae_pipeline.recipe.objective import ElboObjective, WarmUpControl
 from vae_pipeline.recipe.train import Train
 from vae_pipeline.runtime import alarms
-from vae_pipeline.spec import ColumnKind, TableSpec
+from vae_pipeline.spec import TableSpec
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.loop import Training, fit
 
 Floats = npt.NDArray[np.float64]
-Contamination = Literal["none", "some"]
 BATCH = 256
 EPOCH = 40  # steps, at least, between validations
 JUDGED = 0.1  # of the rows that aren't held back, by which the epoch is chosen
@@ -52,14 +52,6 @@ LEFT_OUT = 0.3  # of these rows, where some may be anomalies: those that a first
 SHORTER = 16  # times, each of the two fits then: a long one learns the anomalies too
 DECIMALS = 4  # of a score
 CPU = torch.device("cpu")
-LARGEST = {"latents": 1024, "components": 1024, "steps": 10_000_000, "draws": 1024}
-WIDEST, DEEPEST = 4096, 16
-CHOICES = {
-    "scaling": get_args(ColumnScaling),
-    "kind": tuple(kind for kind in get_args(Score) if kind != "hottest_part"),
-    "contamination": get_args(Contamination),
-}
-KINDS = (*get_args(ColumnKind), "ignored")
 
 
 class VAEDetector(BaseEstimator):  # type: ignore[misc]
@@ -122,7 +114,7 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
             ValueError: a parameter or the rows can't be: too few, not of two dimensions, infinite.
             DataError: a column holds what no column can, or nothing.
         """
-        self._check_parameters()
+        require_valid(self.get_params())
         frame = self._frame(X, reset=True)
         seed = int(check_random_state(self.random_state).randint(2**31))
         told: Mapping[str, Any] = self.columns or {}
@@ -237,28 +229,6 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
         names = getattr(self, "feature_names_in_", [f"x{index}" for index in range(values.shape[1])])
         return pd.DataFrame(values, columns=[str(name) for name in names])
 
-    def _check_parameters(self) -> None:
-        for name in ("alpha", "held_back"):
-            value = getattr(self, name)
-            shared = (
-                isinstance(value, int | float | np.floating) and not isinstance(value, bool) and 0 < float(value) < 1
-            )
-            _require(shared, name, value, "a number between 0 and 1")
-        for name, most in LARGEST.items():
-            _require(_whole(getattr(self, name), most), name, getattr(self, name), f"a whole number from 1 to {most:,}")
-        for name, known in CHOICES.items():
-            value = getattr(self, name)
-            _require(isinstance(value, str) and value in known, name, value, f"one of {', '.join(known)}")
-        listed = isinstance(self.layers, list | tuple | np.ndarray) and 0 < len(self.layers) <= DEEPEST
-        _require(
-            listed and all(_whole(width, WIDEST) for width in self.layers), "layers", self.layers,
-            f"a list of 1 to {DEEPEST} whole numbers from 1 to {WIDEST:,}",
-        )  # fmt: skip
-        told = self.columns is None or (
-            isinstance(self.columns, Mapping) and all(kind in KINDS for kind in self.columns.values())
-        )
-        _require(told, "columns", self.columns, f"a name and one of {', '.join(KINDS)} for each")
-
     def _model(self, rows: npt.NDArray[np.float32], seed: int) -> VAE:
         if self.contamination == "none":
             return self._train(rows, seed, self.steps)
@@ -296,16 +266,6 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
             pass
         model.load_state_dict(training.weights(train))
         return model.eval()
-
-
-def _whole(value: object, most: int) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and 1 <= int(value) <= most
-
-
-def _require(holds: bool, name: str, value: object, wanted: str) -> None:
-    if not holds:
-        given = repr(value)
-        raise ValueError(f"{name}={given if len(given) < 100 else given[:97] + '...'} was given; wanted {wanted}")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from vae_pipeline.data.frames import encode, plain, require_columns
+from vae_pipeline.data.frames import encode, require_columns
 from vae_pipeline.errors import DataError
 from vae_pipeline.spec import TableSpec
 
@@ -23,5 +23,4 @@ def encoded(rows: pd.DataFrame | Sequence[Mapping[str, Any]], spec: TableSpec) -
         raise DataError("no observations were given")
     frame = frame.set_axis(frame.columns.astype(str), axis=1).reset_index(drop=True)
     require_columns(frame, spec, "the rows")
-    wanted = [column.name for column in spec.columns]
-    return encode(plain(frame[wanted], "the rows"), spec.columns, "the rows")
+    return encode(frame, spec.columns, "the rows")

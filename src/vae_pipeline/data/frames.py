@@ -27,8 +27,11 @@ def plain(frame: pd.DataFrame, place: str) -> pd.DataFrame:
     """The frame with columns of float64, bool, datetime64 or str alone; a duration is a number of seconds.
 
     Raises:
-        DataError: a column holds lists, complex numbers, bytes, or what else isn't one of these.
+        DataError: two columns have one name; or one holds lists, complex numbers, or what else isn't one of these.
     """
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise DataError(f"{place} has two columns of the name {twice!r}: rename one")
     return pd.DataFrame(
         {name: _plain(values, f"{place}: column {name}") for name, values in frame.items()}, frame.index
     )
@@ -95,10 +98,6 @@ def require_columns(frame: pd.DataFrame, spec: TableSpec, place: str, beside: Se
     wanted = [column.name for column in spec.columns]
     missing = [name for name in (*wanted, *beside) if name not in frame.columns]
     added = [name for name in frame.columns if name not in (*wanted, *spec.ignored, *beside)]
-    if not frame.columns.is_unique:
-        raise DataError(
-            f"{place} has two columns of the name {frame.columns[frame.columns.duplicated()][0]!r}: rename one"
-        )
     if missing:
         renamed = f"; it has others, {', '.join(added)}: is one of them renamed?" if added else ""
         raise DataError(f"{place} lacks the column {', '.join(missing)}{renamed}")

@@ -63,7 +63,6 @@ class TableFile:
         start = 0
         try:
             for frame in self._read():
-                _refuse_equal(frame, self.path)
                 for at in range(0, len(frame), ROWS):
                     part = frame[at : at + ROWS]
                     part = part.set_axis(part.columns.astype(str), axis=1).set_axis(range(start, start + len(part)))
@@ -159,12 +158,6 @@ def _read_npz(path: Path) -> pd.DataFrame:
         names = archive["columns"] if "columns" in archive else [f"x{index}" for index in range(x.shape[1])]
         frame = pd.DataFrame(x, columns=names)
         return frame.assign(y=archive["y"]) if "y" in archive else frame
-
-
-def _refuse_equal(frame: pd.DataFrame, path: Path) -> None:
-    if not frame.columns.is_unique:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise DataError(f"{path} has two columns of the name {twice!r}: rename one")
 
 
 def _is_number(text: str) -> bool:
