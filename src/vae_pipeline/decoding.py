@@ -102,10 +102,10 @@ def _open(content: bytes, name: str, load: bool = True) -> Image.Image:
         raise DataError(f"{name} has over {most} million pixels: shrink it, or cut it into tiles") from error
     except UnidentifiedImageError as error:
         raise CorruptPictureError(
-            f"{name} is a truncated or corrupt picture, or none of {', '.join(FORMATS)}"
+            f"{name} is a truncated or corrupt picture, or none of {', '.join(FORMATS)}: leave it out"
         ) from error
     except Exception as error:  # a decoder of damaged bytes raises whatever it does
-        raise CorruptPictureError(f"{name} is a truncated or corrupt picture ({error})") from error
+        raise CorruptPictureError(f"{name} is a truncated or corrupt picture ({error}): leave it out") from error
     if frames > 1:
         raise DataError(f"{name} holds {frames} frames, where one is wanted: save each as a picture of its own")
     return opened

@@ -238,7 +238,7 @@ def read_array(path: Path, key: str | None = None) -> Array:
     try:
         file = io.BytesIO(sys.stdin.buffer.read()) if str(path) == "-" else path.open("rb")
     except FileNotFoundError as error:
-        raise DataError(f"{path} isn't there") from error
+        raise DataError(f"{path} isn't there: mend the path") from error
     except OSError as error:
         raise DataError(f"can't read {path}: {(error.strerror or '').lower()}") from error
     with file:

@@ -26,7 +26,7 @@ def checked(x: Array, spec: DataSpec, centred: bool = False) -> Array:
         wanted = ["examples", *spec.event_shape]
         raise DataError(f"observations of shape {list(x.shape)} were given; wanted {wanted}".replace("'", ""))
     if len(x) == 0:
-        raise DataError("no observations were given")
+        raise DataError("no observations were given: at least one is wanted")
     if x.dtype.kind not in "biuf":
         raise DataError(f"observations of type {x.dtype} were given; numbers are wanted")
     match spec:
@@ -56,7 +56,7 @@ def natural(x: Array, spec: DataSpec) -> Array:
 def _images(x: Array, spec: ImageSpec) -> Array:
     whole = x.dtype.kind in "biu"
     if not whole and not np.isfinite(x).all():
-        raise DataError("the observations hold NaN or infinity")
+        raise DataError("the observations hold NaN or infinity: clean them first")
     inside = within(x, spec.low, spec.high)
     if inside is None:
         raise DataError(
@@ -86,7 +86,7 @@ def _rows(x: Array, spec: TableSpec) -> Array:
                 "model was made of: fill it in, or train on rows that lack it"
             )
         if np.isinf(values).any():
-            raise DataError(f"column {column.name} holds infinity, or numbers over 3e38")
+            raise DataError(f"column {column.name} holds infinity, or numbers over 3e38: clean it first")
         most = {"boolean": 1, "category": len(column.values)}.get(column.kind)
         if most is not None and not np.isin(values, np.arange(most + 1)).all():
             raise DataError(f"column {column.name} is a {column.kind}: whole numbers from 0 to {most} are wanted")

@@ -76,7 +76,7 @@ def read_yaml(path: Path) -> Any:
     except OSError as error:
         raise RecipeError(f"can't read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise RecipeError(f"{path} isn't text in UTF-8, so it can't be a recipe") from error
+        raise RecipeError(f"{path} isn't text in UTF-8, so it can't be a recipe: name a .yaml file") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""

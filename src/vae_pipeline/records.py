@@ -20,7 +20,7 @@ def encoded(rows: pd.DataFrame | Sequence[Mapping[str, Any]], spec: TableSpec) -
     """
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame.from_records(list(rows))
     if frame.empty:
-        raise DataError("no observations were given")
+        raise DataError("no observations were given: at least one row is wanted")
     frame = frame.set_axis(frame.columns.astype(str), axis=1).reset_index(drop=True)
     require_columns(frame, spec, "the rows")
     return encode(frame, spec.columns, "the rows")

@@ -79,7 +79,7 @@ class CsvFile:
                     header = False
         except pa.ArrowInvalid as error:
             if not wrong:
-                raise DataError(f"{self.path} can't be read as a .csv ({error})") from error
+                raise DataError(f"{self.path} can't be read ({error}): say in data.csv how it is written") from error
             row = wrong[0]
             raise DataError(
                 f"{self.path}: the row {row.text[:60]!r} has {row.actual_columns} fields, and its columns are "
@@ -106,7 +106,7 @@ def look(path: Path, told: CsvFormat, names: Sequence[str] = (), usual: CsvForma
         told = replace(told, comment="#")
     sample = _sample(path, told)
     if not sample:
-        raise DataError(f"{path} holds no rows")
+        raise DataError(f"{path} holds no rows: name a file that does")
     found = _dialect(path, sample, told, names, usual)
     sample = _sample(path, found)  # anew: where blanks align columns, several are one
     rows = [row for row in _split(sample, found) if row]

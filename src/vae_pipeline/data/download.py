@@ -98,7 +98,7 @@ class Finder:
             return None
         folder = Path(self.mirror)
         if not folder.is_dir():
-            raise DownloadError(f"VAE_MIRROR names {folder}, which isn't a folder")
+            raise DownloadError(f"VAE_MIRROR names {folder}, which isn't a folder: mend it, or unset VAE_MIRROR")
         return folder
 
     def _download(self, url: str, target: Path, digest: str) -> Path:

@@ -205,7 +205,7 @@ def _list_tar(place: Path) -> Pictures:
         found = {member.name: member for member in archive.getmembers() if not member.isdir()}
         _require_end(archive)
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
-        raise DataError(f"{place} is a truncated or corrupt archive ({error})") from error
+        raise DataError(f"{place} is a truncated or corrupt archive ({error}): make or fetch it again") from error
     _refuse_unsafe(list(found), place)
     members = {name.replace("\\", "/"): member for name, member in found.items() if member.isfile() or member.islnk()}
     names, skipped = _pick(members)

@@ -48,7 +48,7 @@ class TableFile:
             DataError: the file isn't there, or it can't be told how it is written.
         """
         if not path.exists():
-            raise DataError(f"{path} isn't there")
+            raise DataError(f"{path} isn't there: mend the path")
         self.path, self.absent = path, absent
         name = path.name.lower()
         other = path.is_dir() or name.endswith((".parquet", ".npz", ".jsonl"))
@@ -73,7 +73,7 @@ class TableFile:
         except Exception as error:  # of a corrupt file, pandas, pyarrow and numpy raise nearly anything
             raise DataError(f"{self.path} isn't a whole table of kind {', '.join(SUFFIXES)} ({error})") from error
         if start == 0:
-            raise DataError(f"{self.path} holds no rows")
+            raise DataError(f"{self.path} holds no rows: name a file that does")
 
     def _read(self) -> Iterator[pd.DataFrame]:
         name = self.path.name.lower()

@@ -43,7 +43,7 @@ class Survey:
             else:
                 whole.append(name)
         if not whole:
-            raise DataError(f"every picture in {pictures.place} is truncated or corrupt")
+            raise DataError(f"every picture in {pictures.place} is truncated or corrupt: fetch them again")
         return dataclasses.replace(pictures, names=whole)
 
     def _look(self, content: bytes, shown: str) -> None:
