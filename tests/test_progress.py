@@ -47,4 +47,5 @@ def test_is_a_line_now_and_then_elsewhere(monkeypatch):
     monkeypatch.setattr(progress_display, "PLAIN_EVERY_S", -1.0)
     with showing_progress(console, "digits"):
         going("ELBO", 3, 1200)
-    assert shown.getvalue() == "digits: ELBO: 3 of 1,200, after 0 s\n"
+        going("fit", 0, 1)
+    assert shown.getvalue() == "digits: ELBO: 3 of 1,200, after 0 s\ndigits: fit, after 0 s\n"

@@ -244,7 +244,7 @@ def interpolate(
         refuse_options(model, label=label is not None, even=even)
         lines = _lines(model, inputs, column)
         if len(lines) < 2:
-            raise DataError(f"a path needs two sentences or more, and {len(lines)} was given: give one a line")
+            raise DataError(f"a path needs two sentences or more; given {len(lines)}: give one a line")
         chosen = choice("beam" if beams > 1 else "greedy", 1.0, None, None, beams if beams > 1 else None)
         ways = [model.sentences.interpolate(a, b, steps, path or "linear", chosen) for a, b in pairwise(lines)]
         write_sentences(out, [*ways[0], *(each for way in ways[1:] for each in way[1:])], as_json)
@@ -254,7 +254,7 @@ def interpolate(
     spec = image_spec(model)
     x = read_observations(inputs, spec, key, resize)
     if len(x) < 2:
-        raise DataError(f"a path needs two examples or more, and {len(x)} was given: name another file")
+        raise DataError(f"a path needs two examples or more; given {len(x)}: name another file")
     morphs = [model.interpolate(a, b, steps, path or "spherical", label, even) for a, b in pairwise(x)]
     frames = np.concatenate([morphs[0], *(morph[1:] for morph in morphs[1:])])
     if out.suffix.lower() == ".gif":

@@ -54,4 +54,4 @@ def _plain(console: Console, name: str) -> Iterator[None]:
 
 
 def _said(what: str, done: int, total: int) -> str:
-    return f"{what}: {done:,} of {total:,}"
+    return f"{what}: {done:,} of {total:,}" if done else what  # work that can't be counted stays at its beginning

@@ -19,7 +19,7 @@ from vae_pipeline.metrics.mixtures import POINTS, mixture, posterior_draws
 from vae_pipeline.metrics.samples import sample_features
 from vae_pipeline.models.samplers import FlowSampler, MixtureSampler, Sampler
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.progress import counted
+from vae_pipeline.progress import counted, going
 from vae_pipeline.randomness import derive, seeded
 
 if TYPE_CHECKING:
@@ -55,8 +55,10 @@ def fit_sampler(kind: Kind, model: VAE, train: Split, seed: int, components: int
     with seeded(derive(seed, "sampler", kind)):
         match kind:
             case "gaussian":
+                going("fit of the sampler gaussian", 0, 1)
                 return _as_sampler(mixture(z, 1, seed)).to(device)
             case "mixture":
+                going(f"fit of the sampler mixture of {components}", 0, 1)
                 return _as_sampler(mixture(z, components, seed)).to(device)
             case "flow":
                 return _flow(z).to(device)
