@@ -307,8 +307,8 @@ def likelihood_words(rows: Rows) -> list[str]:
     lines = table(f"recipe | {columns} | minutes of training, CPU (wall)", own + published)
     if len({row["importance_examples"] for row in rows.values()}) > 1:
         words = (
-            "The bounds of our recipes are of different test images, and don't compare with each other: images differ",
-            "by more than the models do. Their ELBOs are of all test images, and compare.",
+            "The bounds of our recipes are of different test images, and don't compare with each other: thousands of",
+            "images differ by as much as the models do. Their ELBOs are of all test images, and compare.",
         )
     else:
         words = (
@@ -332,18 +332,12 @@ def pythae_words(rows: Rows) -> list[str]:
     lines = [
         *table(head, body),
         "",
-        "All bounds are computed by the same thirty lines of plain torch (benchmarks/workers/importance.py). Our recipe",
-        "has a schedule (one-cycle, average of weights), pythae's trainer Adam at 0.001.",
+        "All bounds are computed by the same thirty lines of plain torch (benchmarks/workers/importance.py). Our",
+        "recipe has a schedule (one-cycle, average of weights), pythae's trainer Adam at 0.001.",
     ]
     if all("above_ours" in row for row in rows.values()):
-        return [
-            *lines,
-            "The plain loop has our schedule: as far as it equals us, the schedule is what parts us from pythae.",
-        ]
-    return [
-        *lines,
-        "A plain loop with our schedule wasn't measured beside them: schedules are compared here, not packages.",
-    ]
+        return [*lines, "The plain loop has our schedule: as far as it equals us, that is what parts us from pythae."]
+    return [*lines, "No plain loop with our schedule was measured beside them, so that schedules are compared."]
 
 
 def paired(row: Row) -> str:
