@@ -111,7 +111,7 @@ def _columns(bundle: Bundle, found: Detection) -> dict[str, float]:
 
 def said(result: Drift) -> str:
     """Say in a few lines what was found."""
-    collected = f", collected {result.collected}" if result.collected else ""
+    collected = f" ({result.collected})" if result.collected else ""
     groups = (
         f"the scores of {result.examples:,} new examples and of {result.calibration_examples:,} of the "
         f"calibration{collected}"

@@ -1,10 +1,8 @@
 import csv
 import hashlib
-import html
 import json
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.lanes import ROOT, WAIVED, edited, make_job
+from tests.report.test_page import Reader
 
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.errors import DataError, GateError, OutputError, TrainingError
@@ -161,7 +160,7 @@ def test_a_failed_gate_names_figure_and_bound_after_the_report(smoke, lane, metr
     written = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert written["failed_gates"] == ["elbo", "rate", "bits_per_dimension"]  # that of active units is kept
     assert {**written, "failed_gates": [], "gates_said": {}} == {**metrics, "gates_said": {}}
-    words = html.unescape(re.sub("<[^>]*>", " ", (tmp_path / "report" / "index.html").read_text()))
+    words = Reader((tmp_path / "report" / "index.html").read_text()).words()
     places = [words.index(text) for text in ("under its gate's min -1.5", "Trained on", "Headline figures")]
     assert places == sorted(places) and places[-1] < words.index("max 2: kept")
 

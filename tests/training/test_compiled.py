@@ -13,7 +13,8 @@ def test_a_compiled_step_trains_as_any_other_does(command, tmp_path):
     even = {"epochs": 10, "batch": 146}  # 438 examples in six pieces of one shape: each shape is compiled anew
     subprocess.run(**command("one", **even), check=True, timeout=120)
     subprocess.run(**command("compiled", compile="on", **even), check=True, timeout=240)
-    np.testing.assert_allclose(figures(tmp_path / "compiled"), figures(tmp_path / "one"), rtol=1e-5)
+    # The decoder gain, of hundredths, is a difference of two terms of some 98 nats, of which float32 keeps 4e-6.
+    np.testing.assert_allclose(figures(tmp_path / "compiled"), figures(tmp_path / "one"), rtol=1e-5, atol=1e-6)
 
 
 def test_where_nothing_compiles_it_is_said_in_one_line(command, tmp_path):

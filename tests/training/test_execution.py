@@ -48,7 +48,7 @@ def whole(lane, smoke, tmp_path_factory):
     """The model of two processes that nobody disturbs."""
     folder = tmp_path_factory.mktemp("whole")
     settings = {"processes": 2, "home": folder / "home", "mlflow_uri": "off"}
-    subprocess.run(**train_command(lane, smoke, folder, "model", LONG, **settings), check=True, timeout=240)
+    subprocess.run(**train_command(lane, smoke, folder, "model", LONG, **settings), check=True, timeout=600)
     return folder / "model"
 
 
