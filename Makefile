@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-runtimes test-browser check ui lock docs bench bench-seed bench-anomaly bench-first bench-ood bench-text runtimes clean
+.PHONY: help setup run test test-slow test-runtimes test-browser check ui lock docs bench bench-seed bench-anomaly bench-defects bench-first bench-ood bench-text runtimes clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench-seed: setup  ## Compare the recipe mnist with the beginner's Keras program
 
 bench-anomaly: setup  ## Compare detectors of anomalies on ten tables, into docs/anomaly.md (needs VAE_MIRROR)
 	@python benchmarks/anomaly.py
+
+bench-defects: setup  ## Choose how heat maps are made, on validation images, into docs/defects.md (needs VAE_MIRROR or a network)
+	@python benchmarks/defects.py
 
 bench-first: setup  ## Train the recipe to copy for images on many sets, into docs/first_attempts.md (an hour; needs VAE_MIRROR)
 	@python benchmarks/first_attempts.py

@@ -64,12 +64,17 @@ def test_of_levels_the_likeliest_costs_nothing():
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (96, 60), (7, 11)])
-def test_a_heat_map_is_smoothed_as_scipy_does(shape):
+@pytest.mark.parametrize("window", [WINDOW, 0.1])
+def test_a_heat_map_is_smoothed_as_scipy_does(shape, window):
     found = np.random.default_rng(0).random((3, *shape)).astype(np.float32)
-    width = WINDOW * min(shape)
-    np.testing.assert_allclose(
-        HeatMap(*shape)(torch.from_numpy(found)), gaussian_filter(found, (0, width, width)), rtol=1e-4, atol=1e-6
-    )
+    heat, width = HeatMap(*shape, window=window), window * min(shape)
+    wanted = gaussian_filter(found, (0, width, width))
+    np.testing.assert_allclose(heat(torch.from_numpy(found)), wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_the_hottest_part_is_as_large_as_it_is_said_to_be():
+    heat = torch.arange(100.0).reshape(1, 1, 10, 10)
+    assert HeatMap(10, 10, part=0.1).score(heat) == torch.arange(90.0, 100.0).mean()
 
 
 def test_the_model_and_the_baselines_score_a_map_alike():

@@ -18,12 +18,12 @@ class HeatMap(nn.Module):
     down: Tensor
     right: Tensor
 
-    def __init__(self, height: int, width: int) -> None:
+    def __init__(self, height: int, width: int, window: float = WINDOW, part: float = PART) -> None:
         super().__init__()
-        spread = WINDOW * min(height, width)
+        spread = window * min(height, width)
         self.register_buffer("down", _window(height, spread))
         self.register_buffer("right", _window(width, spread).T.contiguous())
-        self.hottest = math.ceil(PART * height * width)
+        self.hottest = math.ceil(part * height * width)
 
     def forward(self, found: Float[Tensor, "*batch height width"]) -> Float[Tensor, "*batch height width"]:
         """Smooth what was found at each pixel."""
