@@ -11,6 +11,7 @@ the whole run left.
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,10 @@ from typing import Any
 
 from tests.tracking.server import Proxy, mlflow_server, proxy_to
 from tests.tracking.stalls import STALLS, stalling
-from tests.tracking.test_lost_connections import held
+from tests.tracking.test_lost_connections import held, telling
+
+from vae_pipeline.settings import Settings
+from vae_pipeline.tracking.sender import Sender
 
 ROOT = Path(__file__).parent.parent
 STAGES = {
@@ -31,6 +35,8 @@ STAGES = {
     "eval": ["--data", "data", "--model", "model", "--out", "report"],
     "export": ["--data", "data", "--model", "model", "--report", "report", "--out", "bundle"],
 }
+JOURNALS = {"train": "train", "eval": "evaluate", "export": "export"}
+"""The stages that record something, and what their journals are called."""
 TIMES = ("_s", "per_second")
 """Ends of the names of figures that differ from run to run."""
 
@@ -56,49 +62,93 @@ def stalls(work: Path) -> bool:
             settings = {"VAE_MLFLOW_URI": uri, "VAE_HOME": str(work / name.replace(" ", "_"))}
             for stage in ("eval", "sync"):
                 took, done = command(work, stage, **settings)
-                said = [line for line in done.stderr.splitlines() + done.stdout.splitlines() if "MLflow" in line]
                 lost = took - alone if stage == "eval" else took
-                print(
-                    f"{name}: {stage} {took:.1f} s ({lost:.1f} lost), exit code {done.returncode}: {said[:1]}",
-                    flush=True,
-                )
-                well &= lost < 30 and done.returncode == (0 if stage == "eval" else done.returncode)
+                print(f"{name}: {stage} {took:.1f} s, {lost:.1f} lost, exit code {done.returncode}", flush=True)
+                well &= lost < 30 and done.returncode == (0 if stage == "eval" else 1)
     return well
 
 
-def cuts(work: Path, server: int, proxy: Proxy, stage: str, every: int) -> bool:
-    """Cut each request of a stage that writes, once to either side of the server."""
-
-    def recorded(number: int | None, where: Any) -> dict[str, Any]:
-        proxy.live()
-        name = f"{stage}-{number}-{where}"
-        settings = {"VAE_MLFLOW_URI": proxy.url, "VAE_HOME": str(work / name), "VAE_MLFLOW_EXPERIMENT": name,
-                    "VAE_MLFLOW_REGISTRY": "true"}  # fmt: skip
-        if number is not None:
-            proxy.die(number, where)
-        _, done = command(work, stage, **settings)
-        assert done.returncode == 0, done.stderr
-        if number is not None:
-            proxy.live()
-            _, synced = command(work, "sync", **settings)
-            assert synced.returncode == 0, synced.stderr
-        return without_times(
-            held(SimpleNamespace(job=SimpleNamespace(settings=SimpleNamespace(mlflow_experiment=name))), server)
-        )
-
-    wanted = recorded(None, "whole")
-    requests = list(proxy.seen)
-    writes = [number for number, (method, path) in enumerate(requests) if method != "GET" and "search" not in path]
-    print(f"{stage}: {len(requests)} requests, {len(writes)} of them write; {len(wanted['runs'])} runs", flush=True)
+def cuts(work: Path, server: int, proxy: Proxy) -> bool:
+    """Cut the requests of each stage, and say whether the server came to hold the same all the same."""
+    proxy.die(0, "before")
+    for stage in JOURNALS:
+        command(work, stage, **environment(work / "down", proxy, "down"))
     counts: Counter[str] = Counter()
-    for number in writes[::every]:
-        for where in ("before", "after"):
-            found = recorded(number, where)
-            counts["whole" if found == wanted else "other"] += 1
-            if found != wanted:
-                print(f"{stage}: {requests[number]} cut {where}: {differing(found, wanted)}", flush=True)
-    print(f"{stage}: {dict(counts)}", flush=True)
-    return not counts["other"]
+    for stage in JOURNALS:
+        wanted = delivered(work, server, proxy, stage, None, "whole")
+        numbers = telling(list(proxy.seen))
+        print(f"{stage}: {len(proxy.seen)} requests, {len(numbers)} of them cut, each twice", flush=True)
+        for number in numbers:
+            for where in ("before", "after"):
+                found = delivered(work, server, proxy, stage, number, where)
+                counts["whole" if found == wanted else "other"] += 1
+                if found != wanted:
+                    print(f"{stage}: request {number} cut {where}: {differing(found, wanted)}", flush=True)
+        found = commanded(work, server, proxy, stage, numbers[len(numbers) // 2])
+        counts["command whole" if found == wanted else "command other"] += 1
+        if found != wanted:
+            print(f"{stage}: the command itself: {differing(found, wanted)}", flush=True)
+    print(dict(counts), flush=True)
+    return not any("other" in name for name in counts)
+
+
+def delivered(work: Path, server: int, proxy: Proxy, stage: str, number: int | None, where: Any) -> dict[str, Any]:
+    """What the server holds of the journals up to a stage's, whose request `number` was the first to be cut."""
+    name = f"{stage}-{number}-{where}"
+    before(work, proxy, stage, name)
+    home = work / name / "tracking"
+    journals = [shutil.copy(path, home) for path in (work / "down" / "tracking").glob(f"{JOURNALS[stage]}-*.jsonl")]
+    proxy.live() if number is None else proxy.die(number, where)
+    sender(work, proxy, name).send(Path(journals[0]))
+    if number is not None:
+        proxy.live()
+        sender(work, proxy, name).sync(lambda *_: None)
+    assert not list(home.glob("*.jsonl")), f"{name}: a journal waits"
+    return holds(name, server)
+
+
+def commanded(work: Path, server: int, proxy: Proxy, stage: str, number: int) -> dict[str, Any]:
+    """The same, of the command itself and of `sync`."""
+    name = f"{stage}-command"
+    before(work, proxy, stage, name)
+    settings = environment(work / name, proxy, name)
+    proxy.die(number, "after")
+    _, done = command(work, stage, **settings)
+    assert done.returncode == 0, done.stderr
+    proxy.live()
+    _, synced = command(work, "sync", **settings)
+    assert synced.returncode == 0, synced.stderr
+    return holds(name, server)
+
+
+def before(work: Path, proxy: Proxy, stage: str, name: str) -> None:
+    """Send the journals of the stages before one."""
+    proxy.live()
+    (work / name / "tracking").mkdir(parents=True)
+    for earlier in list(JOURNALS)[: list(JOURNALS).index(stage)]:
+        for path in (work / "down" / "tracking").glob(f"{JOURNALS[earlier]}-*.jsonl"):
+            sender(work, proxy, name).send(Path(shutil.copy(path, work / name / "tracking")))
+
+
+def sender(work: Path, proxy: Proxy, name: str) -> Sender:
+    said: list[str] = []
+    return Sender(Settings(home=work / name, mlflow_uri=proxy.url, mlflow_experiment=name), said.append)
+
+
+def environment(home: Path, proxy: Proxy, name: str) -> dict[str, str]:
+    return {"VAE_MLFLOW_URI": proxy.url, "VAE_HOME": str(home), "VAE_MLFLOW_EXPERIMENT": name}
+
+
+def holds(name: str, server: int) -> dict[str, Any]:
+    """All that the server has of an experiment, and how many versions of its model are registered."""
+    from mlflow import MlflowClient
+
+    scene = SimpleNamespace(job=SimpleNamespace(settings=SimpleNamespace(mlflow_experiment=name)))
+    client = MlflowClient(f"http://127.0.0.1:{server}")
+    experiment = client.get_experiment_by_name(name).experiment_id
+    runs = {run.info.run_id for run in client.search_runs([experiment])}
+    versions = sum(version.run_id in runs for version in client.search_model_versions("name = 'smoke'"))
+    return without_times(held(scene, server)) | {"versions": versions}
 
 
 def without_times(values: dict[str, Any]) -> dict[str, Any]:
@@ -124,8 +174,6 @@ def differing(found: Any, wanted: Any, place: str = "") -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["stalls", "cuts"])
-    parser.add_argument("--stage", action="append", choices=["train", "eval", "export"])
-    parser.add_argument("--every", type=int, default=1, help="take every so many-th request")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
@@ -136,10 +184,8 @@ def main() -> None:
             sys.exit(not stalls(work))
         (work / "server").mkdir()
         with mlflow_server(work / "server") as server, proxy_to(server) as proxy:
-            wells = [
-                cuts(work, server, proxy, stage, given.every) for stage in given.stage or ("train", "eval", "export")
-            ]
-        sys.exit(not all(wells))
+            well = cuts(work, server, proxy)
+        sys.exit(not well)
 
 
 if __name__ == "__main__":
