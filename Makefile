@@ -69,7 +69,7 @@ bench-ood: setup  ## Compare scores that tell images of another kind, into docs/
 bench-text: setup  ## Train the recipe ptb beside a plain VAE and a language model, into docs/text.md (hours; needs VAE_MIRROR or a network)
 	@python benchmarks/text.py
 
-runtimes: setup  ## Try the bundles of digits, images, mnist, mnist_conv, tumours, sentences in other runtimes, into docs/runtimes.md
+runtimes: setup  ## Try the bundles of digits, images, tumours, sentences in other runtimes, into docs/runtimes.md
 	@python benchmarks/runtimes.py
 
 lock:  ## Resolve requirements.lock anew (needs uv)

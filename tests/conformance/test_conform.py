@@ -3,7 +3,9 @@ import sys
 from importlib import metadata
 
 import numpy as np
+import onnx
 import pytest
+import torch
 from tests.lanes import ROOT
 from typer.testing import CliRunner
 
@@ -18,7 +20,9 @@ from vae_pipeline.conformance.processes import answer_by
 from vae_pipeline.conformance.runtimes import Runtime
 from vae_pipeline.errors import ConformanceError, MissingError
 from vae_pipeline.export.graphs import DETECT, GRAPHS
+from vae_pipeline.export.onnx import to_onnx
 from vae_pipeline.export.parity import Agreement
+from vae_pipeline.models.discretised import Discretised
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.spec import ImageSpec
 
@@ -211,3 +215,30 @@ def test_every_runtime_reads_every_graph(which, runtime, request):
     """Each must be installed: `make test-runtimes` sees to it. npm's packages stay in the repository's cache."""
     rows = list(conform(request.getfixturevalue(which).bundle, [runtime], ROOT / ".vae"))
     assert [(row.graph, row.outcome, row.reason) for row in rows] == [(name, "works", "") for name in NAMES]
+
+
+class Masses(torch.nn.Module):
+    """log P of each of 256 levels, of a rounded variable."""
+
+    def __init__(self, real):
+        super().__init__()
+        self.real = real
+
+    def forward(self, loc, log_scale, value):
+        return Discretised(self.real(loc, log_scale.exp(), validate_args=False), 256, 1).log_prob_by_element(value)
+
+
+@pytest.mark.runtimes
+@pytest.mark.parametrize("real", [torch.distributions.Normal, torch.distributions.Laplace])
+def test_opencv_gives_each_level_its_mass_however_far_it_lies(real, tmp_path):
+    """Its Tanh is no number of arguments from 44 to 88."""
+    import cv2
+
+    drawn = torch.rand(3, 5, 4000, generator=torch.Generator().manual_seed(0))
+    inputs = {"loc": 1.4 * drawn[0] - 0.2, "log_scale": 6 * drawn[1] - 6.5, "value": (255 * drawn[2]).round() / 255}
+    proto = to_onnx(Masses(real), inputs, ["y"], "masses", {"vae.graph": "masses"})
+    onnx.save(proto, tmp_path / "masses.onnx")
+    net = cv2.dnn.readNetFromONNX(str(tmp_path / "masses.onnx"))
+    for name, values in inputs.items():
+        net.setInput(values.numpy(), name)
+    np.testing.assert_allclose(net.forward(), Masses(real)(**inputs).numpy(), rtol=1e-5, atol=1e-5)
