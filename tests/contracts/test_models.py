@@ -15,6 +15,7 @@ NETS = {
     "dense": {"kind": "dense", "layers": [16, 8], "activation": "relu"},
     "convolution": {"kind": "convolution", "channels": [8, 4], "activation": "silu"},
     "fitting": {"kind": "convolution", "channels": [8, 6, 4], "activation": "silu", "smallest": 4},
+    "shortcut": {"kind": "convolution", "channels": [8, 4], "activation": "silu", "shortcut": True},
 }
 LIKELIHOODS = {
     "bernoulli": {"kind": "bernoulli"},
@@ -52,6 +53,7 @@ CASES = [
     *itertools.product(["dense", "convolution"], ["dense", "convolution"], LIKELIHOODS, [False, True], SHAPES),
     *itertools.product(["dense"], ["convolution"], MORE_LIKELIHOODS, [False], SHAPES),
     *itertools.product(["fitting"], ["fitting"], ["bernoulli"], [False], SHAPES),
+    *itertools.product(["shortcut"], ["shortcut"], ["gaussian_learned"], [False, True], SHAPES),
 ]
 LATENT_CASES = [pair for pair in itertools.product(POSTERIORS, PRIORS) if pair[1] != "vamp" or pair[0] == "gaussian"]
 

@@ -136,7 +136,7 @@ def _encoder(net: recipe.EncoderNet, spec: ImageSpec, labels: int) -> DenseEncod
             return DenseEncoder(spec.event_shape, labels, net.layers, net.activation)
         case recipe.ConvolutionNet():
             layers = fitting(spec.event_shape[1:], len(net.channels), net.smallest)
-            return ConvolutionEncoder(spec.event_shape, labels, net.channels[:layers], net.activation)
+            return ConvolutionEncoder(spec.event_shape, labels, net.channels[:layers], net.activation, net.shortcut)
         case recipe.RecurrentEncoder():
             raise RecipeError("model.encoder.kind recurrent is of sentences, but the data are images")
         case _:
@@ -175,7 +175,9 @@ def _decoder(net: recipe.DecoderNet, spec: ImageSpec, features: int, planes: int
             return DenseDecoder(features, spec.event_shape, planes, net.layers, net.activation)
         case recipe.ConvolutionNet():
             layers = fitting(spec.event_shape[1:], len(net.channels), net.smallest)
-            return ConvolutionDecoder(features, spec.event_shape, planes, net.channels[-layers:], net.activation)
+            return ConvolutionDecoder(
+                features, spec.event_shape, planes, net.channels[-layers:], net.activation, net.shortcut
+            )
         case recipe.RecurrentDecoder():
             raise RecipeError("model.decoder.kind recurrent is of sentences, but the data are images")
         case _:

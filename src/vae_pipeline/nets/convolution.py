@@ -1,5 +1,6 @@
 """Convolutional networks of stride 2, for images of any height and width."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -11,12 +12,23 @@ from vae_pipeline.nets.activation import activation, outputs
 from vae_pipeline.recipe.section import Activation
 
 FEW = 3  # output channels up to which the product and the fold were found faster
+COARSE = 8  # averages along a side that a shortcut takes of an image, at most
 
 
 class ConvolutionEncoder(nn.Module):
-    """Images, and a label if there is one, to features; each layer halves height and width."""
+    """Images, and a label if there is one, to features; each layer halves height and width.
 
-    def __init__(self, shape: Sequence[int], labels: int, channels: Sequence[int], function: Activation) -> None:
+    With a shortcut, averages over squares of the image are features too.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        labels: int,
+        channels: Sequence[int],
+        function: Activation,
+        shortcut: bool = False,
+    ) -> None:
         super().__init__()
         height, width = _sides(shape[1:], len(channels))[-1]
         widths = [shape[0] + labels, *channels]
@@ -31,23 +43,40 @@ class ConvolutionEncoder(nn.Module):
         ]
         self.layers = nn.Sequential(*blocks, nn.Flatten())
         self.features = channels[-1] * height * width
+        self.squares = [math.ceil(side / COARSE) for side in shape[1:]] if shortcut else None
+        if self.squares is not None:
+            self.features += shape[0] * math.prod(
+                side // square for side, square in zip(shape[1:], self.squares, strict=True)
+            )
 
     def forward(
         self, x: Float[Tensor, "batch channels height width"], label: Float[Tensor, "batch classes"] | None
     ) -> Float[Tensor, "batch features"]:
         """Features; a one-hot `label` joins the image as constant channels."""
+        image = x
         if label is not None:
             planes = label[:, :, None, None].expand(-1, -1, x.shape[2], x.shape[3])
             x = torch.cat([x, planes], 1)
         features: Tensor = self.layers(x)
-        return features
+        if self.squares is None:
+            return features
+        return torch.cat([features, nn.functional.avg_pool2d(image, self.squares).flatten(1)], 1)
 
 
 class ConvolutionDecoder(nn.Module):
-    """Features to `planes` numbers for each value of an image; each layer doubles height and width."""
+    """Features to `planes` numbers for each value of an image; each layer doubles height and width.
+
+    With a shortcut, a linear function of the features, 0 at first, is added to what the layers give.
+    """
 
     def __init__(
-        self, features: int, shape: Sequence[int], planes: int, channels: Sequence[int], function: Activation
+        self,
+        features: int,
+        shape: Sequence[int],
+        planes: int,
+        channels: Sequence[int],
+        function: Activation,
+        shortcut: bool = False,
     ) -> None:
         super().__init__()
         sides = _sides(shape[1:], len(channels))[::-1]
@@ -64,12 +93,19 @@ class ConvolutionDecoder(nn.Module):
             modules += [up, group_norm(wider * after), activation(function)]
         self.layers = nn.Sequential(*modules)
         self.output = ToFewChannels(channels[-1], planes * shape[0])
+        self.shortcut = nn.Linear(features, planes * math.prod(shape)) if shortcut else None
+        if self.shortcut is not None:
+            nn.init.zeros_(self.shortcut.weight)
+            nn.init.zeros_(self.shortcut.bias)
 
     def forward(self, z: Float[Tensor, "batch features"]) -> Float[Tensor, "batch planes channels height width"]:
         """The parameters of the likelihood, not yet constrained."""
         output: Tensor = self.output(self.layers(self.input(z).unflatten(1, self.start)))
         parameters: Tensor = output.unflatten(1, self.shape[:2])
-        return parameters
+        if self.shortcut is None:
+            return parameters
+        linear: Tensor = self.shortcut(z).unflatten(1, self.shape)
+        return parameters + linear
 
 
 class ToFewChannels(nn.Conv2d):

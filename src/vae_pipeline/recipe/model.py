@@ -28,6 +28,10 @@ class ConvolutionNet(Section):
     smallest: Count | None = None
     """Layers at the small end that would bring a side of the map under this are left out, so that one recipe serves
     images of any size; if None, all are passed."""
+    shortcut: bool = False
+    """A linear way past the convolutions, whose normalisation hides how bright an image is and how strong its
+    contrasts: an encoder's features include averages of the image, 8x8 at most, and a decoder adds a linear function of
+    z to the image."""
 
 
 Cell = Literal["lstm", "gru"]
@@ -155,6 +159,8 @@ class DiscretisedLikelihood(Section):
     kind: Literal["discretised_gaussian", "discretised_laplace"]
     scale: Positive | Literal["learned", "learned_per_channel", "per_element"]
     mean: Mean
+    """`linear` may lie beyond either end, so that black or white is as sure as can be; inside the range, which
+    `sigmoid` keeps it to, an end level gets about half of the mass at most."""
 
 
 class LogisticLikelihood(Section):
