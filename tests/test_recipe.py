@@ -10,7 +10,7 @@ from vae_pipeline.reading import parse, read_yaml
 from vae_pipeline.recipe import Recipe, TrainedRecipe
 from vae_pipeline.recipe.data import ArraysData, File
 from vae_pipeline.recipe.model import Ladder
-from vae_pipeline.recipe.remedies import to_carry_more
+from vae_pipeline.recipe.remedies import to_carry_more, to_fit_better
 
 PATH = Path("mine.yaml")
 DIGEST = "sha256:" + "0" * 64
@@ -513,4 +513,26 @@ def test_remedies_are_what_the_recipe_does_not_do_already(
         (values[section] if section else values)[last] = value
     said = to_carry_more(Recipe.model_validate(values))
     assert all(word in said for word in advised), said
+    assert not any(word in said for word in not_advised), said
+
+
+CONVOLUTION = {"kind": "convolution", "channels": [8], "activation": "silu"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "advised", "not_advised"),
+    [
+        ({}, [], ["mean: linear", "shortcut"]),
+        ({"likelihood": {"kind": "discretised_laplace", "scale": "learned", "mean": "sigmoid"}}, ["mean: linear"], []),
+        ({"likelihood": {"kind": "discretised_laplace", "scale": "learned", "mean": "linear"}}, [], ["mean: linear"]),
+        ({"encoder": CONVOLUTION}, ["shortcut: true"], []),
+        ({"encoder": {**CONVOLUTION, "shortcut": True}}, [], ["shortcut"]),
+    ],
+)
+def test_a_model_that_falls_short_is_told_what_may_hold_it_back(
+    changes: dict[str, Any], advised: list[str], not_advised: list[str]
+) -> None:
+    recipe = {**RECIPE, "model": {**RECIPE["model"], **changes}}
+    said = to_fit_better(Recipe.model_validate(recipe))
+    assert all(word in said for word in [*advised, "more steps"]), said
     assert not any(word in said for word in not_advised), said

@@ -10,6 +10,8 @@ from vae_pipeline.recipe import Recipe, TrainedRecipe
 from vae_pipeline.recipe import objective as objectives
 from vae_pipeline.recipe.model import (
     AnyModel,
+    ConvolutionNet,
+    DiscretisedLikelihood,
     GaussianLikelihood,
     LaplaceLikelihood,
     Model,
@@ -37,7 +39,8 @@ def to_carry_more(recipe: Recipe | TrainedRecipe) -> str:
 
 def to_fit_better(recipe: Recipe | TrainedRecipe) -> str:
     """Changes for a model that falls short of simpler ones."""
-    return f"try {either(['more steps', *_sharper(recipe.model), 'wider nets'])}"
+    model = recipe.model
+    return f"try {either([*_freer_mean(model), 'more steps', *_sharper(model), *_past(model), 'wider nets'])}"
 
 
 def to_carry_less(recipe: Recipe | TrainedRecipe) -> str:
@@ -90,3 +93,17 @@ def _sharper(model: AnyModel) -> list[str]:
         model.likelihood.scale, float | int
     )
     return ["a learned model.likelihood.scale"] if fixed else []
+
+
+def _freer_mean(model: AnyModel) -> list[str]:
+    """A mean that may leave the range: one inside it can't give all of an edge level's mass to that level."""
+    likelihood = model.likelihood
+    bounded = isinstance(likelihood, DiscretisedLikelihood) and likelihood.mean == "sigmoid"
+    return ["model.likelihood.mean: linear"] if bounded else []
+
+
+def _past(model: AnyModel) -> list[str]:
+    """The linear way past convolutions that lack it."""
+    nets = [model.encoder, model.decoder] if isinstance(model, Model) else []
+    lacking = any(isinstance(net, ConvolutionNet) and not net.shortcut for net in nets)
+    return ["shortcut: true of the convolutions"] if lacking else []
