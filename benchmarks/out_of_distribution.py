@@ -36,6 +36,12 @@ NETS = {
     "model.decoder": {"kind": "dense", "layers": [256, 512], "activation": "silu"},
     "model.posterior": {"kind": "gaussian", "latents": 32},
     "train.epochs": 6,
+    "train.steps": None,
+    "train.batch": 256,
+    "train.learning_rate": 0.002,
+    "train.schedule": "one_cycle",
+    "train.warm_up": 0.0,
+    "train.ema": None,
     "sampler": "prior",
 }
 IMAGES, SLOW = 2000, 500  # test images of each set, and those whose regret is measured

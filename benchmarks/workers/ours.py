@@ -19,7 +19,7 @@ from vae_pipeline.training.loop import Training, fit
 
 torch.set_num_threads(1)
 recipe, prepared, steps = Recipe.load(Path(sys.argv[1])), Prepared.open(Path(sys.argv[2])), int(sys.argv[3])
-train = recipe.train.model_copy(update={"epochs": 10**6, "keep": "last", "patience": None})
+train = recipe.train.model_copy(update={"epochs": 10**6, "steps": None, "keep": "last", "patience": None})
 torch.manual_seed(0)
 training = Training.start(build(recipe.model, prepared.spec), train, recipe.rate_control)
 resident = {"resident": 0} if sys.argv[4:] == ["streamed"] else {}

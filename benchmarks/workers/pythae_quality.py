@@ -6,6 +6,7 @@ OUT/mixture.npy, 10,000 new images each.
 """
 
 import json
+import math
 import sys
 import tempfile
 import time
@@ -62,11 +63,12 @@ config = VAEConfig(
     reconstruction_loss="bce" if bernoulli else "mse",
 )
 model = VAE(config, encoder=Encoder(), decoder=Decoder())
+passes = math.ceil(len(prepared.train) / recipe.train.batch)  # batches in one
 settings = BaseTrainerConfig(
     output_dir=tempfile.mkdtemp(),
     per_device_train_batch_size=recipe.train.batch,
     learning_rate=1e-3,
-    num_epochs=recipe.train.epochs,
+    num_epochs=recipe.train.epochs or round(recipe.train.steps / passes),
     no_cuda=True,
 )
 train = scaled(prepared.train)
