@@ -97,7 +97,10 @@ def implied(metrics: Mapping[str, Any], trained: TrainedRecipe, spec: DataSpec) 
         reached, pca = f"{metrics['psnr']:.4g} dB", f"{metrics['baseline_psnr']:.4g} dB of {metrics['latents']}"
         yield (
             "below_pca",
-            f"reconstructions come to {reached}, under the {pca} principal components{cause}: {what(trained)}; more images help too",
+            (
+                f"reconstructions come to {reached}, under the {pca} principal components{cause}: {what(trained)}; "
+                "more images help too"
+            ),
         )
 
 
