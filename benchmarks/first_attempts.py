@@ -31,6 +31,7 @@ from vae_pipeline.metrics.images import fidelity
 from vae_pipeline.metrics.latents import latents
 from vae_pipeline.spec import ImageSpec
 from vae_pipeline.stages.trained import Trained
+from vae_pipeline.training.length import Length
 
 RECIPE, RESULTS, PAGE = (
     ROOT / "pipeline" / "images.yaml",
@@ -120,14 +121,16 @@ def attempt(data: Callable[[Path], Data], folder: Path) -> dict[str, Any]:
     recipe.write_text(yaml.safe_dump({**yaml.safe_load(RECIPE.read_text()), "data": data(folder)}, sort_keys=False))
     command(["prepare", recipe, "--out", data_folder])
     seconds = command(["train", recipe, "--data", data_folder, "--out", model])
-    prepared, vae = Prepared.open(data_folder), Trained.load(model).model.eval()
+    prepared, trained = Prepared.open(data_folder), Trained.load(model)
+    vae, wanted = trained.model.eval(), trained.recipe.train
+    length = Length.of(wanted, math.ceil(len(prepared.train) / wanted.batch))
     test, spec = normal_part(prepared), prepared.spec
     assert isinstance(spec, ImageSpec)  # all sets are of images
     elbo = float(elbo_terms(vae, test, SEED, CPU).elbo.mean())
     return {
         "images": len(prepared.train),
         "shape": list(spec.shape),
-        "steps": yaml.safe_load(recipe.read_text())["train"]["steps"],
+        "steps": min(length.steps, length.epoch * len(trained.history)),
         "cpu_minutes": seconds / 60,
         "elbo": elbo,
         "baseline_elbo": baseline_elbo(vae.likelihood, prepared.train, test, spec, SEED),
