@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from tests.lanes import make_job
 from tests.tracking.server import mlflow_server, proxy_to
 
@@ -36,7 +36,9 @@ def bundle(tmp_path_factory):
     """The least that MLflow can log as a model."""
     folder = tmp_path_factory.mktemp("bundle")
     value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2]) for name in ("x", "x_mean")]
-    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["x_mean"])], "g", value[:1], value[1:])
+    weights = numpy_helper.from_array(np.zeros(300, np.float32), "weights")  # enough for a file of its own
+    node = helper.make_node("Identity", ["x"], ["x_mean"])
+    graph = helper.make_graph([node], "g", value[:1], value[1:], [weights])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), folder / "g.onnx")
     np.savez(folder / "g.npz", x=np.ones((1, 2), np.float32), x_mean=np.ones((1, 2), np.float32))
     about = {"file": "g.onnx", "golden": "g.npz", "inputs": {"x": {}}, "outputs": {"x_mean": {}}}

@@ -79,6 +79,7 @@ def _save_model(bundle: Path, folder: Path, run_id: str, model_id: str) -> None:
         mlflow_model=mlflow.models.Model(run_id=run_id, model_id=model_id, model_uuid=model_id),
         signature=mlflow.models.infer_signature(inputs, outputs),
         input_example=inputs,
+        save_as_external_data=False,  # its file would have another name in each pass, and the last one's would stay
         pip_requirements=["mlflow", "onnxruntime", "numpy"],
     )
 
