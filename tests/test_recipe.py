@@ -259,6 +259,7 @@ def test_bad_value_of_folder(key: str, value: Any, wanted: str) -> None:
         ({"path": "a", "digest": DIGEST}, "needs the digest"),
         ({"url": "https://x/a", "digest": "sha256:12"}, "pattern"),
         ({"url": "gopher://x/a", "digest": DIGEST}, "pattern"),
+        ({"url": "https://joe:12/s3cret@x/a", "digest": DIGEST}, "in a user's name or password"),
     ],
 )
 def test_file_has_one_origin(file: dict[str, str], wanted: str) -> None:

@@ -43,7 +43,15 @@ def test_the_default_database_lies_in_the_folder_whatever_its_name(
     assert not url.query
 
 
-@pytest.mark.parametrize("address", ["http://joe:s3cret/x@host/x", "https://joe:s3cret#@host", "http://:80/x"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://joe:s3cret/x@host/x",
+        "https://joe:s3cret#@host",
+        "http://joe:12/s3cret@host",
+        "http://:80/x",
+    ],
+)
 @pytest.mark.parametrize("name", ["VAE_MIRROR", "VAE_MLFLOW_URI"])
 def test_what_is_no_address_is_refused_and_shows_no_password(
     monkeypatch: pytest.MonkeyPatch, name: str, address: str

@@ -10,9 +10,11 @@ from typing import Any
 
 HIDDEN = "***"
 
-# A password that isn't percent-encoded may hold any sign, `/` among them; a colon before it that no port follows gives
-# it away. An @ that stands in a path, as in `https://host/package@1.2/file`, is none.
-_USERINFO = re.compile(r"(?<=://)(?:[^\s/?#]*|[^\s/?#:\"'<>]*:(?!\d*[/?#])[^\s\"'<>]*)@")
+# A password that isn't percent-encoded may hold any sign, and `joe:12/34@host` looks like a port and a path: only where
+# `/` comes before any of `:?#`, as in `https://host/package@1.2/file`, or the host is a number, is an @ a path's.
+_USERINFO = re.compile(
+    r"(?<=://)(?!(?:localhost|\d+(?:\.\d+){3}|\[[\da-fA-F:.]+\])(?::\d+)?[/?#])[^\s/?#:]*(?:[:?#]\S*)?@"
+)
 # Libraries say the path of a request without its address: `url: /files?token=...`.
 _QUERY = re.compile(r"((?:://|\burl: )[^\s?#\"'<>]*)([?#])([^\s\"'<>]*[^\s\"'<>).,:;])")
 
@@ -32,6 +34,19 @@ def all_redacted(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [all_redacted(each) for each in value]
     return value
+
+
+def require_encoded(address: str) -> None:
+    """Refuse an address whose secret holds signs by which a client would take a part of it for a host or a path.
+
+    Raises:
+        ValueError: it does, or may do.
+    """
+    found = _USERINFO.search(address)
+    if found and re.search("[/?#]", found[0]):
+        raise ValueError(
+            "it isn't a URL: in a user's name or password / ? # @ : are written %2F %3F %23 %40 %3A, in a path @ is %40"
+        )
 
 
 def _hidden(sign: str, query: str) -> str:

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from vae_pipeline.errors import SettingsError
+from vae_pipeline.redaction import require_encoded
 
 
 def _root() -> Path:
@@ -86,13 +87,12 @@ class Settings(BaseSettings):
     @classmethod
     def _is_an_address(cls, value: str | None) -> str | None:
         if value is not None and value.startswith(("http://", "https://")):
+            require_encoded(value)
             parts = urllib.parse.urlsplit(value)
             try:
                 parts.port  # noqa: B018 (the property checks)
             except ValueError as error:
-                raise ValueError(
-                    "it isn't a URL: in a user's name or password / ? # @ : are written %2F %3F %23 %40 %3A"
-                ) from error
+                raise ValueError("it isn't a URL: its port is no number") from error
             if not parts.hostname:
                 raise ValueError("it is a URL without a host")
         return value

@@ -14,6 +14,7 @@ from vae_pipeline.recipe.split import (
     require_fractions,
 )
 from vae_pipeline.recipe.tokenizer import Tokenizer
+from vae_pipeline.redaction import require_encoded
 
 
 class File(Section):
@@ -23,6 +24,12 @@ class File(Section):
     url: str | None = Field(None, pattern=r"^(https?|ftp|file)://")
     digest: str | None = Field(None, pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")
     key: str | None = Field(None, description="which array of an .npz")
+
+    @field_validator("url")
+    @classmethod
+    def _secrets_are_encoded(cls, url: str | None) -> str | None:
+        require_encoded(url or "")
+        return url
 
     @model_validator(mode="after")
     def _one_origin(self) -> "File":
