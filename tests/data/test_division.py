@@ -16,6 +16,7 @@ from vae_pipeline.data.division import Fractions, divide, uniform
 from vae_pipeline.data.download import Finder
 from vae_pipeline.data.sources import open_source
 from vae_pipeline.data.sources.parts import Part, Source
+from vae_pipeline.data.splitting import divide_images
 from vae_pipeline.data.store import Prepared
 from vae_pipeline.data.writing import write
 from vae_pipeline.errors import DataError
@@ -23,6 +24,7 @@ from vae_pipeline.recipe.data import ArraysData, FolderData, TextData
 from vae_pipeline.recipe.split import SplitRule
 
 PARTS = ("train", "valid", "test")
+IMAGE = np.arange(90) % 60  # which of 60 different ones
 
 
 def divided(count, groups=None, contents=None, apart=None, valid=0.2, test=0.2, seed=0, elsewhere=(), **rule):
@@ -139,7 +141,7 @@ def shared(card):
 
 @pytest.fixture
 def arrays(tmp_path):
-    images = np.random.default_rng(0).integers(0, 256, (60, 1, 2, 2), np.uint8)[np.arange(90) % 60]
+    images = np.random.default_rng(0).integers(0, 256, (60, 1, 2, 2), np.uint8)[IMAGE]
     np.save(tmp_path / "x.npy", images)
     values = {"kind": "arrays", "shape": (1, 2, 2), "range": (0, 255), "valid": 0.2, "test": 0.2}
     files = {"images": {"path": str(tmp_path / "x.npy")}, "labels": None}
@@ -165,6 +167,35 @@ class TestImages:
         assert (card["examples"]["test"], shared(card), card["dropped"]) == (7, 0, {"duplicate": 37})
         with pytest.raises(ValidationError, match="can't move rows of a file of its own"):
             arrays(test=test, split={"duplicates": "together"})
+
+    @pytest.mark.parametrize("ids", [IMAGE // 7, [f"p{at % 11}" for at in IMAGE], IMAGE[:, None] % 9.0])
+    def test_ids_group_arrays(self, tmp_path, arrays, ids):
+        np.savez(tmp_path / "all.npz", x=np.load(tmp_path / "x.npy"), patient=ids)
+        images, groups = ({"path": str(tmp_path / "all.npz"), "key": key} for key in ("x", "patient"))
+        train = {"images": images, "labels": None, "groups": groups}
+        found = open_source(arrays(train=train, split={"size": "exact"}), Finder(tmp_path), 0)
+        parts = [{*np.ravel(ids)[rows]} for rows in divide_images(found, 0).rows.values()]
+        assert sum(map(len, parts)) == len({*np.ravel(ids)}) == len(set.union(*parts)) and all(parts)
+        card = prepared(tmp_path / "out", arrays(train=train, split={"size": "exact", "duplicates": "together"})).card
+        assert shared(card) == 0
+        with pytest.raises(DataError, match=r"group '.*', one of .*, is in train and in test"):
+            prepared(tmp_path / "out", arrays(train=train, test=train))
+        with pytest.raises(DataError, match="give groups for all parts, or null"):
+            open_source(arrays(train=train, test=train | {"groups": None}), Finder(tmp_path), 0)
+
+    @pytest.mark.parametrize(
+        ("ids", "message"),
+        [
+            (np.arange(89), r"groups of shape \[89\] for 90 images: one id an image"),
+            (np.arange(90) / 4, "neither texts nor whole numbers"),
+            (np.full(90, np.nan), "neither texts nor whole numbers"),
+        ],
+    )
+    def test_what_is_no_id_of_each_image(self, tmp_path, arrays, ids, message):
+        np.save(tmp_path / "ids.npy", ids)
+        train = arrays().train.model_dump() | {"groups": {"path": str(tmp_path / "ids.npy")}}
+        with pytest.raises(DataError, match=message):
+            open_source(arrays(train=train), Finder(tmp_path), 0)
 
     def test_folders_and_patterns_group_pictures(self, tmp_path):
         picture = io.BytesIO()

@@ -45,6 +45,8 @@ class ArrayPart(Section):
 
     images: File
     labels: File | None
+    groups: File | None = None
+    """An id for each image, a number or a text: images of one id (of one patient, say) are of one part."""
 
 
 class SyntheticData(Section):

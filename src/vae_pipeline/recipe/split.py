@@ -49,7 +49,7 @@ def _grouped_by(*fields: str) -> AfterValidator:
         given = {} if rule.groups is None else rule.groups.model_dump(exclude_none=True)
         for field in given:
             if field not in fields:
-                known = f"take {' or '.join(fields)}" if fields else "leave groups out"
+                known = f"take {' or '.join(fields)}" if fields else "leave split.groups out"
                 raise ValueError(f"groups.{field} means nothing to this kind of data: {known}")
         return rule
 

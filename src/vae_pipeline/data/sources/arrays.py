@@ -28,11 +28,19 @@ def open_arrays(data: ArraysData, finder: Finder) -> Source:
         DataError: a file is corrupt, of another shape or range than the recipe says, or can't be had.
     """
     origins: dict[str, str] = {}
-    named = {"train": data.train, "valid": data.valid, "test": data.test}
-    raw = {name: _read_part(part, data, finder, origins) for name, part in named.items() if isinstance(part, ArrayPart)}
+    every = {"train": data.train, "valid": data.valid, "test": data.test}
+    named = {name: part for name, part in every.items() if isinstance(part, ArrayPart)}
+    raw = {name: _read_part(part, data, finder, origins) for name, part in named.items()}
     labels = [part_labels for _, part_labels in raw.values() if part_labels is not None]
     if labels and len(labels) < len(raw):
         raise DataError("some parts of the data have labels and some have none: give labels for all parts, or null")
+    groups = {
+        name: _read_groups(part.groups, len(raw[name][0]), finder, origins)
+        for name, part in named.items()
+        if part.groups is not None
+    }
+    if groups and len(groups) < len(raw):
+        raise DataError("some parts of the data have groups and some have none: give groups for all parts, or null")
     values = np.unique(np.concatenate(labels)) if labels else np.empty(0, np.int64)
     parts = {
         name: Part(images, None if part_labels is None else np.searchsorted(values, part_labels).astype(np.int64))
@@ -51,6 +59,7 @@ def open_arrays(data: ArraysData, finder: Finder) -> Source:
         test=parts["test"] if "test" in parts else float(data.test),  # type: ignore[arg-type]
         origins=origins,
         split=data.split,
+        groups=groups,
     )
 
 
@@ -74,6 +83,18 @@ def _read_part(
     if whole is None:
         raise DataError(f"{label_path} holds labels that aren't whole numbers: number the classes 0, 1, ...")
     return images, whole
+
+
+def _read_groups(file: File, count: int, finder: Finder, origins: dict[str, str]) -> list[str]:
+    """The id of each image, as a text."""
+    path = _find(file, finder, origins)
+    ids = read_array(path, file.key)
+    if ids.shape not in ((count,), (count, 1)):
+        raise DataError(f"{path} holds groups of shape {list(ids.shape)} for {count} images: one id an image is wanted")
+    whole = _as_whole(ids, np.int64)
+    if ids.dtype.kind not in "US" and whole is None:
+        raise DataError(f"{path} holds groups that are neither texts nor whole numbers: number them, or name them")
+    return [str(each) for each in (ids.astype(str) if whole is None else whole).ravel()]
 
 
 def _find(file: File, finder: Finder, origins: dict[str, str]) -> Path:
