@@ -70,6 +70,14 @@ def root() -> Path:
     return ROOT
 
 
+@pytest.fixture
+def wide():
+    """The default dtype of a caller who computes in float64, which changes nothing."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
 @pytest.fixture(scope="session")
 def smoke() -> Recipe:
     return Recipe.load(ROOT / "pipeline" / "smoke.yaml")

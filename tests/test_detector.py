@@ -81,9 +81,12 @@ def test_again_it_is_the_same_in_threads_and_under_another_default_dtype():
     torch.set_default_dtype(torch.float64)
     try:
         wide = clone(once).fit(x)
-        np.testing.assert_array_equal(once.decision_function(x), once.decision_scores_)
+        asked = wide.decision_function(x), wide.p_values(x), wide.explain(x), wide.predict(x), wide.threshold_
     finally:
         torch.set_default_dtype(torch.float32)
+    wanted = once.decision_scores_, once.p_values(x), once.explain(x), once.labels_, once.threshold_
+    for given, known in zip(asked, wanted, strict=True):
+        np.testing.assert_array_equal(given, known)
     for fitted in (fits[0].result(), fits[2].result(), wide):
         np.testing.assert_array_equal(fitted.decision_scores_, once.decision_scores_)
     assert fits[1].result().threshold_ != once.threshold_

@@ -32,7 +32,7 @@ from vae_pipeline.metrics.detection import MOST, calibrated, score
 from vae_pipeline.models.build import build
 from vae_pipeline.models.detector import EmpiricalTail
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.randomness import derive, seeded
+from vae_pipeline.randomness import derive, in_float32, seeded
 from vae_pipeline.raw import checked
 from vae_pipeline.recipe.data import ColumnScaling
 from vae_pipeline.recipe.detection import Detection, Score
@@ -139,8 +139,8 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
         with seeded(derive(seed, "fit")):
             model = self._model(rest, seed)
             self.detector_ = calibrated(model, wanted, Split(rest[:MOST], None), Split(held_back, None), CPU)
+            self.threshold_ = self._tail.threshold(float(self.alpha))
         self.calibration_scores_ = self._tail.scores.double().numpy()
-        self.threshold_ = self._tail.threshold(float(self.alpha))
         if math.isinf(self.threshold_):
             warnings.warn(
                 f"{count} rows were held back, and alpha={self.alpha:g} takes {math.ceil(1 / self.alpha) - 1}: no row "
@@ -177,6 +177,7 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
         """(1 + rows held back that score at least as high) / (1 + rows held back), as a bundle's graph computes it."""
         return self._p_values(self.decision_function(X))
 
+    @in_float32()
     def explain(self, X: Any) -> Floats:  # noqa: N803
         """[rows, columns]: nats of distortion that each value adds over what is usual of its column."""
         rows = torch.from_numpy(self._rows(X))
@@ -189,10 +190,12 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
         assert tail is not None  # `fit` calibrates
         return tail
 
+    @in_float32()
     def _score(self, rows: npt.NDArray[Any]) -> Floats:
         # To what float32 leaves of a sum: so that a row has one score, whatever rows it comes with.
         return np.asarray(score(self.detector_, Split(rows, None), CPU).round(DECIMALS))
 
+    @in_float32()
     def _p_values(self, scores: Floats) -> Floats:
         return self._tail.p_value(torch.from_numpy(scores).float()).double().numpy()
 

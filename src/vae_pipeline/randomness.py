@@ -39,19 +39,32 @@ _turn = threading.RLock()
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Draw from `seed` inside the block, in float32; afterwards torch's generators go on as if there had been none.
+def in_float32() -> Iterator[None]:
+    """Make new tensors of float32 inside the block, or the function, whatever the caller's default dtype is.
 
-    Generators and default dtype are one for the process, so the blocks of several threads take turns.
+    The default is one for the process, so the blocks of several threads take turns.
     """
     with _turn:
-        states, dtype = generator_states(), torch.get_default_dtype()
+        dtype = torch.get_default_dtype()
         try:
             torch.set_default_dtype(torch.float32)
-            torch.manual_seed(seed)
             yield
         finally:
             torch.set_default_dtype(dtype)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from `seed` inside the block, in float32; afterwards torch's generators go on as if there had been none.
+
+    They are one for the process, too.
+    """
+    with in_float32():
+        states = generator_states()
+        try:
+            torch.manual_seed(seed)
+            yield
+        finally:
             set_generator_states(states)
 
 

@@ -138,7 +138,7 @@ def test_parity_holds_at_three_batch_sizes(any_lane):
 
 
 @pytest.mark.slow
-def test_exporting_again_gives_the_same_bytes(lane, smoke, tmp_path):
+def test_exporting_again_gives_the_same_bytes(lane, smoke, tmp_path, wide):
     export(make_job("smoke", smoke, tmp_path), lane.data, lane.model, lane.report, tmp_path / "again")
     for file in lane.bundle.iterdir():
         assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes(), file.name

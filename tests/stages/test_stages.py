@@ -46,13 +46,13 @@ def test_the_golden_run(lane):
         assert row == pytest.approx(wanted, rel=1e-4)
 
 
-def test_training_again_gives_the_same_bytes(lane, smoke, tmp_path):
+def test_training_again_gives_the_same_bytes(lane, smoke, tmp_path, wide):
     report = train(make_job("smoke", smoke, tmp_path), lane.data, tmp_path / "model")
     assert snapshot(tmp_path / "model") == snapshot(lane.model)
     assert report.weights_sha256 == sha256(lane.model / "weights.safetensors")
 
 
-def test_preparing_and_evaluating_again_give_the_same_bytes(lane, smoke, tmp_path):
+def test_preparing_and_evaluating_again_give_the_same_bytes(lane, smoke, tmp_path, wide):
     prepare(make_job("smoke", smoke, tmp_path), tmp_path / "data")
     assert snapshot(tmp_path / "data") == snapshot(lane.data)
     evaluate(make_job("smoke", smoke, tmp_path), lane.data, lane.model, tmp_path / "report")

@@ -30,7 +30,7 @@ from vae_pipeline.metrics.usage import usage
 from vae_pipeline.models.likelihoods import LocationScaleLikelihood
 from vae_pipeline.models.samplers import MixtureSampler
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.randomness import derive
+from vae_pipeline.randomness import derive, in_float32
 from vae_pipeline.recipe.evaluate import Evaluate
 from vae_pipeline.seal import seal
 from vae_pipeline.spec import ImageSpec, TableSpec
@@ -45,6 +45,7 @@ from vae_pipeline.tracking.tracker import provenance
 SCATTERED = 10_000
 
 
+@in_float32()
 def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
     """Fill `out` with index.html, metrics.json, curves.csv, rates.csv and plots/; returns the metrics.
 

@@ -16,6 +16,7 @@ from vae_pipeline.export.card import model_card
 from vae_pipeline.files import content_key, filled_folder, replace_file, require_writable, tree_digest, write_json
 from vae_pipeline.manifest import Manifest
 from vae_pipeline.metrics.detection import fit_detector
+from vae_pipeline.randomness import in_float32
 from vae_pipeline.report.exported import with_parity
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.seal import unsealed
@@ -36,6 +37,7 @@ class Report:
     """Largest difference of all outputs and batches, as `parity.Agreement.relative`."""
 
 
+@in_float32()
 def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Report:
     """Fill `out` with the graphs, golden answers, bundle.json, parity.json, MODEL_CARD.md and report.html.
 

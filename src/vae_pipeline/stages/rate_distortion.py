@@ -26,7 +26,7 @@ from vae_pipeline.locking import held
 from vae_pipeline.metrics.bounds import elbo_terms
 from vae_pipeline.metrics.images import entropy_floor
 from vae_pipeline.metrics.usage import usage
-from vae_pipeline.randomness import derive
+from vae_pipeline.randomness import derive, in_float32
 from vae_pipeline.recipe.objective import ConstantControl, TargetRateControl
 from vae_pipeline.recipe.train import Train
 from vae_pipeline.spec import ImageSpec
@@ -60,6 +60,7 @@ class Point:
     """Between observation and latents; at most the log of the number of examples."""
 
 
+@in_float32()
 def rate_distortion(
     job: Job, data: Path, out: Path, controls: Sequence[Control], epochs: int | None = None
 ) -> list[Point]:

@@ -19,7 +19,7 @@ from vae_pipeline.metrics.images import fidelity
 from vae_pipeline.models.build import build
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.models.weights import load_weights, save_weights
-from vae_pipeline.randomness import derive
+from vae_pipeline.randomness import derive, in_float32
 from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.recipe.objective import TargetDistortionControl
 from vae_pipeline.recipe.train import MixtureOf
@@ -55,6 +55,7 @@ class Report:
     kept: Epoch
 
 
+@in_float32()
 def train(job: Job, data: Path, out: Path, start: Path | None = None) -> Report | None:
     """Fill `out` with weights, history, recipe and spec; of several processes the first does, and alone reports.
 
