@@ -5,7 +5,7 @@ from hypothesis import strategies as some
 from scipy.stats import mannwhitneyu
 
 from vae_pipeline.data.store import Split
-from vae_pipeline.metrics.detection import detection, false_alarms, normal_rows
+from vae_pipeline.metrics.detection import auroc_error, credible, detection, false_alarms, normal_rows
 
 
 def test_recall_at_a_false_positive_rate_by_hand():
@@ -32,6 +32,28 @@ def test_a_monotone_map_changes_nothing(pairs):
     score, anomalous = np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])
     _, rank = np.unique(score, return_inverse=True)
     assert detection(score, anomalous) == detection(rank.astype(float) ** 3, anomalous)
+
+
+@pytest.mark.parametrize(("anomalies", "normal", "apart"), [(12, 40, 1.0), (40, 12, 1.0), (30, 30, 0.0)])
+def test_the_error_of_an_auroc_is_its_spread_over_draws(anomalies, normal, apart):
+    draw = np.random.default_rng(1)
+    found = [
+        mannwhitneyu(draw.exponential(np.exp(apart), anomalies), draw.exponential(size=normal)).statistic
+        for _ in range(400)
+    ]
+    areas = np.array(found) / (anomalies * normal)
+    told = np.mean([auroc_error(area, anomalies, normal) for area in areas])
+    assert told == pytest.approx(areas.std(), rel=0.15)
+
+
+def test_few_examples_leave_recalls_out_and_mark_the_rest():
+    score, anomalous = np.arange(60.0), np.arange(60) >= 34
+    found = credible(detection(score, anomalous), 34)
+    assert {*found["left_out"]} == {"recall_at_fpr_0.001", "recall_at_fpr_0.01"} and not {*found} & {*found["left_out"]}
+    assert all("there are 34" in reason for reason in found["left_out"].values())
+    assert (found["auroc"], found["recall_at_fpr_0.05"]) == (1, 1)
+    assert found["auroc_standard_error"] > 0.01 and found["recall_at_fpr_0.05_standard_error"] > 0.02
+    assert not credible(detection(np.arange(1034.0), np.arange(1034) >= 1000), 1000)["left_out"]
 
 
 def test_of_one_kind_alone_nothing_is_said():

@@ -5,6 +5,7 @@ No anomaly takes part in the calibration; labels serve to measure, and for nothi
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +144,43 @@ def detection(score: PerExample, anomalous: npt.NDArray[np.bool_]) -> dict[str, 
     }
 
 
+def credible(found: Mapping[str, Any], examples: int) -> dict[str, Any]:
+    """The figures of `detection`, among so many normal `examples`, with standard errors.
+
+    Left out is a recall at a rate of false alarms that fewer than 1 / rate examples can't show: it is that of none.
+    """
+    anomalies, left_out = found["anomalies"], {}
+    told = dict(found) | {"auroc_standard_error": auroc_error(found["auroc"], anomalies, examples)}
+    for rate in RATES:
+        name = f"recall_at_fpr_{rate:g}"
+        if examples * rate < 1:
+            del told[name]
+            left_out[name] = (
+                f"a false-alarm rate of {rate:g} takes {math.ceil(1 / rate)} normal examples to be seen, and there are "
+                f"{examples}"
+            )
+        else:
+            expected = _succeeding(found[name], anomalies)
+            told[f"{name}_standard_error"] = math.sqrt(expected * (1 - expected) / anomalies)
+    return told | {"left_out": left_out}
+
+
+def auroc_error(auroc: float, anomalies: int, normal: int) -> float:
+    """The standard error of an AUROC, of exponential scores: those of other distributions are much alike.
+
+    Source: Hanley and McNeil, The Meaning and Use of the Area under a Receiver Operating Characteristic Curve, 1982.
+    """
+    area = _succeeding(auroc, min(anomalies, normal))
+    of_anomalies, of_normal = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = area * (1 - area) + (anomalies - 1) * (of_anomalies - area**2) + (normal - 1) * (of_normal - area**2)
+    return math.sqrt(spread / (anomalies * normal))
+
+
+def _succeeding(share: float, count: int) -> float:
+    """The rule of succession: neither all nor none of a few is a certainty."""
+    return (share * count + 1) / (count + 2)
+
+
 def false_alarms(p_value: PerExample, examples: int) -> dict[str, Any]:
     """The shares of normal examples over the thresholds of some alphas, by a calibration on so many `examples`.
 
@@ -158,7 +196,7 @@ def false_alarms(p_value: PerExample, examples: int) -> dict[str, Any]:
             )
             continue
         alarms = int((p_value.astype(np.float32) <= np.float32(alpha)).sum())  # as a bundle alarms
-        expected = (alarms + 1) / (count + 2)  # by the rule of succession: no alarm is no certainty
+        expected = _succeeding(alarms / count, count)
         spread = expected * (1 - expected) * (1 / count + 1 / examples)  # the threshold is a draw too
         found |= {name: alarms / count, f"{name}_standard_error": math.sqrt(spread)}
     return found

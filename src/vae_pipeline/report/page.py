@@ -184,12 +184,15 @@ def _detection(findings: Findings) -> list[str]:
 
 def _scores(scores: Mapping[str, Mapping[str, float]], chosen: str | None) -> str:
     """Every score of the one model; which of them the detector has, the recipe says, and no test label."""
-    names = ("auroc", "average_precision", "recall_at_fpr_0.01")
+    figures = {
+        "auroc": "AUROC", "average_precision": "average precision", "recall_at_fpr_0.01": "recall at 1 % false alarms",
+    }  # fmt: skip
+    names = [name for name in figures if all(name in of for of in scores.values())]
     rows = [
         [kind.replace("_", " ") + (" (the detector's)" if kind == chosen else ""), *(datum(of[name]) for name in names)]
         for kind, of in scores.items()
     ]
-    header = ("score", "AUROC", "average precision", "recall at 1 % false alarms")
+    header = ("score", *(figures[name] for name in names))
     return table("Each score of this model", header, rows) if rows else ""
 
 

@@ -115,7 +115,8 @@ def _generation(metrics: Mapping[str, Any]) -> str:
 def _detection(metrics: Mapping[str, Any]) -> str:
     if "auroc" not in metrics:
         return ""
-    recall = datum(metrics["recall_at_fpr_0.01"])
+    recall = metrics.get("recall_at_fpr_0.01")
+    found = "" if recall is None else f"; at 1 % false alarms it finds a share of {datum(recall)} of them"
     figures = {"auroc": "AUROC", "heat_auroc": "AUROC of heat maps", "pixel_auroc": "AUROC of pixels"}
     others = {"pca": "principal components", "knn": "the nearest training images"}
     ahead = []
@@ -125,8 +126,7 @@ def _detection(metrics: Mapping[str, Any]) -> str:
     falls_short = f" A simpler detector does better: {', '.join(ahead)}." if ahead else ""
     return (
         f"Its score tells {metrics['anomalies']:,} anomalies of the test part from normal images with an AUROC of "
-        f"{datum(metrics['auroc'])}; at 1 % false alarms it finds a share of {recall} of them."
-        f"{falls_short}"
+        f"{datum(metrics['auroc'])}{found}.{falls_short}"
     )
 
 

@@ -10,7 +10,7 @@ from vae_pipeline import plots
 from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.metrics.baselines import VALUES
 from vae_pipeline.metrics.bounds import subset
-from vae_pipeline.metrics.detection import NORMAL, detection, heat
+from vae_pipeline.metrics.detection import NORMAL, auroc_error, detection, heat
 from vae_pipeline.metrics.heat_maps import highest, off_neighbours, off_plane, pixel_auroc, smoothed
 from vae_pipeline.models.detector import Detector
 from vae_pipeline.pictures import to_pixels
@@ -41,7 +41,11 @@ def describe(
         maps[name] = smoothed(found)
         figures[f"{name}auroc"] = detection(found.sum(axis=(1, 2), dtype=np.float64), anomalous).get("auroc")
     for name, hot in maps.items():
-        figures[f"{name}heat_auroc"] = detection(highest(hot), anomalous).get("auroc")
+        hottest = detection(highest(hot), anomalous)
+        if hottest:
+            figures[f"{name}heat_auroc"] = hottest["auroc"]
+            error = auroc_error(hottest["auroc"], hottest["anomalies"], len(test) - hottest["anomalies"])
+            figures[f"{name}heat_auroc_standard_error"] = error
         if test.masks is not None:
             figures[f"{name}pixel_auroc"] = pixel_auroc(hot, test.masks[:])
     return {name: value for name, value in figures.items() if value is not None}

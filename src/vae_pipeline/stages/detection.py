@@ -9,7 +9,7 @@ import numpy as np
 from vae_pipeline import plots
 from vae_pipeline.data.store import Prepared, Split
 from vae_pipeline.metrics.bounds import PerExample, subset
-from vae_pipeline.metrics.detection import MOST, NORMAL, detect, detection, false_alarms
+from vae_pipeline.metrics.detection import MOST, NORMAL, credible, detect, detection, false_alarms
 from vae_pipeline.models.detector import Detector
 
 
@@ -27,8 +27,10 @@ def describe(detector: Detector, prepared: Prepared, seed: int, folder: Path) ->
     named = detection(found.score, anomalous)
     if named:
         plots.scores(folder / "scores.png", found.score, anomalous, detector.kind)
-        figures |= named
-        figures["scores"] = {kind: detection(score, anomalous) for kind, score in found.every.items()}
+        normal = int((~anomalous).sum())
+        marked = credible(named, normal)
+        figures |= marked | {"left_out": figures["left_out"] | marked["left_out"]}
+        figures["scores"] = {kind: credible(detection(score, anomalous), normal) for kind, score in found.every.items()}
         if len(prepared.spec.classes) > 2:
             figures["auroc_by_kind"] = _by_kind(found.score, test, prepared.spec.classes)
     return figures
