@@ -120,15 +120,12 @@ class TestTasks:
         with pytest.raises(VaeError, match=r"- isn't a whole \.npy or \.npz"):
             raise CliRunner().invoke(app, ["score", str(lane.bundle), "-"], input=b"").exception
 
-    def test_json(self, lane, inputs, x, tmp_path):
+    def test_json(self, lane, inputs, x):
         scores = Bundle.load(lane.bundle).score(x[:7], samples=4)
-        rows = [json.loads(line) for line in invoke("score", lane.bundle, inputs, "--json").splitlines()]
+        rows = json.loads(invoke("score", lane.bundle, inputs, "--json"))["found"]
         assert [row["example"] for row in rows] == list(range(7))
         np.testing.assert_allclose([row["rate"] for row in rows], scores.rate, rtol=1e-5)
-        for command in (["sample", lane.bundle, "--count", 7], ["encode", lane.bundle, inputs]):
-            out = tmp_path / ("s.png" if command[0] == "sample" else "z.npy")
-            assert json.loads(invoke(*command, "-o", out, "--json")) == {"out": str(out), "count": 7}
-        graphs = json.loads(invoke("verify", lane.bundle, "--json"))
+        graphs = json.loads(invoke("verify", lane.bundle, "--json"))["found"]
         assert {row["graph"] for row in graphs} == {*SIGNATURES}
 
     def test_even_steps_change_what_is_seen_by_equal_amounts(self, lane, inputs, tmp_path):

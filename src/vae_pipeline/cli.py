@@ -14,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from vae_pipeline import __version__
 from vae_pipeline.cli_bundle import bundles
 from vae_pipeline.cli_detection import detection
+from vae_pipeline.cli_json import print_error
 from vae_pipeline.cli_options import MORE, STAGES, TASKS, BundleFolder
 from vae_pipeline.cli_output import console, print_columns
 from vae_pipeline.cli_stages import stages
@@ -204,7 +205,7 @@ def main() -> None:
         app()
         sys.stdout.flush()
     except VaeError as error:
-        _leave(str(error), error.exit_code)
+        _leave(error, error.exit_code)
     except Stopped as stopped:
         _leave(f"{stopped}: stopped, and nothing was written", Interrupted.exit_code)
     except BrokenPipeError:  # the reader of our output has gone
@@ -223,9 +224,11 @@ def main() -> None:
         ignore()
 
 
-def _leave(message: str, code: int) -> None:
+def _leave(message: str | VaeError, code: int) -> None:
     ignore()
-    sys.stderr.write(f"vae-pipeline: {' '.join(redacted(message).split())}\n")
+    said = " ".join(redacted(str(message)).split())
+    print_error(said, message.found if isinstance(message, VaeError) else ())
+    sys.stderr.write(f"vae-pipeline: {said}\n")
     sys.exit(code)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from vae_pipeline.cli_json import print_answer
 from vae_pipeline.cli_options import TASKS, TIMEOUT_S, BundleFolder, Json, Timeout
 from vae_pipeline.cli_output import console, require_suffix
 from vae_pipeline.conformance.runtimes import Runtime
@@ -22,7 +23,7 @@ def verify(bundle: BundleFolder, timeout: Timeout = TIMEOUT_S, as_json: Json = F
 
     rows = verified(bundle, timeout)
     if as_json:
-        console().print(json.dumps([asdict(row) for row in rows]))
+        print_answer(len(rows), found=(json.dumps(asdict(row)) for row in rows))
         return
     for row in rows:
         console().print(f"{row.graph:12}{row.sha256[:12]}  within {row.difference:.1e}")

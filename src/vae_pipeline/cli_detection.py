@@ -1,10 +1,12 @@
 """The commands that find anomalies by an exported bundle: onnxruntime, and no torch."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from vae_pipeline.cli_json import print_answer
 from vae_pipeline.cli_options import (
     TASKS,
     TIMEOUT_S,
@@ -23,6 +25,7 @@ from vae_pipeline.cli_options import (
 )
 from vae_pipeline.cli_output import (
     console,
+    looking,
     open_bundle,
     progress,
     require_suffix,
@@ -31,12 +34,14 @@ from vae_pipeline.cli_output import (
     write_heat_maps,
     write_table,
 )
-from vae_pipeline.errors import DataError
+from vae_pipeline.errors import DataError, VaeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
-    from vae_pipeline.observations import Observed
+    from vae_pipeline.observations import Examples, Observed
     from vae_pipeline.runtime import Bundle, Detection
 
 SHOWN = 5  # of the examples that are left out
@@ -79,11 +84,17 @@ def score(
     as_json: Json = False,
 ) -> None:
     """How anomalous each example is, in nats, and its p-value; of text, the perplexity of each line; deterministic."""
-    from vae_pipeline.observations import observe
+    import numpy as np
+    import pandas as pd
+    from scipy.stats import false_discovery_control
+
+    from vae_pipeline.observations import Examples
     from vae_pipeline.spec import TableSpec, TextSpec
 
+    if false_discovery is not None and not 0 < false_discovery < 1:
+        raise DataError(f"--false-discovery {false_discovery:g} was given; a share between 0 and 1 is wanted")
     if out is not None:
-        require_suffix(out, ".csv", ".parquet", ".npz")
+        require_suffix(out, ".csv", ".parquet", ".npz", as_json=as_json)
     if heat_maps is not None:
         require_suffix(heat_maps, ".png")
     model = open_bundle(bundle, timeout)
@@ -101,29 +112,43 @@ def score(
             "--contributions adds a column for each of a table, --heat-maps draws pictures of images; this model is of "
             f"a kind {kind}: take the other, or -o found.npz"
         )
-    if out is not None and out.suffix.lower() == ".npz" and (keep or on_error == "mark"):
+    arrays = out is not None and out.suffix.lower() == ".npz"
+    if arrays and (keep or on_error == "mark"):
         raise DataError(
             f"{out} holds arrays, in which --keep and --on-error mark have no place: write .csv or .parquet"
         )
-    seen = observe(inputs, model.spec, key, resize, on_error, keep or ())
-    x, classes = seen.x, read_labels(labels)
-    if classes is not None and len(classes) == len(seen.files):
-        classes = classes[seen.usable]
+    asked = (alpha, false_discovery, heat_maps)
+    calibrated = model.detects or contributions or arrays or any(each is not None for each in asked)
+    whole: list[tuple[Any, Detection]] = []
+
+    def judge(x: Any, classes: Any) -> "pd.DataFrame":
+        if not calibrated:
+            return pd.DataFrame(vars(model.score(x, classes, DRAWS)))
+        found = model.detect(x, classes)
+        if arrays or heat_maps is not None:
+            whole.append((x, found))
+        return _frame(model, found, alpha, contributions)
+
+    with looking():
+        examples = Examples(inputs, model.spec, key, resize, on_error, keep or ())
+    with progress(model, examples.count * (1 if calibrated else DRAWS)):
+        seen, scores = _judged(examples, read_labels(labels), judge)
     if on_error == "skip":
         _say_skipped(seen)
-    if not model.detects and alpha is None and false_discovery is None and not contributions and heat_maps is None:
-        write_table(_beside(seen, _uncalibrated(model, x, classes), on_error), out, "scores", as_json)
-        return
-    with progress(model, len(x)):
-        found = model.detect(x, classes)
     if heat_maps is not None:
-        write_heat_maps(heat_maps, x, found.contributions, model)
-    if out is not None and out.suffix.lower() == ".npz":
-        write_arrays(out, vars(found))
-        say(out, len(x), "scores", as_json)
-    else:
-        scores = _frame(model, found, alpha, false_discovery, contributions)
-        write_table(_beside(seen, scores, on_error), out, "scores", as_json)
+        x, maps = np.concatenate([x for x, _ in whole]), np.concatenate([found.contributions for _, found in whole])
+        write_heat_maps(heat_maps, x, maps, model, as_json)
+    if arrays:
+        assert out is not None
+        write_arrays(
+            out, {name: np.concatenate([vars(found)[name] for _, found in whole]) for name in vars(whole[0][1])}
+        )
+        say(out, len(scores), "scores", as_json)
+        return
+    if false_discovery is not None:
+        discovered = false_discovery_control(scores["p_value"].astype(np.float64)) <= false_discovery
+        scores.insert(scores.columns.get_loc("p_value") + 1 + (alpha is not None), "discovery", discovered)
+    write_table(_beside(seen, scores, on_error), out, "scores", as_json)
 
 
 @detection.command(rich_help_panel=TASKS)
@@ -150,17 +175,19 @@ def drift(
     x = read_observations(inputs, model.spec, key, resize)
     with progress(model, len(x)):
         result = run(model, model.detect(x, read_labels(labels)))
-    console().print(json.dumps(result.to_dict()) if as_json else said(result))
-    if fail_on is not None:
+    if not as_json:
+        console().print(said(result))
+    try:
         require_stable(result, fail_on)
+    except VaeError as error:
+        error.found = [result.to_dict()]
+        raise
+    if as_json:
+        print_answer(1, found=[json.dumps(result.to_dict())])
 
 
-def _frame(
-    model: "Bundle", found: "Detection", alpha: float | None, false_discovery: float | None, contributions: bool
-) -> "pd.DataFrame":
-    import numpy as np
+def _frame(model: "Bundle", found: "Detection", alpha: float | None, contributions: bool) -> "pd.DataFrame":
     import pandas as pd
-    from scipy.stats import false_discovery_control
 
     from vae_pipeline.spec import TableSpec
 
@@ -173,22 +200,28 @@ def _frame(
     columns |= {kind: found.score, "p_value": found.p_value}
     if alpha is not None:
         columns["alarm"] = model.alarms(found, alpha)
-    if false_discovery is not None:
-        if not 0 < false_discovery < 1:
-            raise DataError(f"--false-discovery {false_discovery:g} was given; a share between 0 and 1 is wanted")
-        columns["discovery"] = false_discovery_control(found.p_value.astype(np.float64)) <= false_discovery
     if contributions and isinstance(model.spec, TableSpec):
         parts = zip(model.spec.columns, found.contributions.T, strict=True)
         columns |= {f"contribution.{column.name}": values for column, values in parts}
     return pd.DataFrame(columns)
 
 
-def _uncalibrated(model: "Bundle", x: Any, classes: Any) -> "pd.DataFrame":
-    """Scores of a bundle without a detector, as a table."""
+def _judged(
+    examples: "Examples", classes: Any, judge: "Callable[[Any, Any], pd.DataFrame]"
+) -> tuple["Observed", "pd.DataFrame"]:
+    """Where the examples come from, without them, and what is found of those that can be used, some at a time."""
     import pandas as pd
 
-    with progress(model, len(x) * DRAWS):
-        return pd.DataFrame(vars(model.score(x, classes, DRAWS)))
+    from vae_pipeline.observations import joined
+
+    if classes is not None and len(classes) != examples.count:
+        raise DataError(f"{len(classes)} labels were given for {examples.count} examples: one each is wanted")
+    seen, found = [], []
+    for some in examples.some():
+        if len(some.x):
+            found.append(judge(some.x, None if classes is None else classes[some.usable]))
+        seen.append(replace(some, x=some.x[:0]))
+    return joined(seen), pd.concat(found, ignore_index=True)
 
 
 def _beside(seen: "Observed", found: "pd.DataFrame", on_error: str) -> "pd.DataFrame":

@@ -5,8 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vae_pipeline.cli_json import print_answer
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     import pandas as pd
     from rich.console import Console
@@ -46,14 +49,23 @@ def progress(model: "Bundle", rows: int) -> "Iterator[None]":
         yield
 
 
-def require_suffix(out: Path, *suffixes: str) -> None:
-    """Refuse a file's name that ends in none of the suffixes.
+def looking() -> "AbstractContextManager[object]":
+    """A line on standard error, where that is a terminal, while inputs are looked at."""
+    from rich.console import Console
+
+    return Console(stderr=True).status("looking at the inputs")
+
+
+def require_suffix(out: Path, *suffixes: str, as_json: bool = False) -> None:
+    """Refuse a file's name that ends in none of the suffixes, and a pipe where JSON goes too.
 
     Raises:
-        OutputError: it does.
+        OutputError: it is one.
     """
     from vae_pipeline.errors import OutputError
 
+    if str(out) == PIPE and as_json:
+        raise OutputError("-o - and --json were given, and both write to standard output: leave one of them out")
     if out.suffix.lower() not in suffixes and str(out) != PIPE:
         raise OutputError(f"{out}: the name must end in {' or '.join(suffixes)}")
 
@@ -170,21 +182,26 @@ def write_images(
 
 def write_table(frame: "pd.DataFrame", out: Path | None, what: str, as_json: bool) -> None:
     """Write a table as the file's name asks, or print it."""
-    import io
+    from vae_pipeline.files import replaced_file
 
-    from vae_pipeline.files import replace_file
-
-    if out is not None and out.suffix.lower() == ".parquet":
-        buffer = io.BytesIO()
-        frame.to_parquet(buffer, index=False)
-        replace_file(out, buffer.getvalue())
-    elif out is not None and str(out) != PIPE:
-        replace_file(out, frame.to_csv(index=False, float_format="%.6f").encode())
+    written = {"index": False, "float_format": "%.6f"}
+    if out is None and as_json:
+        print_answer(len(frame), found=_objects(frame))
+    elif out is None or str(out) == PIPE:
+        frame.to_csv(sys.stdout, **written)
     else:
-        lines = frame.to_json(orient="records", lines=True, double_precision=6).rstrip("\n")
-        sys.stdout.write(f"{lines}\n" if as_json else frame.to_csv(index=False, float_format="%.6f"))
-        return
-    say(out, len(frame), what, as_json)
+        with replaced_file(out) as file:
+            if out.suffix.lower() == ".parquet":
+                frame.to_parquet(file, index=False)
+            else:
+                frame.to_csv(file, **written)
+        say(out, len(frame), what, as_json)
+
+
+def _objects(frame: "pd.DataFrame") -> "Iterator[str]":
+    """Each row as an object of JSON, some made at a time."""
+    for at in range(0, len(frame), LONG):
+        yield from frame[at : at + LONG].to_json(orient="records", lines=True, double_precision=6).split("\n")[:-1]
 
 
 def write_arrays(out: Path, content: Any) -> None:
@@ -206,7 +223,7 @@ def write_arrays(out: Path, content: Any) -> None:
         replace_file(out, buffer.getvalue())
 
 
-def write_heat_maps(out: Path, images: Any, contributions: Any, model: "Bundle") -> None:
+def write_heat_maps(out: Path, images: Any, contributions: Any, model: "Bundle", as_json: bool) -> None:
     """Images, each above its heat map; white is what the hottest of a thousand pixels has."""
     import numpy as np
 
@@ -220,12 +237,13 @@ def write_heat_maps(out: Path, images: Any, contributions: Any, model: "Bundle")
     rows = [part for at in range(0, len(images), columns) for part in (pair[at : at + columns] for pair in pixels)]
     rows = [np.concatenate([row, np.zeros((columns - len(row), *row.shape[1:]), row.dtype)]) for row in rows]
     save_sheet(out, np.concatenate(rows), columns, side=56, group=2)
-    say(out, len(images), "heat maps", as_json=False)
+    if not as_json:  # which tells of the scores
+        say(out, len(images), "heat maps", as_json)
 
 
 def say(out: Path, count: int, what: str, as_json: bool) -> None:
     """Say which file was written; nothing where a pipe has it."""
-    import json
-
-    if str(out) != PIPE:
-        console().print(json.dumps({"out": str(out), "count": count}) if as_json else f"{count} {what} -> {out}")
+    if as_json:
+        print_answer(count, out)
+    elif str(out) != PIPE:
+        console().print(f"{count} {what} -> {out}")

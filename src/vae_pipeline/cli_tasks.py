@@ -78,13 +78,13 @@ def sample(
     model = open_bundle(bundle, timeout)
     require_room(model, count, "samples")
     if model.spec.kind == "text":
-        require_suffix(out, ".txt")
+        require_suffix(out, ".txt", as_json=as_json)
         refuse_options(model, label=label is not None, grid=grid is not None)
         chosen = choice(choose or "sample", temperature, top_k, top_p, beams)
         write_sentences(out, model.sentences.sample(count, seed, chosen), as_json)
         return
     refuse_choices(model, choose, temperature, top_k, top_p, beams)
-    require_suffix(out, ".npy", shown_as(model))
+    require_suffix(out, ".npy", shown_as(model), as_json=as_json)
     labels = None if label is None else [label] * count
     with progress(model, count):
         x = model.sample(count, seed, labels)
@@ -125,12 +125,12 @@ def reconstruct(
     model = open_bundle(bundle, timeout)
     require_options(model, key, resize, labels, column)
     if model.spec.kind == "text":
-        require_suffix(out, ".txt")
+        require_suffix(out, ".txt", as_json=as_json)
         chosen = choice(choose or "greedy", temperature, top_k, top_p, beams)
         write_sentences(out, model.sentences.reconstruct(_lines(model, inputs, column), chosen, seed), as_json)
         return
     refuse_choices(model, choose, temperature, top_k, top_p, beams)
-    require_suffix(out, ".npy", shown_as(model))
+    require_suffix(out, ".npy", shown_as(model), as_json=as_json)
     x = read_observations(inputs, model.spec, key, resize)
     with progress(model, len(x)):
         x_mean = model.reconstruct(x, read_labels(labels))
@@ -171,7 +171,7 @@ def encode(
     from vae_pipeline.observations import observe, read_observations
     from vae_pipeline.spec import TableSpec, TextSpec
 
-    require_suffix(out, ".npy", ".npz", ".csv", ".parquet")
+    require_suffix(out, ".npy", ".npz", ".csv", ".parquet", as_json=as_json)
     as_table = out.suffix.lower() in (".csv", ".parquet")
     if keep and not as_table:
         raise DataError(f"{out} holds arrays, in which --keep has no place: write .csv or .parquet")
@@ -240,7 +240,7 @@ def interpolate(
     require_options(model, key, resize, None, column)
     require_room(model, steps, "steps")
     if model.spec.kind == "text":
-        require_suffix(out, ".txt")
+        require_suffix(out, ".txt", as_json=as_json)
         refuse_options(model, label=label is not None, even=even)
         lines = _lines(model, inputs, column)
         if len(lines) < 2:
@@ -249,7 +249,7 @@ def interpolate(
         ways = [model.sentences.interpolate(a, b, steps, path or "linear", chosen) for a, b in pairwise(lines)]
         write_sentences(out, [*ways[0], *(each for way in ways[1:] for each in way[1:])], as_json)
         return
-    require_suffix(out, ".gif", ".png", ".npy")
+    require_suffix(out, ".gif", ".png", ".npy", as_json=as_json)
     refuse_options(model, beams=beams != 1)
     spec = image_spec(model)
     x = read_observations(inputs, spec, key, resize)

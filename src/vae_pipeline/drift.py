@@ -133,13 +133,15 @@ def said(result: Drift) -> str:
     return "\n".join(lines)
 
 
-def require_stable(result: Drift, least: Literal["some", "much"]) -> None:
-    """Refuse data that have drifted as far as `least`.
+def require_stable(result: Drift, least: Literal["some", "much"] | None) -> None:
+    """Refuse data that have drifted as far as `least`; with None, none.
 
     Raises:
         DataError: there are too few examples to tell.
         DriftError: they have.
     """
+    if least is None:
+        return
     if result.verdict == "too few rows":
         raise DataError(
             f"{result.examples} examples beside {result.calibration_examples} of the calibration were given, too few "

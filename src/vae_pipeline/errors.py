@@ -21,6 +21,8 @@ The message says what was given, what was wanted and what to do next. The CLI pr
 exits with `exit_code`: 2 for a user's mistake, 1 for a run that ended badly, 130 for an interruption.
 """
 
+from collections.abc import Mapping, Sequence
+
 from vae_pipeline.redaction import redacted
 
 DISTRIBUTIONS = {"PIL": "pillow", "dotenv": "python-dotenv", "sklearn": "scikit-learn", "yaml": "pyyaml"}
@@ -43,6 +45,8 @@ class VaeError(Exception):
     """Root of the tree; its message shows no secret of an address."""
 
     exit_code = 2
+    found: Sequence[Mapping[str, object]] = ()
+    """What was found all the same, for `--json`."""
 
     def __str__(self) -> str:
         return redacted(super().__str__())

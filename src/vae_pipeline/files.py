@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from vae_pipeline.errors import OutputError
 
@@ -121,13 +121,20 @@ def writing(out: Path) -> Iterator[None]:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write `content` beside `path`, flush it to the disk and rename it, so that `path` is always whole."""
+    with replaced_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replaced_file(path: Path) -> Iterator[BinaryIO]:
+    """What `replace_file` does, of content that is written a piece at a time."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         partial = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             partial.chmod(0o666 & ~_umask())

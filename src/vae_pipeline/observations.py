@@ -1,10 +1,9 @@
 """Observations from what a user names: arrays, pictures, folders and archives of them, tables, text, or `-`, a pipe."""
 
-import dataclasses
 import io
-import re
+import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ Array = npt.NDArray[Any]
 OnError = Literal["refuse", "skip", "mark"]
 """Policies for unusable inputs: take no input at all; take the others; take the others, and say why for each."""
 MOST_FAULTS = 10_000
+ROWS, CELLS = 2**16, 2**22  # read at a time: observations, and values of them
 ARRAYS = (".npy", ".npz")
 BEGINNINGS = (b"\x93N", b"PK")  # of these files
 
@@ -33,25 +33,48 @@ class Observed:
 
     x: Array
     """The usable observations, [examples, *event] in the data's units."""
-    usable: list[int]
+    usable: npt.NDArray[np.int64]
     """The places of `x` among all observations."""
     files: list[str]
     """The file of each observation."""
-    rows: list[int]
+    rows: npt.NDArray[np.int64]
     """The place of each observation in its file, from 0."""
     kept: dict[str, list[Any]]
     """Columns that the model doesn't see, a value for each observation."""
     faults: dict[int, str]
     """The reasons why some can't be used, by their places."""
 
-    def origins(self) -> dict[str, list[Any]]:
+    def origins(self) -> dict[str, Any]:
         """Columns that say which observation is which; file and row only where there are several."""
-        where: dict[str, list[Any]] = {"example": list(range(len(self.files)))}
+        where: dict[str, Any] = {"example": np.arange(len(self.files))}
         if len(set(self.files)) > 1:
             where["file"] = self.files
-            if any(self.rows):
+            if self.rows.any():
                 where["row"] = self.rows
         return where | self.kept
+
+
+def joined(found: Sequence[Observed]) -> Observed:
+    """One after the other, as one."""
+    x = [each.x for each in found if len(each.x)] or [found[0].x]
+    return Observed(
+        np.concatenate(x),
+        np.concatenate([each.usable for each in found]),
+        [file for each in found for file in each.files],
+        np.concatenate([each.rows for each in found]),
+        {name: [value for each in found for value in each.kept[name]] for name in found[0].kept},
+        {place: reason for each in found for place, reason in each.faults.items()},
+    )
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some observations of a file."""
+
+    count: int
+    read: Callable[[slice], Array]
+    """Some of them; raises DataError if one can't be used."""
+    kept: Mapping[str, list[Any]]
 
 
 @dataclass(frozen=True)
@@ -60,9 +83,7 @@ class _Part:
 
     file: str
     count: int
-    read: Callable[[slice], Array]
-    """Some of them; raises DataError if one can't be used."""
-    kept: dict[str, list[Any]]
+    pieces: Callable[[], Iterable[_Piece]]
 
 
 def read_observations(
@@ -93,63 +114,119 @@ def observe(
 ) -> Observed:
     """All observations of `paths` in their order, and of tables the columns to `keep` beside them.
 
-    Unless what can't be used is refused, the rest is read, and told apart.
-
     Raises:
-        DataError: a file isn't there or can't be read; one of its observations can't be used, or none.
+        DataError: as of `Examples`.
     """
-    parts = [part for path in _some(paths) for part in _parts(path, spec, key, resize, keep)]
-    x: list[Array] = []
-    found = Observed(np.empty(0), [], [], [], {name: [] for name in keep}, {})
-    for part in parts:
-        first = len(found.files)
-        faults: dict[int, str] = {}
-        if on_error != "refuse":
-            x += _usable(part, spec, 0, part.count, faults)
-        else:
-            x.append(part.read(slice(0, part.count)))
-            if isinstance(spec, TableSpec):  # a bundle checks too, but counts the rows of all files as one's
-                _check(x[-1], spec, part)
-        found.usable.extend(first + row for row in range(part.count) if row not in faults)
-        found.faults.update({first + row: reason for row, reason in faults.items()})
-        found.files.extend([part.file] * part.count)
-        found.rows.extend(range(part.count))
-        for name in keep:
-            found.kept[name].extend(part.kept[name])
-    if not x:
-        raise DataError(f"none of {len(found.files)} examples can be used, the first because {found.faults[0]}")
-    return dataclasses.replace(found, x=np.concatenate(x))
+    return joined(list(Examples(paths, spec, key, resize, on_error, keep).some()))
+
+
+class Examples:
+    """The observations of `paths` in their order, and of tables the columns to `keep` beside them: looked at, not read.
+
+    Unless what can't be used is refused, the rest is read, and told apart.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        spec: ImageSpec | TableSpec,
+        key: str | None,
+        resize: Resize,
+        on_error: OnError = "refuse",
+        keep: Sequence[str] = (),
+    ) -> None:
+        """Find the files and how many observations there are.
+
+        Raises:
+            DataError: a file isn't there or can't be read.
+        """
+        self.spec, self.on_error = spec, on_error
+        self.parts = [part for path in _some(paths) for part in _parts(path, spec, key, resize, keep)]
+        self.count = sum(part.count for part in self.parts)
+
+    def some(self) -> Iterator[Observed]:
+        """All of them, so many at a time that memory doesn't grow with their number.
+
+        Raises:
+            DataError: one of them can't be used, or none.
+        """
+        size = max(1, min(ROWS, CELLS // math.prod(self.spec.event_shape)))
+        waiting: list[Observed] = []
+        count = usable = 0
+        reason = ""
+        for each in self._pieces(size):
+            waiting.append(each)
+            count, usable = count + len(each.files), usable + len(each.x)
+            reason = reason or next(iter(each.faults.values()), "")
+            if count >= size:
+                yield joined(waiting)
+                waiting, count = [], 0
+        if not self.count:
+            raise DataError("no observations were given")
+        if not usable:
+            raise DataError(f"none of {self.count} examples can be used, the first because {reason}")
+        if waiting:
+            yield joined(waiting)
+
+    def _pieces(self, size: int) -> Iterator[Observed]:
+        first = 0
+        for part in self.parts:
+            row = wrong = 0
+            for piece in part.pieces():
+                for start in range(0, piece.count, size):
+                    some = slice(start, min(start + size, piece.count))
+                    rows = np.arange(row + some.start, row + some.stop)
+                    faults: dict[int, str] = {}
+                    if self.on_error == "refuse":
+                        x = [self._read(part, piece, row, some)]
+                    else:
+                        x = self._usable(part, piece, row, some, faults, MOST_FAULTS - wrong)
+                    wrong += len(faults)
+                    yield Observed(
+                        np.concatenate(x) if x else np.empty((0, *self.spec.event_shape)),
+                        first + rows[~np.isin(rows, list(faults))],
+                        [part.file] * len(rows),
+                        rows,
+                        {name: values[some] for name, values in piece.kept.items()},
+                        {first + place: reason for place, reason in faults.items()},
+                    )
+                row += piece.count
+            first += row
+
+    def _read(self, part: _Part, piece: _Piece, row: int, some: slice) -> Array:
+        """Some of a piece that begins at `row` of its file."""
+        x = piece.read(some)
+        if self.on_error != "refuse" or isinstance(self.spec, TableSpec):  # a bundle checks too, but knows no file
+            try:
+                checked(x, self.spec, first=row + some.start)
+            except DataError as error:
+                raise DataError(f"{part.file}: {error}") from error
+        return x
+
+    def _usable(
+        self, part: _Part, piece: _Piece, row: int, some: slice, faults: dict[int, str], most: int
+    ) -> list[Array]:
+        """What can be used of some of a piece: halved until what can't be stands alone, and is noted."""
+        try:
+            return [self._read(part, piece, row, some)]
+        except DataError as error:
+            if some.stop - some.start == 1:
+                faults[row + some.start] = str(error)
+                return []
+            if len(faults) >= most:
+                raise DataError(
+                    f"more than {MOST_FAULTS:,} rows of {part.file} can't be used, the last of them because {error}: "
+                    "is it a table of another kind?"
+                ) from error
+        middle = (some.start + some.stop) // 2
+        halves = slice(some.start, middle), slice(middle, some.stop)
+        return [x for half in halves for x in self._usable(part, piece, row, half, faults, most)]
 
 
 def _some(paths: Sequence[Path]) -> Sequence[Path]:
     if not paths:
         raise DataError("no input was given: name .npy, .npz or picture files, folders or archives of them, or tables")
     return paths
-
-
-def _check(x: Array, spec: ImageSpec | TableSpec, part: _Part) -> Array:
-    try:
-        checked(x, spec)
-    except DataError as error:
-        raise DataError(f"{part.file}: {error}") from error
-    return x
-
-
-def _usable(part: _Part, spec: ImageSpec | TableSpec, start: int, stop: int, faults: dict[int, str]) -> list[Array]:
-    """Usable observations from `start` to `stop`: halved until one that can't be used stands alone, and is noted."""
-    try:
-        return [_check(part.read(slice(start, stop)), spec, part)]
-    except DataError as error:
-        if stop - start == 1:
-            faults[start] = re.sub(r"\brow 0\b", f"row {start}", str(error))  # of the one that was read
-            return []
-        if len(faults) >= MOST_FAULTS:
-            raise DataError(
-                f"more than {MOST_FAULTS:,} rows of {part.file} can't be used, the last of them because {error}: is it "
-                "a table of another kind?"
-            ) from error
-    middle = (start + stop) // 2
-    return _usable(part, spec, start, middle, faults) + _usable(part, spec, middle, stop, faults)
 
 
 def read_sentences(paths: Sequence[Path], spec: TextSpec, column: str | None) -> tuple[list[str], list[int]]:
@@ -197,29 +274,34 @@ def _rows(path: Path, spec: TableSpec, key: str | None, keep: Sequence[str]) -> 
             raise DataError(f"{path} is an array, which has no column {keep[0]} to keep: give a table")
         return _array(read_array(path, key), path)
     from vae_pipeline.data.frames import encode
-    from vae_pipeline.data.table_files import is_table, read_rows
+    from vae_pipeline.data.table_files import find_rows, is_table
 
     if path.is_dir() and not any(is_table(file) for file in path.iterdir()):
         raise DataError(
             f"{path} is a folder: a table (.csv, .parquet, .jsonl, .npz) or an array of rows (.npy) is wanted"
         )
-    frame, written = read_rows(path, spec, keep)
+    found = find_rows(path, spec, keep)
 
-    def read(some: slice) -> Array:
-        return encode(frame.iloc[some], spec.columns, str(path), written)
+    def piece(frame: Any) -> _Piece:
+        return _Piece(
+            len(frame),
+            lambda some: encode(frame.iloc[some], spec.columns, str(path), found.written),
+            {name: frame[name].tolist() for name in keep},
+        )
 
-    return _Part(str(path), len(frame), read, {name: frame[name].tolist() for name in keep})
+    return _Part(str(path), found.count, lambda: map(piece, found.file.frames()))
 
 
 def _array(array: Array, path: Path) -> _Part:
-    return _Part(str(path), len(array) if array.ndim else 0, array.__getitem__, {})
+    count = len(array) if array.ndim else 0
+    return _Part(str(path), count, lambda: [_Piece(count, array.__getitem__, {})])
 
 
 def _picture(shown: str, content: Callable[[], bytes], spec: ImageSpec, resize: Resize) -> _Part:
     def read(_: slice) -> Array:
         return _read_picture(content(), shown, spec, resize)
 
-    return _Part(shown, 1, read, {})
+    return _Part(shown, 1, lambda: [_Piece(1, read, {})])
 
 
 def _content(path: Path) -> bytes:

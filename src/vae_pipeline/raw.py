@@ -15,8 +15,10 @@ from vae_pipeline.spec import Column, DataSpec, ImageSpec, TableSpec, TextSpec, 
 Array = npt.NDArray[Any]
 
 
-def checked(x: Array, spec: DataSpec, centred: bool = False) -> Array:
+def checked(x: Array, spec: DataSpec, centred: bool = False, first: int = 0) -> Array:
     """Observations [examples, *event]; a table's in their own units, or `centred`: less their columns' offsets.
+
+    Rows are counted from `first` where one is named.
 
     Raises:
         DataError: they are of another shape or type, or hold values that can't occur.
@@ -33,9 +35,9 @@ def checked(x: Array, spec: DataSpec, centred: bool = False) -> Array:
         case ImageSpec():
             return _images(x, spec)
         case TableSpec():
-            return _rows(x if centred else centre(x, spec.columns), spec)
+            return _rows(x if centred else centre(x, spec.columns), spec, first)
         case TextSpec():
-            return _sentences(x, spec)
+            return _sentences(x, spec, first)
         case _:
             assert_never(spec)
 
@@ -71,19 +73,19 @@ def _images(x: Array, spec: ImageSpec) -> Array:
     return np.ascontiguousarray(inside.astype(spec.dtype))
 
 
-def _rows(x: Array, spec: TableSpec) -> Array:
+def _rows(x: Array, spec: TableSpec, first: int) -> Array:
     """Check rows of a table: a gap is NaN, and a category's unknown values have the code after the last."""
     with np.errstate(over="ignore"):  # becomes infinite, and is refused
         rows = x.astype(np.float32)
     missing = np.isnan(rows)
     if missing.all(axis=1).any():
-        raise DataError(f"row {int(missing.all(axis=1).argmax())} holds no value at all: leave it out")
+        raise DataError(f"row {first + int(missing.all(axis=1).argmax())} holds no value at all: leave it out")
     for index, column in enumerate(spec.columns):
         values = rows[~missing[:, index], index]
         if missing[:, index].any() and not column.missing:
             raise DataError(
-                f"column {column.name} lacks a value in row {int(missing[:, index].argmax())}, as no row did that the "
-                "model was made of: fill it in, or train on rows that lack it"
+                f"column {column.name} lacks a value in row {first + int(missing[:, index].argmax())}, as no row "
+                "did that the model was made of: fill it in, or train on rows that lack it"
             )
         if np.isinf(values).any():
             raise DataError(f"column {column.name} holds infinity, or numbers over 3e38: clean it first")
@@ -93,7 +95,7 @@ def _rows(x: Array, spec: TableSpec) -> Array:
     return np.ascontiguousarray(rows)
 
 
-def _sentences(x: Array, spec: TextSpec) -> Array:
+def _sentences(x: Array, spec: TextSpec, first: int) -> Array:
     """Ids, an end, padding."""
     with np.errstate(invalid="ignore"):  # of NaN, which is refused
         rows = np.ascontiguousarray(x.astype(np.int32))
@@ -106,7 +108,7 @@ def _sentences(x: Array, spec: TextSpec) -> Array:
     wrong = (ends.sum(axis=1) != 1) | ((rows == spec.padding) != after).any(axis=1) | (rows == spec.start).any(axis=1)
     if wrong.any():
         raise DataError(
-            f"row {int(wrong.argmax())} isn't a sentence: ids from {spec.unknown} on are wanted, then one {spec.end}, "
-            f"then {spec.padding} up to {spec.limit} in all"
+            f"row {first + int(wrong.argmax())} isn't a sentence: ids from {spec.unknown} on are wanted, then one "
+            f"{spec.end}, then {spec.padding} up to {spec.limit} in all"
         )
     return rows

@@ -163,7 +163,7 @@ class Bundle:
     def _scored(self) -> int:
         """Examples at a time."""
         spec = self.spec
-        return max(1, CELLS // (spec.limit * spec.vocabulary)) if isinstance(spec, TextSpec) else BATCH
+        return min(BATCH, max(1, CELLS // (spec.limit * spec.vocabulary))) if isinstance(spec, TextSpec) else BATCH
 
     @property
     def detects(self) -> bool:

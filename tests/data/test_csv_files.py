@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from vae_pipeline.cli import app
 from vae_pipeline.data.download import Finder
 from vae_pipeline.data.sources import open_source
-from vae_pipeline.data.table_files import read_rows
+from vae_pipeline.data.table_files import find_rows
 from vae_pipeline.errors import DataError
 from vae_pipeline.spec import TableSpec
 
@@ -69,9 +69,9 @@ def test_however_a_file_is_written_its_numbers_are_these(root, tmp_path, how):
     found = source(root, tmp_path, WRITTEN[how])
     assert [(column.name, column.kind) for column in found.columns] == [("a", "number"), ("b", "number")]
     np.testing.assert_allclose(found.rows, ROWS, rtol=1e-6)
-    scored, written = read_rows(tmp_path / "rows.csv", spec_of(found))
-    assert list(scored.columns[-2:]) == ["a", "b"] or found.ignored
-    assert written == (found.csv.decimal, found.csv.thousands)
+    scored = find_rows(tmp_path / "rows.csv", spec_of(found))
+    assert list(next(scored.file.frames()).columns[-2:]) == ["a", "b"] or found.ignored
+    assert scored.written == (found.csv.decimal, found.csv.thousands)
 
 
 def spec_of(found):
@@ -160,11 +160,10 @@ def test_a_column_that_tells_rows_apart_is_left_out_and_may_be_kept(root, tmp_pa
 def test_a_file_to_score_is_read_as_the_one_that_was_learnt_where_it_leaves_that_open(root, tmp_path):
     found = source(root, tmp_path, WRITTEN["thousands after a German fashion"])
     (tmp_path / "one.csv").write_text("a;b\n1.234;5.678\n")
-    frame, written = read_rows(tmp_path / "one.csv", spec_of(found))
-    assert written == (",", ".")
+    assert find_rows(tmp_path / "one.csv", spec_of(found)).written == (",", ".")
     (tmp_path / "other.csv").write_text("b,a\n5678.5,0.25\n")
-    frame, written = read_rows(tmp_path / "other.csv", spec_of(found))
-    assert written == (".", "") and frame.b[0] == "5678.5"
+    rows = find_rows(tmp_path / "other.csv", spec_of(found))
+    assert rows.written == (".", "") and next(rows.file.frames()).b[0] == "5678.5"
 
 
 def test_what_is_found_is_printed_by_check(root, tmp_path):

@@ -54,7 +54,8 @@ class TestReport:
         assert metrics["anomalies"] == (test.labels == 1).sum()
         assert metrics["test_examples"] == (test.labels == 0).sum()
         assert metrics["auroc"] > 0.9
-        assert metrics["recall_at_fpr_0.05"] >= metrics["recall_at_fpr_0.01"] >= metrics["recall_at_fpr_0.001"]
+        assert metrics["recall_at_fpr_0.05"] >= metrics["recall_at_fpr_0.01"]
+        assert "there are" in metrics["left_out"]["recall_at_fpr_0.001"] and metrics["auroc_standard_error"] > 0
         assert metrics["measure"] == "density"
         assert metrics["elbo"] > metrics["baseline_elbo"]
         assert not {"psnr", "ssim", "frechet_samples", "entropy_floor", "sharpness"} & set(metrics)
@@ -203,9 +204,9 @@ class TestCommands:
     def test_drift(self, table_lane, new):
         frame = pd.read_csv(new)
         frame[frame.fraud == 0].to_csv(new, index=False)
-        same = json.loads(invoke("drift", table_lane.bundle, new, "--json"))
+        same = json.loads(invoke("drift", table_lane.bundle, new, "--json"))["found"][0]
         frame.assign(balance=frame.balance + 3).to_csv(new, index=False)
-        moved = json.loads(invoke("drift", table_lane.bundle, new, "--json"))
+        moved = json.loads(invoke("drift", table_lane.bundle, new, "--json"))["found"][0]
         assert same["psi"] < moved["psi"] and same["p_value"] > 0.05 > moved["p_value"]
         assert "balance" in moved["columns"] and (same["verdict"], moved["verdict"]) == ("none", "much")
         said = invoke("drift", table_lane.bundle, new)

@@ -64,15 +64,17 @@ class Writing:
         if len(self.odd) > ODD:
             return
         ordinary = texts.str.fullmatch(PATTERNS[ORDINARY])
-        found, signs = bare(texts[~ordinary])
-        number_like = found.str.fullmatch(NUMBER_LIKE)
-        self.odd.update(texts[~ordinary][~number_like][: ODD + 1])
         if ordinary.any():
             self.signs.add("")
-            self._fit(texts[ordinary & texts.str.contains(".", regex=False)], set(FORMATS) - {ORDINARY})
-        if number_like.any():
-            self.signs |= signs
-            self._fit(found[number_like], set(FORMATS))
+            others = {written for written in self.formats if written[0] != ORDINARY[0]}  # the rest have these too
+            self._fit(texts[ordinary & texts.str.contains(".", regex=False)] if others else texts[:0], others)
+        if not ordinary.all():
+            found, signs = bare(texts[~ordinary])
+            number_like = found.str.fullmatch(NUMBER_LIKE)
+            self.odd.update(texts[~ordinary][~number_like][: ODD + 1])
+            if number_like.any():
+                self.signs |= signs
+                self._fit(found[number_like], set(FORMATS))
 
     def _fit(self, texts: "pd.Series[str]", formats: set[Format]) -> None:
         for written in sorted(self.formats & formats) if len(texts) else ():

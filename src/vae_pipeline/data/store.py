@@ -133,7 +133,7 @@ def _require_possible(part: Split, spec: DataSpec, path: Path) -> None:
     rows = max(1, CHUNK // max(1, part.images[:1].nbytes))
     for start in range(0, len(part), rows):
         try:
-            checked(part.images[start : start + rows], spec)
+            checked(part.images[start : start + rows], spec, first=start)
         except DataError as error:
             raise DataError(f"{path} doesn't fit spec.json ({error}): run `vae-pipeline prepare` again") from error
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +16,11 @@ from vae_pipeline.data.frames import plain, require_columns
 from vae_pipeline.data.text_files import encoding_of, opened
 from vae_pipeline.errors import DataError
 from vae_pipeline.spec import TableSpec
-from vae_pipeline.spec.tables import CsvFormat
+from vae_pipeline.spec.tables import MISSING, CsvFormat
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".npz", ".jsonl")
 FOUND = CsvFormat()
 ROWS = 2**16  # read at a time
-MISSING = frozenset((
-    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
-    "NULL", "NaN", "None", "n/a", "nan", "null",
-))  # fmt: skip
-"""Fields of a text of rows that stand for a missing value, as pandas has them."""
 
 
 def is_table(path: Path) -> bool:
@@ -108,29 +104,38 @@ class TableFile:
         return pd.DataFrame(found, index=frame.index)
 
 
-def read_rows(path: Path, spec: TableSpec, beside: Sequence[str] = ()) -> tuple[pd.DataFrame, numbers.Format]:
-    """A whole table with the columns of a spec, and some `beside` them.
+@dataclass(frozen=True)
+class FoundRows:
+    """The rows of a file that has the columns of a spec."""
+
+    file: TableFile
+    count: int
+    written: numbers.Format
+    """That its numbers are in."""
+
+
+def find_rows(path: Path, spec: TableSpec, beside: Sequence[str] = ()) -> FoundRows:
+    """Go through a table with the columns of a spec, and some `beside` them, for how its numbers are written.
 
     Where it may be written in many ways, it is read as the spec's own file was.
-
-    The second is the format that its numbers are in.
 
     Raises:
         DataError: the file isn't there, is empty or corrupt, lacks a column or has another, or isn't a table.
     """
     wanted = [column.name for column in spec.columns]
     file = TableFile(path, absent=spec.absent, names=wanted, usual=spec.csv)
-    frame = pd.concat(file.frames())
-    require_columns(frame, spec, str(path), beside)
-    written = {column.name: numbers.Writing() for column in spec.columns if column.kind == "number"}
-    for name, writing in list(written.items()):
-        if isinstance(frame[name].dtype, pd.StringDtype):
-            writing.add(pd.Series(frame[name].dropna().unique()))
-        if writing.durations:
-            del written[name]
+    found = {column.name: numbers.Writing() for column in spec.columns if column.kind == "number"}
+    count = 0
+    for frame in file.frames():
+        require_columns(frame, spec, str(path), beside)
+        count += len(frame)
+        for name, writing in found.items():
+            if isinstance(frame[name].dtype, pd.StringDtype):
+                writing.add(pd.Series(frame[name].dropna().unique()))
     told = FOUND if file.csv is None else file.csv.format
     usual = (spec.csv.decimal or ".", spec.csv.thousands or "")
-    return frame, numbers.format_of(written, told, [usual])
+    plain_numbers = {name: writing for name, writing in found.items() if not writing.durations}
+    return FoundRows(file, count, numbers.format_of(plain_numbers, told, [usual]))
 
 
 def _read_json(path: Path) -> pd.DataFrame:

@@ -14,6 +14,11 @@ ANOMALIES = ("normal", "anomaly")
 """The classes of a table whose labels say what is to be detected."""
 CLIP = 10.0
 """Scaled units, up to which the scaling of numbers is made of straight lines."""
+MISSING = frozenset((
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+    "NULL", "NaN", "None", "n/a", "nan", "null",
+))  # fmt: skip
+"""Fields of a text of rows that stand for a missing value, as pandas has them."""
 ColumnKind = Literal["number", "boolean", "category", "date"]
 
 

@@ -1,0 +1,78 @@
+"""Every command that takes `--json` prints one object of one shape, whether it did well or not."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from typer.main import get_command
+
+from vae_pipeline import cli
+from vae_pipeline.data.store import Prepared
+
+COMMANDS = {
+    "sample": ["-o", "s.npy", "--count", "3"],
+    "reconstruct": ["x.npy", "-o", "r.png"],
+    "encode": ["x.npy", "-o", "z.csv"],
+    "interpolate": ["x.npy", "-o", "m.gif"],
+    "score": ["x.npy"],
+    "drift": ["x.npy"],
+    "verify": [],
+}
+COUNTS = {"sample": 3, "reconstruct": 3, "encode": 3, "interpolate": 31, "score": 3, "drift": 1, "verify": 7}
+FOUND = {"score": {"example", "p_value"}, "drift": {"examples", "verdict"}, "verify": {"graph", "sha256", "difference"}}
+
+
+@pytest.fixture
+def answer(lane, tmp_path, monkeypatch, capsys):
+    """The one object that a command prints, and its exit code."""
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", Prepared.open(lane.data).test.images[:3])
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["vae-pipeline", *map(str, words), "--json"])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        found = json.loads(capsys.readouterr().out)
+        assert list(found) == ["count", "out", "error", "found"]
+        return found, left.value.code
+
+    return run
+
+
+def test_every_command_with_the_flag_is_here():
+    commands = get_command(cli.app).commands.items()
+    assert {name for name, command in commands if any("--json" in each.opts for each in command.params)} == {*COMMANDS}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_was_done_or_found(name, answer, lane):
+    words = COMMANDS[name]
+    found, code = answer(name, lane.bundle, *words)
+    assert (code, found["error"], found["count"]) == (0, None, COUNTS[name])
+    assert found["out"] == (words[words.index("-o") + 1] if "-o" in words else None)
+    assert len(found["found"]) == (0 if "-o" in words else COUNTS[name])
+    assert all(each.keys() >= FOUND[name] for each in found["found"])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_went_wrong(name, answer, tmp_path):
+    found, code = answer(name, tmp_path / "nowhere", *COMMANDS[name])
+    assert (code, found["count"], found["out"], found["found"]) == (2, 0, None, [])
+    assert "nowhere" in found["error"]
+
+
+def test_what_was_found_before_it_failed(answer, lane):
+    found, code = answer("drift", lane.bundle, "x.npy", "--fail-on", "much")
+    assert (code, found["count"], found["found"][0]["verdict"]) == (2, 1, "too few rows")
+    assert found["error"].startswith("3 examples beside")
+
+
+def test_a_file_of_scores_is_named_and_its_rows_are_not_repeated(answer, lane):
+    found, code = answer("score", lane.bundle, "x.npy", "-o", "scores.parquet", "--heat-maps", "maps.png")
+    assert (code, found) == (0, {"count": 3, "out": "scores.parquet", "error": None, "found": []})
+
+
+def test_a_pipe_has_room_for_one(answer, lane):
+    found, code = answer("sample", lane.bundle, "-o", "-")
+    assert code == 2 and found["error"].startswith("-o - and --json were given")
