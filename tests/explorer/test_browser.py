@@ -4,6 +4,7 @@ Screenshots are kept in .pytest_cache/d/explorer.
 """
 
 import base64
+import csv
 import functools
 import os
 import shutil
@@ -13,16 +14,19 @@ from itertools import pairwise
 
 import numpy as np
 import onnxruntime
+import pandas as pd
 import pytest
 from PIL import Image
 from scipy import stats
-from tests.lanes import ROOT, edited, make_job, run_lane
+from tests.lanes import ROOT, WAIVED, edited, make_job, run_lane
 from tests.tables import mixed_frame, table_recipe
 
 from vae_pipeline.data.download import Finder
 from vae_pipeline.explorer.browser_runtime import fetch_runtime
 from vae_pipeline.explorer.page import write_file, write_folder
+from vae_pipeline.observations import read_observations
 from vae_pipeline.pictures import to_pixels
+from vae_pipeline.raw import checked
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.runtime import Bundle, path_between
 
@@ -111,6 +115,18 @@ class Page:
         path.write_bytes(base64.b64decode(taken["data"]))
 
 
+def german_frame(count=400, seed=0):
+    """Rows as a spreadsheet of that country writes them; amounts lie far from zero."""
+    frame = mixed_frame(count, seed)
+    return pd.DataFrame({
+        "betrag": frame.amount.round(2) + 1e9,
+        "anteil": [f"{value:.2f} %".replace(".", ",") if not np.isnan(value) else "?" for value in frame.balance],
+        "land": frame.country.replace("NO", "Österreich; Süd"),
+        "neu": frame.new,
+        "tag": frame.when.dt.strftime("%d.%m.%Y"),
+    })  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def bundles(smoke, tmp_path_factory):
     """Bars of 28 x 28 in two latents; in three, colours that aren't square, in [-1, 1], of two classes; and rows."""
@@ -130,11 +146,14 @@ def bundles(smoke, tmp_path_factory):
         "conditional": True,
     }
     mixed_frame().to_csv(folder / "rows.csv", index=False)
+    german_frame().to_csv(folder / "german.csv", sep=";", decimal=",", index=False, encoding="cp1252")
+    told = {"label": None, "one_class": False, "columns": {}, "missing": ["?"]}
     short = edited(smoke, train={"epochs": 2})
     recipes = {
         "bars": edited(short, data={"side": 28}),
         "colours": Recipe.model_validate({**edited(short, model=model).model_dump(mode="json"), "data": data}),
         "rows": table_recipe(ROOT, folder / "rows.csv"),
+        "german": edited(table_recipe(ROOT, folder / "german.csv", **told), train={"epochs": 2}, evaluate=WAIVED),
     }
     lanes = {name: run_lane(make_job(name, recipe, folder / "home"), folder / name) for name, recipe in recipes.items()}
     return {name: Bundle.load(lane.bundle) for name, lane in lanes.items()}
@@ -531,6 +550,45 @@ class TestRows:
         assert self.given(rows).tolist() == ["100", "5", "another", "true", "2026-01-03"]
         np.testing.assert_allclose(z, rows.bundle.encode(np.float32([[100, 5, 3, 1, 20456.5]])).mean[0], atol=1e-4)
 
+    def test_a_file_is_read_as_python_reads_it(self, driver, site, bundles, tmp_path):
+        page, new = Page(driver, f"{site[1]}/german/", bundles["german"]), german_frame(12, 5)
+        spec, path = page.bundle.spec, tmp_path / "new.csv"
+        assert spec.columns[0].offset > 1e8 and [column.written for column in spec.columns] == [
+            "",
+            "%",
+            "",
+            "",
+            "%d.%m.%Y",
+        ]
+        ways = {
+            "as it was": {"sep": ";", "decimal": ",", "encoding": "cp1252"},
+            "in Unicode": {"sep": ";", "decimal": ",", "encoding": "utf-8-sig"},
+            "with points and tabs": {"sep": "\t", "decimal": ".", "encoding": "utf-16"},
+            "with commas": {"sep": ",", "decimal": ".", "quoting": csv.QUOTE_ALL},
+        }
+        for way, written in ways.items():
+            frame = new if written["decimal"] == "," else new.assign(anteil=new.anteil.str.replace(",", "."))
+            frame.to_csv(path, index=False, **written)
+            found = page.ask(
+                "const {read} = await import('tables.js'); "
+                "const file = new File([Uint8Array.from(given[0])], 'new.csv');"
+                "return (await read(file)).map((row) => [...row].map((value) => (Number.isNaN(value) ? null : value)))",
+                list(path.read_bytes()),
+            )
+            wanted = checked(read_observations([path], spec, None, "none"), spec)
+            np.testing.assert_array_equal(np.array(found, np.float32), wanted, err_msg=way)
+
+    def test_a_value_far_from_zero_keeps_its_digits(self, driver, site, bundles, tmp_path):
+        page, new = Page(driver, f"{site[1]}/german/", bundles["german"]), german_frame(1, 6)
+        new.to_csv(tmp_path / "new.csv", sep=";", decimal=",", index=False)
+        self.drop(page, (tmp_path / "new.csv").read_text())
+        z = page.rest()
+        assert float(self.given(page)[0]) == pytest.approx(new.betrag[0], abs=0.005)
+        row = read_observations([tmp_path / "new.csv"], page.bundle.spec, None, "none")
+        np.testing.assert_allclose(z, page.bundle.encode(row).mean[0], atol=1e-4)
+        shown = float(page.find("#fields label:nth-child(1) output").text)
+        assert shown == pytest.approx(page.bundle.reconstruct(row)[0, 0], abs=0.01)
+
     @pytest.mark.parametrize(
         ("text", "problem"),
         [
@@ -542,6 +600,7 @@ class TestRows:
                 "holds “many” in column amount, which is no number",
             ),
             ("amount,balance,country,new,when\n,2,SE,1,2026-01-01", "lacks a value in column amount, which the model"),
+            ("amount;balance;country;new;when\n1;2;SE;1", "has 4 fields in row 1, and 5 columns"),
             ("amount,balance,country,new,when\n1,2,SE,1,soon", "holds “soon” in column when, which is no date"),
         ],
     )

@@ -19,6 +19,7 @@ from vae_pipeline.explorer.browser_runtime import VERSION, WASM, BrowserRuntime
 from vae_pipeline.files import filled_folder, replace_file
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec
+from vae_pipeline.spec.tables import MISSING
 
 HERE = Path(__file__).parent
 PAGE = "index.html"
@@ -81,7 +82,7 @@ def _page(bundle: Bundle, style: str, addresses: Mapping[str, str], inside: str 
         name=escape(manifest.recipe),
         style=style,
         imports=_json({"imports": addresses}),
-        bundle=_json(manifest.to_dict() | {"examples": _examples(bundle)}),
+        bundle=_json(manifest.to_dict() | {"examples": _examples(bundle), "missing": _missing(bundle.spec)}),
         **_words(bundle.spec),
         score=escape(score.replace("elbo", "ELBO").replace("_", " ")),
         latents=latents,
@@ -149,6 +150,11 @@ def _examples(bundle: Bundle) -> dict[str, Any]:
     golden = bundle.golden("encoder")
     x, labels = golden["x"], golden["label"].tolist() if bundle.classes else []
     return {"x": _base64(x.astype(x.dtype.newbyteorder("<")).tobytes()), "labels": labels}
+
+
+def _missing(spec: DataSpec) -> list[str]:
+    """Texts that stand for a missing value in a file of rows."""
+    return sorted(MISSING.union(spec.absent)) if isinstance(spec, TableSpec) else []
 
 
 def _json(content: Any) -> str:

@@ -1,6 +1,7 @@
 // All that depends on the data being rows of a table: showing and reading. Rows are [columns] as graphs take them: values
 // less their columns' offsets, NaN where missing.
 
+import { dateOf, formatOf, numberOf, ORDINARY, secondsOf, table } from "csv.js";
 import { bundle, size } from "model.js";
 
 export const columns = bundle.spec.columns;
@@ -10,7 +11,6 @@ export const [coarse, readable] = [false, true];
 
 const REACH = 10; // scaled units from the middle to the edge
 const DAY = 864e5; // milliseconds
-const MISSING = ["", "NA", "NaN", "null", "None", ...(bundle.spec.absent ?? [])];
 const style = getComputedStyle(document.documentElement);
 
 /** An output of the model as an input to it. */
@@ -66,38 +66,32 @@ export function written({ kind, knots, values, offset = 0 }, centred) {
   return String(Number(value.toPrecision(Math.min(digits, 15))));
 }
 
-/** The value that a text stands for. Throws where it is none of its column's. */
-export function valueOf({ name, kind, missing, values, offset = 0 }, text) {
-  if (MISSING.includes(text)) {
+/** The value that a text stands for, in a `format` of numbers and, of a file, as its column is `written`. Throws where it is
+ * none of its column's. */
+export function valueOf({ name, kind, missing, values, offset = 0 }, text, format = ORDINARY, written = "") {
+  if (bundle.missing.includes(text)) {
     if (!missing) throw new Error(`lacks a value in column ${name}, which the model has always seen filled`);
     return NaN;
   }
-  const zoned = /:/.test(text) && !/(Z|[+-]\d\d:?\d\d)$/.test(text) ? `${text}Z` : text;
+  const whole = text.replace(/^([+-]?\d+)\.0+$/, "$1");
   const value = {
-    number: () => Number(text),
-    boolean: () => ({ true: 1, false: 0, 1: 1, 0: 0 })[text.toLowerCase()] ?? NaN,
-    date: () => (/^\d{4}-\d\d/.test(text) ? Date.parse(zoned) / DAY : NaN), // browsers guess at other formats
-    category: () => (values.includes(text) ? values.indexOf(text) : values.length),
+    number: () => (written === "duration" ? secondsOf(text) : numberOf(text, format, written)),
+    boolean: () => ({ true: 1, false: 0, 1: 1, 0: 0 })[whole.toLowerCase()] ?? NaN,
+    date: () => dateOf(text, written) / DAY,
+    category: () => (values.includes(whole) ? values.indexOf(whole) : values.length),
   }[kind]();
   if (!Number.isFinite(value)) throw new Error(`holds “${text}” in column ${name}, which is no ${kind}`);
   return value - offset;
 }
 
-/** The rows of a CSV file, whose first line names the columns. Throws where it isn't a table of this model's. */
+/** The rows of a text file. Throws where it isn't a table of this model's. */
 export async function read(file) {
-  const [names = [], ...rows] = cells(await file.text());
+  const [names, rows] = await table(file, columns.map(({ name }) => name));
   const lacking = columns.filter(({ name }) => !names.includes(name));
   if (lacking.length) throw new Error(`lacks the column${lacking.length > 1 ? "s" : ""} ${lacking.map(({ name }) => name).join(", ")}`);
   if (!rows.length) throw new Error("has no row under the names of its columns");
-  return rows.map((row) => Float32Array.from(columns, (column) => valueOf(column, row[names.indexOf(column.name)] ?? "")));
-}
-
-/** Cells of comma-separated lines (RFC 4180). */
-function cells(text) {
-  const rows = [[]];
-  for (const [, quoted, plain, end] of text.replace(/^\uFEFF/, "").matchAll(/(?:"((?:[^"]|"")*)"|([^,\r\n]*))(,|\r?\n|$)/g)) {
-    rows.at(-1).push(quoted === undefined ? plain.trim() : quoted.replaceAll('""', '"'));
-    if (end !== ",") rows.push([]);
-  }
-  return rows.filter((row) => row.some(Boolean));
+  const places = columns.map(({ name }) => names.indexOf(name));
+  const numbers = columns.flatMap(({ kind, written }, at) => (kind === "number" && written !== "duration" ? rows.map((row) => row[places[at]]) : []));
+  const format = formatOf(numbers.filter((text) => !bundle.missing.includes(text)));
+  return rows.map((row) => Float32Array.from(columns, (column, at) => valueOf(column, row[places[at]], format, column.written)));
 }
