@@ -20,13 +20,13 @@ IMAGES = Recipe.load(ROOT / "pipeline" / "images.yaml")
 
 
 @pytest.mark.parametrize(
-    ("shape", "features"),
+    ("shape", "features"),  # of the last map, and averages
     [
-        ((1, 4, 4), 16 * 4),
-        ((1, 8, 8), 16 * 16),
-        ((1, 28, 20), 16 * 140),
-        ((3, 28, 28), 32 * 49),
-        ((3, 96, 96), 64 * 144),
+        ((1, 4, 4), 16 * 4 + 16),
+        ((1, 8, 8), 16 * 16 + 64),
+        ((1, 28, 20), 16 * 140 + 7 * 6),
+        ((3, 28, 28), 32 * 49 + 3 * 49),
+        ((3, 96, 96), 64 * 144 + 3 * 64),
     ],
     ids=str,
 )
