@@ -172,7 +172,8 @@ def _class_names(pictures: Pictures, labels: Literal["none", "folders", "paths"]
     paths, kinds = len(set(parents)), len(set(names))
     if paths == kinds:
         return names, []
-    said = f"{paths} folders of {pictures.place} are {kinds} classes, as those of one name are one"
+    classes = "1 class" if kinds == 1 else f"{kinds} classes"
+    said = f"{paths} folders of {pictures.place} are {classes}, as those of one name are one"
     return names, [f"{said}; labels: paths takes those in different folders apart" if root is None else said]
 
 
