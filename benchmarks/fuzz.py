@@ -119,7 +119,7 @@ def forge(folder: Path) -> None:
             if (folder / file).is_file() and not (folder / file).is_symlink():
                 entry[digest] = hashlib.sha256((folder / file).read_bytes()).hexdigest()
         path.write_text(json.dumps(values))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return
 
 

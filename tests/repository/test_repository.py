@@ -150,7 +150,7 @@ def test_the_readme_tells_of_likelihoods_what_was_measured():
 
 @pytest.mark.parametrize(("module", "document"), [
     ("bench", "performance"), ("out_of_distribution", "out_of_distribution"), ("anomaly", "anomaly"),
-    ("quality", "quality"),
+    ("quality", "quality"), ("first_attempts", "first_attempts"), ("defects", "defects"),
 ])  # fmt: skip
 def test_what_a_benchmark_wrote_is_as_it_would_write_it_now(module, document, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
