@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -68,13 +69,13 @@ def stalls(work: Path) -> bool:
     return well
 
 
-def cuts(work: Path, server: int, proxy: Proxy) -> bool:
+def cuts(work: Path, server: int, proxy: Proxy, stages: Sequence[str]) -> bool:
     """Cut the requests of each stage, and say whether the server came to hold the same all the same."""
     proxy.die(0, "before")
     for stage in JOURNALS:
         command(work, stage, **environment(work / "down", proxy, "down"))
     counts: Counter[str] = Counter()
-    for stage in JOURNALS:
+    for stage in stages:
         wanted = delivered(work, server, proxy, stage, None, "whole")
         numbers = telling(list(proxy.seen))
         print(f"{stage}: {len(proxy.seen)} requests, {len(numbers)} of them cut, each twice", flush=True)
@@ -174,6 +175,7 @@ def differing(found: Any, wanted: Any, place: str = "") -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["stalls", "cuts"])
+    parser.add_argument("--stage", choices=JOURNALS, action="append", help="whose requests are cut; all if not given")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
@@ -184,7 +186,7 @@ def main() -> None:
             sys.exit(not stalls(work))
         (work / "server").mkdir()
         with mlflow_server(work / "server") as server, proxy_to(server) as proxy:
-            well = cuts(work, server, proxy)
+            well = cuts(work, server, proxy, given.stage or [*JOURNALS])
         sys.exit(not well)
 
 
