@@ -71,7 +71,7 @@ def with_defects(prepared: Prepared, kinds: tuple[str, ...], share: float) -> Sp
 
 @torch.inference_mode()
 def maps(detector: Detector, split: Split) -> dict[str, Tensor]:
-    """What each of MAPS finds at each pixel, the mean over draws of z, [examples, channels, height, width]."""
+    """The value of each of MAPS at each pixel, its mean over draws of z, [examples, channels, height, width]."""
     found: dict[str, list[Tensor]] = {name: [] for name in MAPS}
     for images, _ in batches(split, CPU, "scores", 256):
         posterior, target = detector.model.encode(images), detector.model.scaling(images)
@@ -83,7 +83,7 @@ def maps(detector: Detector, split: Split) -> dict[str, Tensor]:
 
 
 def compared(detector: Detector, split: Split) -> Figures:
-    """Of each map and window the AUROC of pixels, and of images by each part."""
+    """The AUROC of pixels by each map and window, and of images by each part of these."""
     anomalous = np.asarray(split.labels) > 0
     rows: list[Figures] = []
     for (name, found), window in product(maps(detector, split).items(), WINDOWS):
@@ -96,7 +96,7 @@ def compared(detector: Detector, split: Split) -> Figures:
 
 
 def chosen(tried: list[Figures]) -> tuple[str, float, float]:
-    """Of all maps, windows and parts those with the highest sum of the two AUROCs."""
+    """The map, window and part with the highest sum of the two AUROCs."""
     every = ((row, part) for row in tried for part in row["images"])
     row, part = max(every, key=lambda each: each[0]["images"][each[1]] + each[0]["pixels"])
     return row["map"], row["window"], float(part)

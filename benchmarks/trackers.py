@@ -43,7 +43,7 @@ TIMES = ("_s", "per_second")
 
 
 def command(work: Path, name: str, **settings: str) -> tuple[float, subprocess.CompletedProcess[str]]:
-    """How long a command took, and what it said."""
+    """Run a command: the seconds it took, and its output."""
     recipe = [] if name == "sync" else [ROOT / "pipeline" / "smoke.yaml", *STAGES[name]]
     began = time.monotonic()
     done = subprocess.run(
@@ -94,7 +94,7 @@ def cuts(work: Path, server: int, proxy: Proxy, stages: Sequence[str]) -> bool:
 
 
 def delivered(work: Path, server: int, proxy: Proxy, stage: str, number: int | None, where: Any) -> dict[str, Any]:
-    """What the server holds of the journals up to a stage's, whose request `number` was the first to be cut."""
+    """The server's records of the journals up to a stage's, whose request `number` was the first to be cut."""
     name = f"{stage}-{number}-{where}"
     before(work, proxy, stage, name)
     home = work / name / "tracking"
@@ -153,7 +153,7 @@ def holds(name: str, server: int) -> dict[str, Any]:
 
 
 def without_times(values: dict[str, Any]) -> dict[str, Any]:
-    """What a server holds, but of figures that tell how long something took only how many there are."""
+    """A server's records; a figure that is a time is replaced by the number of its points."""
     for run in values["runs"]:
         points = run["points"]
         run["points"] = points | {name: len(points[name]) for name in points if name.endswith(TIMES)}

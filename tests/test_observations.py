@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from vae_pipeline.errors import DataError
-from vae_pipeline.observations import read_array, read_observations
+from vae_pipeline.input_files import read_array
+from vae_pipeline.observations import read_observations
 from vae_pipeline.spec import Column, ImageSpec, TableSpec
 
 SPEC = ImageSpec((1, 2, 3), "float32", 0, 1, False)

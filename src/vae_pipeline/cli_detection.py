@@ -209,7 +209,7 @@ def _frame(model: "Bundle", found: "Detection", alpha: float | None, contributio
 def _judged(
     examples: "Examples", classes: Any, judge: "Callable[[Any, Any], pd.DataFrame]"
 ) -> tuple["Observed", "pd.DataFrame"]:
-    """Where the examples come from, without them, and what is found of those that can be used, some at a time."""
+    """Judge the usable examples, some at a time: the origins of all, without their values, and the judgements."""
     import pandas as pd
 
     from vae_pipeline.observations import joined

@@ -1,4 +1,4 @@
-"""What `--json` prints: one object of one shape, whatever the command, and whether it did well or not.
+"""`--json` prints one object of one shape, whatever the command, and whether it did well or not.
 
     {"count": 2, "out": null, "error": null, "found": [
     {"example": 0, "negative_elbo": 12.5},

@@ -127,6 +127,6 @@ def require_options(model: "Bundle", key: str | None, resize: str, labels: Path 
 
 def read_labels(path: Path | None) -> Any:
     """The classes of a LabelFile."""
-    from vae_pipeline.observations import read_array
+    from vae_pipeline.input_files import read_array
 
     return None if path is None else read_array(path)

@@ -168,7 +168,7 @@ def encode(
 ) -> None:
     """Latent position of each example."""
     from vae_pipeline.errors import DataError
-    from vae_pipeline.observations import observe, read_observations
+    from vae_pipeline.observations import Examples, read_observations
     from vae_pipeline.spec import TableSpec, TextSpec
 
     require_suffix(out, ".npy", ".npz", ".csv", ".parquet", as_json=as_json)
@@ -182,7 +182,7 @@ def encode(
         x = read_observations(inputs, model.spec, key, resize, column)
         origins = {"example": list(range(len(x)))}
     else:
-        seen = observe(inputs, model.spec, key, resize, keep=keep or ())
+        seen = Examples(inputs, model.spec, key, resize, keep=keep or ()).all()
         x, origins = seen.x, seen.origins()
     with progress(model, len(x)):
         found = model.encode(x, read_labels(labels))

@@ -46,7 +46,7 @@ class VaeError(Exception):
 
     exit_code = 2
     found: Sequence[Mapping[str, object]] = ()
-    """What was found all the same, for `--json`."""
+    """The answers that a command found all the same, for `--json` to print."""
 
     def __str__(self) -> str:
         return redacted(super().__str__())

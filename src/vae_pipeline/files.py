@@ -127,7 +127,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replaced_file(path: Path) -> Iterator[BinaryIO]:
-    """What `replace_file` does, of content that is written a piece at a time."""
+    """Replace a file as `replace_file` does, by content that the block writes a piece at a time."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -39,7 +39,7 @@ class CsvFile:
 
     path: Path
     format: CsvFormat
-    """How the file is written; it takes all rows to tell how its numbers are."""
+    """The way the file is written; that of its numbers is known once all rows are read."""
     names: tuple[str, ...]
     """Names of the columns; where the header has none for one, `Unnamed: 0`, counted from 0."""
     shorter: bool = False

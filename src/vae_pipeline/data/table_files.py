@@ -111,7 +111,7 @@ class FoundRows:
     file: TableFile
     count: int
     written: numbers.Format
-    """That its numbers are in."""
+    """The format of its numbers."""
 
 
 def find_rows(path: Path, spec: TableSpec, beside: Sequence[str] = ()) -> FoundRows:

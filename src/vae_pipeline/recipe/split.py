@@ -30,7 +30,7 @@ class Groups(Section):
 
 
 class SplitRule(Section):
-    """How rows are divided where `valid` or `test` is a fraction."""
+    """The rule by which rows are divided where `valid` or `test` is a fraction."""
 
     size: Literal["hash", "exact"] = "hash"
     """`hash`: a row's part depends on it alone, so that rows added later move no other, and sizes come near the

@@ -16,7 +16,7 @@ class Words(Section):
     split: Literal["blanks", "signs"]
     """`blanks`: only there; `signs`: punctuation is apart from words too."""
     lower: bool
-    """Whether capitals become small letters."""
+    """If true, capitals become small letters."""
 
 
 class BytePairs(Section):

@@ -115,7 +115,7 @@ class Training:
     """Weights of the epoch with the highest validation ELBO."""
     best_epoch: int | None = None
     stopped: bool = False
-    """Whether `patience` epochs brought no better one, or no time is left."""
+    """True once `patience` epochs brought no better one, or no time is left."""
 
     @classmethod
     def start(cls, model: VAE, train: Train, rate_control: recipe.RateControl) -> "Training":

@@ -43,7 +43,7 @@ class Processes:
         return self.rank == 0
 
     def any(self, *flags: bool) -> list[bool]:
-        """Whether each flag is up in any process; all of them wait here for each other."""
+        """Say of each flag if it is up in any process; the processes wait here for each other."""
         if self.count == 1:
             return list(flags)
         import torch.distributed as dist  # noqa: PLC0415 (one process needs none of it)
