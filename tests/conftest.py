@@ -40,13 +40,9 @@ with install_import_hook(
     import vae_pipeline.objectives  # noqa: F401
 
 import torch
-import yaml
 from filelock import FileLock, Timeout
-from typer.testing import CliRunner
 
-from tests.lanes import ROOT, WAIVED, Lane, edited, make_job, run_lane
-from tests.tables import mixed_frame, table_recipe
-from vae_pipeline.cli import app
+from tests.lanes import ROOT, Lane, make_lane
 from vae_pipeline.data.download import Finder
 from vae_pipeline.data.sources import open_source
 from vae_pipeline.data.store import Prepared
@@ -91,7 +87,7 @@ def prepared(smoke, tmp_path_factory) -> Prepared:
 
 
 @pytest.fixture(scope="session")
-def through_all_stages(smoke, tmp_path_factory) -> Callable[[str], Lane]:
+def through_all_stages(tmp_path_factory) -> Callable[[str], Lane]:
     """The folders of a recipe, only read: of the processes that run tests one makes them, and another makes others."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
@@ -102,7 +98,7 @@ def through_all_stages(smoke, tmp_path_factory) -> Callable[[str], Lane]:
             with FileLock(shared / f"lane-{name}.lock", timeout=-1 if wait else 0):
                 if not (folder / "made").exists():
                     folder.mkdir(exist_ok=True)
-                    run_lane(make_job(name, LANES[name](smoke, folder), folder / "home"), folder)
+                    make_lane(name, folder)
                     (folder / "made").touch()
         except Timeout:
             return False
@@ -118,48 +114,6 @@ def through_all_stages(smoke, tmp_path_factory) -> Callable[[str], Lane]:
     return run
 
 
-def _conditional(smoke: Recipe, _: Path) -> Recipe:
-    net = {"kind": "convolution", "channels": [8, 16], "activation": "silu"}
-    model = {
-        "encoder": net,
-        "decoder": {**net, "channels": [16, 8]},
-        "likelihood": {"kind": "gaussian", "scale": "learned", "mean": "sigmoid"},
-        "posterior": {"kind": "gaussian", "latents": 3},
-        "conditional": True,
-    }
-    return edited(smoke, model=model, train={"epochs": 2}, evaluate=WAIVED)
-
-
-def _ladder(smoke: Recipe, _: Path) -> Recipe:
-    model = {
-        "kind": "ladder",
-        "levels": [
-            {"stride": 6, "channels": 16, "latents": 2, "blocks": 1},
-            {"stride": 2, "channels": 8, "latents": 1, "blocks": 1},
-        ],
-        "activation": "silu",
-        "likelihood": {"kind": "bernoulli"},
-        "conditional": False,
-    }
-    return Recipe.model_validate(
-        {
-            **edited(smoke, train={"epochs": 2}, evaluate={"samples": 10, **WAIVED}).model_dump(mode="json"),
-            "model": model,
-        }
-    )
-
-
-def _table(_: Recipe, folder: Path) -> Recipe:
-    mixed_frame().to_csv(folder / "rows.csv", index=False)
-    return table_recipe(ROOT, folder / "rows.csv")
-
-
-LANES: dict[str, Callable[[Recipe, Path], Recipe]] = {
-    "smoke": lambda smoke, _: smoke,
-    "conditional": _conditional,
-    "ladder": _ladder,
-    "table": _table,
-}
 SOON_WANTED = ("table", "conditional")  # by any run of more than a few files
 
 
@@ -188,26 +142,6 @@ def table_lane(through_all_stages) -> Lane:
 
 
 @pytest.fixture(scope="session")
-def text_lane(tmp_path_factory) -> Lane:
-    """The recipe sentences, shortened, by the command line."""
-    folder = tmp_path_factory.mktemp("text")
-    recipe = edited(
-        Recipe.load(ROOT / "pipeline" / "sentences.yaml"),
-        data={"examples": 900},
-        train={"epochs": 6, "batch": 32, "learning_rate": 0.01},
-        evaluate={"samples": 20, "examples": 50, **WAIVED},
-    )
-    (folder / "short.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
-    lane = Lane.of(folder)
-    data, model, report = ["--data", lane.data], ["--model", lane.model], ["--report", lane.report]
-    for command, arguments, out in (
-        ("prepare", [], lane.data),
-        ("train", data, lane.model),
-        ("eval", [*data, *model], lane.report),
-        ("export", [*data, *model, *report], lane.bundle),
-    ):
-        words = [str(word) for word in (command, folder / "short.yaml", *arguments, "--out", out)]
-        environment = {"VAE_HOME": str(folder / "home"), "VAE_MLFLOW_URI": "off", "VAE_THREADS": "2"}
-        result = CliRunner().invoke(app, words, env=environment, catch_exceptions=False)
-        assert result.exit_code == 0, result.output
-    return lane
+def text_lane(through_all_stages) -> Lane:
+    """The recipe sentences, shortened."""
+    return through_all_stages("sentences")

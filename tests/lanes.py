@@ -8,8 +8,12 @@ from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
+import yaml
 from rich.console import Console
+from typer.testing import CliRunner
 
+from tests.tables import mixed_frame, table_recipe
+from vae_pipeline.cli import app
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.recipe.evaluate import IMPLIED
 from vae_pipeline.settings import Settings
@@ -81,3 +85,90 @@ def alter(bundle: Path, change: Callable[[dict[str, Any]], object]) -> None:
 def figures(folder: Path) -> npt.NDArray[Any]:
     """Those of each epoch of a trained model, [epochs, figures]."""
     return np.array([[v for v in row.values() if v is not None] for row in read_history(folder / "history.csv")])
+
+
+def run_commands(recipe: Recipe, folder: Path) -> Lane:
+    """`run_lane` by the command line."""
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    lane = Lane.of(folder)
+    data, model, report = ["--data", lane.data], ["--model", lane.model], ["--report", lane.report]
+    for command, arguments, out in (
+        ("prepare", [], lane.data),
+        ("train", data, lane.model),
+        ("eval", [*data, *model], lane.report),
+        ("export", [*data, *model, *report], lane.bundle),
+    ):
+        words = [str(word) for word in (command, folder / "recipe.yaml", *arguments, "--out", out)]
+        environment = {"VAE_HOME": str(folder / "home"), "VAE_MLFLOW_URI": "off", "VAE_THREADS": "2"}
+        result = CliRunner().invoke(app, words, env=environment, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+    return lane
+
+
+def _shipped(name: str) -> Recipe:
+    return Recipe.load(ROOT / "pipeline" / f"{name}.yaml")
+
+
+def _conditional(_: Path) -> Recipe:
+    net = {"kind": "convolution", "channels": [8, 16], "activation": "silu"}
+    model = {
+        "encoder": net,
+        "decoder": {**net, "channels": [16, 8]},
+        "likelihood": {"kind": "gaussian", "scale": "learned", "mean": "sigmoid"},
+        "posterior": {"kind": "gaussian", "latents": 3},
+        "conditional": True,
+    }
+    return edited(_shipped("smoke"), model=model, train={"epochs": 2}, evaluate=WAIVED)
+
+
+def _ladder(_: Path) -> Recipe:
+    model = {
+        "kind": "ladder",
+        "levels": [
+            {"stride": 6, "channels": 16, "latents": 2, "blocks": 1},
+            {"stride": 2, "channels": 8, "latents": 1, "blocks": 1},
+        ],
+        "activation": "silu",
+        "likelihood": {"kind": "bernoulli"},
+        "conditional": False,
+    }
+    return Recipe.model_validate(
+        {
+            **edited(_shipped("smoke"), train={"epochs": 2}, evaluate={"samples": 10, **WAIVED}).model_dump(
+                mode="json"
+            ),
+            "model": model,
+        }
+    )
+
+
+def _table(folder: Path) -> Recipe:
+    mixed_frame().to_csv(folder / "rows.csv", index=False)
+    return table_recipe(ROOT, folder / "rows.csv")
+
+
+def _sentences(_: Path) -> Recipe:
+    return edited(
+        _shipped("sentences"),
+        data={"examples": 900},
+        train={"epochs": 6, "batch": 32, "learning_rate": 0.01},
+        evaluate={"samples": 20, "examples": 50, **WAIVED},
+    )
+
+
+LANES: dict[str, Callable[[Path], Recipe]] = {
+    "smoke": lambda _: _shipped("smoke"),
+    "conditional": _conditional,
+    "ladder": _ladder,
+    "table": _table,
+    "sentences": _sentences,
+}
+"""Recipes that tests share; the argument is a folder for files of theirs."""
+
+
+def make_lane(name: str, folder: Path) -> Lane:
+    """One of `LANES`, in an empty folder."""
+    recipe = LANES[name](folder)
+    if name == "sentences":
+        return run_commands(recipe, folder)
+    return run_lane(make_job(name, recipe, folder / "home"), folder)
