@@ -29,11 +29,11 @@ from common import HERE, ROOT, SINGLE, WORKERS, store
 from environments import PEERS, python
 from sklearn.datasets import load_breast_cancer
 
-from vae_pipeline.data.download import Finder
-from vae_pipeline.files import content_key
+from vae_pipeline.kinds.download import Finder
 from vae_pipeline.metrics.detection import RATES, detection
 from vae_pipeline.recipe.data import File
-from vae_pipeline.settings import Settings
+from vae_pipeline.system.files import content_key
+from vae_pipeline.system.settings import Settings
 
 RESULTS, PAGE = HERE / "anomaly.json", ROOT / "docs" / "anomaly.md"
 OURS, SOME, VAE = "vae-pipeline", "vae-pipeline some", "PyOD VAE"

@@ -165,7 +165,7 @@ def start(work: Work) -> dict[str, Row]:
     """Starting, and no more."""
     commands = {
         "vae-pipeline --help": [*CLI, "--help"],
-        "import vae_pipeline.runtime": [sys.executable, "-c", "import vae_pipeline.runtime"],
+        "import vae_pipeline.runtime.bundle": [sys.executable, "-c", "import vae_pipeline.runtime.bundle"],
         "import torch": [sys.executable, "-c", "import torch"],
     }
     return whole(commands, work.rounds)

@@ -20,8 +20,8 @@ from quality import MODELS, evaluated, table, trained
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from vae_pipeline.data.sources.defects import DefectiveRows, Masks
-from vae_pipeline.data.store import Prepared, Split
+from vae_pipeline.kinds.image.defects import DefectiveRows, Masks
+from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.bounds import batches
 from vae_pipeline.metrics.detection import fit_detector
 from vae_pipeline.metrics.heat_maps import pixel_auroc
@@ -29,7 +29,7 @@ from vae_pipeline.models.detector import Detector
 from vae_pipeline.models.heat import PART, WINDOW, HeatMap
 from vae_pipeline.models.likelihoods import deviance_by_element, log_prob_by_element, squared_error_by_element
 from vae_pipeline.recipe import Recipe
-from vae_pipeline.stages.trained import Trained
+from vae_pipeline.training.trained import Trained
 
 RESULTS, PAGE = HERE / "defects.json", ROOT / "docs" / "defects.md"
 NAME, SEED, CPU = "mnist_defects", 1, torch.device("cpu")

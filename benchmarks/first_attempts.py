@@ -22,16 +22,16 @@ import torch
 import yaml
 from common import CLI, HERE, ROOT, SINGLE, store
 
-from vae_pipeline.data.sources.arrays import read_array
-from vae_pipeline.data.store import Prepared
+from vae_pipeline.kinds.image.arrays import read_array
+from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.baselines import baseline_elbo, baseline_psnr
 from vae_pipeline.metrics.bounds import elbo_terms
 from vae_pipeline.metrics.detection import normal_part
 from vae_pipeline.metrics.images import fidelity
 from vae_pipeline.metrics.latents import latents
-from vae_pipeline.spec import ImageSpec
-from vae_pipeline.stages.trained import Trained
 from vae_pipeline.training.length import Length
+from vae_pipeline.training.trained import Trained
 
 RECIPE, RESULTS, PAGE = (
     ROOT / "pipeline" / "images.yaml",

@@ -28,15 +28,15 @@ from typing import Any
 
 import numpy as np
 
-from vae_pipeline.data.store import Prepared
-from vae_pipeline.errors import VaeError
-from vae_pipeline.explorer.browser_runtime import BrowserRuntime
-from vae_pipeline.explorer.page import write_file
-from vae_pipeline.files import content_key
+from vae_pipeline.bundles.explorer.browser_runtime import BrowserRuntime
+from vae_pipeline.bundles.explorer.page import write_file
+from vae_pipeline.bundles.serving.repository import write_repository
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.runtime import Bundle
-from vae_pipeline.seal import seal
-from vae_pipeline.serving.repository import write_repository
-from vae_pipeline.verification import verify
+from vae_pipeline.runtime.verification import verify
+from vae_pipeline.system.errors import VaeError
+from vae_pipeline.system.files import content_key
+from vae_pipeline.system.seal import seal
 
 LIMIT_S = 20
 SECRET = "the host's own words"

@@ -17,12 +17,12 @@ import torch
 from common import CLI, HERE, ROOT, SINGLE, Work, store
 from sklearn.metrics import roc_auc_score
 
-from vae_pipeline.data.store import Prepared, Split
+from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.bounds import subset
 from vae_pipeline.metrics.detection import calibrated, detect
 from vae_pipeline.metrics.out_of_distribution import atypicality, complexity, likelihood_regret
 from vae_pipeline.recipe.detection import Detection
-from vae_pipeline.stages.trained import Trained
+from vae_pipeline.training.trained import Trained
 
 RESULTS, PAGE = HERE / "out_of_distribution.json", ROOT / "docs" / "out_of_distribution.md"
 CPU = torch.device("cpu")

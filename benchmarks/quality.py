@@ -24,15 +24,15 @@ from common import CLI, HERE, ROOT, SINGLE, WORKERS, Work, store
 from environments import PEERS, python
 from rich.console import Console
 
-from vae_pipeline.data.store import Prepared
-from vae_pipeline.files import content_key
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.features import reference
 from vae_pipeline.metrics.generation import frechet_distance
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.train import sections_of
-from vae_pipeline.stages.trained import read_history
+from vae_pipeline.system.files import content_key
 from vae_pipeline.training.checkpoint import run_key
+from vae_pipeline.training.trained import read_history
 
 RESULTS = HERE / "quality.json"
 MODELS = HERE / ".models"

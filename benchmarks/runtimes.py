@@ -14,7 +14,7 @@ from typing import Any
 from common import ROOT, machine
 from environments import python
 
-from vae_pipeline.conformance.runtimes import Runtime
+from vae_pipeline.bundles.conformance.runtimes import Runtime
 
 RECIPES = ("digits", "images", "tumours", "sentences")  # none needs a download
 Row = dict[str, Any]

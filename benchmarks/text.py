@@ -19,14 +19,14 @@ import torch
 import yaml
 from common import CLI, ROOT, machine
 
-from vae_pipeline.data.store import Prepared
+from vae_pipeline.kinds.spec import TextSpec
+from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.kinds.text.tokens import lengths
 from vae_pipeline.metrics.bounds import subset
 from vae_pipeline.metrics.sentences import PATHS, STEPS, VARIED, homotopies, varied
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.randomness import derive, seeded
-from vae_pipeline.spec import TextSpec
-from vae_pipeline.spec.tokens import lengths
-from vae_pipeline.stages.trained import Trained
+from vae_pipeline.numerics.randomness import derive, seeded
+from vae_pipeline.training.trained import Trained
 
 SEED = 0
 SAMPLES = 1000

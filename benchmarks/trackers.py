@@ -3,10 +3,10 @@
     python -m benchmarks.trackers stalls
     python -m benchmarks.trackers cuts --stage train --stage eval --stage export
 
-`stalls` times `eval` and `sync` as commands, beside trackers that stall in each way of tests/tracking/stalls.py. `cuts`
-runs each stage once whole, by MLflow's own server, and then twice for each request that writes: the connection dies
-there, before the request is delivered or before its answer is, and stays dead. After `sync` the server must hold what
-the whole run left.
+`stalls` times `eval` and `sync` as commands, beside trackers that stall in each way of
+tests/system/tracking/stalls.py. `cuts` runs each stage once whole, by MLflow's own server, and then twice for each
+request that writes: the connection dies there, before the request is delivered or before its answer is, and stays
+dead. After `sync` the server must hold what the whole run left.
 """
 
 import argparse
@@ -22,12 +22,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tests.tracking.server import Proxy, mlflow_server, proxy_to
-from tests.tracking.stalls import STALLS, stalling
-from tests.tracking.test_lost_connections import held, telling
+from tests.system.tracking.server import Proxy, mlflow_server, proxy_to
+from tests.system.tracking.stalls import STALLS, stalling
+from tests.system.tracking.test_lost_connections import held, telling
 
-from vae_pipeline.settings import Settings
-from vae_pipeline.tracking.sender import Sender
+from vae_pipeline.system.settings import Settings
+from vae_pipeline.system.tracking.sender import Sender
 
 ROOT = Path(__file__).parent.parent
 STAGES = {

@@ -16,10 +16,10 @@ import tests.typechecker  # noqa: F401 (the hook looks it up by name)
 with install_import_hook(
     [
         "vae_pipeline.models",
-        "vae_pipeline.nets",
+        "vae_pipeline.models.nets",
         "vae_pipeline.metrics",
-        "vae_pipeline.objectives",
-        "vae_pipeline.kernels",
+        "vae_pipeline.training.objectives",
+        "vae_pipeline.numerics.kernels",
     ],
     "tests.typechecker.check",
 ):
@@ -37,16 +37,16 @@ with install_import_hook(
     import vae_pipeline.metrics.two_sample
     import vae_pipeline.models.build
     import vae_pipeline.models.detector
-    import vae_pipeline.objectives  # noqa: F401
+    import vae_pipeline.training.objectives  # noqa: F401
 
 import torch
 from filelock import FileLock, Timeout
 
 from tests.lanes import ROOT, Lane, make_lane
-from vae_pipeline.data.download import Finder
-from vae_pipeline.data.sources import open_source
-from vae_pipeline.data.store import Prepared
-from vae_pipeline.data.writing import write
+from vae_pipeline.kinds.download import Finder
+from vae_pipeline.kinds.sources import open_source
+from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.kinds.writing import write
 from vae_pipeline.recipe import Recipe
 
 torch.set_num_threads(2)

@@ -13,7 +13,7 @@ import torch
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from vae_pipeline.cli import app
+from vae_pipeline.cli.main import app
 from vae_pipeline.recipe import Recipe
 
 ROOT = Path(__file__).parent.parent

@@ -13,16 +13,16 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from tests.tables import mixed_frame, table_recipe
-from vae_pipeline.cli import app
+from vae_pipeline.cli.main import app
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.recipe.evaluate import IMPLIED
-from vae_pipeline.settings import Settings
 from vae_pipeline.stages.evaluate import evaluate
 from vae_pipeline.stages.export import export
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.prepare import prepare
 from vae_pipeline.stages.train import train
-from vae_pipeline.stages.trained import read_history
+from vae_pipeline.system.settings import Settings
+from vae_pipeline.training.trained import read_history
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from vae_pipeline.data.store import Prepared, Split
+from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.importance import importance_bound
 from vae_pipeline.models.build import build
 from vae_pipeline.recipe import Recipe

@@ -12,9 +12,9 @@ from pathlib import Path
 import onnxruntime
 import torch
 
-from vae_pipeline.data.store import Prepared
-from vae_pipeline.export.graphs import GRAPHS, example_inputs
-from vae_pipeline.export.onnx import to_onnx
+from vae_pipeline.bundles.export.graphs import GRAPHS, example_inputs
+from vae_pipeline.bundles.export.onnx import to_onnx
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.models.build import build
 from vae_pipeline.recipe import Recipe
 

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from importance import importance_bound, some
 
-from vae_pipeline.data.store import Prepared
-from vae_pipeline.stages.trained import Trained
+from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.training.trained import Trained
 
 torch.set_num_threads(1)
 model = Trained.load(Path(sys.argv[1])).model.eval()

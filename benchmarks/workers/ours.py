@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from protocol import serve
 
-from vae_pipeline.data.store import Prepared
-from vae_pipeline.device import flushing
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.models.build import build
+from vae_pipeline.numerics.device import flushing
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.loop import Training, fit

@@ -17,7 +17,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, TensorDataset
 
-from vae_pipeline.data.store import Prepared
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.models.build import build
 from vae_pipeline.recipe import Recipe
 

@@ -22,7 +22,7 @@ from pythae.models.nn import BaseDecoder, BaseEncoder
 from pythae.samplers import GaussianMixtureSampler, GaussianMixtureSamplerConfig, NormalSampler
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
 
-from vae_pipeline.data.store import Prepared
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.models.build import build
 from vae_pipeline.recipe import Recipe
 

@@ -13,7 +13,7 @@ from protocol import serve
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from vae_pipeline.data.store import Prepared
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.models.build import build
 from vae_pipeline.recipe import Recipe
 

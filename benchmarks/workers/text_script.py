@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 from torch.utils.data import DataLoader, TensorDataset
 
-from vae_pipeline.data.store import Prepared
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.recipe import Recipe
 
 torch.set_num_threads(1)

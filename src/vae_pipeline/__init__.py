@@ -1,6 +1,6 @@
 """A production training pipeline for Variational Autoencoders.
 
-The command line is `vae-pipeline`; an exported bundle is used from Python by `vae_pipeline.runtime`,
+The command line is `vae-pipeline`; an exported bundle is used from Python by `vae_pipeline.runtime.bundle`,
 which needs numpy and onnxruntime alone.
 """
 

@@ -2,15 +2,15 @@
 
 import sys
 
-from vae_pipeline.errors import lacking
-from vae_pipeline.stopping import listen
+from vae_pipeline.system.errors import lacking
+from vae_pipeline.system.stopping import listen
 
 
 def main() -> None:
     """Listen to signals before the half second of imports, then run."""
     listen()
     try:
-        from vae_pipeline.cli import main as run  # noqa: PLC0415
+        from vae_pipeline.cli.main import main as run  # noqa: PLC0415
     except ModuleNotFoundError as error:
         sys.stderr.write(f"vae-pipeline: {lacking(error)}\n")
         sys.exit(2)

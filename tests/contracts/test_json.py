@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from typer.main import get_command
 
-from vae_pipeline import cli
-from vae_pipeline.data.store import Prepared
+from vae_pipeline.cli import main as cli
+from vae_pipeline.kinds.store import Prepared
 
 COMMANDS = {
     "sample": ["-o", "s.npy", "--count", "3"],

@@ -5,11 +5,11 @@ import itertools
 import pytest
 import torch
 
-from vae_pipeline.errors import RecipeError
+from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.models.build import build
 from vae_pipeline.models.likelihoods import log_prob_by_element, squared_error_by_element
 from vae_pipeline.recipe.model import Ladder, Model
-from vae_pipeline.spec import ImageSpec
+from vae_pipeline.system.errors import RecipeError
 
 NETS = {
     "dense": {"kind": "dense", "layers": [16, 8], "activation": "relu"},

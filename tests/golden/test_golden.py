@@ -9,7 +9,7 @@ import pytest
 
 from tests.golden.record import EXACT, FOLDER, arithmetic, digests
 from tests.lanes import LANES
-from vae_pipeline.stages.trained import read_history
+from vae_pipeline.training.trained import read_history
 
 KEPT = json.loads(EXACT.read_text())
 

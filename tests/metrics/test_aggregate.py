@@ -7,7 +7,7 @@ from scipy.stats import gaussian_kde, multivariate_normal
 from tests.contracts.test_models import make, wake
 from torch import nn
 
-from vae_pipeline.data.store import Split
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.aggregate import aggregate, lower_bound
 from vae_pipeline.metrics.bounds import elbo_terms, standard_error
 from vae_pipeline.models.likelihoods import BernoulliLikelihood

@@ -7,11 +7,11 @@ from sklearn.decomposition import PCA
 from tests.contracts.test_models import LIKELIHOODS, MORE_LIKELIHOODS, make
 from torch.distributions import Laplace, Normal
 
-from vae_pipeline.data.store import Split
+from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.baselines import baseline_elbo, baseline_psnr
 from vae_pipeline.models.discretised import Discretised
 from vae_pipeline.models.likelihoods import CategoricalLikelihood, LocationScaleLikelihood, LogisticLikelihood
-from vae_pipeline.spec import ImageSpec
 
 SPEC = ImageSpec((1, 3, 3), "float32", -1, 3, False)
 

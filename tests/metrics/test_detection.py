@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from scipy.stats import mannwhitneyu
 
-from vae_pipeline.data.store import Split
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.detection import auroc_error, credible, detection, false_alarms, normal_rows
 
 

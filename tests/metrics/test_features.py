@@ -3,7 +3,7 @@ import pytest
 import torch
 from tests.lanes import edited, make_job
 
-from vae_pipeline.data.store import Prepared
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.features import reference
 from vae_pipeline.stages.prepare import prepare
 

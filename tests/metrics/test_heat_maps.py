@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from vae_pipeline.data.store import Split
+from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.heat_maps import highest, off_neighbours, off_plane, pixel_auroc, smoothed
 from vae_pipeline.models.heat import PART
-from vae_pipeline.spec import ImageSpec
 
 SPEC = ImageSpec((1, 12, 9), "uint8", 0, 255, False)
 

@@ -6,7 +6,7 @@ from scipy.special import digamma
 from scipy.stats import entropy
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from vae_pipeline.data.store import Split
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics import images
 from vae_pipeline.models.likelihoods import BernoulliLikelihood
 from vae_pipeline.models.posteriors import GaussianPosterior

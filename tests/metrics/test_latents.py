@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from vae_pipeline.data.store import Split
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.latents import latents
 from vae_pipeline.models.likelihoods import BernoulliLikelihood
 from vae_pipeline.models.posteriors import GaussianPosterior

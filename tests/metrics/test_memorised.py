@@ -8,10 +8,10 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 from torch import nn
 
-from vae_pipeline.data.store import Split
+from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics import memorised as module
 from vae_pipeline.metrics.memorised import memorised, nearest
-from vae_pipeline.spec import ImageSpec
 
 SHAPE = (1, 3, 3)
 

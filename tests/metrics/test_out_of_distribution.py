@@ -3,8 +3,8 @@ import io
 import numpy as np
 from PIL import Image
 
+from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.metrics.out_of_distribution import atypicality, complexity
-from vae_pipeline.spec import ImageSpec
 
 
 def test_complexity_is_the_length_of_the_file_that_pillow_writes(tmp_path):

@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from pydantic import ValidationError
 
-from vae_pipeline.data.store import Split
-from vae_pipeline.errors import RecipeError
+from vae_pipeline.kinds.spec import TextSpec
+from vae_pipeline.kinds.store import Split
+from vae_pipeline.kinds.text.tokens import padded
 from vae_pipeline.metrics.importance import importance_bound
 from vae_pipeline.models import autoregressive
 from vae_pipeline.models.build import build
+from vae_pipeline.models.nets.recurrent import Recurrence
 from vae_pipeline.models.vocabulary import FIRST
-from vae_pipeline.nets.recurrent import Recurrence
-from vae_pipeline.randomness import Share, drawing_for, seeded
+from vae_pipeline.numerics.randomness import Share, drawing_for, seeded
 from vae_pipeline.recipe.model import Model
-from vae_pipeline.spec import TextSpec
-from vae_pipeline.spec.tokens import padded
+from vae_pipeline.system.errors import RecipeError
 
 VOCABULARY, LIMIT, LATENTS = 9, 6, 3
 OUTPUTS = {

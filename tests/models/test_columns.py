@@ -10,15 +10,15 @@ from hypothesis import strategies as some
 from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 from torch.distributions import Bernoulli, Categorical, Normal
 
-from vae_pipeline.data.table_store import fit_column
-from vae_pipeline.errors import RecipeError
+from vae_pipeline.kinds.raw import centre
+from vae_pipeline.kinds.spec import Column, ImageSpec, TableSpec
+from vae_pipeline.kinds.table.store import fit_column
 from vae_pipeline.models.build import build
 from vae_pipeline.models.columns import UNHEARD_OF, Layout, RowDistribution
+from vae_pipeline.models.nets.columns import ColumnEncoder
 from vae_pipeline.models.scaling import TableScaling
-from vae_pipeline.nets.columns import ColumnEncoder
-from vae_pipeline.raw import centre
 from vae_pipeline.recipe.model import Model
-from vae_pipeline.spec import Column, ImageSpec, TableSpec
+from vae_pipeline.system.errors import RecipeError
 
 LAYOUT = Layout(("category", "number", "boolean", "number", "category"), (3, 1, 1, 1, 2), (True,) * 5)
 STEEP = ((-10.0, -10.0), (10.0, 10.0))

@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 
 from vae_pipeline.models.detector import MEMBERS, ROUNDING, STEP, Detector, EmpiricalTail
 from vae_pipeline.recipe.detection import Score
-from vae_pipeline.stages.trained import Trained
+from vae_pipeline.training.trained import Trained
 
 KNOWN = some.lists(some.integers(-40, 40), min_size=1, max_size=30)  # with ties
 SCORES = some.lists(some.floats(-12, 12, width=32), min_size=1, max_size=30)

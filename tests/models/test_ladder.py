@@ -9,13 +9,13 @@ from scipy.stats import multivariate_normal
 from torch import nn
 from torch.distributions import Normal
 
-from vae_pipeline.data.store import Split
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.importance import importance_bound
 from vae_pipeline.models.ladder import MOST_LOG_VARIANCE, LadderVAE
 from vae_pipeline.models.likelihoods import LocationScaleLikelihood
+from vae_pipeline.models.nets.ladder import MOST_LOG_SCALE, LadderDecoder, LadderEncoder, LadderHead, levels_of
 from vae_pipeline.models.priors import StandardNormalPrior
 from vae_pipeline.models.scaling import Scaling
-from vae_pipeline.nets.ladder import MOST_LOG_SCALE, LadderDecoder, LadderEncoder, LadderHead, levels_of
 
 NOISE = 0.3  # the likelihood's scale
 TOP, SLOPE, BOTTOM = (0.5, 0.8), 1.3, 0.6  # u1 ~ N(0.5, 0.8²), u2 ~ N(1.3 u1, 0.6²)

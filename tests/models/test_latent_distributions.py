@@ -15,14 +15,14 @@ from torch.distributions import (
     kl_divergence,
 )
 
-from vae_pipeline.kernels import BANDWIDTHS, inverse_multiquadratic
 from vae_pipeline.models import mixture
 from vae_pipeline.models.flow import FlowGaussian
 from vae_pipeline.models.gaussian import DiagonalGaussian, FullGaussian, StandardNormal
 from vae_pipeline.models.mixture import GaussianMixture
+from vae_pipeline.models.nets.coupling import CouplingFlow
 from vae_pipeline.models.posteriors import FullPosterior, NormalisedPosterior
 from vae_pipeline.models.samplers import FlowSampler, MixtureSampler
-from vae_pipeline.nets.coupling import CouplingFlow
+from vae_pipeline.numerics.kernels import BANDWIDTHS, inverse_multiquadratic
 
 
 def draw(*shape, seed=0):

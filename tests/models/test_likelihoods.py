@@ -8,7 +8,6 @@ from scipy.integrate import quad
 from scipy.stats import laplace, logistic, norm
 from torch.distributions import Bernoulli, Independent, Laplace, Normal
 
-from vae_pipeline.adam import AdamW
 from vae_pipeline.models.bernoulli import LogitBernoulli
 from vae_pipeline.models.discretised import Discretised
 from vae_pipeline.models.likelihoods import (
@@ -17,6 +16,7 @@ from vae_pipeline.models.likelihoods import (
     LocationScaleLikelihood,
     LogisticLikelihood,
 )
+from vae_pipeline.numerics.adam import AdamW
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])

@@ -4,9 +4,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from vae_pipeline.errors import WeightsError
 from vae_pipeline.models.build import build
 from vae_pipeline.models.weights import load_weights, save_weights
+from vae_pipeline.system.errors import WeightsError
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
-from vae_pipeline.data.store import Split
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.bounds import at_once, elbo_terms, standard_error
 from vae_pipeline.metrics.gain import Gain, decoder_gain
 from vae_pipeline.metrics.importance import ImportanceBound, importance_bound
@@ -22,7 +22,7 @@ from vae_pipeline.models.posteriors import FullPosterior, GaussianPosterior
 from vae_pipeline.models.priors import StandardNormalPrior
 from vae_pipeline.models.scaling import Scaling
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.randomness import derive, seeded
+from vae_pipeline.numerics.randomness import derive, seeded
 from vae_pipeline.recipe.objective import ConstantControl, ElboObjective
 from vae_pipeline.recipe.train import Train
 from vae_pipeline.training.batches import Batches

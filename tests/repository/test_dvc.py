@@ -16,7 +16,7 @@ from tests.lanes import ROOT
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from vae_pipeline.cli import app
+from vae_pipeline.cli.main import app
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.training.checkpoint import SOURCES
 
@@ -24,29 +24,29 @@ STAGES = {"prepare": "prepare", "train": "train", "evaluate": "eval", "export": 
 # These can't change what a stage writes from the same recipe and the same inputs.
 WITHOUT_EFFECT = {
     "vae_pipeline": "the version's number",
-    "vae_pipeline.errors": "what is said when nothing is written",
-    "vae_pipeline.explain": "likewise",
-    "vae_pipeline.reading": "likewise",
-    "vae_pipeline.files": "how files are put in place",
-    "vae_pipeline.redaction": "which secrets are hidden",
-    "vae_pipeline.locking": "who waits for whom",
-    "vae_pipeline.stopping": "when it ends early",
-    "vae_pipeline.sentences": "tasks on a bundle, which no stage asks for",
+    "vae_pipeline.system.errors": "what is said when nothing is written",
+    "vae_pipeline.system.explain": "likewise",
+    "vae_pipeline.system.reading": "likewise",
+    "vae_pipeline.system.files": "how files are put in place",
+    "vae_pipeline.system.redaction": "which secrets are hidden",
+    "vae_pipeline.system.locking": "who waits for whom",
+    "vae_pipeline.system.stopping": "when it ends early",
+    "vae_pipeline.runtime.sentences": "tasks on a bundle, which no stage asks for",
     "vae_pipeline.recipe": "its values are tracked as params",
-    "vae_pipeline.settings": "where, and how fast",
-    "vae_pipeline.progress": "what a person sees",
+    "vae_pipeline.system.settings": "where, and how fast",
+    "vae_pipeline.system.progress": "what a person sees",
     "vae_pipeline.stages.display": "likewise",
     "vae_pipeline.stages.progress_display": "likewise",
     "vae_pipeline.stages.interrupt": "when it ends early",
     "vae_pipeline.stages.job": "carries recipe and settings",
-    "vae_pipeline.tracking.journal": "what MLflow is told",
-    "vae_pipeline.tracking.tracker": "likewise",
-    "vae_pipeline.tracking.replay": "likewise",
-    "vae_pipeline.tracking.connection": "likewise",
-    "vae_pipeline.tracking.courier": "likewise",
-    "vae_pipeline.tracking.held": "likewise",
-    "vae_pipeline.tracking.sender": "likewise",
-    "vae_pipeline.tracking.registry": "likewise",
+    "vae_pipeline.system.tracking.journal": "what MLflow is told",
+    "vae_pipeline.system.tracking.tracker": "likewise",
+    "vae_pipeline.system.tracking.replay": "likewise",
+    "vae_pipeline.system.tracking.connection": "likewise",
+    "vae_pipeline.system.tracking.courier": "likewise",
+    "vae_pipeline.system.tracking.held": "likewise",
+    "vae_pipeline.system.tracking.sender": "likewise",
+    "vae_pipeline.system.tracking.registry": "likewise",
 }
 
 

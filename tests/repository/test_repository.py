@@ -14,9 +14,9 @@ from tests.lanes import ROOT
 from typer.main import get_command
 
 import vae_pipeline
-from vae_pipeline import runtime
-from vae_pipeline.cli import app
+from vae_pipeline.cli.main import app
 from vae_pipeline.recipe import Recipe
+from vae_pipeline.runtime import bundle as runtime
 
 RECIPES = sorted((ROOT / "pipeline").glob("*.yaml"))
 PAGES = sorted(
@@ -108,10 +108,10 @@ def test_nothing_of_a_machine_is_written_down():
 
 HELP = """
 import sys
-import vae_pipeline.cli
+import vae_pipeline.cli.main
 sys.argv = ["vae-pipeline", "--help"]
 try:
-    vae_pipeline.cli.main()
+    vae_pipeline.cli.main.main()
 except SystemExit:
     pass
 heavy = {"torch", "mlflow", "numpy", "matplotlib", "pydantic", "onnxruntime"}

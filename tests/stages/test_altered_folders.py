@@ -11,14 +11,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from tests.lanes import make_job
 
-from vae_pipeline.data.store import Prepared
-from vae_pipeline.errors import DataError, VaeError, WeightsError
-from vae_pipeline.seal import seal
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.stages.evaluate import evaluate
 from vae_pipeline.stages.export import export
 from vae_pipeline.stages.summary import print_summary
 from vae_pipeline.stages.train import train
-from vae_pipeline.stages.trained import Trained
+from vae_pipeline.system.errors import DataError, VaeError, WeightsError
+from vae_pipeline.system.seal import seal
+from vae_pipeline.training.trained import Trained
 
 GARBAGE = [b"", b"{", b"[1]", b"\xff\xfe", b"null", b'"abc"', b"[" * 100_000]
 

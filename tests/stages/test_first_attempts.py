@@ -4,17 +4,17 @@ import pytest
 import torch
 from tests.lanes import ROOT, edited, make_job
 
-from vae_pipeline.data.store import Prepared
+from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.baselines import baseline_elbo, baseline_psnr
 from vae_pipeline.metrics.bounds import elbo_terms
 from vae_pipeline.metrics.images import fidelity
 from vae_pipeline.metrics.latents import latents
 from vae_pipeline.models.build import build
 from vae_pipeline.recipe import Recipe
-from vae_pipeline.spec import ImageSpec
 from vae_pipeline.stages.prepare import prepare
 from vae_pipeline.stages.train import train
-from vae_pipeline.stages.trained import Trained
+from vae_pipeline.training.trained import Trained
 
 IMAGES = Recipe.load(ROOT / "pipeline" / "images.yaml")
 

@@ -5,7 +5,7 @@ import pytest
 from tests.lanes import ROOT, WAIVED, edited, make_job, run_lane
 from tests.tables import mixed_frame, table_recipe
 
-from vae_pipeline.data.store import Prepared
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.runtime import Bundle
 
 

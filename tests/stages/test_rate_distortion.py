@@ -12,14 +12,14 @@ from scipy.stats import multivariate_normal
 from tests.lanes import ROOT, edited, make_job
 from typer.testing import CliRunner
 
-from vae_pipeline.cli import app
-from vae_pipeline.errors import DataError, Interrupted, RecipeError
+from vae_pipeline.cli.main import app
 from vae_pipeline.metrics.usage import mutual_information
 from vae_pipeline.models.gaussian import DiagonalGaussian
 from vae_pipeline.stages import rate_distortion as module
 from vae_pipeline.stages.prepare import prepare
 from vae_pipeline.stages.rate_distortion import controls_of, rate_distortion
-from vae_pipeline.stages.trained import Trained
+from vae_pipeline.system.errors import DataError, Interrupted, RecipeError
+from vae_pipeline.training.trained import Trained
 
 COLUMNS = ["beta", "target_rate", "rate", "distortion", "elbo", "active_units", "mutual_information"]
 

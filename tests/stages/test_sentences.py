@@ -14,18 +14,18 @@ from onnx.reference import ReferenceEvaluator
 from scipy.stats import chi2
 from typer.testing import CliRunner
 
-from vae_pipeline.cli import app
-from vae_pipeline.conformance.conform import conform
-from vae_pipeline.conformance.runtimes import Runtime
-from vae_pipeline.data.store import Prepared, Split
-from vae_pipeline.errors import BundleError, DataError, OutputError
-from vae_pipeline.manifest import STEPWISE
+from vae_pipeline.bundles.conformance.conform import conform
+from vae_pipeline.bundles.conformance.runtimes import Runtime
+from vae_pipeline.cli.main import app
+from vae_pipeline.kinds.store import Prepared, Split
+from vae_pipeline.kinds.text.tokens import lengths
 from vae_pipeline.metrics.sentences import sentence_figures
 from vae_pipeline.runtime import Bundle
-from vae_pipeline.sentences import GREEDY, SAMPLE, Choice, _chosen
-from vae_pipeline.spec.tokens import lengths
-from vae_pipeline.stages.trained import Trained
-from vae_pipeline.verification import verify
+from vae_pipeline.runtime.manifest import STEPWISE
+from vae_pipeline.runtime.sentences import GREEDY, SAMPLE, Choice, _chosen
+from vae_pipeline.runtime.verification import verify
+from vae_pipeline.system.errors import BundleError, DataError, OutputError
+from vae_pipeline.training.trained import Trained
 
 OTHERS = (Runtime.REFERENCE, Runtime.OPENVINO, Runtime.OPENCV, Runtime.TRACT, Runtime.MNN)
 BEAMS = Choice("beam", beams=5)

@@ -11,17 +11,17 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+from tests.evaluation.report.test_page import Reader
 from tests.lanes import ROOT, WAIVED, edited, make_job
-from tests.report.test_page import Reader
 
-from vae_pipeline.data.store import Prepared
-from vae_pipeline.errors import DataError, GateError, OutputError, TrainingError
-from vae_pipeline.export.card import model_card
+from vae_pipeline.bundles.export.card import model_card
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.stages.evaluate import evaluate
 from vae_pipeline.stages.export import export
 from vae_pipeline.stages.prepare import prepare
 from vae_pipeline.stages.train import train
-from vae_pipeline.stages.trained import Trained, read_history
+from vae_pipeline.system.errors import DataError, GateError, OutputError, TrainingError
+from vae_pipeline.training.trained import Trained, read_history
 
 
 def snapshot(folder):

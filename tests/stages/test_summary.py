@@ -6,8 +6,8 @@ import json
 import pytest
 from rich.console import Console
 
-from vae_pipeline.seal import seal
 from vae_pipeline.stages.summary import print_summary
+from vae_pipeline.system.seal import seal
 
 FIGURES = {
     "elbo": 13830.12, "distortion": -13990.22, "rate": 160.1, "importance_bound": 13956.5,

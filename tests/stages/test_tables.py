@@ -13,16 +13,16 @@ from tests.lanes import make_job
 from tests.tables import mixed_frame, table_recipe
 from typer.testing import CliRunner
 
-from vae_pipeline.cli import app
-from vae_pipeline.data.frames import encode
-from vae_pipeline.data.store import Prepared
-from vae_pipeline.errors import BundleError, DataError, DriftError, OutputError
+from vae_pipeline.cli.main import app
+from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.kinds.table.frames import encode
 from vae_pipeline.runtime import Bundle
+from vae_pipeline.runtime.verification import verify
 from vae_pipeline.stages.evaluate import evaluate
 from vae_pipeline.stages.prepare import prepare
 from vae_pipeline.stages.rate_distortion import controls_of, rate_distortion
 from vae_pipeline.stages.train import train
-from vae_pipeline.verification import verify
+from vae_pipeline.system.errors import BundleError, DataError, DriftError, OutputError
 
 
 @pytest.fixture

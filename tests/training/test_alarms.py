@@ -10,7 +10,6 @@ import torch
 from rich.console import Console
 from tests.lanes import WAIVED, edited, make_job
 
-from vae_pipeline.errors import Interrupted, TrainingError
 from vae_pipeline.metrics.alarms import alarms_of
 from vae_pipeline.metrics.gain import Gain, decoder_gain
 from vae_pipeline.metrics.images import fidelity
@@ -22,11 +21,12 @@ from vae_pipeline.stages import display
 from vae_pipeline.stages.evaluate import evaluate, measure
 from vae_pipeline.stages.prepare import prepare
 from vae_pipeline.stages.train import train
-from vae_pipeline.stages.trained import Trained
-from vae_pipeline.tracking.journal import read_journal
-from vae_pipeline.tracking.tracker import Tracker
+from vae_pipeline.system.errors import Interrupted, TrainingError
+from vae_pipeline.system.tracking.journal import read_journal
+from vae_pipeline.system.tracking.tracker import Tracker
 from vae_pipeline.training.alarms import alarms
 from vae_pipeline.training.loop import Epoch
+from vae_pipeline.training.trained import Trained
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from vae_pipeline.data.store import Split
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.training.batches import Batches
 
 COUNT, BATCH = 1003, 10

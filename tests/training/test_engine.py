@@ -11,17 +11,17 @@ import pytest
 import torch
 from tests.lanes import edited, make_job
 
-from vae_pipeline.adam import AdamW
-from vae_pipeline.data.mapped import KEPT, MappedArray
-from vae_pipeline.data.store import Split
-from vae_pipeline.errors import SettingsError
+from vae_pipeline.kinds.mapped import KEPT, MappedArray
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.models.build import build
-from vae_pipeline.randomness import Share, drawing_for, standard_normal
+from vae_pipeline.numerics.adam import AdamW
+from vae_pipeline.numerics.randomness import Share, drawing_for, standard_normal
 from vae_pipeline.stages.train import train
-from vae_pipeline.stages.trained import read_history
+from vae_pipeline.system.errors import SettingsError
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.checkpoint import Checkpoints
 from vae_pipeline.training.loop import Training, fit
+from vae_pipeline.training.trained import read_history
 
 CPU = torch.device("cpu")
 STEPS = 200
@@ -216,7 +216,7 @@ class TestMappedArray:
                 file.write(bytes(range(256)) * (size // 4096))
         program = (
             "import sys, resource, numpy as np; from pathlib import Path\n"
-            "from vae_pipeline.data.mapped import MappedArray\n"
+            "from vae_pipeline.kinds.mapped import MappedArray\n"
             "rows = MappedArray(Path(sys.argv[1])); peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
             "before = peak(); order = np.random.default_rng(0).permutation(len(rows))\n"
             "for at in range(0, len(rows), 256): rows[order[at:at + 256]]\n"

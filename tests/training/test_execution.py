@@ -12,7 +12,7 @@ import pytest
 from tests.lanes import figures
 from tests.training.commands import train_command
 
-from vae_pipeline.errors import SettingsError
+from vae_pipeline.system.errors import SettingsError
 from vae_pipeline.training.processes import ALONE, fresh_store, joined
 
 pytestmark = pytest.mark.slow

@@ -6,14 +6,14 @@ import torch
 from tests.lanes import edited, make_job
 from tests.tables import mixed_frame, table_recipe
 
-from vae_pipeline.data.store import Prepared, Split
-from vae_pipeline.errors import TrainingError
-from vae_pipeline.locking import free, held
+from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.models.build import build
 from vae_pipeline.recipe import Recipe, TrainedRecipe
 from vae_pipeline.recipe.objective import TargetDistortionControl, TargetRateControl
 from vae_pipeline.stages.prepare import prepare
-from vae_pipeline.tracking.journal import running
+from vae_pipeline.system.errors import TrainingError
+from vae_pipeline.system.locking import free, held
+from vae_pipeline.system.tracking.journal import running
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.checkpoint import Checkpoints, run_key
 from vae_pipeline.training.length import Length
@@ -315,7 +315,7 @@ class TestCheckpoints:
 
 def test_changed_code_is_another_run(smoke, monkeypatch):
     key = run_key(trained(smoke), "data", CPU)
-    monkeypatch.setattr("vae_pipeline.training.checkpoint.SOURCES", ("objectives.py",))
+    monkeypatch.setattr("vae_pipeline.training.checkpoint.SOURCES", ("training/objectives.py",))
     assert run_key(trained(smoke), "data", CPU) != key
 
 

@@ -6,8 +6,7 @@ import torch
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from vae_pipeline.data.store import Prepared
-from vae_pipeline.errors import WeightsError
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.features import reference
 from vae_pipeline.metrics.generation import LEAST, frechet_distance
 from vae_pipeline.metrics.mixtures import chosen_mixture, mixture
@@ -15,9 +14,10 @@ from vae_pipeline.metrics.samples import SAMPLES, sample_features, samples
 from vae_pipeline.models.build import build
 from vae_pipeline.models.weights import load_weights, save_weights
 from vae_pipeline.recipe.train import MixtureOf
-from vae_pipeline.stages.trained import Trained
+from vae_pipeline.system.errors import WeightsError
 from vae_pipeline.training import sampling
 from vae_pipeline.training.sampling import KINDS, choose_sampler, fit_sampler
+from vae_pipeline.training.trained import Trained
 
 
 @pytest.fixture(autouse=True)

@@ -18,12 +18,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vae_pipeline.data.store import Split
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.bounds import PerExample, batches, evaluating, subset
 from vae_pipeline.metrics.mixtures import chosen_mixture, posterior_draws, without_a_tenth
 from vae_pipeline.models.gaussian import DiagonalGaussian, StandardNormal
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.randomness import derive, seeded
+from vae_pipeline.numerics.randomness import derive, seeded
 
 EXAMPLES, FEWER = 10_000, 500  # every draw is held against every posterior; FEWER where that is no diagonal Gaussian
 ROWS = 128  # draws at a time, whose densities under a batch of posteriors stay in a CPU's cache

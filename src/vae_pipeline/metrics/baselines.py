@@ -11,7 +11,8 @@ from scipy.optimize import minimize_scalar
 from sklearn.decomposition import PCA
 from torch.distributions import Normal
 
-from vae_pipeline.data.store import Split
+from vae_pipeline.kinds.spec import DataSpec, ImageSpec, TableSpec, TextSpec
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.bounds import at_once, subset
 from vae_pipeline.metrics.images import psnr
 from vae_pipeline.models import likelihoods
@@ -19,10 +20,9 @@ from vae_pipeline.models.autoregressive import AutoregressiveLikelihood
 from vae_pipeline.models.columns import RowDistribution
 from vae_pipeline.models.discretised import Discretised
 from vae_pipeline.models.likelihoods import LEAST_LOG_SCALE
+from vae_pipeline.models.nets.columns import one_hot
 from vae_pipeline.models.scaling import TableScaling
-from vae_pipeline.nets.columns import one_hot
-from vae_pipeline.randomness import derive
-from vae_pipeline.spec import DataSpec, ImageSpec, TableSpec, TextSpec
+from vae_pipeline.numerics.randomness import derive
 
 Array = npt.NDArray[Any]
 

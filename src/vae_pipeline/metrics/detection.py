@@ -15,7 +15,7 @@ import torch
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from torch import Tensor
 
-from vae_pipeline.data.store import Prepared, Split
+from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.bounds import PerExample, at_once, batches, evaluating, subset, taken
 from vae_pipeline.metrics.latents import latents
 from vae_pipeline.models.detector import Detector

@@ -17,15 +17,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from vae_pipeline.adam import AdamW
-from vae_pipeline.data.store import Prepared, Split
-from vae_pipeline.files import content_key, replace_file, sha256_of
+from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.bounds import at_once, batches
+from vae_pipeline.models.nets.convolution import ConvolutionEncoder
 from vae_pipeline.models.scaling import Scaling
-from vae_pipeline.nets.convolution import ConvolutionEncoder
-from vae_pipeline.progress import counted
-from vae_pipeline.randomness import derive, seeded
-from vae_pipeline.spec import ImageSpec
+from vae_pipeline.numerics.adam import AdamW
+from vae_pipeline.numerics.randomness import derive, seeded
+from vae_pipeline.system.files import content_key, replace_file, sha256_of
+from vae_pipeline.system.progress import counted
 
 FEATURES = 64
 ROWS = 512  # images at a time, whose inner values are a hundred times as many
@@ -33,7 +33,7 @@ CHANNELS = (32, 64)
 STEPS, EPOCHS, BATCH, LEARNING_RATE, WARM_UP = 1500, 30, 128, 3e-3, 0.2
 MIRRORINGS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
 # Code that determines the classifier, beside the data: one that other code trained isn't read again.
-SOURCES = ("metrics/features.py", "adam.py", "nets/convolution.py", "nets/activation.py")
+SOURCES = ("metrics/features.py", "numerics/adam.py", "models/nets/convolution.py", "models/nets/activation.py")
 Array = npt.NDArray[Any]
 
 

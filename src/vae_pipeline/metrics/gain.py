@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_pipeline.data.store import Split
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.bounds import at_once, evaluating, standard_error
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.randomness import derive, seeded
+from vae_pipeline.numerics.randomness import derive, seeded
 
 ROWS = 1024  # examples at a time, at most
 

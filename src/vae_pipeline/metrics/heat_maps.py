@@ -14,12 +14,12 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
-from vae_pipeline.data.store import Split
+from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.baselines import fitted, scaled
 from vae_pipeline.metrics.bounds import PerExample
 from vae_pipeline.models.heat import PART, WINDOW
-from vae_pipeline.randomness import derive
-from vae_pipeline.spec import ImageSpec
+from vae_pipeline.numerics.randomness import derive
 
 Array = npt.NDArray[Any]
 Detector = Callable[[Split], Array]

@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vae_pipeline.data.store import Split
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.bounds import PerExample, at_once, batches, evaluating, widest
 from vae_pipeline.metrics.pareto import pareto_shape, tail_length
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.randomness import derive, seeded
+from vae_pipeline.numerics.randomness import derive, seeded
 
 DECODES = 4096  # (example, sample) pairs decoded at a time, at most
 COUNTS = (1, 10, 100, 1000, 5000)

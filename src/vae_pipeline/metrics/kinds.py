@@ -5,10 +5,10 @@ from typing import Any, assert_never
 
 import torch
 
-from vae_pipeline.data.store import Prepared
+from vae_pipeline.kinds.spec import ImageSpec, TableSpec, TextSpec
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.sentences import sentence_figures
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.spec import ImageSpec, TableSpec, TextSpec
 
 
 def figures_of_kind(

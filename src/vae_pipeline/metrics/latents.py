@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch.distributions import Distribution
 
-from vae_pipeline.data.store import Split
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.bounds import batches, evaluating
 from vae_pipeline.models.gaussian import DiagonalGaussian, rate_per_dimension
 from vae_pipeline.models.vae import VAE

@@ -14,13 +14,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vae_pipeline.data.store import Prepared, Split
+from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.bounds import batches, subset, taken
 from vae_pipeline.metrics.features import Reference
 from vae_pipeline.metrics.generation import LEAST
 from vae_pipeline.metrics.samples import samples
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.randomness import derive
+from vae_pipeline.numerics.randomness import derive
 
 COUNT = 2_000  # samples, and test images at most
 ROWS = 500  # training images at a time

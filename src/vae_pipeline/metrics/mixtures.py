@@ -7,10 +7,10 @@ import numpy.typing as npt
 import torch
 from threadpoolctl import threadpool_limits
 
-from vae_pipeline.data.store import Split
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.bounds import batches, evaluating, subset, taken
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.randomness import derive, seeded
+from vae_pipeline.numerics.randomness import derive, seeded
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture

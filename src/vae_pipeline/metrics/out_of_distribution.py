@@ -10,13 +10,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vae_pipeline.data.store import Split
+from vae_pipeline.kinds.image.pictures import to_pixels
+from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.bounds import PerExample, at_once, batches, evaluating
 from vae_pipeline.models.gaussian import DiagonalGaussian
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.pictures import to_pixels
-from vae_pipeline.randomness import derive
-from vae_pipeline.spec import ImageSpec
+from vae_pipeline.numerics.randomness import derive
 
 STEPS = 60
 LEARNING_RATE = 0.1

@@ -8,13 +8,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vae_pipeline.data.store import Prepared, Split
+from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.bounds import at_once, batches, evaluating, subset
 from vae_pipeline.metrics.features import Reference
 from vae_pipeline.metrics.generation import LEAST, frechet_distance, nearest_neighbour_ratio, overlap
 from vae_pipeline.metrics.images import laplacian_variance
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.randomness import derive, seeded
+from vae_pipeline.numerics.randomness import derive, seeded
 
 SAMPLES, SHARP = 10_000, 1_000
 OF_SETS = (

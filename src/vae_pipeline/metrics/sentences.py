@@ -10,13 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vae_pipeline.data.store import Prepared
+from vae_pipeline.kinds.spec import TextSpec
+from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.kinds.text.tokens import Tokens, lengths
 from vae_pipeline.metrics.bleu import bleu, distinct, self_bleu
 from vae_pipeline.metrics.bounds import evaluating, subset
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.randomness import derive, seeded
-from vae_pipeline.spec import TextSpec
-from vae_pipeline.spec.tokens import Tokens, lengths
+from vae_pipeline.numerics.randomness import derive, seeded
 
 RECONSTRUCTED, SAMPLES, COMPARED, SHOWN = 1000, 1000, 100, 10
 PATHS, STEPS, SHOWN_PATHS = 100, 5, 3

@@ -11,10 +11,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from threadpoolctl import threadpool_limits
 
-from vae_pipeline.kernels import inverse_multiquadratic
 from vae_pipeline.metrics.bounds import evaluating
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.randomness import derive, seeded
+from vae_pipeline.numerics.kernels import inverse_multiquadratic
+from vae_pipeline.numerics.randomness import derive, seeded
 
 Array = npt.NDArray[Any]
 

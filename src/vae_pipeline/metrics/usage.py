@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_pipeline.data.store import Split
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.bounds import at_once, evaluating, widest
 from vae_pipeline.metrics.latents import ACTIVE, diagonal
 from vae_pipeline.models.gaussian import DiagonalGaussian
 from vae_pipeline.models.mixture import GaussianMixture
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.randomness import derive, seeded
+from vae_pipeline.numerics.randomness import derive, seeded
 
 ROWS = 1024  # examples at a time
 

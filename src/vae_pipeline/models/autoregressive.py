@@ -12,10 +12,10 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 
+from vae_pipeline.models.nets.columns import one_hot
+from vae_pipeline.models.nets.recurrent import PADDING, RecurrentDecoder, eager, trimmed
 from vae_pipeline.models.vocabulary import FIRST, Output
-from vae_pipeline.nets.columns import one_hot
-from vae_pipeline.nets.recurrent import PADDING, RecurrentDecoder, eager, trimmed
-from vae_pipeline.randomness import uniform
+from vae_pipeline.numerics.randomness import uniform
 
 START, END, UNKNOWN = 1, 2, 3
 CELLS = 2**24

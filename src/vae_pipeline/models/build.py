@@ -5,20 +5,20 @@ from typing import assert_never
 from torch import nn
 from torch.distributions import Laplace, Normal
 
-from vae_pipeline.errors import RecipeError
+from vae_pipeline.kinds.spec import Column, DataSpec, ImageSpec, TableSpec, TextSpec
 from vae_pipeline.models import likelihoods, posteriors, priors, vocabulary
 from vae_pipeline.models.autoregressive import AutoregressiveLikelihood
 from vae_pipeline.models.columns import Kind, Layout
 from vae_pipeline.models.ladder import LadderVAE
+from vae_pipeline.models.nets.columns import ColumnEncoder
+from vae_pipeline.models.nets.convolution import ConvolutionDecoder, ConvolutionEncoder, fitting
+from vae_pipeline.models.nets.dense import DenseDecoder, DenseEncoder
+from vae_pipeline.models.nets.ladder import LadderDecoder, LadderEncoder, LadderHead, levels_of
+from vae_pipeline.models.nets.recurrent import BlindEncoder, BlindStart, LatentStart, RecurrentDecoder, RecurrentEncoder
 from vae_pipeline.models.scaling import Scaling, TableScaling
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.nets.columns import ColumnEncoder
-from vae_pipeline.nets.convolution import ConvolutionDecoder, ConvolutionEncoder, fitting
-from vae_pipeline.nets.dense import DenseDecoder, DenseEncoder
-from vae_pipeline.nets.ladder import LadderDecoder, LadderEncoder, LadderHead, levels_of
-from vae_pipeline.nets.recurrent import BlindEncoder, BlindStart, LatentStart, RecurrentDecoder, RecurrentEncoder
 from vae_pipeline.recipe import model as recipe
-from vae_pipeline.spec import Column, DataSpec, ImageSpec, TableSpec, TextSpec
+from vae_pipeline.system.errors import RecipeError
 
 
 def build(model: recipe.AnyModel, spec: DataSpec) -> VAE:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, constraints
 
-from vae_pipeline.nets.columns import one_hot
+from vae_pipeline.models.nets.columns import one_hot
 
 Kind = Literal["number", "boolean", "category"]
 UNHEARD_OF = 1e6

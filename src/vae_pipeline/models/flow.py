@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 from vae_pipeline.models.gaussian import DiagonalGaussian
-from vae_pipeline.nets.coupling import CouplingFlow
-from vae_pipeline.randomness import standard_normal
+from vae_pipeline.models.nets.coupling import CouplingFlow
+from vae_pipeline.numerics.randomness import standard_normal
 
 
 class FlowGaussian(Distribution):

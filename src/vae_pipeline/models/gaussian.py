@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.distributions.kl import register_kl
 
-from vae_pipeline.randomness import standard_normal
+from vae_pipeline.numerics.randomness import standard_normal
 
 
 class DiagonalGaussian(Distribution):

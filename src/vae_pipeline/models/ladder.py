@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 
 from vae_pipeline.models.gaussian import DiagonalGaussian
+from vae_pipeline.models.nets.ladder import LadderDecoder
 from vae_pipeline.models.vae import VAE, Inference
-from vae_pipeline.nets.ladder import LadderDecoder
-from vae_pipeline.randomness import standard_normal
+from vae_pipeline.numerics.randomness import standard_normal
 
 MOST_LOG_VARIANCE = 10.0  # of q, either way; the bound is soft
 

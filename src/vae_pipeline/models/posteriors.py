@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from vae_pipeline.models.flow import FlowGaussian
 from vae_pipeline.models.gaussian import DiagonalGaussian, FullGaussian
-from vae_pipeline.nets.coupling import CouplingFlow
+from vae_pipeline.models.nets.coupling import CouplingFlow
 
 # exp(10) and exp(-14) bound the variance: beyond them a step has gone astray, and exp would overflow.
 LOG_VARIANCE = (-14.0, 10.0)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vae_pipeline.nets.coupling import CouplingFlow
+from vae_pipeline.models.nets.coupling import CouplingFlow
 
 
 class StandardNormalSampler(nn.Module):

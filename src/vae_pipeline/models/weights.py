@@ -8,10 +8,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from vae_pipeline.errors import WeightsError
-from vae_pipeline.files import replace_file
 from vae_pipeline.models.samplers import skeleton
 from vae_pipeline.models.vae import VAE
+from vae_pipeline.system.errors import WeightsError
+from vae_pipeline.system.files import replace_file
 
 FORMAT = 1
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pydantic import model_validator
 
-from vae_pipeline.reading import parse, read_yaml
 from vae_pipeline.recipe.data import Data, DrawnSentencesData, TextData, has_labels, is_table, is_text
 from vae_pipeline.recipe.detection import Detection
 from vae_pipeline.recipe.evaluate import Evaluate, Export
@@ -39,6 +38,7 @@ from vae_pipeline.recipe.objective import (
 from vae_pipeline.recipe.section import Section
 from vae_pipeline.recipe.tokenizer import BytePairs, Words
 from vae_pipeline.recipe.train import Sampler, Train
+from vae_pipeline.system.reading import parse, read_yaml
 
 
 class Recipe(Section):

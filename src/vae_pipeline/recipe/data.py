@@ -14,7 +14,7 @@ from vae_pipeline.recipe.split import (
     require_fractions,
 )
 from vae_pipeline.recipe.tokenizer import Tokenizer
-from vae_pipeline.redaction import require_encoded
+from vae_pipeline.system.redaction import require_encoded
 
 
 class File(Section):

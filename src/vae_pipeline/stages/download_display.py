@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
-from vae_pipeline.data.download import Reporter, silent
+from vae_pipeline.kinds.download import Reporter, silent
 
 
 @contextmanager

@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vae_pipeline import plots
-from vae_pipeline.data.store import Prepared, Split
-from vae_pipeline.device import prepare_device
-from vae_pipeline.errors import DataError, GateError
-from vae_pipeline.files import content_key, filled_folder, replace_file, require_writable, tree_digest, write_json
+from vae_pipeline.evaluation import defects, detection, images, plots
+from vae_pipeline.evaluation.gates import gates
+from vae_pipeline.kinds.spec import ImageSpec, TableSpec
+from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.aggregate import aggregate, lower_bound
 from vae_pipeline.metrics.alarms import EXAMPLES, alarms_of, without_epoch
 from vae_pipeline.metrics.baselines import baseline_elbo
@@ -30,17 +29,24 @@ from vae_pipeline.metrics.usage import usage
 from vae_pipeline.models.likelihoods import LocationScaleLikelihood
 from vae_pipeline.models.samplers import MixtureSampler
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.randomness import derive, in_float32
+from vae_pipeline.numerics.device import prepare_device
+from vae_pipeline.numerics.randomness import derive, in_float32
 from vae_pipeline.recipe.evaluate import Evaluate
-from vae_pipeline.seal import seal
-from vae_pipeline.spec import ImageSpec, TableSpec
-from vae_pipeline.stages import defects, detection, images
-from vae_pipeline.stages.gates import gates
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.report import PAGE, write_page
-from vae_pipeline.stages.trained import Row, Trained, write_history
-from vae_pipeline.tracking.journal import flatten
-from vae_pipeline.tracking.tracker import provenance
+from vae_pipeline.system.errors import DataError, GateError
+from vae_pipeline.system.files import (
+    content_key,
+    filled_folder,
+    replace_file,
+    require_writable,
+    tree_digest,
+    write_json,
+)
+from vae_pipeline.system.seal import seal
+from vae_pipeline.system.tracking.journal import flatten
+from vae_pipeline.system.tracking.tracker import provenance
+from vae_pipeline.training.trained import Row, Trained, write_history
 
 SCATTERED = 10_000
 
@@ -71,7 +77,10 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
         places = used.mean
         match prepared.spec:
             case ImageSpec() as spec:
-                add(metrics, images.describe(trained, prepared, spec, used, job, folder / "plots"))
+                add(
+                    metrics,
+                    images.describe(trained, prepared, spec, used, job.seed, job.settings.home, folder / "plots"),
+                )
                 if prepared.tells_anomalies and detector is not None:
                     metrics |= defects.describe(trained, detector, prepared, spec, job.seed, folder / "plots")
                     places = latents(vae, prepared.test, device).mean

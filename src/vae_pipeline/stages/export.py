@@ -6,26 +6,33 @@ from typing import Any
 
 import torch
 
-from vae_pipeline.data.store import Prepared
-from vae_pipeline.device import prepare_device
-from vae_pipeline.errors import DataError
-from vae_pipeline.export import parity
-from vae_pipeline.export.bundle import Provenance, write_bundle
-from vae_pipeline.export.calibration import Calibrated, alarm_parity, require_alarms
-from vae_pipeline.export.card import model_card
-from vae_pipeline.files import content_key, filled_folder, replace_file, require_writable, tree_digest, write_json
-from vae_pipeline.manifest import Manifest
+from vae_pipeline.bundles.export import parity
+from vae_pipeline.bundles.export.bundle import Provenance, write_bundle
+from vae_pipeline.bundles.export.calibration import Calibrated, alarm_parity, require_alarms
+from vae_pipeline.bundles.export.card import model_card
+from vae_pipeline.evaluation.report.exported import with_parity
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.detection import fit_detector
-from vae_pipeline.randomness import in_float32
-from vae_pipeline.report.exported import with_parity
-from vae_pipeline.runtime import Bundle
-from vae_pipeline.seal import unsealed
+from vae_pipeline.numerics.device import prepare_device
+from vae_pipeline.numerics.randomness import in_float32
+from vae_pipeline.runtime.bundle import Bundle
+from vae_pipeline.runtime.manifest import Manifest
 from vae_pipeline.stages.job import Job
-from vae_pipeline.stages.trained import Trained
-from vae_pipeline.tracking.journal import flatten
-from vae_pipeline.tracking.registry import aliases_of
-from vae_pipeline.tracking.tracker import provenance
-from vae_pipeline.typed_json import read_json
+from vae_pipeline.system.errors import DataError
+from vae_pipeline.system.files import (
+    content_key,
+    filled_folder,
+    replace_file,
+    require_writable,
+    tree_digest,
+    write_json,
+)
+from vae_pipeline.system.seal import unsealed
+from vae_pipeline.system.tracking.journal import flatten
+from vae_pipeline.system.tracking.registry import aliases_of
+from vae_pipeline.system.tracking.tracker import provenance
+from vae_pipeline.system.typed_json import read_json
+from vae_pipeline.training.trained import Trained
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 from rich.console import Console
 
 from vae_pipeline.recipe import Recipe
-from vae_pipeline.redaction import redacted
-from vae_pipeline.settings import Settings
-from vae_pipeline.tracking.tracker import Tracker
+from vae_pipeline.system.redaction import redacted
+from vae_pipeline.system.settings import Settings
+from vae_pipeline.system.tracking.tracker import Tracker
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from vae_pipeline.errors import TrainingError
+from vae_pipeline.system.errors import TrainingError
 
 GRACE_S = 5.0  # that the others have, once one is gone, to end by themselves
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from vae_pipeline.data import store
-from vae_pipeline.data.download import Finder, Reporter, silent
-from vae_pipeline.data.sources import open_source
-from vae_pipeline.data.writing import write
-from vae_pipeline.files import filled_folder, require_writable
+from vae_pipeline.kinds import store
+from vae_pipeline.kinds.download import Finder, Reporter, silent
+from vae_pipeline.kinds.sources import open_source
+from vae_pipeline.kinds.writing import write
 from vae_pipeline.stages.job import Job
+from vae_pipeline.system.files import filled_folder, require_writable
 
 
 def prepare(job: Job, out: Path, report: Reporter = silent) -> dict[str, Any]:

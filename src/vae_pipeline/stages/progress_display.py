@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from vae_pipeline.progress import heard_by
+from vae_pipeline.system.progress import heard_by
 
 PLAIN_EVERY_S = 15.0
 

@@ -17,26 +17,26 @@ from typing import Any
 
 import torch
 
-from vae_pipeline import rate_distortion_plot
-from vae_pipeline.data.store import Prepared
-from vae_pipeline.device import prepare_device
-from vae_pipeline.errors import DataError, RecipeError, SettingsError
-from vae_pipeline.files import content_key, filled_folder, replace_file, require_writable, write_json
-from vae_pipeline.locking import held
+from vae_pipeline.evaluation import rate_distortion_plot
+from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.bounds import elbo_terms
 from vae_pipeline.metrics.images import entropy_floor
 from vae_pipeline.metrics.usage import usage
-from vae_pipeline.randomness import derive, in_float32
+from vae_pipeline.numerics.device import prepare_device
+from vae_pipeline.numerics.randomness import derive, in_float32
 from vae_pipeline.recipe.objective import ConstantControl, TargetRateControl
 from vae_pipeline.recipe.train import Train
-from vae_pipeline.spec import ImageSpec
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.launch import launched
 from vae_pipeline.stages.train import sections_of, train
-from vae_pipeline.stages.trained import Trained
-from vae_pipeline.tracking.journal import flatten, running
-from vae_pipeline.tracking.tracker import provenance
+from vae_pipeline.system.errors import DataError, RecipeError, SettingsError
+from vae_pipeline.system.files import content_key, filled_folder, replace_file, require_writable, write_json
+from vae_pipeline.system.locking import held
+from vae_pipeline.system.tracking.journal import flatten, running
+from vae_pipeline.system.tracking.tracker import provenance
 from vae_pipeline.training.checkpoint import run_key
+from vae_pipeline.training.trained import Trained
 
 BETAS = "0.1,0.3,1,3,10"
 SHORTER = 4  # a point that goes on from another one is trained for this part of the recipe's length

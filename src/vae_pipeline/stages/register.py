@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from vae_pipeline.errors import SettingsError, TrackerError
-from vae_pipeline.files import content_key, tree_digest
-from vae_pipeline.manifest import Manifest
-from vae_pipeline.settings import Settings
-from vae_pipeline.tracking.registry import aliases_of
-from vae_pipeline.tracking.tracker import Tracker, provenance
-from vae_pipeline.verification import verify
+from vae_pipeline.runtime.manifest import Manifest
+from vae_pipeline.runtime.verification import verify
+from vae_pipeline.system.errors import SettingsError, TrackerError
+from vae_pipeline.system.files import content_key, tree_digest
+from vae_pipeline.system.settings import Settings
+from vae_pipeline.system.tracking.registry import aliases_of
+from vae_pipeline.system.tracking.tracker import Tracker, provenance
 
 
 def register(bundle: Path, settings: Settings, warn: Callable[[str], None]) -> tuple[str, list[str]]:

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 
 from vae_pipeline import __version__
-from vae_pipeline.data.store import Prepared
-from vae_pipeline.files import replace_file
+from vae_pipeline.evaluation.gates import Gates
+from vae_pipeline.evaluation.report.findings import Findings
+from vae_pipeline.evaluation.report.page import page
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.latents import ACTIVE, Latents
-from vae_pipeline.report.findings import Findings
-from vae_pipeline.report.page import page
-from vae_pipeline.stages.gates import Gates
 from vae_pipeline.stages.job import Job
-from vae_pipeline.stages.trained import Trained
+from vae_pipeline.system.files import replace_file
+from vae_pipeline.training.trained import Trained
 
 PAGE = "index.html"
 

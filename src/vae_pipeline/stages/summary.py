@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from vae_pipeline.errors import DataError
-from vae_pipeline.seal import unsealed
-from vae_pipeline.typed_json import read_json
+from vae_pipeline.system.errors import DataError
+from vae_pipeline.system.seal import unsealed
+from vae_pipeline.system.typed_json import read_json
 
 COLUMNS = ("ELBO", "distortion", "rate", "bound", "k̂>0.7", "active", "PSNR", "AUROC")
 LEFT_OUT_FIRST = ("distortion", "PSNR", "active", "rate")  # where the terminal is too narrow for all

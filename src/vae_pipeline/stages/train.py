@@ -9,29 +9,28 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from vae_pipeline.data.store import Prepared
-from vae_pipeline.device import flushing, prepare_device
-from vae_pipeline.errors import Interrupted, SettingsError, TrainingError
-from vae_pipeline.files import filled_folder, require_writable, sha256_of, write_json
-from vae_pipeline.locking import held
+from vae_pipeline.evaluation.gates import miss
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.features import reference
 from vae_pipeline.metrics.images import fidelity
 from vae_pipeline.models.build import build
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.models.weights import load_weights, save_weights
-from vae_pipeline.randomness import derive, in_float32
+from vae_pipeline.numerics.device import flushing, prepare_device
+from vae_pipeline.numerics.randomness import derive, in_float32
 from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.recipe.objective import TargetDistortionControl
 from vae_pipeline.recipe.train import MixtureOf
-from vae_pipeline.seal import seal
 from vae_pipeline.stages.display import Display
-from vae_pipeline.stages.gates import miss
 from vae_pipeline.stages.interrupt import interruptible
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.progress_display import showing_progress
-from vae_pipeline.stages.trained import COLUMNS, Row, write_history, write_recipe
-from vae_pipeline.tracking.journal import flatten, running
-from vae_pipeline.tracking.tracker import provenance
+from vae_pipeline.system.errors import Interrupted, SettingsError, TrainingError
+from vae_pipeline.system.files import filled_folder, require_writable, sha256_of, write_json
+from vae_pipeline.system.locking import held
+from vae_pipeline.system.seal import seal
+from vae_pipeline.system.tracking.journal import flatten, running
+from vae_pipeline.system.tracking.tracker import provenance
 from vae_pipeline.training.alarms import Alarm, alarms
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.checkpoint import Checkpoints, pack, run_key, unpack
@@ -41,6 +40,7 @@ from vae_pipeline.training.loop import Epoch, Training, fit
 from vae_pipeline.training.processes import Processes, joined
 from vae_pipeline.training.sampling import Choice, choose_sampler, fit_sampler
 from vae_pipeline.training.step import Execution
+from vae_pipeline.training.trained import COLUMNS, Row, write_history, write_recipe
 
 AGREE_EVERY = 10  # steps between the moments at which several processes ask each other whether to stop
 WORTH_COMPILING = 20_000  # steps

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vae_pipeline.data.mapped import MappedArray
-from vae_pipeline.data.sources.parts import Array
-from vae_pipeline.data.store import Split
-from vae_pipeline.randomness import Share, derive
+from vae_pipeline.kinds.mapped import MappedArray
+from vae_pipeline.kinds.parts import Array
+from vae_pipeline.kinds.store import Split
+from vae_pipeline.numerics.randomness import Share, derive
 
 AHEAD = 4  # batches
 POOL = 64  # batches whose rows are drawn together and sorted by size

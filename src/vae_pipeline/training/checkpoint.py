@@ -15,21 +15,18 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from vae_pipeline.errors import WeightsError
-from vae_pipeline.files import content_key, replace_file, sha256_of
 from vae_pipeline.models.weights import read_safetensors, require_fit
-from vae_pipeline.randomness import generator_states, set_generator_states
+from vae_pipeline.numerics.randomness import generator_states, set_generator_states
 from vae_pipeline.recipe import TrainedRecipe
+from vae_pipeline.system.errors import WeightsError
+from vae_pipeline.system.files import content_key, replace_file, sha256_of
 from vae_pipeline.training.loop import Epoch, Training
 
 KEPT = 2
 # Code that determines the weights, beside recipe, data and seed: a half-run of other code is not gone on with.
 SOURCES = (
-    "adam.py", "data/mapped.py", "data/sources/parts.py", "data/store.py", "device.py", "kernels.py",
-    "metrics/alarms.py", "metrics/bounds.py", "metrics/features.py", "metrics/gain.py", "metrics/generation.py",
-    "metrics/images.py", "metrics/latents.py", "metrics/mixtures.py", "metrics/samples.py", "metrics/usage.py",
-    "models", "nets", "objectives.py", "randomness.py", "rate_control.py", "raw.py", "seal.py", "spec",
-    "stages/gates.py", "stages/train.py", "stages/trained.py", "training", "typed_json.py",
+    "evaluation/gates.py", "kinds", "metrics", "models", "numerics", "stages/train.py",
+    "system/seal.py", "system/typed_json.py", "training",
 )  # fmt: skip
 
 

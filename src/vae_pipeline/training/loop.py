@@ -14,22 +14,22 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from vae_pipeline.adam import AdamW
-from vae_pipeline.data.store import Split
-from vae_pipeline.errors import TrainingError
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.alarms import EXAMPLES
 from vae_pipeline.metrics.bounds import elbo_terms, widest
 from vae_pipeline.metrics.gain import Gain, decoder_gain
 from vae_pipeline.metrics.usage import Usage, usage
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.objectives import build_objective, samples_of
-from vae_pipeline.randomness import derive
-from vae_pipeline.rate_control import RateControl, build_rate_control
+from vae_pipeline.numerics.adam import AdamW
+from vae_pipeline.numerics.randomness import derive
 from vae_pipeline.recipe import objective as recipe
 from vae_pipeline.recipe.train import Train
+from vae_pipeline.system.errors import TrainingError
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.length import Length
+from vae_pipeline.training.objectives import build_objective, samples_of
 from vae_pipeline.training.processes import Processes
+from vae_pipeline.training.rate_control import RateControl, build_rate_control
 from vae_pipeline.training.schedules import learning_rate_at
 from vae_pipeline.training.step import Execution, Step
 

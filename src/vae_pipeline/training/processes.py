@@ -16,7 +16,7 @@ from uuid import uuid4
 import torch
 from torch import Tensor
 
-from vae_pipeline.errors import SettingsError, TrainingError
+from vae_pipeline.system.errors import SettingsError, TrainingError
 
 if TYPE_CHECKING:
     from torch.distributed import Store  # type: ignore[attr-defined]

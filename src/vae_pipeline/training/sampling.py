@@ -9,9 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vae_pipeline.adam import AdamW
-from vae_pipeline.data.store import Split
-from vae_pipeline.device import one_thread
+from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.bounds import subset
 from vae_pipeline.metrics.features import Reference
 from vae_pipeline.metrics.generation import LEAST, frechet_distance
@@ -19,8 +17,10 @@ from vae_pipeline.metrics.mixtures import POINTS, mixture, posterior_draws
 from vae_pipeline.metrics.samples import sample_features
 from vae_pipeline.models.samplers import FlowSampler, MixtureSampler, Sampler
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.progress import counted, going
-from vae_pipeline.randomness import derive, seeded
+from vae_pipeline.numerics.adam import AdamW
+from vae_pipeline.numerics.device import one_thread
+from vae_pipeline.numerics.randomness import derive, seeded
+from vae_pipeline.system.progress import counted, going
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vae_pipeline.adam import AdamW
-from vae_pipeline.errors import SettingsError
 from vae_pipeline.models.vae import VAE, Inference
-from vae_pipeline.objectives import Objective
-from vae_pipeline.randomness import drawing_for
-from vae_pipeline.rate_control import RateControl
+from vae_pipeline.numerics.adam import AdamW
+from vae_pipeline.numerics.randomness import drawing_for
 from vae_pipeline.recipe.train import Train
+from vae_pipeline.system.errors import SettingsError
 from vae_pipeline.training.batches import Batch, Part
+from vae_pipeline.training.objectives import Objective
 from vae_pipeline.training.processes import ALONE, Processes
+from vae_pipeline.training.rate_control import RateControl
 
 WARM_UP = 3  # steps before a CUDA graph is captured, as torch's documentation asks
 

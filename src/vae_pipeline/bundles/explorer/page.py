@@ -1,0 +1,165 @@
+"""The explorer's page: written as a folder for any static server, or as one file that needs none.
+
+Both hold the same modules and the same bytes. An import map says where a module is, beside the page or inside
+it, so nothing has to be bundled; graphs and WebAssembly are gzipped either way.
+"""
+
+import gzip
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any, assert_never
+
+from vae_pipeline.bundles.explorer.browser_runtime import VERSION, WASM, BrowserRuntime
+from vae_pipeline.kinds.spec import DataSpec, ImageSpec, TableSpec, TextSpec
+from vae_pipeline.kinds.table.spec import MISSING
+from vae_pipeline.runtime.bundle import Bundle
+from vae_pipeline.runtime.files import file_of
+from vae_pipeline.system.errors import BundleError
+from vae_pipeline.system.files import filled_folder, replace_file
+
+HERE = Path(__file__).parent
+PAGE = "index.html"
+# `reconstruct` is left out: it is the decoder at the encoder's mean.
+GRAPHS = ("decoder", "encoder", "score", "sample", "detect")
+
+
+def write_folder(bundle: Bundle, runtime: BrowserRuntime, out: Path) -> None:
+    """Fill `out` with index.html and what it loads from beside itself.
+
+    Raises:
+        BundleError: the bundle lacks its golden inputs.
+        OutputError: `out` can't be written.
+    """
+    scripts = _scripts(runtime)
+    style = '<link rel="stylesheet" href="style.css">'
+    page = _page(bundle, style, {name: f"./{name}" for name in scripts})
+    with filled_folder(out) as folder:
+        for name, content in scripts.items():
+            (folder / name).write_bytes(content)
+        for name, content in _binaries(bundle, runtime).items():
+            (folder / f"{name}.gz").write_bytes(content)
+        (folder / "style.css").write_bytes((HERE / "style.css").read_bytes())
+        (folder / PAGE).write_text(page, encoding="utf-8")
+
+
+def write_file(bundle: Bundle, runtime: BrowserRuntime, out: Path) -> None:
+    """Write `out`, an .html file that holds everything.
+
+    Raises:
+        BundleError: the bundle lacks its golden inputs.
+        OutputError: `out` can't be written.
+    """
+    style = f"<style>\n{(HERE / 'style.css').read_text(encoding='utf-8')}</style>"
+    scripts = {name: f"data:text/javascript;base64,{_base64(text)}" for name, text in _scripts(runtime).items()}
+    inside = "\n".join(
+        f'<script type="application/gzip" id="{name}">{_base64(content)}</script>'
+        for name, content in _binaries(bundle, runtime).items()
+    )
+    replace_file(out, _page(bundle, style, scripts, inside).encode())
+
+
+def _scripts(runtime: BrowserRuntime) -> dict[str, bytes]:
+    own = {path.name: path.read_bytes() for path in sorted(HERE.glob("*.js"))}
+    return own | {"onnxruntime-web.js": runtime.script}
+
+
+def _binaries(bundle: Bundle, runtime: BrowserRuntime) -> dict[str, bytes]:
+    graphs = bundle.manifest.graphs
+    files = {f"{name}.onnx": file_of(bundle.folder, graphs[name].file) for name in GRAPHS if name in graphs}
+    content = {name: path.read_bytes() for name, path in files.items()} | {WASM: runtime.wasm}
+    return {name: gzip.compress(each, mtime=0) for name, each in content.items()}
+
+
+def _page(bundle: Bundle, style: str, addresses: Mapping[str, str], inside: str = "") -> str:
+    manifest = bundle.manifest
+    score = bundle.detector.score if bundle.detects else ""
+    latents = f"{bundle.latents:,} number{'s' if bundle.latents > 1 else ''}"
+    return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
+        name=escape(manifest.recipe),
+        style=style,
+        imports=_json({"imports": addresses}),
+        bundle=_json(manifest.to_dict() | {"examples": _examples(bundle), "missing": _missing(bundle.spec)}),
+        **_words(bundle.spec),
+        score=escape(score.replace("elbo", "ELBO").replace("_", " ")),
+        latents=latents,
+        elbo=_elbo(manifest.metrics),
+        licence=escape(manifest.licence),
+        weights=escape(manifest.weights_sha256),
+        version=VERSION,
+        inside=inside,
+    )
+
+
+def require_shown(bundle: Bundle) -> None:
+    """Refuse a model whose observations the page can't show.
+
+    Raises:
+        BundleError: it is one.
+    """
+    _words(bundle.spec)
+
+
+def _words(spec: DataSpec) -> dict[str, str]:
+    """What an observation is called, and how it's given."""
+    match spec:
+        case ImageSpec(shape=(channels, height, width)):
+            colour = "black-and-white" if spec.binary else {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
+            return {
+                "observations": f"{colour} pictures of {width} × {height} pixels",
+                "noun": "picture",
+                "shown": "",
+                "drawn": "Pictures",
+                "edit": "Draw on it with mouse or finger.",
+                "file": "picture",
+                "accept": "image/*",
+                "contributions": '<canvas id="contributions" class="picture" role="img" aria-label="Heat"></canvas>',
+                "adds": "Where the model finds it unlikely, in red.",
+            }
+        case TableSpec():
+            return {
+                "observations": f"rows of {len(spec.columns):,} column{'s' if len(spec.columns) > 1 else ''}",
+                "noun": "row",
+                "shown": " It is shown as a curve over the columns, around the middle of the training rows.",
+                "drawn": "Rows",
+                "edit": "Its values can be changed below; beside each, in blue, is the reconstruction's.",
+                "file": "CSV file",
+                "accept": ".csv,text/csv",
+                "contributions": '<ol id="contributions"></ol>',
+                "adds": "The columns that make it unlikely, with the nats that each adds to what is usual of it.",
+            }
+        case TextSpec():
+            raise BundleError("the explorer shows images and rows of a table, and this is a model of sentences")
+        case _:
+            assert_never(spec)
+
+
+def _elbo(metrics: Mapping[str, Any]) -> str:
+    elbo, error = (metrics.get(name) for name in ("elbo", "elbo_standard_error"))
+    if not isinstance(elbo, int | float):
+        raise BundleError("bundle.json has no metrics.elbo, which the page shows: export again")
+    spread = f" ± {error:.2f}" if isinstance(error, int | float) else ""
+    return f"{elbo:.2f}{spread}".replace("-", "−")
+
+
+def _examples(bundle: Bundle) -> dict[str, Any]:
+    """The golden inputs, which are real test rows: raw values, little-endian, and labels where the model takes them."""
+    golden = bundle.golden("encoder")
+    x, labels = golden["x"], golden["label"].tolist() if bundle.classes else []
+    return {"x": _base64(x.astype(x.dtype.newbyteorder("<")).tobytes()), "labels": labels}
+
+
+def _missing(spec: DataSpec) -> list[str]:
+    """Texts that stand for a missing value in a file of rows."""
+    return sorted(MISSING.union(spec.absent)) if isinstance(spec, TableSpec) else []
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")  # no value can end the script element
+
+
+def _base64(content: bytes) -> str:
+    return b64encode(content).decode()

@@ -1,0 +1,204 @@
+"""The bundle: graphs, golden answers, bundle.json; filled into one folder."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, assert_never
+
+import numpy as np
+import onnx
+import torch
+
+from vae_pipeline import __version__
+from vae_pipeline.bundles.export.calibration import Calibrated
+from vae_pipeline.bundles.export.graphs import GENERATE, GREEDY, Graph, answers, example_inputs, graphs_of
+from vae_pipeline.bundles.export.greedy import greedy_graph
+from vae_pipeline.bundles.export.noise import noise_graph
+from vae_pipeline.bundles.export.onnx import to_onnx
+from vae_pipeline.bundles.export.parity import BATCHES, Agreement, Arrays, Ranking, compare, ranking, run
+from vae_pipeline.bundles.export.proto import OPSET, preceded
+from vae_pipeline.kinds.spec import DataSpec, ImageSpec, TableSpec, TextSpec
+from vae_pipeline.kinds.store import Split
+from vae_pipeline.models.detector import Detector
+from vae_pipeline.models.vae import VAE
+from vae_pipeline.numerics.randomness import derive
+from vae_pipeline.runtime.agreement import Units
+from vae_pipeline.runtime.manifest import FORMAT, GraphEntry, Manifest, TensorEntry
+from vae_pipeline.system.files import replace_file, sha256_of
+from vae_pipeline.system.progress import counted
+
+UNITS = {
+    "mean": "latent space",
+    "log_variance": "log of the latent space's square",
+    "x_mean": "the data's",
+    "negative_elbo": "nats",
+    "distortion": "nats",
+    "rate": "nats",
+    "score": "the detector's",
+    "p_value": "probability",
+    "contributions": "nats",
+    "state": "the decoder's",
+    "next_state": "the decoder's",
+    "log_probability": "nats",
+    "tokens": "ids",
+}
+"""The units of outputs."""
+HEADLINES = (
+    "measure",
+    "elbo",
+    "elbo_standard_error",
+    "distortion",
+    "rate",
+    "importance_bound",
+    "active_units",
+    "auroc",
+)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The origin of a bundle."""
+
+    recipe: str
+    """The recipe's name."""
+    recipe_sha256: str
+    data_sha256: str
+    weights_sha256: str
+    sampler: str
+    """The kind, in the recipe, of the sampler that `sample` and `generate` draw from."""
+    licence: str
+
+
+def write_bundle(
+    model: VAE,
+    spec: DataSpec,
+    calibrated: Calibrated | None,
+    test: Split,
+    metrics: Mapping[str, Any],
+    origin: Provenance,
+    seed: int,
+    folder: Path,
+) -> tuple[list[Agreement], Ranking]:
+    """Export every graph, run it on real test rows, and write what it answers beside it."""
+    model = model.cpu().eval()
+    exported = model.frozen().eval()
+    detector = None if calibrated is None else calibrated.detector
+    graphs, units = graphs_of(model, detector), Units(spec, None if detector is None else detector.kind)
+    measured = {name: value for name, value in metrics.items() if isinstance(value, int | float | str)}
+    measured["failed_gates"] = ", ".join(metrics["failed_gates"])
+    described: dict[str, GraphEntry] = {}
+    protos: dict[str, onnx.ModelProto] = {}
+    rows: list[Agreement] = []
+    for graph in counted("graphs", graphs):
+        file = folder / f"{graph.name}.onnx"
+        told = _metadata(graph, spec, model, measured, origin)
+        if graph is GENERATE:
+            proto = preceded(noise_graph(model.noise, OPSET), protos["sample"], graph.about, told)
+        elif graph is GREEDY:
+            assert isinstance(spec, TextSpec)
+            proto = greedy_graph(protos["initial"], protos["step"], spec.limit, graph.about, told)
+        else:
+            inputs = _inputs(graph, model, test, 2, seed)
+            proto = to_onnx(_module(graph, exported, detector), inputs, graph.outputs, graph.about, told)
+        protos[graph.name] = proto
+        replace_file(file, proto.SerializeToString(deterministic=True))
+        for batch in BATCHES:
+            inputs = _inputs(graph, model, test, batch, seed)
+            given = {name: tensor.numpy() for name, tensor in inputs.items()}
+            found = run(file, given, graph.outputs)
+            wanted = {name: tensor.numpy() for name, tensor in answers(graph, model, detector, inputs, found).items()}
+            rows += compare(graph.name, found, wanted, units)
+            if "negative_elbo" in wanted:  # the last batch is the largest
+                order = ranking(found["negative_elbo"], wanted["negative_elbo"])
+            if batch == BATCHES[1]:
+                answered: Arrays = given | wanted
+                golden = folder / f"{graph.name}.npz"
+                np.savez(golden, **answered)  # type: ignore[arg-type]
+        described[graph.name] = GraphEntry(
+            about=graph.about,
+            file=file.name,
+            sha256=sha256_of(file),
+            golden=golden.name,
+            golden_sha256=sha256_of(golden),
+            inputs=_describe(proto.graph.input),
+            outputs=_describe(proto.graph.output),
+        )
+    manifest = Manifest(
+        format=FORMAT,
+        producer=f"vae-pipeline {__version__}",
+        recipe=origin.recipe,
+        licence=origin.licence,
+        recipe_sha256=origin.recipe_sha256,
+        data_sha256=origin.data_sha256,
+        weights_sha256=origin.weights_sha256,
+        latents=model.latents,
+        sampler=origin.sampler,
+        conditional=bool(model.classes),
+        detection=None if calibrated is None else calibrated.write(folder),
+        spec=spec,
+        units=UNITS,
+        metrics=measured,
+        graphs=described,
+    )
+    manifest.save(folder)
+    return rows, order
+
+
+def _module(graph: Graph, exported: VAE, detector: Detector | None) -> torch.nn.Module:
+    if graph.module is not None:
+        return graph.module(exported)
+    assert detector is not None
+    return detector.frozen().eval()
+
+
+def _inputs(graph: Graph, model: VAE, test: Split, batch: int, seed: int) -> dict[str, torch.Tensor]:
+    rows = np.arange(batch) % len(test)
+    images = torch.from_numpy(test.images[rows])
+    labels = None if test.labels is None else torch.from_numpy(test.labels[rows])
+    return example_inputs(graph, model, images, labels, derive(seed, "golden", batch))
+
+
+def _metadata(
+    graph: Graph, spec: DataSpec, model: VAE, measured: Mapping[str, Any], origin: Provenance
+) -> dict[str, str]:
+    """Facts of bundle.json, for whoever has this one file; lists and mappings as JSON."""
+    return {
+        "vae.format": str(FORMAT),
+        "vae.graph": graph.name,
+        "vae.recipe": origin.recipe,
+        "vae.licence": origin.licence,
+        "vae.recipe_sha256": origin.recipe_sha256,
+        "vae.data_sha256": origin.data_sha256,
+        "vae.weights_sha256": origin.weights_sha256,
+        "vae.latents": str(model.latents),
+        "vae.sampler": origin.sampler,
+        **_values(spec),
+        "vae.classes": json.dumps(spec.classes if model.classes else []),
+        "vae.units": json.dumps({name: UNITS[name] for name in graph.outputs}),
+        "vae.metrics": json.dumps({name: measured[name] for name in HEADLINES if name in measured}),
+    }
+
+
+def _values(spec: DataSpec) -> dict[str, str]:
+    """The metadata that describe raw values."""
+    match spec:
+        case ImageSpec():
+            return {"vae.range": json.dumps([spec.low, spec.high])}
+        case TableSpec():
+            return {"vae.columns": json.dumps({column.name: column.kind for column in spec.columns})}
+        case TextSpec():
+            names = ("limit", "vocabulary", "padding", "start", "end", "unknown")
+            return {"vae.tokens": json.dumps({name: getattr(spec, name) for name in names})}
+        case _:
+            assert_never(spec)
+
+
+def _describe(values: Any) -> dict[str, TensorEntry]:
+    described = {}
+    for value in values:
+        kind = value.type.tensor_type
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
+        shape = tuple(side.dim_param or side.dim_value for side in kind.shape.dim)
+        described[value.name] = TensorEntry(str(dtype), shape)
+    return described

@@ -1,0 +1,20 @@
+"""How the Open Inference Protocol (v2) speaks of a graph's inputs and outputs.
+
+Source: https://github.com/kserve/open-inference-protocol, Tensor Data Types and Model Metadata.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from vae_pipeline.runtime.manifest import TensorEntry
+
+DATATYPES = {"uint8": "UINT8", "int32": "INT32", "int64": "INT64", "float32": "FP32"}
+"""The protocol's name of each type that a graph takes or gives."""
+
+
+def metadata(described: Mapping[str, TensorEntry]) -> list[dict[str, Any]]:
+    """A graph's inputs or outputs as bundle.json has them, as the protocol does; -1 is the batch's free size."""
+    return [
+        {"name": name, "datatype": DATATYPES[tensor.dtype], "shape": [-1, *tensor.event]}
+        for name, tensor in described.items()
+    ]

@@ -1,0 +1,132 @@
+"""The options of commands on a bundle, and which of them mean something to a model of some kind."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from vae_pipeline.runtime.bundle import Bundle
+    from vae_pipeline.runtime.sentences import Choice
+
+TIMEOUT_S = 15.0  # as `sessions` has it, without its imports
+STAGES, TASKS, MORE = "Stages of the pipeline", "Tasks on an exported bundle", "More"
+"""Headings of the commands in the help."""
+
+Seed = Annotated[int, typer.Option(help="The one seed, from which every draw is derived.", min=0, max=2**32 - 1)]
+
+
+def _local(bundle: str) -> Path:
+    if not bundle.startswith("models:/"):
+        return Path(bundle)
+
+    from vae_pipeline.system.settings import Settings
+    from vae_pipeline.system.tracking.tracker import fetch_bundle
+
+    return fetch_bundle(bundle, Settings.load())
+
+
+BundleFolder = Annotated[
+    Path,
+    typer.Argument(
+        help="Folder that `export` filled, or models:/NAME@ALIAS of MLflow's registry.", metavar="BUNDLE", parser=_local
+    ),
+]
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(
+        help=".npy, .npz or picture files, folders or archives of pictures, tables (.csv, .parquet), or text of a "
+        "sentence a line, plain or gzipped; - reads .npy, or text, from a pipe",
+        metavar="INPUT...",
+    ),
+]
+Key = Annotated[str | None, typer.Option(help="Which array of an .npz.")]
+Fit = Annotated[
+    Literal["none", "stretch", "crop", "pad"],
+    typer.Option(help="How pictures of another size are brought to the model's."),
+]
+Label = Annotated[int | None, typer.Option(help="Class of all examples, for a conditional model.", min=0)]
+Timeout = Annotated[
+    float, typer.Option(help="Seconds that a graph may take to open, or for a batch of up to 256 rows.", min=0.1)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print what is found, or what was done, as JSON.")]
+Grid = Annotated[int | None, typer.Option("--grid", help="Columns of a .png. [default: a square]", min=1)]
+Choose = Annotated[
+    Literal["greedy", "sample", "beam"] | None,
+    typer.Option(help="Of text: how each token is chosen. [default: sample for new sentences, else greedy]"),
+]
+Temperature = Annotated[float, typer.Option(help="Of drawn tokens: under 1, likely ones are drawn more often.")]
+TopK = Annotated[int | None, typer.Option(help="Of drawn tokens: from the k likeliest alone.", min=1)]
+TopP = Annotated[float | None, typer.Option(help="Of drawn tokens: from the fewest that have this probability.")]
+Beams = Annotated[int | None, typer.Option(help="Of --choose beam: beginnings that are kept. [default: 4]", min=1)]
+Column = Annotated[str | None, typer.Option(help="Of text: the column that holds it, of a .csv or .parquet.")]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(help="Of a table: a column, such as an id, to repeat beside each row; again for more."),
+]
+LabelFile = Annotated[Path | None, typer.Option(help="An .npy of one class an example, for a conditional model.")]
+
+
+def refuse_options(model: "Bundle", **given: bool) -> None:
+    """Refuse an option that was given and means nothing to a model of this kind.
+
+    Raises:
+        DataError: there is one.
+    """
+    from vae_pipeline.system.errors import DataError
+
+    kind = {"image": "images", "table": "a table", "text": "sentences"}[model.spec.kind]
+    for name, is_given in given.items():
+        if is_given:
+            raise DataError(f"--{name.replace('_', '-')} means nothing to a model of {kind}: leave it out")
+
+
+def choice(
+    kind: Literal["greedy", "sample", "beam"],
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    beams: int | None,
+) -> "Choice":
+    """How tokens are chosen.
+
+    Raises:
+        DataError: the options contradict each other.
+    """
+    from vae_pipeline.runtime.sentences import Choice
+    from vae_pipeline.system.errors import DataError
+
+    if beams is not None and kind != "beam":
+        raise DataError(f"--beams {beams} was given, and {kind} keeps no beginnings: take --choose beam")
+    return Choice(kind, temperature, top_k, top_p, beams or Choice.beams)
+
+
+def refuse_choices(
+    model: "Bundle", choose: str | None, temperature: float, top_k: int | None, top_p: float | None, beams: int | None
+) -> None:
+    """Refuse options of how tokens are chosen, for a model that has none.
+
+    Raises:
+        DataError: one is given.
+    """
+    given = {"choose": choose, "top_k": top_k, "top_p": top_p, "beams": beams}
+    refuse_options(model, **{name: value is not None for name, value in given.items()}, temperature=temperature != 1)
+
+
+def require_options(model: "Bundle", key: str | None, resize: str, labels: Path | None, column: str | None) -> None:
+    """Refuse what means nothing to the model, of the options about inputs.
+
+    Raises:
+        DataError: such an option is given.
+    """
+    if model.spec.kind == "text":
+        refuse_options(model, key=key is not None, resize=resize != "none", labels=labels is not None)
+    else:
+        refuse_options(model, column=column is not None)
+
+
+def read_labels(path: Path | None) -> Any:
+    """The classes of a LabelFile."""
+    from vae_pipeline.kinds.input_files import read_array
+
+    return None if path is None else read_array(path)

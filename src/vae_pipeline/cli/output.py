@@ -1,0 +1,249 @@
+"""What commands open, and how they print, draw and write what they found."""
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vae_pipeline.cli.json_output import print_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    import pandas as pd
+    from rich.console import Console
+
+    from vae_pipeline.kinds.spec import ImageSpec
+    from vae_pipeline.runtime.bundle import Bundle
+
+PIPE = "-"
+LONG = 2000  # rows that take about a second
+ROOM = 2**31  # bytes of what is made at once; arrays on the way take some times as much
+
+
+def console() -> "Console":
+    """Standard output, without wrapping: what is printed may be piped."""
+    from rich.console import Console
+
+    return Console(soft_wrap=True, markup=False, highlight=False)
+
+
+def open_bundle(bundle: Path, timeout_s: float) -> "Bundle":
+    """Open a bundle's folder."""
+    from vae_pipeline.runtime.bundle import Bundle
+
+    return Bundle.load(bundle, timeout_s)
+
+
+@contextmanager
+def progress(model: "Bundle", rows: int) -> "Iterator[None]":
+    """A bar on standard error, where that is a terminal, for what takes more than a moment."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    terminal = Console(stderr=True)
+    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal or rows < LONG) as bar:
+        task = bar.add_task("", total=rows)
+        model.progress = lambda done: bar.advance(task, done)
+        yield
+
+
+def looking() -> "AbstractContextManager[object]":
+    """A line on standard error, where that is a terminal, while inputs are looked at."""
+    from rich.console import Console
+
+    return Console(stderr=True).status("looking at the inputs")
+
+
+def require_suffix(out: Path, *suffixes: str, as_json: bool = False) -> None:
+    """Refuse a file's name that ends in none of the suffixes, and a pipe where JSON goes too.
+
+    Raises:
+        OutputError: it is one.
+    """
+    from vae_pipeline.system.errors import OutputError
+
+    if str(out) == PIPE and as_json:
+        raise OutputError("-o - and --json were given, and both write to standard output: leave one of them out")
+    if out.suffix.lower() not in suffixes and str(out) != PIPE:
+        raise OutputError(f"{out}: the name must end in {' or '.join(suffixes)}")
+
+
+def require_room(model: "Bundle", count: int, what: str) -> None:
+    """Refuse to make more at once than fits into memory.
+
+    Raises:
+        DataError: it doesn't.
+    """
+    import math
+
+    from vae_pipeline.system.errors import DataError
+
+    each = 4 * math.prod(model.spec.event_shape)
+    if count * each > ROOM:
+        raise DataError(
+            f"{count:,} {what} of {list(model.spec.event_shape)} would take {count * each / 2**30:,.1f} GiB; "
+            f"at most {ROOM // each:,} are made at once: ask for fewer, and again with another --seed"
+        )
+
+
+def shown_as(model: "Bundle") -> str:
+    """The suffix of the files in which a person looks at observations."""
+    from vae_pipeline.kinds.spec import ImageSpec
+
+    return ".png" if isinstance(model.spec, ImageSpec) else ".csv"
+
+
+def image_spec(model: "Bundle") -> "ImageSpec":
+    """The spec of a model of images.
+
+    Raises:
+        BundleError: it is of something else.
+    """
+    from vae_pipeline.kinds.spec import ImageSpec
+    from vae_pipeline.system.errors import BundleError
+
+    if not isinstance(model.spec, ImageSpec):
+        kind = {"table": "a table", "text": "sentences"}[model.spec.kind]
+        raise BundleError(f"{model.folder} is a model of {kind}: pictures are made of images alone")
+    return model.spec
+
+
+def print_columns(terminal: "Console", card: dict[str, Any]) -> None:
+    """The findings of a table's file: how it is written, and each column's kind."""
+    from rich.table import Table
+
+    written = {name: value for name, value in card.get("csv", {}).items() if value not in (None, "", "\x1f")}
+    if written:
+        terminal.print("read as: " + ", ".join(f"{name} {value!r}" for name, value in written.items()))
+    if not card.get("found"):
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("column", "kind", "missing", "values", "such as"):
+        table.add_column(heading, overflow="fold", justify="right" if heading in ("missing", "values") else "left")
+    for name, found in card["found"].items():
+        kind = f"{found['kind']} ({found['written']})" if found["written"] else found["kind"]
+        values = "many" if found["values"] is None else f"{found['values']:,}"
+        table.add_row(name, kind, f"{found['missing']:,}", values, found["example"][:24])
+    terminal.print(table)
+
+
+def write_sentences(out: Path, lines: list[str], as_json: bool) -> None:
+    """Write a sentence a line; a line's end that a tokenizer of bytes makes becomes a blank."""
+    from vae_pipeline.system.files import replace_file
+
+    content = "".join(f"{' '.join(line.splitlines())}\n" for line in lines).encode()
+    if str(out) == PIPE:
+        sys.stdout.buffer.write(content)
+    else:
+        replace_file(out, content)
+    say(out, len(lines), "sentences", as_json)
+
+
+def write_observations(out: Path, x: Any, model: "Bundle", as_json: bool, columns: int | None = None) -> None:
+    """Write what the file's name asks for: a picture, a table or an array."""
+    if out.suffix.lower() == ".png":
+        write_images(out, x, model, as_json, columns)
+        return
+    from vae_pipeline.kinds.spec import TableSpec
+    from vae_pipeline.kinds.table.frames import decode
+    from vae_pipeline.system.files import replace_file
+
+    if isinstance(model.spec, TableSpec) and out.suffix.lower() == ".csv":
+        replace_file(out, decode(x, model.spec.columns).to_csv(index=False).encode())
+    else:
+        write_arrays(out, x)
+    say(out, len(x), "images" if model.spec.kind == "image" else "rows", as_json)
+
+
+def write_images(
+    out: Path,
+    images: Any,
+    model: "Bundle",
+    as_json: bool,
+    columns: int | None = None,
+    group: int = 1,
+    count: int | None = None,
+) -> None:
+    """A grid of so many columns, or an array; `count` is how many are said to be in it, where cells aren't images."""
+    import math
+
+    from vae_pipeline.kinds.image.pictures import save_sheet, to_pixels
+
+    if out.suffix.lower() == ".png":
+        spec = image_spec(model)
+        pixels = to_pixels(images, spec.low, spec.high)
+        save_sheet(out, pixels, columns or math.ceil(math.sqrt(len(pixels))), side=56, group=group)
+    else:
+        write_arrays(out, images)
+    say(out, len(images) if count is None else count, "images", as_json)
+
+
+def write_table(frame: "pd.DataFrame", out: Path | None, what: str, as_json: bool) -> None:
+    """Write a table as the file's name asks, or print it."""
+    from vae_pipeline.system.files import replaced_file
+
+    written = {"index": False, "float_format": "%.6f"}
+    if out is None and as_json:
+        print_answer(len(frame), found=_objects(frame))
+    elif out is None or str(out) == PIPE:
+        frame.to_csv(sys.stdout, **written)
+    else:
+        with replaced_file(out) as file:
+            if out.suffix.lower() == ".parquet":
+                frame.to_parquet(file, index=False)
+            else:
+                frame.to_csv(file, **written)
+        say(out, len(frame), what, as_json)
+
+
+def _objects(frame: "pd.DataFrame") -> "Iterator[str]":
+    """Each row as an object of JSON, some made at a time."""
+    for at in range(0, len(frame), LONG):
+        yield from frame[at : at + LONG].to_json(orient="records", lines=True, double_precision=6).split("\n")[:-1]
+
+
+def write_arrays(out: Path, content: Any) -> None:
+    """Write one array as .npy, or several by name as .npz."""
+    import io
+
+    import numpy as np
+
+    from vae_pipeline.system.files import replace_file
+
+    buffer = io.BytesIO()
+    if isinstance(content, dict):
+        np.savez(buffer, **content)
+    else:
+        np.save(buffer, content)
+    if str(out) == PIPE:
+        sys.stdout.buffer.write(buffer.getvalue())
+    else:
+        replace_file(out, buffer.getvalue())
+
+
+def write_heat_maps(out: Path, images: Any, contributions: Any, model: "Bundle", as_json: bool) -> None:
+    """Images, each above its heat map; white is what the hottest of a thousand pixels has."""
+    import numpy as np
+
+    from vae_pipeline.kinds.image.pictures import save_sheet, to_pixels
+
+    spec = image_spec(model)
+    maps = contributions.sum(axis=1, keepdims=True)
+    bright = np.quantile(maps, 0.999) or 1.0
+    pixels = to_pixels(images, spec.low, spec.high), to_pixels(np.repeat(maps, images.shape[1], axis=1), 0.0, bright)
+    columns = min(10, len(images))
+    rows = [part for at in range(0, len(images), columns) for part in (pair[at : at + columns] for pair in pixels)]
+    rows = [np.concatenate([row, np.zeros((columns - len(row), *row.shape[1:]), row.dtype)]) for row in rows]
+    save_sheet(out, np.concatenate(rows), columns, side=56, group=2)
+    if not as_json:  # which tells of the scores
+        say(out, len(images), "heat maps", as_json)
+
+
+def say(out: Path, count: int, what: str, as_json: bool) -> None:
+    """Say which file was written; nothing where a pipe has it."""
+    if as_json:
+        print_answer(count, out)
+    elif str(out) != PIPE:
+        console().print(f"{count} {what} -> {out}")

@@ -1,0 +1,127 @@
+"""The commands that run a stage of the pipeline, and the one that trains its model at several prices of the rate."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vae_pipeline.cli.options import MORE, STAGES, Seed
+from vae_pipeline.cli.output import console, print_columns
+
+stages = typer.Typer()
+
+RecipeFile = Annotated[Path, typer.Argument(help="A recipe, such as pipeline/digits.yaml.", metavar="RECIPE")]
+Data = Annotated[Path, typer.Option(help="Folder that `prepare` filled.")]
+Model = Annotated[Path, typer.Option(help="Folder that `train` filled.")]
+OutFolder = Annotated[Path, typer.Option(help="Folder to fill; replaced once all has gone well.")]
+
+
+@stages.command(rich_help_panel=STAGES)
+def prepare(recipe: RecipeFile, out: OutFolder, seed: Seed = 0) -> None:
+    """Raw data to memory-mapped arrays, split, with a data card."""
+    from vae_pipeline.stages.download_display import showing_downloads
+    from vae_pipeline.stages.job import Job
+    from vae_pipeline.stages.prepare import prepare as run
+
+    terminal = console()
+    with showing_downloads(terminal) as report:
+        card = run(Job.of(recipe, seed, terminal), out, report)
+    counts = ", ".join(f"{count:,} {part}" for part, count in card["examples"].items())
+    print_columns(terminal, card)
+    terminal.print(f"{recipe.stem}: {counts}, each {card['shape']} {card['dtype']} -> {out}")
+    for reason, count in card["dropped"].items():
+        terminal.print(f"left out: {count} x {reason}", style="yellow")
+    for note in card.get("notes", ()):
+        terminal.print(note, style="yellow")
+
+
+@stages.command(rich_help_panel=STAGES)
+def train(recipe: RecipeFile, data: Data, out: OutFolder, seed: Seed = 0) -> None:
+    """Prepared data to weights; an interrupted run goes on where it was."""
+    from vae_pipeline.stages.launch import launch, launched
+    from vae_pipeline.system.settings import Settings
+
+    settings = Settings.load()
+    if settings.processes > 1 and not launched():
+        arguments = ["train", recipe, "--data", data, "--out", out, "--seed", seed]
+        launch([str(argument) for argument in arguments], settings.processes, settings.threads)
+        return
+
+    from vae_pipeline.stages.job import Job
+    from vae_pipeline.stages.train import train as run
+
+    terminal = console()
+    report = run(Job.of(recipe, seed, terminal), data, out)
+    if report is None:  # another process writes
+        return
+    elbo = report.kept.valid_elbo if report.kept.valid_elbo is not None else report.kept.train_elbo
+    part = "valid" if report.kept.valid_elbo is not None else "train"
+    terminal.print(
+        f"{recipe.stem}: {report.epochs} epochs, kept epoch {report.kept.epoch} ({part} ELBO {elbo:.2f}), "
+        f"weights {report.weights_sha256[:12]} -> {out}",
+    )
+
+
+@stages.command("eval", rich_help_panel=STAGES)
+def evaluate(recipe: RecipeFile, data: Data, model: Model, out: OutFolder, seed: Seed = 0) -> None:
+    """Metrics and pictures of a model on the test part; fails if a gate of the recipe does."""
+    from vae_pipeline.stages.evaluate import evaluate as run
+    from vae_pipeline.stages.job import Job
+    from vae_pipeline.stages.progress_display import showing_progress
+    from vae_pipeline.stages.report import PAGE
+
+    terminal = console()
+    with showing_progress(terminal, recipe.stem):
+        metrics = run(Job.of(recipe, seed, terminal), data, model, out)
+    shape = metrics.get("pareto_k_over_0.7")
+    tail = f", k̂ over 0.7 for {shape:.0%}" if shape is not None else ""
+    bound = f"importance bound {metrics['importance_bound']:.2f} (K = {metrics['importance_samples']}{tail})"
+    active = f"{metrics['active_units']} of {metrics['latents']} units active"
+    terminal.print(f"{recipe.stem}: ELBO {metrics['elbo']:.2f}, {bound}, {active} -> {out / PAGE}")
+
+
+@stages.command(rich_help_panel=STAGES)
+def export(
+    recipe: RecipeFile,
+    data: Data,
+    model: Model,
+    report: Annotated[Path, typer.Option(help="Folder that `eval` filled.")],
+    out: OutFolder,
+    seed: Seed = 0,
+) -> None:
+    """A model to a bundle of ONNX graphs, each proved equal to it."""
+    from vae_pipeline.stages.export import export as run
+    from vae_pipeline.stages.job import Job
+    from vae_pipeline.stages.progress_display import showing_progress
+
+    terminal = console()
+    with showing_progress(terminal, recipe.stem):
+        done = run(Job.of(recipe, seed, terminal), data, model, report, out)
+    terminal.print(
+        f"{recipe.stem}: {done.graphs} graphs, differing from the model by at most {done.difference:.1e} -> {out}",
+    )
+
+
+@stages.command("rate-distortion", rich_help_panel=MORE)
+def rate_distortion(
+    recipe: RecipeFile,
+    data: Data,
+    out: OutFolder,
+    betas: Annotated[str | None, typer.Option(help="Weights of the rate. [default: 0.1,0.3,1,3,10]")] = None,
+    rates: Annotated[str | None, typer.Option(help="Or rates to steer for, in nats, such as 2,5,10,20.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Of each point after the first. [default: a quarter of the recipe's]", min=1)
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Train a model at several prices of the rate, and draw distortion over rate on the validation part."""
+    from vae_pipeline.stages.job import Job
+    from vae_pipeline.stages.rate_distortion import controls_of
+    from vae_pipeline.stages.rate_distortion import rate_distortion as run
+
+    terminal = console()
+    points = run(Job.of(recipe, seed, terminal), data, out, controls_of(betas, rates), epochs)
+    best = max(points, key=lambda point: point.elbo)
+    terminal.print(
+        f"{recipe.stem}: {len(points)} points, the highest ELBO is {best.elbo:.2f} at beta {best.beta:.3g} -> {out}"
+    )

@@ -1,0 +1,291 @@
+"""The commands that use an exported bundle on examples: onnxruntime, and no torch."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from vae_pipeline.cli.options import (
+    TASKS,
+    TIMEOUT_S,
+    Beams,
+    BundleFolder,
+    Choose,
+    Column,
+    Fit,
+    Grid,
+    Inputs,
+    Json,
+    Keep,
+    Key,
+    Label,
+    LabelFile,
+    Seed,
+    Temperature,
+    Timeout,
+    TopK,
+    TopP,
+    choice,
+    read_labels,
+    refuse_choices,
+    refuse_options,
+    require_options,
+)
+from vae_pipeline.cli.output import (
+    console,
+    image_spec,
+    open_bundle,
+    progress,
+    require_room,
+    require_suffix,
+    say,
+    shown_as,
+    write_arrays,
+    write_images,
+    write_observations,
+    write_sentences,
+    write_table,
+)
+
+if TYPE_CHECKING:
+    from vae_pipeline.runtime.bundle import Bundle
+
+tasks = typer.Typer()
+
+
+@tasks.command(rich_help_panel=TASKS)
+def sample(
+    bundle: BundleFolder,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help=".npy (values), .png (a grid), of a table .csv, of text .txt; - writes to a pipe."
+        ),
+    ],
+    count: Annotated[int, typer.Option(help="How many.", min=1)] = 64,
+    seed: Seed = 0,
+    label: Label = None,
+    grid: Grid = None,
+    choose: Choose = None,
+    temperature: Temperature = 1.0,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    beams: Beams = None,
+    timeout: Timeout = TIMEOUT_S,
+    as_json: Json = False,
+) -> None:
+    """Draw new examples from the prior."""
+    model = open_bundle(bundle, timeout)
+    require_room(model, count, "samples")
+    if model.spec.kind == "text":
+        require_suffix(out, ".txt", as_json=as_json)
+        refuse_options(model, label=label is not None, grid=grid is not None)
+        chosen = choice(choose or "sample", temperature, top_k, top_p, beams)
+        write_sentences(out, model.sentences.sample(count, seed, chosen), as_json)
+        return
+    refuse_choices(model, choose, temperature, top_k, top_p, beams)
+    require_suffix(out, ".npy", shown_as(model), as_json=as_json)
+    labels = None if label is None else [label] * count
+    with progress(model, count):
+        x = model.sample(count, seed, labels)
+    write_observations(out, x, model, as_json, grid)
+
+
+@tasks.command(rich_help_panel=TASKS)
+def reconstruct(
+    bundle: BundleFolder,
+    inputs: Inputs,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help=".npy (values), .png (inputs above reconstructions), of a table .csv, of text .txt; - writes to a "
+            "pipe.",
+        ),
+    ],
+    key: Key = None,
+    resize: Fit = "none",
+    labels: LabelFile = None,
+    column: Column = None,
+    choose: Choose = None,
+    temperature: Temperature = 1.0,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    beams: Beams = None,
+    seed: Seed = 0,
+    timeout: Timeout = TIMEOUT_S,
+    as_json: Json = False,
+) -> None:
+    """Encode and decode."""
+    import numpy as np
+
+    from vae_pipeline.kinds.observations import read_observations
+
+    model = open_bundle(bundle, timeout)
+    require_options(model, key, resize, labels, column)
+    if model.spec.kind == "text":
+        require_suffix(out, ".txt", as_json=as_json)
+        chosen = choice(choose or "greedy", temperature, top_k, top_p, beams)
+        write_sentences(out, model.sentences.reconstruct(_lines(model, inputs, column), chosen, seed), as_json)
+        return
+    refuse_choices(model, choose, temperature, top_k, top_p, beams)
+    require_suffix(out, ".npy", shown_as(model), as_json=as_json)
+    x = read_observations(inputs, model.spec, key, resize)
+    with progress(model, len(x)):
+        x_mean = model.reconstruct(x, read_labels(labels))
+    if out.suffix.lower() == ".png":
+        spec = image_spec(model)
+        columns = min(10, len(x))
+        rows = [part for at in range(0, len(x), columns) for part in (x[at : at + columns], x_mean[at : at + columns])]
+        if len(rows) > 2 and len(rows[-1]) < columns:  # the last two rows are filled up, so that pairs stay aligned
+            blank = np.full((columns - len(rows[-1]), *x.shape[1:]), spec.high)
+            rows[-2:] = [np.concatenate([row, blank]) for row in rows[-2:]]
+        write_images(out, np.concatenate(rows), model, as_json, columns, group=2, count=len(x))
+    else:
+        write_observations(out, x_mean, model, as_json)
+
+
+@tasks.command(rich_help_panel=TASKS)
+def encode(
+    bundle: BundleFolder,
+    inputs: Inputs,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help=".npy (means), .npz (mean and log_variance), .csv or .parquet (both); - writes .npy to a pipe.",
+        ),
+    ],
+    key: Key = None,
+    resize: Fit = "none",
+    labels: LabelFile = None,
+    column: Column = None,
+    keep: Keep = None,
+    timeout: Timeout = TIMEOUT_S,
+    as_json: Json = False,
+) -> None:
+    """Latent position of each example."""
+    from vae_pipeline.kinds.observations import Examples, read_observations
+    from vae_pipeline.kinds.spec import TableSpec, TextSpec
+    from vae_pipeline.system.errors import DataError
+
+    require_suffix(out, ".npy", ".npz", ".csv", ".parquet", as_json=as_json)
+    as_table = out.suffix.lower() in (".csv", ".parquet")
+    if keep and not as_table:
+        raise DataError(f"{out} holds arrays, in which --keep has no place: write .csv or .parquet")
+    model = open_bundle(bundle, timeout)
+    require_options(model, key, resize, labels, column)
+    refuse_options(model, keep=bool(keep) and not isinstance(model.spec, TableSpec))
+    if isinstance(model.spec, TextSpec):
+        x = read_observations(inputs, model.spec, key, resize, column)
+        origins = {"example": list(range(len(x)))}
+    else:
+        seen = Examples(inputs, model.spec, key, resize, keep=keep or ()).all()
+        x, origins = seen.x, seen.origins()
+    with progress(model, len(x)):
+        found = model.encode(x, read_labels(labels))
+    if as_table:
+        import pandas as pd
+
+        means = {f"mean_{unit}": values for unit, values in enumerate(found.mean.T)}
+        log_variances = {f"log_variance_{unit}": values for unit, values in enumerate(found.log_variance.T)}
+        write_table(pd.DataFrame({**origins, **means, **log_variances}), out, "latent positions", as_json)
+        return
+    if out.suffix.lower() == ".npz":
+        write_arrays(out, {"mean": found.mean, "log_variance": found.log_variance})
+    else:
+        write_arrays(out, found.mean)
+    say(out, len(x), "latent positions", as_json)
+
+
+@tasks.command(rich_help_panel=TASKS)
+def interpolate(
+    bundle: BundleFolder,
+    inputs: Inputs,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help=".gif (a film), .png (a strip), .npy (values), of text .txt; - writes to a pipe."
+        ),
+    ],
+    steps: Annotated[int, typer.Option(help="Examples from the first to the last.", min=2)] = 16,
+    path: Annotated[
+        Literal["linear", "spherical"] | None,
+        typer.Option(help="The path through the latent space. [default: spherical; of text linear]"),
+    ] = None,
+    even: Annotated[
+        bool,
+        typer.Option("--even", help="Steps that change what is seen by equal amounts, instead of equal steps of z."),
+    ] = False,
+    key: Key = None,
+    resize: Fit = "none",
+    label: Label = None,
+    column: Column = None,
+    beams: Annotated[int, typer.Option(help="Of text: beginnings that a search keeps; 1 is greedy.", min=1)] = 1,
+    timeout: Timeout = TIMEOUT_S,
+    as_json: Json = False,
+) -> None:
+    """Morph the first example into the second, the second into the third, and so on."""
+    from itertools import pairwise
+
+    import numpy as np
+
+    from vae_pipeline.kinds.image.pictures import save_gif, tile, to_pixels
+    from vae_pipeline.kinds.observations import read_observations
+    from vae_pipeline.system.errors import DataError
+
+    model = open_bundle(bundle, timeout)
+    require_options(model, key, resize, None, column)
+    require_room(model, steps, "steps")
+    if model.spec.kind == "text":
+        require_suffix(out, ".txt", as_json=as_json)
+        refuse_options(model, label=label is not None, even=even)
+        lines = _lines(model, inputs, column)
+        if len(lines) < 2:
+            raise DataError(f"a path needs two sentences or more; given {len(lines)}: give one a line")
+        chosen = choice("beam" if beams > 1 else "greedy", 1.0, None, None, beams if beams > 1 else None)
+        ways = [model.sentences.interpolate(a, b, steps, path or "linear", chosen) for a, b in pairwise(lines)]
+        write_sentences(out, [*ways[0], *(each for way in ways[1:] for each in way[1:])], as_json)
+        return
+    require_suffix(out, ".gif", ".png", ".npy", as_json=as_json)
+    refuse_options(model, beams=beams != 1)
+    spec = image_spec(model)
+    x = read_observations(inputs, spec, key, resize)
+    if len(x) < 2:
+        raise DataError(f"a path needs two examples or more; given {len(x)}: name another file")
+    morphs = [model.interpolate(a, b, steps, path or "spherical", label, even) for a, b in pairwise(x)]
+    frames = np.concatenate([morphs[0], *(morph[1:] for morph in morphs[1:])])
+    if out.suffix.lower() == ".gif":
+        pixels = to_pixels(frames, spec.low, spec.high)
+        there_and_back = np.concatenate([pixels, pixels[-2:0:-1]])
+        save_gif(out, [tile(frame[None], 1, side=224, gap=0) for frame in there_and_back])
+        say(out, len(frames), "steps", as_json)
+    else:
+        write_images(out, frames, model, as_json, steps if len(morphs) == 1 else None)
+
+
+@tasks.command(rich_help_panel=TASKS)
+def shrink(
+    bundle: BundleFolder,
+    to: Annotated[
+        Literal["fp16", "int8"], typer.Option(help="Networks in float16; or their products in 8 bits, calibrated.")
+    ],
+    data: Annotated[Path, typer.Option(help="Folder that `prepare` filled: train calibrates, test measures the loss.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to fill; replaced once all has gone well.")],
+    timeout: Timeout = TIMEOUT_S,
+) -> None:
+    """Write a smaller variant of a bundle, and measure what it loses."""
+    from vae_pipeline.bundles.variants.cost import print_table
+    from vae_pipeline.bundles.variants.shrink import shrink as run
+
+    cost = run(bundle, to, data, out, timeout)
+    print_table(console(), cost)
+    console().print(f"{bundle} as {to} -> {out}")
+
+
+def _lines(model: "Bundle", inputs: list[Path], column: str | None) -> list[str]:
+    from vae_pipeline.kinds.observations import read_sentences
+
+    return read_sentences(inputs, model.sentences.spec, column)[0]

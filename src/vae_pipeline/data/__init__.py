@@ -1,1 +1,0 @@
-"""Observations on disk, and where they come from."""

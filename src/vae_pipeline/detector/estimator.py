@@ -1,0 +1,282 @@
+"""VAEDetector: anomaly detection in a table as an estimator of scikit-learn, with PyOD's names.
+
+from vae_pipeline.detector.estimator import VAEDetector
+detector = VAEDetector(alpha=0.01).fit(normal_rows)
+detector.predict(new_rows)               # 1 where the row is anomalous, else 0
+"""
+
+import math
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from pandas.api import types
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from vae_pipeline.detector.parameters import Contamination, require_valid
+from vae_pipeline.kinds.raw import checked
+from vae_pipeline.kinds.spec import TableSpec
+from vae_pipeline.kinds.store import Split
+from vae_pipeline.kinds.table.columns import Outline
+from vae_pipeline.kinds.table.frames import encode, plain
+from vae_pipeline.kinds.table.store import fit_column
+from vae_pipeline.metrics.bounds import elbo_terms
+from vae_pipeline.metrics.detection import MOST, calibrated, score
+from vae_pipeline.models.build import build
+from vae_pipeline.models.detector import EmpiricalTail
+from vae_pipeline.models.vae import VAE
+from vae_pipeline.numerics.randomness import derive, in_float32, seeded
+from vae_pipeline.recipe.data import ColumnScaling
+from vae_pipeline.recipe.detection import Detection, Score
+from vae_pipeline.recipe.model import DenseNet, GaussianPosterior, MixedLikelihood, MixturePrior, Model
+from vae_pipeline.recipe.objective import ElboObjective, WarmUpControl
+from vae_pipeline.recipe.train import Train
+from vae_pipeline.runtime.bundle import alarms
+from vae_pipeline.system.errors import DataError
+from vae_pipeline.training.batches import Batches
+from vae_pipeline.training.loop import Training, fit
+
+Floats = npt.NDArray[np.float64]
+BATCH = 256
+EPOCH = 40  # steps, at least, between validations
+JUDGED = 0.1  # of the rows that aren't held back, by which the epoch is chosen
+LEFT_OUT = 0.3  # of these rows, where some may be anomalies: those that a first fit finds the least likely
+SHORTER = 16  # times, each of the two fits then: a long one learns the anomalies too
+DECIMALS = 4  # of a score
+CPU = torch.device("cpu")
+
+
+class VAEDetector(BaseEstimator):  # type: ignore[misc]
+    """A VAE of a table's rows; one recipe for tables of any size, and a threshold that needs no anomaly to be known.
+
+    Rows are numbers, or a DataFrame of numbers, booleans, dates and categories. A column may lack values where it did
+    in training, and a gap then counts for as much as it is rare beside what is there; in any other column a missing
+    value is refused. `y` is ignored: train on rows that are normal, or say that some aren't.
+
+    Fits in several threads take turns, since torch's generator is one for the process; run them in processes to gain
+    time. One seed gives one fit either way.
+
+    Parameters:
+        alpha: false-alarm rate that the threshold is set for, among rows like those of training.
+        contamination: "none" where all rows to fit are normal (one class), "some" where anomalies may be among them and
+            nothing tells which: two short fits, between which the least likely three tenths are left out.
+        columns: of a DataFrame, what a column is where its values don't tell: number, boolean, category, date, ignored.
+        held_back: share of the rows that isn't trained on, and calibrates the threshold.
+        kind: of the score: what is high where a row is unlikely; see docs/models/detection.md.
+        draws: of z, the same for each row; more make the score a little surer, and slower.
+
+    Attributes:
+        decision_scores_: scores of the rows given to `fit`.
+        threshold_: of a score, over which `predict` says 1 (split conformal: Vovk et al., 2005). Infinite where fewer
+            than 1 / alpha - 1 rows were held back, which can't tell so low a rate; `fit` warns of it.
+        labels_: 1 for those of `fit` that are alarms, else 0.
+        calibration_scores_: of the rows held back, rising.
+    """
+
+    def __init__(
+        self,
+        alpha: float = 0.05,
+        *,
+        latents: int = 8,
+        layers: tuple[int, ...] = (128, 128),
+        components: int = 16,
+        steps: int = 2400,
+        scaling: ColumnScaling = "standard",
+        kind: Score = "negative_elbo",
+        draws: int = 4,
+        held_back: float = 0.2,
+        contamination: Contamination = "none",
+        columns: Mapping[str, str] | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        self.alpha, self.latents, self.layers, self.components = alpha, latents, layers, components
+        self.steps, self.scaling, self.kind, self.draws = steps, scaling, kind, draws
+        self.held_back, self.contamination, self.columns = held_back, contamination, columns
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def fit(self, X: Any, y: object = None) -> Self:  # noqa: ARG002, N803 (the names are scikit-learn's)
+        """Train and calibrate.
+
+        Raises:
+            ValueError: a parameter or the rows can't be: too few, not of two dimensions, infinite.
+            DataError: a column holds what no column can, or nothing.
+        """
+        require_valid(self.get_params())
+        frame = self._frame(X, reset=True)
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        told: Mapping[str, Any] = self.columns or {}
+        absent = sorted(set(told) - set(frame.columns))
+        if absent:
+            raise ValueError(f"columns names {', '.join(absent)}, but X has {', '.join(map(str, frame.columns))}")
+        with _own_words():
+            outlines = [Outline(name, told.get(name)) for name in frame.columns if told.get(name) != "ignored"]
+            if not outlines:
+                raise ValueError(f"columns={self.columns!r} leaves no column to learn from: keep one")
+            for outline in outlines:
+                outline.add(frame[outline.name])
+            columns = [outline.column() for outline in outlines]
+            values = encode(frame, columns, "X")
+            order = np.random.default_rng(derive(seed, "parts")).permutation(len(values))
+            count = min(max(1, round(self.held_back * len(values))), len(values) - 1)
+            fitted = values[order[count:]]
+            self.columns_ = tuple(fit_column(column, fitted[:, at], self.scaling) for at, column in enumerate(columns))
+        rows = self._centred(values)
+        held_back, rest = rows[order[:count]], rows[order[count:]]
+        wanted = Detection(score=self.kind, draws=int(self.draws), collected=None)
+        with seeded(derive(seed, "fit")):
+            model = self._model(rest, seed)
+            self.detector_ = calibrated(model, wanted, Split(rest[:MOST], None), Split(held_back, None), CPU)
+            self.threshold_ = self._tail.threshold(float(self.alpha))
+        self.calibration_scores_ = self._tail.scores.double().numpy()
+        if math.isinf(self.threshold_):
+            warnings.warn(
+                f"{count} rows were held back, and alpha={self.alpha:g} takes {math.ceil(1 / self.alpha) - 1}: no row "
+                "can be an alarm; give more rows, or a larger alpha or held_back",
+                UserWarning,
+                stacklevel=2,
+            )
+        self.decision_scores_ = self._score(rows)
+        self.labels_ = self._alarms(self.decision_scores_)
+        return self
+
+    def fit_predict(self, X: Any, y: object = None) -> npt.NDArray[np.int_]:  # noqa: ARG002, N803
+        """`fit`, and 1 for each of its rows that is an alarm, else 0."""
+        return self.fit(X).labels_
+
+    def decision_function(self, X: Any) -> Floats:  # noqa: N803
+        """The score of each row, high where it is anomalous."""
+        return self._score(self._rows(X))
+
+    def score_samples(self, X: Any) -> Floats:  # noqa: N803
+        """The score with its sign turned, as scikit-learn has it: low where a row is anomalous."""
+        return -self.decision_function(X)
+
+    def predict(self, X: Any) -> npt.NDArray[np.int_]:  # noqa: N803
+        """1 where a row is an alarm, its p-value at most alpha; else 0."""
+        return self._alarms(self.decision_function(X))
+
+    def predict_proba(self, X: Any) -> Floats:  # noqa: N803
+        """[p, 1 - p] of each row, with p the share of normal rows at least as anomalous: small for an anomaly."""
+        p_value = self.p_values(X)
+        return np.stack([p_value, 1 - p_value], axis=1)
+
+    def p_values(self, X: Any) -> Floats:  # noqa: N803
+        """(1 + rows held back that score at least as high) / (1 + rows held back), as a bundle's graph computes it."""
+        return self._p_values(self.decision_function(X))
+
+    @in_float32()
+    def explain(self, X: Any) -> Floats:  # noqa: N803
+        """[rows, columns]: nats of distortion that each value adds over what is usual of its column."""
+        rows = torch.from_numpy(self._rows(X))
+        with torch.no_grad():
+            return np.concatenate([self.detector_(part).contributions.double().numpy() for part in rows.split(BATCH)])
+
+    @property
+    def _tail(self) -> EmpiricalTail:
+        tail = self.detector_.calibration
+        assert tail is not None  # `fit` calibrates
+        return tail
+
+    @in_float32()
+    def _score(self, rows: npt.NDArray[Any]) -> Floats:
+        # To what float32 leaves of a sum: so that a row has one score, whatever rows it comes with.
+        return np.asarray(score(self.detector_, Split(rows, None), CPU).round(DECIMALS))
+
+    @in_float32()
+    def _p_values(self, scores: Floats) -> Floats:
+        return self._tail.p_value(torch.from_numpy(scores).float()).double().numpy()
+
+    def _alarms(self, scores: Floats) -> npt.NDArray[np.int_]:
+        return alarms(self._p_values(scores), float(self.alpha)).astype(int)
+
+    def _rows(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
+        check_is_fitted(self)
+        with _own_words():
+            return self._centred(encode(self._frame(X, reset=False), self.columns_, "X"))
+
+    def _centred(self, values: Floats) -> npt.NDArray[np.float32]:
+        """Rows as the model takes them, from values in the data's units.
+
+        Raises:
+            DataError: one is missing where none may be, or infinite.
+        """
+        return checked(values, TableSpec(self.columns_, ()))
+
+    def _frame(self, X: Any, reset: bool) -> pd.DataFrame:  # noqa: N803
+        """The rows as a DataFrame; checked, as scikit-learn does, unless some columns hold no numbers."""
+        least = 2 if reset else 1
+        if isinstance(X, pd.DataFrame):
+            if not X.columns.is_unique:
+                raise ValueError(f"X has two columns of the name {X.columns[X.columns.duplicated()][0]!r}: rename one")
+            if not all(types.is_numeric_dtype(kind) and not types.is_bool_dtype(kind) for kind in X.dtypes):
+                validate_data(self, X, reset=reset, skip_check_array=True)
+                if len(X) < least:
+                    raise ValueError(f"X has {len(X)} rows, and at least {least} are wanted")
+                return plain(X.set_axis(X.columns.astype(str), axis=1).reset_index(drop=True), "X")
+        values = validate_data(
+            self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=least
+        )
+        names = getattr(self, "feature_names_in_", [f"x{index}" for index in range(values.shape[1])])
+        return pd.DataFrame(values, columns=[str(name) for name in names])
+
+    def _model(self, rows: npt.NDArray[np.float32], seed: int) -> VAE:
+        if self.contamination == "none":
+            return self._train(rows, seed, self.steps)
+        steps = math.ceil(self.steps / SHORTER)
+        terms = elbo_terms(self._train(rows, seed, steps), Split(rows, None), seed, CPU)
+        unlikely = terms.distortion + terms.rate
+        return self._train(rows[unlikely <= np.quantile(unlikely, 1 - LEFT_OUT)], seed, steps)
+
+    def _train(self, rows: npt.NDArray[np.float32], seed: int, steps: int) -> VAE:
+        judged = round(JUDGED * len(rows))
+        valid, rows = Split(rows[:judged], None), rows[judged:]
+        # A small table is repeated, so that an epoch has EPOCH steps or more.
+        rows = np.tile(rows, (math.ceil(EPOCH * BATCH / len(rows)), 1))
+        net = DenseNet(kind="dense", layers=tuple(int(width) for width in self.layers), activation="silu")
+        model = build(
+            Model(
+                encoder=net,
+                posterior=GaussianPosterior(kind="gaussian", latents=int(self.latents)),
+                prior=MixturePrior(kind="mixture", components=int(self.components)),
+                decoder=net,
+                likelihood=MixedLikelihood(kind="mixed", scale="learned_per_column", missing="modelled"),
+                conditional=False,
+            ),
+            TableSpec(self.columns_, ()),
+        )
+        batches = Batches(Split(rows, None), BATCH, seed, CPU, labelled=False)
+        train = Train(
+            epochs=max(1, math.ceil(steps / len(batches))), max_minutes=None, batch=BATCH, accumulate=1,
+            precision="float32", learning_rate=0.002, schedule="one_cycle", warm_up=0.0, weight_decay=0.0, clip=10.0,
+            ema=None, keep="best" if judged else "last", patience=None, stop_on_alarm=False,
+        )  # fmt: skip
+        control = WarmUpControl(kind="warm_up", beta=1.0, share=0.3)
+        training = Training.start(model, train, control)
+        for _ in fit(training, train, ElboObjective(kind="elbo"), batches, valid, seed):
+            pass
+        model.load_state_dict(training.weights(train))
+        return model.eval()
+
+
+@contextmanager
+def _own_words() -> Iterator[None]:
+    """A block whose errors speak of the parameter `columns`, which is `data.columns` in a recipe."""
+    try:
+        yield
+    except DataError as error:
+        said = re.sub(r"set data\.columns\.(.+?) to (\w+)", r"take VAEDetector(columns={'\1': '\2'})", str(error))
+        said = re.sub(r"list it in data\.missing, such as [^;]*;", "make it NaN;", said)
+        raise DataError(re.sub(r"(in the recipe, )?in data\.columns", "in VAEDetector(columns=...)", said)) from error

@@ -1,0 +1,48 @@
+"""What a report says of anomalies: how well the scores find them, and whether the thresholds keep their word."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae_pipeline.evaluation import plots
+from vae_pipeline.kinds.store import Prepared, Split
+from vae_pipeline.metrics.bounds import PerExample, subset
+from vae_pipeline.metrics.detection import MOST, NORMAL, credible, detect, detection, false_alarms
+from vae_pipeline.models.detector import Detector
+
+
+def describe(detector: Detector, prepared: Prepared, seed: int, folder: Path) -> dict[str, Any]:
+    """Draw into `folder`; returns the figures."""
+    device = next(detector.parameters()).device
+    assert detector.calibration is not None
+    told = prepared.tells_anomalies and prepared.test.labels is not None
+    test = prepared.test if told else subset(prepared.test, MOST, seed)
+    anomalous = np.not_equal(test.labels, NORMAL) if told and test.labels is not None else np.zeros(len(test), bool)
+    found = detect(detector, test, device)
+    figures: dict[str, Any] = {"score": detector.kind}
+    if not anomalous.all():
+        figures |= false_alarms(found.p_value[~anomalous], detector.calibration.total)
+    named = detection(found.score, anomalous)
+    if named:
+        plots.scores(folder / "scores.png", found.score, anomalous, detector.kind)
+        normal = int((~anomalous).sum())
+        marked = credible(named, normal)
+        figures |= marked | {"left_out": figures["left_out"] | marked["left_out"]}
+        figures["scores"] = {kind: credible(detection(score, anomalous), normal) for kind, score in found.every.items()}
+        if len(prepared.spec.classes) > 2:
+            figures["auroc_by_kind"] = _by_kind(found.score, test, prepared.spec.classes)
+    return figures
+
+
+def _by_kind(score: PerExample, test: Split, classes: Sequence[str]) -> dict[str, float]:
+    """The AUROC of each kind of anomaly alone."""
+    assert test.labels is not None
+    figures = {}
+    for label, name in enumerate(classes):
+        chosen = (test.labels == NORMAL) | (test.labels == label)
+        found = detection(score[chosen], test.labels[chosen] != NORMAL)
+        if found:
+            figures[name] = found["auroc"]
+    return figures

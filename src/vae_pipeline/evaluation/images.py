@@ -1,0 +1,104 @@
+"""What a report says of images alone: reconstructions, samples, and pictures of both."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vae_pipeline.evaluation import plots
+from vae_pipeline.evaluation.latent_grids import plane, traversals
+from vae_pipeline.kinds.image.pictures import Pixels, to_pixels
+from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.kinds.store import Prepared, Split
+from vae_pipeline.metrics.alarms import without_epoch
+from vae_pipeline.metrics.baselines import baseline_psnr
+from vae_pipeline.metrics.bounds import evaluating, subset
+from vae_pipeline.metrics.detection import normal_part
+from vae_pipeline.metrics.features import reference
+from vae_pipeline.metrics.images import entropy_floor, fidelity
+from vae_pipeline.metrics.latents import Latents
+from vae_pipeline.metrics.memorised import memorised
+from vae_pipeline.metrics.samples import generation
+from vae_pipeline.models.vae import VAE
+from vae_pipeline.numerics.randomness import derive, seeded
+from vae_pipeline.training.trained import Trained
+
+PAIRS, SAMPLES, PLANE = 30, 100, 20
+TRAVERSED = 10
+
+
+def describe(
+    trained: Trained, prepared: Prepared, spec: ImageSpec, used: Latents, seed: int, home: Path, folder: Path
+) -> dict[str, Any]:
+    """Draw into `folder`; returns the figures. `home` keeps the classifier whose features samples are compared by."""
+    prepared = dataclasses.replace(prepared, test=normal_part(prepared))
+    model, test = trained.model, prepared.test
+    device = next(model.parameters()).device
+    _draw(model, test, spec, used, seed, folder)
+    drawn = derive(seed, "evaluate")
+    near = fidelity(model, test, drawn, device)
+    figures: dict[str, Any] = {
+        "mse": near.mse,
+        "psnr": near.psnr,
+        "ssim": near.ssim,
+        "mse_of_sample": near.mse_of_sample,
+        "psnr_of_sample": near.psnr_of_sample,
+    }
+    optional = {
+        "sharpness": near.sharpness,
+        "baseline_psnr": baseline_psnr(prepared.train, test, spec, model.latents, drawn),
+    }
+    if model.likelihood.measure(spec.binary) == "cross_entropy":
+        optional["entropy_floor"] = entropy_floor(test, spec.low, spec.high)
+    figures |= {name: value for name, value in optional.items() if value is not None}
+    features = reference(prepared, home, device)
+    copies = memorised(model, prepared, features, seed)
+    if copies is not None:
+        originals = to_pixels(copies.originals.images[:], spec.low, spec.high)
+        plots.pairs(folder / "closest.png", to_pixels(copies.samples, 0, 1), originals)
+        figures |= copies.figures | {"alarms": without_epoch(copies.alarms())}
+    return figures | generation(model, prepared, features, seed)
+
+
+def _draw(model: VAE, test: Split, spec: ImageSpec, used: Latents, seed: int, folder: Path) -> None:
+    shown = subset(test, PAIRS, seed)
+    first = shown.labels[:1] if shown.labels is not None else None
+    pixels = to_pixels(shown.images[:], spec.low, spec.high)
+    plots.pairs(folder / "reconstructions.png", pixels, _reconstruct(model, shown, spec))
+    with seeded(derive(seed, "samples")), torch.inference_mode():
+        z = model.draw(torch.randn(SAMPLES, model.noise)).numpy()
+    by_class = np.arange(SAMPLES) // 10 % max(1, model.classes)
+    plots.grid(folder / "samples.png", _decode(model, z, by_class, spec), 10)
+    if model.latents == 2:
+        middle = np.full(PLANE**2, 0 if first is None else int(first[0]))
+        plots.grid(folder / "manifold.png", _decode(model, plane(PLANE), middle, spec), PLANE)
+        return
+    chosen = np.argsort(-used.rate)[:TRAVERSED]
+    middle_z = traversals(used.mean[0], chosen)
+    label = np.full(len(middle_z), 0 if test.labels is None else int(test.labels[0]))
+    plots.grid(folder / "traversals.png", _decode(model, middle_z, label, spec), len(middle_z) // len(chosen))
+
+
+@torch.inference_mode()
+def _reconstruct(model: VAE, split: Split, spec: ImageSpec) -> Pixels:
+    device = next(model.parameters()).device
+    images = torch.from_numpy(split.images[:]).to(device)
+    labels = None if split.labels is None else torch.from_numpy(split.labels).to(device)
+    with evaluating(model):
+        return _pixels(model, model.decode(model.encode(images, labels).mean, labels).mean, spec)
+
+
+@torch.inference_mode()
+def _decode(model: VAE, z: npt.NDArray[Any], labels: npt.NDArray[Any], spec: ImageSpec) -> Pixels:
+    device = next(model.parameters()).device
+    with evaluating(model):
+        x_mean = model.decode(torch.from_numpy(z).to(device), torch.from_numpy(labels).to(device)).mean
+    return _pixels(model, x_mean, spec)
+
+
+def _pixels(model: VAE, x_mean: Tensor, spec: ImageSpec) -> Pixels:
+    return to_pixels(model.scaling.inverse(x_mean).cpu().numpy(), spec.low, spec.high)

@@ -1,0 +1,232 @@
+"""The page: title, summary, contents, headline figures; then pictures and charts, checks, and where it all comes from.
+
+It needs no network and no script, follows the reader's choice of light or dark, and prints.
+"""
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from pathlib import Path
+
+from vae_pipeline.evaluation.report import words
+from vae_pipeline.evaluation.report.charts import bar_chart, line_chart
+from vae_pipeline.evaluation.report.checks import attention, checks, needs_attention
+from vae_pipeline.evaluation.report.figures import (
+    BOUNDS,
+    DETECTION,
+    HEADLINE,
+    LATENTS,
+    RECONSTRUCTIONS,
+    SAMPLES,
+    SENTENCES,
+    figure_table,
+    others,
+)
+from vae_pipeline.evaluation.report.findings import Findings
+from vae_pipeline.evaluation.report.markup import MINUS, datum, figure, picture, table
+from vae_pipeline.evaluation.report.provenance import provenance
+from vae_pipeline.kinds.spec import ImageSpec
+
+STYLE = Path(__file__).with_name("style.css")
+# Nothing is loaded and nothing runs, whatever a recipe's words hold.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def page(findings: Findings) -> str:
+    """The report as HTML."""
+    metrics = findings.metrics
+    sections = {
+        "How it learned": [_curves(findings)],
+        "What it reconstructs": _reconstructions(findings),
+        "What it generates": _samples(findings),
+        "What it writes": _sentences(findings),
+        "What it finds": _detection(findings),
+        "What the latents carry": _latents(findings),
+        "Other figures": [
+            figure_table("More on the bounds", BOUNDS, findings),
+            figure_table("Further measurements", others(metrics), findings),
+        ],
+        "Checks": [checks(findings)],
+        "Where it comes from": [provenance(findings)],
+    }
+    filled = {title: "\n".join(filter(None, parts)) for title, parts in sections.items() if any(parts)}
+    parts = [
+        f'<section class="attention">\n<h2>Needs attention</h2>\n{attention(findings)}\n</section>'
+        if needs_attention(findings)
+        else "",
+        f'<p class="summary">{words.summary(findings)}</p>',
+        _contents(filled),
+        _headline(findings),
+        *(f'<section id="{_anchor(title)}">\n<h2>{title}</h2>\n{part}\n</section>' for title, part in filled.items()),
+    ]
+    title = escape(findings.name)
+    content = "\n".join(filter(None, parts))
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<title>{title}: report of a variational autoencoder</title>
+<style>
+{STYLE.read_text(encoding="utf-8").rstrip()}
+</style>
+</head>
+<body>
+<main>
+<header>
+<p class="kind">Report of a variational autoencoder</p>
+<h1>{title}</h1>
+<p class="about">{escape(str(findings.recipe["about"]))}</p>
+</header>
+{content}
+</main>
+</body>
+</html>
+"""
+
+
+def _contents(titles: Iterable[str]) -> str:
+    links = "\n".join(f'<li><a href="#{_anchor(title)}">{title}</a></li>' for title in titles)
+    return f'<nav aria-label="Contents">\n<ul>\n{links}\n</ul>\n</nav>'
+
+
+def _anchor(title: str) -> str:
+    return title.lower().replace(" ", "-")
+
+
+def _headline(findings: Findings) -> str:
+    metrics = findings.metrics
+    said = words.of(
+        f"Information is in nats an image, summed over its values and averaged over {metrics['test_examples']:,} "
+        f"{'normal ' if 'auroc' in metrics else ''}test images; ± is one standard error over them, and says nothing "
+        "of another seed.",
+        findings,
+    )
+    note = f"{words.reading(findings)} {said}"
+    return f'{figure_table("Headline figures", HEADLINE, findings)}\n<p class="reading">{note}</p>'
+
+
+def _curves(findings: Findings) -> str:
+    epochs = [int(row["epoch"] or 0) for row in findings.history]
+    charts = []
+    for key, title in (("elbo", "ELBO, nats"), ("distortion", "Distortion, nats"), ("rate", "Rate, nats")):
+        series = {part: [row[f"{part}_{key}"] for row in findings.history] for part in ("train", "valid")}
+        charts.append(line_chart(title, epochs, series, findings.kept_epoch))
+    caption = (
+        "After each epoch, on the training and the validation part. The dotted line is the epoch whose weights were "
+        "kept. The first steep epochs may lie outside the frame."
+    )
+    return figure("\n".join(charts), caption, "wide")
+
+
+def _reconstructions(findings: Findings) -> list[str]:
+    alt = "Rows of test images, each row above the row of its reconstructions."
+    caption = "Test images; under each, its reconstruction from the posterior's mean."
+    figures = figure_table("More on reconstructions", RECONSTRUCTIONS, findings)
+    return [_shown(findings, "reconstructions.png", alt, caption), figures]
+
+
+def _samples(findings: Findings) -> list[str]:
+    by_class = " Each row is of one class." if findings.recipe["model"]["conditional"] else ""
+    caption = f"New images: the decoder's means at draws of {words.sampler(findings)}.{by_class}"
+    figures = figure_table("More on samples", SAMPLES, findings)
+    if not isinstance(findings.spec, ImageSpec):
+        return []
+    closest = (
+        "The samples that lie nearest to a training image, of all of them, in feature space; under each, that image. A "
+        "sample that is the same image was remembered, not made."
+    )
+    return [
+        _shown(findings, "samples.png", "A grid of images that the model drew.", caption),
+        _shown(findings, "closest.png", "Samples above the training images that they lie nearest to.", closest),
+        figures,
+    ]
+
+
+def _sentences(findings: Findings) -> list[str]:
+    """Sentences as they came: none is picked."""
+    metrics = findings.metrics
+    rebuilt = [[escape(each) for each in pair] for pair in metrics.get("shown_reconstructions", ())]
+    samples = [[escape(each)] for each in metrics.get("shown_samples", ())]
+    paths = ["<br>".join(map(escape, path)) for path in metrics.get("shown_paths", ())]
+    origin = f"Samples, drawn token by token at draws of {words.sampler(findings)}"
+    return (
+        [
+            table("Test sentences, and what is decoded from their posterior's mean", ("sentence", "again"), rebuilt),
+            table(origin, ("sentence",), samples),
+            table("Between two test sentences, in even steps of the latents", ("path",), [[path] for path in paths]),
+            figure_table("More on sentences", SENTENCES, findings),
+        ]
+        if samples
+        else []
+    )
+
+
+def _detection(findings: Findings) -> list[str]:
+    caption = (
+        "Scores of the test part, normal images and anomalies, each by shares of its own. The axis is straight in the "
+        "middle and logarithmic towards its ends."
+    )
+    alt = "Histograms of the scores of normal images and of anomalies."
+    return [
+        _shown(findings, "scores.png", words.of(alt, findings), words.of(caption, findings), "diagram"),
+        figure_table("Detection", DETECTION, findings),
+        _scores(findings.metrics.get("scores", {}), findings.metrics.get("score")),
+        _shown(
+            findings, "heat_maps.png", "Test images, the masks of their defects, and their heat maps.",
+            "Test images drawn from each kind, found or not; where their defects are; and where the model finds them "
+            "unlikely, in nats by which each pixel would be likelier had it been expected, smoothed. All maps are "
+            "on one scale.",
+        ),
+    ]  # fmt: skip
+
+
+def _scores(scores: Mapping[str, Mapping[str, float]], chosen: str | None) -> str:
+    """Every score of the one model; which of them the detector has, the recipe says, and no test label."""
+    figures = {
+        "auroc": "AUROC", "average_precision": "average precision", "recall_at_fpr_0.01": "recall at 1 % false alarms",
+    }  # fmt: skip
+    names = [name for name in figures if all(name in of for of in scores.values())]
+    rows = [
+        [kind.replace("_", " ") + (" (the detector's)" if kind == chosen else ""), *(datum(of[name]) for name in names)]
+        for kind, of in scores.items()
+    ]
+    header = ("score", *(figures[name] for name in names))
+    return table("Each score of this model", header, rows) if rows else ""
+
+
+def _latents(findings: Findings) -> list[str]:
+    rates = [float(rate) for rate in findings.metrics["rate_per_dimension"].values()]
+    idle = " Pale ones are idle." if not all(findings.active) else ""
+    spectrum = figure(
+        bar_chart("Rate of each latent dimension, nats", rates, findings.active),
+        f"The rate, KL(q(z | x) ‖ p(z)), split over the latent dimensions, highest first.{idle}",
+    )
+    colours = ", coloured by class" if findings.spec.classes else ""
+    return [
+        spectrum,
+        _shown(
+            findings, "manifold.png", "A square of images that change smoothly from one to the next.",
+            "The latent plane: what the decoder makes of the quantiles of N(0, I), first dimension rightwards, second "
+            "upwards.",
+        ),
+        _shown(
+            findings, "traversals.png", "Rows of images, each row changing one thing from left to right.",
+            f"In each row one latent dimension goes from {MINUS}2.5 to 2.5, the others staying at the posterior mean "
+            "of a test image. The dimensions of the highest rate come first.",
+        ),
+        _shown(
+            findings, "latents.png", "Scatter of posterior means in two latent dimensions.",
+            words.of(
+                f"Where test images lie in two latent dimensions: their posterior means{colours}.", findings
+            ),
+            "diagram",
+        ),
+        figure_table("More on the latents", LATENTS, findings),
+    ]  # fmt: skip
+
+
+def _shown(findings: Findings, name: str, alt: str, caption: str, kind: str = "") -> str:
+    png = findings.pictures.get(name)
+    return "" if png is None else figure(picture(png, alt, kind), caption)

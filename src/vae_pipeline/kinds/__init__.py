@@ -1,0 +1,1 @@
+"""The kinds of observation: images, rows of tables, sentences."""

@@ -1,0 +1,227 @@
+"""IDX, .npy, .npz and .amat files, gzipped or not, told apart by their contents and not by their names."""
+
+import gzip
+import io
+import math
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae_pipeline.kinds.download import Finder
+from vae_pipeline.kinds.parts import Array, Indices, Part, Source
+from vae_pipeline.recipe.data import ArrayPart, ArraysData, File
+from vae_pipeline.system.errors import DataError
+from vae_pipeline.system.files import sha256_of
+
+NPY = b"\x93NUMPY"
+# IDX, third byte of the file: the type of its elements (big-endian).
+IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+def open_arrays(data: ArraysData, finder: Finder) -> Source:
+    """Read the files that the recipe names.
+
+    Raises:
+        DataError: a file is corrupt, of another shape or range than the recipe says, or can't be had.
+    """
+    origins: dict[str, str] = {}
+    every = {"train": data.train, "valid": data.valid, "test": data.test}
+    named = {name: part for name, part in every.items() if isinstance(part, ArrayPart)}
+    raw = {name: _read_part(part, data, finder, origins) for name, part in named.items()}
+    labels = [part_labels for _, part_labels in raw.values() if part_labels is not None]
+    if labels and len(labels) < len(raw):
+        raise DataError("some parts of the data have labels and some have none: give labels for all parts, or null")
+    groups = {
+        name: _read_groups(part.groups, len(raw[name][0]), finder, origins)
+        for name, part in named.items()
+        if part.groups is not None
+    }
+    if groups and len(groups) < len(raw):
+        raise DataError("some parts of the data have groups and some have none: give groups for all parts, or null")
+    values = np.unique(np.concatenate(labels)) if labels else np.empty(0, np.int64)
+    parts = {
+        name: Part(images, None if part_labels is None else np.searchsorted(values, part_labels).astype(np.int64))
+        for name, (images, part_labels) in raw.items()
+    }
+    dtypes = {images.dtype for images, _ in raw.values()}
+    dtype = "uint8" if dtypes == {np.dtype(np.uint8)} else "float32"
+    return Source(
+        shape=data.shape,
+        dtype=dtype,
+        low=data.range[0],
+        high=data.range[1],
+        classes=tuple(str(value) for value in values),
+        train=parts["train"],
+        valid=parts["valid"] if "valid" in parts else float(data.valid),  # type: ignore[arg-type]
+        test=parts["test"] if "test" in parts else float(data.test),  # type: ignore[arg-type]
+        origins=origins,
+        split=data.split,
+        groups=groups,
+    )
+
+
+def _read_part(
+    part: ArrayPart, data: ArraysData, finder: Finder, origins: dict[str, str]
+) -> tuple[Array, Indices | None]:
+    path = _find(part.images, finder, origins)
+    images = _arrange(read_array(path, part.images.key), data.shape, path)
+    if part.labels is None:
+        return images, None
+    label_path = _find(part.labels, finder, origins)
+    labels = read_array(label_path, part.labels.key)
+    if labels.shape[1:] == (1,):
+        labels = labels[:, 0]
+    if labels.ndim != 1 or len(labels) != len(images):
+        raise DataError(
+            f"{label_path} holds labels of shape {labels.shape}, but {path} holds {len(images)} images: "
+            "one label an image is wanted"
+        )
+    whole = _as_whole(labels, np.int64)
+    if whole is None:
+        raise DataError(f"{label_path} holds labels that aren't whole numbers: number the classes 0, 1, ...")
+    return images, whole
+
+
+def _read_groups(file: File, count: int, finder: Finder, origins: dict[str, str]) -> list[str]:
+    """The id of each image, as a text."""
+    path = _find(file, finder, origins)
+    ids = read_array(path, file.key)
+    if ids.shape not in ((count,), (count, 1)):
+        raise DataError(f"{path} holds groups of shape {list(ids.shape)} for {count} images: one id an image is wanted")
+    whole = _as_whole(ids, np.int64)
+    if ids.dtype.kind not in "US" and whole is None:
+        raise DataError(f"{path} holds groups that are neither texts nor whole numbers: number them, or name them")
+    return [str(each) for each in (ids.astype(str) if whole is None else whole).ravel()]
+
+
+def _find(file: File, finder: Finder, origins: dict[str, str]) -> Path:
+    path = finder.find(file)
+    origins[file.path or path.name] = file.digest or f"sha256:{sha256_of(path)}"
+    return path
+
+
+def _arrange(array: Array, shape: tuple[int, int, int], path: Path) -> Array:
+    """Bring an array to [examples, channels, height, width] of uint8 or float32."""
+    channels, height, width = shape
+    given = array.shape[1:]
+    if given == shape or (channels == 1 and given == (height, width)) or given == (channels * height * width,):
+        arranged = array.reshape(len(array), *shape)
+    elif given == (height, width, channels):
+        arranged = array.transpose(0, 3, 1, 2)
+    else:
+        raise DataError(
+            f"{path} holds examples of shape {list(given)}, but data.shape says {list(shape)} "
+            "(channels, height, width): set data.shape to what the file holds"
+        )
+    if arranged.dtype == np.uint8:
+        return arranged
+    if _is_real(arranged):
+        with np.errstate(over="ignore"):  # becomes infinite, which is refused later
+            return arranged.astype(np.uint8 if _fits_uint8(arranged) else np.float32, copy=False)
+    raise DataError(f"{path} holds values of type {array.dtype}: real numbers are wanted")
+
+
+def _is_real(array: Array) -> bool:
+    return array.dtype.kind in "biuf"
+
+
+def _as_whole(array: Array, dtype: type[np.integer[Any]]) -> Array | None:
+    """The same values as whole numbers, or None where some are others."""
+    if not _is_real(array):
+        return None
+    with np.errstate(invalid="ignore"):  # NaN and infinity become some number, which then differs
+        whole = array.astype(dtype)
+    return whole if np.array_equal(array, whole) else None
+
+
+def _fits_uint8(array: Array) -> bool:
+    if np.issubdtype(array.dtype, np.floating) or array.size == 0:
+        return False
+    return bool(array.min() >= 0 and array.max() <= 255)
+
+
+def read_array(path: Path, key: str | None) -> Array:
+    """Read one array from a file of any of the formats.
+
+    Raises:
+        DataError: there is no such file, it is truncated or corrupt, or it is of no known format.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(len(NPY))
+            mapped = content == NPY and key is None
+            content += b"" if mapped else file.read()
+    except OSError as error:
+        raise DataError(f"can't read {path}: {error.strerror}") from error
+    if mapped:  # it may be larger than the memory
+        return _load_npy(path, path)
+    if content[:2] == b"\x1f\x8b":
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f"{path} is a truncated or corrupt .gz ({error}): fetch it again") from error
+    if content[:2] == b"PK":
+        return _read_npz(content, key, path)
+    if key is not None:
+        raise DataError(f"{path} isn't an .npz, so it has no key {key!r}: leave key out")
+    if content[: len(NPY)] == NPY:
+        return _load_npy(io.BytesIO(content), path)
+    if content[:2] == b"\x00\x00" and len(content) >= 4 and content[2] in IDX_TYPES:
+        return _read_idx(content, path)
+    return _read_amat(content, path)
+
+
+def _read_npz(content: bytes, key: str | None, path: Path) -> Array:
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            names = list(archive.keys())
+            if key is None and len(names) == 1:
+                key = names[0]
+            if key not in names:
+                wanted = "a key is wanted" if key is None else f"there is no {key!r}"
+                raise DataError(f"{path} holds the arrays {', '.join(names)}: {wanted}")
+            return np.asarray(archive[key])
+    except DataError:
+        raise
+    except Exception as error:  # a corrupt archive raises whatever the decoders of its members do
+        raise DataError(f"{path} is a truncated or corrupt .npz ({error}): make or fetch it again") from error
+
+
+def _load_npy(content: Path | io.BytesIO, path: Path) -> Array:
+    try:
+        return np.asarray(np.load(content, "r" if isinstance(content, Path) else None, allow_pickle=False))
+    except Exception as error:  # numpy evaluates the header: a corrupt one raises nearly anything
+        if "Object arrays" in str(error):
+            raise DataError(f"{path} holds Python's objects, which aren't read: save an array of numbers") from error
+        raise DataError(f"{path} is a truncated or corrupt .npy ({error}): make or fetch it again") from error
+
+
+def _read_idx(content: bytes, path: Path) -> Array:
+    dtype, axes = np.dtype(IDX_TYPES[content[2]]), content[3]
+    start = 4 + 4 * axes
+    if axes == 0 or axes > 8 or len(content) < start:
+        raise DataError(f"{path} is an IDX file whose header is cut short or corrupt: fetch it again")
+    shape = tuple(int(length) for length in np.frombuffer(content, ">u4", axes, 4))
+    wanted = math.prod(shape) * dtype.itemsize
+    if len(content) - start != wanted:
+        raise DataError(
+            f"{path} is an IDX file of shape {list(shape)}, which needs {wanted} bytes, "
+            f"but {len(content) - start} follow the header: fetch it again"
+        )
+    return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _read_amat(content: bytes, path: Path) -> Array:
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "loadtxt: input contained no data")
+            table = np.loadtxt(io.BytesIO(content), ndmin=2)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} isn't IDX, .npy, .npz or .amat (rows of numbers): {error}") from error
+    if table.size == 0:
+        raise DataError(f"{path} is empty")
+    whole = _as_whole(table, np.uint8)
+    return table if whole is None else whole

@@ -1,0 +1,99 @@
+"""ImageSpec: the shape, range and classes of images, as a model must know them."""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_pipeline.system.errors import DataError
+from vae_pipeline.system.typed_json import typed
+
+LARGEST = 2**28  # values of an image
+LEVELS = (0.0, 65536.0)
+"""The range of greys of 16 bits."""
+ROUNDING = 4 * float(np.finfo(np.float32).eps)
+"""A value of float32 may lie outside by this share of the larger bound, and still be that bound, rounded."""
+
+
+def within(values: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[Any] | None:
+    """The values, those that rounding put outside of [low, high] brought back to it; None where others lie outside."""
+    slack = ROUNDING * max(abs(low), abs(high))
+    least, most = float(values.min()), float(values.max())
+    if least < low - slack or most > high + slack:
+        return None
+    return values if low <= least and most <= high else values.clip(low, high)
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """Images as they lie on disk: [channels, height, width], unscaled."""
+
+    shape: tuple[int, int, int]
+    dtype: str
+    """`uint8` or `float32`."""
+    low: float
+    high: float
+    """The range of the values, which the model maps to [0, 1]."""
+    binary: bool
+    """Whether only `low` and `high` occur, so that a Bernoulli likelihood is a true probability."""
+    classes: tuple[str, ...] = ()
+    """Names of the labels 0, 1, ...; empty where there are none."""
+    levels: tuple[float, float] = LEVELS
+    """For picture files with greys of over 8 bits: the value that becomes 0, and the one at which 256 would begin."""
+    kind: str = "image"
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one observation."""
+        return self.shape
+
+    @property
+    def dimensions(self) -> int:
+        """Number of values in one observation."""
+        return math.prod(self.shape)
+
+    @property
+    def unit(self) -> float:
+        """The width of the values' range, relative to which their differences are taken."""
+        return self.high - self.low
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ImageSpec":
+        """Inverse of `to_dict`.
+
+        Raises:
+            DataError: a field is missing, unknown or of another kind.
+        """
+        try:
+            spec = typed(cls, values, closed=True)
+            spec._validate()
+            return spec
+        except ValueError as error:
+            raise DataError(f"not a data spec ({error}): run `vae-pipeline prepare` again") from error
+
+    def _validate(self) -> None:
+        if self.kind != "image":
+            raise ValueError(f"this version reads data of kind 'image', 'table' or 'text'; given {self.kind!r}")
+        if not 0 < min(self.shape) <= self.dimensions <= LARGEST:
+            raise ValueError(
+                f"shape is {list(self.shape)}; wanted channels, height and width, {LARGEST:,} values at most"
+            )
+        if self.dtype not in ("uint8", "float32"):
+            raise ValueError(f"dtype is {self.dtype!r}; wanted uint8 or float32")
+        if self.low >= self.high or self.levels[0] >= self.levels[1]:
+            raise ValueError(
+                f"the range is {self.low} to {self.high}, the levels {list(self.levels)}; wanted the lower one first"
+            )
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        path.write_text(json.dumps(self.to_dict(), indent=2) + "\n")

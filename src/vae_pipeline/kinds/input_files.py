@@ -1,0 +1,164 @@
+"""Files that hold observations: arrays, pictures, folders and archives of them, tables, or `-`, a pipe."""
+
+import io
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_pipeline.kinds.image.decoding import SUFFIXES, Resize, read_picture
+from vae_pipeline.kinds.listing import is_archive, list_pictures
+from vae_pipeline.kinds.spec import ImageSpec, TableSpec
+from vae_pipeline.system.errors import DataError
+
+Array = npt.NDArray[Any]
+ARRAYS = (".npy", ".npz")
+BEGINNINGS = (b"\x93N", b"PK")  # of these files
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some observations of a file."""
+
+    count: int
+    read: Callable[[slice], Array]
+    """Some of them; raises DataError if one can't be used."""
+    kept: Mapping[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file of observations, looked at but not read."""
+
+    file: str
+    count: int
+    pieces: Callable[[], Iterable[Piece]]
+
+
+def input_files(
+    path: Path, spec: ImageSpec | TableSpec, key: str | None, resize: Resize, keep: Sequence[str]
+) -> Iterator[InputFile]:
+    """The files that a path stands for: of a folder or an archive each picture, else the one.
+
+    Raises:
+        DataError: a file isn't there or can't be read.
+    """
+    if isinstance(spec, TableSpec):
+        yield _rows(path, spec, key, keep)
+    elif path.is_dir() or (not path.name.lower().endswith(ARRAYS) and is_archive(path)):
+        pictures = list_pictures(path)
+        if pictures.broken:
+            raise DataError(f"{path}/{pictures.broken[0]} is a link that leads nowhere: mend it, or take it away")
+        for name in pictures.names:
+            yield _picture(f"{path}/{name}", partial(pictures.read, name), spec, resize)
+    elif path.suffix.lower() in SUFFIXES:
+        yield _picture(str(path), partial(_content, path), spec, resize)
+    else:
+        yield _array(_as_events(read_array(path, key), spec, path), path)
+
+
+def _rows(path: Path, spec: TableSpec, key: str | None, keep: Sequence[str]) -> InputFile:
+    """Rows of a table in the order of the spec's columns; of an .npy or an .npz with a key, as they are."""
+    if path.suffix.lower() == ".npy" or key is not None or str(path) == "-":
+        if keep:
+            raise DataError(f"{path} is an array, which has no column {keep[0]} to keep: give a table")
+        return _array(read_array(path, key), path)
+    from vae_pipeline.kinds.table.files import find_rows, is_table
+    from vae_pipeline.kinds.table.frames import encode
+
+    if path.is_dir() and not any(is_table(file) for file in path.iterdir()):
+        raise DataError(
+            f"{path} is a folder: a table (.csv, .parquet, .jsonl, .npz) or an array of rows (.npy) is wanted"
+        )
+    found = find_rows(path, spec, keep)
+
+    def piece(frame: Any) -> Piece:
+        return Piece(
+            len(frame),
+            lambda some: encode(frame.iloc[some], spec.columns, str(path), found.written),
+            {name: frame[name].tolist() for name in keep},
+        )
+
+    return InputFile(str(path), found.count, lambda: map(piece, found.file.frames()))
+
+
+def _array(array: Array, path: Path) -> InputFile:
+    count = len(array) if array.ndim else 0
+    return InputFile(str(path), count, lambda: [Piece(count, array.__getitem__, {})])
+
+
+def _picture(shown: str, content: Callable[[], bytes], spec: ImageSpec, resize: Resize) -> InputFile:
+    def read(_: slice) -> Array:
+        return _read_picture(content(), shown, spec, resize)
+
+    return InputFile(shown, 1, lambda: [Piece(1, read, {})])
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"can't read {path}: {(error.strerror or '').lower()}") from error
+
+
+def read_array(path: Path, key: str | None = None) -> Array:
+    """One array of an .npy or .npz, or of one that comes by standard input; never unpickled.
+
+    Raises:
+        DataError: the file isn't there, is corrupt, or holds several arrays and no key says which.
+    """
+    try:
+        file = io.BytesIO(sys.stdin.buffer.read()) if str(path) == "-" else path.open("rb")
+    except FileNotFoundError as error:
+        raise DataError(f"{path} isn't there: mend the path") from error
+    except OSError as error:
+        raise DataError(f"can't read {path}: {(error.strerror or '').lower()}") from error
+    with file:
+        beginning = file.read(2)
+        file.seek(0)
+        if not any(known.startswith(beginning) for known in BEGINNINGS):
+            raise DataError(
+                f"{path} isn't an array (.npy, .npz), a picture ({', '.join(SUFFIXES)}) or an archive of pictures "
+                "(.zip, .tar): convert it to one of these"
+            )
+        try:
+            loaded = np.load(file, allow_pickle=False)
+        except Exception as error:  # a corrupt header raises nearly anything
+            raise DataError(f"{path} isn't a whole .npy or .npz of numbers ({error})") from error
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        names = list(loaded.keys())
+        if key is None and len(names) == 1:
+            key = names[0]
+        if key not in names:
+            raise DataError(f"{path} holds the arrays {', '.join(names)}: say which with --key")
+        try:
+            return np.asarray(loaded[key])
+        except Exception as error:  # a corrupt member raises whatever its decoder does
+            raise DataError(f"{path} isn't a whole .npz ({error})") from error
+
+
+def _read_picture(content: bytes, shown: str, spec: ImageSpec, resize: Resize) -> Array:
+    if spec.shape[0] not in (1, 3):
+        raise DataError(f"{shown} is a picture, but this model takes {spec.shape[0]} channels: give .npy or .npz")
+    pixels = read_picture(content, shown, spec.shape, resize, spec.levels)
+    scaled = spec.low + pixels[None] / 255 * (spec.high - spec.low)
+    return (np.rint(scaled) if spec.dtype == "uint8" else scaled).astype(spec.dtype)
+
+
+def _as_events(array: Array, spec: ImageSpec, path: Path) -> Array:
+    """One observation or many; a missing axis of one channel, or flat rows, are put right."""
+    channels, height, width = spec.shape
+    for shape in (spec.shape, (height, width), (spec.dimensions,)):
+        if shape == (height, width) and channels != 1:
+            continue
+        if array.shape == shape or array.shape[1:] == shape:
+            return array.reshape(-1, *spec.shape)
+    raise DataError(
+        f"{path} holds an array of shape {list(array.shape)}; wanted [examples, {channels}, {height}, {width}]"
+    )

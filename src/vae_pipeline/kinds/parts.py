@@ -1,0 +1,115 @@
+"""What every source delivers: images, rows of a table or sentences, their labels, and where they came from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_pipeline.kinds.image.spec import LEVELS
+from vae_pipeline.kinds.spec import Column
+from vae_pipeline.kinds.table.spec import CsvFormat
+from vae_pipeline.recipe.data import ColumnScaling
+from vae_pipeline.recipe.split import HASHED, SplitRule
+from vae_pipeline.recipe.tokenizer import Tokenizer
+
+Array = npt.NDArray[Any]
+Indices = npt.NDArray[np.int64]
+
+
+class Rows(Protocol):
+    """Images that can be read a few at a time: an array, a memory map, or files decoded when asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, indices: Indices) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of [channels, height, width], and a label (an index of `Source.classes`) for each, or None."""
+
+    rows: Rows
+    labels: Indices | None
+    names: Sequence[str] | None = None
+    """The key of each row; None where its index is all there is."""
+    masks: Rows | None = None
+    """[height, width] of each row, uint8: 1 where its defect is, else 0."""
+    indices: Indices | None = None
+    """The place of each row in the part that this one was split off from; None where it wasn't."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Raw data. `valid` and `test` are parts of their own, or the fraction of `train` that is to be split off."""
+
+    shape: tuple[int, int, int]
+    dtype: str
+    low: float
+    high: float
+    classes: tuple[str, ...]
+    train: Part
+    valid: Part | float
+    test: Part | float
+    origins: dict[str, str] = field(default_factory=dict)
+    """Name of each file, or description: its digest."""
+    dropped: dict[str, int] = field(default_factory=dict)
+    """Reason: number of files that were left out."""
+    one_class: bool = False
+    """Whether every row whose label isn't 0 is an anomaly, to be kept for the test part."""
+    levels: tuple[float, float] = LEVELS
+    """`ImageSpec.levels`."""
+    notes: tuple[str, ...] = ()
+    """Notes that a reader must see."""
+    split: SplitRule = HASHED
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The group of each row of train, and of parts with files of their own; empty where there are no groups."""
+
+
+@dataclass(frozen=True)
+class TableSource:
+    """Rows of [columns], float64: NaN where a value is missing, codes for categories; not split, nothing fitted."""
+
+    columns: tuple[Column, ...]
+    """Columns without knots; the values of a category are those of all rows."""
+    rows: Rows
+    labels: Indices | None
+    """0: normal, 1: an anomaly."""
+    scaling: ColumnScaling
+    one_class: bool
+    valid: float
+    test: float
+    ignored: tuple[str, ...] = ()
+    origins: dict[str, str] = field(default_factory=dict)
+    """Name of each file, or description: its digest."""
+    csv: CsvFormat = field(default_factory=CsvFormat)
+    """How a text file of rows was written."""
+    absent: tuple[str, ...] = ()
+    """Texts that stand for a missing value."""
+    found: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Findings on each column of the file: its kind, how it is written, how many values it lacks and has."""
+    notes: tuple[str, ...] = ()
+    """Notes that a reader should look at."""
+    split: SplitRule = HASHED
+    groups: Sequence[str] | None = None
+    """The group of each row."""
+
+
+@dataclass(frozen=True)
+class TextSource:
+    """Sentences, one a line. `valid` and `test` are lines of their own, or the fraction of `train` to be split off."""
+
+    train: Sequence[str]
+    valid: Sequence[str] | float
+    test: Sequence[str] | float
+    tokenizer: Tokenizer
+    limit: int
+    long: Literal["truncate", "drop", "fail"]
+    origins: dict[str, str] = field(default_factory=dict)
+    """Name of each file, or description: its digest."""
+    dropped: dict[str, int] = field(default_factory=dict)
+    """Reason: number of lines that were left out."""
+    split: SplitRule = HASHED
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The group of each row of train, and of parts with files of their own; empty where there are no groups."""

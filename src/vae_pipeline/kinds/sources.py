@@ -1,0 +1,68 @@
+"""One module a modality; `open_source` finds the one that a recipe's data section names."""
+
+from typing import assert_never
+
+from vae_pipeline.kinds.download import Finder
+from vae_pipeline.kinds.parts import Source, TableSource, TextSource
+from vae_pipeline.recipe.data import (
+    ArraysData,
+    Data,
+    DigitsData,
+    DrawnDefectsData,
+    DrawnSentencesData,
+    FolderData,
+    SyntheticData,
+    TableData,
+    TextData,
+    TumoursData,
+)
+
+
+def open_source(data: Data, finder: Finder, seed: int) -> Source | TableSource | TextSource:
+    """Open what a recipe's data section describes.
+
+    Raises:
+        DataError: it can't be used; the message names the file and what is wrong with it.
+    """
+    # Imported here, so that each source costs only those who use it.
+    match data:
+        case SyntheticData():
+            from vae_pipeline.kinds.image.synthetic import open_bars
+
+            return open_bars(data, seed)
+        case DigitsData():
+            from vae_pipeline.kinds.image.digits import open_digits
+
+            return open_digits(data)
+        case ArraysData():
+            from vae_pipeline.kinds.image.arrays import open_arrays
+
+            return open_arrays(data, finder)
+        case FolderData():
+            from vae_pipeline.kinds.image.folder import open_folder
+
+            return open_folder(data)
+        case DrawnDefectsData():
+            from vae_pipeline.kinds.image.defects import with_defects
+
+            images = open_source(data.images, finder, seed)
+            assert isinstance(images, Source)  # a recipe says so
+            return with_defects(data, images, seed)
+        case TumoursData():
+            from vae_pipeline.kinds.table.tumours import open_tumours
+
+            return open_tumours(data)
+        case TableData():
+            from vae_pipeline.kinds.table.source import open_table
+
+            return open_table(data, finder)
+        case DrawnSentencesData():
+            from vae_pipeline.kinds.text.drawn_sentences import draw_sentences
+
+            return draw_sentences(data, seed)
+        case TextData():
+            from vae_pipeline.kinds.text.source import open_text
+
+            return open_text(data, finder)
+        case _:
+            assert_never(data)

@@ -1,0 +1,186 @@
+"""The one on-disk form of prepared data: memory-mapped arrays, spec.json, card.json.
+
+train.npy valid.npy test.npy        [examples, *event], unscaled, uint8 or float32
+train_labels.npy ...                [examples], int64, where there are labels
+test_masks.npy                      [examples, height, width], uint8, where there are masks: 1 where a defect is
+train_sizes.npy                     [examples], int64, where examples differ in how much there is to compute of them
+spec.json                           what a model must know (DataSpec)
+card.json                           what a reader wants to know: counts, ranges, digests, what was dropped
+digests.json                        the sha256 of each of these files
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae_pipeline.kinds.mapped import MappedArray
+from vae_pipeline.kinds.parts import Array, Indices
+from vae_pipeline.kinds.raw import checked
+from vae_pipeline.kinds.spec import DataSpec, TableSpec, load_spec
+from vae_pipeline.system.errors import DataError
+from vae_pipeline.system.files import content_key
+from vae_pipeline.system.seal import unsealed
+from vae_pipeline.system.typed_json import read_json, typed
+
+PARTS = ("train", "valid", "test")
+CHUNK = 2**24  # bytes
+ENOUGH = 99  # validation examples, which tell a false-alarm rate of 0.01
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of the prepared data."""
+
+    images: MappedArray | Array
+    """[examples, *event]; a slice of a mapped array is a copy."""
+    labels: Indices | None
+    masks: MappedArray | Array | None = None
+    """[examples, height, width]: 1 where a defect is; of the test part alone, and None where there are none."""
+    sizes: Indices | None = None
+    """How much there is to compute of each example, for batches of like ones; of the training part alone, and None
+    where examples don't differ in it."""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A folder that `prepare` filled."""
+
+    folder: Path
+    spec: DataSpec
+    train: Split
+    valid: Split
+    test: Split
+    digests: dict[str, str]
+    """The sha256 of each file."""
+
+    @classmethod
+    def open(cls, folder: Path) -> "Prepared":
+        """Map the arrays, once every file was found to be the one that `prepare` wrote.
+
+        Raises:
+            DataError: the folder isn't one that `prepare` filled, or was altered.
+        """
+        spec = load_spec(folder / "spec.json")
+        parts = {part: _open_split(folder, part, spec) for part in PARTS}
+        for part in ("train", "test"):
+            if len(parts[part]) == 0:
+                raise DataError(f"{folder / part}.npy holds no examples: run `vae-pipeline prepare` again")
+        digests = unsealed(folder, "prepare")
+        for part, split in parts.items():
+            _require_possible(split, spec, folder / f"{part}.npy")
+        return cls(folder, spec, **parts, digests=digests)
+
+    @property
+    def tells_anomalies(self) -> bool:
+        """Whether labels, where there are any, say what is normal (0) and what isn't (all others)."""
+        return isinstance(self.spec, TableSpec) or self.card.get("split", {}).get("kind") == "one_class"
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """The data card, card.json.
+
+        Raises:
+            DataError: it isn't there, or isn't what `prepare` wrote.
+        """
+        path = self.folder / "card.json"
+        try:
+            card = read_json(path)
+            typed(_Card, card)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path} isn't what `vae-pipeline prepare` wrote ({error}): prepare again") from error
+        return dict(card)
+
+    @property
+    def calibration_note(self) -> str | None:
+        """A note on a validation part that is too small to calibrate a detector; None on any other."""
+        count = len(self.valid)
+        if not 0 < count < ENOUGH:
+            return None
+        return (
+            f"{count} validation examples calibrate a detector for false-alarm rates from {1 / (count + 1):.2g} up; a "
+            f"rate of alpha needs 1/alpha - 1 of them, 0.01 needs {ENOUGH}: raise data.valid"
+        )
+
+    def digest(self) -> str:
+        """The sha256 of spec, arrays, labels, masks and sizes: equal data, equal digest."""
+        suffixes = (".npy", "_labels.npy", "_masks.npy", "_sizes.npy")
+        names = [f"{part}{suffix}" for part in PARTS for suffix in suffixes]
+        return content_key([[name, self.digests[name]] for name in ("spec.json", *names) if name in self.digests])
+
+
+@dataclass(frozen=True)
+class _Card:
+    """The fields of card.json that its readers rely on."""
+
+    examples: dict[str, int]
+    origins: dict[str, str]
+    duplicates: dict[str, Any]
+    dropped: dict[str, int]
+    classes: dict[str, dict[str, int]]
+    shape: tuple[int, ...]
+    dtype: str
+    notes: tuple[str, ...] = ()
+    split: dict[str, Any] = field(default_factory=dict)
+
+
+def _require_possible(part: Split, spec: DataSpec, path: Path) -> None:
+    """Refuse values that the spec says can't occur, some rows at a time."""
+    rows = max(1, CHUNK // max(1, part.images[:1].nbytes))
+    for start in range(0, len(part), rows):
+        try:
+            checked(part.images[start : start + rows], spec, first=start)
+        except DataError as error:
+            raise DataError(f"{path} doesn't fit spec.json ({error}): run `vae-pipeline prepare` again") from error
+
+
+def _open_split(folder: Path, part: str, spec: DataSpec) -> Split:
+    images = _open_array(folder / f"{part}.npy")
+    if images.shape[1:] != spec.event_shape or images.dtype != spec.dtype:
+        raise DataError(f"{folder / part}.npy doesn't fit spec.json: run `vae-pipeline prepare` again")
+    label_path = folder / f"{part}_labels.npy"
+    labels = None
+    if spec.classes:
+        stored = _open_array(label_path)
+        fits = stored.shape == (len(images),) and stored.dtype == np.int64
+        labels = stored[:] if fits else np.zeros(0, np.int64)
+        if not fits or not ((labels >= 0) & (labels < len(spec.classes))).all():
+            raise DataError(
+                f"{label_path} doesn't hold one label of 0..{len(spec.classes) - 1} for each of {len(images)} "
+                "examples: run `vae-pipeline prepare` again"
+            )
+    masks = _open_masks(folder / f"{part}_masks.npy", (len(images), *spec.event_shape[1:]))
+    return Split(images, labels, masks, _open_sizes(folder / f"{part}_sizes.npy", len(images)))
+
+
+def _open_sizes(path: Path, count: int) -> Indices | None:
+    if not path.exists():
+        return None
+    sizes = _open_array(path)
+    if sizes.shape != (count,) or sizes.dtype != np.int64:
+        raise DataError(f"{path} doesn't hold one size for each example: run `vae-pipeline prepare` again")
+    return sizes[:]
+
+
+def _open_masks(path: Path, shape: tuple[int, ...]) -> MappedArray | None:
+    if not path.exists():
+        return None
+    masks = _open_array(path)
+    if masks.shape != shape or masks.dtype != np.uint8:
+        raise DataError(f"{path} doesn't hold one mask for each example: run `vae-pipeline prepare` again")
+    return masks
+
+
+def _open_array(path: Path) -> MappedArray:
+    if path.exists() and not path.is_file():  # a pipe would never end
+        raise DataError(f"{path} isn't a regular file: run `vae-pipeline prepare` again")
+    try:
+        return MappedArray(path)
+    except FileNotFoundError as error:
+        raise DataError(f"{path} isn't there: run `vae-pipeline prepare` first") from error
+    except Exception as error:  # numpy evaluates the header: a corrupt one raises nearly anything
+        raise DataError(f"{path} is truncated or corrupt ({error}): run `vae-pipeline prepare` again") from error

@@ -1,0 +1,168 @@
+"""A table's values in few types, the numbers that stand for them, and back.
+
+A boolean is 0 or 1, a category the index of its value, a date the days since 1970; what is missing is NaN.
+"""
+
+import datetime
+import decimal
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pandas.api import types
+
+from vae_pipeline.kinds.spec import Column, TableSpec
+from vae_pipeline.kinds.table import numbers
+from vae_pipeline.kinds.table.dates import days, moments, since_1970
+from vae_pipeline.system.errors import DataError
+
+TRUTH = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}
+Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+MOST = 3e38  # that a float32 holds
+
+
+def plain(frame: pd.DataFrame, place: str) -> pd.DataFrame:
+    """The frame with columns of float64, bool, datetime64 or str alone; a duration is a number of seconds.
+
+    Raises:
+        DataError: two columns have one name; or one holds lists, complex numbers, or what else isn't one of these.
+    """
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise DataError(f"{place} has two columns of the name {twice!r}: rename one")
+    return pd.DataFrame(
+        {name: _plain(values, f"{place}: column {name}") for name, values in frame.items()}, frame.index
+    )
+
+
+def _plain(values: "pd.Series[object]", place: str) -> "pd.Series[object]":
+    kind = values.dtype
+    if isinstance(kind, pd.StringDtype) or types.is_datetime64_any_dtype(kind):
+        return values
+    if isinstance(kind, pd.CategoricalDtype):
+        return _plain(values.astype(kind.categories.dtype), place)
+    if isinstance(kind, pd.PeriodDtype):
+        return values.dt.start_time
+    if isinstance(kind, pd.IntervalDtype):
+        return values.astype("str").mask(values.isna())
+    if types.is_timedelta64_dtype(kind):
+        return values / pd.Timedelta(seconds=1)
+    if types.is_bool_dtype(kind):
+        return values.astype(bool) if not values.isna().any() else _plain(values.astype(object), place)
+    if types.is_complex_dtype(kind):
+        raise DataError(f"{place} holds complex numbers: give their real and imaginary parts a column each")
+    if types.is_numeric_dtype(kind):
+        return pd.Series(values.to_numpy("float64", na_value=np.nan), values.index)
+    return _of_objects(values.astype(object), place)
+
+
+def _of_objects(values: "pd.Series[object]", place: str) -> "pd.Series[object]":
+    present = values.dropna()
+    held = {type(value) for value in present}
+    if held <= {bool, np.bool_}:  # with gaps, which bool has no place for
+        return values.map({True: "true", False: "false"}).astype("str")
+    if all(issubclass(each, int | float | decimal.Decimal | np.integer | np.floating) for each in held):
+        return values.where(values.notna(), np.nan).astype("float64")
+    if held <= {bytes}:
+        values = values.map(bytes.decode, na_action="ignore")
+        held = {str}
+    if held <= {datetime.timedelta}:
+        return pd.to_timedelta(values) / pd.Timedelta(seconds=1)
+    if any(issubclass(each, datetime.date) for each in held):
+        return pd.to_datetime(values, utc=True, format="ISO8601")
+    wrong = [each for each in held if not issubclass(each, str | int | float | datetime.time)]
+    if wrong:
+        raise DataError(
+            f"{place} holds values of type {wrong[0].__name__}; numbers, booleans, dates or texts are wanted: spread "
+            "it over columns of its own, or leave it out"
+        )
+    return values.map(str, na_action="ignore").astype("str")
+
+
+def texts(values: "pd.Series[object]") -> "pd.Series[str]":
+    """Each value as it would be written: a whole number without a point, whatever its column is of."""
+    if types.is_float_dtype(values):
+        return values.map(lambda value: str(int(value)) if float(value).is_integer() else repr(float(value)))
+    found = values if isinstance(values.dtype, pd.StringDtype) else values.map(str)
+    return found.str.strip().str.replace(r"^([+-]?\d+)\.0+$", r"\1", regex=True)
+
+
+def require_columns(frame: pd.DataFrame, spec: TableSpec, place: str, beside: Sequence[str] = ()) -> None:
+    """Refuse rows without a column of the spec, or with one that is neither ignored nor asked for `beside` them.
+
+    Raises:
+        DataError: there is one.
+    """
+    wanted = [column.name for column in spec.columns]
+    missing = [name for name in (*wanted, *beside) if name not in frame.columns]
+    added = [name for name in frame.columns if name not in (*wanted, *spec.ignored, *beside)]
+    if missing:
+        renamed = f"; it has others, {', '.join(added)}: is one of them renamed?" if added else ""
+        raise DataError(f"{place} lacks the column {', '.join(missing)}{renamed}")
+    if added:
+        raise DataError(f"{place} has the column {', '.join(added)}, which the model doesn't know: leave it out")
+
+
+def encode(
+    frame: pd.DataFrame, columns: Sequence[Column], place: str, written: numbers.Format = numbers.ORDINARY
+) -> Floats:
+    """[rows, columns] of float64; texts of numbers are written in the format given.
+
+    Raises:
+        DataError: a value isn't of its column's kind, or isn't finite.
+    """
+    encoded = np.empty((len(frame), len(columns)))
+    given = plain(frame[[column.name for column in columns]], place)
+    for index, column in enumerate(columns):
+        encoded[:, index] = _encoded(given[column.name], column, place, written)
+        if (np.abs(encoded[:, index]) > MOST).any():
+            raise DataError(f"{place}: column {column.name} holds infinity, or numbers over 3e38: clean it first")
+    return encoded
+
+
+def _encoded(values: "pd.Series[object]", column: Column, place: str, written: numbers.Format) -> Floats:
+    present = values.dropna()
+    text = isinstance(present.dtype, pd.StringDtype)
+    match column.kind:
+        case "number" if not text:
+            found = pd.to_numeric(present, errors="coerce").astype(float)
+        case "number" if column.written == "duration":
+            found = numbers.seconds(present)
+        case "number":
+            found = numbers.values(present, written, column.written)
+        case "boolean":
+            found = texts(present).str.lower().map(TRUTH).astype(float)
+        case "date" if types.is_datetime64_any_dtype(present):
+            found = pd.Series(since_1970(present), present.index)
+        case "date":
+            found = pd.Series(days(present, column.written) if text else np.nan, present.index)
+        case "category":
+            codes = {value: float(code) for code, value in reversed(list(enumerate(texts(pd.Series(column.values)))))}
+            found = texts(present).map(codes).fillna(len(codes)).astype(float)
+    wrong = present[found.isna()]
+    if len(wrong):
+        written_as = f" written as {column.written}" if column.written else ""
+        raise DataError(
+            f"{place}: column {column.name} holds {texts(wrong).iloc[0]!r} in row {wrong.index[0]}, which isn't a "
+            f"{column.kind}{written_as}: mend it, or say in the recipe, in data.columns, what it is"
+        )
+    return np.asarray(found.reindex(values.index), float)
+
+
+def decode(rows: npt.NDArray[Any], columns: Sequence[Column]) -> pd.DataFrame:
+    """A table of rows [rows, columns] in the data's units, with the values that codes stand for."""
+    found = {}
+    for column, values in zip(columns, rows.astype(np.float64).T, strict=True):
+        match column.kind:
+            case "number":
+                found[column.name] = pd.Series(values)
+            case "boolean":
+                found[column.name] = pd.Series(values >= 0.5)
+            case "date":
+                found[column.name] = moments(values)
+            case "category":
+                known = np.array([*column.values, ""], object)
+                found[column.name] = pd.Series(known[np.rint(values).astype(int)])
+    return pd.DataFrame(found)

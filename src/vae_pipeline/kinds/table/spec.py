@@ -1,0 +1,137 @@
+"""TableSpec: the columns of a table, as a model must know them."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+from vae_pipeline.system.errors import DataError
+from vae_pipeline.system.typed_json import typed
+
+ANOMALIES = ("normal", "anomaly")
+"""The classes of a table whose labels say what is to be detected."""
+CLIP = 10.0
+"""Scaled units, up to which the scaling of numbers is made of straight lines."""
+MISSING = frozenset((
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+    "NULL", "NaN", "None", "n/a", "nan", "null",
+))  # fmt: skip
+"""Fields of a text of rows that stand for a missing value, as pandas has them."""
+ColumnKind = Literal["number", "boolean", "category", "date"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table."""
+
+    name: str
+    kind: ColumnKind
+    """A date is a number too, of days since 1970; a boolean is 0 or 1, a category the index of its value."""
+    missing: bool
+    """Whether values may be missing; they are NaN."""
+    knots: tuple[tuple[float, float], ...]
+    """Points that pin the scaling, (raw, scaled), rising in both; straight lines between, logarithms beyond."""
+    values: tuple[str, ...] = ()
+    """The values of a category that occur in the training part. Any other is one class more, index len(values)."""
+    written: str = ""
+    """How its texts are written: a date's format, as strptime has it, where that isn't ISO 8601; the sign beside a
+    number (`%`, `$`), or `duration` (hours, minutes and seconds; the number is of seconds)."""
+    offset: float = 0.0
+    """A number taken off each value, in float64, before it becomes a float32, where 1e9 + 1 is 1e9. Rows on disk, knots
+    and graphs have values less their offset; what people give and get has nothing taken off."""
+
+    @property
+    def unit(self) -> float:
+        """Raw distance that one scaled unit spans, on average."""
+        (low, first), (high, last) = self.knots[0], self.knots[-1]
+        return (high - low) / (last - first)
+
+
+@dataclass(frozen=True)
+class CsvFormat:
+    """How a text file of rows is written; None where that is found in each file."""
+
+    separator: str | None = None
+    quote: str | None = None
+    encoding: str | None = None
+    """Python's name for it. A file that is UTF-8, or begins with a byte-order mark, is read as what it is."""
+    header: bool | None = None
+    """Whether the first row names the columns."""
+    comment: str | None = None
+    """The beginning of a line that is no row."""
+    decimal: str | None = None
+    thousands: str | None = None
+    """The mark that groups them; empty for none."""
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """Rows of a table as they lie on disk: [columns] of float32, unscaled, less offsets, NaN where one is missing."""
+
+    columns: tuple[Column, ...]
+    ignored: tuple[str, ...]
+    """Columns that the source holds and the model doesn't see: the label, and what the recipe leaves out."""
+    classes: tuple[str, ...] = ()
+    """Names of the labels 0, 1, ...; `normal` and `anomaly`, or empty where there are none."""
+    dtype: str = "float32"
+    kind: str = "table"
+    csv: CsvFormat = CsvFormat()
+    """How the file was written that the model was made of: where another leaves it open, it is written so too."""
+    absent: tuple[str, ...] = ()
+    """Texts that stand for a missing value, beside an empty one, NA, null and their like."""
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one observation."""
+        return (len(self.columns),)
+
+    @property
+    def dimensions(self) -> int:
+        """Number of values in one observation."""
+        return len(self.columns)
+
+    @property
+    def offsets(self) -> tuple[float, ...]:
+        """The number that is taken off the values of each column."""
+        return tuple(column.offset for column in self.columns)
+
+    @property
+    def unit(self) -> tuple[float, ...]:
+        """The width that differences of each column's values are taken relative to."""
+        return tuple(column.unit for column in self.columns)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TableSpec":
+        """Inverse of `to_dict`.
+
+        Raises:
+            DataError: a field is missing, unknown or of another kind.
+        """
+        try:
+            spec = typed(cls, values, closed=True)
+            spec._validate()
+            return spec
+        except ValueError as error:
+            raise DataError(f"not a data spec ({error}): run `vae-pipeline prepare` again") from error
+
+    def _validate(self) -> None:
+        if not self.columns or self.dtype != "float32" or self.kind != "table":
+            raise ValueError(f"{len(self.columns)} columns, dtype {self.dtype!r}; wanted some, of float32")
+        names = [column.name for column in self.columns]
+        if len(set(names)) < len(names):
+            raise ValueError(f"columns are {names}; wanted names, each once")
+        for column in self.columns:
+            if len(column.knots) < 2 or not all(x < y and fx < fy for (x, fx), (y, fy) in pairwise(column.knots)):
+                raise ValueError(f"column {column.name} has knots that don't rise")
+            if (column.kind == "category") != bool(column.values):
+                raise ValueError(f"column {column.name} is a {column.kind} with {len(column.values)} values")
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        path.write_text(json.dumps(self.to_dict(), indent=2) + "\n")

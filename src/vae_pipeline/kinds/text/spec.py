@@ -1,0 +1,133 @@
+"""TextSpec: how sentences become ids and back, and which ids mean what, as a model must know it."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vae_pipeline.system.errors import DataError
+from vae_pipeline.system.typed_json import typed
+
+PADDING, START, END, UNKNOWN = "<pad>", "<bos>", "<eos>", "<unk>"
+SPECIAL = (PADDING, START, END, UNKNOWN)
+"""The first entries of every vocabulary, in this order: their ids are 0 to 3."""
+LONGEST = 2**20
+SIGNS = rf"{UNKNOWN}|\w+|[^\w\s]+"
+"""A word or signs; what a model wrote for an unknown word is read as one."""
+_BYTE_LEVEL = {"type": "ByteLevel", "trim_offsets": True, "use_regex": True}
+TOKENIZER: dict[str, tuple[Any, ...]] = {
+    "version": ("1.0",),
+    "truncation": (None,),
+    "padding": (None,),
+    "added_tokens": ([],),
+    "post_processor": (None,),
+    "normalizer": (
+        None,
+        {"type": "Sequence", "normalizers": [{"type": "NFC"}]},
+        {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]},
+    ),
+    "pre_tokenizer": (
+        {"type": "WhitespaceSplit"},
+        {"type": "Split", "pattern": {"Regex": SIGNS}, "behavior": "Removed", "invert": True},
+        {**_BYTE_LEVEL, "add_prefix_space": False},
+    ),
+    "decoder": (None, {**_BYTE_LEVEL, "add_prefix_space": True}),
+    "model": (
+        {"type": "WordLevel", "unk_token": UNKNOWN},
+        {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": False,
+        },
+    ),
+}
+"""Kinds that each part of a tokenizer may be of, as the library `tokenizers` writes it; a model without its words."""
+
+
+@dataclass(frozen=True)
+class TextSpec:
+    """Sentences as they lie on disk: [limit] of int32, the ids of tokens, then `end`, then `padding`."""
+
+    limit: int
+    """The most tokens of a sentence, its `end` counted."""
+    vocabulary: int
+    """How many ids there are."""
+    tokenizer: dict[str, Any]
+    """A tokenizer of the library `tokenizers`, as its JSON."""
+    padding: int = 0
+    start: int = 1
+    """The id that a decoder is given before the first token; it occurs in no sentence."""
+    end: int = 2
+    unknown: int = 3
+    classes: tuple[str, ...] = ()
+    dtype: str = "int32"
+    kind: str = "text"
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one observation."""
+        return (self.limit,)
+
+    @property
+    def dimensions(self) -> None:
+        """Number of values in one observation: sentences differ in it."""
+        return
+
+    @property
+    def unit(self) -> float:
+        """The width relative to which differences of ids are taken."""
+        return 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TextSpec":
+        """Inverse of `to_dict`.
+
+        Raises:
+            DataError: a field is missing, unknown or of another kind.
+        """
+        try:
+            spec = typed(cls, values, closed=True)
+            spec._validate()
+            return spec
+        except ValueError as error:
+            raise DataError(f"not a data spec ({error}): run `vae-pipeline prepare` again") from error
+
+    def _validate(self) -> None:
+        if not 2 <= self.limit <= LONGEST or self.vocabulary <= len(SPECIAL):
+            raise ValueError(
+                f"limit is {self.limit} and vocabulary {self.vocabulary}; wanted 2 to {LONGEST:,}, 5 or more"
+            )
+        if (self.padding, self.start, self.end, self.unknown) != (0, 1, 2, 3):
+            raise ValueError("padding, start, end and unknown must be 0, 1, 2 and 3")
+        if self.dtype != "int32" or self.kind != "text" or self.classes:
+            raise ValueError(f"dtype is {self.dtype!r}, classes {list(self.classes)}; wanted int32 and none")
+        _require_known(self.tokenizer, self.vocabulary)
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        path.write_text(json.dumps(self.to_dict(), indent=2) + "\n")
+
+
+def _require_known(tokenizer: dict[str, Any], vocabulary: int) -> None:
+    """Refuse a tokenizer of other parts than `prepare` fits: a normaliser or a pattern may be made to take for ever."""
+    model = tokenizer.get("model")
+    ids = model.get("vocab") if isinstance(model, dict) else None
+    if not isinstance(model, dict) or not isinstance(ids, dict) or sorted(map(str, ids.values())) != sorted(
+        map(str, range(vocabulary))
+    ):  # fmt: skip
+        raise ValueError(f"the tokenizer hasn't the ids 0 to {vocabulary - 1}, each once")
+    known = {name: value for name, value in model.items() if name not in ("vocab", "merges")}
+    parts = {name: value for name, value in tokenizer.items() if name != "model"}
+    for name, value in {**parts, "model": known}.items():
+        if value not in TOKENIZER.get(name, ()):
+            raise ValueError(f"the tokenizer's {name} is {str(value)[:60]}, which no tokenizer of ours has")

@@ -1,0 +1,47 @@
+"""Scaled rows of a table to what a network takes in."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vae_pipeline.kinds.spec import CLIP
+from vae_pipeline.models.nets.dense import DenseEncoder
+from vae_pipeline.recipe.section import Activation
+
+
+class ColumnEncoder(nn.Module):
+    """Rows [2, columns] of scaled values and of a mask (1: present) to features.
+
+    A category goes in as one of `sizes` (0: it is no category), a code beyond them as none. A value that is missing
+    is 0; where that is to be expected, a flag says so. A number goes in as far as ±`CLIP`: how far beyond it lies is
+    for the likelihood to tell.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], missing: Sequence[bool], labels: int, layers: Sequence[int], function: Activation
+    ) -> None:
+        super().__init__()
+        self.sizes = [(index, size) for index, size in enumerate(sizes) if size]
+        self.plain = [index for index, size in enumerate(sizes) if not size]
+        self.flagged = [index for index, each in enumerate(missing) if each]
+        width = len(self.plain) + sum(sizes) + len(self.flagged)
+        self.dense = DenseEncoder((width,), labels, layers, function)
+        self.features = self.dense.features
+
+    def forward(
+        self, x: Float[Tensor, "batch 2 columns"], label: Float[Tensor, "batch classes"] | None
+    ) -> Float[Tensor, "batch features"]:
+        """Features; `label` is one-hot."""
+        values, present = x.unbind(-2)
+        codes = [one_hot(values[:, index], size) * present[:, index, None] for index, size in self.sizes]
+        features: Tensor = self.dense(
+            torch.cat([values[:, self.plain].clamp(-CLIP, CLIP), *codes, 1 - present[:, self.flagged]], 1), label
+        )
+        return features
+
+
+def one_hot(codes: Float[Tensor, "*batch"], size: int) -> Float[Tensor, "*batch {size}"]:
+    """One-hot codes, by a comparison in float32, which all runtimes compute alike; zeros for a code that is none."""
+    return (codes.unsqueeze(-1) == torch.arange(size, device=codes.device, dtype=torch.float32)).float()

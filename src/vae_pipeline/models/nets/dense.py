@@ -1,0 +1,60 @@
+"""Fully connected networks."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vae_pipeline.models.nets.activation import activation, outputs
+from vae_pipeline.recipe.section import Activation
+
+
+class DenseEncoder(nn.Module):
+    """An observation of any shape, and a label if there is one, to features."""
+
+    def __init__(self, shape: Sequence[int], labels: int, layers: Sequence[int], function: Activation) -> None:
+        super().__init__()
+        self.layers = _stack([math.prod(shape) + labels, *layers], function)
+        self.features = layers[-1]
+
+    def forward(
+        self, x: Float[Tensor, "batch *event"], label: Float[Tensor, "batch classes"] | None
+    ) -> Float[Tensor, "batch features"]:
+        """Features; `label` is one-hot."""
+        flat = x.flatten(1)
+        features: Tensor = self.layers(flat if label is None else torch.cat([flat, label], 1))
+        return features
+
+
+class DenseDecoder(nn.Module):
+    """Features to `planes` numbers for each value of an observation."""
+
+    def __init__(
+        self, features: int, shape: Sequence[int], planes: int, layers: Sequence[int], function: Activation
+    ) -> None:
+        super().__init__()
+        self.shape = (planes, *shape)
+        self.layers = _stack([features, *layers], function)
+        self.output = _linear(layers[-1], math.prod(self.shape))
+
+    def forward(self, z: Float[Tensor, "batch features"]) -> Float[Tensor, "batch planes *event"]:
+        """The parameters of the likelihood, not yet constrained."""
+        output: Tensor = self.output(self.layers(z)).unflatten(1, self.shape)
+        return output
+
+
+def _stack(widths: Sequence[int], function: Activation) -> nn.Sequential:
+    wider = outputs(function)
+    layers = [[_linear(before, wider * after), activation(function)] for before, after in pairwise(widths)]
+    return nn.Sequential(*[module for pair in layers for module in pair])
+
+
+def _linear(inputs: int, outputs: int) -> nn.Linear:
+    """A linear layer that starts as Glorot and Bengio (2010) say, its bias at zero."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,207 @@
+"""The two networks of a ladder: up from an observation to features of every level, down from latents to an output.
+
+A level is a map of features; its stride says how many times smaller its sides are than those of the level below, or
+of the image. A map of 1 x 1 makes a level dense: a stride as long as the map below, or longer, is a full connection.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vae_pipeline.models.nets.activation import activation, outputs
+from vae_pipeline.models.nets.convolution import group_norm
+from vae_pipeline.recipe.section import Activation
+
+Map = Float[Tensor, "batch _ _ _"]
+MOST_LOG_SCALE = 3.0  # what a level draws is stretched by e^3 at most
+
+
+@dataclass(frozen=True)
+class Level:
+    """The sizes of one level."""
+
+    channels: int
+    latents: int
+    """Latents at each place of its map."""
+    blocks: int
+    stride: int
+    side: tuple[int, int]
+    """Height and width of its map."""
+    below: tuple[int, int]
+    """Height and width of the level below, or of the image."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of its latents."""
+        return (self.latents, *self.side)
+
+
+def levels_of(shape: Sequence[int], sizes: Sequence[tuple[int, int, int, int]]) -> list[Level]:
+    """The levels over images of `shape`, from the channels, latents, blocks and stride of each; topmost first."""
+    levels: list[Level] = []
+    below = (shape[1], shape[2])
+    for channels, latents, blocks, stride in reversed(sizes):
+        shrunk = min(stride, max(below))
+        side = (-(-below[0] // shrunk), -(-below[1] // shrunk))
+        levels.insert(0, Level(channels, latents, blocks, shrunk, side, below))
+        below = side
+    return levels
+
+
+class LadderEncoder(nn.Module):
+    """An observation, and a label if there is one, to the features of every level."""
+
+    def __init__(self, shape: Sequence[int], labels: int, levels: Sequence[Level], function: Activation) -> None:
+        super().__init__()
+        widths = [shape[0] + labels, *[level.channels for level in reversed(levels)]]
+        self.levels = nn.ModuleList(
+            nn.Sequential(_Shrink(before, level), *_blocks(level, function))
+            for before, level in zip(widths, reversed(levels), strict=False)
+        )
+
+    def forward(self, x: Map, label: Float[Tensor, "batch classes"] | None) -> list[Map]:
+        """Features, topmost level first; a one-hot `label` joins the image as constant channels."""
+        if label is not None:
+            x = torch.cat([x, label[:, :, None, None].expand(-1, -1, x.shape[2], x.shape[3])], 1)
+        features = []
+        for level in self.levels:
+            x = level(x)
+            features.append(x)
+        return features[::-1]
+
+
+class LadderDecoder(nn.Module):
+    """The way down: each level adds what its latents say to the state that comes from above."""
+
+    def __init__(
+        self, shape: Sequence[int], labels: int, planes: int, levels: Sequence[Level], function: Activation
+    ) -> None:
+        super().__init__()
+        top, bottom = levels[0], levels[-1]
+        self.shape, self.sizes = (planes, *shape), [math.prod(level.shape) for level in levels]
+        self.start = nn.Parameter(torch.randn(1, top.channels, *top.side))
+        self.label = nn.Linear(labels, top.channels, bias=False) if labels else None
+        self.levels = nn.ModuleList(_Draw(level) for level in levels)
+        self.ways = nn.ModuleList(
+            nn.Sequential(*_blocks(level, function), _Grow(level, below.channels)) for level, below in pairwise(levels)
+        )
+        self.output = nn.Sequential(
+            *_blocks(bottom, function), group_norm(bottom.channels), _Grow(bottom, planes * shape[0])
+        )
+
+    def descend(
+        self,
+        count: int | torch.SymInt,
+        label: Float[Tensor, "batch classes"] | None,
+        choose: Callable[[int, Map], Tensor],
+    ) -> Map:
+        """The last state for `count` rows, where `choose` gives the flat latents of a level, given its state."""
+        state = self.start.expand(count, -1, -1, -1)
+        if self.label is not None and label is not None:
+            state = state + self.label(label)[:, :, None, None]
+        for index, level in enumerate(self.levels):
+            state = level(state, choose(index, state))
+            if index < len(self.ways):
+                state = self.ways[index](state)
+        return state
+
+    def finish(self, state: Map) -> Float[Tensor, "batch planes channels height width"]:
+        """The parameters of the likelihood, not yet constrained, from the last state."""
+        output: Tensor = self.output(state).unflatten(1, self.shape[:2])
+        return output
+
+    def forward(self, z: Float[Tensor, "batch features"]) -> Float[Tensor, "batch planes channels height width"]:
+        """Decode latents, topmost level first, and the one-hot label after them."""
+        split = sum(self.sizes)
+        pieces = z[:, :split].split(self.sizes, 1)
+        return self.finish(self.descend(z.shape[0], z[:, split:], lambda index, _: pieces[index]))
+
+
+class _Draw(nn.Module):
+    """Adds mean + scale * z to the state, mean and scale being linear in it: a draw of p(level | levels above)."""
+
+    def __init__(self, level: Level) -> None:
+        super().__init__()
+        self.shape = level.shape
+        self.prior = nn.Conv2d(level.channels, 2 * level.latents, 1)
+        self.input = nn.Conv2d(level.latents, level.channels, 1)
+
+    def forward(self, state: Map, z: Float[Tensor, "batch latents"]) -> Map:
+        mean, log_scale = self.prior(state).chunk(2, 1)
+        drawn = mean + (MOST_LOG_SCALE * torch.tanh(log_scale / MOST_LOG_SCALE)).exp() * z.unflatten(1, self.shape)
+        added: Tensor = state + self.input(drawn)
+        return added
+
+
+class LadderHead(nn.Module):
+    """Mean and log-variance of one level's latents, flat, from the state above it and the encoder's features."""
+
+    def __init__(self, level: Level, function: Activation) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(2 * level.channels, level.channels, 1),
+            *_blocks(level, function),
+            nn.Conv2d(level.channels, 2 * level.latents, 1),
+        )
+
+    def forward(
+        self, state: Map, features: Map
+    ) -> tuple[Float[Tensor, "batch latents"], Float[Tensor, "batch latents"]]:
+        """Mean and log-variance, the latter not yet bounded."""
+        mean, log_variance = self.layers(torch.cat([state, features], 1)).float().chunk(2, 1)
+        return mean.flatten(1), log_variance.flatten(1)
+
+
+class _Block(nn.Module):
+    """x + f(x), as He et al. (2016, Identity Mappings in Deep Residual Networks) arrange it."""
+
+    def __init__(self, level: Level, function: Activation) -> None:
+        super().__init__()
+        channels, kernel = level.channels, 1 if level.side == (1, 1) else 3
+        self.layers = nn.Sequential(
+            group_norm(channels),
+            nn.Conv2d(channels, outputs(function) * channels, kernel, padding=kernel // 2),
+            activation(function),
+            nn.Conv2d(channels, channels, kernel, padding=kernel // 2),
+        )
+
+    def forward(self, x: Map) -> Map:
+        added: Tensor = x + self.layers(x)
+        return added
+
+
+def _blocks(level: Level, function: Activation) -> list[_Block]:
+    return [_Block(level, function) for _ in range(level.blocks)]
+
+
+class _Shrink(nn.Conv2d):
+    """A map made smaller for the level above: one convolution of patches that don't overlap, the last ones padded."""
+
+    def __init__(self, inputs: int, level: Level) -> None:
+        super().__init__(inputs, level.channels, level.stride, stride=level.stride)
+        self.missing = [level.stride * side - below for side, below in zip(level.side, level.below, strict=True)]
+
+    def forward(self, input: Map) -> Map:
+        return super().forward(nn.functional.pad(input, (0, self.missing[1], 0, self.missing[0])))
+
+
+class _Grow(nn.Module):
+    """A map made larger for the level below: every place becomes a patch, and what sticks out is cut off."""
+
+    def __init__(self, level: Level, channels: int) -> None:
+        super().__init__()
+        kernel = 1 if level.side == (1, 1) else 3
+        self.layers = nn.Sequential(
+            nn.Conv2d(level.channels, channels * level.stride**2, kernel, padding=kernel // 2),
+            nn.PixelShuffle(level.stride),
+        )
+        self.side = level.below
+
+    def forward(self, x: Map) -> Map:
+        grown: Tensor = self.layers(x)[:, :, : self.side[0], : self.side[1]]
+        return grown

@@ -1,0 +1,1 @@
+"""Dealings with files, settings, terminals and mistakes, which know nothing of models."""

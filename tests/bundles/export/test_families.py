@@ -1,0 +1,163 @@
+"""Every posterior, prior, sampler and recurrent net as ONNX: fresh weights, the model's own answers."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from scipy.optimize import brentq
+from tests.bundles.export.test_export import zeros_allowed
+from tests.lanes import edited
+
+from vae_pipeline.bundles.export import parity
+from vae_pipeline.bundles.export.bundle import Provenance, write_bundle
+from vae_pipeline.bundles.export.graphs import DETECT, GRAPHS, SCORE, STEPWISE, answers, example_inputs
+from vae_pipeline.bundles.export.onnx import to_onnx
+from vae_pipeline.kinds.spec import ImageSpec, TextSpec
+from vae_pipeline.kinds.store import Split
+from vae_pipeline.kinds.text.tokens import padded
+from vae_pipeline.metrics.detection import calibrated
+from vae_pipeline.models.build import build
+from vae_pipeline.models.samplers import FlowSampler, MixtureSampler
+from vae_pipeline.recipe.model import Model
+from vae_pipeline.runtime.agreement import Units
+
+pytestmark = pytest.mark.slow
+
+POSTERIORS = {
+    "gaussian": {"kind": "gaussian", "latents": 3},
+    "normalised": {"kind": "normalised_gaussian", "latents": 3, "spread": 0.7},
+    "full": {"kind": "full_gaussian", "latents": 3},
+    "flow": {"kind": "coupling_flow", "latents": 3, "layers": 2, "width": 8},
+}
+PRIORS = {
+    "normal": {"kind": "standard_normal"},
+    "mixture": {"kind": "mixture", "components": 4},
+    "vamp": {"kind": "vamp", "components": 4},
+}
+SAMPLERS = {
+    "prior": lambda: None,
+    "mixture": lambda: MixtureSampler(torch.tensor([0.3, 0.7]), torch.randn(2, 3), torch.eye(3).repeat(2, 1, 1)),
+    "flow": lambda: FlowSampler(3, 2, 8),
+}
+ASKED = [
+    ("normalised", "normal", "mixture", ("encoder", "score", "sample")),
+    ("full", "normal", "flow", ("encoder", "score", "sample")),
+    ("full", "mixture", "prior", ("score", "sample")),
+    ("flow", "mixture", "prior", ("encoder", "reconstruct", "score")),
+    ("gaussian", "vamp", "prior", ("score", "sample")),
+]
+
+
+DISCRETISED = [
+    {"kind": "discretised_laplace", "scale": "learned", "mean": "linear"},
+    {"kind": "discretised_gaussian", "scale": "per_element", "mean": "sigmoid"},
+]
+
+
+@pytest.mark.parametrize(("posterior", "prior", "sampler", "asked"), ASKED)
+def test_its_graphs_are_the_model(posterior, prior, sampler, asked, smoke, prepared, tmp_path):
+    recipe = edited(smoke, model={"posterior": POSTERIORS[posterior], "prior": PRIORS[prior]})
+    are_the_model(recipe, sampler, asked, prepared, tmp_path)
+
+
+@pytest.mark.parametrize("likelihood", DISCRETISED, ids=lambda likelihood: likelihood["kind"])
+def test_the_graphs_of_a_discretised_likelihood_are_the_model(likelihood, smoke, prepared, tmp_path):
+    recipe = edited(smoke, model={"likelihood": likelihood})
+    are_the_model(recipe, "prior", ("decoder", "score"), prepared, tmp_path)
+
+
+def are_the_model(recipe, sampler, asked, prepared, tmp_path):
+    torch.manual_seed(0)
+    model = build(recipe.model, prepared.spec).eval()
+    model.sampler = SAMPLERS[sampler]()
+    exported = model.frozen().eval()
+    images = torch.from_numpy(prepared.test.images[:5])
+    detector = calibrated(model, recipe.detection, prepared.train, prepared.valid, torch.device("cpu"))
+    for graph in (*GRAPHS, DETECT):
+        if graph.name not in (*asked, "detect"):
+            continue
+        inputs = example_inputs(graph, model, images[:2], None, 0)
+        module = graph.module(exported) if graph.module else detector.frozen().eval()
+        proto = to_onnx(module, inputs, graph.outputs, graph.about, {"vae.graph": graph.name})
+        assert not zeros_allowed(proto)
+        file = tmp_path / f"{graph.name}.onnx"
+        file.write_bytes(proto.SerializeToString())
+        inputs = example_inputs(graph, model, images, None, 1)
+        wanted = {name: tensor.numpy() for name, tensor in answers(graph, model, detector, inputs).items()}
+        found = parity.run(file, {name: tensor.numpy() for name, tensor in inputs.items()}, wanted)
+        rows = parity.compare(graph.name, found, wanted, Units(prepared.spec, detector.kind))
+        parity.require(rows, 1e-5)
+        assert np.ptp(next(iter(wanted.values()))) > 0
+
+
+RECURRENT = {
+    "lstm, both ways, adaptive": (
+        {"cell": "lstm", "bidirectional": True},
+        {"cell": "lstm", "latents": "used"},
+        {"kind": "adaptive", "cutoffs": [5, 8]},
+    ),
+    "gru, tied, cut": (
+        {"cell": "gru", "bidirectional": False},
+        {"cell": "gru", "latents": "cut"},
+        {"kind": "full", "tied": True},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_the_graphs_of_recurrent_nets_are_the_model(name, tmp_path):
+    encoder, decoder, output = RECURRENT[name]
+    net = {"kind": "recurrent", "embedding": 6, "width": 6}
+    model = {
+        "encoder": net | encoder,
+        "posterior": {"kind": "gaussian", "latents": 3},
+        "prior": {"kind": "mixture", "components": 2},
+        "decoder": net | {"dropout": 0.3, "word_dropout": 0.3} | decoder,
+        "likelihood": {"kind": "autoregressive", "output": output},
+        "conditional": False,
+    }
+    random, spec = np.random.default_rng(0), TextSpec(9, 12, {})
+    test = Split(padded([random.integers(3, 12, length).tolist() for length in (1, 3, 5, 8, 8)], spec.limit), None)
+    torch.manual_seed(0)
+    built = build(Model.model_validate(model), spec)
+    for weight in built.parameters():  # larger than at the start, so that each token depends on those before it
+        torch.nn.init.normal_(weight)
+    origin = Provenance("tiny", "", "", "", "prior", "none")
+    rows, order = write_bundle(built, spec, None, test, {"failed_gates": []}, origin, 0, tmp_path)
+    parity.require(rows, 1e-5)
+    assert not any(zeros_allowed(onnx.load(file)) for file in tmp_path.glob("*.onnx"))
+    assert {row.graph for row in rows} == {graph.name for graph in STEPWISE} and order.flips == 0
+    with np.load(tmp_path / "greedy.npz") as golden:
+        assert len(np.unique(golden["tokens"])) >= 2
+
+
+def test_a_colour_image_of_96_pixels_whose_log_density_cancels_is_exported(smoke, tmp_path):
+    """27,648 terms that come to next to nothing: held to 1 nat, rounding alone would refuse the graph."""
+    net = {"kind": "convolution", "channels": [8, 8], "activation": "silu"}
+    spec = ImageSpec((3, 96, 96), "uint8", 0, 255, False, ())
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 64, (64, *spec.shape)).astype(np.uint8))
+
+    def built(scale):
+        likelihood = {"kind": "gaussian", "scale": scale, "mean": "linear"}
+        torch.manual_seed(0)
+        recipe = edited(smoke, model={"encoder": net, "decoder": net, "likelihood": likelihood})
+        model = build(recipe.model, spec).eval()
+        with torch.no_grad():
+            for weight in model.decoder.parameters():
+                weight.mul_(0.1)  # means of next to nothing, and so near the dim images
+        return model
+
+    with torch.no_grad():
+        error = (built(1.0)(images).likelihood.mean - images / 255).square().mean().item()
+    density = lambda scale: 0.5 * error / scale**2 + np.log(scale) + 0.5 * np.log(2 * np.pi)  # noqa: E731
+    model = built(brentq(density, np.sqrt(error), 1.0))
+    inputs = example_inputs(SCORE, model, images, None, 0)
+    proto = to_onnx(SCORE.module(model), inputs, SCORE.outputs, SCORE.about, {"vae.graph": "score"})
+    file = tmp_path / "score.onnx"
+    file.write_bytes(proto.SerializeToString())
+    wanted = {name: tensor.numpy() for name, tensor in answers(SCORE, model, None, inputs).items()}
+    found = parity.run(file, {name: tensor.numpy() for name, tensor in inputs.items()}, wanted)
+    rows = parity.compare("score", found, wanted, Units(spec, None))
+    parity.require(rows, 1e-5)
+    away = np.abs(found["negative_elbo"] - wanted["negative_elbo"])
+    assert (away / (1 + np.abs(wanted["negative_elbo"]))).max() > 1e-4

@@ -1,0 +1,329 @@
+"""The page as a browser and a reader get it: well-formed, self-contained, true to the metrics."""
+
+import base64
+import dataclasses
+import io
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+import yaml
+from PIL import Image
+
+from vae_pipeline.evaluation.report.findings import Findings
+from vae_pipeline.evaluation.report.markup import typeset
+from vae_pipeline.evaluation.report.page import page
+from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.training.trained import Trained
+
+VOID = {"meta", "img", "br"}
+
+
+class Reader(HTMLParser):
+    """Fails where a tag isn't closed; keeps text, attributes and numbers."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.text, self.attributes, self.tags = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.text.append(data)
+
+    def words(self):
+        return " ".join("".join(self.text).split())
+
+    def numbers(self):
+        return {float(value) for tag, name, value in self.attributes if (tag, name) == ("data", "value")}
+
+
+def png(width, height):
+    buffer = io.BytesIO()
+    Image.new("L", (width, height)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+METRICS = {
+    "elbo": 31.60343711213632,
+    "elbo_standard_error": 1.0935098638161396,
+    "distortion": -48.16515031998808,
+    "rate": 16.561713207851756,
+    "measure": "density",
+    "scale": 0.09871160984039307,
+    "importance_bound": 35.90328470569207,
+    "importance_bound_standard_error": 0.9809703093162347,
+    "importance_samples": 500,
+    "importance_examples": 352,
+    "active_units": 2,
+    "latents": 3,
+    "mse": 0.010781061576521516,
+    "psnr": 20.288913137805846,
+    "ssim": 0.9475707249238942,
+    "test_examples": 352,
+    "rate_per_dimension": {"0": 2.0, "1": 14.0, "2": 0.001},
+}
+OPTIONAL = {
+    "importance_bounds": {"1": 31.7, "10": 34.6},
+    "effective_sample_size": 112.4,
+    "pareto_k_over_0.7": 0.031,
+    "mutual_information": 5.82,
+    "mutual_information_cap": 5.863,
+    "total_correlation": 1.9,
+    "dimensionwise_kl": 0.31,
+    "aggregate_kl": 10.74,
+    "aggregate_kl_lower_bound": 2.17,
+    "mmd2": 0.00042,
+    "mmd2_p_value": 0.13,
+    "two_sample_auc": 0.58,
+    "mse_of_sample": 0.0141,
+    "psnr_of_sample": 19.1,
+    "sharpness": 0.83,
+    "baseline_elbo": -11.2,
+    "baseline_psnr": 17.93,
+    "sampler": "mixture",
+    "sampler_candidates": {"prior": 4.1, "mixture": 2.2},
+    "frechet_samples": 2.31,
+    "frechet_prior": 4.05,
+    "frechet_reconstructions": 1.2,
+    "frechet_floor": 0.71,
+    "precision": 0.91,
+    "recall": 0.62,
+    "density": 0.97,
+    "coverage": 0.81,
+    "samples_sharpness": 0.72,
+    "nearest_neighbour_ratio": 0.98,
+    "nearer_than_any_test": 0.004,
+    "nearer_than_chance": 0.0028,
+    "nearer_than_most_test": 0.085,
+    "half_as_far": 0.0005,
+    "sampler_components": 40,
+    "feature_accuracy": 0.972,
+    "a_figure_of_tomorrow": 7.25,
+}
+
+
+@pytest.fixture
+def findings():
+    row = {f"{part}_{name}": 1.0 for part in ("train", "valid") for name in ("elbo", "distortion", "rate")}
+    return Findings(
+        name="digits",
+        recipe={
+            "about": "Handwritten digits.", "model": {"conditional": False}, "sampler": "prior", "seed": 0,
+            "evaluate": {"gates": {}}, "train": {"epochs": 3, "steps": None},
+        },
+        seed=0,
+        spec=ImageSpec((1, 8, 6), "uint8", 0, 16, False, ("zero", "one")),
+        card={
+            "examples": {"train": 1294, "valid": 181, "test": 352},
+            "duplicates": {"within_train": 0, "valid_in_train": 0, "test_in_train": 0},
+            "dropped": {},
+            "origins": {"digits.npz": "sha256:" + "0" * 64},
+        },
+        metrics=METRICS,
+        breaches={},
+        waived={},
+        history=[{"epoch": float(epoch), **row} for epoch in range(1, 4)],
+        kept_epoch=2,
+        active=[True, True, False],
+        pictures={"samples.png": png(30, 20), "reconstructions.png": png(30, 20)},
+        digests={"weights": "sha256:" + "1" * 64},
+        versions={"vae-pipeline": "1.0", "torch": "2.0"},
+    )  # fmt: skip
+
+
+def with_metrics(findings, **metrics):
+    return dataclasses.replace(findings, metrics={**findings.metrics, **metrics})
+
+
+def with_gates(findings, gates, **breaches):
+    recipe = {**findings.recipe, "evaluate": {"gates": gates}}
+    return dataclasses.replace(findings, recipe=recipe, breaches=breaches)
+
+
+def flat(metrics):
+    for value in metrics.values():
+        if isinstance(value, dict):
+            yield from flat(value)
+        elif not isinstance(value, str | list):
+            yield value
+
+
+class TestTheLane:
+    """The pages of real runs."""
+
+    @pytest.fixture(params=["lane", "conditional_lane"])
+    def folders(self, request):
+        return request.getfixturevalue(request.param)
+
+    @pytest.fixture
+    def html(self, folders):
+        return (folders.report / "index.html").read_text(encoding="utf-8")
+
+    def test_every_tag_is_closed_and_nothing_is_fetched(self, html):
+        reader = Reader(html)
+        loaded = [value for _, name, value in reader.attributes if name in ("src", "srcset", "data", "action")]
+        assert loaded and all(value.startswith("data:image/png;base64,") for value in loaded)
+        linked = [value.removeprefix("#") for _, name, value in reader.attributes if name == "href"]
+        assert linked == [value for _, name, value in reader.attributes if name == "id"]  # sections of this page
+        assert not {"script", "link", "iframe", "object"} & set(reader.tags)
+        style = html[html.index("<style>") : html.index("</style>")]
+        assert "url(" not in style and "@import" not in style
+
+    def test_its_numbers_are_those_of_metrics_json(self, html, folders):
+        metrics = json.loads((folders.report / "metrics.json").read_text())
+        del metrics["rate_per_dimension"], metrics["test_examples"]  # the chart's, and in the text
+        assert Reader(html).numbers() == set(flat(metrics))
+
+    def test_the_pictures_are_those_beside_it(self, html, folders):
+        shown = {base64.b64decode(found) for found in re.findall(r'src="data:image/png;base64,([^"]+)"', html)}
+        drawn = {path.name: path.read_bytes() for path in (folders.report / "plots").iterdir()}
+        assert shown == {drawn[name] for name in drawn.keys() - {"curves.png", "rate_per_dimension.png"}}
+        for tag, name, value in Reader(html).attributes:
+            assert (tag, name) != ("img", "alt") or len(value) > 20
+
+    def test_provenance(self, html, folders):
+        words, trained = Reader(html).words(), Trained.load(folders.model)
+        assert trained.weights_sha256 in words and Prepared.open(folders.data).digest() in words
+        recipe = yaml.safe_load(html[html.index("<pre>") + 5 : html.index("</pre>")])
+        assert recipe.pop("evaluate")["samples"] == 50
+        assert recipe == trained.recipe.model_dump(mode="json")
+        assert str(folders.report.parent) not in html
+
+    def test_a_cross_entropy_is_called_no_likelihood(self, lane):
+        words = Reader((lane.report / "index.html").read_text()).words()
+        assert "Distortion (here a cross-entropy) and rate" in words and "entropy floor" in words
+        for found in re.finditer("log-likelihood|log-density|log-probability", words):
+            raise AssertionError(words[found.start() - 60 : found.end()])
+
+
+def test_the_summary(findings):
+    words = Reader(page(findings)).words()
+    assert "Trained on 1,294 grey images of 6 × 8 pixels for 3 epochs; epoch 2 was kept." in words
+    by_steps = dataclasses.replace(findings, recipe={**findings.recipe, "train": {"epochs": None, "steps": 4000}})
+    assert "for at most 4,000 steps, validated as 3 epochs; epoch 2 was kept." in Reader(page(by_steps)).words()
+    assert "a log-density of at least 35.90 ± 0.98 nats (importance bound, K = 500)" in words
+    assert "16.56 nats in 2 active dimensions of 3" in words
+    assert "reconstructions come to 20.29 dB PSNR." in words
+    more = Reader(page(with_metrics(findings, **OPTIONAL))).words()
+    assert "20.29 dB PSNR, where as many principal components reach 17.93 dB" in more
+    assert "Fréchet distance of 2.310 from test images; training images lie at 0.7100." in more
+    mass = Reader(page(with_metrics(findings, measure="mass", importance_bound=-86.8))).words()
+    assert "describes a test image in at most 86.80 ± 0.98 nats" in mass
+
+
+def test_what_is_not_there_is_left_out_and_all_that_is_there_is_shown(findings):
+    bare, full = Reader(page(findings)), Reader(page(with_metrics(findings, **OPTIONAL)))
+    for name in ("Fréchet", "Mutual", "MMD", "PCA", "Alarms", "alarm", "ignores z −"):
+        assert name not in bare.words()
+    assert not bare.numbers() & set(flat(OPTIONAL))
+    assert set(flat(OPTIONAL)) <= full.numbers()
+    assert "a figure of tomorrow" in full.words()
+    assert "the sampler “mixture”" in full.words()
+    for html in (bare, full):
+        assert html.tags.count("caption") == html.tags.count("table")
+
+
+def test_what_was_left_out_is_named_with_its_reason(findings):
+    reason = "26 test images are too few"
+    words = Reader(page(with_metrics(findings, left_out={"aggregate_kl": reason, "precision": reason}))).words()
+    for name in ("Aggregate KL", "Precision"):
+        assert re.search(f"{name} ?left out.*? Left out: {reason}[.]", words)
+
+
+def test_equal_findings_give_an_equal_page(findings):
+    assert page(findings) == page(dataclasses.replace(findings))
+
+
+def test_names_are_shown_as_they_are_written(findings):
+    evil = "<script>alert('x')</script> & co"
+    recipe = {**findings.recipe, "about": evil}
+    spec = dataclasses.replace(findings.spec, classes=(evil, "one"))
+    card = {**findings.card, "origins": {evil: evil}, "dropped": {evil: 3}}
+    alarms = [{"name": evil, "about": evil, "epoch": 3}]
+    metrics = {**findings.metrics, "alarms": alarms, "sampler": evil, "sampler_candidates": {evil: 1.0}, evil: 2.0}
+    whole = dataclasses.replace(findings, name=evil, recipe=recipe, spec=spec, card=card, metrics=metrics)
+    html = page(whole)
+    assert "<script" not in html
+    reader = Reader(html)
+    assert "script" not in reader.tags
+    assert reader.words().count(evil) >= 10
+
+
+class TestAttention:
+    def test_alarms_are_first(self, findings):
+        alarms = [
+            {"name": "collapse", "about": "rate under 0.1", "epoch": 3},
+            {"name": "blur", "about": "so", "epoch": None},
+        ]
+        words = Reader(page(with_metrics(findings, alarms=alarms))).words()
+        assert words.index("collapse, since epoch 3: rate under 0.1") < words.index("blur: so")
+        assert words.index("blur: so") < words.index("Trained on")
+
+    def test_an_alarm_that_is_over_is_history(self, findings):
+        alarms = [{"name": "collapse", "about": "rate under 0.1", "epoch": 2, "cleared": 12}]
+        html = page(with_metrics(findings, alarms=alarms))
+        words = Reader(html).words()
+        assert "Needs attention" not in words and "rate under 0.1" not in words
+        assert words.index("collapse, from epoch 2 to 12") > words.index("What the latents carry")
+        assert '<div class="past">' in html
+        assert "no alarm stands." in words
+
+    def test_a_kept_gate_is_no_reason_for_attention(self, findings):
+        gates = {"psnr": {"min": 20.0, "max": None}, "elbo": {"min": 99.0, "max": None}}
+        words = Reader(page(with_gates(findings, gates, elbo="elbo is 31.6, under its gate's min 99"))).words()
+        attention = words[words.index("Needs attention") : words.index("Trained on")]
+        assert "min 99" in attention and "psnr" not in attention
+
+    def test_waived_gates_are_told(self, findings):
+        words = Reader(page(dataclasses.replace(findings, waived={"too_few_steps": "35 steps"}))).words()
+        assert "All gates are kept, 1 waived" in words
+        assert words.index("too_few_steps: 35 steps") > words.index("What the latents carry")
+
+    def test_when_all_is_well_it_says_so_at_the_end(self, findings):
+        kept = with_gates(with_metrics(findings, alarms=[]), {"psnr": {"min": 20.0, "max": None}})
+        words = Reader(page(kept)).words()
+        assert "Needs attention" not in words
+        assert "All gates are kept and no alarm was raised." in words
+        assert words.index("min 20: kept") > words.index("What the latents carry")
+
+    def test_a_gate_on_what_is_not_measured(self, findings):
+        gates = {"bits_per_dimension": {"min": None, "max": 1.0}}
+        words = Reader(page(with_gates(findings, gates, bits_per_dimension="isn't measured here"))).words()
+        assert "not measured" in words and "max 1: not kept" in words
+        assert words.index("isn't measured here") < words.index("Trained on") < words.index("max 1: not kept")
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (31.60343711, 1.0935, "31.6"),
+        (35.90328, 0.98097, "35.90"),
+        (-48.16515, None, "−48.17"),
+        (0.01078106, None, "0.01078"),
+        (12345.678, None, "12,346"),
+        (12345.678, 321.0, "12,346"),
+        (0.00042, None, "4.20 × 10<sup>−4</sup>"),
+        (0.0, None, "0"),
+        (1797, None, "1,797"),
+    ],
+)
+def test_numbers_have_as_many_digits_as_they_deserve(value, error, text):
+    assert typeset(value, error) == text

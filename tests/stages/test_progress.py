@@ -1,0 +1,51 @@
+"""Long work says how far it has come, and is never changed by who listens."""
+
+import io
+
+import torch
+from rich.console import Console
+
+from vae_pipeline.metrics.bounds import elbo_terms
+from vae_pipeline.models.build import build
+from vae_pipeline.stages import progress_display
+from vae_pipeline.stages.progress_display import showing_progress
+from vae_pipeline.system.progress import counted, going, heard_by
+
+
+def test_is_told_to_the_listener_of_the_block_alone():
+    told = []
+    going("before", 0, 1)
+    with heard_by(lambda *words: told.append(words)):
+        assert list(counted("letters", "ab")) == ["a", "b"]
+    going("after", 0, 1)
+    assert told == [("letters", 0, 2), ("letters", 1, 2), ("letters", 2, 2)]
+
+
+def test_counts_the_examples_of_a_metric_whose_figures_stay(smoke, prepared):
+    model, told = build(smoke.model, prepared.spec), []
+    alone = elbo_terms(model, prepared.test, 0, torch.device("cpu"))
+    with heard_by(lambda *words: told.append(words)):
+        heard = elbo_terms(model, prepared.test, 0, torch.device("cpu"))
+    assert (heard.elbo == alone.elbo).all()
+    assert told[0] == ("ELBO", 0, len(prepared.test))
+
+
+def test_is_shown_live_on_a_terminal():
+    shown = io.StringIO()
+    with showing_progress(Console(file=shown, force_terminal=True, width=100), "digits"):
+        going("ELBO", 3, 1200)
+    assert "digits" in shown.getvalue()
+    assert "ELBO: 3 of 1,200" in shown.getvalue()
+
+
+def test_is_a_line_now_and_then_elsewhere(monkeypatch):
+    shown = io.StringIO()
+    console = Console(file=shown, width=100)
+    with showing_progress(console, "digits"):
+        going("ELBO", 3, 1200)
+    assert shown.getvalue() == ""  # short work says nothing
+    monkeypatch.setattr(progress_display, "PLAIN_EVERY_S", -1.0)
+    with showing_progress(console, "digits"):
+        going("ELBO", 3, 1200)
+        going("fit", 0, 1)
+    assert shown.getvalue() == "digits: ELBO: 3 of 1,200, after 0 s\ndigits: fit, after 0 s\n"
