@@ -21,7 +21,7 @@ from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.bounds import subset
 from vae_pipeline.metrics.detection import calibrated, detect
 from vae_pipeline.metrics.out_of_distribution import atypicality, complexity, likelihood_regret
-from vae_pipeline.recipe.detection import Detection
+from vae_pipeline.recipe.detection import DetectionSection
 from vae_pipeline.training.trained import Trained
 
 RESULTS, PAGE = HERE / "out_of_distribution.json", ROOT / "docs" / "out_of_distribution.md"
@@ -81,7 +81,7 @@ def main() -> None:
 def found(trained: Trained, prepared: dict[str, Prepared], name: str) -> dict[str, dict[str, float]]:
     """The AUROC of each score, by the set that is to be told from the one trained on."""
     own = prepared[name]
-    wanted = Detection(score="negative_elbo", draws=4, collected=None)
+    wanted = DetectionSection(score="negative_elbo", draws=4, collected=None)
     detector = calibrated(trained.model.eval(), wanted, subset(own.train, 10_000, 0), subset(own.valid, 10_000, 0), CPU)
     known = detector.tails["negative_elbo"].scores.double().numpy()
     draw = np.random.default_rng(0)

@@ -1,5 +1,6 @@
 """What the repository says of itself is true."""
 
+import ast
 import importlib
 import json
 import re
@@ -7,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
 
 import pytest
 from tests.generated import GENERATED
@@ -76,6 +78,17 @@ def test_links_in_the_pages_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_no_two_public_classes_share_a_name():
+    """A section of a recipe and the module in `models` that is built from it are one thing said twice, and may."""
+    source = ROOT / "src" / "vae_pipeline"
+    homes = defaultdict(list)
+    for path in sorted(source.rglob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes[node.name].append(path.relative_to(source).parts[0])
+    assert {name: found for name, found in homes.items() if found not in ([found[0]], ["models", "recipe"])} == {}
 
 
 def test_public_names_are_declared():

@@ -35,7 +35,7 @@ from vae_pipeline.models.detector import EmpiricalTail
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, in_float32, seeded
 from vae_pipeline.recipe.data import ColumnScaling
-from vae_pipeline.recipe.detection import Detection, Score
+from vae_pipeline.recipe.detection import DetectionSection, Score
 from vae_pipeline.recipe.model import DenseNet, GaussianPosterior, MixedLikelihood, MixturePrior, Model
 from vae_pipeline.recipe.objective import ElboObjective, WarmUpControl
 from vae_pipeline.recipe.train import Train
@@ -135,7 +135,7 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
             self.columns_ = tuple(fit_column(column, fitted[:, at], self.scaling) for at, column in enumerate(columns))
         rows = self._centred(values)
         held_back, rest = rows[order[:count]], rows[order[count:]]
-        wanted = Detection(score=self.kind, draws=int(self.draws), collected=None)
+        wanted = DetectionSection(score=self.kind, draws=int(self.draws), collected=None)
         with seeded(derive(seed, "fit")):
             model = self._model(rest, seed)
             self.detector_ = calibrated(model, wanted, Split(rest[:MOST], None), Split(held_back, None), CPU)

@@ -23,7 +23,7 @@ PerExample = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Terms:
+class ElboTerms:
     """Distortion and rate of each example, one sample of z each."""
 
     distortion: PerExample
@@ -79,7 +79,7 @@ def taken(split: Split, rows: npt.NDArray[np.int64]) -> Split:
 
 
 @torch.inference_mode()
-def elbo_terms(model: VAE, split: Split, seed: int, device: torch.device) -> Terms:
+def elbo_terms(model: VAE, split: Split, seed: int, device: torch.device) -> ElboTerms:
     """Distortion and rate of every example; the same draws for the same seed."""
     distortion: list[npt.NDArray[Any]] = []
     rate: list[npt.NDArray[Any]] = []
@@ -88,7 +88,7 @@ def elbo_terms(model: VAE, split: Split, seed: int, device: torch.device) -> Ter
             inference = model(images, label=labels)
             distortion.append(inference.distortion()[0].cpu().double().numpy())
             rate.append(inference.rate()[0].cpu().double().numpy())
-    return Terms(np.concatenate(distortion), np.concatenate(rate))
+    return ElboTerms(np.concatenate(distortion), np.concatenate(rate))
 
 
 def widest(device: torch.device) -> torch.dtype:

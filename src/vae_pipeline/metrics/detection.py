@@ -20,7 +20,7 @@ from vae_pipeline.metrics.bounds import PerExample, at_once, batches, evaluating
 from vae_pipeline.metrics.latents import latents
 from vae_pipeline.models.detector import Detector
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.recipe.detection import Detection as Wanted
+from vae_pipeline.recipe.detection import DetectionSection
 
 NORMAL = 0  # the label of normal rows; anomalies have 1
 RATES = (0.001, 0.01, 0.05)
@@ -43,7 +43,7 @@ def normal_rows(split: Split) -> Split:
 
 
 def fit_detector(
-    model: VAE, wanted: Wanted | None, prepared: Prepared, seed: int, device: torch.device
+    model: VAE, wanted: DetectionSection | None, prepared: Prepared, seed: int, device: torch.device
 ) -> Detector | None:
     """A detector calibrated on the validation part; None where there is no such part, or none is wanted.
 
@@ -55,7 +55,7 @@ def fit_detector(
 
 
 @torch.no_grad()  # and not inference_mode: an exporter traces what is kept here
-def calibrated(model: VAE, wanted: Wanted, train: Split, held_back: Split, device: torch.device) -> Detector:
+def calibrated(model: VAE, wanted: DetectionSection, train: Split, held_back: Split, device: torch.device) -> Detector:
     """A detector of `model`; `held_back` are examples that weren't trained on."""
     noise = np.random.default_rng(0).standard_normal((wanted.draws, model.latents)).astype(np.float32)
     means = torch.from_numpy(latents(model, train, device).mean).float()

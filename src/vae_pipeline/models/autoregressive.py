@@ -12,14 +12,12 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 
+from vae_pipeline.kinds.text.spec import CELLS, END, PADDING, START, UNKNOWN
 from vae_pipeline.models.nets.columns import one_hot
-from vae_pipeline.models.nets.recurrent import PADDING, RecurrentDecoder, eager, trimmed
+from vae_pipeline.models.nets.recurrent import RecurrentDecoder, eager, trimmed
 from vae_pipeline.models.vocabulary import FIRST, Output
 from vae_pipeline.numerics.randomness import uniform
 
-START, END, UNKNOWN = 1, 2, 3
-CELLS = 2**24
-"""Log-odds computed at a time, where no gradient is wanted: memory is bounded, however many rows are asked about."""
 TIE = 1e-4
 """Nats, by which the likeliest tokens may differ where two computations of one model choose differently."""
 

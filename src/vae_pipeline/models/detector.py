@@ -33,7 +33,7 @@ MILLIONTH = 1e-6
 RIDGE = 1e-6  # of the latent covariance, relative to its mean variance
 
 
-class Detection(NamedTuple):
+class DetectorOutputs(NamedTuple):
     """The answers of a detector on each example."""
 
     score: Float[Tensor, " batch"]
@@ -167,13 +167,13 @@ class Detector(nn.Module):
         self.register_buffer("usual", usual)
         self.calibration = EmpiricalTail(self.chosen(scores))
 
-    def forward(self, x: Tensor, label: Tensor | None = None) -> Detection:
+    def forward(self, x: Tensor, label: Tensor | None = None) -> DetectorOutputs:
         """Score raw observations."""
         scores, by_element = self.scores(x, label)
         score = self.chosen(scores)
         distortion, rate = scores["reconstruction_probability"], scores["rate"]
         contributions = by_element if self.heat else by_element - self.usual
-        return Detection(score, self.p_value(score), distortion, rate, contributions)
+        return DetectorOutputs(score, self.p_value(score), distortion, rate, contributions)
 
     def p_value(self, score: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
         """The tail of the detector's own score."""

@@ -8,7 +8,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-FIRST = 2
+from vae_pipeline.kinds.text.spec import END
+
+FIRST = END
 """The id of class 0."""
 NARROWER = 4
 """How many times narrower each group of rarer tokens is than the one before."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import model_validator
 
 from vae_pipeline.recipe.data import Data, DrawnSentencesData, TextData, has_labels, is_table, is_text
-from vae_pipeline.recipe.detection import Detection
+from vae_pipeline.recipe.detection import DetectionSection
 from vae_pipeline.recipe.evaluate import Evaluate, Export
 from vae_pipeline.recipe.model import (
     AdaptiveOutput,
@@ -51,7 +51,7 @@ class Recipe(Section):
     rate_control: RateControl
     train: Train
     sampler: Sampler
-    detection: Detection | None
+    detection: DetectionSection | None
     """None: no score is calibrated."""
     evaluate: Evaluate
     export: Export

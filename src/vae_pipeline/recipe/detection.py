@@ -16,7 +16,7 @@ Score = Literal[
 ]
 
 
-class Detection(Section):
+class DetectionSection(Section):
     """The score of an example, and what it is calibrated on: the validation part."""
 
     score: Score

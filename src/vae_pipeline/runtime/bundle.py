@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from vae_pipeline.kinds.raw import natural
 from vae_pipeline.kinds.spec import DataSpec, TextSpec
+from vae_pipeline.kinds.text.spec import CELLS
 from vae_pipeline.runtime.files import file_of, read_calibration, read_golden, whole
 from vae_pipeline.runtime.inputs import (
     SEEDS,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["Bundle", "Detection", "Encoding", "Scores", "alarms", "path_between"]
 
 BATCH = 256
-CELLS = 2**24  # log-probabilities that `score` holds at a time, of sentences
 Array = npt.NDArray[Any]
 Rows = Any
 """An array [examples, *event]; of a table also a DataFrame, or records (mappings from column to value)."""

@@ -36,7 +36,7 @@ from vae_pipeline.training.trained import Trained
 
 
 @dataclass(frozen=True)
-class Report:
+class ExportReport:
     """The result of an export."""
 
     graphs: int
@@ -45,7 +45,7 @@ class Report:
 
 
 @in_float32()
-def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Report:
+def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> ExportReport:
     """Fill `out` with the graphs, golden answers, bundle.json, parity.json, MODEL_CARD.md and report.html.
 
     Raises:
@@ -94,7 +94,7 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Report
         replace_file(folder / "report.html", with_parity(page, found).encode())
         Manifest.load(folder).save_with(folder, "parity.json", "MODEL_CARD.md", "report.html")
     _record(job, trained.weights_sha256, worst, order, ", ".join(metrics["failed_gates"]), out)
-    return Report(len({row.graph for row in rows}), worst)
+    return ExportReport(len({row.graph for row in rows}), worst)
 
 
 def _calibrated(job: Job, trained: Trained, prepared: Prepared) -> Calibrated | None:

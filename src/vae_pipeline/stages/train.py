@@ -38,7 +38,7 @@ from vae_pipeline.training.clock import BYTES_PER_S, Clock
 from vae_pipeline.training.length import Length, too_short
 from vae_pipeline.training.loop import Epoch, Training, fit
 from vae_pipeline.training.processes import Processes, joined
-from vae_pipeline.training.sampling import Choice, choose_sampler, fit_sampler
+from vae_pipeline.training.sampling import ChosenSampler, choose_sampler, fit_sampler
 from vae_pipeline.training.step import Execution
 from vae_pipeline.training.trained import COLUMNS, Row, write_history, write_recipe
 
@@ -47,7 +47,7 @@ WORTH_COMPILING = 20_000  # steps
 
 
 @dataclass(frozen=True)
-class Report:
+class TrainReport:
     """The result of a training run."""
 
     weights_sha256: str
@@ -56,7 +56,7 @@ class Report:
 
 
 @in_float32()
-def train(job: Job, data: Path, out: Path, start: Path | None = None) -> Report | None:
+def train(job: Job, data: Path, out: Path, start: Path | None = None) -> TrainReport | None:
     """Fill `out` with weights, history, recipe and spec; of several processes the first does, and alone reports.
 
     `start` is a file of weights to begin with, instead of fresh ones.
@@ -134,14 +134,14 @@ class _Run:
         self.tracker = job.tracker()
         self.journal = self.tracker.journal("train", key)
 
-    def into(self, out: Path) -> Report:
+    def into(self, out: Path) -> TrainReport:
         """Train to the end and fill `out`."""
         self._begin_record()
         self._warn_of_few_steps()
         with self.tracker.followed(self.journal):
             return self._recorded(out)
 
-    def _recorded(self, out: Path) -> Report:
+    def _recorded(self, out: Path) -> TrainReport:
         try:
             self.to_the_end()
             self._warn_of_a_missed_target()
@@ -166,9 +166,9 @@ class _Run:
             self.journal.artifact(out / file, to="")
         self.journal.end("FINISHED", weights)
         self.checkpoints.remove()
-        return Report(weights, len(self.training.history), self.training.history[kept - 1])
+        return TrainReport(weights, len(self.training.history), self.training.history[kept - 1])
 
-    def _with_sampler(self) -> tuple[VAE, Choice]:
+    def _with_sampler(self) -> tuple[VAE, ChosenSampler]:
         """The trained model with its sampler of new latents."""
         model, recipe, prepared = self.training.judged, self.recipe, self.prepared
         model.load_state_dict(self.training.weights(recipe.train))
@@ -178,9 +178,9 @@ class _Run:
                 choice = choose_sampler(model, prepared.train, prepared.valid, features, recipe.seed)
             case MixtureOf(kind=kind, components=components):
                 fitted = fit_sampler(kind, model, prepared.train, recipe.seed, components)
-                choice = Choice(kind, fitted, {})
+                choice = ChosenSampler(kind, fitted, {})
             case kind:
-                choice = Choice(kind, fit_sampler(kind, model, prepared.train, recipe.seed), {})
+                choice = ChosenSampler(kind, fit_sampler(kind, model, prepared.train, recipe.seed), {})
         model.sampler = choice.sampler
         return model, choice
 

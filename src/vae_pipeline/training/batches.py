@@ -24,7 +24,7 @@ POOL = 64  # batches whose rows are drawn together and sorted by size
 
 
 @dataclass(frozen=True)
-class Part:
+class BatchPart:
     """The rows that are computed at once: of a batch, or of one of the pieces that it is accumulated from."""
 
     images: Tensor
@@ -39,7 +39,7 @@ class Part:
 class Batch:
     """The rows that one step learns from."""
 
-    parts: list[Part]
+    parts: list[BatchPart]
     examples: int
     """Examples over all processes."""
 
@@ -98,11 +98,11 @@ class Batches:
         pieces = rows.tensor_split(min(self.pieces, len(rows))) if self.pieces > 1 else (rows,)
         return Batch([self._part(piece, len(rows)) for piece in pieces], len(rows))
 
-    def _part(self, piece: Tensor, examples: int) -> Part:
+    def _part(self, piece: Tensor, examples: int) -> BatchPart:
         share = Share(self.rank, self.processes, len(piece))
         mine = piece if self.processes == 1 else piece[share.rows]
         weight = 0.0 if share.empty else len(mine) * self.processes / examples
-        return Part(*self._rows.read(mine), share, weight)
+        return BatchPart(*self._rows.read(mine), share, weight)
 
 
 def _like_sized(order: Tensor, sizes: Tensor, batch: int, generator: torch.Generator) -> Tensor:

@@ -36,7 +36,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenSampler:
     """The sampler that was taken."""
 
     kind: Kind
@@ -66,7 +66,7 @@ def fit_sampler(kind: Kind, model: VAE, train: Split, seed: int, components: int
                 assert_never(kind)
 
 
-def choose_sampler(model: VAE, train: Split, valid: Split, features: Reference, seed: int) -> Choice:
+def choose_sampler(model: VAE, train: Split, valid: Split, features: Reference, seed: int) -> ChosenSampler:
     """The kind whose samples are nearest to the validation part (to the training part, where that is too small).
 
     A mixture has as many components as bring its samples nearest.
@@ -87,7 +87,7 @@ def choose_sampler(model: VAE, train: Split, valid: Split, features: Reference, 
     finally:
         model.sampler = before
     best = min(kinds, key=lambda kind: distances[kind])
-    return Choice(best, fitted[best], distances)
+    return ChosenSampler(best, fitted[best], distances)
 
 
 def _as_sampler(fit: "GaussianMixture") -> MixtureSampler:

@@ -16,7 +16,7 @@ from vae_pipeline.numerics.adam import AdamW
 from vae_pipeline.numerics.randomness import drawing_for
 from vae_pipeline.recipe.train import Train
 from vae_pipeline.system.errors import SettingsError
-from vae_pipeline.training.batches import Batch, Part
+from vae_pipeline.training.batches import Batch, BatchPart
 from vae_pipeline.training.objectives import Objective
 from vae_pipeline.training.processes import ALONE, Processes
 from vae_pipeline.training.rate_control import RateControl
@@ -77,7 +77,7 @@ class Step:
             return self.graph(batch.parts)
         return self._parts(batch.parts, batch.examples)
 
-    def _parts(self, parts: list[Part], examples: int) -> Tensor:
+    def _parts(self, parts: list[BatchPart], examples: int) -> Tensor:
         for parameter in self.optimizer.parameters:
             parameter.grad = None
         done = [self._part(part, last=part is parts[-1]) for part in parts]
@@ -98,7 +98,7 @@ class Step:
         self.optimizer.step(self.rate)
         return loss
 
-    def _part(self, part: Part, last: bool) -> tuple[Tensor, Tensor]:
+    def _part(self, part: BatchPart, last: bool) -> tuple[Tensor, Tensor]:
         if isinstance(self.loss, _Loss):
             loss, sums = self._gradient(part)
         else:  # processes exchange gradients once a step
@@ -106,7 +106,7 @@ class Step:
                 loss, sums = self._gradient(part)
         return loss.detach(), sums
 
-    def _gradient(self, part: Part) -> tuple[Tensor, Tensor]:
+    def _gradient(self, part: BatchPart) -> tuple[Tensor, Tensor]:
         try:
             loss, sums = self.loss(part.images, part.labels)
         except Exception as error:
@@ -149,12 +149,12 @@ class _Loss(nn.Module):
 class _Graph:
     """A step captured as a CUDA graph after some steps that warm up, and replayed from then on."""
 
-    def __init__(self, step: Callable[[list[Part]], Tensor]) -> None:
+    def __init__(self, step: Callable[[list[BatchPart]], Tensor]) -> None:
         self.step, self.made = step, 0
         self.graph: torch.cuda.CUDAGraph | None = None
         self.stream = torch.cuda.Stream()
 
-    def __call__(self, parts: list[Part]) -> Tensor:
+    def __call__(self, parts: list[BatchPart]) -> Tensor:
         if self.graph is None:
             if self.made < WARM_UP:
                 self.made += 1
@@ -167,7 +167,7 @@ class _Graph:
         self.graph.replay()
         return self.loss
 
-    def _aside(self, parts: list[Part]) -> Tensor:
+    def _aside(self, parts: list[BatchPart]) -> Tensor:
         """Run on a stream of its own: what the first steps allocate must not be tied to the usual one."""
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
@@ -175,10 +175,10 @@ class _Graph:
         torch.cuda.current_stream().wait_stream(self.stream)
         return loss
 
-    def _capture(self, part: Part) -> None:
+    def _capture(self, part: BatchPart) -> None:
         self.images = part.images.clone()
         self.labels = None if part.labels is None else part.labels.clone()
         self.graph = torch.cuda.CUDAGraph()
         # The reader's thread may use the device meanwhile.
         with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
-            self.loss = self.step([Part(self.images, self.labels, part.share, part.weight)])
+            self.loss = self.step([BatchPart(self.images, self.labels, part.share, part.weight)])

@@ -24,7 +24,7 @@ Run = Callable[[Arrays], Arrays]
 
 
 @dataclass(frozen=True)
-class Graph:
+class GraphFile:
     """A graph to run."""
 
     file: Path
@@ -33,7 +33,7 @@ class Graph:
     outputs: list[str]
 
 
-def onnxruntime(graph: Graph) -> Run:
+def onnxruntime(graph: GraphFile) -> Run:
     """Microsoft's onnxruntime, on the CPU."""
     import onnxruntime as library
 
@@ -43,7 +43,7 @@ def onnxruntime(graph: Graph) -> Run:
     return lambda x: dict(zip(graph.outputs, session.run(graph.outputs, x), strict=True))
 
 
-def reference(graph: Graph) -> Run:
+def reference(graph: GraphFile) -> Run:
     """onnx's own evaluator, written for clarity in numpy."""
     from onnx.reference import ReferenceEvaluator
 
@@ -51,7 +51,7 @@ def reference(graph: Graph) -> Run:
     return lambda x: dict(zip(graph.outputs, evaluator.run(graph.outputs, x), strict=True))
 
 
-def openvino(graph: Graph) -> Run:
+def openvino(graph: GraphFile) -> Run:
     """Intel's OpenVINO, on the CPU; some CPUs would compute in bfloat16 unless told."""
     import openvino as library
 
@@ -65,7 +65,7 @@ def openvino(graph: Graph) -> Run:
     return run
 
 
-def opencv(graph: Graph) -> Run:
+def opencv(graph: GraphFile) -> Run:
     """OpenCV's dnn."""
     import cv2
 
@@ -80,7 +80,7 @@ def opencv(graph: Graph) -> Run:
     return run
 
 
-def tract(graph: Graph) -> Run:
+def tract(graph: GraphFile) -> Run:
     """Sonos' tract; its outputs are known by their order, for their names are those of nodes."""
     import tract as library
 
@@ -95,7 +95,7 @@ def tract(graph: Graph) -> Run:
     )
 
 
-def mnn(graph: Graph) -> Run:
+def mnn(graph: GraphFile) -> Run:
     """Alibaba's MNN, by its native converter: the converter's Python door installs packages and reports its use."""
     import _tools
     import MNN
@@ -125,7 +125,7 @@ def mnn(graph: Graph) -> Run:
     return run
 
 
-def opened(runtime: Runtime, graph: Graph) -> Run:
+def opened(runtime: Runtime, graph: GraphFile) -> Run:
     """The graph, ready to be asked."""
     match runtime:
         case Runtime.ONNXRUNTIME:
@@ -149,7 +149,7 @@ def opened(runtime: Runtime, graph: Graph) -> Run:
 def answer(runtime: Runtime, bundle: Path, task: dict[str, Any]) -> dict[str, Any]:
     """Run one graph at all its cases."""
     try:
-        run = opened(runtime, Graph(bundle / task["file"], task["inputs"], task["outputs"]))
+        run = opened(runtime, GraphFile(bundle / task["file"], task["inputs"], task["outputs"]))
         cases = [unpack(case) for case in task["cases"]]
         outputs = [pack(run(case)) for case in cases]
         return {"outputs": outputs, "latency_ms": median_ms(lambda: run(cases[0]))}

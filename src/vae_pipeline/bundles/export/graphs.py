@@ -25,12 +25,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vae_pipeline.bundles.export.noise import LIMIT, normal_noise
+from vae_pipeline.bundles.export.noise import normal_noise
 from vae_pipeline.bundles.export.parity import Arrays
 from vae_pipeline.models.autoregressive import Autoregressive, AutoregressiveLikelihood
-from vae_pipeline.models.detector import Detection, Detector
+from vae_pipeline.models.detector import Detector, DetectorOutputs
 from vae_pipeline.models.gaussian import DiagonalGaussian
 from vae_pipeline.models.vae import VAE
+from vae_pipeline.runtime.inputs import SEEDS
 
 Tensors = Mapping[str, Tensor]
 
@@ -173,7 +174,7 @@ DETECT = Graph(
     "detect",
     "how anomalous each example is: its score, a p-value among examples held back, and each value's part",
     ("x",),
-    Detection._fields,
+    DetectorOutputs._fields,
     None,
 )
 """Of models whose data had a validation part to calibrate it on."""
@@ -191,7 +192,7 @@ def example_inputs(graph: Graph, model: VAE, images: Tensor, labels: Tensor | No
     width = model.noise if graph.name == "sample" else model.latents
     noise = torch.randn(len(images), width, generator=torch.Generator().manual_seed(seed))
     index = torch.arange(len(images), dtype=torch.float32)
-    values = {"x": images, "z": noise, "noise": noise, "seed": torch.full_like(index, seed % LIMIT), "index": index}
+    values = {"x": images, "z": noise, "noise": noise, "seed": torch.full_like(index, seed % SEEDS), "index": index}
     if "state" in graph.inputs:
         values |= {"token": images[:, 0].contiguous(), "state": model.decoder(noise).detach()}
     inputs = {name: values[name] for name in graph.inputs}
@@ -212,7 +213,7 @@ def answers(
     label = inputs.get("label")
     if graph is DETECT:
         assert detector is not None
-        found: Detection = detector(inputs["x"], label)
+        found: DetectorOutputs = detector(inputs["x"], label)
         return found._asdict()
     if graph.name == "step":
         assert isinstance(model.likelihood, AutoregressiveLikelihood)

@@ -12,7 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from vae_pipeline.bundles.export.proto import OPSET, tidy
-from vae_pipeline.models.autoregressive import END, START
+from vae_pipeline.kinds.text.spec import END, START
 from vae_pipeline.models.vocabulary import FIRST
 
 CONSTANTS: dict[str, npt.NDArray[Any]] = {

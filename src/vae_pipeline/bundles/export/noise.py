@@ -17,8 +17,8 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor
 
-LIMIT = 2**24
-"""Seeds and indices are whole numbers below this."""
+from vae_pipeline.runtime.inputs import SEEDS
+
 WORD, ROUNDS = 4096.0, 16
 # Odd, of 12 bits: digits of multiples of the golden ratio, which lie far apart.
 ODD = [float(int(WORD * math.modf((1 + turn) * (math.sqrt(5) - 1) / 2)[0]) | 1) for turn in range(3 * ROUNDS)]
@@ -39,8 +39,8 @@ def normal_noise(seed: Tensor, index: Tensor, width: int) -> Tensor:
         a, b = _low(words[1] + keys[turn % 2] + first), _low(words[3] + second)
         mixed = torch.floor(a * b / 64) + torch.floor(a * first / 64) + torch.floor(b * third / 64)
         words = [words[1], words[2], words[3], _low(words[0] + words[2] + mixed)]
-    radius = torch.sqrt(-2 * torch.log((words[0] * WORD + words[1] + 1) / LIMIT))
-    angle = (words[2] * WORD + words[3]) * (2 * math.pi / LIMIT)
+    radius = torch.sqrt(-2 * torch.log((words[0] * WORD + words[1] + 1) / SEEDS))
+    angle = (words[2] * WORD + words[3]) * (2 * math.pi / SEEDS)
     return radius * torch.cos(angle)
 
 
@@ -91,9 +91,9 @@ def noise_graph(width: int, opset: int) -> onnx.ModelProto:
         a, b = low(add(add(words[1], keys[turn % 2]), first)), low(add(words[3], second))
         mixed = add(add(part(mul(a, b), 64), part(mul(a, first), 64)), part(mul(b, third), 64))
         words = [words[1], words[2], words[3], low(add(add(words[0], words[2]), mixed))]
-    uniform = mul(add(add(mul(words[0], WORD), words[1]), 1.0), 1 / LIMIT)
+    uniform = mul(add(add(mul(words[0], WORD), words[1]), 1.0), 1 / SEEDS)
     radius = node("Sqrt")(mul(node("Log")(uniform), -2.0))
-    angle = mul(add(mul(words[2], WORD), words[3]), 2 * math.pi / LIMIT)
+    angle = mul(add(mul(words[2], WORD), words[3]), 2 * math.pi / SEEDS)
     mul(radius, node("Cos")(angle), to="noise")
 
     given = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch"]) for name in ("seed", "index")]

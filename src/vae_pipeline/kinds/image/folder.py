@@ -11,7 +11,7 @@ import numpy as np
 
 from vae_pipeline.kinds.grouping import named
 from vae_pipeline.kinds.image.decoding import read_mask, read_picture
-from vae_pipeline.kinds.image.survey import Survey
+from vae_pipeline.kinds.image.survey import PictureSurvey
 from vae_pipeline.kinds.listing import Pictures, list_pictures, readable
 from vae_pipeline.kinds.parts import Array, Indices, Part, Source
 from vae_pipeline.recipe.data import FolderData, NormalFolder
@@ -70,7 +70,7 @@ def open_folder(data: FolderData) -> Source:
     if isinstance(data.labels, NormalFolder):
         return _open_one_class(data, data.labels)
     places = {"train": data.train, "valid": data.valid, "test": data.test}
-    survey = Survey(data)
+    survey = PictureSurvey(data)
     pictures = {
         name: survey.add(list_pictures(Path(place))) for name, place in places.items() if isinstance(place, str)
     }
@@ -105,7 +105,7 @@ def _open_one_class(data: FolderData, labels: NormalFolder) -> Source:
     assert not isinstance(data.valid, str) and not isinstance(data.test, str)  # a recipe says so
     listed = list_pictures(Path(data.train))
     mask_of = _masks(listed.names) if labels.masks == "beside" else {}
-    masks, survey = set(mask_of.values()), Survey(data)
+    masks, survey = set(mask_of.values()), PictureSurvey(data)
     pictures = survey.add(dataclasses.replace(listed, names=[name for name in listed.names if name not in masks]))
     classes, numbers = _kinds(pictures, labels.normal)
     if labels.masks == "beside":

@@ -11,7 +11,7 @@ from vae_pipeline.recipe.data import FolderData
 from vae_pipeline.system.errors import DataError
 
 
-class Survey:
+class PictureSurvey:
     """A survey of one place after the other."""
 
     def __init__(self, data: FolderData) -> None:

@@ -23,7 +23,7 @@ from vae_pipeline.system.files import content_key, sha256_of
 
 
 @dataclass(frozen=True)
-class Survey:
+class TableSurvey:
     """The findings of one way through a table's file."""
 
     file: TableFile
@@ -40,7 +40,7 @@ class Survey:
     """Notes that a reader should look at."""
 
 
-def survey(data: TableData, finder: Finder) -> Survey:
+def survey(data: TableData, finder: Finder) -> TableSurvey:
     """Look at all of the file that the recipe names.
 
     Raises:
@@ -57,7 +57,7 @@ def survey(data: TableData, finder: Finder) -> Survey:
         raise DataError(f"{path} has no column left to learn from: {said}")
     csv = CsvFormat() if file.csv is None else file.csv.format
     decimal, thousands = numbers.format_of({each.name: each.numbers for each in kept if each.is_number}, csv)
-    return Survey(
+    return TableSurvey(
         file,
         tuple(outline.column() for outline in kept),
         labels,

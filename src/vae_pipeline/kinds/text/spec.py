@@ -9,11 +9,14 @@ from typing import Any
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.typed_json import typed
 
-PADDING, START, END, UNKNOWN = "<pad>", "<bos>", "<eos>", "<unk>"
-SPECIAL = (PADDING, START, END, UNKNOWN)
-"""The first entries of every vocabulary, in this order: their ids are 0 to 3."""
+PADDING, START, END, UNKNOWN = range(4)
+"""Ids that are no word: what fills a row after the end, what a decoder is given first, the end, any unknown word."""
+SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")
+"""The first entries of every vocabulary, by their ids."""
+CELLS = 2**24
+"""Log-probabilities of ids that are computed at a time where no gradient is wanted, so that memory is bounded."""
 LONGEST = 2**20
-SIGNS = rf"{UNKNOWN}|\w+|[^\w\s]+"
+SIGNS = rf"{SPECIAL[UNKNOWN]}|\w+|[^\w\s]+"
 """A word or signs; what a model wrote for an unknown word is read as one."""
 _BYTE_LEVEL = {"type": "ByteLevel", "trim_offsets": True, "use_regex": True}
 TOKENIZER: dict[str, tuple[Any, ...]] = {
@@ -34,7 +37,7 @@ TOKENIZER: dict[str, tuple[Any, ...]] = {
     ),
     "decoder": (None, {**_BYTE_LEVEL, "add_prefix_space": True}),
     "model": (
-        {"type": "WordLevel", "unk_token": UNKNOWN},
+        {"type": "WordLevel", "unk_token": SPECIAL[UNKNOWN]},
         {
             "type": "BPE",
             "dropout": None,
@@ -60,11 +63,11 @@ class TextSpec:
     """How many ids there are."""
     tokenizer: dict[str, Any]
     """A tokenizer of the library `tokenizers`, as its JSON."""
-    padding: int = 0
-    start: int = 1
+    padding: int = PADDING
+    start: int = START
     """The id that a decoder is given before the first token; it occurs in no sentence."""
-    end: int = 2
-    unknown: int = 3
+    end: int = END
+    unknown: int = UNKNOWN
     classes: tuple[str, ...] = ()
     dtype: str = "int32"
     kind: str = "text"
@@ -107,7 +110,7 @@ class TextSpec:
             raise ValueError(
                 f"limit is {self.limit} and vocabulary {self.vocabulary}; wanted 2 to {LONGEST:,}, 5 or more"
             )
-        if (self.padding, self.start, self.end, self.unknown) != (0, 1, 2, 3):
+        if (self.padding, self.start, self.end, self.unknown) != (PADDING, START, END, UNKNOWN):
             raise ValueError("padding, start, end and unknown must be 0, 1, 2 and 3")
         if self.dtype != "int32" or self.kind != "text" or self.classes:
             raise ValueError(f"dtype is {self.dtype!r}, classes {list(self.classes)}; wanted int32 and none")

@@ -16,7 +16,7 @@ from vae_pipeline.kinds.mapped import save_array
 from vae_pipeline.kinds.parts import Array, TextSource
 from vae_pipeline.kinds.splitting import duplicates, refuse_shared_groups, split_card, told
 from vae_pipeline.kinds.store import PARTS
-from vae_pipeline.kinds.text.spec import SIGNS, SPECIAL, UNKNOWN, TextSpec
+from vae_pipeline.kinds.text.spec import PADDING, SIGNS, SPECIAL, UNKNOWN, TextSpec
 from vae_pipeline.kinds.text.tokens import Tokens, padded
 from vae_pipeline.recipe import tokenizer as recipe
 from vae_pipeline.system.errors import DataError
@@ -67,14 +67,14 @@ def write_text(source: TextSource, folder: Path, seed: int) -> None:
         if lines and not found:
             raise DataError(f"every sentence of the {name} part is over data.limit {source.limit}: raise it")
         rows = padded(found, source.limit)
-        sizes = (rows != SPECIAL.index("<pad>")).sum(axis=1, dtype=np.int64)
+        sizes = (rows != PADDING).sum(axis=1, dtype=np.int64)
         save_array(folder / f"{name}.npy", rows)
         if name == "train":
             save_array(folder / f"{name}_sizes.npy", sizes)
         hashes[name] = np.array([row_hash(row.tobytes()) for row in rows], np.uint64)
         card["examples"][name] = len(rows)
         card["tokens"][name] = int(sizes.sum())
-        card["unknown"][name] = int((rows == SPECIAL.index(UNKNOWN)).sum())
+        card["unknown"][name] = int((rows == UNKNOWN).sum())
         card["longest"][name] = max(map(len, found), default=0) + 1
         card["over_the_limit"][name] = sum(long)
     if any(isinstance(part, float) and part for part in (source.valid, source.test)) or division.left_out:
@@ -162,7 +162,7 @@ def _words(tokenizer: recipe.Words, lines: Sequence[str]) -> Tokenizer:
     if not ranked:
         raise DataError(f"the train part holds no word, only such as {', '.join(counts)}: there is nothing to learn")
     kept = [*SPECIAL, *ranked][: tokenizer.vocabulary]
-    fitted = Tokenizer(models.WordLevel({word: index for index, word in enumerate(kept)}, unk_token=UNKNOWN))
+    fitted = Tokenizer(models.WordLevel({word: index for index, word in enumerate(kept)}, unk_token=SPECIAL[UNKNOWN]))
     fitted.normalizer, fitted.pre_tokenizer = form, split
     return fitted
 

@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from vae_pipeline.kinds.text.spec import SPECIAL, TextSpec
+from vae_pipeline.kinds.text.spec import END, PADDING, SPECIAL, UNKNOWN, TextSpec
 from vae_pipeline.system.errors import DataError
 
 Array = npt.NDArray[Any]
 
 
 class Tokens:
-    """A tokenizer whose first four ids are those of `text.SPECIAL`."""
+    """A tokenizer whose first four ids are those of `spec.SPECIAL`."""
 
     def __init__(self, tokenizer: Tokenizer, limit: int) -> None:
         self.tokenizer, self.limit = tokenizer, limit
@@ -43,12 +43,11 @@ class Tokens:
         """
         if isinstance(lines, str) or not all(isinstance(line, str) for line in lines):
             raise DataError(f"{type(lines).__name__} {str(lines)[:60]!r} was given; a list of texts is wanted")
-        unknown = len(SPECIAL) - 1
         try:
             found = self.tokenizer.encode_batch(list(lines), add_special_tokens=False)
         except TypeError as error:  # of half a pair of UTF-16, which isn't a letter
             raise DataError("a line holds a lone surrogate, which is no letter: mend the text's encoding") from error
-        return [[unknown if each < len(SPECIAL) else each for each in line.ids] for line in found]
+        return [[UNKNOWN if each < len(SPECIAL) else each for each in line.ids] for line in found]
 
     def observations(self, lines: Sequence[str], places: Sequence[str] | None = None) -> Array:
         """[lines, limit]: ids, the end, padding. `places` say where each line is from.
@@ -75,22 +74,19 @@ class Tokens:
 
 def lengths(observations: Array) -> Array:
     """Tokens of each sentence that a model is uncertain of: with its end, but for one at the limit, which is sure."""
-    padding, _, end, _ = range(len(SPECIAL))
-    return np.asarray((observations != padding).sum(axis=1) - (observations[:, -1] == end))
+    return np.asarray((observations != PADDING).sum(axis=1) - (observations[:, -1] == END))
 
 
 def padded(sentences: Sequence[Sequence[int]], limit: int) -> Array:
     """[sentences, limit]: ids, the end, padding; what is over the limit is cut off."""
-    padding, _, end, _ = range(len(SPECIAL))
-    rows = np.full((len(sentences), limit), padding, np.int32)
+    rows = np.full((len(sentences), limit), PADDING, np.int32)
     for row, ids in zip(rows, sentences, strict=True):
         kept = ids[: limit - 1]
         row[: len(kept)] = kept
-        row[len(kept)] = end
+        row[len(kept)] = END
     return rows
 
 
 def _sentence(row: Sequence[int]) -> list[int]:
     ids = [int(each) for each in row]
-    end = SPECIAL.index("<eos>")
-    return ids[: ids.index(end)] if end in ids else ids
+    return ids[: ids.index(END)] if END in ids else ids

@@ -18,10 +18,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vae_pipeline.kinds.text.spec import PADDING
 from vae_pipeline.numerics.randomness import uniform
 from vae_pipeline.recipe.model import Cell
 
-PADDING = 0
 OPERATOR = "vae_pipeline::Recurrence"
 """The node of a traced graph that stands for all steps of a layer."""
 
