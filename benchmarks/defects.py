@@ -22,9 +22,9 @@ from torch import Tensor
 
 from vae_pipeline.kinds.image.defects import DefectiveRows, Masks
 from vae_pipeline.kinds.store import Prepared, Split
-from vae_pipeline.metrics.bounds import batches
 from vae_pipeline.metrics.detection import fit_detector
 from vae_pipeline.metrics.heat_maps import pixel_auroc
+from vae_pipeline.metrics.parts import batches
 from vae_pipeline.models.detector import Detector
 from vae_pipeline.models.heat import PART, WINDOW, HeatMap
 from vae_pipeline.models.likelihoods import deviance_by_element, log_prob_by_element, squared_error_by_element
@@ -62,7 +62,7 @@ def main() -> None:
 
 def with_defects(prepared: Prepared, kinds: tuple[str, ...], share: float) -> Split:
     """The validation images, a defect on a share of them; the label says which kind."""
-    draw, images = np.random.default_rng(SEED), prepared.valid.images
+    draw, images = np.random.default_rng(SEED), prepared.valid.x
     labels = np.where(draw.random(len(images)) < share, draw.integers(1, len(kinds) + 1, len(images)), 0)
     rows = DefectiveRows(images, labels, ("", *kinds), prepared.spec.low, prepared.spec.high, SEED)
     every = np.arange(len(images))

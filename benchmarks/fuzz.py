@@ -190,7 +190,7 @@ def use_prepared(folder: Path, *_: Path | None) -> list[str]:
     """A digest of all that a stage reads, or what it refuses."""
     try:
         data = Prepared.open(folder)
-        found = repr((data.spec, data.card, data.digest(), [part.images[:].tobytes() for part in
+        found = repr((data.spec, data.card, data.digest(), [part.x[:].tobytes() for part in
                       (data.train, data.valid, data.test)]))  # fmt: skip
         return [hashlib.sha256(found.encode()).hexdigest()]
     except VaeError as error:

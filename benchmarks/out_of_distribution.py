@@ -18,9 +18,9 @@ from common import CLI, HERE, ROOT, SINGLE, Work, store
 from sklearn.metrics import roc_auc_score
 
 from vae_pipeline.kinds.store import Prepared, Split
-from vae_pipeline.metrics.bounds import subset
 from vae_pipeline.metrics.detection import calibrated, detect
 from vae_pipeline.metrics.out_of_distribution import atypicality, complexity, likelihood_regret
+from vae_pipeline.metrics.parts import subset
 from vae_pipeline.recipe.detection import DetectionSection
 from vae_pipeline.training.trained import Trained
 
@@ -97,7 +97,7 @@ def found(trained: Trained, prepared: dict[str, Prepared], name: str) -> dict[st
         detected = detect(detector, split, CPU)
         return detected.every | {
             "atypicality": atypicality(detected.score, known),
-            "complexity_corrected": detected.score - complexity(split.images[:], own.spec),
+            "complexity_corrected": detected.score - complexity(split.x[:], own.spec),
             "likelihood_regret": likelihood_regret(trained.model, subset(split, SLOW, 0), 0, CPU),
         }
 

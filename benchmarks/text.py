@@ -22,7 +22,7 @@ from common import CLI, ROOT, machine
 from vae_pipeline.kinds.spec import TextSpec
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.kinds.text.tokens import lengths
-from vae_pipeline.metrics.bounds import subset
+from vae_pipeline.metrics.parts import subset
 from vae_pipeline.metrics.sentences import PATHS, STEPS, VARIED, homotopies, varied
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, seeded
@@ -100,7 +100,7 @@ def compared(work: Path) -> dict[str, dict[str, Any]]:
     assert isinstance(spec, TextSpec)
     models = {name: Trained.load(work / name).model.eval() for name in ABOUT}
     found = {name: json.loads((work / f"{name}.report" / "metrics.json").read_text()) for name in ABOUT}
-    ends = torch.from_numpy(subset(prepared.test, 2 * PATHS, SEED).images[:])
+    ends = torch.from_numpy(subset(prepared.test, 2 * PATHS, SEED).x[:])
     for name, model in models.items():
         found[name]["samples_perplexity"] = perplexity(models["lm"], drawn(model))
         paths = homotopies(model, model.encode(ends).mean)

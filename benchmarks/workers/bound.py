@@ -20,7 +20,7 @@ torch.set_num_threads(1)
 recipe, prepared = Recipe.load(Path(sys.argv[1])), Prepared.open(Path(sys.argv[2]))
 torch.manual_seed(0)
 model = build(recipe.model, prepared.spec).eval()
-images = prepared.test.images[:64]
+images = prepared.test.x[:64]
 
 
 @torch.no_grad()

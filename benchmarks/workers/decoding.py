@@ -27,7 +27,7 @@ torch.manual_seed(0)
 model = build(recipe.model, prepared.spec).eval().frozen().eval()
 (graph,) = (graph for graph in GRAPHS if graph.name == "decoder")
 module = graph.module(model)
-inputs = example_inputs(graph, model, torch.from_numpy(prepared.test.images[:2]), None, 0)
+inputs = example_inputs(graph, model, torch.from_numpy(prepared.test.x[:2]), None, 0)
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = 1
 proto = to_onnx(module, inputs, graph.outputs, graph.about, {"vae.graph": graph.name})

@@ -12,7 +12,7 @@ from vae_pipeline.training.trained import Trained
 
 torch.set_num_threads(1)
 model = Trained.load(Path(sys.argv[1])).model.eval()
-x = some(Prepared.open(Path(sys.argv[2])).test.images, int(sys.argv[3]))
+x = some(Prepared.open(Path(sys.argv[2])).test.x, int(sys.argv[3]))
 
 
 def encode(image):

@@ -24,7 +24,7 @@ torch.manual_seed(0)
 training = Training.start(build(recipe.model, prepared.spec), train, recipe.rate_control)
 resident = {"resident": 0} if sys.argv[4:] == ["streamed"] else {}
 batches = Batches(prepared.train, train.batch, 0, torch.device("cpu"), labelled=False, **resident)
-no_validation = type(prepared.valid)(prepared.valid.images[:0], None)
+no_validation = type(prepared.valid)(prepared.valid.x[:0], None)
 loop = fit(training, train, recipe.objective, batches, no_validation, 0)
 
 with flushing():

@@ -26,7 +26,7 @@ recipe, prepared, out = Recipe.load(Path(sys.argv[1])), Prepared.open(Path(sys.a
 torch.manual_seed(0)
 layers = build(recipe.model, prepared.spec)
 encoder, posterior, decoder = layers.encoder, layers.posterior, layers.decoder
-x = torch.from_numpy(prepared.train.images[:]).float()
+x = torch.from_numpy(prepared.train.x[:]).float()
 loader = DataLoader(TensorDataset(x), batch_size=recipe.train.batch, shuffle=True, drop_last=False)
 steps = recipe.train.epochs * len(loader)
 optimizer = torch.optim.Adam(layers.parameters(), lr=recipe.train.learning_rate)
@@ -59,7 +59,7 @@ def encode(image):
     return q.mean, q.log_variance
 
 
-shown = some(prepared.test.images, int(sys.argv[4]))
+shown = some(prepared.test.x, int(sys.argv[4]))
 bound = importance_bound(encode, lambda z: kept.decoder(z).flatten(1), shown, int(sys.argv[5]))
 np.save(out / "bounds.npy", bound.numpy())
 print(json.dumps(told))

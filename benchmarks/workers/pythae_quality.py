@@ -53,7 +53,7 @@ class Decoder(BaseDecoder):
 
 
 def scaled(part):
-    return torch.from_numpy(part.images[:]).float() / prepared.spec.high
+    return torch.from_numpy(part.x[:]).float() / prepared.spec.high
 
 
 bernoulli = recipe.model.likelihood.kind == "bernoulli"
@@ -83,7 +83,7 @@ if images:
         answer = model.encoder(image.reshape(-1, 1, 28, 28))
         return answer.embedding, answer.log_covariance
 
-    x = some(prepared.test.images, images)
+    x = some(prepared.test.x, images)
     bound = importance_bound(encode, lambda z: layers.decoder(z).flatten(1), x, samples)
     np.save(out / "bounds.npy", bound.numpy())
 else:

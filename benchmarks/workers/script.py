@@ -23,7 +23,7 @@ torch.manual_seed(0)
 model = build(recipe.model, prepared.spec)
 if hasattr(model.decoder, "start"):
     model.decoder.output.__class__ = nn.Conv2d  # torch's own, as a script has it
-x = torch.from_numpy(prepared.train.images[:]).float() / prepared.spec.high
+x = torch.from_numpy(prepared.train.x[:]).float() / prepared.spec.high
 loader = DataLoader(TensorDataset(x), batch_size=recipe.train.batch, shuffle=True)
 optimizer = torch.optim.Adam(model.parameters(), lr=recipe.train.learning_rate)
 likelihood = recipe.model.likelihood

@@ -49,7 +49,7 @@ class Script(nn.Module):
 
 
 script = Script()
-loader = DataLoader(TensorDataset(torch.from_numpy(prepared.train.images[:]).long()), recipe.train.batch, shuffle=True)
+loader = DataLoader(TensorDataset(torch.from_numpy(prepared.train.x[:]).long()), recipe.train.batch, shuffle=True)
 optimizer = torch.optim.Adam(script.parameters(), lr=recipe.train.learning_rate)
 
 

@@ -35,7 +35,7 @@ def invoke(*arguments):
 
 @pytest.fixture
 def x(lane):
-    return np.array(Prepared.open(lane.data).test.images)
+    return np.array(Prepared.open(lane.data).test.x)
 
 
 @pytest.fixture

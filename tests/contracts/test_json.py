@@ -27,7 +27,7 @@ FOUND = {"score": {"example", "p_value"}, "drift": {"examples", "verdict"}, "ver
 def answer(lane, tmp_path, monkeypatch, capsys):
     """The one object that a command prints, and its exit code."""
     monkeypatch.chdir(tmp_path)
-    np.save("x.npy", Prepared.open(lane.data).test.images[:3])
+    np.save("x.npy", Prepared.open(lane.data).test.x[:3])
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["vae-pipeline", *map(str, words), "--json"])

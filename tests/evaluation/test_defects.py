@@ -57,7 +57,7 @@ def test_the_bounds_are_of_normal_images(metrics, defect_lane):
 
 def test_the_score_is_the_bundles(metrics, defect_lane):
     test = Prepared.open(defect_lane.data).test
-    score = Bundle.load(defect_lane.bundle).detect(test.images[:]).score
+    score = Bundle.load(defect_lane.bundle).detect(test.x[:]).score
     assert roc_auc_score(test.labels != NORMAL, score) == pytest.approx(metrics["auroc"], abs=1e-6)
 
 

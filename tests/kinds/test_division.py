@@ -14,7 +14,7 @@ from tests.tables import table_recipe
 
 from vae_pipeline.kinds.division import Fractions, divide, uniform
 from vae_pipeline.kinds.download import Finder
-from vae_pipeline.kinds.parts import Part, Source
+from vae_pipeline.kinds.parts import ImageSource, Part
 from vae_pipeline.kinds.sources import open_source
 from vae_pipeline.kinds.splitting import divide_images
 from vae_pipeline.kinds.store import Prepared
@@ -211,7 +211,7 @@ class TestImages:
                 values | {"train": str(tmp_path / "x"), "valid": 0.2, "test": 0.2, "split": {"groups": groups}}
             )
             found = open_source(data, Finder(tmp_path), 0)
-            assert isinstance(found, Source) and len(set(found.groups["train"])) == 12
+            assert isinstance(found, ImageSource) and len(set(found.groups["train"])) == 12
             card = prepared(tmp_path / "out", data).card
             assert all(count % 3 == 0 for count in card["examples"].values())
         for groups, message in (({"folder": 3}, "lies in 2 folders"), ({"pattern": "q"}, "has no match of")):
@@ -222,7 +222,7 @@ class TestImages:
     def test_a_group_in_two_files_is_refused(self):
         images = np.zeros((4, 1, 1, 1), np.uint8)
         groups = {"train": ["a", "b", "b", "c"], "test": ["d", "b", "e", "f"]}
-        source = Source((1, 1, 1), "uint8", 0, 255, (), Part(images, None), 0.0, Part(images, None), groups=groups)
+        source = ImageSource((1, 1, 1), "uint8", 0, 255, (), Part(images, None), 0.0, Part(images, None), groups=groups)
         with pytest.raises(DataError, match="group 'b', one of 1, is in train and in test"):
             write(source, SimpleNamespace(), 0)
 
@@ -258,7 +258,7 @@ class TestTables:
         assert [column.name for column in found.spec.columns] == ["a", "b", "c"] and found.spec.ignored == ("patient",)
         patients = dict(zip(map(tuple, frame[["a", "b"]].astype("float32").to_numpy()), frame.patient, strict=True))
         parts = (found.train, found.valid, found.test)
-        sets = [{patients[tuple(row)] for row in part.images[:][:, :2]} for part in parts]
+        sets = [{patients[tuple(row)] for row in part.x[:][:, :2]} for part in parts]
         assert sum(map(len, sets)) == len(set.union(*sets)) == 24
         assert found.card["examples"] == {"train": 70, "valid": 25, "test": 25}
         frame.patient = frame.patient.where(frame.index != 7)

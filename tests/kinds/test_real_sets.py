@@ -31,8 +31,8 @@ def test_mnist_is_the_canonical_one(tmp_path):
     prepared = prepare_named("mnist", tmp_path)
     assert (len(prepared.train), len(prepared.valid), len(prepared.test)) == (60000, 0, 10000)
     # Facts that every description of the set gives.
-    assert prepared.train.images[:].mean() == pytest.approx(33.3184, abs=1e-4)
-    assert prepared.test.images[:].mean() == pytest.approx(33.7912, abs=1e-4)
+    assert prepared.train.x[:].mean() == pytest.approx(33.3184, abs=1e-4)
+    assert prepared.test.x[:].mean() == pytest.approx(33.7912, abs=1e-4)
     counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     assert np.bincount(prepared.train.labels).tolist() == counts
     assert not prepared.spec.binary
@@ -103,7 +103,7 @@ def test_defects_are_drawn_on_half_of_mnists_test_part(tmp_path):
     prepared, plain = prepare_named("mnist_defects", tmp_path), prepare_named("mnist", tmp_path / "plain")
     assert (len(prepared.train) + len(prepared.valid), len(prepared.test)) == (60000, 10000)
     assert (prepared.test.labels > 0).mean() == pytest.approx(0.5, abs=0.015)
-    assert ((prepared.test.images[:] != plain.test.images[:])[:, 0] == prepared.test.masks[:]).all()
+    assert ((prepared.test.x[:] != plain.test.x[:])[:, 0] == prepared.test.masks[:]).all()
 
 
 @pytest.mark.parametrize(("name", "rows", "anomalies"), [("shuttle", 49097, 3511), ("cardio", 1831, 176)])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vae_pipeline.kinds.parts import Part, Source
+from vae_pipeline.kinds.parts import ImageSource, Part
 from vae_pipeline.kinds.splitting import split
 from vae_pipeline.kinds.store import PARTS, Prepared
 from vae_pipeline.kinds.writing import write
@@ -22,13 +22,13 @@ FULL_DISK = """
 import resource
 from pathlib import Path
 import numpy as np
-from vae_pipeline.kinds.parts import Part, Source
+from vae_pipeline.kinds.parts import Part, ImageSource
 from vae_pipeline.kinds.writing import write
 from vae_pipeline.system.errors import OutputError
 from vae_pipeline.system.files import filled_folder
 images = np.zeros(({count}, 1, 1, {width}), np.uint8)
 part = Part(images, np.zeros({count}, np.int64))
-source = Source((1, 1, {width}), "uint8", 0, 255, ("a",), part, 0.0, 0.1)
+source = ImageSource((1, 1, {width}), "uint8", 0, 255, ("a",), part, 0.0, 0.1)
 resource.setrlimit(resource.RLIMIT_FSIZE, (16384, 16384))
 try:
     with filled_folder(Path({out!r})) as folder:
@@ -49,10 +49,10 @@ def source_of(
     test: Part | float = 0.2,
     span: tuple[float, float] = (0, 1e6),
     classes: tuple[str, ...] = (),
-) -> Source:
+) -> ImageSource:
     found = None if labels is None else np.asarray(labels, np.int64)
     shape = (images.shape[1], images.shape[2], images.shape[3])
-    return Source(shape, str(images.dtype), *span, classes, Part(images, found), valid, test)
+    return ImageSource(shape, str(images.dtype), *span, classes, Part(images, found), valid, test)
 
 
 def places(count: int, seed: int, valid: float, test: float) -> dict[int, str]:
@@ -60,7 +60,7 @@ def places(count: int, seed: int, valid: float, test: float) -> dict[int, str]:
     return {int(row): name for name in PARTS for row in parts[name].rows[np.arange(len(parts[name].rows))].ravel()}
 
 
-def written(folder: Path, source: Source, seed: int = 0) -> Prepared:
+def written(folder: Path, source: ImageSource, seed: int = 0) -> Prepared:
     folder.mkdir(exist_ok=True)
     write(source, folder, seed)
     return Prepared.open(folder)
@@ -125,18 +125,18 @@ def test_prepared_holds_what_was_written(tmp_path: Path, dtype: str) -> None:
     source = source_of(images, labels, span=(0, 255), classes=("a", "b", "c"))
     data, parts = written(tmp_path / "out", source), split(source, 0)
     for name, found in zip(PARTS, (data.train, data.valid, data.test), strict=True):
-        np.testing.assert_array_equal(found.images[:], parts[name].rows[np.arange(len(found))])
+        np.testing.assert_array_equal(found.x[:], parts[name].rows[np.arange(len(found))])
         np.testing.assert_array_equal(found.labels, parts[name].labels)
-        assert found.images.dtype == dtype
-        np.testing.assert_array_equal(np.load(tmp_path / "out" / f"{name}.npy"), found.images[:])
+        assert found.x.dtype == dtype
+        np.testing.assert_array_equal(np.load(tmp_path / "out" / f"{name}.npy"), found.x[:])
     assert data.spec.classes == ("a", "b", "c")
-    assert data.card["observed"]["test"]["mean"] == pytest.approx(data.test.images[:].mean(dtype=float), abs=1e-5)
+    assert data.card["observed"]["test"]["mean"] == pytest.approx(data.test.x[:].mean(dtype=float), abs=1e-5)
     assert data.card["classes"]["valid"] == dict(zip("abc", np.bincount(parts["valid"].labels).tolist(), strict=True))
 
 
 def test_no_validation_part(tmp_path: Path) -> None:
     data = written(tmp_path, source_of(numbered(50), valid=0.0))
-    assert data.valid.images.shape == (0, 1, 1, 1)
+    assert data.valid.x.shape == (0, 1, 1, 1)
     assert data.valid.labels is None
     assert data.card["examples"]["valid"] == 0
 
@@ -151,7 +151,7 @@ def test_duplicates_are_counted(tmp_path: Path) -> None:
     train = Part(np.array([1, 2, 2, 2, 3], np.uint8).reshape(-1, 1, 1, 1), None)
     valid = Part(np.array([3, 3, 4], np.uint8).reshape(-1, 1, 1, 1), None)
     test = Part(np.array([2, 5], np.uint8).reshape(-1, 1, 1, 1), None)
-    data = written(tmp_path, Source((1, 1, 1), "uint8", 0, 255, (), train, valid, test))
+    data = written(tmp_path, ImageSource((1, 1, 1), "uint8", 0, 255, (), train, valid, test))
     assert data.card["duplicates"] == {"within_train": 2, "valid_in_train": 2, "test_in_train": 1}
 
 

@@ -67,7 +67,7 @@ def test_few_narrow_posteriors_of_the_prior_are_not_taken_for_a_wrong_aggregate(
     assert elbo_terms(model, split, 0, CPU).rate.mean() - found.mutual_information > 5  # an artefact, and left out
     assert found.aggregate_kl is None and found.total_correlation is None
     assert found.dimensionwise_kl < 0.6  # each latent by itself is seen well enough
-    least = lower_bound(model, split, Split(split.images[::-1].copy(), None), 0)
+    least = lower_bound(model, split, Split(split.x[::-1].copy(), None), 0)
     assert least.mean() < 3 * standard_error(least)
 
 
@@ -87,7 +87,7 @@ def test_the_bound_from_below_is_near_what_it_bounds(case):
     model, train = standing_at(means[:600], scale)
     found = lower_bound(model, train, standing_at(means[600:], scale)[1], 0)
     assert found.mean() == pytest.approx(divergence, abs=3 * standard_error(found))
-    assert lower_bound(model, train, Split(train.images[:20], None), 0) is None
+    assert lower_bound(model, train, Split(train.x[:20], None), 0) is None
 
 
 def test_a_correlated_aggregate():
@@ -132,7 +132,7 @@ def test_other_posteriors_are_asked_for_every_pair(posterior, monkeypatch):
     model = make("dense", "dense", "bernoulli", False, (1, 8, 8), posterior).eval()
     wake(model)
     images = np.random.default_rng(0).integers(0, 256, (40, 1, 8, 8)).astype(np.uint8)
-    monkeypatch.setattr("vae_pipeline.metrics.bounds.VALUES", 64 * 16)  # several batches
+    monkeypatch.setattr("vae_pipeline.metrics.parts.VALUES", 64 * 16)  # several batches
     found = aggregate(model, Split(images, None), 0, CPU)
     with torch.no_grad():
         q = model.encode(torch.from_numpy(images))

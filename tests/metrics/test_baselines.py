@@ -26,7 +26,7 @@ def split(seed, count=50):
 
 
 def scaled(part):
-    return (part.images.reshape(len(part), -1).astype(float) + 1) / 4
+    return (part.x.reshape(len(part), -1).astype(float) + 1) / 4
 
 
 def test_bernoulli_by_hand():

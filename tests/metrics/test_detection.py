@@ -62,8 +62,8 @@ def test_of_one_kind_alone_nothing_is_said():
 
 def test_normal_rows():
     split = Split(np.arange(8.0).reshape(4, 2), np.array([0, 1, 0, 1]))
-    assert normal_rows(split).images.tolist() == [[0, 1], [4, 5]]
-    unlabelled = Split(split.images, None)
+    assert normal_rows(split).x.tolist() == [[0, 1], [4, 5]]
+    unlabelled = Split(split.x, None)
     assert normal_rows(unlabelled) is unlabelled
 
 

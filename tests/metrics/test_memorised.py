@@ -26,7 +26,7 @@ class Values:
         return images.flatten(1).double().numpy()
 
     def of(self, split):
-        return self.of_scaled(torch.from_numpy(split.images))
+        return self.of_scaled(torch.from_numpy(split.x))
 
 
 def part(count, seed):
@@ -53,7 +53,7 @@ def test_the_nearest_of_all_training_images_is_scikit_learns(monkeypatch):
 
 def test_samples_of_the_same_kind_are_not_accused(monkeypatch):
     for seed in range(2, 7):
-        found, _ = asked(part(1000, seed).images, monkeypatch)
+        found, _ = asked(part(1000, seed).x, monkeypatch)
         assert not found.alarms()
         assert found.figures["nearer_than_any_test"] < 0.02
         assert found.figures["nearer_than_most_test"] == pytest.approx(0.05, abs=0.03)
@@ -61,20 +61,20 @@ def test_samples_of_the_same_kind_are_not_accused(monkeypatch):
 
 
 def test_five_copies_of_one_image_in_four_hundred_samples_are_found(monkeypatch):
-    drawn = part(400, 2).images
-    copied = part(800, 0).images[[17]]
+    drawn = part(400, 2).x
+    copied = part(800, 0).x[[17]]
     drawn[::80] = copied + 0.01 * np.random.default_rng(0).standard_normal((5, *SHAPE)).astype(np.float32)
     found, prepared = asked(drawn, monkeypatch)
     assert "memorised" in found.alarms()
     assert found.figures["half_as_far"] == pytest.approx(5 / 400, abs=2 / 400)
-    np.testing.assert_array_equal(found.originals.images[:5], np.repeat(prepared.train.images[[17]], 5, axis=0))
-    assert np.abs(found.samples[:5] - found.originals.images[:5]).max() < 0.05
+    np.testing.assert_array_equal(found.originals.x[:5], np.repeat(prepared.train.x[[17]], 5, axis=0))
+    assert np.abs(found.samples[:5] - found.originals.x[:5]).max() < 0.05
     assert len(found.samples) == module.SHOWN
 
 
 def test_blurred_copies_are_found_by_their_number(monkeypatch):
     """Each as far from its original as the nearest test images lie: none is half as near, and too many are as near."""
-    train = part(800, 0).images
+    train = part(800, 0).x
     away = np.random.default_rng(0).standard_normal(train.shape).astype(np.float32)
     found, _ = asked(train + 0.05 * away, monkeypatch)
     assert found.figures["nearer_than_any_test"] > 0.2 and found.alarms()
@@ -82,12 +82,12 @@ def test_blurred_copies_are_found_by_their_number(monkeypatch):
 
 def test_a_test_image_that_was_trained_on_hides_nothing(monkeypatch):
     train = part(800, 0)
-    monkeypatch.setattr(module, "subset", lambda split, *_: Split(np.r_[split.images[:-1], train.images[:1]], None))
-    drawn = part(400, 2).images
-    drawn[:10] = train.images[100:110]
+    monkeypatch.setattr(module, "subset", lambda split, *_: Split(np.r_[split.x[:-1], train.x[:1]], None))
+    drawn = part(400, 2).x
+    drawn[:10] = train.x[100:110]
     found, _ = asked(drawn, monkeypatch)
     assert found.alarms()
 
 
 def test_a_small_test_part_says_nothing(monkeypatch):
-    assert asked(part(200, 2).images, monkeypatch, test=26)[0] is None
+    assert asked(part(200, 2).x, monkeypatch, test=26)[0] is None

@@ -77,8 +77,8 @@ def test_every_score_keeps_its_word(count, model, prepared):
     """Of count + 1 rows, each judged by all others, just floor(alpha (count + 1)) are alarms (Vovk et al.), whatever
     the score is; the steps to which known scores are raised may cost a tenth of them, and one.
     """
-    train = torch.from_numpy(prepared.train.images[:60])
-    parts = [prepared.train.images[60:], prepared.valid.images[:], prepared.test.images[:]]
+    train = torch.from_numpy(prepared.train.x[:60])
+    parts = [prepared.train.x[60:], prepared.valid.x[:], prepared.test.x[:]]
     rows = torch.from_numpy(np.concatenate(parts))
     draw, sets = np.random.default_rng(0), max(1, 200 // count)
     drawn = torch.from_numpy(np.stack([draw.permutation(len(rows))[: count + 1] for _ in range(sets)]))
@@ -104,18 +104,18 @@ def model(lane):
 @pytest.fixture(scope="module")
 def detector(model, prepared):
     with torch.no_grad():
-        x = torch.from_numpy(prepared.train.images[:60])
+        x = torch.from_numpy(prepared.train.x[:60])
         noise = torch.randn(5, model.latents, generator=torch.Generator().manual_seed(0))
         made = Detector(model, "negative_elbo", noise, model.encode(x).mean, (64,))  # not as images but as rows
         made.rank_by(made.scores(x)[0])
-        scores, by_element = made.scores(torch.from_numpy(prepared.valid.images[:40]))
+        scores, by_element = made.scores(torch.from_numpy(prepared.valid.x[:40]))
         made.calibrate(scores, by_element.mean(0))
         return made
 
 
 @pytest.fixture
 def x(prepared):
-    return torch.from_numpy(prepared.test.images[:9])
+    return torch.from_numpy(prepared.test.x[:9])
 
 
 @torch.no_grad()
@@ -137,7 +137,7 @@ def test_scores_are_those_of_each_draw(detector, model, x):
 
 @torch.no_grad()
 def test_mahalanobis_is_scipys(detector, model, prepared, x):
-    means = model.encode(torch.from_numpy(prepared.train.images[:60])).mean.double().numpy()
+    means = model.encode(torch.from_numpy(prepared.train.x[:60])).mean.double().numpy()
     inverse = np.linalg.inv(np.cov(means.T))
     wanted = [mahalanobis(mean, means.mean(0), inverse) ** 2 for mean in model.encode(x).mean.double().numpy()]
     np.testing.assert_allclose(detector.scores(x)[0]["mahalanobis"], wanted, rtol=1e-3)
@@ -145,7 +145,7 @@ def test_mahalanobis_is_scipys(detector, model, prepared, x):
 
 @torch.no_grad()
 def test_contributions_add_up_to_what_is_over_the_usual(detector, prepared, x):
-    usual = detector.scores(torch.from_numpy(prepared.valid.images[:40]))[0]["reconstruction_probability"].mean()
+    usual = detector.scores(torch.from_numpy(prepared.valid.x[:40]))[0]["reconstruction_probability"].mean()
     found = detector(x)
     assert found.contributions.shape == x.shape
     torch.testing.assert_close(found.contributions.flatten(1).sum(1), found.distortion - usual, rtol=1e-4, atol=1e-3)

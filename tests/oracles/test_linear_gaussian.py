@@ -12,11 +12,12 @@ from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
 from vae_pipeline.kinds.store import Split
-from vae_pipeline.metrics.bounds import at_once, elbo_terms, standard_error
+from vae_pipeline.metrics.bounds import elbo_terms, standard_error
 from vae_pipeline.metrics.gain import Gain, decoder_gain
 from vae_pipeline.metrics.importance import ImportanceBound, importance_bound
 from vae_pipeline.metrics.out_of_distribution import likelihood_regret
 from vae_pipeline.metrics.pareto import pareto_shape, tail_length
+from vae_pipeline.metrics.parts import at_once
 from vae_pipeline.models.likelihoods import LocationScaleLikelihood
 from vae_pipeline.models.posteriors import FullPosterior, GaussianPosterior
 from vae_pipeline.models.priors import StandardNormalPrior
@@ -89,7 +90,7 @@ def test_decoder_gain_is_mutual_and_lautum_information(oracle):
     assert found.nats == pytest.approx((1.5**2 + 0.7**2) / SCALE**2, abs=4 * found.standard_error)
     assert found.share > 0.95
     assert decoder_gain(model, split, 0, CPU, 50) != found
-    assert decoder_gain(model, Split(split.images[:1], None), 0, CPU, 50) is None
+    assert decoder_gain(model, Split(split.x[:1], None), 0, CPU, 50) is None
 
 
 def test_a_decoder_that_ignores_z_gains_nothing(oracle):
@@ -119,7 +120,7 @@ def loose(oracle):
 
 def test_regret_is_the_divergence_from_the_best_posterior(oracle, loose):
     model, split, _ = oracle
-    x = torch.from_numpy(split.images)
+    x = torch.from_numpy(split.x)
     with torch.no_grad():
         wanted = kl_divergence(*(Independent(Normal(q.mean, q.variance.sqrt()), 1) for q in (
             loose[0].encode(x), model.encode(x)
@@ -161,7 +162,7 @@ def all_log_weights(model, split, samples, seed):
     """Every weight at once, by the same draws: 200 examples are decoded in batches of 128, 32 draws and more a time."""
     with torch.no_grad(), seeded(derive(seed, "importance")):
         parts = []
-        for x in torch.from_numpy(split.images).split(128):
+        for x in torch.from_numpy(split.x).split(128):
             q, chunk = model.encode(x), 4096 // len(x)
             weights = []
             for start in range(0, samples, chunk):
@@ -175,7 +176,7 @@ def test_the_error_of_a_one_draw_elbo_holds_its_draws(oracle):
     """Over other rows and other draws, its mean lies as far off as the standard error says."""
     model, split, _ = oracle
     rows = np.random.default_rng(0).integers(0, 200, (400, 20))
-    elbo = elbo_terms(model, Split(split.images[rows.ravel()], None), 0, CPU).elbo.reshape(rows.shape)
+    elbo = elbo_terms(model, Split(split.x[rows.ravel()], None), 0, CPU).elbo.reshape(rows.shape)
     told = np.sqrt(np.mean([standard_error(some) ** 2 for some in elbo]))
     assert elbo.mean(1).std() == pytest.approx(told, rel=0.1)
 
@@ -204,7 +205,7 @@ def test_the_bound_of_all_rows_is_itself(loose):
     whole = bound.of_all(elbo, np.arange(200))
     assert whole[50].mean == pytest.approx(bound.bound.mean())
     assert whole[50].standard_error == pytest.approx(standard_error(bound.bound))
-    one = importance_bound(model, Split(split.images[:1], None), 5, 0, CPU)
+    one = importance_bound(model, Split(split.x[:1], None), 5, 0, CPU)
     assert one.of_all(elbo[:1], np.arange(1))[5].standard_error is None
 
 

@@ -28,7 +28,7 @@ def model(lane):
 
 @pytest.fixture(scope="module")
 def x(lane):
-    return np.array(Prepared.open(lane.data).test.images)
+    return np.array(Prepared.open(lane.data).test.x)
 
 
 @torch.inference_mode()
@@ -151,7 +151,7 @@ def test_paths_without_a_direction_are_straight(end):
 
 def test_a_conditional_bundle_follows_its_labels(conditional_lane):
     bundle = Bundle.load(conditional_lane.bundle)
-    x = np.array(Prepared.open(conditional_lane.data).test.images)[:4]
+    x = np.array(Prepared.open(conditional_lane.data).test.x)[:4]
     assert bundle.classes == ("upright", "lying")
     upright, lying = bundle.sample(4, 0, [0] * 4), bundle.sample(4, 0, [1] * 4)
     assert np.abs(upright - lying).max() > 1

@@ -20,7 +20,7 @@ def test_a_column_far_from_zero_is_exported_and_scored_in_its_own_units(tmp_path
         evaluate={"samples": 2, "examples": 20, **WAIVED},
     )
     lane = run_lane(make_job("offset", recipe, tmp_path / "home"), tmp_path)
-    bundle, test = Bundle.load(lane.bundle), Prepared.open(lane.data).test.images[:]
+    bundle, test = Bundle.load(lane.bundle), Prepared.open(lane.data).test.x[:]
     rows = test[:5].astype(np.float64) + bundle.spec.offsets
     found = bundle.detect(rows)
     far = rows.copy()

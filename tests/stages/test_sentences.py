@@ -39,7 +39,7 @@ def bundle(text_lane):
 
 @pytest.fixture(scope="module")
 def test_rows(text_lane):
-    return Prepared.open(text_lane.data).test.images[:40]
+    return Prepared.open(text_lane.data).test.x[:40]
 
 
 @pytest.fixture
@@ -76,10 +76,10 @@ class TestReport:
 
 def test_one_sentence_has_no_path_to_another(text_lane):
     trained, prepared = Trained.load(text_lane.model), Prepared.open(text_lane.data)
-    one = dataclasses.replace(prepared, test=Split(prepared.test.images[:1], None))
+    one = dataclasses.replace(prepared, test=Split(prepared.test.x[:1], None))
     found = sentence_figures(trained.model, one, one.spec, {"importance_bound": -20.0}, 0, torch.device("cpu"))
     assert "varied_paths" not in found and found["shown_paths"] == [] and len(found["shown_samples"]) == 10
-    tokens = lengths(one.test.images[:])[0]
+    tokens = lengths(one.test.x[:])[0]
     assert found["perplexity"] == pytest.approx(np.exp(20 / tokens)) and found["perplexity_tokens"] == tokens
 
 

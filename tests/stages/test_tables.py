@@ -62,7 +62,7 @@ class TestReport:
 
     def test_the_figures_are_those_of_the_bundles_scores(self, metrics, bundle, table_lane):
         test = Prepared.open(table_lane.data).test
-        score = bundle.score(test.images[:]).negative_elbo
+        score = bundle.score(test.x[:]).negative_elbo
         assert roc_auc_score(test.labels, score) == pytest.approx(metrics["auroc"], abs=1e-12)
         assert average_precision_score(test.labels, score) == pytest.approx(metrics["average_precision"], abs=1e-12)
 
@@ -120,7 +120,7 @@ class TestBundle:
         assert "rows of 5 columns: amount, balance, country, new, when" in card and "AUROC" in card
 
     def test_scores_are_bit_identical_and_rows_do_not_know_of_each_other(self, bundle, table_lane):
-        x = Prepared.open(table_lane.data).test.images[:]
+        x = Prepared.open(table_lane.data).test.x[:]
         first, second = bundle.score(x), bundle.score(x)
         assert first.negative_elbo.tobytes() == second.negative_elbo.tobytes()
         np.testing.assert_allclose(bundle.score(x[5:9]).negative_elbo, first.negative_elbo[5:9], rtol=1e-5)
@@ -219,7 +219,7 @@ class TestCommands:
         assert len(invoke("score", table_lane.bundle, tmp_path / "one.csv").splitlines()) == 2
 
     def test_an_array(self, table_lane, tmp_path):
-        np.save(tmp_path / "rows.npy", Prepared.open(table_lane.data).test.images[:3])
+        np.save(tmp_path / "rows.npy", Prepared.open(table_lane.data).test.x[:3])
         assert len(invoke("score", table_lane.bundle, tmp_path / "rows.npy").splitlines()) == 4
 
     def test_sample_and_reconstruct_give_tables(self, table_lane, new, tmp_path):
@@ -335,7 +335,7 @@ class TestCommands:
 
 
 def test_a_value_goes_into_the_graphs_less_its_columns_offset_and_comes_out_with_it(bundle, table_lane):
-    x = Prepared.open(table_lane.data).test.images[:20].astype(float)
+    x = Prepared.open(table_lane.data).test.x[:20].astype(float)
     before, seen = bundle.detect(x).score, bundle.reconstruct(x)
     offsets = np.array([1e8, 0, 0, 0, 20000])
     columns = zip(bundle.spec.columns, offsets, strict=True)

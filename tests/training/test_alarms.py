@@ -156,7 +156,7 @@ def test_an_untrained_network_alarms_however_good_its_encoder_looks(likelihood, 
         torch.manual_seed(seed)
         model = build(recipe.model, prepared.spec).train()
         with torch.no_grad():
-            model(torch.from_numpy(prepared.train.images[:]))  # which its normalisation takes the moments of
+            model(torch.from_numpy(prepared.train.x[:]))  # which its normalisation takes the moments of
         used = usage(model, prepared.train, 0, torch.device("cpu"))
         assert used.active_units == 8 and used.mutual_information > 0.3
         gain = decoder_gain(model, prepared.train, 0, torch.device("cpu"), 1000)

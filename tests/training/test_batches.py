@@ -12,7 +12,7 @@ COUNT, BATCH = 1003, 10
 def epochs(sizes, number=0, start=0, **more):
     split = Split(np.arange(COUNT, dtype=np.float32)[:, None], None, sizes=sizes)
     batches = Batches(split, BATCH, 0, torch.device("cpu"), **more)
-    return [batch.parts[0].images[:, 0].long().numpy() for batch in batches.epoch(number, start)]
+    return [batch.parts[0].rows.x[:, 0].long().numpy() for batch in batches.epoch(number, start)]
 
 
 def test_a_batch_holds_like_sizes_and_an_epoch_every_row():
@@ -37,4 +37,4 @@ def test_a_row_has_other_company_in_another_epoch_and_the_same_when_resumed_or_s
 def test_fewer_rows_than_a_batch():
     split = Split(np.arange(3, dtype=np.float32)[:, None], None, sizes=np.array([3, 1, 2]))
     (batch,) = Batches(split, BATCH, 0, torch.device("cpu")).epoch(0)
-    assert sorted(batch.parts[0].images[:, 0].tolist()) == [0, 1, 2]
+    assert sorted(batch.parts[0].rows.x[:, 0].tolist()) == [0, 1, 2]

@@ -60,7 +60,7 @@ def test_a_batch_in_pieces_gives_the_same_losses(smoke, prepared):
     The learning rate is low: with the recipe's own, training amplifies what a processor rounds otherwise.
     """
     whole = edited(smoke, train={"epochs": 40, "keep": "last", "clip": 20.0, "learning_rate": 0.0003})
-    rows = Split(prepared.train.images[:384], prepared.train.labels[:384])  # six full batches
+    rows = Split(prepared.train.x[:384], prepared.train.labels[:384])  # six full batches
     some = replace(prepared, train=rows)
     wanted, _ = losses(whole, some)
     figures, _ = losses(edited(whole, train={"accumulate": 4}), some)
@@ -169,14 +169,14 @@ class TestShares:
 
     @pytest.mark.parametrize("count", [1, 2, 5, 64, 65])
     def test_every_row_is_read_once_and_weights_add_up(self, count, prepared):
-        rows = Split(prepared.train.images[:count], prepared.train.labels[:count])
+        rows = Split(prepared.train.x[:count], prepared.train.labels[:count])
         shares = [list(Batches(rows, 64, 0, CPU, 2, rank=rank, processes=3).epoch(0)) for rank in range(3)]
         whole = [batch.parts for batch in Batches(rows, 64, 0, CPU).epoch(0)]
         for number, batches in enumerate(zip(*shares, strict=True)):
             parts = [part for batch in batches for part in batch.parts]
             assert sum(part.weight for part in parts) == pytest.approx(3)  # averaged over three processes
-            read = torch.cat([part.images for part in parts if part.weight]).flatten(1)
-            wanted = whole[number][0].images.flatten(1)
+            read = torch.cat([part.rows.x for part in parts if part.weight]).flatten(1)
+            wanted = whole[number][0].rows.x.flatten(1)
             assert sorted(read.tolist()) == sorted(wanted.tolist())
 
 

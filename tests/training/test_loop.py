@@ -187,7 +187,7 @@ def test_best_weights_are_those_of_the_best_epoch(smoke, prepared):
 def test_without_a_validation_part(smoke, prepared):
     recipe = edited(smoke, data={"valid": 0.0}, train={"keep": "last", "epochs": 1})
     training = start(recipe, prepared)
-    empty = Split(prepared.valid.images[:0], None)
+    empty = Split(prepared.valid.x[:0], None)
     batches = Batches(prepared.train, 64, 0, CPU)
     list(fit(training, recipe.train, recipe.objective, batches, empty, 0))
     assert training.history[0].valid_elbo is None
@@ -221,20 +221,20 @@ def test_clipping_bounds_the_gradient(smoke, prepared):
 
 def test_batches_are_a_permutation_of_their_own_each_epoch(prepared):
     batches = Batches(prepared.train, 64, 0, CPU)
-    wanted = np.sort(prepared.train.images[:].reshape(len(prepared.train), -1), axis=0)
+    wanted = np.sort(prepared.train.x[:].reshape(len(prepared.train), -1), axis=0)
     orders = []
     for number in (0, 1):
-        images = torch.cat([batch.parts[0].images for batch in batches.epoch(number)]).numpy()
+        images = torch.cat([batch.parts[0].rows.x for batch in batches.epoch(number)]).numpy()
         orders.append(images)
         np.testing.assert_array_equal(np.sort(images.reshape(len(images), -1), axis=0), wanted)
     assert not np.array_equal(*orders)
-    tail = torch.cat([batch.parts[0].images for batch in batches.epoch(1, start=3)]).numpy()
+    tail = torch.cat([batch.parts[0].rows.x for batch in batches.epoch(1, start=3)]).numpy()
     np.testing.assert_array_equal(tail, orders[1][3 * 64 :])
 
 
 def test_labels_go_with_their_images(prepared):
     for batch in Batches(prepared.train, 64, 0, CPU).epoch(0):
-        images, labels = batch.parts[0].images, batch.parts[0].labels
+        images, labels = batch.parts[0].rows.x, batch.parts[0].rows.label
         lying = (images == images[:, :, :, :1]).all(-1).all(-1).squeeze(1)
         assert torch.equal(lying.long(), labels)
 

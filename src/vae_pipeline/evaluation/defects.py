@@ -11,9 +11,9 @@ from vae_pipeline.kinds.image.pictures import to_pixels
 from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.baselines import VALUES
-from vae_pipeline.metrics.bounds import subset
 from vae_pipeline.metrics.detection import NORMAL, auroc_error, detection, heat
 from vae_pipeline.metrics.heat_maps import highest, off_neighbours, off_plane, pixel_auroc, smoothed
+from vae_pipeline.metrics.parts import subset
 from vae_pipeline.models.detector import Detector
 from vae_pipeline.numerics.randomness import derive
 from vae_pipeline.training.trained import Trained
@@ -58,6 +58,6 @@ def _draw(test: Split, heat: npt.NDArray[Any], spec: ImageSpec, seed: int, path:
     kinds = np.unique(test.labels)
     each = max(1, COLUMNS // len(kinds))
     chosen = np.concatenate([draw.permutation(np.flatnonzero(test.labels == kind))[:each] for kind in kinds])
-    pixels = to_pixels(test.images[chosen], spec.low, spec.high)
+    pixels = to_pixels(test.x[chosen], spec.low, spec.high)
     masks = None if test.masks is None else test.masks[chosen]
     plots.heat_maps(path, pixels, heat[chosen], masks, [spec.classes[label] for label in test.labels[chosen]])

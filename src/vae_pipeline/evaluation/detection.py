@@ -8,8 +8,9 @@ import numpy as np
 
 from vae_pipeline.evaluation import plots
 from vae_pipeline.kinds.store import Prepared, Split
-from vae_pipeline.metrics.bounds import PerExample, subset
+from vae_pipeline.metrics.bounds import PerExample
 from vae_pipeline.metrics.detection import MOST, NORMAL, credible, detect, detection, false_alarms
+from vae_pipeline.metrics.parts import subset
 from vae_pipeline.models.detector import Detector
 
 

@@ -16,12 +16,13 @@ from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.alarms import without_epoch
 from vae_pipeline.metrics.baselines import baseline_psnr
-from vae_pipeline.metrics.bounds import evaluating, subset
+from vae_pipeline.metrics.bounds import evaluating
 from vae_pipeline.metrics.detection import normal_part
 from vae_pipeline.metrics.features import reference
 from vae_pipeline.metrics.images import entropy_floor, fidelity
 from vae_pipeline.metrics.latents import Latents
 from vae_pipeline.metrics.memorised import memorised
+from vae_pipeline.metrics.parts import subset
 from vae_pipeline.metrics.samples import generation
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, seeded
@@ -58,7 +59,7 @@ def describe(
     features = reference(prepared, home, device)
     copies = memorised(model, prepared, features, seed)
     if copies is not None:
-        originals = to_pixels(copies.originals.images[:], spec.low, spec.high)
+        originals = to_pixels(copies.originals.x[:], spec.low, spec.high)
         plots.pairs(folder / "closest.png", to_pixels(copies.samples, 0, 1), originals)
         figures |= copies.figures | {"alarms": without_epoch(copies.alarms())}
     return figures | generation(model, prepared, features, seed)
@@ -67,7 +68,7 @@ def describe(
 def _draw(model: VAE, test: Split, spec: ImageSpec, used: Latents, seed: int, folder: Path) -> None:
     shown = subset(test, PAIRS, seed)
     first = shown.labels[:1] if shown.labels is not None else None
-    pixels = to_pixels(shown.images[:], spec.low, spec.high)
+    pixels = to_pixels(shown.x[:], spec.low, spec.high)
     plots.pairs(folder / "reconstructions.png", pixels, _reconstruct(model, shown, spec))
     with seeded(derive(seed, "samples")), torch.inference_mode():
         z = model.draw(torch.randn(SAMPLES, model.noise)).numpy()
@@ -86,7 +87,7 @@ def _draw(model: VAE, test: Split, spec: ImageSpec, used: Latents, seed: int, fo
 @torch.inference_mode()
 def _reconstruct(model: VAE, split: Split, spec: ImageSpec) -> Pixels:
     device = next(model.parameters()).device
-    images = torch.from_numpy(split.images[:]).to(device)
+    images = torch.from_numpy(split.x[:]).to(device)
     labels = None if split.labels is None else torch.from_numpy(split.labels).to(device)
     with evaluating(model):
         return _pixels(model, model.decode(model.encode(images, labels).mean, labels).mean, spec)

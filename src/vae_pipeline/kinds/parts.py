@@ -18,8 +18,8 @@ Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
 
 
-class Rows(Protocol):
-    """Images that can be read a few at a time: an array, a memory map, or files decoded when asked for."""
+class Readable(Protocol):
+    """Rows that can be read a few at a time: an array, a memory map, or files decoded when asked for."""
 
     def __len__(self) -> int: ...
 
@@ -28,20 +28,20 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of [channels, height, width], and a label (an index of `Source.classes`) for each, or None."""
+    """Rows of [channels, height, width], and a label (an index of `ImageSource.classes`) for each, or None."""
 
-    rows: Rows
+    rows: Readable
     labels: Indices | None
     names: Sequence[str] | None = None
     """The key of each row; None where its index is all there is."""
-    masks: Rows | None = None
+    masks: Readable | None = None
     """[height, width] of each row, uint8: 1 where its defect is, else 0."""
     indices: Indices | None = None
     """The place of each row in the part that this one was split off from; None where it wasn't."""
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageSource:
     """Raw data. `valid` and `test` are parts of their own, or the fraction of `train` that is to be split off."""
 
     shape: tuple[int, int, int]
@@ -73,7 +73,7 @@ class TableSource:
 
     columns: tuple[Column, ...]
     """Columns without knots; the values of a category are those of all rows."""
-    rows: Rows
+    rows: Readable
     labels: Indices | None
     """0: normal, 1: an anomaly."""
     scaling: ColumnScaling

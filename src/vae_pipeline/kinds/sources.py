@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from vae_pipeline.kinds.download import Finder
-from vae_pipeline.kinds.parts import Source, TableSource, TextSource
+from vae_pipeline.kinds.parts import ImageSource, TableSource, TextSource
 from vae_pipeline.recipe.data import (
     ArraysData,
     Data,
@@ -18,7 +18,7 @@ from vae_pipeline.recipe.data import (
 )
 
 
-def open_source(data: Data, finder: Finder, seed: int) -> Source | TableSource | TextSource:
+def open_source(data: Data, finder: Finder, seed: int) -> ImageSource | TableSource | TextSource:
     """Open what a recipe's data section describes.
 
     Raises:
@@ -46,7 +46,7 @@ def open_source(data: Data, finder: Finder, seed: int) -> Source | TableSource |
             from vae_pipeline.kinds.image.defects import with_defects
 
             images = open_source(data.images, finder, seed)
-            assert isinstance(images, Source)  # a recipe says so
+            assert isinstance(images, ImageSource)  # a recipe says so
             return with_defects(data, images, seed)
         case TumoursData():
             from vae_pipeline.kinds.table.tumours import open_tumours

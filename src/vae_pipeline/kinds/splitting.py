@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_pipeline.kinds.division import Division, Fractions, divide, row_hash
-from vae_pipeline.kinds.parts import Array, Indices, Part, Rows, Source
+from vae_pipeline.kinds.parts import Array, ImageSource, Indices, Part, Readable
 from vae_pipeline.kinds.store import PARTS
 from vae_pipeline.recipe.split import HASHED, SplitRule
 from vae_pipeline.system.errors import DataError
@@ -25,12 +25,12 @@ def split_card(kind: str, parts: Mapping[str, Indices], rule: SplitRule) -> dict
     return {"kind": kind, "indices": digests, **told}
 
 
-def split(source: Source, seed: int) -> dict[str, Part]:
+def split(source: ImageSource, seed: int) -> dict[str, Part]:
     """The three parts, as `divide_images` and `parts_of` make them."""
     return parts_of(source, divide_images(source, seed))
 
 
-def divide_images(source: Source, seed: int) -> Division:
+def divide_images(source: ImageSource, seed: int) -> Division:
     """Divide the rows of train where `valid` or `test` is a fraction of them.
 
     Of one class, anomalies among them all go to the test part. The hash is of the seed and the row's name (a picture's
@@ -71,7 +71,7 @@ def refuse_shared_groups(groups: Mapping[str, Any]) -> None:
                 raise DataError(f"group {shared[0]!r}, one of {len(shared)}, {both}: part the files by groups")
 
 
-def parts_of(source: Source, division: Division) -> dict[str, Part]:
+def parts_of(source: ImageSource, division: Division) -> dict[str, Part]:
     """The parts of a division, and those that have files of their own.
 
     Raises:
@@ -93,7 +93,7 @@ def parts_of(source: Source, division: Division) -> dict[str, Part]:
 
 @dataclass(frozen=True)
 class _Subset:
-    rows: Rows
+    rows: Readable
     indices: Indices
 
     def __len__(self) -> int:
@@ -124,13 +124,13 @@ def _row_numbers(part: Part) -> npt.NDArray[np.uint64]:
     return np.array([row_hash(os.fsencode(name)) for name in part.names], np.uint64)
 
 
-def chunks(rows: Rows) -> Iterator[Array]:
-    """Rows of a source, some at a time."""
+def chunks(rows: Readable) -> Iterator[Array]:
+    """Readable of a source, some at a time."""
     for start in range(0, len(rows), CHUNK_ROWS):
         yield rows[np.arange(start, min(start + CHUNK_ROWS, len(rows)))]
 
 
-def _contents(rows: Rows, dtype: str) -> npt.NDArray[np.uint64]:
+def _contents(rows: Readable, dtype: str) -> npt.NDArray[np.uint64]:
     hashes = (row_hash(row.tobytes()) for chunk in chunks(rows) for row in chunk.astype(dtype))
     return np.fromiter(hashes, np.uint64)
 

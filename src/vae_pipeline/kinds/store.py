@@ -33,7 +33,7 @@ ENOUGH = 99  # validation examples, which tell a false-alarm rate of 0.01
 class Split:
     """One part of the prepared data."""
 
-    images: MappedArray | Array
+    x: MappedArray | Array
     """[examples, *event]; a slice of a mapped array is a copy."""
     labels: Indices | None
     masks: MappedArray | Array | None = None
@@ -43,7 +43,7 @@ class Split:
     where examples don't differ in it."""
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.x)
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,10 @@ class _Card:
 
 def _require_possible(part: Split, spec: DataSpec, path: Path) -> None:
     """Refuse values that the spec says can't occur, some rows at a time."""
-    rows = max(1, CHUNK // max(1, part.images[:1].nbytes))
+    rows = max(1, CHUNK // max(1, part.x[:1].nbytes))
     for start in range(0, len(part), rows):
         try:
-            checked(part.images[start : start + rows], spec, first=start)
+            checked(part.x[start : start + rows], spec, first=start)
         except DataError as error:
             raise DataError(f"{path} doesn't fit spec.json ({error}): run `vae-pipeline prepare` again") from error
 

@@ -4,20 +4,20 @@ from pathlib import Path
 from typing import assert_never
 
 from vae_pipeline.kinds.image.store import write_images
-from vae_pipeline.kinds.parts import Source, TableSource, TextSource
+from vae_pipeline.kinds.parts import ImageSource, TableSource, TextSource
 from vae_pipeline.kinds.table.store import write_table
 from vae_pipeline.kinds.text.store import write_text
 from vae_pipeline.system.seal import seal
 
 
-def write(source: Source | TableSource | TextSource, folder: Path, seed: int) -> None:
+def write(source: ImageSource | TableSource | TextSource, folder: Path, seed: int) -> None:
     """Split `source` and write it into `folder`.
 
     Raises:
         DataError: it holds what can't be used, or a part comes out empty.
     """
     match source:
-        case Source():
+        case ImageSource():
             write_images(source, folder, seed)
         case TableSource():
             write_table(source, folder, seed)

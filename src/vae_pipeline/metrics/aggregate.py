@@ -19,8 +19,9 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vae_pipeline.kinds.store import Split
-from vae_pipeline.metrics.bounds import PerExample, batches, evaluating, subset
+from vae_pipeline.metrics.bounds import PerExample, evaluating
 from vae_pipeline.metrics.mixtures import chosen_mixture, posterior_draws, without_a_tenth
+from vae_pipeline.metrics.parts import batches, subset
 from vae_pipeline.models.gaussian import DiagonalGaussian, StandardNormal
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, seeded
@@ -64,14 +65,14 @@ def aggregate(model: VAE, split: Split, seed: int, device: torch.device) -> Aggr
     with seeded(derive(seed, "aggregate")), evaluating(model):
         prior = model.prior()
         one = next(batches(split, device, "the aggregate posterior", rows=1))
-        most = EXAMPLES if isinstance(model.encode(*one), DiagonalGaussian) else FEWER
+        most = EXAMPLES if isinstance(model.encode(one.x, one.label), DiagonalGaussian) else FEWER
         posteriors, drawn, rates, own = [], [], [], []
-        for images, labels in batches(subset(split, most, seed), device, "the aggregate posterior"):
-            posterior = model.encode(images, labels)
+        for rows in batches(subset(split, most, seed), device, "the aggregate posterior"):
+            posterior = model.encode(rows.x, rows.label)
             z = posterior.rsample(torch.Size([1]))
             posteriors.append(posterior)
             drawn.append(z[0])
-            rates.append(model.explain(model.scaling(images), posterior, z, labels).rate()[0])
+            rates.append(model.explain(model.scaling(rows.explained), posterior, z, rows.label).rate()[0])
             own.append(posterior.log_prob(z)[0])
         z, rate = torch.cat(drawn), _mean(torch.cat(rates))
         joint, marginals = _log_densities(z, posteriors)

@@ -13,8 +13,8 @@ from torch.distributions import Normal
 
 from vae_pipeline.kinds.spec import DataSpec, ImageSpec, TableSpec, TextSpec
 from vae_pipeline.kinds.store import Split
-from vae_pipeline.metrics.bounds import at_once, subset
 from vae_pipeline.metrics.images import psnr
+from vae_pipeline.metrics.parts import at_once, subset
 from vae_pipeline.models import likelihoods
 from vae_pipeline.models.autoregressive import AutoregressiveLikelihood
 from vae_pipeline.models.columns import RowDistribution
@@ -132,7 +132,7 @@ def _categorical(train: Split, test: Split, spec: ImageSpec, levels: int) -> flo
 
 def _columns(likelihood: likelihoods.MixedLikelihood, train: Split, test: Split, spec: TableSpec) -> float:
     scaling, layout = TableScaling([column.knots for column in spec.columns]), likelihood.layout
-    values, present = scaling(torch.from_numpy(train.images[:])).double().unbind(1)
+    values, present = scaling(torch.from_numpy(train.x[:])).double().unbind(1)
     count = present.sum(0)
     mean = (values * present).sum(0) / count
     scale = (((values - mean).square() * present).sum(0) / count).sqrt().clamp_min(math.exp(LEAST_LOG_SCALE))
@@ -145,12 +145,12 @@ def _columns(likelihood: likelihoods.MixedLikelihood, train: Split, test: Split,
     numbers, booleans = layout.of("number"), layout.of("boolean")
     presence = ((count + 0.5) / (len(values) + 1)).logit()[layout.gaps] if likelihood.modelled else None
     independent = RowDistribution(layout, mean[numbers], scale[numbers], odds[booleans], log_odds, presence)
-    return float(independent.log_prob(scaling(torch.from_numpy(test.images[:])).double()).mean())
+    return float(independent.log_prob(scaling(torch.from_numpy(test.x[:])).double()).mean())
 
 
 def _tokens(train: Split, test: Split, spec: TextSpec) -> float:
     """The ELBO of tokens drawn by their frequencies, whatever came before."""
-    counts = [np.bincount(split.images[:].ravel(), minlength=spec.vocabulary)[spec.end :] for split in (train, test)]
+    counts = [np.bincount(split.x[:].ravel(), minlength=spec.vocabulary)[spec.end :] for split in (train, test)]
     p = (counts[0] + 0.5) / (counts[0] + 0.5).sum()
     return float((counts[1] * np.log(p)).sum() / len(test))
 
@@ -173,7 +173,7 @@ def scaled(split: Split, spec: ImageSpec) -> Iterator[Array]:
     """[examples, values] on [0, 1], some at a time."""
     rows = at_once(split, ROWS)
     for start in range(0, len(split), rows):
-        x = split.images[start : start + rows].astype(np.float64)
+        x = split.x[start : start + rows].astype(np.float64)
         yield (x.reshape(len(x), -1) - spec.low) / (spec.high - spec.low)
 
 

@@ -16,8 +16,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from torch import Tensor
 
 from vae_pipeline.kinds.store import Prepared, Split
-from vae_pipeline.metrics.bounds import PerExample, at_once, batches, evaluating, subset, taken
+from vae_pipeline.metrics.bounds import PerExample, evaluating
 from vae_pipeline.metrics.latents import latents
+from vae_pipeline.metrics.parts import at_once, batches, subset, taken
 from vae_pipeline.models.detector import Detector
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.recipe.detection import DetectionSection
@@ -59,7 +60,7 @@ def calibrated(model: VAE, wanted: DetectionSection, train: Split, held_back: Sp
     """A detector of `model`; `held_back` are examples that weren't trained on."""
     noise = np.random.default_rng(0).standard_normal((wanted.draws, model.latents)).astype(np.float32)
     means = torch.from_numpy(latents(model, train, device).mean).float()
-    detector = Detector(model, wanted.score, torch.from_numpy(noise), means, train.images.shape[1:]).to(device)
+    detector = Detector(model, wanted.score, torch.from_numpy(noise), means, train.x.shape[1:]).to(device)
     with evaluating(model):
         detector.rank_by(_scores(detector, taken(train, np.arange(min(RANKED, len(train)))), device)[0])
         detector.calibrate(*_scores(detector, held_back, device))
@@ -70,8 +71,8 @@ def _scores(detector: Detector, split: Split, device: torch.device) -> tuple[dic
     """Every score but the ensemble, and the mean distortion of each value."""
     found: defaultdict[str, list[Tensor]] = defaultdict(list)
     usual = torch.zeros((), dtype=torch.float64)
-    for rows, labels in batches(split, device, "calibration", _rows(detector, split)):
-        scores, by_element = detector.scores(rows, labels)
+    for rows in batches(split, device, "calibration", _rows(detector, split)):
+        scores, by_element = detector.scores(rows.x, rows.label)
         usual = usual + by_element.double().sum(0).cpu() / len(split)
         for kind, values in scores.items():
             found[kind].append(values.cpu())
@@ -94,8 +95,8 @@ def detect(detector: Detector, split: Split, device: torch.device) -> Detected:
     every: defaultdict[str, list[npt.NDArray[Any]]] = defaultdict(list)
     p_values = []
     with evaluating(detector.model):
-        for rows, labels in batches(split, device, "scores", _rows(detector, split)):
-            scores, _ = detector.scores(rows, labels)
+        for rows in batches(split, device, "scores", _rows(detector, split)):
+            scores, _ = detector.scores(rows.x, rows.label)
             scores["rank_ensemble"] = detector.ensemble(scores)
             p_values.append(detector.p_value(scores[detector.kind]).double().cpu().numpy())
             for kind, values in scores.items():
@@ -109,8 +110,8 @@ def score(detector: Detector, split: Split, device: torch.device) -> PerExample:
     """The detector's own score of a part, and no other."""
     with evaluating(detector.model):
         found = [
-            detector.chosen(detector.scores(rows, labels)[0]).double().cpu().numpy()
-            for rows, labels in batches(split, device, "scores", _rows(detector, split))
+            detector.chosen(detector.scores(rows.x, rows.label)[0]).double().cpu().numpy()
+            for rows in batches(split, device, "scores", _rows(detector, split))
         ]
     return np.concatenate(found)
 
@@ -120,8 +121,8 @@ def heat(detector: Detector, split: Split, device: torch.device) -> npt.NDArray[
     """The heat maps of images, [examples, height, width], summed over channels."""
     with evaluating(detector.model):
         found = [
-            detector(images, labels).contributions.sum(1).cpu().numpy()
-            for images, labels in batches(split, device, "scores", _rows(detector, split))
+            detector(rows.x, rows.label).contributions.sum(1).cpu().numpy()
+            for rows in batches(split, device, "scores", _rows(detector, split))
         ]
     return np.concatenate(found)
 

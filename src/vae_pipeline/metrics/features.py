@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.kinds.store import Prepared, Split
-from vae_pipeline.metrics.bounds import at_once, batches
+from vae_pipeline.metrics.parts import at_once, batches
 from vae_pipeline.models.nets.convolution import ConvolutionEncoder
 from vae_pipeline.models.scaling import Scaling
 from vae_pipeline.numerics.adam import AdamW
@@ -74,9 +74,7 @@ class Reference:
     def of(self, split: Split) -> Array:
         """Features [examples, 64] of raw images."""
         device = next(self.net.parameters()).device
-        return np.concatenate(
-            [self.of_scaled(self.net.scaling(images)) for images, _ in batches(split, device, "features")]
-        )
+        return np.concatenate([self.of_scaled(self.net.scaling(rows.x)) for rows in batches(split, device, "features")])
 
     @torch.inference_mode()
     def of_scaled(self, images: Tensor) -> Array:
@@ -149,7 +147,7 @@ def _task(
     net: Classifier, split: Split, rows: npt.NDArray[np.int64], labelled: bool, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Images on [0, 1] and what is to be told of them."""
-    images = net.scaling(torch.from_numpy(split.images[rows]).to(device))
+    images = net.scaling(torch.from_numpy(split.x[rows]).to(device))
     if labelled:
         assert split.labels is not None
         return images, torch.from_numpy(split.labels[rows]).to(device)

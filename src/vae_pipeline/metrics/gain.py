@@ -18,7 +18,9 @@ import torch
 from torch import Tensor
 
 from vae_pipeline.kinds.store import Split
-from vae_pipeline.metrics.bounds import at_once, evaluating, standard_error
+from vae_pipeline.metrics.bounds import evaluating, standard_error
+from vae_pipeline.metrics.parts import at_once, read
+from vae_pipeline.models.rows import Rows
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, seeded
 
@@ -65,19 +67,17 @@ def decoder_gain(model: VAE, split: Split, seed: int, device: torch.device, most
     other = np.empty_like(order)
     other[order] = np.roll(order, 1)  # one cycle, so that none keeps its own
 
-    def given(rows: Tensor) -> tuple[Tensor, Tensor | None]:
-        at = chosen[rows.numpy()]
-        labels = None if split.labels is None else torch.from_numpy(split.labels[at]).to(device)
-        return torch.from_numpy(split.images[at]).to(device), labels
+    def given(rows: Tensor) -> Rows:
+        return read(split, chosen[rows.numpy()], device)
 
     parts = torch.arange(count).split(max(1, at_once(split, ROWS) // 2))
     with seeded(derive(seed, "gain")), evaluating(model):
-        z = torch.cat([model.encode(*given(rows)).rsample() for rows in parts])
+        z = torch.cat([model.encode(some.x, some.label).rsample() for some in map(given, parts)])
         costs = []
         for rows in parts:
-            x, labels = given(rows)
-            likelihood = model.decode(torch.stack([z[rows], z[other[rows.numpy()]]]), labels)
-            costs.append(likelihood.log_prob(model.scaling(x)).cpu().double().numpy())
+            some = given(rows)
+            likelihood = model.decode(torch.stack([z[rows], z[other[rows.numpy()]]]), some.label)
+            costs.append(likelihood.log_prob(model.scaling(some.explained)).cpu().double().numpy())
     own, others = np.concatenate(costs, 1)
     gain = own - others
     return Gain(float(gain.mean()), standard_error(gain), float((gain > 0).mean() + (gain == 0).mean() / 2))

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from vae_pipeline.kinds.store import Split
-from vae_pipeline.metrics.bounds import batches, evaluating
+from vae_pipeline.metrics.bounds import evaluating
+from vae_pipeline.metrics.parts import batches
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, seeded
 
@@ -39,11 +40,11 @@ def fidelity(model: VAE, split: Split, seed: int, device: torch.device) -> Fidel
     """E[x|z], clipped to [0, 1], against its image: z is the posterior's mean or, `of_sample`, a draw."""
     squares, squares_of_sample, ssim, edges, given_edges = [], [], [], [], []
     with seeded(derive(seed, "fidelity")), evaluating(model):
-        for images, labels in batches(split, device, "reconstructions"):
-            posterior = model.encode(images, labels)
-            target = model.scaling(images).cpu().double().numpy()
-            output = _decoded(model, posterior.mean, labels)
-            of_sample = _decoded(model, posterior.rsample(), labels)
+        for rows in batches(split, device, "reconstructions"):
+            posterior = model.encode(rows.x, rows.label)
+            target = model.scaling(rows.explained).cpu().double().numpy()
+            output = _decoded(model, posterior.mean, rows.label)
+            of_sample = _decoded(model, posterior.rsample(), rows.label)
             squares.append(((target - output) ** 2).mean(axis=(1, 2, 3)))
             squares_of_sample.append(((target - of_sample) ** 2).mean(axis=(1, 2, 3)))
             ssim.append(structural_similarity(target, output))
@@ -116,7 +117,7 @@ def entropy_floor(split: Split, low: float, high: float) -> float:
     """Σ H(x) over pixels, averaged over examples: the least cross-entropy that any Bernoulli can reach, in nats."""
     total = 0.0
     for start in range(0, len(split), 4096):
-        x = (split.images[start : start + 4096].astype(np.float64) - low) / (high - low)
+        x = (split.x[start : start + 4096].astype(np.float64) - low) / (high - low)
         inner = x[(x > 0) & (x < 1)]
         total -= float((inner * np.log(inner) + (1 - inner) * np.log1p(-inner)).sum())
     return total / len(split) if len(split) else math.nan

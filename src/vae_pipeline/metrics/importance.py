@@ -11,8 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vae_pipeline.kinds.store import Split
-from vae_pipeline.metrics.bounds import PerExample, at_once, batches, evaluating, widest
+from vae_pipeline.metrics.bounds import PerExample, evaluating, widest
 from vae_pipeline.metrics.pareto import pareto_shape, tail_length
+from vae_pipeline.metrics.parts import at_once, batches
+from vae_pipeline.models.rows import Rows
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, seeded
 
@@ -89,24 +91,22 @@ def importance_bound(model: VAE, split: Split, samples: int, seed: int, device: 
     start = 0
     with seeded(derive(seed, "importance")), evaluating(model):
         decodes = at_once(split, DECODES)
-        for images, labels in batches(split, device, "importance bound", rows=max(1, decodes // 32)):
-            chunk = max(1, decodes // len(images))
-            weights = _log_weights(model, images, labels, samples, chunk)
-            found[:, start : start + len(images)] = _summed(weights, counts)
-            start += len(images)
+        for rows in batches(split, device, "importance bound", rows=max(1, decodes // 32)):
+            chunk = max(1, decodes // len(rows.x))
+            weights = _log_weights(model, rows, samples, chunk)
+            found[:, start : start + len(rows.x)] = _summed(weights, counts)
+            start += len(rows.x)
     *bounds, effective, shape = found
     known = tail_length(samples) >= SHORTEST
     return ImportanceBound(dict(zip(counts, bounds, strict=True)), effective, shape if known else None)
 
 
-def _log_weights(
-    model: VAE, images: Tensor, labels: Tensor | None, samples: int, chunk: int
-) -> Iterator[Float[Tensor, "draws batch"]]:
+def _log_weights(model: VAE, rows: Rows, samples: int, chunk: int) -> Iterator[Float[Tensor, "draws batch"]]:
     """log p(x, z) / q(z|x) of `samples` draws, `chunk` at a time."""
-    posterior, target = model.encode(images, labels), model.scaling(images)
+    posterior, target = model.encode(rows.x, rows.label), model.scaling(rows.explained)
     for start in range(0, samples, chunk):
         z = posterior.rsample(torch.Size([min(chunk, samples - start)]))
-        yield model.explain(target, posterior, z, labels).log_weight().to(widest(images.device))
+        yield model.explain(target, posterior, z, rows.label).log_weight().to(widest(rows.x.device))
 
 
 def _summed(chunks: Iterator[Tensor], counts: Sequence[int]) -> npt.NDArray[np.float64]:

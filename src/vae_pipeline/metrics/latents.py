@@ -9,7 +9,8 @@ import torch
 from torch.distributions import Distribution
 
 from vae_pipeline.kinds.store import Split
-from vae_pipeline.metrics.bounds import batches, evaluating
+from vae_pipeline.metrics.bounds import evaluating
+from vae_pipeline.metrics.parts import batches
 from vae_pipeline.models.gaussian import DiagonalGaussian, rate_per_dimension
 from vae_pipeline.models.vae import VAE
 
@@ -44,8 +45,8 @@ def latents(model: VAE, split: Split, device: torch.device) -> Latents:
     means, rates = [], []
     with evaluating(model):
         prior = diagonal(model.prior())
-        for images, labels in batches(split, device, "latents"):
-            posterior = model.encode(images, labels)
+        for rows in batches(split, device, "latents"):
+            posterior = model.encode(rows.x, rows.label)
             means.append(posterior.mean.cpu().double().numpy())
             rates.append(rate_per_dimension(diagonal(posterior), prior).cpu().double().numpy())
     return Latents(np.concatenate(means), np.concatenate(rates).mean(axis=0))

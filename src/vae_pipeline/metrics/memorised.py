@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from vae_pipeline.kinds.store import Prepared, Split
-from vae_pipeline.metrics.bounds import batches, subset, taken
 from vae_pipeline.metrics.features import Reference
 from vae_pipeline.metrics.generation import LEAST
+from vae_pipeline.metrics.parts import batches, subset, taken
 from vae_pipeline.metrics.samples import samples
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive
@@ -93,13 +93,13 @@ def nearest(train: Split, reference: Reference, *points: Array) -> list[tuple[Ar
     found = [(np.full(len(each), np.inf), np.zeros(len(each), np.int64)) for each in points]
     device = next(reference.net.parameters()).device
     start = 0
-    for images, _ in batches(train, device, "the nearest training images", ROWS):
-        features = reference.of_scaled(reference.net.scaling(images))
+    for rows in batches(train, device, "the nearest training images", ROWS):
+        features = reference.of_scaled(reference.net.scaling(rows.x))
         for each, (distance, row) in zip(points, found, strict=True):
             squares = (each**2).sum(1)[:, None] + (features**2).sum(1) - 2 * each @ features.T
             closest = squares.argmin(1)
             exact = np.linalg.norm(each - features[closest], axis=1)  # what is expanded finds, and doesn't measure
             nearer = exact < distance
             distance[nearer], row[nearer] = exact[nearer], start + closest[nearer]
-        start += len(images)
+        start += len(rows.x)
     return found

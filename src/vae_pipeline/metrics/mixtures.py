@@ -8,7 +8,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from vae_pipeline.kinds.store import Split
-from vae_pipeline.metrics.bounds import batches, evaluating, subset, taken
+from vae_pipeline.metrics.bounds import evaluating
+from vae_pipeline.metrics.parts import batches, subset, taken
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, seeded
 
@@ -49,8 +50,8 @@ def posterior_draws(model: VAE, split: Split, seed: int, points: int = POINTS) -
     draws = torch.Size([max(1, points // len(some))])
     with seeded(derive(seed, "aggregate")), evaluating(model):
         drawn = [
-            model.encode(images, labels).rsample(draws).flatten(0, 1).cpu()
-            for images, labels in batches(some, device, "draws of the aggregate posterior")
+            model.encode(rows.x, rows.label).rsample(draws).flatten(0, 1).cpu()
+            for rows in batches(some, device, "draws of the aggregate posterior")
         ]
     return torch.cat(drawn).numpy()
 

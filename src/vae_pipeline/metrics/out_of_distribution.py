@@ -13,8 +13,10 @@ from torch import Tensor
 from vae_pipeline.kinds.image.pictures import to_pixels
 from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.kinds.store import Split
-from vae_pipeline.metrics.bounds import PerExample, at_once, batches, evaluating
+from vae_pipeline.metrics.bounds import PerExample, evaluating
+from vae_pipeline.metrics.parts import at_once, batches
 from vae_pipeline.models.gaussian import DiagonalGaussian
+from vae_pipeline.models.rows import Rows
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive
 
@@ -67,15 +69,15 @@ def likelihood_regret(model: VAE, split: Split, seed: int, device: torch.device)
     with evaluating(model):
         return np.concatenate(
             [
-                _regret(model, images, labels, noise)
-                for images, labels in batches(split, device, "scores", max(1, at_once(split, 1024) // DRAWS))
+                _regret(model, rows, noise)
+                for rows in batches(split, device, "scores", max(1, at_once(split, 1024) // DRAWS))
             ]
         )
 
 
-def _regret(model: VAE, images: Tensor, labels: Tensor | None, noise: Tensor) -> PerExample:
+def _regret(model: VAE, rows: Rows, noise: Tensor) -> PerExample:
     with torch.no_grad():
-        inferred, target = model.encode(images, labels), model.scaling(images)
+        inferred, target = model.encode(rows.x, rows.label), model.scaling(rows.explained)
     if not isinstance(inferred, DiagonalGaussian):
         raise ValueError(f"likelihood regret needs a diagonal Gaussian q(z|x); this is a {type(inferred).__name__}")
     own = inferred.mean.clone().requires_grad_(), inferred.log_variance.clone().requires_grad_()
@@ -83,7 +85,7 @@ def _regret(model: VAE, images: Tensor, labels: Tensor | None, noise: Tensor) ->
     first = best = torch.empty(0)
     for step in range(STEPS + 1):
         posterior = DiagonalGaussian(*own)
-        inference = model.explain(target, posterior, posterior.transform(noise), labels)
+        inference = model.explain(target, posterior, posterior.transform(noise), rows.label)
         bound = -(inference.distortion() + inference.rate()).mean(0)
         best = bound.detach() if step == 0 else torch.maximum(best, bound.detach())
         first = best if step == 0 else first

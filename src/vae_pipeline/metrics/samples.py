@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from vae_pipeline.kinds.store import Prepared, Split
-from vae_pipeline.metrics.bounds import at_once, batches, evaluating, subset
+from vae_pipeline.metrics.bounds import evaluating
 from vae_pipeline.metrics.features import Reference
 from vae_pipeline.metrics.generation import LEAST, frechet_distance, nearest_neighbour_ratio, overlap
 from vae_pipeline.metrics.images import laplacian_variance
+from vae_pipeline.metrics.parts import at_once, batches, subset
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, seeded
 
@@ -50,7 +51,7 @@ def sample_features(model: VAE, train: Split, reference: Reference, seed: int) -
 def _sharpness(model: VAE, prepared: Prepared, seed: int) -> float | None:
     """Mean variance of the Laplacian of samples over that of test images; None where those are flat."""
     scaling, test = model.scaling, subset(prepared.test, SHARP, seed)
-    real = laplacian_variance(scaling(torch.from_numpy(test.images[:])).double().numpy()).mean()
+    real = laplacian_variance(scaling(torch.from_numpy(test.x[:])).double().numpy()).mean()
     drawn = torch.cat(list(samples(model, prepared.train, seed, SHARP))).double().cpu().numpy()
     return float(laplacian_variance(drawn).mean() / real) if real > 0 else None
 
@@ -99,7 +100,7 @@ def reconstruction_features(model: VAE, split: Split, reference: Reference) -> A
     """Features of the reconstructions of a set."""
     found = []
     with evaluating(model):
-        for images, labels in batches(split, next(model.parameters()).device, "reconstructions"):
-            mean = model.decode(model.encode(images, labels).mean, labels).mean
+        for rows in batches(split, next(model.parameters()).device, "reconstructions"):
+            mean = model.decode(model.encode(rows.x, rows.label).mean, rows.label).mean
             found.append(reference.of_scaled(mean.clamp(0, 1)))
     return np.concatenate(found)

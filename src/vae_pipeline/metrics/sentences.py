@@ -14,7 +14,8 @@ from vae_pipeline.kinds.spec import TextSpec
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.kinds.text.tokens import Tokens, lengths
 from vae_pipeline.metrics.bleu import bleu, distinct, self_bleu
-from vae_pipeline.metrics.bounds import evaluating, subset
+from vae_pipeline.metrics.bounds import evaluating
+from vae_pipeline.metrics.parts import subset
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, seeded
 
@@ -36,8 +37,8 @@ def sentence_figures(
 ) -> dict[str, Any]:
     """Figures of the test part; `metrics` has the importance bound, which the perplexity comes from."""
     test = prepared.test
-    tokens = int(lengths(test.images[:]).sum())
-    some = subset(test, RECONSTRUCTED, seed).images[:]
+    tokens = int(lengths(test.x[:]).sum())
+    some = subset(test, RECONSTRUCTED, seed).x[:]
     with evaluating(model), seeded(derive(seed, "sentences")):
         means = model.encode(torch.from_numpy(some).to(device)).mean
         rebuilt = model.decode(means).mean.cpu().numpy()
@@ -45,7 +46,7 @@ def sentence_figures(
         drawn = model.decode(z).sample().cpu().numpy()
         paths = homotopies(model, means[: 2 * PATHS]) if len(means) > 1 else None
     originals, reconstructions, samples = (sentences(rows, spec) for rows in (some, rebuilt, drawn))
-    known = set(sentences(prepared.train.images[:], spec))
+    known = set(sentences(prepared.train.x[:], spec))
     say = Tokens.of(spec).text
     return {
         "perplexity": math.exp(-metrics["importance_bound"] * len(test) / tokens),

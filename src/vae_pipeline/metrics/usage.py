@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from vae_pipeline.kinds.store import Split
-from vae_pipeline.metrics.bounds import at_once, evaluating, widest
+from vae_pipeline.metrics.bounds import evaluating, widest
 from vae_pipeline.metrics.latents import ACTIVE, diagonal
+from vae_pipeline.metrics.parts import at_once, read
 from vae_pipeline.models.gaussian import DiagonalGaussian
 from vae_pipeline.models.mixture import GaussianMixture
 from vae_pipeline.models.vae import VAE
@@ -39,9 +40,8 @@ def usage(model: VAE, split: Split, seed: int, device: torch.device, most: int |
     with evaluating(model):
         rows = at_once(split, ROWS)
         for start in range(0, count, rows):
-            images = torch.from_numpy(split.images[chosen[start : start + rows]]).to(device)
-            labels = None if split.labels is None else torch.from_numpy(split.labels[chosen[start : start + rows]])
-            q = diagonal(model.encode(images, None if labels is None else labels.to(device)))
+            some = read(split, chosen[start : start + rows], device)
+            q = diagonal(model.encode(some.x, some.label))
             parts.append(torch.stack([q.mean, q.log_variance]))
     mean, log_variance = torch.cat(parts, 1).to(widest(device))
     active = mean.var(0, correction=0) > ACTIVE

@@ -17,13 +17,14 @@ from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.aggregate import aggregate, lower_bound
 from vae_pipeline.metrics.alarms import EXAMPLES, alarms_of, without_epoch
 from vae_pipeline.metrics.baselines import baseline_elbo
-from vae_pipeline.metrics.bounds import chosen_rows, elbo_terms, standard_error, subset
+from vae_pipeline.metrics.bounds import elbo_terms, standard_error
 from vae_pipeline.metrics.detection import fit_detector, normal_part
 from vae_pipeline.metrics.gain import Gain, decoder_gain
 from vae_pipeline.metrics.importance import importance_bound
 from vae_pipeline.metrics.kinds import figures_of_kind
 from vae_pipeline.metrics.latents import ACTIVE, Latents, latents
 from vae_pipeline.metrics.pareto import TRUSTED
+from vae_pipeline.metrics.parts import chosen_rows, subset
 from vae_pipeline.metrics.two_sample import against_prior
 from vae_pipeline.metrics.usage import usage
 from vae_pipeline.models.likelihoods import LocationScaleLikelihood

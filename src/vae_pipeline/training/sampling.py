@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from vae_pipeline.kinds.store import Split
-from vae_pipeline.metrics.bounds import subset
 from vae_pipeline.metrics.features import Reference
 from vae_pipeline.metrics.generation import LEAST, frechet_distance
 from vae_pipeline.metrics.mixtures import POINTS, mixture, posterior_draws
+from vae_pipeline.metrics.parts import subset
 from vae_pipeline.metrics.samples import sample_features
 from vae_pipeline.models.samplers import FlowSampler, MixtureSampler, Sampler
 from vae_pipeline.models.vae import VAE

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from vae_pipeline.models.rows import Rows
 from vae_pipeline.models.vae import VAE, Inference
 from vae_pipeline.numerics.adam import AdamW
 from vae_pipeline.numerics.randomness import drawing_for
@@ -108,7 +109,7 @@ class Step:
 
     def _gradient(self, part: BatchPart) -> tuple[Tensor, Tensor]:
         try:
-            loss, sums = self.loss(part.images, part.labels)
+            loss, sums = self.loss(part.rows.x, part.rows.target, part.rows.label)
         except Exception as error:
             if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
                 raise _not_compiled(error) from error
@@ -135,9 +136,9 @@ class _Loss(nn.Module):
         self.model, self.objective, self.samples = model, objective, samples
         self.control, self.autocast = control, autocast
 
-    def forward(self, images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
-        with torch.autocast(images.device.type, torch.bfloat16) if self.autocast else nullcontext():
-            inference: Inference = self.model(images, samples=self.samples, label=labels)
+    def forward(self, x: Tensor, target: Tensor | None, label: Tensor | None) -> tuple[Tensor, Tensor]:
+        with torch.autocast(x.device.type, torch.bfloat16) if self.autocast else nullcontext():
+            inference: Inference = self.model(x, target, self.samples, label)
         loss = self.objective(inference, self.control)
         with torch.no_grad():
             sums = [inference.distortion(), inference.rate()]
@@ -161,9 +162,8 @@ class _Graph:
                 return self._aside(parts)
             self._capture(parts[0])
         assert self.graph is not None
-        self.images.copy_(parts[0].images)
-        if self.labels is not None and parts[0].labels is not None:
-            self.labels.copy_(parts[0].labels)
+        for kept, given in zip(_tensors(self.rows), _tensors(parts[0].rows), strict=True):
+            kept.copy_(given)
         self.graph.replay()
         return self.loss
 
@@ -176,9 +176,14 @@ class _Graph:
         return loss
 
     def _capture(self, part: BatchPart) -> None:
-        self.images = part.images.clone()
-        self.labels = None if part.labels is None else part.labels.clone()
+        given = part.rows
+        label, target = (None if each is None else each.clone() for each in (given.label, given.target))
+        self.rows = Rows(given.x.clone(), label, target)
         self.graph = torch.cuda.CUDAGraph()
         # The reader's thread may use the device meanwhile.
         with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
-            self.loss = self.step([BatchPart(self.images, self.labels, part.share, part.weight)])
+            self.loss = self.step([BatchPart(self.rows, part.share, part.weight)])
+
+
+def _tensors(rows: Rows) -> list[Tensor]:
+    return [each for each in (rows.x, rows.label, rows.target) if each is not None]

@@ -71,7 +71,7 @@ def are_the_model(recipe, sampler, asked, prepared, tmp_path):
     model = build(recipe.model, prepared.spec).eval()
     model.sampler = SAMPLERS[sampler]()
     exported = model.frozen().eval()
-    images = torch.from_numpy(prepared.test.images[:5])
+    images = torch.from_numpy(prepared.test.x[:5])
     detector = calibrated(model, recipe.detection, prepared.train, prepared.valid, torch.device("cpu"))
     for graph in (*GRAPHS, DETECT):
         if graph.name not in (*asked, "detect"):

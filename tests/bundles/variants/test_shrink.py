@@ -50,7 +50,7 @@ def shrunk(any_lane, kind, tmp_path_factory):
 def rows(any_lane):
     """Test rows and, for a conditional model, their labels."""
     test = Prepared.open(any_lane.data).test
-    return test.images[:50], test.labels[:50] if Bundle.load(any_lane.bundle).classes else None
+    return test.x[:50], test.labels[:50] if Bundle.load(any_lane.bundle).classes else None
 
 
 def test_it_is_a_bundle_that_verifies_and_can_be_served(shrunk, tmp_path):
@@ -97,12 +97,12 @@ def test_the_cost_is_that_of_pairs_with_the_same_noise(shrunk, any_lane):
     assert cost.examples == len(test)
     bundles = Bundle.load(any_lane.bundle), Bundle.load(folder)
     labels = test.labels if bundles[0].classes else None
-    wanted, given = (bundle.score(test.images[:], labels).negative_elbo for bundle in bundles)
+    wanted, given = (bundle.score(test.x[:], labels).negative_elbo for bundle in bundles)
     assert cost.loss / cost.loss_standard_error == pytest.approx(stats.ttest_rel(given, wanted).statistic)
     assert cost.variant - cost.full == pytest.approx(cost.loss, abs=1e-9)
     assert cost.rank_correlation == pytest.approx(stats.spearmanr(given, wanted).statistic)
     assert abs(cost.loss) <= cost.largest == np.abs(given - wanted).max()
-    wanted, given = (bundle.reconstruct(test.images[:], labels) for bundle in bundles)
+    wanted, given = (bundle.reconstruct(test.x[:], labels) for bundle in bundles)
     assert cost.reconstruction == pytest.approx(np.abs(given - wanted).max(), rel=1e-5)
 
 

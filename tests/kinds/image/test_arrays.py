@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 
 from vae_pipeline.kinds.download import Finder
 from vae_pipeline.kinds.image.arrays import read_array
-from vae_pipeline.kinds.parts import Part, Source
+from vae_pipeline.kinds.parts import ImageSource, Part
 from vae_pipeline.kinds.raw import checked
 from vae_pipeline.kinds.sources import open_source
 from vae_pipeline.kinds.spec import ImageSpec, within
@@ -69,12 +69,12 @@ def opened(
     span: tuple[float, float] = (0, 255),
     test: Any = 0.2,
     valid: Any = 0.1,
-) -> Source:
+) -> ImageSource:
     data = ArraysData(kind="arrays", shape=shape, range=span, train=train, valid=valid, test=test)
     return open_source(data, Finder(Path("nowhere")), seed=0)
 
 
-def rows(source: Source) -> Array:
+def rows(source: ImageSource) -> Array:
     return source.train.rows[np.arange(len(source.train.rows))]
 
 

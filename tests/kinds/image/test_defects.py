@@ -65,7 +65,7 @@ def test_anomalies_are_kept_for_the_test_part_with_their_masks(pack, tmp_path):
         assert len(part) > 0 and not part.labels.any() and part.masks is None
     assert np.bincount(prepared.test.labels)[1:].tolist() == [3, 3]
     assert len(prepared.train) + len(prepared.valid) + len(prepared.test) == 26
-    shades, masks = prepared.test.images[:][:, 0, 0, 0].astype(int), prepared.test.masks
+    shades, masks = prepared.test.x[:][:, 0, 0, 0].astype(int), prepared.test.masks
     assert masks.shape == (len(prepared.test), 8, 8) and masks.dtype == np.uint8
     for label, shade, found in zip(prepared.test.labels, shades, masks[:], strict=True):
         wanted = np.zeros((8, 8), np.uint8)
@@ -139,9 +139,9 @@ class TestDrawnDefects:
         prepared, plain = prepare(drawn(), tmp_path / "drawn"), prepare(drawn().images, tmp_path / "plain")
         assert prepared.spec.classes == ("normal", *KINDS) and prepared.tells_anomalies and not plain.tells_anomalies
         for part in ("train", "valid"):
-            assert (getattr(prepared, part).images[:] == getattr(plain, part).images[:]).all()
+            assert (getattr(prepared, part).x[:] == getattr(plain, part).x[:]).all()
             assert not getattr(prepared, part).labels.any()
-        changed = (prepared.test.images[:] != plain.test.images[:]).any(axis=1)
+        changed = (prepared.test.x[:] != plain.test.x[:]).any(axis=1)
         assert (changed == prepared.test.masks[:]).all()
         assert (changed.any(axis=(1, 2)) == (prepared.test.labels > 0)).all()
         assert (prepared.test.labels > 0).mean() == pytest.approx(0.5, abs=0.08)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from vae_pipeline.kinds.download import Finder
 from vae_pipeline.kinds.image.decoding import SUFFIXES
-from vae_pipeline.kinds.parts import Part, Source
+from vae_pipeline.kinds.parts import ImageSource, Part
 from vae_pipeline.kinds.sources import open_source
 from vae_pipeline.kinds.splitting import _Subset, split
 from vae_pipeline.kinds.store import Prepared
@@ -66,7 +66,7 @@ def as_tar_gz(path: Path, files: dict[str, bytes]) -> Path:
     return as_tar(path, files, "w:gz")
 
 
-def opened(train: Path, **options: Any) -> Source:
+def opened(train: Path, **options: Any) -> ImageSource:
     plain = {"shape": (1, 8, 8), "resize": "none", "labels": "none", "corrupt": "fail", "valid": 0.1, "test": 0.2}
     data = FolderData(kind="folder", train=str(train), **(plain | options))
     return open_source(data, Finder(Path("nowhere")), seed=0)
@@ -442,7 +442,7 @@ def test_prepared_folder_and_its_card(tmp_path: Path, pack: Any) -> None:
     assert sum(data.card["examples"].values()) == 60
     assert data.card["dropped"] == {"truncated or corrupt picture": 1, "not a picture (.txt)": 1}
     known = {image.tobytes() for image in NOISE}
-    assert {image.tobytes() for image in data.train.images[:]} <= known
+    assert {image.tobytes() for image in data.train.x[:]} <= known
 
 
 @packings
@@ -475,7 +475,7 @@ def test_a_picture_added_moves_no_other(tmp_path: Path) -> None:
     assert in_test() == before - {"000.png"}
 
 
-def _places(source: Source) -> list[str]:
+def _places(source: ImageSource) -> list[str]:
     parts = split(source, 0)
     place = {}
     for part, rows in parts.items():

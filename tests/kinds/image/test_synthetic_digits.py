@@ -5,19 +5,19 @@ import pytest
 from sklearn.datasets import load_digits
 
 from vae_pipeline.kinds.download import Finder
-from vae_pipeline.kinds.parts import Source
+from vae_pipeline.kinds.parts import ImageSource
 from vae_pipeline.kinds.sources import open_source
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.kinds.writing import write
 from vae_pipeline.recipe.data import DigitsData, SyntheticData
 
 
-def bars(seed: int, examples: int = 300, side: int = 12) -> Source:
+def bars(seed: int, examples: int = 300, side: int = 12) -> ImageSource:
     data = SyntheticData(kind="synthetic", examples=examples, side=side, valid=0.1, test=0.2)
     return open_source(data, Finder(Path("nowhere")), seed)
 
 
-def images(source: Source) -> np.ndarray:
+def images(source: ImageSource) -> np.ndarray:
     return source.train.rows[np.arange(len(source.train.rows))]
 
 
@@ -35,7 +35,7 @@ def test_prepared_digits_are_all_there(tmp_path: Path) -> None:
     write(open_source(DigitsData(kind="digits", valid=0.1, test=0.2), Finder(tmp_path), 0), tmp_path, seed=0)
     data = Prepared.open(tmp_path)
     parts = [data.train, data.valid, data.test]
-    found = np.concatenate([np.column_stack([part.images[:].reshape(-1, 64), part.labels]) for part in parts])
+    found = np.concatenate([np.column_stack([part.x[:].reshape(-1, 64), part.labels]) for part in parts])
     wanted = np.column_stack(load_digits(return_X_y=True))
     np.testing.assert_array_equal(np.unique(found, axis=0), np.unique(wanted, axis=0))
     assert len(found) == len(wanted)

@@ -41,7 +41,7 @@ def test_columns_are_what_their_values_look_like(root, csv):
     assert prepared.spec.columns[2].values == ("DK", "NO", "SE")
     assert prepared.spec.ignored == ("id", "fraud")
     assert prepared.spec.classes == ("normal", "anomaly")
-    rows = np.concatenate([prepared.train.images[:], prepared.valid.images[:], prepared.test.images[:]])
+    rows = np.concatenate([prepared.train.x[:], prepared.valid.x[:], prepared.test.x[:]])
     assert len(rows) == len(frame)
     order, wanted = np.argsort(rows[:, 0]), frame.sort_values("amount")
     np.testing.assert_allclose(rows[order, 0], wanted.amount.astype("float32"))
@@ -59,7 +59,7 @@ def test_one_class_keeps_every_anomaly_for_the_test_part(root, csv):
     assert prepared.test.labels.sum() == frame.fraud.sum()
     normal = (frame.fraud == 0).sum()
     assert (prepared.test.labels == 0).sum() == pytest.approx(0.4 * normal, abs=30)
-    amounts = set(np.concatenate([prepared.train.images[:], prepared.valid.images[:]])[:, 0].tolist())
+    amounts = set(np.concatenate([prepared.train.x[:], prepared.valid.x[:]])[:, 0].tolist())
     assert not amounts & set(frame.amount[frame.fraud == 1].astype("float32").tolist())
 
 
@@ -103,7 +103,7 @@ def test_other_files_give_the_same(root, csv, tmp_path, name):
     one, other = prepare(root, csv), prepare(root, path)
     assert one.spec.columns == other.spec.columns and one.spec.ignored == other.spec.ignored
     for part in ("train", "valid", "test"):
-        np.testing.assert_array_equal(getattr(one, part).images[:], getattr(other, part).images[:])
+        np.testing.assert_array_equal(getattr(one, part).x[:], getattr(other, part).x[:])
 
 
 def test_adbenchs_form(root, tmp_path):
@@ -119,9 +119,9 @@ def test_tumours_are_those_of_scikit_learn(root, tmp_path):
     recipe = Recipe.load(root / "pipeline" / "tumours.yaml")
     write(open_source(recipe.data, Finder(tmp_path), 0), tmp_path, 0)
     prepared, wanted = Prepared.open(tmp_path), load_breast_cancer()
-    rows = np.concatenate([prepared.train.images[:], prepared.valid.images[:], prepared.test.images[:]])
+    rows = np.concatenate([prepared.train.x[:], prepared.valid.x[:], prepared.test.x[:]])
     np.testing.assert_array_equal(np.sort(rows, axis=0), np.sort(wanted.data.astype(np.float32), axis=0))
-    malignant = prepared.test.images[:][prepared.test.labels == 1]
+    malignant = prepared.test.x[:][prepared.test.labels == 1]
     given = wanted.data[wanted.target == 0].astype(np.float32)
     np.testing.assert_array_equal(np.sort(malignant, axis=0), np.sort(given, axis=0))
 
@@ -222,7 +222,7 @@ def test_a_category_that_training_never_saw_is_the_class_after_the_last(root, tm
     prepared = prepare(root, tmp_path / "rows.csv")
     country = [column.name for column in prepared.spec.columns].index("country")
     assert prepared.spec.columns[country].values == ("SE",)
-    assert set(prepared.test.images[:][:, country].tolist()) == {0, 1}
+    assert set(prepared.test.x[:][:, country].tolist()) == {0, 1}
 
 
 def split_table_of(root, tmp_path, frame):
@@ -249,7 +249,7 @@ def test_some_rows_at_a_time_give_the_same(root, csv, tmp_path, monkeypatch, nam
         assert found.pop("mean", 0) == pytest.approx(wanted.pop("mean", 0))
         assert found == wanted
     for part in ("train", "valid", "test"):
-        np.testing.assert_array_equal(getattr(parted, part).images[:], getattr(whole, part).images[:])
+        np.testing.assert_array_equal(getattr(parted, part).x[:], getattr(whole, part).x[:])
 
 
 def test_what_a_column_looks_like_is_said_by_all_of_it(root, tmp_path, monkeypatch):

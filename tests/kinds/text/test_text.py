@@ -61,13 +61,13 @@ def test_rows_are_ids_an_end_and_padding(lines):
     spec = prepared.spec
     assert isinstance(spec, TextSpec) and spec.event_shape == (10,) and load_spec(prepared.folder / "spec.json") == spec
     tokens = Tokens.of(spec)
-    seen = [text for part in (prepared.train, prepared.valid, prepared.test) for text in tokens.text(part.images[:])]
+    seen = [text for part in (prepared.train, prepared.valid, prepared.test) for text in tokens.text(part.x[:])]
     unknown = prepared.card["unknown"]
     assert sum(unknown.values()) == " ".join(seen).split().count("<unk>")
-    assert len(seen) == len(LINES) and set(tokens.text(prepared.train.images[:])) <= set(LINES)
+    assert len(seen) == len(LINES) and set(tokens.text(prepared.train.x[:])) <= set(LINES)
     assert (prepared.train.sizes == 7).all() and prepared.test.sizes is None
     assert prepared.card["tokens"]["train"] == 7 * len(prepared.train)
-    assert prepared.train.images[0].tolist()[6:] == [spec.end, 0, 0, 0]
+    assert prepared.train.x[0].tolist()[6:] == [spec.end, 0, 0, 0]
 
 
 def test_again_it_has_the_same_bytes(lines):
@@ -82,7 +82,7 @@ def test_a_file_of_its_own_for_each_part_and_gzip(tmp_path, lines, packed):
         (tmp_path / name).write_bytes(gzip.compress(content) if packed else content)
     prepared = prepare(lines, valid={"path": str(tmp_path / "valid")}, test={"path": str(tmp_path / "test")})
     assert len(prepared.train) == len(LINES)
-    assert Tokens.of(prepared.spec).text(prepared.test.images[:]) == ["the cow sees the <unk> ."]
+    assert Tokens.of(prepared.spec).text(prepared.test.x[:]) == ["the cow sees the <unk> ."]
     assert prepared.card["unknown"] == {"train": 0, "valid": 1, "test": 1}
 
 
@@ -213,7 +213,7 @@ class TestBadInput:
             return
         prepared = prepare(lines, test=test, long=long)
         assert prepared.card["over_the_limit"] == {"train": 0, "valid": 0, "test": 1}
-        texts = Tokens.of(prepared.spec).text(prepared.test.images[:])
+        texts = Tokens.of(prepared.spec).text(prepared.test.x[:])
         assert texts == ([" ".join(["the"] * 9), "the cat ."] if long == "truncate" else ["the cat ."])
         assert prepared.card["dropped"] == ({} if long == "truncate" else {"sentence over the limit": 1})
 

@@ -154,7 +154,7 @@ def _module(graph: Graph, exported: VAE, detector: Detector | None) -> torch.nn.
 
 def _inputs(graph: Graph, model: VAE, test: Split, batch: int, seed: int) -> dict[str, torch.Tensor]:
     rows = np.arange(batch) % len(test)
-    images = torch.from_numpy(test.images[rows])
+    images = torch.from_numpy(test.x[rows])
     labels = None if test.labels is None else torch.from_numpy(test.labels[rows])
     return example_inputs(graph, model, images, labels, derive(seed, "golden", batch))
 

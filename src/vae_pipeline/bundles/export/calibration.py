@@ -63,9 +63,9 @@ class AlarmParity:
 
 def alarm_parity(bundle: Bundle, detector: Detector, test: Split) -> AlarmParity:
     """Ask both about the test part, or its first ten thousand rows."""
-    asked = Split(test.images[:MOST], None if test.labels is None else test.labels[:MOST])
+    asked = Split(test.x[:MOST], None if test.labels is None else test.labels[:MOST])
     wanted = detect(detector, asked, torch.device("cpu"))
-    found = bundle.detect(natural(asked.images[:], bundle.spec), asked.labels if bundle.classes else None)
+    found = bundle.detect(natural(asked.x[:], bundle.spec), asked.labels if bundle.classes else None)
     _, relative = differences(found.score, wanted.score, Units(bundle.spec, detector.kind).of("score"))
     flips = {
         f"{alpha:g}": int((alarms(found.p_value, alpha) != alarms(wanted.p_value, alpha)).sum()) for alpha in ALPHAS

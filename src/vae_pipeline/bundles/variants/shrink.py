@@ -111,7 +111,7 @@ def _noise(generate: onnx.ModelProto) -> onnx.ModelProto:
 def _rows(part: Split, bundle: Bundle, count: int) -> tuple[Array, Array | None]:
     """Up to `count` rows from all over a part, whose order may be by class."""
     rows = np.linspace(0, len(part) - 1, min(count, len(part))).astype(np.int64)
-    return part.images[rows], part.labels[rows] if bundle.classes and part.labels is not None else None
+    return part.x[rows], part.labels[rows] if bundle.classes and part.labels is not None else None
 
 
 def _card(folder: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from vae_pipeline.kinds.download import Finder
-from vae_pipeline.kinds.parts import Array, Indices, Part, Source
+from vae_pipeline.kinds.parts import Array, ImageSource, Indices, Part
 from vae_pipeline.recipe.data import ArrayPart, ArraysData, File
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.files import sha256_of
@@ -21,7 +21,7 @@ NPY = b"\x93NUMPY"
 IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
-def open_arrays(data: ArraysData, finder: Finder) -> Source:
+def open_arrays(data: ArraysData, finder: Finder) -> ImageSource:
     """Read the files that the recipe names.
 
     Raises:
@@ -48,7 +48,7 @@ def open_arrays(data: ArraysData, finder: Finder) -> Source:
     }
     dtypes = {images.dtype for images, _ in raw.values()}
     dtype = "uint8" if dtypes == {np.dtype(np.uint8)} else "float32"
-    return Source(
+    return ImageSource(
         shape=data.shape,
         dtype=dtype,
         low=data.range[0],

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vae_pipeline.kinds.parts import Array, Indices, Part, Rows, Source
+from vae_pipeline.kinds.parts import Array, ImageSource, Indices, Part, Readable
 from vae_pipeline.kinds.splitting import split
 from vae_pipeline.recipe.data import DrawnDefectsData
 from vae_pipeline.recipe.split import HASHED
 
 
-def with_defects(data: DrawnDefectsData, source: Source, seed: int) -> Source:
+def with_defects(data: DrawnDefectsData, source: ImageSource, seed: int) -> ImageSource:
     """The source, split, with a defect on a share of its test part; the label says which kind."""
     parts = split(source, seed)
     test = parts["test"]
@@ -43,7 +43,7 @@ def _none(part: Part) -> Indices:
 class DefectiveRows:
     """Images, drawn on when they are read."""
 
-    rows: Rows
+    rows: Readable
     labels: Indices
     kinds: tuple[str, ...]
     low: float

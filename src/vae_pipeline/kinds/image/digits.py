@@ -8,15 +8,15 @@ import hashlib
 import numpy as np
 from sklearn.datasets import load_digits
 
-from vae_pipeline.kinds.parts import Part, Source
+from vae_pipeline.kinds.parts import ImageSource, Part
 from vae_pipeline.recipe.data import DigitsData
 
 
-def open_digits(data: DigitsData) -> Source:
+def open_digits(data: DigitsData) -> ImageSource:
     """Read the digits that scikit-learn carries."""
     bunch = load_digits()
     images = bunch.images.astype(np.uint8)[:, None]
-    return Source(
+    return ImageSource(
         shape=(1, 8, 8),
         dtype="uint8",
         low=0,

@@ -13,7 +13,7 @@ from vae_pipeline.kinds.grouping import named
 from vae_pipeline.kinds.image.decoding import read_mask, read_picture
 from vae_pipeline.kinds.image.survey import PictureSurvey
 from vae_pipeline.kinds.listing import Pictures, list_pictures, readable
-from vae_pipeline.kinds.parts import Array, Indices, Part, Source
+from vae_pipeline.kinds.parts import Array, ImageSource, Indices, Part
 from vae_pipeline.recipe.data import FolderData, NormalFolder
 from vae_pipeline.recipe.split import Groups
 from vae_pipeline.system.errors import DataError
@@ -61,7 +61,7 @@ class DecodedMasks:
         return read_mask(self.pictures.read(name), f"{self.pictures.place}/{name}", size, self.data.resize)
 
 
-def open_folder(data: FolderData) -> Source:
+def open_folder(data: FolderData) -> ImageSource:
     """List the pictures of each part.
 
     Raises:
@@ -83,7 +83,7 @@ def open_folder(data: FolderData) -> Source:
         name: Part(DecodedRows(part, data, survey.levels), _labels(folders[name], classes), part.names)
         for name, part in pictures.items()
     }
-    return Source(
+    return ImageSource(
         shape=data.shape,
         dtype="uint8",
         low=0,
@@ -101,7 +101,7 @@ def open_folder(data: FolderData) -> Source:
     )
 
 
-def _open_one_class(data: FolderData, labels: NormalFolder) -> Source:
+def _open_one_class(data: FolderData, labels: NormalFolder) -> ImageSource:
     assert not isinstance(data.valid, str) and not isinstance(data.test, str)  # a recipe says so
     listed = list_pictures(Path(data.train))
     mask_of = _masks(listed.names) if labels.masks == "beside" else {}
@@ -115,7 +115,7 @@ def _open_one_class(data: FolderData, labels: NormalFolder) -> Source:
                     f"{pictures.place}/{name} shows an anomaly, and no mask {PurePosixPath(name).stem}.png lies beside "
                     "it: add the mask (NAME.png beside NAME.jpg), or set data.labels.masks to none"
                 )
-    return Source(
+    return ImageSource(
         shape=data.shape,
         dtype="uint8",
         low=0,

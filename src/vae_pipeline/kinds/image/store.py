@@ -7,7 +7,7 @@ import numpy as np
 
 from vae_pipeline.kinds.division import row_hash
 from vae_pipeline.kinds.mapped import save_array
-from vae_pipeline.kinds.parts import Array, Rows, Source
+from vae_pipeline.kinds.parts import Array, ImageSource, Readable
 from vae_pipeline.kinds.spec import ImageSpec, within
 from vae_pipeline.kinds.splitting import chunks, divide_images, duplicates, indices_of, parts_of, split_card, told
 from vae_pipeline.recipe.split import HASHED
@@ -17,7 +17,7 @@ from vae_pipeline.system.files import write_json
 SMALL = 0.1  # share of the range
 
 
-def write_images(source: Source, folder: Path, seed: int) -> None:
+def write_images(source: ImageSource, folder: Path, seed: int) -> None:
     """Split `source` and write it into `folder`.
 
     Raises:
@@ -64,7 +64,7 @@ def write_images(source: Source, folder: Path, seed: int) -> None:
     write_json(folder / "card.json", card)
 
 
-def _checked(chunk: Array, source: Source, name: str) -> Array:
+def _checked(chunk: Array, source: ImageSource, name: str) -> Array:
     if not np.isfinite(chunk).all():
         bad = int((~np.isfinite(chunk)).reshape(len(chunk), -1).any(axis=1).sum())
         raise DataError(f"{bad} of {len(chunk)} examples of the {name} part hold NaN or infinity: clean them first")
@@ -88,7 +88,7 @@ def _notes(card: dict[str, Any]) -> list[str]:
     ]
 
 
-def _write_masks(path: Path, masks: Rows, anomalous: Array, shape: tuple[int, ...]) -> list[str]:
+def _write_masks(path: Path, masks: Readable, anomalous: Array, shape: tuple[int, ...]) -> list[str]:
     """Fill an .npy file; returns what is to be said of anomalies whose masks mark nothing, or everything."""
     shares = []
     with path.open("wb") as file:
@@ -108,7 +108,7 @@ class _Writer:
     Not through a memory map: on a full disk that ends the process instead of raising an error.
     """
 
-    def __init__(self, file: BinaryIO, count: int, source: Source) -> None:
+    def __init__(self, file: BinaryIO, count: int, source: ImageSource) -> None:
         self.file = file
         header = {
             "descr": np.lib.format.dtype_to_descr(np.dtype(source.dtype)),

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from vae_pipeline.kinds.parts import Part, Source
+from vae_pipeline.kinds.parts import ImageSource, Part
 from vae_pipeline.recipe.data import SyntheticData
 
 
-def open_bars(data: SyntheticData, seed: int) -> Source:
+def open_bars(data: SyntheticData, seed: int) -> ImageSource:
     """Draw one bar an image: upright or lying (the label), its place, width and brightness at random."""
     draw = np.random.default_rng([seed, 0])
     count, side = data.examples, data.side
@@ -19,7 +19,7 @@ def open_bars(data: SyntheticData, seed: int) -> Source:
     profile = np.where(inside, brightness[:, None], 0)
     upright = np.broadcast_to(profile[:, None, :], (count, side, side))
     images = np.where(lying[:, None, None] == 1, upright.transpose(0, 2, 1), upright)
-    return Source(
+    return ImageSource(
         shape=(1, side, side),
         dtype="uint8",
         low=0,

@@ -1,0 +1,59 @@
+"""The way through a part of the data that every metric takes, and some of its rows."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vae_pipeline.kinds.store import Split
+from vae_pipeline.models.rows import Rows
+from vae_pipeline.numerics.randomness import derive
+from vae_pipeline.system.progress import going
+
+VALUES = 4096 * 28 * 28  # decoded at a time: what they need stays near a CPU's cache, and memory is bounded
+ROWS = 1024  # examples encoded at a time, at most
+
+
+def at_once(split: Split, most: int) -> int:
+    """How many examples may be decoded at a time."""
+    return max(1, min(most, VALUES // math.prod(split.x.shape[1:])))
+
+
+def batches(split: Split, device: torch.device, what: str, rows: int | None = None) -> Iterator[Rows]:
+    """The rows of a part in their order, so many at a time that memory doesn't grow with their size.
+
+    `what` is what they are wanted for, as a person reads it who waits.
+    """
+    rows = rows or at_once(split, ROWS)
+    for start in range(0, len(split), rows):
+        going(what, start, len(split))
+        yield read(split, slice(start, start + rows), device)
+
+
+def read(split: Split, rows: slice | npt.NDArray[np.int64], device: torch.device) -> Rows:
+    """Some rows of a part, on a device."""
+    label = None if split.labels is None else torch.from_numpy(split.labels[rows]).to(device)
+    return Rows(torch.from_numpy(split.x[rows]).to(device), label)
+
+
+def subset(split: Split, count: int | None, seed: int) -> Split:
+    """`count` rows drawn without replacement, in their order; the same for the same seed; all if None."""
+    if count is None or count >= len(split):
+        return split
+    return taken(split, chosen_rows(split, count, seed))
+
+
+def chosen_rows(split: Split, count: int | None, seed: int) -> npt.NDArray[np.int64]:
+    """The rows that `subset` takes."""
+    if count is None or count >= len(split):
+        return np.arange(len(split))
+    return np.sort(np.random.default_rng(derive(seed, "subset")).permutation(len(split))[:count])
+
+
+def taken(split: Split, rows: npt.NDArray[np.int64]) -> Split:
+    """Some rows of a part, in memory."""
+    arrays = (split.labels, split.masks, split.sizes)
+    labels, masks, sizes = (None if array is None else array[rows] for array in arrays)
+    return Split(split.x[rows], labels, masks, sizes)
