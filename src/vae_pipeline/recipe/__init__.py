@@ -1,7 +1,8 @@
-"""Recipe: all that changes the numbers, in one YAML file, every field of it written out.
+"""Recipe: all that changes the numbers, in one YAML file.
 
 Sections are frozen; where there is a choice of kinds, the key `kind` makes it. Nothing here is read from
-the environment, and nothing has a default: a recipe says what it does.
+the environment. A recipe says what it does; a field that came later has a default that leaves the numbers of
+older recipes as they were (docs/adr/0037-recipes-that-last.md).
 """
 
 from pathlib import Path
