@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-runtimes test-browser check ui lock docs bench bench-seed bench-anomaly bench-defects bench-first bench-ood bench-text runtimes clean
+.PHONY: help setup run test test-slow test-runtimes test-browser check ui docs bench lock clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,30 +47,8 @@ ui: setup  ## Show MLflow's table of runs on http://127.0.0.1:$PORT (5000)
 docs: setup  ## Write again what is generated: docs/cli.md, pipeline/schema.json
 	@python -m tests.generated
 
-bench: setup  ## Compare speed and quality with peers, into docs/ (hours; needs VAE_MIRROR or a network)
-	@python benchmarks/bench.py
-	@python benchmarks/quality.py
-
-bench-seed: setup  ## Compare the recipe mnist with the beginner's Keras program (needs VAE_MIRROR or a network)
-	@python benchmarks/seed_program.py
-
-bench-anomaly: setup  ## Compare detectors of anomalies on ten tables, into docs/anomaly.md (needs VAE_MIRROR)
-	@python benchmarks/anomaly.py
-
-bench-defects: setup  ## Choose how heat maps are made, on validation images, into docs/defects.md (needs VAE_MIRROR or a network)
-	@python benchmarks/defects.py
-
-bench-first: setup  ## Train the recipe to copy for images on many sets, into docs/first_attempts.md (an hour; needs VAE_MIRROR)
-	@python benchmarks/first_attempts.py
-
-bench-ood: setup  ## Compare scores that tell images of another kind, into docs/out_of_distribution.md (needs VAE_MIRROR)
-	@python benchmarks/out_of_distribution.py
-
-bench-text: setup  ## Train the recipe ptb beside a plain VAE and a language model, into docs/text.md (hours; needs VAE_MIRROR or a network)
-	@python benchmarks/text.py
-
-runtimes: setup  ## Try the bundles of digits, images, tumours, sentences in other runtimes, into docs/runtimes.md
-	@python benchmarks/runtimes.py
+bench: setup  ## Measure a table beside its peers, into docs/: make bench TABLE=anomaly; without TABLE, list them
+	@python -m benchmarks $(TABLE)
 
 lock:  ## Resolve requirements.lock anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --extra dev --no-annotate --no-header pyproject.toml --constraint requirements.in -o requirements.lock

@@ -1,9 +1,7 @@
 """The beginner's Keras program, an epoch of `fit` a unit: python keras_fit.py DATA."""
 
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 import keras
 import numpy as np
 from keras_program import VAE

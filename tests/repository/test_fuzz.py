@@ -1,10 +1,10 @@
-"""A sample of benchmarks/fuzz.py's mutations; its full counts are in docs/log.md."""
+"""A sample of the mutations of `python -m benchmarks fuzz`; its full counts are in docs/log.md."""
 
 import random
 import shutil
 
 import pytest
-from benchmarks import fuzz
+from benchmarks.tables import fuzz
 
 from vae_pipeline.system.files import content_key
 

@@ -1,8 +1,6 @@
 """What the repository says of itself is true."""
 
 import ast
-import importlib
-import json
 import re
 import shlex
 import subprocess
@@ -11,6 +9,7 @@ import tomllib
 from collections import defaultdict
 
 import pytest
+from benchmarks.store import Store
 from tests.generated import GENERATED
 from tests.lanes import ROOT
 from typer.main import get_command
@@ -152,19 +151,9 @@ def test_running_as_a_module():
 
 
 def test_the_readme_tells_of_likelihoods_what_was_measured():
-    """Of the recipes in benchmarks/quality.json, which docs/quality.md is written from."""
     readme = (ROOT / "README.md").read_text()
-    rows = json.loads((ROOT / "benchmarks" / "quality.json").read_text())["likelihood"]["rows"]
+    rows = Store.of("quality").rows("likelihood")
     told = {name: next(line for line in readme.splitlines() if line.startswith(f"| `{name}` |")) for name in rows}
     for name, row in rows.items():
         bound = f"{row['importance_bound']:.2f} ± {row['importance_bound_standard_error']:.2f}"
         assert f"| {row['elbo']:.2f} | {bound}" in told[name]
-
-
-@pytest.mark.parametrize(("module", "document"), [
-    ("bench", "performance"), ("out_of_distribution", "out_of_distribution"), ("anomaly", "anomaly"),
-    ("quality", "quality"), ("first_attempts", "first_attempts"), ("defects", "defects"),
-])  # fmt: skip
-def test_what_a_benchmark_wrote_is_as_it_would_write_it_now(module, document, monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    assert importlib.import_module(module).page() == (ROOT / "docs" / f"{document}.md").read_text()

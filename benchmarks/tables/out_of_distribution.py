@@ -1,22 +1,23 @@
-"""`make bench-ood`: which scores tell images of another kind, written to docs/out_of_distribution.md.
+"""The scores of a VAE on images of another kind, with the remedies of the literature.
 
-A small dense VAE is trained on one set of images and scores the test images of the same set and of others; a figure is
-the AUROC of a score that saw neither the others nor a label.
+Needs VAE_MIRROR or a network. A small dense VAE is trained on one set of images and scores the test images of the same
+set and of others; a figure is the AUROC of a score that saw neither the others nor a label.
 """
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from common import CLI, HERE, ROOT, SINGLE, Work, store
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.store import Kept, Store
+from benchmarks.work import CLI, ROOT, SINGLE, Work
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.detection import calibrated, detect
 from vae_pipeline.metrics.out_of_distribution import atypicality, complexity, likelihood_regret
@@ -24,7 +25,7 @@ from vae_pipeline.metrics.parts import subset
 from vae_pipeline.recipe.detection import DetectionSection
 from vae_pipeline.training.trained import Trained
 
-RESULTS, PAGE = HERE / "out_of_distribution.json", ROOT / "docs" / "out_of_distribution.md"
+PAGE = ROOT / "docs" / "out_of_distribution.md"
 CPU = torch.device("cpu")
 SETS = {"fashion_mnist": "Fashion-MNIST", "mnist_conv": "MNIST"}
 LIKELIHOODS = {
@@ -59,7 +60,11 @@ TITLES = {
 }
 
 
-def main() -> None:
+def options(_: ArgumentParser) -> None:
+    """There are none."""
+
+
+def measure(_: Namespace, store: Store) -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         work = Work(Path(folder))
@@ -74,8 +79,7 @@ def main() -> None:
                 command = [*CLI, "train", recipe, "--data", work.prepared(name), "--out", model]
                 subprocess.run([str(part) for part in command], check=True, env=os.environ | SINGLE, stdout=sys.stderr)
                 rows[f"{name}, {likelihood}"] = found(Trained.load(model), prepared, name)
-                store(RESULTS, "scores", rows)
-    PAGE.write_text(page())
+                store.keep("scores", rows)
 
 
 def found(trained: Trained, prepared: dict[str, Prepared], name: str) -> dict[str, dict[str, float]]:
@@ -114,16 +118,16 @@ def found(trained: Trained, prepared: dict[str, Prepared], name: str) -> dict[st
     return figures
 
 
-def page() -> str:
-    kept = json.loads(RESULTS.read_text())["scores"]
+def page(kept: Kept) -> str:
+    scores = kept["scores"]
     lines = [
         "# Images of another kind",
         "",
-        f"Written by `make bench-ood`: {kept['date']}; {kept['machine']}.",
+        f"Written by `make bench TABLE=out_of_distribution`: {scores['date']}; {scores['machine']}.",
         "",
         ABOVE,
     ]
-    for name, found in kept["rows"].items():
+    for name, found in scores["rows"].items():
         own, likelihood = name.split(", ")
         lines += [
             f"## Trained on {SETS[own]}, {likelihood}",
@@ -173,7 +177,3 @@ bundle = Bundle.load("exports/mine")
 bundle.detect(images).score - complexity(images, bundle.spec)  # with detection.score: negative_elbo
 ```
 """
-
-
-if __name__ == "__main__":
-    main()

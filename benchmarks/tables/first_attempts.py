@@ -1,18 +1,16 @@
-"""`make bench-first`: the recipe to copy for images, its `data` alone changed, on many sets: docs/first_attempts.md.
+"""The recipe to copy for images, its `data` alone changed, on twelve sets.
 
-VAE_MIRROR names the folder of the data sets. Each set is prepared and trained by the commands, as a user would; what
-`eval` would say of the bounds and of fidelity is measured here by the same functions, without its pictures.
-`--only NAME` takes a set by itself; the others' figures stay.
+Needs VAE_MIRROR, the folder of the sets, and an hour. Each set is prepared and trained by the commands, as a user would
+do it; what `eval` would say of the bounds and of fidelity is measured here by the same functions, without its pictures.
 """
 
-import argparse
-import json
 import math
 import os
 import resource
 import subprocess
 import sys
 import tempfile
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,8 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from common import CLI, HERE, ROOT, SINGLE, store
 
+from benchmarks.store import Kept, Store
+from benchmarks.work import CLI, ROOT, SINGLE
 from vae_pipeline.kinds.image.arrays import read_array
 from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.kinds.store import Prepared
@@ -33,11 +32,7 @@ from vae_pipeline.metrics.latents import latents
 from vae_pipeline.training.length import Length
 from vae_pipeline.training.trained import Trained
 
-RECIPE, RESULTS, PAGE = (
-    ROOT / "pipeline" / "images.yaml",
-    HERE / "first_attempts.json",
-    ROOT / "docs" / "first_attempts.md",
-)
+RECIPE, PAGE = ROOT / "pipeline" / "images.yaml", ROOT / "docs" / "first_attempts.md"
 SEED, CPU = 0, torch.device("cpu")
 MIRROR = Path(os.environ.get("VAE_MIRROR", "data"))
 Data = dict[str, Any]
@@ -101,18 +96,16 @@ SETS: dict[str, Callable[[Path], Data]] = {
 }
 
 
-def main() -> None:
+def options(parser: ArgumentParser) -> None:
+    parser.add_argument("--only", action="append", choices=list(SETS), help="a set; the others' figures stay")
+
+
+def measure(given: Namespace, store: Store) -> None:
     torch.set_num_threads(1)
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--only", action="append", choices=list(SETS))
-    for name in parser.parse_args().only or SETS:
+    for name in given.only or SETS:
         with tempfile.TemporaryDirectory() as folder:
-            row = attempt(SETS[name], Path(folder))
-        kept = json.loads(RESULTS.read_text())["attempts"]["rows"] if RESULTS.is_file() else {}
-        store(
-            RESULTS, "attempts", {key: row if key == name else kept[key] for key in SETS if key in kept or key == name}
-        )
-        PAGE.write_text(page())
+            found = store.rows("attempts") | {name: attempt(SETS[name], Path(folder))}
+        store.keep("attempts", {key: found[key] for key in SETS if key in found})
 
 
 def attempt(data: Callable[[Path], Data], folder: Path) -> dict[str, Any]:
@@ -160,15 +153,21 @@ def command(arguments: list[Any]) -> float:
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
 
 
-def page() -> str:
-    kept = json.loads(RESULTS.read_text())["attempts"]
+def page(kept: Kept) -> str:
+    attempts = kept["attempts"]
     head = (
         "set", "training images", "shape", "steps made", "CPU minutes", "ELBO", "independent baseline", "bits a value",
         "PSNR, dB", "PCA's", "active units", "short of",
     )  # fmt: skip
-    lines = ["# First attempts", "", f"Written by `make bench-first`: {kept['date']}; {kept['machine']}.", "", ABOVE]
+    lines = [
+        "# First attempts",
+        "",
+        f"Written by `make bench TABLE=first_attempts`: {attempts['date']}; {attempts['machine']}.",
+        "",
+        ABOVE,
+    ]
     lines += ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
-    for name, row in kept["rows"].items():
+    for name, row in attempts["rows"].items():
         pca = row["baseline_psnr"]
         cells = [
             name,
@@ -185,7 +184,7 @@ def page() -> str:
             short_of(row),
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    missing = [name for name in SETS if name not in kept["rows"]]
+    missing = [name for name in SETS if name not in attempts["rows"]]
     if missing:
         lines += ["", f"Not tried with this recipe yet: {'; '.join(missing)}."]
     return "\n".join([*lines, ""])
@@ -202,7 +201,3 @@ photographs: a linear VAE, which can do no more than 16 components can, comes to
 mean of a posterior lies nearer to 0; and what is beyond lines isn't learned from some hundred pictures. Nets twice as
 wide, or half as many steps again, changed nothing on CIFAR-10.
 """
-
-
-if __name__ == "__main__":
-    main()

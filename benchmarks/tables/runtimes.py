@@ -1,37 +1,40 @@
-"""`make runtimes`: the bundles of four recipes in other runtimes, written to docs/runtimes.md."""
+"""The bundles of four recipes in nine runtimes, each graph beside the answers that were proved right.
 
-import argparse
-import datetime
+Needs Node.js, Chromium, and the bundles of digits, images, tumours and sentences in exports/.
+"""
+
 import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from common import ROOT, machine
-from environments import python
-
+from benchmarks.environments import python
+from benchmarks.store import Kept, Store
+from benchmarks.work import ROOT
 from vae_pipeline.bundles.conformance.runtimes import Runtime
 
+PAGE = ROOT / "docs" / "runtimes.md"
 RECIPES = ("digits", "images", "tumours", "sentences")  # none needs a download
 Row = dict[str, Any]
-Table = dict[str, Any]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def options(parser: ArgumentParser) -> None:
     parser.add_argument("--exports", type=Path, default=ROOT / "exports", help="folder of bundles")
-    exports = parser.parse_args().exports.resolve()
+
+
+def measure(given: Namespace, store: Store) -> None:
+    exports = given.exports.resolve()
     lacking = [recipe for recipe in RECIPES if not (exports / recipe / "bundle.json").is_file()]
     if lacking:
         commands = " ".join(f"export@{recipe}" for recipe in lacking)
         sys.exit(f"{exports} lacks {', '.join(lacking)}: run `dvc repro {commands}`")
-    tables = {recipe: conform(exports / recipe) for recipe in RECIPES}
-    models = {recipe: described(exports / recipe) for recipe in RECIPES}
-    (ROOT / "docs" / "runtimes.md").write_text(page(tables, models))
+    rows = {name: conform(exports / name) | {"model": described(exports / name)} for name in RECIPES}
+    store.keep("bundles", rows)
 
 
 def described(bundle: Path) -> str:
@@ -42,7 +45,7 @@ def described(bundle: Path) -> str:
     return f"Format {manifest['format']}, weights {weights}, trained for {epochs} at most, ELBO {elbo:.2f} nats."
 
 
-def conform(bundle: Path) -> Table:
+def conform(bundle: Path) -> Row:
     """What the command wrote, in the environment that holds the runtimes."""
     asked = [word for runtime in Runtime for word in ("--runtime", runtime)]
     with tempfile.TemporaryDirectory() as folder:
@@ -59,8 +62,8 @@ def conform(bundle: Path) -> Table:
 
 ABOUT = """# Other runtimes
 
-Written by `make runtimes`: every graph of four bundles, run by `vae-pipeline conform` at batches of 1 and 5 and
-compared with the golden answers, which are the model's own in torch: ids are to be the same. A difference is the
+Written by `make bench TABLE=runtimes`: every graph of four bundles, run by `vae-pipeline conform` at batches of 1 and 5
+and compared with the golden answers, which are the model's own in torch: ids are to be the same. A difference is the
 largest of all outputs, relative to 1 + |answer| (of a log-density to the number of its terms + |answer|), where pixels
 are taken on [0, 1] and columns of a table in scaled units; that of `score` is given in nats too. A graph works if they
 are 1e-4 at most, and in nats 1e-3 or relative 1e-5. Times are medians at batch 1 on one thread, of a machine that may
@@ -70,8 +73,10 @@ have been busy. `reference` is onnx's own evaluator, written for clarity; `onnxr
 TITLES = ["| runtime | version | graphs that work | largest difference | in nats |", "|---|---|---:|---:|---:|"]
 
 
-def page(tables: dict[str, Table], models: dict[str, str]) -> str:
-    lines = [ABOUT, f"{datetime.date.today().isoformat()}; {machine()}.", "", *TITLES]
+def page(kept: Kept) -> str:
+    bundles = kept["bundles"]
+    tables: dict[str, Row] = bundles["rows"]
+    lines = [ABOUT, f"{bundles['date']}; {bundles['machine']}.", "", *TITLES]
     every = [row for table in tables.values() for row in table["rows"]]
     versions = {name: version for table in tables.values() for name, version in table["versions"].items()}
     for runtime in Runtime:
@@ -80,7 +85,7 @@ def page(tables: dict[str, Table], models: dict[str, str]) -> str:
         figures = f"{largest(rows, 'difference')} | {largest(rows, 'nats')}"
         lines.append(f"| {runtime} | {versions.get(runtime, '')} | {works} of {len(rows)} | {figures} |")
     for recipe, table in tables.items():
-        lines += ["", f"## {recipe}", "", models[recipe], ""]
+        lines += ["", f"## {recipe}", "", table["model"], ""]
         lines += section(table["rows"])
     return "\n".join([*lines, ""])
 
@@ -112,7 +117,3 @@ def cell(row: Row) -> str:
 def largest(rows: list[Row], key: str) -> str:
     found = [row[key] for row in rows if row[key] is not None]
     return f"{max(found):.1e}" if found else ""
-
-
-if __name__ == "__main__":
-    main()

@@ -1,24 +1,25 @@
-"""`make bench-text`: does the recurrent VAE of the recipe ptb collapse? Beside it, by the same code, what would tell.
+"""The recurrent VAE of the recipe ptb, which isn't to collapse, beside a plain VAE and a language model.
+
+Needs VAE_MIRROR or a network, and hours; what lies in .vae/text already is kept.
 
     vae      the recipe ptb: a batch-normalised posterior mean, and free bits
     plain    the same networks, a Gaussian posterior, beta annealed to 1: the usual text VAE
     lm       the same decoder without z: a recurrent language model
 
-Each is prepared, trained and evaluated by the pipeline's own commands; what is there already is kept. Then docs/text.md
-is written: figures, and samples and paths as they came.
+Each is prepared, trained and evaluated by the pipeline's own commands. Samples and paths are shown as they came.
 """
 
-import argparse
 import json
 import subprocess
-import sys
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from common import CLI, ROOT, machine
 
+from benchmarks.store import Kept, Store
+from benchmarks.work import CLI, ROOT
 from vae_pipeline.kinds.spec import TextSpec
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.kinds.text.tokens import lengths
@@ -28,6 +29,7 @@ from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, seeded
 from vae_pipeline.training.trained import Trained
 
+PAGE = ROOT / "docs" / "text.md"
 SEED = 0
 SAMPLES = 1000
 ABOUT = {
@@ -56,10 +58,12 @@ FIGURES = (
 )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def options(parser: ArgumentParser) -> None:
     parser.add_argument("--work", type=Path, default=ROOT / ".vae" / "text", help="folder of recipes, models, reports")
-    work = parser.parse_args().work
+
+
+def measure(given: Namespace, store: Store) -> None:
+    work = given.work
     work.mkdir(parents=True, exist_ok=True)
     for name, values in recipes().items():
         path = work / f"{name}.yaml"
@@ -71,7 +75,7 @@ def main() -> None:
         recipe, model = work / f"{name}.yaml", work / name
         run("train", recipe, model, *data)
         run("eval", recipe, work / f"{name}.report", *data, "--model", model)
-    (ROOT / "docs" / "text.md").write_text(page(work))
+    store.keep("models", compared(work))
 
 
 def recipes() -> dict[str, Any]:
@@ -121,16 +125,16 @@ def perplexity(lm: VAE, rows: torch.Tensor) -> float:
     return float((nats.sum() / int(lengths(rows.numpy()).sum())).exp())
 
 
-def page(work: Path) -> str:
-    found = compared(work)
+def page(kept: Kept) -> str:
+    found = kept["models"]["rows"]
     vae = found["vae"]
     sizes = ", ".join(f"{name} {each['recipe']['train']['epochs']}" for name, each in found.items())
     lines = [
         "# Text: a recurrent VAE that doesn't collapse",
         "",
-        "Written by `python benchmarks/text.py` (`make bench-text`). The recipe `ptb` on the Penn Treebank, and two",
+        "Written by `make bench TABLE=text`. The recipe `ptb` on the Penn Treebank, and two",
         f"controls that the same code trained: {ABOUT['plain']}; {ABOUT['lm']}.",
-        f"Epochs: {sizes}; one seed, {SEED}; one thread of {machine()}.",
+        f"Epochs: {sizes}; one seed, {SEED}; one thread of {kept['models']['machine']}.",
         "",
         f"Bounds are of all {vae['test_examples']:,} test sentences, by their ELBO and its gap for",
         f"{vae['importance_examples']:,} of them: {vae['perplexity_tokens']:,} tokens with their ends, for all alike.",
@@ -184,7 +188,3 @@ def shown(value: float | None) -> str:
 
 def quoted(text: str) -> str:
     return f"`{text}`" if text else "(nothing)"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,12 +1,14 @@
-"""`make bench-defects`: heat maps of `mnist_defects`, chosen on validation images, then tried on test images.
+"""Heat maps of `mnist_defects`, chosen on validation images, then tried on test images beside PCA and neighbours.
+
+Needs VAE_MIRROR or a network.
 
 Defects like those of the test part are drawn, by another seed, on half of the validation images, none of which was
 trained on. What is said of each pixel, how far it is smoothed, and how much of an image its score looks at, are chosen
 by these alone. The test part is looked at once, by the recipe's own evaluation, with what models/heat.py says.
 """
 
-import json
 import os
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -15,11 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import HERE, ROOT, Work, store
-from quality import MODELS, evaluated, table, trained
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from benchmarks.markdown import table
+from benchmarks.models import HOME, evaluated, trained
+from benchmarks.store import Kept, Store
+from benchmarks.work import ROOT, Work
 from vae_pipeline.kinds.image.defects import DefectiveRows, Masks
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.detection import fit_detector
@@ -31,7 +35,7 @@ from vae_pipeline.models.likelihoods import deviance_by_element, log_prob_by_ele
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.training.trained import Trained
 
-RESULTS, PAGE = HERE / "defects.json", ROOT / "docs" / "defects.md"
+PAGE = ROOT / "docs" / "defects.md"
 NAME, SEED, CPU = "mnist_defects", 1, torch.device("cpu")
 MAPS: dict[str, Callable[[Any, Tensor], Tensor]] = {
     "deviance": deviance_by_element,
@@ -44,8 +48,12 @@ SHIPPED = ("deviance", round(WINDOW * 28, 6), PART)
 Figures = dict[str, Any]
 
 
-def main() -> None:
-    os.environ["VAE_HOME"] = str(MODELS / "home")
+def options(_: ArgumentParser) -> None:
+    """There are none."""
+
+
+def measure(_: Namespace, store: Store) -> None:
+    os.environ["VAE_HOME"] = str(HOME)
     torch.set_num_threads(1)
     with TemporaryDirectory() as folder:
         work = Work(Path(folder))
@@ -55,9 +63,8 @@ def main() -> None:
         detector = fit_detector(Trained.load(model).model.eval(), wanted.detection, prepared, 0, CPU)
         assert detector is not None
         drawn = with_defects(prepared, tuple(wanted.data.defects), wanted.data.share)
-        store(RESULTS, "validation", compared(detector, drawn))
-        store(RESULTS, "test", evaluated(recipe, data, model)[1])
-    PAGE.write_text(page())
+        store.keep("validation", compared(detector, drawn))
+        store.keep("test", evaluated(recipe, data, model)[1])
 
 
 def with_defects(prepared: Prepared, kinds: tuple[str, ...], share: float) -> Split:
@@ -105,15 +112,14 @@ def chosen(tried: list[Figures]) -> tuple[str, float, float]:
 # ── the page ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def page() -> str:
-    kept: dict[str, Any] = json.loads(RESULTS.read_text())
+def page(kept: Kept) -> str:
     valid, test = kept["validation"]["rows"], kept["test"]["rows"]
     best = chosen(valid["tried"])
     same = "These are the product's own" if best == SHIPPED else f"The product has {told(SHIPPED)} (models/heat.py)"
     lines = [
         "# Defects in images: how the heat map was chosen",
         "",
-        f"Written by `make bench-defects`: {kept['test']['date']}; {kept['test']['machine']}.",
+        f"Written by `make bench TABLE=defects`: {kept['test']['date']}; {kept['test']['machine']}.",
         "",
         f"The recipe `{NAME}` learns flawless digits. Defects like those of its test part were drawn, by another",
         f"seed, on {valid['defective']:,} of its {valid['images']:,} validation images, none of them trained on. What",
@@ -159,7 +165,3 @@ def tried(each: Figures, best: tuple[str, float, float]) -> list[str]:
 def told(choice: tuple[str, float, float]) -> str:
     name, window, part = choice
     return f"{name}, a window of {window:g} pixels of 28, the hottest {part:.0%}"
-
-
-if __name__ == "__main__":
-    main()

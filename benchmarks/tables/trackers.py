@@ -1,7 +1,9 @@
-"""Trackers that fail, and the commands that record there: what a stall costs, and what a cut loses or doubles.
+"""Trackers that fail: what a stall costs the commands that record there, and what a cut loses or doubles.
 
-    python -m benchmarks.trackers stalls
-    python -m benchmarks.trackers cuts --stage train --stage eval --stage export
+Needs nothing:
+
+    python -m benchmarks trackers stalls
+    python -m benchmarks trackers cuts --stage train --stage eval --stage export
 
 `stalls` times `eval` and `sync` as commands, beside trackers that stall in each way of
 tests/system/tracking/stalls.py. `cuts` runs each stage once whole, by MLflow's own server, and then twice for each
@@ -9,13 +11,13 @@ request that writes: the connection dies there, before the request is delivered 
 dead. After `sync` the server must hold what the whole run left.
 """
 
-import argparse
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,10 +28,12 @@ from tests.system.tracking.server import Proxy, mlflow_server, proxy_to
 from tests.system.tracking.stalls import STALLS, stalling
 from tests.system.tracking.test_lost_connections import held, telling
 
+from benchmarks.store import Store
+from benchmarks.work import CLI, ROOT
 from vae_pipeline.system.settings import Settings
 from vae_pipeline.system.tracking.sender import Sender
 
-ROOT = Path(__file__).parent.parent
+PAGE = None
 STAGES = {
     "prepare": ["--out", "data"],
     "train": ["--data", "data", "--out", "model"],
@@ -47,7 +51,7 @@ def command(work: Path, name: str, **settings: str) -> tuple[float, subprocess.C
     recipe = [] if name == "sync" else [ROOT / "pipeline" / "smoke.yaml", *STAGES[name]]
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "vae_pipeline", name, *map(str, recipe)],
+        [*CLI, name, *map(str, recipe)],
         cwd=work, capture_output=True, text=True, env=os.environ | {"VAE_THREADS": "1"} | settings, check=False,
     )  # fmt: skip
     return time.monotonic() - began, done
@@ -172,11 +176,12 @@ def differing(found: Any, wanted: Any, place: str = "") -> str:
     return f"{place}: {str(found)[:300]}; wanted {str(wanted)[:300]}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options(parser: ArgumentParser) -> None:
     parser.add_argument("what", choices=["stalls", "cuts"])
     parser.add_argument("--stage", choices=JOURNALS, action="append", help="whose requests are cut; all if not given")
-    given = parser.parse_args()
+
+
+def measure(given: Namespace, _: Store) -> None:
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         for stage in STAGES:
@@ -188,7 +193,3 @@ def main() -> None:
         with mlflow_server(work / "server") as server, proxy_to(server) as proxy:
             well = cuts(work, server, proxy, given.stage or [*JOURNALS])
         sys.exit(not well)
-
-
-if __name__ == "__main__":
-    main()

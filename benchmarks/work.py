@@ -1,9 +1,6 @@
-"""What the benchmarks share: scratch space, commands, kept figures."""
+"""Scratch space and commands, which the tables share."""
 
-import datetime
-import json
 import os
-import platform
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -30,7 +27,7 @@ CLI = [sys.executable, "-m", "vae_pipeline"]
 
 @dataclass
 class Work:
-    """Scratch space, and the prepared data that sections share."""
+    """Scratch space, and prepared data, which are made once."""
 
     folder: Path
     rounds: int = 1
@@ -54,16 +51,3 @@ class Work:
         path = self.folder / f"{name}-{len(list(self.folder.iterdir()))}.yaml"
         path.write_text(yaml.safe_dump(values, sort_keys=False))
         return path
-
-
-def store(results: Path, section: str, rows: dict[str, Any]) -> None:
-    """Figures of earlier sections stay, each with its date."""
-    kept = json.loads(results.read_text()) if results.is_file() else {}
-    kept[section] = {"date": datetime.date.today().isoformat(), "machine": machine(), "rows": rows}
-    results.write_text(json.dumps(kept, indent=1) + "\n")
-
-
-def machine() -> str:
-    told = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.split(":")[1].strip() for line in told if "model name" in line), "")
-    return f"{model or platform.processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, no GPU"

@@ -1,7 +1,9 @@
-"""Mutations of a bundle and of prepared data: every command ends well or in one line, in bounded time and memory.
+"""Mutations of a bundle or of prepared data: every command ends well or in one line, in bounded time and memory.
 
-    python benchmarks/fuzz.py bundle exports/digits --inputs data/prepared/digits/test.npy --mutations 500
-    python benchmarks/fuzz.py prepared data/prepared/digits --mutations 200
+Needs a folder of either:
+
+    python -m benchmarks fuzz bundle exports/digits --inputs data/prepared/digits/test.npy --mutations 500
+    python -m benchmarks fuzz prepared data/prepared/digits --mutations 200
 
 Each mutation runs in a process of its own. Half of those of a bundle are accidents, which leave the digests as they
 were; the others are forged: every digest is made anew, so that what lies behind them is looked at. Of an accident
@@ -9,7 +11,6 @@ another result than the untouched folder's is a failure; of a forgery it can't b
 of the host shows up in what was written.
 """
 
-import argparse
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 import traceback
+from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.store import Store
 from vae_pipeline.bundles.explorer.browser_runtime import BrowserRuntime
 from vae_pipeline.bundles.explorer.page import write_file
 from vae_pipeline.bundles.serving.repository import write_repository
@@ -38,6 +41,7 @@ from vae_pipeline.system.errors import VaeError
 from vae_pipeline.system.files import content_key
 from vae_pipeline.system.seal import seal
 
+PAGE = None
 LIMIT_S = 20
 SECRET = "the host's own words"
 VALUES: list[Any] = [
@@ -225,14 +229,15 @@ def apart(use: Callable[..., list[str]], folder: Path, inputs: Path | None, out:
     return "ended", json.loads((out / "found.json").read_text()), took, memory
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options(parser: ArgumentParser) -> None:
     parser.add_argument("what", choices=["bundle", "prepared"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--inputs", type=Path)
     parser.add_argument("--mutations", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
+
+
+def measure(given: Namespace, _: Store) -> None:
     mutate = mutate_bundle if given.what == "bundle" else mutate_prepared
     use = use_bundle if given.what == "bundle" else use_prepared
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -274,7 +279,3 @@ def main() -> None:
     print(f"longest {longest:.1f} s, largest {largest:.0f} MB")
     bad = [name for name in counts if any(word in name for word in ("crash", "hang", "secret", "elsewhere"))]
     sys.exit(bool(bad or counts["accident: other"]))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,53 @@
+"""The store of results: benchmarks/results/TABLE.json, a section after the other, each with its date and machine."""
+
+import datetime
+import json
+import os
+import platform
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from vae_pipeline.system.files import replace_file
+
+RESULTS = Path(__file__).parent / "results"
+Kept = dict[str, dict[str, Any]]
+"""By section: `date`, `machine`, and the `rows` that were found."""
+
+
+class Store:
+    """The results of one table."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def of(cls, table: str) -> "Store":
+        """The results that the repository keeps of a table."""
+        return cls(RESULTS / f"{table}.json")
+
+    def read(self) -> Kept:
+        """All sections; empty if nothing was stored yet."""
+        return json.loads(self.path.read_text()) if self.path.is_file() else {}
+
+    def rows(self, section: str) -> dict[str, Any]:
+        """The rows of a section; empty if it wasn't stored yet."""
+        return dict(self.read().get(section, {}).get("rows", {}))
+
+    def keep(self, section: str, rows: dict[str, Any]) -> None:
+        """Put rows in the place of a section's; other sections stay, each with its date."""
+        kept = self.read() | {section: {"date": today(), "machine": machine(), "rows": rows}}
+        replace_file(self.path, f"{json.dumps(kept, indent=1)}\n".encode())
+
+
+def today() -> str:
+    """The date, as ISO 8601 has it."""
+    return datetime.date.today().isoformat()
+
+
+@cache
+def machine() -> str:
+    """The processor, its cores, and the version of Python."""
+    told = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":")[1].strip() for line in told if "model name" in line), "")
+    return f"{model or platform.processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, no GPU"

@@ -1,0 +1,1 @@
+"""The tables, a module each: what `benchmarks.table.Table` says of one."""

@@ -1,0 +1,71 @@
+"""The runner of benchmarks lists every table, and a page tells what is stored."""
+
+import re
+
+import pytest
+from benchmarks.__main__ import main
+from benchmarks.store import Store
+from benchmarks.table import NAMES, load, told
+from tests.lanes import ROOT
+
+TABLES = {name: load(name) for name in NAMES}
+STORED = [name for name in NAMES if Store.of(name).path.is_file() and TABLES[name].PAGE is not None]
+
+
+def test_the_list_has_a_line_for_each_table(capsys):
+    main([])
+    listed = " ".join(capsys.readouterr().out.split())
+    assert all(f" {name} {told(name).splitlines()[0]} " in listed for name in NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_table_says_what_it_needs_and_takes_its_options(name, capsys):
+    assert told(name).split("\n\n")[1].startswith("Needs ")
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0
+    assert ("--page" in capsys.readouterr().out) == (TABLES[name].PAGE is not None)
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_a_page_is_what_its_table_would_write_now(name):
+    assert TABLES[name].page(Store.of(name).read()) == TABLES[name].PAGE.read_text()
+
+
+def test_every_stored_result_is_of_a_table_and_none_is_lost():
+    results = ROOT / "benchmarks" / "results"
+    assert {path.stem for path in results.iterdir()} <= set(NAMES)
+    assert {"performance", "quality", "anomaly", "defects", "first_attempts", "out_of_distribution"} <= set(STORED)
+
+
+def test_a_page_of_nothing_is_refused(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("benchmarks.store.RESULTS", tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["quality", "--page"])
+    assert ended.value.code == 2
+    assert "nothing of quality is stored yet" in capsys.readouterr().err
+
+
+def test_rows_replace_those_of_their_section_alone(tmp_path):
+    store = Store(tmp_path / "table.json")
+    assert store.rows("one") == {}
+    store.keep("one", {"a": 1})
+    store.keep("two", {"b": 2})
+    store.keep("one", {"c": 3})
+    assert (store.rows("one"), store.rows("two")) == ({"c": 3}, {"b": 2})
+    assert set(store.read()["one"]) == {"date", "machine", "rows"}
+
+
+@pytest.mark.parametrize(
+    "page", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "benchmarks/README.md"])
+)
+def test_tables_that_pages_name_are_there(page):
+    if page.name != "log.md":  # which has the commands of each entry's day
+        text = page.read_text()
+        named = re.findall(r"make bench TABLE=(\w+)|python -m benchmarks (\w+)", text)
+        assert {one or other for one, other in named} <= {*NAMES}
+
+
+def test_the_readme_of_the_benchmarks_tells_of_each():
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "benchmarks/README.md").read_text(), flags=re.MULTILINE)
+    assert sorted(rows) == [*NAMES]
