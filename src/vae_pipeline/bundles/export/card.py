@@ -4,9 +4,11 @@ Source: Mitchell et al., Model Cards for Model Reporting, 2019, for the headings
 """
 
 from collections.abc import Mapping
-from typing import Any, assert_never
+from typing import Any
 
-from vae_pipeline.kinds.spec import DataSpec, ImageSpec, TableSpec, TextSpec
+from vae_pipeline.evaluation.report.words import reading
+from vae_pipeline.kinds.spec import DataSpec, TextSpec
+from vae_pipeline.kinds.words import words_of
 from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.recipe.evaluate import Export
 from vae_pipeline.recipe.model import AnyModel, Ladder
@@ -22,7 +24,7 @@ def model_card(
     weights: str,
 ) -> str:
     """The card, as Markdown."""
-    model, train = trained.model, trained.train
+    model, train, words = trained.model, trained.train, words_of(spec)
     conditional = f"; conditional on a label of {len(spec.classes)}" if model.conditional else ""
     measured = "\n".join(f"| {label} | {value} |" for label, value in _measured(metrics))
     origins = "\n".join(f"- {origin}: `{digest}`" for origin, digest in card["origins"].items())
@@ -52,7 +54,7 @@ Licence: {export.licence}
 
 ## Data
 
-{counts} {_observations(spec)}. Of the test examples, {duplicates["test_in_train"]} are also in train.{notes}
+{counts} {words.full}. Of the test examples, {duplicates["test_in_train"]} are also in train.{notes}
 
 {origins}
 
@@ -62,7 +64,7 @@ Licence: {export.licence}
 |---|---:|
 {measured}
 
-{_reading(metrics, spec)}
+{reading(metrics["measure"], words)} ± is the standard error over {words.nouns}.
 
 {_gates(metrics)}
 
@@ -90,21 +92,6 @@ def _raw(spec: DataSpec) -> str:
     if isinstance(spec, TextSpec):
         return "Inputs are ids of tokens; the tokenizer, by which text becomes ids and back, is in `bundle.json`."
     return "Inputs are raw: scaling is part of every graph."
-
-
-def _observations(spec: DataSpec) -> str:
-    match spec:
-        case ImageSpec():
-            return (
-                f"examples of shape {list(spec.event_shape)} (channels, height, width), {spec.dtype} in "
-                f"[{spec.low:g}, {spec.high:g}]"
-            )
-        case TableSpec():
-            return f"rows of {len(spec.columns)} columns: {', '.join(column.name for column in spec.columns)}"
-        case TextSpec():
-            return f"sentences of up to {spec.limit} tokens, the end counted, of a vocabulary of {spec.vocabulary:,}"
-        case _:
-            assert_never(spec)
 
 
 def _parts(model: AnyModel) -> str:
@@ -158,24 +145,3 @@ def _measured(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         value = metrics[key]
         rows.append((label, f"{value}" if isinstance(value, int) else f"{value:.4g}{spread}"))
     return rows
-
-
-def _reading(metrics: Mapping[str, Any], spec: DataSpec) -> str:
-    if isinstance(spec, TableSpec) and metrics["measure"] == "density":
-        return (
-            "The bounds are on the log-density of scaled columns (of normal rows, where labels tell them), so they may "
-            "be positive and compare within one data set and scaling alone; ± is the standard error over examples."
-        )
-    match metrics["measure"]:
-        case "mass":
-            return "The bounds are on the log-probability of discrete data; ± is the standard error over examples."
-        case "density":
-            return (
-                "The bounds are on the log-density of values scaled to [0, 1], so they may be positive and don't "
-                "compare with those of discrete likelihoods; ± is the standard error over examples."
-            )
-        case _:
-            return (
-                "The data are grey and the likelihood is Bernoulli: distortion is a cross-entropy, which can't fall "
-                "below the entropy floor, and the bounds are no log-likelihoods; ± is the standard error over examples."
-            )

@@ -1,6 +1,6 @@
 """The figures of a report: which there are, in what unit, beside what, and what each means in one line.
 
-The meanings are those of docs/glossary.md.
+The meanings are those of docs/glossary.md; `kinds.words` fills in the nouns that stand for observations.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,6 @@ from typing import Any
 
 from vae_pipeline.evaluation.report.findings import Findings
 from vae_pipeline.evaluation.report.markup import datum, table
-from vae_pipeline.evaluation.report.words import of
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,10 @@ class Figure:
     unit: str
     gloss: str
     beside: tuple[tuple[str, str], ...] = ()
-    """Keys of what it is to be compared with, and around each the words that say what that is."""
+    """Keys of what it is to be compared with, and around each the words that say what that is.
+
+    Of a mapping every value is shown, with its own `{name}`.
+    """
 
 
 HEADLINE = (
@@ -30,21 +32,21 @@ HEADLINE = (
            "Evidence lower bound, −(distortion + rate), at beta = 1 whatever beta trained. Higher is better.",
            (("baseline_elbo", "independent values, without z {}"),)),
     Figure("importance_bound", "Importance bound", "nats",
-           "The log of the mean of K weights p(x, z) / q(z | x), which rises with K: of all images, by their ELBO and "
-           "what the bound is above it on those that it was taken of. k̂ over 0.7 says that an image's weights have too "
-           "long a tail for it. Higher is better.",
-           (("importance_samples", "K = {}"), ("importance_examples", "taken of {} images"),
-            ("pareto_k_over_0.7", "k̂ over 0.7 for {} of them"))),
+           "The log of the mean of K weights p(x, z) / q(z | x), which rises with K: of all {nouns}, by their ELBO and "
+           "what the bound is above it on those that it was taken of. k̂ over 0.7 says that the weights of {a_noun} "
+           "have too long a tail for it. Higher is better.",
+           (("importance_samples", "K = {}"), ("importance_examples", "taken of {} {nouns}"),
+            ("pareto_k_over_0.7", "k̂ over 0.7 for {} of them"), ("importance_bounds", "{} at K = {name}"))),
     Figure("distortion", "Distortion", "nats",
-           "−log p(x | z) at a z drawn from the posterior: what is left to say of an image once z is known. "
+           "−log p(x | z) at a z drawn from the posterior: what is left to say of {a_noun} once z is known. "
            "Lower is better.",
            (("entropy_floor", "entropy floor {}"),)),
     Figure("rate", "Rate", "nats",
-           "KL(q(z | x) ‖ p(z)): how far the posterior is from the prior, and so the most that z can tell of an "
-           "image. Neither high nor low is better in itself.",
+           "KL(q(z | x) ‖ p(z)): how far the posterior is from the prior, and so the most that z can tell of "
+           "{a_noun}. Neither high nor low is better in itself.",
            (("mutual_information", "mutual information {}"),)),
     Figure("bits_per_dimension", "Bits per dimension", "bits",
-           "−ELBO / (D ln 2), with D values in an image. Lower is better."),
+           "−ELBO / (D ln 2), with D values in {a_noun}. Lower is better."),
     Figure("active_units", "Active units", "",
            "Latent dimensions whose posterior mean varies over the test part by more than 0.01; the others are idle.",
            (("latents", "of {} latents"),)),
@@ -66,7 +68,7 @@ BOUNDS = (
     Figure("scale", "Scale of the likelihood", "",
            "How far the likelihood lets values lie from their mean, on values scaled to [0, 1]."),
     Figure("effective_sample_size", "Effective sample size", "",
-           "(Σw)² / Σw² of the K weights of an image: how many of its draws count. Higher makes the bound surer.",
+           "(Σw)² / Σw² of the K weights of {a_noun}: how many of its draws count. Higher makes the bound surer.",
            (("importance_samples", "K = {}"),)),
 )  # fmt: skip
 RECONSTRUCTIONS = (
@@ -99,7 +101,7 @@ SAMPLES = (
     Figure("sampler", "Sampler", "",
            "What new latents are drawn from: the prior, or what was fitted to the posteriors of the training data; "
            "compared by the Fréchet distance of its samples from validation images.",
-           (("sampler_components", "{} components"),)),
+           (("sampler_components", "{} components"), ("sampler_candidates", "{name} {}"))),
     Figure("samples_sharpness", "Sharpness", "",
            "Variance of the Laplacian of samples over that of test images: under 1 they are blurred."),
     Figure("precision", "Precision", "",
@@ -124,10 +126,11 @@ SAMPLES = (
 )  # fmt: skip
 DETECTION = (
     Figure("auroc", "AUROC", "",
-           "How often an anomaly of the test part has a higher score than a normal image: 0.5 by chance, 1 always.",
-           (("anomalies", "{} anomalies"), ("test_examples", "{} normal images"),
+           "How often an anomaly of the test part has a higher score than a normal {noun}: 0.5 by chance, 1 always.",
+           (("anomalies", "{} anomalies"), ("test_examples", "{} normal {nouns}"),
             ("pca_auroc", "error of as many principal components {}"),
-            ("knn_auroc", "distance from the five nearest training images {}"))),
+            ("knn_auroc", "distance from the five nearest training images {}"),
+            ("auroc_by_kind", "{name} alone {}"))),
     Figure("heat_auroc", "AUROC of heat maps", "",
            "The same, of the mean of the hottest 4 % of each image's heat map in place of its score.",
            (("pca_heat_auroc", "principal components {}"), ("knn_heat_auroc", "nearest training images {}"))),
@@ -139,23 +142,23 @@ DETECTION = (
            "Share of true alarms, averaged over the thresholds at which one anomaly more is found. It depends on how "
            "common anomalies are in the test part. Higher is better."),
     Figure("recall_at_fpr_0.001", "Recall at 0.1 % false alarms", "",
-           "Share of anomalies over the threshold that at most one of a thousand normal test images is over."),
+           "Share of anomalies over the threshold that at most one of a thousand normal test {nouns} is over."),
     Figure("recall_at_fpr_0.01", "Recall at 1 % false alarms", "", "The same, at one of a hundred."),
     Figure("recall_at_fpr_0.05", "Recall at 5 % false alarms", "", "The same, at one of twenty."),
     Figure("false_alarm_rate_0.01", "False alarms at alpha = 0.01", "",
-           "Share of normal test images whose p-value is at most 0.01, by thresholds that were set on held-back images "
-           "alone. At most alpha is promised, on average over calibrations of this size.",
-           (("calibration_examples", "calibrated on {} images"),)),
+           "Share of normal test {nouns} whose p-value is at most 0.01, by thresholds that were set on held-back "
+           "{nouns} alone. At most alpha is promised, on average over calibrations of this size.",
+           (("calibration_examples", "calibrated on {} {nouns}"),)),
     Figure("false_alarm_rate_0.05", "False alarms at alpha = 0.05", "", "The same, at 0.05."),
     Figure("false_alarm_rate_0.1", "False alarms at alpha = 0.1", "", "The same, at 0.1."),
 )  # fmt: skip
 LATENTS = (
     Figure("mutual_information", "Mutual information", "nats",
-           "What z tells of which image it came from; the set's size caps what can be seen of it. "
+           "What z tells of which {noun} it came from; the set's size caps what can be seen of it. "
            "Near 0, the encoder ignores x.",
            (("mutual_information_cap", "cap, log N {}"), ("rate", "rate {}"))),
     Figure("decoder_gain", "Decoder gain", "nats",
-           "By how much an image is likelier given its own z than given another image's; at least about the mutual "
+           "By how much {a_noun} is likelier given its own z than given another {noun}'s; at least about the mutual "
            "information where the decoder is as sharp as z allows. Near 0, the decoder ignores z.",
            (("decoder_gain_share", "own z better for a share of {}, 0.5 by chance"),)),
     Figure("total_correlation", "Total correlation", "nats",
@@ -167,8 +170,8 @@ LATENTS = (
            "KL(q(z) ‖ p(z)): how far the aggregate posterior is from the prior that samples are drawn from. "
            "Lower is better for samples."),
     Figure("aggregate_kl_lower_bound", "Aggregate KL at least", "nats",
-           "By a mixture of Gaussians that was fitted to latents of training images: a bound from below on the same "
-           "divergence, for all images that there might be."),
+           "By a mixture of Gaussians that was fitted to latents of training {nouns}: a bound from below on the same "
+           "divergence, for all {nouns} that there might be."),
     Figure("mmd2", "MMD²", "",
            "Squared maximum mean discrepancy of posterior draws from the prior; 0 if they are alike.",
            (("mmd2_p_value", "p-value {}"),)),
@@ -179,7 +182,7 @@ LATENTS = (
 KNOWN = (HEADLINE, BOUNDS, RECONSTRUCTIONS, SENTENCES, SAMPLES, DETECTION, LATENTS)
 # A cross-entropy is not to be taken for a likelihood.
 CROSS_ENTROPIES = {
-    "distortion": "Cross-entropy of an image from its reconstruction, at a z drawn from the posterior; the entropy "
+    "distortion": "Cross-entropy of {a_noun} from its reconstruction, at a z drawn from the posterior; the entropy "
     "floor is the least that any reconstruction reaches. Lower is better.",
 }
 
@@ -191,12 +194,8 @@ def figure_table(caption: str, figures: tuple[Figure, ...], findings: Findings) 
     found = [figure for figure in figures if metrics.get(figure.key) is not None or figure.key in left_out]
     if not found:
         return ""
-    rows = [
-        [figure.name, _value(figure, metrics), of("<br>".join(_beside(figure, metrics)), findings)] for figure in found
-    ]
-    return table(
-        caption, ("figure", "value", "to compare"), rows, [of(_gloss(figure, metrics), findings) for figure in found]
-    )
+    rows = [[figure.name, _value(figure, metrics), "<br>".join(_beside(figure, findings))] for figure in found]
+    return table(caption, ("figure", "value", "to compare"), rows, [_gloss(figure, findings) for figure in found])
 
 
 def others(metrics: Mapping[str, Any]) -> tuple[Figure, ...]:
@@ -220,23 +219,17 @@ def _value(figure: Figure, metrics: Mapping[str, Any]) -> str:
     return f'{value} <span class="unit">{figure.unit}</span>' if figure.unit else value
 
 
-def _beside(figure: Figure, metrics: Mapping[str, Any]) -> list[str]:
-    shown = [words.format(datum(metrics[key])) for key, words in figure.beside if metrics.get(key) is not None]
-    if figure.key == "importance_bound":
-        bounds = metrics.get("importance_bounds", {})
-        shown += [f"{datum(bound)} at K = {escape(samples)}" for samples, bound in bounds.items()]
-    if figure.key == "auroc":
-        shown += [f"{escape(kind)} alone {datum(auroc)}" for kind, auroc in metrics.get("auroc_by_kind", {}).items()]
-    if figure.key == "sampler":
-        tried = metrics.get("sampler_candidates", {})
-        shown += [f"{escape(name)} {datum(distance)}" for name, distance in tried.items()]
+def _beside(figure: Figure, findings: Findings) -> list[str]:
+    shown = []
+    for key, text in figure.beside:
+        measured = findings.metrics.get(key)
+        values = measured if isinstance(measured, Mapping) else {} if measured is None else {"": measured}
+        shown += [findings.words.said(text, datum(value), name=escape(name)) for name, value in values.items()]
     return shown
 
 
-def _gloss(figure: Figure, metrics: Mapping[str, Any]) -> str:
-    reason = metrics.get("left_out", {}).get(figure.key)
-    if reason:
-        return f"{figure.gloss} Left out: {escape(reason)}."
-    if metrics["measure"] == "cross_entropy":
-        return CROSS_ENTROPIES.get(figure.key, figure.gloss)
-    return figure.gloss
+def _gloss(figure: Figure, findings: Findings) -> str:
+    reason = findings.metrics.get("left_out", {}).get(figure.key)
+    crossed = findings.metrics["measure"] == "cross_entropy" and not reason
+    gloss = findings.words.said(CROSS_ENTROPIES.get(figure.key, figure.gloss) if crossed else figure.gloss)
+    return f"{gloss} Left out: {escape(reason)}." if reason else gloss

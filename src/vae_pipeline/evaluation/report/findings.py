@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vae_pipeline.kinds.spec import DataSpec
+from vae_pipeline.kinds.words import Wording, words_of
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class Findings:
     digests: Mapping[str, str]
     """sha256 of what went in, by name."""
     versions: Mapping[str, str]
+
+    @property
+    def words(self) -> Wording:
+        """The names of the observations."""
+        return words_of(self.spec)
 
     @property
     def gates(self) -> Mapping[str, Mapping[str, float | None]]:

@@ -97,13 +97,13 @@ def _anchor(title: str) -> str:
 
 def _headline(findings: Findings) -> str:
     metrics = findings.metrics
-    said = words.of(
-        f"Information is in nats an image, summed over its values and averaged over {metrics['test_examples']:,} "
-        f"{'normal ' if 'auroc' in metrics else ''}test images; ± is one standard error over them, and says nothing "
-        "of another seed.",
-        findings,
+    observed = findings.words
+    normal = "normal " if "auroc" in metrics else ""
+    note = (
+        f"{words.reading(metrics['measure'], observed)} Information is in nats {observed.a_noun}, summed over its "
+        f"values and averaged over {metrics['test_examples']:,} {normal}test {observed.nouns}; ± is one standard error "
+        "over them, and says nothing of another seed."
     )
-    note = f"{words.reading(findings)} {said}"
     return f'{figure_table("Headline figures", HEADLINE, findings)}\n<p class="reading">{note}</p>'
 
 
@@ -164,13 +164,14 @@ def _sentences(findings: Findings) -> list[str]:
 
 
 def _detection(findings: Findings) -> list[str]:
+    nouns = findings.words.nouns
     caption = (
-        "Scores of the test part, normal images and anomalies, each by shares of its own. The axis is straight in the "
-        "middle and logarithmic towards its ends."
+        f"Scores of the test part, normal {nouns} and anomalies, each by shares of its own. The axis is straight in "
+        "the middle and logarithmic towards its ends."
     )
-    alt = "Histograms of the scores of normal images and of anomalies."
+    alt = f"Histograms of the scores of normal {nouns} and of anomalies."
     return [
-        _shown(findings, "scores.png", words.of(alt, findings), words.of(caption, findings), "diagram"),
+        _shown(findings, "scores.png", alt, caption, "diagram"),
         figure_table("Detection", DETECTION, findings),
         _scores(findings.metrics.get("scores", {}), findings.metrics.get("score")),
         _shown(
@@ -218,9 +219,7 @@ def _latents(findings: Findings) -> list[str]:
         ),
         _shown(
             findings, "latents.png", "Scatter of posterior means in two latent dimensions.",
-            words.of(
-                f"Where test images lie in two latent dimensions: their posterior means{colours}.", findings
-            ),
+            f"Where test {findings.words.nouns} lie in two latent dimensions: their posterior means{colours}.",
             "diagram",
         ),
         figure_table("More on the latents", LATENTS, findings),

@@ -1,32 +1,11 @@
 """Where a model comes from: its data, its recipe, and the digests of both."""
 
 from html import escape
-from typing import assert_never
 
 import yaml
 
 from vae_pipeline.evaluation.report.findings import Findings
 from vae_pipeline.evaluation.report.markup import table
-from vae_pipeline.kinds.spec import DataSpec, ImageSpec, TableSpec, TextSpec
-
-MOST_COLUMNS = 40
-
-
-def _observation(spec: DataSpec) -> str:
-    match spec:
-        case ImageSpec():
-            return (
-                f"{' × '.join(map(str, spec.event_shape))} (channels, height, width), {spec.dtype} in "
-                f"[{spec.low:g}, {spec.high:g}]{', binary' if spec.binary else ''}"
-            )
-        case TableSpec():
-            shown = ", ".join(f"{escape(column.name)} ({column.kind})" for column in spec.columns[:MOST_COLUMNS])
-            more = f" and {len(spec.columns) - MOST_COLUMNS} more" if len(spec.columns) > MOST_COLUMNS else ""
-            return f"{len(spec.columns)} columns: {shown}{more}"
-        case TextSpec():
-            return f"sentences of up to {spec.limit} tokens, the end counted, of a vocabulary of {spec.vocabulary:,}"
-        case _:
-            assert_never(spec)
 
 
 def provenance(findings: Findings) -> str:
@@ -38,7 +17,7 @@ def provenance(findings: Findings) -> str:
         seed += f"; evaluated with {findings.seed}"
     rows = {
         "Examples": ", ".join(f"{count:,} {part}" for part, count in card["examples"].items()),
-        "Observation": _observation(spec),
+        "Observations": escape(findings.words.full),
         "Classes": ", ".join(map(escape, spec.classes)) or "none",
         "Duplicates": f"{duplicates['within_train']:,} within train; {duplicates['valid_in_train']:,} of valid and "
         f"{duplicates['test_in_train']:,} of test are also in train",

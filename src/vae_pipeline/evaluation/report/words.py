@@ -2,54 +2,38 @@
 
 from collections.abc import Mapping
 from html import escape
-from typing import Any, assert_never
+from typing import Any
 
 from vae_pipeline.evaluation.report.findings import Findings
 from vae_pipeline.evaluation.report.markup import datum, typeset
-from vae_pipeline.kinds.spec import ImageSpec, TableSpec, TextSpec
-
-READING = {
-    "mass": "The bounds are on the log-probability of discrete values.",
-    "density": "The bounds are on the log-density of values scaled to [0, 1]: they may be positive, and don't compare "
-    "with those of discrete likelihoods.",
-    "cross_entropy": "The images are grey and the likelihood is Bernoulli: the distortion is a cross-entropy, and the "
-    "bounds are on no likelihood.",
-}
+from vae_pipeline.kinds.words import Wording
 
 
-TABLE_DENSITY = (
-    "The bounds are on the log-density of scaled values (a table's columns by the scaling of the recipe): they may be "
-    "positive, and compare within one data set and scaling alone."
-)
-
-
-def reading(findings: Findings) -> str:
+def reading(measure: str, words: Wording) -> str:
     """Say what the bounds are bounds on."""
-    measure = findings.metrics["measure"]
-    return TABLE_DENSITY if isinstance(findings.spec, TableSpec) and measure == "density" else READING[measure]
-
-
-def of(text: str, findings: Findings) -> str:
-    """Words that speak of images, as they are for these observations."""
-    match findings.spec:
-        case ImageSpec():
-            return text
-        case TableSpec():
-            return text.replace("Image", "Row").replace("image", "row")
-        case TextSpec():
-            return text.replace("an image", "a sentence").replace("Image", "Sentence").replace("image", "sentence")
+    match measure:
+        case "mass":
+            return "The bounds are on the log-probability of discrete values."
+        case "density":
+            return (
+                f"The bounds are on the log-density of {words.scaled}: they may be positive, and compare within one "
+                "data set and scaling alone, and not with those of discrete likelihoods."
+            )
         case _:
-            assert_never(findings.spec)
+            return (
+                f"The {words.nouns} are grey and the likelihood is Bernoulli: the distortion is a cross-entropy, which "
+                "can't fall below the entropy floor, and the bounds are on no likelihood."
+            )
 
 
 def summary(findings: Findings) -> str:
     """The whole report in a few sentences."""
     return " ".join(sentence for sentence in (
         _training(findings),
-        of(_description(findings.metrics), findings),
+        _description(findings.metrics, findings.words.noun),
         _reconstruction(findings.metrics),
         _generation(findings.metrics),
-        of(_detection(findings.metrics), findings),
+        _detection(findings.metrics, findings.words.nouns),
         _checks(findings),
     ) if sentence)  # fmt: skip
 
@@ -59,34 +43,28 @@ def _training(findings: Findings) -> str:
     kept = f"epoch {findings.kept_epoch} was kept" if epochs > 1 else "which was kept"
     count = f"{epochs:,} epochs; {kept}" if epochs > 1 else f"one epoch, {kept}"
     within = "" if steps is None else f"at most {steps:,} steps, validated as "
-    return f"Trained on {findings.card['examples']['train']:,} {images(findings)} for {within}{count}."
+    return f"Trained on {findings.card['examples']['train']:,} {observations(findings)} for {within}{count}."
 
 
-def images(findings: Findings) -> str:
+def observations(findings: Findings) -> str:
     """Name the observations, in the plural."""
     normal = "normal " if findings.card.get("split", {}).get("kind") == "one_class" else ""
-    if isinstance(findings.spec, TableSpec):
-        return f"{normal}rows of {findings.spec.dimensions} columns"
-    if isinstance(findings.spec, TextSpec):
-        return "sentences"
-    channels, height, width = findings.spec.shape
-    colour = "binary" if findings.spec.binary else {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
-    return f"{normal}{colour} images of {width} × {height} pixels"
+    return f"{normal}{findings.words.short}"
 
 
-def _description(metrics: Mapping[str, Any]) -> str:
+def _description(metrics: Mapping[str, Any], noun: str) -> str:
     name, error = "importance_bound", metrics.get("importance_bound_standard_error")
     bound = f"importance bound, K = {metrics['importance_samples']:,}"
     match metrics["measure"]:
         case "mass":
-            return f"It describes a test image in at most {_negated(metrics[name], error)} nats ({bound})."
+            return f"It describes a test {noun} in at most {_negated(metrics[name], error)} nats ({bound})."
         case "density":
-            return f"It gives a test image a log-density of at least {datum(metrics[name], error)} nats ({bound})."
+            return f"It gives a test {noun} a log-density of at least {datum(metrics[name], error)} nats ({bound})."
         case _:
             cost = _negated(metrics["elbo"], metrics.get("elbo_standard_error"))
             floor = metrics.get("entropy_floor")
             least = f", of which {datum(floor)} is a floor that no such model gets under" if floor is not None else ""
-            return f"Distortion (here a cross-entropy) and rate of a test image come to {cost} nats{least}."
+            return f"Distortion (here a cross-entropy) and rate of a test {noun} come to {cost} nats{least}."
 
 
 def _negated(value: float, error: float | None) -> str:
@@ -112,7 +90,7 @@ def _generation(metrics: Mapping[str, Any]) -> str:
     return f"Samples lie at a Fréchet distance of {datum(distance)} from test images{beside}."
 
 
-def _detection(metrics: Mapping[str, Any]) -> str:
+def _detection(metrics: Mapping[str, Any], nouns: str) -> str:
     if "auroc" not in metrics:
         return ""
     recall = metrics.get("recall_at_fpr_0.01")
@@ -125,7 +103,7 @@ def _detection(metrics: Mapping[str, Any]) -> str:
         ahead += [f"{other} by {' and '.join(better)}"] if better else []
     falls_short = f" A simpler detector does better: {', '.join(ahead)}." if ahead else ""
     return (
-        f"Its score tells {metrics['anomalies']:,} anomalies of the test part from normal images with an AUROC of "
+        f"Its score tells {metrics['anomalies']:,} anomalies of the test part from normal {nouns} with an AUROC of "
         f"{datum(metrics['auroc'])}{found}.{falls_short}"
     )
 
