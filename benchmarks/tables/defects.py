@@ -31,16 +31,16 @@ from vae_pipeline.metrics.heat_maps import pixel_auroc
 from vae_pipeline.metrics.parts import batches
 from vae_pipeline.models.detector import Detector
 from vae_pipeline.models.heat import PART, WINDOW, HeatMap
-from vae_pipeline.models.likelihoods import deviance_by_element, log_prob_by_element, squared_error_by_element
+from vae_pipeline.models.likelihoods import ObservedDistribution
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.training.trained import Trained
 
 PAGE = ROOT / "docs" / "defects.md"
 NAME, SEED, CPU = "mnist_defects", 1, torch.device("cpu")
-MAPS: dict[str, Callable[[Any, Tensor], Tensor]] = {
-    "deviance": deviance_by_element,
-    "-log p": lambda likelihood, x: -log_prob_by_element(likelihood, x),
-    "squared error": squared_error_by_element,
+MAPS: dict[str, Callable[[ObservedDistribution, Tensor], Tensor]] = {
+    "deviance": lambda observed, x: observed.deviance_by_element(x),
+    "-log p": lambda observed, x: -observed.log_prob_by_element(x),
+    "squared error": lambda observed, x: observed.squared_error_by_element(x),
 }
 WINDOWS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0)  # standard deviations, in pixels of 28
 PARTS = (0.01, 0.02, 0.04, 0.08, 0.16)

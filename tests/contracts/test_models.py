@@ -7,7 +7,6 @@ import torch
 
 from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.models.build import build
-from vae_pipeline.models.likelihoods import log_prob_by_element, squared_error_by_element
 from vae_pipeline.recipe.model import Ladder, Model
 from vae_pipeline.system.errors import RecipeError
 
@@ -155,8 +154,12 @@ def keeps_its_contract(model, other, x, label):
     torch.testing.assert_close(other.encode(x, label).mean, model.encode(x, label).mean, rtol=0, atol=0)
 
     inference = model(x, label=label)
-    by_element = log_prob_by_element(inference.likelihood, inference.target)
-    assert by_element.shape == squared_error_by_element(inference.likelihood, inference.target).shape == (1, *x.shape)
+    target, observed = inference.target, inference.likelihood
+    by_element = observed.log_prob_by_element(target)
+    assert by_element.shape == (1, *x.shape)
+    for answer in (observed.squared_error_by_element(target), observed.deviance_by_element(target)):
+        assert answer.shape == by_element.shape and (answer >= 0).all() and torch.isfinite(answer).all()
+    assert observed.unheard_of(target).shape == (5,)
     torch.testing.assert_close(by_element.flatten(2).sum(2), -inference.distortion(), rtol=1e-4, atol=1e-3)
 
 

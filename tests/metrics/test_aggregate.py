@@ -10,7 +10,7 @@ from torch import nn
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.aggregate import aggregate, lower_bound
 from vae_pipeline.metrics.bounds import elbo_terms, standard_error
-from vae_pipeline.models.likelihoods import BernoulliLikelihood
+from vae_pipeline.models.likelihoods.bernoulli import BernoulliLikelihood
 from vae_pipeline.models.posteriors import GaussianPosterior
 from vae_pipeline.models.priors import MixturePrior, StandardNormalPrior
 from vae_pipeline.models.scaling import Scaling

@@ -8,7 +8,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics import images
-from vae_pipeline.models.likelihoods import BernoulliLikelihood
+from vae_pipeline.models.likelihoods.bernoulli import BernoulliLikelihood
 from vae_pipeline.models.posteriors import GaussianPosterior
 from vae_pipeline.models.priors import StandardNormalPrior
 from vae_pipeline.models.scaling import Scaling

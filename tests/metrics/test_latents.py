@@ -4,7 +4,7 @@ from torch import nn
 
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.latents import latents
-from vae_pipeline.models.likelihoods import BernoulliLikelihood
+from vae_pipeline.models.likelihoods.bernoulli import BernoulliLikelihood
 from vae_pipeline.models.posteriors import GaussianPosterior
 from vae_pipeline.models.priors import StandardNormalPrior
 from vae_pipeline.models.scaling import Scaling

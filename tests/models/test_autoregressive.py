@@ -14,8 +14,8 @@ from vae_pipeline.kinds.spec import TextSpec
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.kinds.text.tokens import padded
 from vae_pipeline.metrics.importance import importance_bound
-from vae_pipeline.models import autoregressive
 from vae_pipeline.models.build import build
+from vae_pipeline.models.likelihoods import autoregressive
 from vae_pipeline.models.nets.recurrent import Recurrence
 from vae_pipeline.models.vocabulary import FIRST
 from vae_pipeline.numerics.randomness import Share, drawing_for, seeded

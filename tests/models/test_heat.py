@@ -6,13 +6,14 @@ import torch
 from scipy.ndimage import gaussian_filter
 from scipy.special import rel_entr
 from tests.contracts.test_models import LIKELIHOODS, MORE_LIKELIHOODS, make
-from torch.distributions import Independent, Laplace, Normal
 
 from vae_pipeline.metrics.heat_maps import highest, smoothed
 from vae_pipeline.models.detector import Detector
 from vae_pipeline.models.heat import WINDOW, HeatMap
-from vae_pipeline.models.likelihoods import deviance_by_element
-from vae_pipeline.models.logistic import DiscretisedLogistic, LevelCategorical
+from vae_pipeline.models.likelihoods.categorical import LevelCategorical
+from vae_pipeline.models.likelihoods.gaussian import GaussianLikelihood
+from vae_pipeline.models.likelihoods.laplace import LaplaceLikelihood
+from vae_pipeline.models.likelihoods.logistic import DiscretisedLogistic
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS | MORE_LIKELIHOODS)
@@ -22,20 +23,22 @@ def test_every_likelihood_has_a_deviance_of_each_value(likelihood, shape):
     x = torch.randint(0, 256, (4, *shape), dtype=torch.uint8)
     with torch.inference_mode():
         mean, target = model.encode(x).mean, model.scaling(x)
-        found = deviance_by_element(model.decode(mean), target)
-        drawn = deviance_by_element(model.decode(torch.stack([mean, 2 * mean])), target)
+        found = model.decode(mean).deviance_by_element(target)
+        drawn = model.decode(torch.stack([mean, 2 * mean])).deviance_by_element(target)
     assert found.shape == x.shape
     torch.testing.assert_close(drawn[0], found)
     assert drawn.shape == (2, *x.shape) and not torch.equal(drawn[0], drawn[1])
     assert found.isfinite().all() and (found >= -1e-4).all() and (found > 1e-3).any()
 
 
-@pytest.mark.parametrize(("family", "wanted"), [(Normal, lambda away: away**2 / 2), (Laplace, np.abs)])
+@pytest.mark.parametrize(
+    ("family", "wanted"), [(GaussianLikelihood, lambda away: away**2 / 2), (LaplaceLikelihood, np.abs)]
+)
 def test_of_a_centre_and_a_scale_it_is_the_distance_alone(family, wanted):
     draw = np.random.default_rng(0)
     x, mean, scale = draw.random((3, 2, 1, 4, 5))
-    likelihood = Independent(family(torch.from_numpy(mean), torch.from_numpy(scale)), 3)
-    np.testing.assert_allclose(deviance_by_element(likelihood, torch.from_numpy(x)), wanted((x - mean) / scale))
+    likelihood = family((1, 4, 5), 1.0).given(torch.from_numpy(mean), torch.from_numpy(scale))
+    np.testing.assert_allclose(likelihood.deviance_by_element(torch.from_numpy(x)), wanted((x - mean) / scale))
 
 
 def test_of_a_bernoulli_it_is_the_divergence():
@@ -43,7 +46,7 @@ def test_of_a_bernoulli_it_is_the_divergence():
     x = torch.arange(256).reshape(4, 1, 8, 8).to(torch.uint8)
     with torch.inference_mode():
         likelihood = model.decode(model.encode(x).mean)
-        found = deviance_by_element(likelihood, x / 255).numpy()
+        found = likelihood.deviance_by_element(x / 255).numpy()
     p, q = x.numpy() / 255, likelihood.mean.double().numpy()
     np.testing.assert_allclose(found, rel_entr(p, q) + rel_entr(1 - p, 1 - q), atol=1e-5)
 
@@ -52,7 +55,7 @@ def test_of_a_discretised_logistic_its_location_costs_least():
     location = torch.linspace(0.1, 0.9, 9).reshape(1, 1, 1, 3, 3)
     likelihood = DiscretisedLogistic(torch.zeros_like(location), location, torch.full_like(location, -3.0), 256, 3)
     levels = torch.linspace(0, 1, 256)
-    each = torch.stack([deviance_by_element(likelihood, level.expand(1, 1, 3, 3))[0, 0] for level in levels])
+    each = torch.stack([likelihood.deviance_by_element(level.expand(1, 1, 3, 3))[0, 0] for level in levels])
     assert (levels[each.argmin(0)] - location[0, 0, 0]).abs().max() < 0.5 / 255 + 1e-6
     assert each.amin(0).abs().max() < 1e-3
 
@@ -60,7 +63,7 @@ def test_of_a_discretised_logistic_its_location_costs_least():
 def test_of_levels_the_likeliest_costs_nothing():
     logits = torch.randn(2, 16, 1, 3, 3, generator=torch.Generator().manual_seed(0))
     best = logits.argmax(1) / 15
-    assert deviance_by_element(LevelCategorical(logits, 3), best).abs().max() < 1e-6
+    assert LevelCategorical(logits, 3).deviance_by_element(best).abs().max() < 1e-6
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (96, 60), (7, 11)])

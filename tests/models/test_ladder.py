@@ -7,12 +7,11 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 from torch import nn
-from torch.distributions import Normal
 
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.importance import importance_bound
 from vae_pipeline.models.ladder import MOST_LOG_VARIANCE, LadderVAE
-from vae_pipeline.models.likelihoods import LocationScaleLikelihood
+from vae_pipeline.models.likelihoods.gaussian import GaussianLikelihood
 from vae_pipeline.models.nets.ladder import MOST_LOG_SCALE, LadderDecoder, LadderEncoder, LadderHead, levels_of
 from vae_pipeline.models.priors import StandardNormalPrior
 from vae_pipeline.models.scaling import Scaling
@@ -69,7 +68,7 @@ def oracle():
         heads[1].layers[0].weight[0, 3] = 1  # the second, and z1 as the state tells it
         heads[1].layers[0].weight[0, 0] = slope / TOP[1]
         heads[1].layers[0].bias[0] = -slope * TOP[0] / TOP[1]
-    likelihood = LocationScaleLikelihood(Normal, SHAPE, NOISE)
+    likelihood = GaussianLikelihood(SHAPE, NOISE)
     model = LadderVAE(Scaling(0, 1), encoder, heads, StandardNormalPrior(2), decoder, likelihood).eval()
     exact = multivariate_normal(offset, from_z @ from_z.T + NOISE**2 * np.eye(3))
     x = exact.rvs(200, random_state=0).astype(np.float32)
@@ -115,7 +114,7 @@ def drawn():
     levels = levels_of((1, 6, 6), [(8, 3, 1, 3), (4, 1, 1, 2)])
     decoder = LadderDecoder((1, 6, 6), 0, 1, levels, "silu")
     parts = (LadderEncoder((1, 6, 6), 0, levels, "silu"), nn.ModuleList(LadderHead(level, "silu") for level in levels))
-    likelihood = LocationScaleLikelihood(Normal, (1, 6, 6), 1.0)
+    likelihood = GaussianLikelihood((1, 6, 6), 1.0)
     model = LadderVAE(Scaling(0, 1), *parts, StandardNormalPrior(12), decoder, likelihood).eval()
     with torch.no_grad():
         for parameter in model.parameters():

@@ -6,16 +6,14 @@ import pytest
 import torch
 from scipy.integrate import quad
 from scipy.stats import laplace, logistic, norm
-from torch.distributions import Bernoulli, Independent, Laplace, Normal
+from torch.distributions import Bernoulli, Independent
 
-from vae_pipeline.models.bernoulli import LogitBernoulli
-from vae_pipeline.models.discretised import Discretised
-from vae_pipeline.models.likelihoods import (
-    BernoulliLikelihood,
-    CategoricalLikelihood,
-    LocationScaleLikelihood,
-    LogisticLikelihood,
-)
+from vae_pipeline.models.likelihoods.bernoulli import BernoulliLikelihood, LogitBernoulli
+from vae_pipeline.models.likelihoods.categorical import CategoricalLikelihood
+from vae_pipeline.models.likelihoods.discretised import Discretised, DiscretisedLikelihood, LaplaceTail, NormalTail
+from vae_pipeline.models.likelihoods.gaussian import GaussianLikelihood
+from vae_pipeline.models.likelihoods.laplace import LaplaceLikelihood
+from vae_pipeline.models.likelihoods.logistic import LogisticLikelihood
 from vae_pipeline.numerics.adam import AdamW
 
 
@@ -64,10 +62,10 @@ def test_bernoulli_sums_to_one_over_all_images():
     assert log_prob.double().logsumexp(0).item() == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("family", [Normal, Laplace])
+@pytest.mark.parametrize("family", [GaussianLikelihood, LaplaceLikelihood])
 @pytest.mark.parametrize("scale", [0.1, 2.0, "learned", "learned_per_channel", "per_element", "optimal"])
 def test_a_density_integrates_to_one(scale, family):
-    likelihood = LocationScaleLikelihood(family, (1,), scale).double().eval()
+    likelihood = family((1,), scale).double().eval()
     distribution = likelihood(torch.tensor([[0.4], [-0.3]][: likelihood.planes], dtype=torch.float64))
     reach = 16 * distribution.stddev.item()
     density = lambda x: distribution.log_prob(torch.tensor([x], dtype=torch.float64)).exp().item()  # noqa: E731
@@ -77,7 +75,7 @@ def test_a_density_integrates_to_one(scale, family):
 @pytest.mark.parametrize("scale", [0.1, "per_element", "optimal"])
 def test_a_bounded_mean_is_within_the_data_and_begins_as_steep_as_a_linear_one(scale):
     output = torch.linspace(-8, 8, 1601, dtype=torch.float64).reshape(-1, 1, 1).requires_grad_()
-    likelihood = LocationScaleLikelihood(Normal, (1,), scale, "sigmoid").double().train()
+    likelihood = GaussianLikelihood((1,), scale, "sigmoid").double().train()
     mean = likelihood(output.expand(-1, likelihood.planes, -1)).mean
     (slope,) = torch.autograd.grad(mean.sum(), output)
     assert mean[0].item() == pytest.approx(0, abs=1e-12)
@@ -87,13 +85,13 @@ def test_a_bounded_mean_is_within_the_data_and_begins_as_steep_as_a_linear_one(s
 
 
 def test_a_fixed_scale_is_exact_and_not_trained():
-    likelihood = LocationScaleLikelihood(Normal, (1, 4, 4), 0.1)
+    likelihood = GaussianLikelihood((1, 4, 4), 0.1)
     assert likelihood.scale.item() == pytest.approx(0.1)
     assert list(likelihood.parameters()) == []
 
 
 def test_a_learned_scale_cannot_collapse():
-    likelihood = LocationScaleLikelihood(Normal, (1, 4, 4), "learned")
+    likelihood = GaussianLikelihood((1, 4, 4), "learned")
     with torch.no_grad():
         likelihood.log_scale.fill_(-100)
     assert likelihood.scale.item() == pytest.approx(math.exp(-6))
@@ -102,8 +100,8 @@ def test_a_learned_scale_cannot_collapse():
 def test_what_the_numbers_are():
     assert BernoulliLikelihood(3).measure(binary=True) == "mass"
     assert BernoulliLikelihood(3).measure(binary=False) == "cross_entropy"
-    assert LocationScaleLikelihood(Normal, (1, 4, 4), 0.1).measure(binary=True) == "density"
-    assert LocationScaleLikelihood(Normal, (1, 4, 4), 0.1, "linear", 256).measure(binary=False) == "mass"
+    assert GaussianLikelihood((1, 4, 4), 0.1).measure(binary=True) == "density"
+    assert DiscretisedLikelihood(NormalTail(), (1, 4, 4), 0.1, "linear", 256).measure(binary=False) == "mass"
     assert LogisticLikelihood(3, 256, 2).measure(binary=False) == "mass"
 
 
@@ -114,8 +112,8 @@ def test_what_the_numbers_are():
         lambda n: LogisticLikelihood(1, n, 1),
         lambda n: LogisticLikelihood(1, n, 3),
         lambda n: CategoricalLikelihood(1, n),
-        lambda n: LocationScaleLikelihood(Normal, (1,), "learned", "linear", n),
-        lambda n: LocationScaleLikelihood(Laplace, (1,), "per_element", "sigmoid", n),
+        lambda n: DiscretisedLikelihood(NormalTail(), (1,), "learned", "linear", n),
+        lambda n: DiscretisedLikelihood(LaplaceTail(), (1,), "per_element", "sigmoid", n),
     ],
 )
 def test_a_discrete_likelihood_sums_to_one_over_its_levels(build, levels):
@@ -155,25 +153,27 @@ def log_mass(family, location, scale, levels):
 
 
 @pytest.mark.parametrize(("dtype", "exact"), [(torch.float64, 2e-5), (torch.float32, 2e-4)], ids=str)
-@pytest.mark.parametrize(("family", "scipys"), [(Normal, norm), (Laplace, laplace)])
-def test_a_discretised_likelihood_is_scipys_far_out_too(family, scipys, dtype, exact):
+@pytest.mark.parametrize(("tail", "scipys"), [(NormalTail(), norm), (LaplaceTail(), laplace)])
+def test_a_discretised_likelihood_is_scipys_far_out_too(tail, scipys, dtype, exact):
     """The mass of a level 1/255 as wide as the scale is a difference of which float32 keeps four digits."""
     for levels, location, scale in itertools.product((2, 17, 256), (-1.0, 0.0, 0.3, 1.5), (0.005, 0.3, 1.0)):
         values = torch.arange(levels, dtype=dtype)[:, None] / (levels - 1)
         parameters = [torch.full((1,), number, dtype=dtype, requires_grad=True) for number in (location, scale)]
-        found = Discretised(family(*parameters), levels, 1).log_prob(values)
+        found = Discretised(tail, *parameters, levels, 1).log_prob(values)
         wanted = log_mass(scipys, location, scale, levels)
         np.testing.assert_allclose(found.detach().double().numpy(), wanted, rtol=2e-6, atol=exact)
         assert all(slope.isfinite().all() for slope in torch.autograd.grad(found.sum(), parameters))
 
 
-@pytest.mark.parametrize(("family", "spread"), [(Normal, np.std), (Laplace, lambda r: np.abs(r).mean())])
+@pytest.mark.parametrize(
+    ("family", "spread"), [(GaussianLikelihood, np.std), (LaplaceLikelihood, lambda r: np.abs(r).mean())]
+)
 def test_the_optimal_scale_is_the_likeliest_and_is_remembered(family, spread):
     torch.manual_seed(0)
-    likelihood = LocationScaleLikelihood(family, (2, 3), "optimal").train()
+    likelihood = family((2, 3), "optimal").train()
     mean = torch.zeros(500, 1, 2, 3)
     x = 0.2 * torch.randn(500, 2, 3)
-    x = x - x.mean() if family is Normal else x
+    x = x - x.mean() if family is GaussianLikelihood else x
     best = likelihood(mean).log_prob(x).mean()
     others = [
         likelihood.given(torch.zeros(500, 2, 3), torch.tensor(s)).log_prob(x).mean() for s in (0.14, 0.19, 0.22, 0.3)
@@ -188,7 +188,7 @@ def test_a_discretised_scale_is_soon_what_the_data_ask_for():
     """In 250 steps of Adam at the recipes' rate, from a spread of 0.37 to one of 0.03."""
     torch.manual_seed(0)
     x = ((0.5 + 0.03 * torch.randn(500, 1, 1, 1)) * 255).round() / 255
-    likelihood = LocationScaleLikelihood(Normal, (1, 1, 1), "learned", "linear", 256)
+    likelihood = DiscretisedLikelihood(NormalTail(), (1, 1, 1), "learned", "linear", 256)
     adam, rate = AdamW(likelihood, 0.0), torch.tensor(0.002)
     for _ in range(250):
         likelihood.zero_grad()
@@ -198,7 +198,7 @@ def test_a_discretised_scale_is_soon_what_the_data_ask_for():
 
 
 def test_every_channel_has_its_scale():
-    likelihood = LocationScaleLikelihood(Normal, (3, 4, 5), "learned_per_channel")
+    likelihood = GaussianLikelihood((3, 4, 5), "learned_per_channel")
     assert likelihood.log_scale.shape == (3, 1, 1)
     with torch.no_grad():
         likelihood.log_scale[1] = 1.0
@@ -212,9 +212,9 @@ def test_every_channel_has_its_scale():
     "likelihood",
     [
         BernoulliLikelihood(3),
-        LocationScaleLikelihood(Normal, (1, 4, 4), 0.3),
-        LocationScaleLikelihood(Laplace, (1, 4, 4), "per_element"),
-        LocationScaleLikelihood(Normal, (1, 4, 4), "learned", "linear", 256),
+        GaussianLikelihood((1, 4, 4), 0.3),
+        LaplaceLikelihood((1, 4, 4), "per_element"),
+        DiscretisedLikelihood(NormalTail(), (1, 4, 4), "learned", "linear", 256),
         LogisticLikelihood(3, 256, 2),
         CategoricalLikelihood(3, 5),
     ],

@@ -18,7 +18,7 @@ from vae_pipeline.metrics.importance import ImportanceBound, importance_bound
 from vae_pipeline.metrics.out_of_distribution import likelihood_regret
 from vae_pipeline.metrics.pareto import pareto_shape, tail_length
 from vae_pipeline.metrics.parts import at_once
-from vae_pipeline.models.likelihoods import LocationScaleLikelihood
+from vae_pipeline.models.likelihoods.gaussian import GaussianLikelihood
 from vae_pipeline.models.posteriors import FullPosterior, GaussianPosterior
 from vae_pipeline.models.priors import StandardNormalPrior
 from vae_pipeline.models.scaling import Scaling
@@ -65,7 +65,7 @@ def oracle():
         posterior.log_variance.weight.zero_()
         posterior.log_variance.bias.copy_(torch.tensor(-np.log(precision)))
     decoder = Linear(torch.tensor(weight, dtype=torch.float32), torch.tensor(bias, dtype=torch.float32))
-    likelihood = LocationScaleLikelihood(Normal, (1, 1, DIMENSIONS), SCALE)
+    likelihood = GaussianLikelihood((1, 1, DIMENSIONS), SCALE)
     model = VAE(Scaling(0, 1), Flat(), posterior, StandardNormalPrior(LATENTS), decoder, likelihood)
     return model, Split(x.astype(np.float32).reshape(-1, 1, 1, DIMENSIONS), None), exact
 
@@ -293,7 +293,7 @@ def test_a_linear_model_trained_here_is_probabilistic_pca():
     exact = PCA(LATENTS).fit(x[:2500]).score(x[2500:])
 
     torch.manual_seed(0)
-    likelihood = LocationScaleLikelihood(Normal, (1, 1, DIMENSIONS), "learned")
+    likelihood = GaussianLikelihood((1, 1, DIMENSIONS), "learned")
     parts = FullPosterior(DIMENSIONS, LATENTS), StandardNormalPrior(LATENTS), LinearDecoder(LATENTS, DIMENSIONS)
     model = VAE(Scaling(0, 1), Flat(), *parts, likelihood)
     values = {"epochs": 60, "max_minutes": None, "batch": 125, "accumulate": 1, "precision": "float32", "clip": None}

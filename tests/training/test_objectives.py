@@ -9,6 +9,7 @@ from scipy.stats import norm
 from torch.distributions import MultivariateNormal, kl_divergence
 
 from vae_pipeline.models.gaussian import DiagonalGaussian, StandardNormal
+from vae_pipeline.models.likelihoods.gaussian import GaussianLikelihood
 from vae_pipeline.models.vae import Inference
 from vae_pipeline.recipe.objective import (
     CapacityControl,
@@ -130,6 +131,10 @@ def test_what_beta_came_to_on_the_way_to_the_target_is_forgotten_on_the_first_ar
     assert max(measured(30.0, 10)) < 0.2
 
 
+def unit_gaussian(mean):
+    return GaussianLikelihood((mean.shape[-1],), 1.0).given(mean, torch.ones_like(mean))
+
+
 def gaussian_case(samples, noise=None):
     """x = z + 1 with unit noise, p(z) = N(0, 1), q(z|x) = N(m, e^v): parameters m, v and the decoder's weight."""
     mean = torch.tensor([[0.2], [0.5]], dtype=torch.float64, requires_grad=True)
@@ -137,7 +142,7 @@ def gaussian_case(samples, noise=None):
     weight = torch.tensor(1.3, dtype=torch.float64, requires_grad=True)
     posterior = DiagonalGaussian(mean, log_variance)
     z = posterior.transform(torch.randn(samples, 2, 1, dtype=torch.float64))
-    likelihood = DiagonalGaussian(weight * z + 1, torch.zeros(samples, 2, 1, dtype=torch.float64))
+    likelihood = unit_gaussian(weight * z + 1)
     target = torch.tensor([[1.0], [2.5]], dtype=torch.float64)
     return Inference(target, z, posterior, StandardNormal(1, like=mean), likelihood), (mean, log_variance, weight)
 
@@ -192,10 +197,7 @@ def test_the_gradient_of_the_importance_bound_is_right_in_expectation_at_any_bet
     log_variance = torch.full_like(mean, -0.3, requires_grad=True)
     posterior = DiagonalGaussian(mean, log_variance)
     z = posterior.transform(noise)
-    inference = Inference(
-        torch.ones_like(mean), z, posterior, StandardNormal(1, like=mean),
-        DiagonalGaussian(1.3 * z + 1, torch.zeros_like(z)),
-    )  # fmt: skip
+    inference = Inference(torch.ones_like(mean), z, posterior, StandardNormal(1, like=mean), unit_gaussian(1.3 * z + 1))
     section = ImportanceObjective(kind="importance_weighted", samples=2, doubly_reparameterised=doubly)
     loss = build_objective(section, len(mean))(inference, constant(beta).double())
     each = torch.autograd.grad(len(mean) * loss, (mean, log_variance))  # an example's own: the loss is their mean
@@ -220,7 +222,7 @@ def test_total_correlation_of_a_known_gaussian():
     scale = 0.15
     means = MultivariateNormal(torch.zeros(2), covariance - scale**2 * torch.eye(2)).sample((count,))
     q = DiagonalGaussian(means, torch.full_like(means, 2 * math.log(scale)))
-    inference = Inference(means, q.rsample([1]), q, StandardNormal(2, like=means), q)
+    inference = Inference(means, q.rsample([1]), q, StandardNormal(2, like=means), unit_gaussian(means))
     product = MultivariateNormal(torch.zeros(2), torch.eye(2))
     exact = kl_divergence(MultivariateNormal(torch.zeros(2), covariance), product).item()
     # Weighted as a sample of `count` by itself, each log q has 1/(N M) for 1/M: the constants cancel but for log N.

@@ -3,13 +3,20 @@
 from typing import assert_never
 
 from torch import nn
-from torch.distributions import Laplace, Normal
 
 from vae_pipeline.kinds.spec import Column, DataSpec, ImageSpec, TableSpec, TextSpec
-from vae_pipeline.models import likelihoods, posteriors, priors, vocabulary
-from vae_pipeline.models.autoregressive import AutoregressiveLikelihood
-from vae_pipeline.models.columns import Kind, Layout
+from vae_pipeline.models import posteriors, priors, vocabulary
 from vae_pipeline.models.ladder import LadderVAE
+from vae_pipeline.models.likelihoods import Likelihood
+from vae_pipeline.models.likelihoods.autoregressive import AutoregressiveLikelihood
+from vae_pipeline.models.likelihoods.bernoulli import BernoulliLikelihood
+from vae_pipeline.models.likelihoods.categorical import CategoricalLikelihood
+from vae_pipeline.models.likelihoods.discretised import DiscretisedLikelihood, LaplaceTail, NormalTail
+from vae_pipeline.models.likelihoods.gaussian import GaussianLikelihood
+from vae_pipeline.models.likelihoods.laplace import LaplaceLikelihood
+from vae_pipeline.models.likelihoods.layout import Kind, Layout
+from vae_pipeline.models.likelihoods.logistic import LogisticLikelihood
+from vae_pipeline.models.likelihoods.mixed import MixedLikelihood
 from vae_pipeline.models.nets.columns import ColumnEncoder
 from vae_pipeline.models.nets.convolution import ConvolutionDecoder, ConvolutionEncoder, fitting
 from vae_pipeline.models.nets.dense import DenseDecoder, DenseEncoder
@@ -78,7 +85,7 @@ def _table(model: recipe.AnyModel, spec: TableSpec) -> VAE:
         tuple(len(column.values) + 1 for column in columns),
         tuple(column.missing for column in columns),
     )
-    likelihood = likelihoods.MixedLikelihood(layout, model.likelihood.scale, model.likelihood.missing == "modelled")
+    likelihood = MixedLikelihood(layout, model.likelihood.scale, model.likelihood.missing == "modelled")
     net = model.decoder
     decoder = DenseDecoder(latents, (likelihood.outputs,), likelihood.planes, net.layers, net.activation)
     scaling = TableScaling([column.knots for column in columns])
@@ -184,25 +191,23 @@ def _decoder(net: recipe.DecoderNet, spec: ImageSpec, features: int, planes: int
             assert_never(net)
 
 
-def _likelihood(likelihood: recipe.Likelihood, spec: ImageSpec) -> likelihoods.Likelihood:
-    rank = len(spec.event_shape)
+def _likelihood(likelihood: recipe.Likelihood, spec: ImageSpec) -> Likelihood:
+    shape, rank = spec.event_shape, len(spec.event_shape)
     match likelihood:
         case recipe.BernoulliLikelihood():
-            return likelihoods.BernoulliLikelihood(rank)
+            return BernoulliLikelihood(rank)
         case recipe.GaussianLikelihood():
-            return likelihoods.LocationScaleLikelihood(Normal, spec.event_shape, likelihood.scale, likelihood.mean)
+            return GaussianLikelihood(shape, likelihood.scale, likelihood.mean)
         case recipe.LaplaceLikelihood():
-            return likelihoods.LocationScaleLikelihood(Laplace, spec.event_shape, likelihood.scale, likelihood.mean)
+            return LaplaceLikelihood(shape, likelihood.scale, likelihood.mean)
         case recipe.DiscretisedLikelihood():
-            family = Normal if likelihood.kind == "discretised_gaussian" else Laplace
+            tail = NormalTail() if likelihood.kind == "discretised_gaussian" else LaplaceTail()
             levels = _levels(likelihood.kind, spec)
-            return likelihoods.LocationScaleLikelihood(
-                family, spec.event_shape, likelihood.scale, likelihood.mean, levels
-            )
+            return DiscretisedLikelihood(tail, shape, likelihood.scale, likelihood.mean, levels)
         case recipe.LogisticLikelihood():
-            return likelihoods.LogisticLikelihood(rank, _levels(likelihood.kind, spec), likelihood.components)
+            return LogisticLikelihood(rank, _levels(likelihood.kind, spec), likelihood.components)
         case recipe.CategoricalLikelihood():
-            return likelihoods.CategoricalLikelihood(rank, _levels(likelihood.kind, spec))
+            return CategoricalLikelihood(rank, _levels(likelihood.kind, spec))
         case recipe.AutoregressiveLikelihood():
             raise RecipeError("model.likelihood.kind autoregressive is of sentences, but the data are images")
         case recipe.MixedLikelihood():

@@ -13,9 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vae_pipeline.models.columns import RowDistribution
 from vae_pipeline.models.heat import HeatMap
-from vae_pipeline.models.likelihoods import deviance_by_element, log_prob_by_element, squared_error_by_element
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.recipe.detection import Score
 
@@ -186,12 +184,10 @@ class Detector(nn.Module):
         noise = self.noise.unsqueeze(1).expand(-1, x.shape[0], -1)
         z = posterior.transform(noise)  # type: ignore[attr-defined]
         inference = self.model.explain(target, posterior, z, label)
-        by_element = -log_prob_by_element(inference.likelihood, target).mean(0)
-        error = squared_error_by_element(inference.likelihood, target).mean(0)
+        by_element = -inference.likelihood.log_prob_by_element(target).mean(0)
+        error = inference.likelihood.squared_error_by_element(target).mean(0)
         distortion, rate = by_element.flatten(1).sum(1), inference.rate().mean(0)
-        unheard_of = torch.zeros_like(rate)
-        if isinstance(inference.likelihood, RowDistribution):  # z alone doesn't know of it
-            unheard_of = inference.likelihood.unheard_of(target).sum(1)
+        unheard_of = inference.likelihood.unheard_of(target)  # z alone doesn't know of it
         weight = inference.log_weight()
         most = weight.amax(0)
         found = {
@@ -203,7 +199,7 @@ class Detector(nn.Module):
             "mahalanobis": ((posterior.mean - self.centre) @ self.whitening).square().sum(1) + unheard_of,
         }
         if self.heat:
-            by_element = self.heat(deviance_by_element(inference.likelihood, target).mean(0))
+            by_element = self.heat(inference.likelihood.deviance_by_element(target).mean(0))
             found["hottest_part"] = self.heat.score(by_element)
         return found, by_element
 

@@ -132,5 +132,5 @@ class LadderVAE(VAE):
         """Explain by the factors that the draws came from: they are the posterior, so the rate has a closed form."""
         assert isinstance(posterior, LadderPosterior)
         output = self.decoder.finish(posterior.state(z)).float()
-        likelihood: Distribution = self.likelihood(output.unflatten(0, z.shape[:-1]))
+        likelihood = self.likelihood(output.unflatten(0, z.shape[:-1]))
         return Inference(target, z, posterior.factors(z), self.prior(), likelihood)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
 from vae_pipeline.models.gaussian import DiagonalGaussian, rate_per_dimension
-from vae_pipeline.models.likelihoods import Likelihood
+from vae_pipeline.models.likelihoods import Likelihood, ObservedDistribution
 from vae_pipeline.models.priors import Prior, VampPrior
 from vae_pipeline.models.samplers import Sampler
 from vae_pipeline.models.scaling import AnyScaling
@@ -49,7 +49,7 @@ class Inference:
     z: Float[Tensor, "samples batch latents"]
     posterior: Distribution
     prior: Distribution
-    likelihood: Distribution
+    likelihood: ObservedDistribution
 
     def distortion(self) -> Float[Tensor, "samples batch"]:
         """-log p(x|z)."""
@@ -125,13 +125,12 @@ class VAE(nn.Module):
 
     def decode(
         self, z: Float[Tensor, "*samples batch latents"], label: Int[Tensor, " batch"] | None = None
-    ) -> Distribution:
+    ) -> ObservedDistribution:
         """p(x|z), over scaled observations."""
         one_hot = self._one_hot(label)
         joined = z if one_hot is None else torch.cat([z, one_hot.expand(*z.shape[:-1], -1)], -1)
         output: Tensor = self.decoder(joined.flatten(0, -2)).float()
-        likelihood: Distribution = self.likelihood(output.unflatten(0, z.shape[:-1]))
-        return likelihood
+        return self.likelihood(output.unflatten(0, z.shape[:-1]))
 
     def forward(
         self,

@@ -27,7 +27,6 @@ from vae_pipeline.metrics.pareto import TRUSTED
 from vae_pipeline.metrics.parts import chosen_rows, subset
 from vae_pipeline.metrics.two_sample import against_prior
 from vae_pipeline.metrics.usage import usage
-from vae_pipeline.models.likelihoods import LocationScaleLikelihood
 from vae_pipeline.models.samplers import MixtureSampler
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.device import prepare_device
@@ -151,8 +150,7 @@ def measure(
         "total_correlation": whole.total_correlation,
         "dimensionwise_kl": whole.dimensionwise_kl,
     }
-    if isinstance(model.likelihood, LocationScaleLikelihood) and model.likelihood.kind != "per_element":
-        optional["scale"] = float(model.likelihood.scale.detach().mean())
+    optional |= model.likelihood.figures()
     if measure == "mass" and spec.dimensions is not None:
         optional["bits_per_dimension"] = float(-terms.elbo.mean() / (spec.dimensions * np.log(2)))
     if importance.shape is not None:

@@ -21,7 +21,7 @@ from vae_pipeline.bundles.export.onnx import to_onnx
 from vae_pipeline.bundles.export.parity import Agreement
 from vae_pipeline.cli.main import app
 from vae_pipeline.kinds.spec import ImageSpec
-from vae_pipeline.models.discretised import Discretised
+from vae_pipeline.models.likelihoods.discretised import Discretised, LaplaceTail, NormalTail
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.runtime.agreement import Units
 from vae_pipeline.system.errors import ConformanceError, MissingError
@@ -220,25 +220,25 @@ def test_every_runtime_reads_every_graph(which, runtime, request):
 class Masses(torch.nn.Module):
     """log P of each of 256 levels, of a rounded variable."""
 
-    def __init__(self, real):
+    def __init__(self, tail):
         super().__init__()
-        self.real = real
+        self.tail = tail
 
     def forward(self, loc, log_scale, value):
-        return Discretised(self.real(loc, log_scale.exp(), validate_args=False), 256, 1).log_prob_by_element(value)
+        return Discretised(self.tail, loc, log_scale.exp(), 256, 1).log_prob_by_element(value)
 
 
 @pytest.mark.runtimes
-@pytest.mark.parametrize("real", [torch.distributions.Normal, torch.distributions.Laplace])
-def test_opencv_gives_each_level_its_mass_however_far_it_lies(real, tmp_path):
+@pytest.mark.parametrize("tail", [NormalTail(), LaplaceTail()])
+def test_opencv_gives_each_level_its_mass_however_far_it_lies(tail, tmp_path):
     """Its Tanh is no number of arguments from 44 to 88."""
     import cv2
 
     drawn = torch.rand(3, 5, 4000, generator=torch.Generator().manual_seed(0))
     inputs = {"loc": 1.4 * drawn[0] - 0.2, "log_scale": 6 * drawn[1] - 6.5, "value": (255 * drawn[2]).round() / 255}
-    proto = to_onnx(Masses(real), inputs, ["y"], "masses", {"vae.graph": "masses"})
+    proto = to_onnx(Masses(tail), inputs, ["y"], "masses", {"vae.graph": "masses"})
     onnx.save(proto, tmp_path / "masses.onnx")
     net = cv2.dnn.readNetFromONNX(str(tmp_path / "masses.onnx"))
     for name, values in inputs.items():
         net.setInput(values.numpy(), name)
-    np.testing.assert_allclose(net.forward(), Masses(real)(**inputs).numpy(), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(net.forward(), Masses(tail)(**inputs).numpy(), rtol=1e-5, atol=1e-5)

@@ -27,9 +27,9 @@ from torch import Tensor, nn
 
 from vae_pipeline.bundles.export.noise import normal_noise
 from vae_pipeline.bundles.export.parity import Arrays
-from vae_pipeline.models.autoregressive import Autoregressive, AutoregressiveLikelihood
 from vae_pipeline.models.detector import Detector, DetectorOutputs
 from vae_pipeline.models.gaussian import DiagonalGaussian
+from vae_pipeline.models.likelihoods.autoregressive import Autoregressive, AutoregressiveLikelihood
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.runtime.inputs import SEEDS
 

@@ -1,12 +1,49 @@
 """A mixture of logistic distributions, rounded to whole numbers: a probability for data of so many levels."""
 
 import torch
-from torch import Tensor
-from torch.distributions import Distribution, constraints
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributions import constraints
 from torch.nn.functional import logsigmoid, softplus
 
+from vae_pipeline.models.likelihoods import Measure, ObservedDistribution
+from vae_pipeline.models.likelihoods.categorical import by_level, one_hot_draw
+from vae_pipeline.models.likelihoods.values import Values
 
-class DiscretisedLogistic(Distribution):
+LEAST_LOG_SCALE = -7.0  # a soft floor
+
+
+class LogisticLikelihood(nn.Module):
+    """Independent mixtures of discretised logistic distributions, for data of `levels` whole numbers."""
+
+    centres: Tensor
+
+    def __init__(self, rank: int, levels: int, components: int) -> None:
+        super().__init__()
+        self.rank, self.levels, self.planes = rank, levels, 3 * components
+        centres = (torch.arange(components) + 0.5) / components  # where the components start
+        self.register_buffer("centres", centres.reshape(-1, *[1] * rank), persistent=False)
+
+    def forward(self, output: Float[Tensor, "*batch_planes_event"]) -> "DiscretisedLogistic":
+        """p(x|z)."""
+        logits, location, log_scale = output.chunk(3, -1 - self.rank)
+        floored = LEAST_LOG_SCALE + softplus(log_scale - 2 - LEAST_LOG_SCALE)
+        return DiscretisedLogistic(logits, self.centres + location, floored, self.levels, self.rank)
+
+    def measure(self, binary: bool) -> Measure:  # noqa: ARG002 (every likelihood is asked the same)
+        """The kind of the numbers."""
+        return "mass"
+
+    def figures(self) -> dict[str, float]:
+        """None: the decoder gives all its parameters."""
+        return {}
+
+    def independent(self, train: Values, test: Values) -> float:
+        """By a probability a level, which a mixture of enough components comes to."""
+        return by_level(train, test, self.levels)
+
+
+class DiscretisedLogistic(ObservedDistribution):
     """P(x) of x in {0, 1 / (levels - 1), ..., 1}: the mixture's mass within half a level of x; tails at the ends.
 
     Parameters are [*batch, components, *event]; the last `rank` axes are one event.
@@ -35,10 +72,6 @@ class DiscretisedLogistic(Distribution):
         clipped = scale * (softplus(self.location / scale) - softplus((self.location - 1) / scale))
         return (self.log_weight.exp() * clipped).sum(self.axis)
 
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Log probability, summed over the event, of values that are levels on [0, 1]."""
-        return self.log_prob_by_element(value).flatten(-self.rank).sum(-1)
-
     def log_prob_by_element(self, value: Tensor) -> Tensor:
         """log p of each value."""
         half = 0.5 / (self.levels - 1)
@@ -55,63 +88,19 @@ class DiscretisedLogistic(Distribution):
         )
         return (self.log_weight + mass).logsumexp(self.axis)
 
+    def log_prob_expected(self, value: Tensor) -> Tensor:
+        """log p of each value where every component is centred at it."""
+        centred = value.unsqueeze(self.axis).expand_as(self.location)
+        return DiscretisedLogistic(
+            self.log_weight, centred, self.log_scale, self.levels, self.rank
+        ).log_prob_by_element(value)
+
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         """Levels on [0, 1]."""
         with torch.no_grad():
             shape = torch.Size(sample_shape) + self.log_weight.shape
-            chosen = _one_hot_draw(self.log_weight.expand(shape), self.axis)
+            chosen = one_hot_draw(self.log_weight.expand(shape), self.axis)
             location = (chosen * self.location).sum(self.axis)
             scale = (chosen * self.log_scale).sum(self.axis).exp()
             drawn = location + scale * torch.logit(torch.rand_like(location), eps=1e-6)
             return (drawn.clamp(0, 1) * (self.levels - 1)).round() / (self.levels - 1)
-
-
-def _one_hot_draw(log_weight: Tensor, axis: int) -> Tensor:
-    """Gumbel's trick: the argmax of log-weights plus noise is a draw."""
-    uniform = torch.rand_like(log_weight).clamp_min(torch.finfo(log_weight.dtype).tiny)
-    noisy = log_weight - torch.log(-torch.log(uniform))
-    return (noisy == noisy.amax(axis, keepdim=True)).to(log_weight.dtype)
-
-
-class LevelCategorical(Distribution):
-    """P(x) of x in {0, 1 / (levels - 1), ..., 1}, each level's its own; logits are [*batch, levels, *event]."""
-
-    arg_constraints = {}  # noqa: RUF012
-
-    def __init__(self, logits: Tensor, rank: int) -> None:
-        self.rank, self.axis = rank, -1 - rank
-        self.levels = logits.shape[self.axis]
-        self.log_probability = logits.log_softmax(self.axis)
-        split = logits.ndim - rank
-        super().__init__(logits.shape[: split - 1], logits.shape[split:], validate_args=False)
-
-    @property
-    def support(self) -> constraints.Constraint:
-        """The levels, on [0, 1]."""
-        return constraints.unit_interval
-
-    @property
-    def mean(self) -> Tensor:
-        """E[x]."""
-        values = torch.linspace(0, 1, self.levels, device=self.log_probability.device)
-        return (self.log_probability.exp() * values.reshape(-1, *[1] * self.rank)).sum(self.axis)
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Log probability, summed over the event, of values that are levels on [0, 1]."""
-        return self.log_prob_by_element(value).flatten(-self.rank).sum(-1)
-
-    def log_prob_by_element(self, value: Tensor) -> Tensor:
-        """log p of each value."""
-        index = (value * (self.levels - 1)).round().long().unsqueeze(self.axis)
-        shape = list(torch.broadcast_shapes(self.log_probability.shape, index.shape))
-        log_probability = self.log_probability.expand(shape)
-        shape[self.axis] = 1
-        chosen = log_probability.gather(self.axis, index.expand(shape))
-        return chosen.squeeze(self.axis)
-
-    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        """Levels on [0, 1]."""
-        with torch.no_grad():
-            shape = torch.Size(sample_shape) + self.log_probability.shape
-            chosen = _one_hot_draw(self.log_probability.expand(shape), self.axis)
-            return chosen.argmax(self.axis) / (self.levels - 1)

@@ -5,14 +5,16 @@ to the limit ends there for sure, so that the probabilities of all sentences sum
 """
 
 from collections.abc import Callable, Iterator
-from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
-from torch.distributions import Distribution, constraints
+from torch.distributions import constraints
 
 from vae_pipeline.kinds.text.spec import CELLS, END, PADDING, START, UNKNOWN
+from vae_pipeline.models.likelihoods import Measure, ObservedDistribution
+from vae_pipeline.models.likelihoods.values import Values
 from vae_pipeline.models.nets.columns import one_hot
 from vae_pipeline.models.nets.recurrent import RecurrentDecoder, eager, trimmed
 from vae_pipeline.models.vocabulary import FIRST, Output
@@ -38,9 +40,22 @@ class AutoregressiveLikelihood(nn.Module):
         """p(x|z)."""
         return Autoregressive(self, output)
 
-    def measure(self, binary: bool) -> Literal["mass"]:  # noqa: ARG002
+    def measure(self, binary: bool) -> Measure:  # noqa: ARG002 (every likelihood is asked the same)
         """The kind of the numbers."""
         return "mass"
+
+    def figures(self) -> dict[str, float]:
+        """None: its nets have all its parameters."""
+        return {}
+
+    def independent(self, train: Values, test: Values) -> float:
+        """By the frequency of each token, whatever came before; half a token is added to each."""
+        counts = [
+            np.sum([np.bincount(ids.ravel(), minlength=self.vocabulary)[FIRST:] for ids in part], axis=0)
+            for part in (train, test)
+        ]
+        p = (counts[0] + 0.5) / (counts[0] + 0.5).sum()
+        return float((counts[1] * np.log(p)).sum() / test.count)
 
     def step(
         self, token: Int[Tensor, " rows"], state: Float[Tensor, "rows carried"]
@@ -53,7 +68,7 @@ class AutoregressiveLikelihood(nn.Module):
         self, tokens: Int[Tensor, "rows limit"], state: Float[Tensor, "rows carried"], samples: int
     ) -> Float[Tensor, "rows limit"]:
         """log p of each token given those before it; 0 for padding. The rows are those of `samples` batches."""
-        given = torch.cat([torch.full_like(tokens[:, :1], START), tokens[:, :-1]], 1)
+        given = _before(tokens)
         if self.training and self.word_dropout:
             hidden = uniform([samples], given.unflatten(0, (samples, -1))[0].float()).flatten(0, 1)
             given = torch.where((hidden < self.word_dropout) & (given > UNKNOWN), UNKNOWN, given)
@@ -67,9 +82,7 @@ class AutoregressiveLikelihood(nn.Module):
     def _together(self, tokens: Tensor, given: Tensor, state: Tensor, samples: int = 1) -> Tensor:
         wanted = trimmed(tokens)
         features = self.network(given[:, : wanted.shape[1]], state, samples)
-        asked = wanted != PADDING
-        if wanted.shape[1] == self.limit:
-            asked = asked & (torch.arange(self.limit, device=asked.device) < self.limit - 1)  # the end, for sure
+        asked = self._asked(wanted)
         if eager():  # padding costs nothing
             classes = (wanted - FIRST).clamp_min(0)
             places = asked.flatten().nonzero().squeeze(-1)
@@ -78,6 +91,25 @@ class AutoregressiveLikelihood(nn.Module):
         else:
             found = (self.output(features) * one_hot((wanted - FIRST).float(), self.vocabulary - FIRST)).sum(-1) * asked
         return nn.functional.pad(found, (0, self.limit - wanted.shape[1]))
+
+    def log_prob_likeliest(
+        self, tokens: Int[Tensor, "rows limit"], state: Float[Tensor, "rows carried"], samples: int
+    ) -> Float[Tensor, "rows limit"]:
+        """log p of the token that is likeliest after those before it, at each place; 0 for padding."""
+        log_probability: Tensor = self.output(self.network(_before(tokens), state, samples))
+        return log_probability.amax(-1) * self._asked(tokens)
+
+    def _asked(self, tokens: Tensor) -> Tensor:
+        """True where a token is drawn: it is no padding, nor an end at the limit, which is there for sure."""
+        asked = tokens != PADDING
+        if tokens.shape[1] == self.limit:
+            asked = asked & (torch.arange(self.limit, device=asked.device) < self.limit - 1)
+        return asked
+
+
+def _before(tokens: Int[Tensor, "rows limit"]) -> Int[Tensor, "rows limit"]:
+    """The token before each."""
+    return torch.cat([torch.full_like(tokens[:, :1], START), tokens[:, :-1]], 1)
 
 
 def _chunks(lengths: Tensor, tokens: int) -> Iterator[Tensor]:
@@ -92,26 +124,33 @@ def _chunks(lengths: Tensor, tokens: int) -> Iterator[Tensor]:
         start = end
 
 
-class Autoregressive(Distribution):
+class Autoregressive(ObservedDistribution):
     """A distribution over rows of `limit` ids, which are given as numbers of any type."""
 
     arg_constraints = {}  # noqa: RUF012
     support = constraints.nonnegative_integer
 
     def __init__(self, likelihood: AutoregressiveLikelihood, state: Float[Tensor, "*batch carried"]) -> None:
-        self.likelihood, self.state = likelihood, state
+        self.likelihood, self.state, self.rank = likelihood, state, 1
         super().__init__(state.shape[:-1], torch.Size([likelihood.limit]), validate_args=False)
-
-    def log_prob(self, value: Shaped[Tensor, "*rows limit"]) -> Float[Tensor, "*batch"]:
-        """Summed over the tokens, with the end and without padding."""
-        return self.log_prob_by_element(value).sum(-1)
 
     def log_prob_by_element(self, value: Shaped[Tensor, "*rows limit"]) -> Float[Tensor, "*batch limit"]:
         """log p of each token given those before it; 0 for padding."""
+        return self._of(self.likelihood.log_prob, value)
+
+    def log_prob_expected(self, value: Shaped[Tensor, "*rows limit"]) -> Float[Tensor, "*batch limit"]:
+        """log p of the token that is likeliest after those before it, at each place; 0 for padding."""
+        return self._of(self.likelihood.log_prob_likeliest, value)
+
+    def squared_error_by_element(self, value: Shaped[Tensor, "*rows limit"]) -> Float[Tensor, "*batch limit"]:
+        """Squared distance of each token's probability from 1."""
+        return (1 - self.log_prob_by_element(value).exp()).square()
+
+    def _of(self, answer: Callable[[Tensor, Tensor, int], Tensor], value: Tensor) -> Tensor:
         limit, batch = value.shape[-1], self.batch_shape
         tokens = value.long().expand(*batch, limit).reshape(-1, limit)
         samples = batch[0] if len(batch) > 1 else 1
-        found = self.likelihood.log_prob(tokens, self.state.reshape(-1, self.state.shape[-1]), samples)
+        found = answer(tokens, self.state.reshape(-1, self.state.shape[-1]), samples)
         return found.reshape(*batch, limit)
 
     @torch.no_grad()

@@ -1,0 +1,60 @@
+"""The places of a table's columns in a row and in a decoder's output."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Kind = Literal["number", "boolean", "category"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The kind of each column of a table, and the place of its parameters in a decoder's output.
+
+    An output holds the means of all numbers, (where they are its own) their log-scales, the logits of all booleans,
+    (where it is modelled) those of the presence of each column with gaps, and those of one category after the other.
+    """
+
+    kinds: tuple[Kind, ...]
+    sizes: tuple[int, ...]
+    """The number of classes of a category; 1 for other columns."""
+    missing: tuple[bool, ...]
+    """Whether values may be missing."""
+
+    @property
+    def gaps(self) -> list[int]:
+        """The columns whose values may be missing."""
+        return [index for index, may in enumerate(self.missing) if may]
+
+    def of(self, kind: Kind) -> list[int]:
+        """The columns of a kind."""
+        return [index for index, each in enumerate(self.kinds) if each == kind]
+
+    @property
+    def order(self) -> list[int]:
+        """Indices of all columns, kind by kind."""
+        return [*self.of("number"), *self.of("boolean"), *self.of("category")]
+
+    def in_place(self, parts: Sequence[Tensor]) -> Tensor:
+        """Columns kind by kind, as `order` has them, in the order that they have in a row."""
+        order = self.order
+        return columns(torch.cat(list(parts), -1), [order.index(index) for index in range(len(order))])
+
+    def take(self, values: Tensor, kind: Kind) -> Tensor:
+        """The columns of a kind."""
+        return columns(values, self.of(kind))
+
+    @property
+    def category_sizes(self) -> list[int]:
+        """Classes of each category."""
+        return [self.sizes[index] for index in self.of("category")]
+
+
+def columns(values: Tensor, chosen: list[int]) -> Tensor:
+    """The chosen columns, in that order."""
+    if chosen == list(range(values.shape[-1])):
+        return values
+    return values.index_select(-1, torch.tensor(chosen, dtype=torch.long, device=values.device))  # ONNX's plain Gather

@@ -1,0 +1,184 @@
+"""The distribution of a row: independent columns of Gaussian, Bernoulli and categorical variables."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributions import Categorical, constraints
+
+from vae_pipeline.models.likelihoods import Measure, ObservedDistribution
+from vae_pipeline.models.likelihoods.layout import Layout, columns
+from vae_pipeline.models.likelihoods.location_scale import LEAST_LOG_SCALE, floored
+from vae_pipeline.models.likelihoods.values import Values
+from vae_pipeline.models.nets.columns import one_hot
+
+UNHEARD_OF = 1e6
+"""Nats that a missing value costs where none was missing in training: more than any value does."""
+
+
+class MixedLikelihood(nn.Module):
+    """A row's columns, each of its own family: Gaussian numbers, Bernoulli booleans, categorical categories.
+
+    The scale of a number is learned, one a column; or one that the decoder gives for each row and column. Whether a
+    column with gaps has a value is `modelled`, or taken as given.
+    """
+
+    planes = 1
+
+    def __init__(
+        self, layout: Layout, scale: Literal["learned_per_column", "per_element"], modelled: bool = False
+    ) -> None:
+        super().__init__()
+        self.layout, self.kind, self.modelled = layout, scale, modelled and bool(layout.gaps)
+        numbers, booleans = len(layout.of("number")), len(layout.of("boolean"))
+        gaps = len(layout.gaps) if self.modelled else 0
+        self.parts = [numbers, numbers if scale == "per_element" else 0, booleans, gaps, *layout.category_sizes]
+        if scale == "learned_per_column" and numbers:
+            self.log_scale = nn.Parameter(torch.zeros(numbers))
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that it wants of a decoder."""
+        return sum(self.parts)
+
+    def forward(self, output: Float[Tensor, "*batch planes outputs"]) -> "RowDistribution":
+        """p(x|z)."""
+        rows = output.squeeze(-2)
+        filled = iter(rows.split([part for part in self.parts if part], -1))  # MNN dies of an empty part
+        mean, log_scale, logits, presence, *log_odds = [
+            next(filled) if part else rows.detach()[..., :0] for part in self.parts
+        ]
+        own = self.kind == "per_element" or not self.parts[0]
+        scale = floored(log_scale if own else self.log_scale)
+        return RowDistribution(self.layout, mean, scale, logits, log_odds, presence if self.modelled else None)
+
+    def measure(self, binary: bool) -> Measure:  # noqa: ARG002 (every likelihood is asked the same)
+        """The kind of the numbers."""
+        return "density" if self.parts[0] else "mass"
+
+    def figures(self) -> dict[str, float]:
+        """None: a scale a column is no one figure."""
+        return {}
+
+    def independent(self, train: Values, test: Values) -> float:
+        """By each column's mean and scale, or its shares; half a value is added to each share, as to a Bernoulli's."""
+        layout, rows = self.layout, torch.from_numpy(np.concatenate([*train]))
+        values, present = rows.unbind(1)
+        count = present.sum(0)
+        mean = (values * present).sum(0) / count
+        scale = (((values - mean).square() * present).sum(0) / count).sqrt().clamp_min(math.exp(LEAST_LOG_SCALE))
+        odds = ((values.sum(0) + 0.5) / (count + 1)).logit()
+        log_odds = [
+            ((one_hot(values[:, index].float(), size) * present[:, index, None]).sum(0) + 0.5).log()
+            for index, size in zip(layout.of("category"), layout.category_sizes, strict=True)
+        ]
+        numbers, booleans = layout.of("number"), layout.of("boolean")
+        presence = ((count + 0.5) / (len(values) + 1)).logit()[layout.gaps] if self.modelled else None
+        fitted = RowDistribution(layout, mean[numbers], scale[numbers], odds[booleans], log_odds, presence)
+        return float(fitted.log_prob(torch.from_numpy(np.concatenate([*test]))).mean())
+
+
+class RowDistribution(ObservedDistribution):
+    """Independent columns; what is asked about is [..., 2, columns]: scaled values, and 1 where one is present.
+
+    Whether a column with gaps has a value is a Bernoulli variable of its own, or taken as given; the value is asked
+    about where there is one. A column that never lacked one makes a row without it as unlikely as can be.
+    """
+
+    arg_constraints = {}  # noqa: RUF012
+    support = constraints.real
+
+    def __init__(
+        self,
+        layout: Layout,
+        mean: Float[Tensor, "*batch numbers"],
+        scale: Tensor,
+        logits: Float[Tensor, "*batch booleans"],
+        log_odds: Sequence[Tensor],
+        presence: Float[Tensor, "*batch gaps"] | None = None,
+    ) -> None:
+        """`scale` is one a number, or one an element; `log_odds` are logits of each category's classes.
+
+        `presence` are logits that there is a value, of the columns with gaps; None where that is taken as given.
+        """
+        self.layout, self._mean, self.scale, self.logits, self.rank = layout, mean, scale, logits, 1
+        self.presence = presence
+        self.log_probabilities = [each.log_softmax(-1) for each in log_odds]
+        super().__init__(mean.shape[:-1], torch.Size([2, len(layout.kinds)]), validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        """[..., columns]: a number's mean, the probability of a boolean, and a category's likeliest class."""
+        classes = [each.argmax(-1, keepdim=True).float() for each in self.log_probabilities]
+        return self.layout.in_place([self._mean, self.logits.sigmoid(), *classes])
+
+    def log_prob_by_element(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*batch columns"]:
+        """log p of each column's value."""
+        values, present = value.unbind(-2)
+        layout = self.layout
+        numbers, booleans = layout.take(values, "number"), layout.take(values, "boolean")
+        away = (numbers - self._mean) / self.scale
+        found = [
+            -0.5 * (away.square() + math.log(2 * math.pi)) - self.scale.log(),
+            booleans * self.logits - nn.functional.softplus(self.logits),
+        ]
+        for index, each in zip(layout.of("category"), self.log_probabilities, strict=True):
+            found.append((one_hot(values[..., index], each.shape[-1]) * each).sum(-1, keepdim=True))
+        return layout.in_place(found) * present + self._presence(present) - self._never(value)
+
+    def log_prob_expected(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*batch columns"]:
+        """log p of a number at its mean, of a boolean that is sure and of the likeliest category, where one is present.
+
+        Whether one is there is as sure as can be, and one that never was missing is there.
+        """
+        layout, present = self.layout, value[..., 1, :]
+        numbers = -0.5 * math.log(2 * math.pi) - self.scale.log().expand_as(self._mean)
+        classes = [each.amax(-1, keepdim=True) for each in self.log_probabilities]
+        return layout.in_place([numbers, torch.zeros_like(self.logits), *classes]) * present
+
+    def _presence(self, present: Float[Tensor, "*rows columns"]) -> Tensor:
+        """Log-probability that a value is there, or isn't: of each column, or 0 of all."""
+        if self.presence is None:
+            return torch.zeros(())
+        gaps = self.layout.gaps
+        told = columns(present, gaps) * self.presence - nn.functional.softplus(self.presence)
+        padded = torch.cat([told, torch.zeros_like(told[..., :1])], -1)
+        return columns(padded, [gaps.index(at) if may else len(gaps) for at, may in enumerate(self.layout.missing)])
+
+    def unheard_of(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*rows"]:
+        """Nats of the values that are missing, and never were in training."""
+        return self._never(value).sum(-1)
+
+    def _never(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*rows columns"]:
+        never = value.new_tensor([0.0 if may else UNHEARD_OF for may in self.layout.missing])
+        return (1 - value[..., 1, :]) * never
+
+    def squared_error_by_element(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*batch columns"]:
+        """The squared distance: a number's scaled one, a boolean's and a category's of its probability from 1."""
+        values, present = value.unbind(-2)
+        layout = self.layout
+        found = [
+            (layout.take(values, "number") - self._mean).square(),
+            (layout.take(values, "boolean") - self.logits.sigmoid()).square(),
+        ]
+        for index, each in zip(layout.of("category"), self.log_probabilities, strict=True):
+            likely = (one_hot(values[..., index], each.shape[-1]) * each.exp()).sum(-1, keepdim=True)
+            found.append((1 - likely).square())
+        return layout.in_place(found) * present + self._never(value)
+
+    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
+        """Rows with every value present."""
+        with torch.no_grad():
+            shape = torch.Size([*sample_shape, *self.batch_shape])
+            numbers = self._mean + self.scale * torch.randn(*shape, self._mean.shape[-1]).to(self._mean)
+            booleans = torch.bernoulli(self.logits.sigmoid().expand(*shape, -1))
+            classes = [
+                Categorical(logits=each).sample(torch.Size(sample_shape)).unsqueeze(-1).float()
+                for each in self.log_probabilities
+            ]
+            values = self.layout.in_place([numbers, booleans, *classes])
+            return torch.stack([values, torch.ones_like(values)], -2)
