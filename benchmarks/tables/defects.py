@@ -82,8 +82,8 @@ def maps(detector: Detector, split: Split) -> dict[str, Tensor]:
     found: dict[str, list[Tensor]] = {name: [] for name in MAPS}
     for images, _ in batches(split, CPU, "scores", 256):
         posterior, target = detector.model.encode(images), detector.model.scaling(images)
-        z = posterior.transform(detector.noise.unsqueeze(1).expand(-1, len(images), -1))
-        likelihood = detector.model.explain(target, posterior, z, None).likelihood
+        draw = posterior.draw(detector.noise.unsqueeze(1).expand(-1, len(images), -1))
+        likelihood = detector.model.explain(target, draw, None).likelihood
         for name, measure in MAPS.items():
             found[name].append(measure(likelihood, target).mean(0))
     return {name: torch.cat(parts) for name, parts in found.items()}

@@ -123,6 +123,26 @@ def test_a_ladder_keeps_it(levels, likelihood, conditional, shape):
     keeps_its_contract(*models, x, labels if conditional else None)
 
 
+@pytest.mark.parametrize("posterior", [*POSTERIORS, "ladder"])
+def test_a_draw_is_a_value(posterior):
+    """What is asked of a posterior after a draw changes nothing of what the draw says."""
+    ladders = posterior == "ladder"
+    model = ladder("mixed", "bernoulli", False, (1, 8, 8)) if ladders else make(
+        "dense", "dense", "bernoulli", False, (1, 8, 8), posterior
+    )  # fmt: skip
+    wake(model)
+    x, _ = batch((1, 8, 8))
+    noise = torch.randn(2, 5, model.latents, generator=torch.Generator().manual_seed(0))
+    alone, asked = model.eval().encode(x), model.encode(x)
+    draw, same = alone.draw(noise), asked.draw(noise)
+    assert same.posterior is not alone and torch.equal(draw.z, same.z)
+    asked.mean, asked.variance, asked.draw(-noise), asked.log_prob(same.z.clone())
+    assert torch.equal(draw.log_q(), same.log_q())
+    torch.testing.assert_close(alone.log_prob(draw.z), draw.log_q(), rtol=1e-4, atol=1e-4)
+    bounds = [model.explain(model.scaling(x), each, None).log_weight() for each in (draw, same)]
+    assert torch.equal(*bounds)
+
+
 def wake(model):
     """Couplings and correlations start at zero, where no gradient reaches what lies before them."""
     draw = torch.Generator().manual_seed(1)

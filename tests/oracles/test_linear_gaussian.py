@@ -166,8 +166,8 @@ def all_log_weights(model, split, samples, seed):
             q, chunk = model.encode(x), 4096 // len(x)
             weights = []
             for start in range(0, samples, chunk):
-                z = q.rsample(torch.Size([min(chunk, samples - start)]))
-                weights.append(model.explain(x, q, z, None).log_weight())
+                draw = q.drawn([min(chunk, samples - start)])
+                weights.append(model.explain(x, draw, None).log_weight())
             parts.append(torch.cat(weights))
     return torch.cat(parts, 1).double().numpy()
 

@@ -141,10 +141,10 @@ def gaussian_case(samples, noise=None):
     log_variance = torch.full((2, 1), -0.3, dtype=torch.float64, requires_grad=True)
     weight = torch.tensor(1.3, dtype=torch.float64, requires_grad=True)
     posterior = DiagonalGaussian(mean, log_variance)
-    z = posterior.transform(torch.randn(samples, 2, 1, dtype=torch.float64))
-    likelihood = unit_gaussian(weight * z + 1)
+    draw = posterior.draw(torch.randn(samples, 2, 1, dtype=torch.float64))
+    likelihood = unit_gaussian(weight * draw.z + 1)
     target = torch.tensor([[1.0], [2.5]], dtype=torch.float64)
-    return Inference(target, z, posterior, StandardNormal(1, like=mean), likelihood), (mean, log_variance, weight)
+    return Inference(target, draw, StandardNormal(1, like=mean), likelihood), (mean, log_variance, weight)
 
 
 def gradients(doubly, seed, samples=8):
@@ -196,8 +196,8 @@ def test_the_gradient_of_the_importance_bound_is_right_in_expectation_at_any_bet
     mean = torch.full(noise.shape[1:], 0.2, dtype=torch.float64, requires_grad=True)
     log_variance = torch.full_like(mean, -0.3, requires_grad=True)
     posterior = DiagonalGaussian(mean, log_variance)
-    z = posterior.transform(noise)
-    inference = Inference(torch.ones_like(mean), z, posterior, StandardNormal(1, like=mean), unit_gaussian(1.3 * z + 1))
+    draw = posterior.draw(noise)
+    inference = Inference(torch.ones_like(mean), draw, StandardNormal(1, like=mean), unit_gaussian(1.3 * draw.z + 1))
     section = ImportanceObjective(kind="importance_weighted", samples=2, doubly_reparameterised=doubly)
     loss = build_objective(section, len(mean))(inference, constant(beta).double())
     each = torch.autograd.grad(len(mean) * loss, (mean, log_variance))  # an example's own: the loss is their mean
@@ -222,7 +222,7 @@ def test_total_correlation_of_a_known_gaussian():
     scale = 0.15
     means = MultivariateNormal(torch.zeros(2), covariance - scale**2 * torch.eye(2)).sample((count,))
     q = DiagonalGaussian(means, torch.full_like(means, 2 * math.log(scale)))
-    inference = Inference(means, q.rsample([1]), q, StandardNormal(2, like=means), unit_gaussian(means))
+    inference = Inference(means, q.drawn([1]), StandardNormal(2, like=means), unit_gaussian(means))
     product = MultivariateNormal(torch.zeros(2), torch.eye(2))
     exact = kl_divergence(MultivariateNormal(torch.zeros(2), covariance), product).item()
     # Weighted as a sample of `count` by itself, each log q has 1/(N M) for 1/M: the constants cancel but for log N.

@@ -69,11 +69,11 @@ def aggregate(model: VAE, split: Split, seed: int, device: torch.device) -> Aggr
         posteriors, drawn, rates, own = [], [], [], []
         for rows in batches(subset(split, most, seed), device, "the aggregate posterior"):
             posterior = model.encode(rows.x, rows.label)
-            z = posterior.rsample(torch.Size([1]))
+            draw = posterior.drawn(torch.Size([1]))
             posteriors.append(posterior)
-            drawn.append(z[0])
-            rates.append(model.explain(model.scaling(rows.explained), posterior, z, rows.label).rate()[0])
-            own.append(posterior.log_prob(z)[0])
+            drawn.append(draw.z[0])
+            rates.append(model.explain(model.scaling(rows.explained), draw, rows.label).rate()[0])
+            own.append(draw.log_q()[0])
         z, rate = torch.cat(drawn), _mean(torch.cat(rates))
         joint, marginals = _log_densities(z, posteriors)
     cap = math.log(len(z))

@@ -105,8 +105,8 @@ def _log_weights(model: VAE, rows: Rows, samples: int, chunk: int) -> Iterator[F
     """log p(x, z) / q(z|x) of `samples` draws, `chunk` at a time."""
     posterior, target = model.encode(rows.x, rows.label), model.scaling(rows.explained)
     for start in range(0, samples, chunk):
-        z = posterior.rsample(torch.Size([min(chunk, samples - start)]))
-        yield model.explain(target, posterior, z, rows.label).log_weight().to(widest(rows.x.device))
+        draw = posterior.drawn(torch.Size([min(chunk, samples - start)]))
+        yield model.explain(target, draw, rows.label).log_weight().to(widest(rows.x.device))
 
 
 def _summed(chunks: Iterator[Tensor], counts: Sequence[int]) -> npt.NDArray[np.float64]:

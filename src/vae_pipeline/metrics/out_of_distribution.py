@@ -84,8 +84,7 @@ def _regret(model: VAE, rows: Rows, noise: Tensor) -> PerExample:
     optimiser = torch.optim.Adam(own, LEARNING_RATE)
     first = best = torch.empty(0)
     for step in range(STEPS + 1):
-        posterior = DiagonalGaussian(*own)
-        inference = model.explain(target, posterior, posterior.transform(noise), rows.label)
+        inference = model.explain(target, DiagonalGaussian(*own).draw(noise), rows.label)
         bound = -(inference.distortion() + inference.rate()).mean(0)
         best = bound.detach() if step == 0 else torch.maximum(best, bound.detach())
         first = best if step == 0 else first

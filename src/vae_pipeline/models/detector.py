@@ -182,8 +182,7 @@ class Detector(nn.Module):
         """Every score but the ensemble, and the distortion of each value; of an image its heat map."""
         posterior, target = self.model.encode(x, label), self.model.scaling(x)
         noise = self.noise.unsqueeze(1).expand(-1, x.shape[0], -1)
-        z = posterior.transform(noise)  # type: ignore[attr-defined]
-        inference = self.model.explain(target, posterior, z, label)
+        inference = self.model.explain(target, posterior.draw(noise), label)
         by_element = -inference.likelihood.log_prob_by_element(target).mean(0)
         error = inference.likelihood.squared_error_by_element(target).mean(0)
         distortion, rate = by_element.flatten(1).sum(1), inference.rate().mean(0)

@@ -8,18 +8,16 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Distribution, constraints
+from torch.distributions import constraints
 from torch.distributions.kl import register_kl
 
-from vae_pipeline.numerics.randomness import standard_normal
+from vae_pipeline.models.draw import Draw, Posterior
 
 
-class DiagonalGaussian(Distribution):
+class DiagonalGaussian(Posterior):
     """N(mean, diag(exp(log_variance))); the last axis is the event."""
 
     arg_constraints = {"mean": constraints.real_vector, "log_variance": constraints.real_vector}  # noqa: RUF012
-    support = constraints.real_vector
-    has_rsample = True
 
     def __init__(self, mean: Float[Tensor, "*batch latents"], log_variance: Float[Tensor, "*batch latents"]) -> None:
         self._mean, self.log_variance = mean, log_variance
@@ -35,12 +33,18 @@ class DiagonalGaussian(Distribution):
         """Var[z]."""
         return self.log_variance.exp()
 
-    def rsample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        """mean + scale * noise (Kingma and Welling, 2014): the reparameterised draw."""
-        return self.transform(standard_normal(sample_shape, self._mean))
+    @property
+    def like(self) -> Tensor:
+        """The mean."""
+        return self._mean
+
+    def draw(self, noise: Tensor) -> Draw:
+        """The draw that `noise` of N(0, I) becomes."""
+        z = self.transform(noise)
+        return Draw(z, self, lambda: self.log_prob(z))
 
     def transform(self, noise: Tensor) -> Tensor:
-        """The draw that `noise` of N(0, I) becomes."""
+        """mean + scale * noise."""
         return torch.addcmul(self._mean, (0.5 * self.log_variance).exp(), noise)
 
     def detached(self) -> "DiagonalGaussian":
@@ -65,18 +69,13 @@ class StandardNormal(DiagonalGaussian):
         super().__init__(zeros, zeros)
 
 
-class FullGaussian(Distribution):
+class FullGaussian(Posterior):
     """N(mean, L L^T) with L lower triangular; the last axis is the event."""
-
-    arg_constraints = {}  # noqa: RUF012
-    support = constraints.real_vector
-    has_rsample = True
 
     def __init__(
         self, mean: Float[Tensor, "*batch latents"], scale_tril: Float[Tensor, "*batch latents latents"]
     ) -> None:
         self._mean, self.scale_tril = mean, scale_tril
-        self._drawn: tuple[Tensor, Tensor] | None = None
         super().__init__(mean.shape[:-1], mean.shape[-1:], validate_args=False)
 
     @property
@@ -95,23 +94,22 @@ class FullGaussian(Distribution):
         diagonal: Tensor = self.scale_tril.diagonal(dim1=-2, dim2=-1)
         return diagonal.log().sum(-1)
 
-    def rsample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        """mean + L noise."""
-        return self.transform(standard_normal(sample_shape, self._mean))
+    @property
+    def like(self) -> Tensor:
+        """The mean."""
+        return self._mean
 
-    def transform(self, noise: Tensor) -> Tensor:
-        """The draw that `noise` of N(0, I) becomes."""
+    def draw(self, noise: Tensor) -> Draw:
+        """mean + L noise, whose density needs no solving, which ONNX lacks."""
         z = self._mean + (self.scale_tril @ noise.unsqueeze(-1)).squeeze(-1)
-        self._drawn = (z, noise)
-        return z
+        return Draw(z, self, lambda: self._log_prob_of(noise))
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log density, summed over the event, in nats; what was drawn last needs no solving, which ONNX lacks."""
-        if self._drawn is not None and value is self._drawn[0]:
-            noise = self._drawn[1]
-        else:
-            away = (value - self._mean).unsqueeze(-1)
-            noise = torch.linalg.solve_triangular(self.scale_tril, away, upper=False).squeeze(-1)
+        """Log density, summed over the event, in nats."""
+        away = (value - self._mean).unsqueeze(-1)
+        return self._log_prob_of(torch.linalg.solve_triangular(self.scale_tril, away, upper=False).squeeze(-1))
+
+    def _log_prob_of(self, noise: Tensor) -> Tensor:
         squares: Tensor = (noise.square() + math.log(2 * math.pi)).sum(-1)
         return -0.5 * squares - self.log_determinant
 

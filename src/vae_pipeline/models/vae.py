@@ -16,6 +16,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
+from vae_pipeline.models.draw import Draw, Posterior
 from vae_pipeline.models.gaussian import DiagonalGaussian, rate_per_dimension
 from vae_pipeline.models.likelihoods import Likelihood, ObservedDistribution
 from vae_pipeline.models.priors import Prior, VampPrior
@@ -46,10 +47,19 @@ class Inference:
 
     target: Float[Tensor, "batch *event"]
     """The scaled values that the decoder is to explain."""
-    z: Float[Tensor, "samples batch latents"]
-    posterior: Distribution
+    draw: Draw
     prior: Distribution
     likelihood: ObservedDistribution
+
+    @property
+    def z(self) -> Float[Tensor, "samples batch latents"]:
+        """The latents that were drawn."""
+        return self.draw.z
+
+    @property
+    def posterior(self) -> Distribution:
+        """q(z|x); of a ladder, that of each level given the levels above it as they were drawn."""
+        return self.draw.posterior
 
     def distortion(self) -> Float[Tensor, "samples batch"]:
         """-log p(x|z)."""
@@ -67,7 +77,7 @@ class Inference:
 
     def log_weight(self) -> Float[Tensor, "samples batch"]:
         """Log of the importance weight p(x, z) / q(z|x) (Burda et al., 2016, eq. 7)."""
-        return self.prior.log_prob(self.z) - self.posterior.log_prob(self.z) - self.distortion()
+        return self.prior.log_prob(self.z) - self.draw.log_q() - self.distortion()
 
     # The objective and the training curves ask for the same numbers: they are computed once.
     @cached_property
@@ -79,7 +89,7 @@ class Inference:
         try:
             closed = kl_divergence(self.posterior, self.prior)
         except NotImplementedError:
-            return self.posterior.log_prob(self.z) - self.prior.log_prob(self.z)
+            return self.draw.log_q() - self.prior.log_prob(self.z)
         return closed.expand(self.z.shape[:2])
 
 
@@ -119,7 +129,7 @@ class VAE(nn.Module):
         prior: Distribution = self.latent_prior(self._unlabelled)
         return prior
 
-    def encode(self, x: Shaped[Tensor, "batch *event"], label: Int[Tensor, " batch"] | None = None) -> Distribution:
+    def encode(self, x: Shaped[Tensor, "batch *event"], label: Int[Tensor, " batch"] | None = None) -> Posterior:
         """q(z|x) of raw observations."""
         return self._posterior(self.scaling(x), label)
 
@@ -143,25 +153,23 @@ class VAE(nn.Module):
         scaled = self.scaling(x)
         posterior = self._posterior(scaled, label)
         explained = scaled if target is None else self.scaling(target)
-        return self.explain(explained, posterior, posterior.rsample(torch.Size([samples])), label)
+        return self.explain(explained, posterior.drawn(torch.Size([samples])), label)
 
     def infer_by(
         self, x: Shaped[Tensor, "batch *event"], noise: Float[Tensor, "batch latents"], label: Tensor | None = None
     ) -> Inference:
         """Infer z from raw `x` by given noise of N(0, I) instead of drawing it."""
         scaled = self.scaling(x)
-        posterior = self._posterior(scaled, label)
-        return self.explain(scaled, posterior, posterior.transform(noise.unsqueeze(0)), label)  # type: ignore[attr-defined]
+        return self.explain(scaled, self._posterior(scaled, label).draw(noise.unsqueeze(0)), label)
 
     def explain(
         self,
         target: Float[Tensor, "batch *event"],
-        posterior: Distribution,
-        z: Float[Tensor, "samples batch latents"],
+        draw: Draw,
         label: Int[Tensor, " batch"] | None,
     ) -> Inference:
-        """Explain `target`, which is scaled, by draws of its posterior."""
-        return Inference(target, z, posterior, self.prior(), self.decode(z, label))
+        """Explain `target`, which is scaled, by draws [samples, batch] of its posterior."""
+        return Inference(target, draw, self.prior(), self.decode(draw.z, label))
 
     def draw(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch latents"]:
         """New latents from noise of N(0, I)."""
@@ -182,8 +190,8 @@ class VAE(nn.Module):
     def _unlabelled(self, scaled: Tensor) -> Distribution:
         return self._posterior(scaled, None)
 
-    def _posterior(self, scaled: Tensor, label: Tensor | None) -> Distribution:
-        posterior: Distribution = self.posterior(self.encoder(scaled, self._one_hot(label)))
+    def _posterior(self, scaled: Tensor, label: Tensor | None) -> Posterior:
+        posterior: Posterior = self.posterior(self.encoder(scaled, self._one_hot(label)))
         return posterior
 
     def _one_hot(self, label: Tensor | None) -> Tensor | None:

@@ -153,6 +153,10 @@ class LaplaceLikelihood(Section):
     mean: Mean
 
 
+ContinuousLikelihood = GaussianLikelihood | LaplaceLikelihood
+"""Those of a location and a scale that aren't rounded."""
+
+
 class DiscretisedLikelihood(Section):
     """A Gaussian or Laplace variable rounded to whole numbers (uint8 data), tails at the ends: a true probability."""
 

@@ -10,10 +10,9 @@ from vae_pipeline.recipe import Recipe, TrainedRecipe
 from vae_pipeline.recipe import objective as objectives
 from vae_pipeline.recipe.model import (
     AnyModel,
+    ContinuousLikelihood,
     ConvolutionNet,
     DiscretisedLikelihood,
-    GaussianLikelihood,
-    LaplaceLikelihood,
     Model,
     NormalisedPosterior,
     RecurrentDecoder,
@@ -89,9 +88,7 @@ def _freer(control: RateControl) -> list[str]:
 
 def _sharper(model: AnyModel) -> list[str]:
     """A scale that was fixed, and may hide what z could tell."""
-    fixed = isinstance(model.likelihood, GaussianLikelihood | LaplaceLikelihood) and isinstance(
-        model.likelihood.scale, float | int
-    )
+    fixed = isinstance(model.likelihood, ContinuousLikelihood) and isinstance(model.likelihood.scale, float | int)
     return ["a learned model.likelihood.scale"] if fixed else []
 
 

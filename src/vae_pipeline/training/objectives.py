@@ -79,7 +79,7 @@ class _Likeliest:
 
 def importance_weighted(inference: Inference, control: RateControl) -> Tensor:
     """-log of the mean importance weight (Burda et al., 2016, eq. 8), the rate's part taken beta times."""
-    log_ratio = inference.posterior.log_prob(inference.z) - inference.prior.log_prob(inference.z)
+    log_ratio = inference.draw.log_q() - inference.prior.log_prob(inference.z)
     log_weight = -inference.distortion() - control.beta * log_ratio
     return (math.log(len(log_weight)) - log_weight.logsumexp(0)).mean()
 

@@ -240,7 +240,6 @@ def answers(
         return {"mean": posterior.mean, "log_variance": posterior.variance.log()}
     if graph.name == "reconstruct":
         return {"x_mean": model.scaling.inverse(model.decode(posterior.mean, label).mean)}
-    z = posterior.transform(inputs["noise"][None])  # type: ignore[attr-defined]
-    inference = model.explain(model.scaling(x), posterior, z, label)
+    inference = model.explain(model.scaling(x), posterior.draw(inputs["noise"][None]), label)
     distortion, rate = inference.distortion()[0], inference.rate()[0]
     return {"negative_elbo": distortion + rate, "distortion": distortion, "rate": rate}
