@@ -20,7 +20,7 @@ from vae_pipeline.cli.main import app
 from vae_pipeline.cli.options import TIMEOUT_S
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.runtime import Bundle, sessions
-from vae_pipeline.runtime.manifest import SIGNATURES
+from vae_pipeline.runtime.signatures import SIGNATURES
 from vae_pipeline.system.errors import SettingsError, VaeError
 
 

@@ -15,7 +15,7 @@ from tests.tables import mixed_frame
 
 from vae_pipeline.detector.estimator import VAEDetector
 from vae_pipeline.models.detector import ROUNDING, STEP
-from vae_pipeline.runtime.bundle import alarms
+from vae_pipeline.runtime.detection import alarms
 from vae_pipeline.system.errors import DataError
 
 TEXTS = pd.DataFrame({"text": [f"row {index}" for index in range(400)]})

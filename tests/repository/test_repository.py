@@ -15,9 +15,9 @@ from tests.lanes import ROOT
 from typer.main import get_command
 
 import vae_pipeline
+from vae_pipeline import runtime
 from vae_pipeline.cli.main import app
 from vae_pipeline.recipe import Recipe
-from vae_pipeline.runtime import bundle as runtime
 
 RECIPES = sorted((ROOT / "pipeline").glob("*.yaml"))
 PAGES = sorted(

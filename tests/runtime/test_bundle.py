@@ -248,7 +248,7 @@ class TestDamagedBundle:
 
     def test_a_newer_format(self, copy):
         alter(copy, lambda manifest: manifest.update(format=99))
-        with pytest.raises(BundleError, match="format 99, this version reads 3: update"):
+        with pytest.raises(BundleError, match="format 99, this version reads 2 and 3: update"):
             Bundle.load(copy)
 
     def test_an_altered_graph(self, copy):

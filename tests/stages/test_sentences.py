@@ -4,6 +4,8 @@ import dataclasses
 import io
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -12,17 +14,19 @@ import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
 from scipy.stats import chi2
+from tokenizers import Tokenizer
 from typer.testing import CliRunner
 
 from vae_pipeline.bundles.conformance.conform import conform
 from vae_pipeline.bundles.conformance.runtimes import Runtime
 from vae_pipeline.cli.main import app
 from vae_pipeline.kinds.store import Prepared, Split
+from vae_pipeline.kinds.text import tokens as text_tokens
 from vae_pipeline.kinds.text.tokens import lengths
 from vae_pipeline.metrics.sentences import sentence_figures
 from vae_pipeline.runtime import Bundle
-from vae_pipeline.runtime.manifest import STEPWISE
-from vae_pipeline.runtime.sentences import GREEDY, SAMPLE, Choice, _chosen
+from vae_pipeline.runtime.choosing import GREEDY, SAMPLE, Choice, chosen
+from vae_pipeline.runtime.signatures import STEPWISE
 from vae_pipeline.runtime.verification import verify
 from vae_pipeline.system.errors import BundleError, DataError, OutputError
 from vae_pipeline.training.trained import Trained
@@ -157,18 +161,18 @@ class TestTasks:
         assert write(6, seed=3)[:2] == write(2, seed=3) != write(2, seed=4)
         assert len(set(write(30))) > 20
 
-    def test_how_tokens_are_chosen(self):
+    def test_how_tokens_arechosen(self):
         log_p = np.log(np.array([[0.5, 0.3, 0.15, 0.05]]))
 
         def at(drawn, **choice):
-            return _chosen(log_p, Choice("sample", **choice), np.array([drawn]))[0]
+            return chosen(log_p, Choice("sample", **choice), np.array([drawn]))[0]
 
         assert [at(drawn) for drawn in (0.0, 0.49, 0.51, 0.79, 0.81, 0.949, 0.951, 0.999)] == [0, 0, 1, 1, 2, 2, 3, 3]
         assert at(0.999, top_k=2) == 1 and at(0.61, top_k=2) == 0
         assert at(0.999, top_p=0.5) == 0 and at(0.999, top_p=0.81) == 2
         assert at(0.999, temperature=1e-40) == 0 and at(0.999, temperature=1e-4) == 0
         assert at(0.95, temperature=0.1) == 0 and at(0.3, temperature=100.0) == 1
-        assert _chosen(log_p, GREEDY, np.zeros(1))[0] == 0
+        assert chosen(log_p, GREEDY, np.zeros(1))[0] == 0
 
     def test_a_search_of_one_beam_is_greedy_and_a_wider_one_finds_likelier_tokens(self, bundle):
         z = np.random.default_rng(1).standard_normal((4, bundle.latents)).astype(np.float32)
@@ -215,7 +219,7 @@ class TestTasks:
         """More classes than are summed up at a time; against the exact probabilities, by a chi-squared test."""
         random = np.random.default_rng(0)
         p = random.dirichlet(np.full(300, 0.5))
-        found = _chosen(np.log(np.tile(p, (20_000, 1))), SAMPLE, random.random(20_000))
+        found = chosen(np.log(np.tile(p, (20_000, 1))), SAMPLE, random.random(20_000))
         common = p > 5 / 20_000
         seen = np.bincount(found, minlength=300)[common]
         wanted = 20_000 * p[common]
@@ -251,6 +255,48 @@ class TestCommands:
         assert again["line"].tolist() == [1, 2] and again["perplexity"].equals(table["perplexity"])
         assert invoke("reconstruct", folder, "-", "-o", "-", given="\n".join(LINES)).count("\n") == 2
         assert "its 6 graphs give their golden answers" in invoke("verify", folder)
+
+    @pytest.mark.parametrize(
+        "words",
+        [("reconstruct", "-o", "x.txt"), ("encode", "-o", "z.npy"), ("score",), ("interpolate", "-o", "x.txt")],
+        ids=lambda words: words[0],
+    )
+    def test_each_reads_the_tokenizer_and_the_text_once(self, text_lane, file, tmp_path, monkeypatch, words):
+        read = []
+
+        class Counting:
+            def __init__(self, tokenizer):
+                self.tokenizer = tokenizer
+
+            @classmethod
+            def from_str(cls, text):
+                read.append("tokenizer")
+                return cls(Tokenizer.from_str(text))
+
+            def encode_batch(self, lines, **options):
+                read.append(len(lines))
+                return self.tokenizer.encode_batch(lines, **options)
+
+            def decode(self, ids, **options):
+                return self.tokenizer.decode(ids, **options)
+
+        monkeypatch.setattr(text_tokens, "Tokenizer", Counting)
+        monkeypatch.chdir(tmp_path)
+        command, *options = words
+        invoke(command, text_lane.bundle, file, *options)
+        assert read == ["tokenizer", 2]
+
+    def test_text_loads_no_reader_of_tables(self, text_lane, file, tmp_path):
+        """pandas, pyarrow and what guesses the form of a .csv cost more than the model."""
+        told = (
+            "import sys; from vae_pipeline.cli.main import app; app(sys.argv[1:], standalone_mode=False); "
+            "print({'pandas', 'pyarrow', 'clevercsv', 'scipy', 'PIL', 'torch'} & set(sys.modules))"
+        )
+        words = ["reconstruct", text_lane.bundle, file, "-o", tmp_path / "out.txt"]
+        done = subprocess.run(
+            [sys.executable, "-c", told, *map(str, words)], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.endswith("\nset()\n")
 
     @pytest.mark.parametrize(
         ("words", "message"),

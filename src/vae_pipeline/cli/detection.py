@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from vae_pipeline.kinds.observations import Examples, Observed
-    from vae_pipeline.runtime.bundle import Bundle, Detection
+    from vae_pipeline.runtime.bundle import Bundle
+    from vae_pipeline.runtime.detection import Detection
 
 SHOWN = 5  # of the examples that are left out
 DRAWS = 16  # of z, where there is no detector that has its own
@@ -168,10 +169,13 @@ def drift(
     import json
 
     from vae_pipeline.kinds.observations import read_observations
+    from vae_pipeline.kinds.spec import TextSpec
     from vae_pipeline.runtime.drift import drift as run
     from vae_pipeline.runtime.drift import require_stable, said
 
     model = open_bundle(bundle, timeout)
+    _ = model.detector  # where there is none, as in every model of sentences, no input is read
+    assert not isinstance(model.spec, TextSpec)
     x = read_observations(inputs, model.spec, key, resize)
     with progress(model, len(x)):
         result = run(model, model.detect(x, read_labels(labels)))
@@ -251,8 +255,8 @@ def _say_skipped(seen: "Observed") -> None:
 def _of_sentences(model: "Bundle", inputs: list[Path], column: str | None) -> "pd.DataFrame":
     import pandas as pd
 
-    from vae_pipeline.kinds.observations import read_sentences
+    from vae_pipeline.kinds.text.inputs import read_sentences
 
-    lines, numbers = read_sentences(inputs, model.sentences.spec, column)
-    with progress(model, len(lines) * DRAWS):
-        return pd.DataFrame({"line": numbers, **vars(model.sentences.score(lines, DRAWS))})
+    read = read_sentences(inputs, model.sentences.tokens, column)
+    with progress(model, len(read.x) * DRAWS):
+        return pd.DataFrame({"line": read.numbers, **vars(model.sentences.score(read.x, DRAWS))})

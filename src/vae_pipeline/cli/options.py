@@ -7,7 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     from vae_pipeline.runtime.bundle import Bundle
-    from vae_pipeline.runtime.sentences import Choice
+    from vae_pipeline.runtime.choosing import Choice
 
 TIMEOUT_S = 15.0  # as `sessions` has it, without its imports
 STAGES, TASKS, MORE = "Stages of the pipeline", "Tasks on an exported bundle", "More"
@@ -93,7 +93,7 @@ def choice(
     Raises:
         DataError: the options contradict each other.
     """
-    from vae_pipeline.runtime.sentences import Choice
+    from vae_pipeline.runtime.choosing import Choice
     from vae_pipeline.system.errors import DataError
 
     if beams is not None and kind != "beam":

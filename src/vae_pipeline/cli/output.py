@@ -39,11 +39,14 @@ def open_bundle(bundle: Path, timeout_s: float) -> "Bundle":
 @contextmanager
 def progress(model: "Bundle", rows: int) -> "Iterator[None]":
     """A bar on standard error, where that is a terminal, for what takes more than a moment."""
+    if rows < LONG:
+        yield
+        return
     from rich.console import Console
     from rich.progress import Progress
 
     terminal = Console(stderr=True)
-    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal or rows < LONG) as bar:
+    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
         task = bar.add_task("", total=rows)
         model.progress = lambda done: bar.advance(task, done)
         yield
@@ -147,10 +150,11 @@ def write_observations(out: Path, x: Any, model: "Bundle", as_json: bool, column
         write_images(out, x, model, as_json, columns)
         return
     from vae_pipeline.kinds.spec import TableSpec
-    from vae_pipeline.kinds.table.frames import decode
-    from vae_pipeline.system.files import replace_file
 
     if isinstance(model.spec, TableSpec) and out.suffix.lower() == ".csv":
+        from vae_pipeline.kinds.table.frames import decode
+        from vae_pipeline.system.files import replace_file
+
         replace_file(out, decode(x, model.spec.columns).to_csv(index=False).encode())
     else:
         write_arrays(out, x)
@@ -246,4 +250,4 @@ def say(out: Path, count: int, what: str, as_json: bool) -> None:
     if as_json:
         print_answer(count, out)
     elif str(out) != PIPE:
-        console().print(f"{count} {what} -> {out}")
+        sys.stdout.write(f"{count} {what} -> {out}\n")

@@ -48,6 +48,9 @@ from vae_pipeline.cli.output import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from vae_pipeline.runtime.bundle import Bundle
 
 tasks = typer.Typer()
@@ -120,17 +123,19 @@ def reconstruct(
     """Encode and decode."""
     import numpy as np
 
-    from vae_pipeline.kinds.observations import read_observations
+    from vae_pipeline.kinds.spec import TextSpec
 
     model = open_bundle(bundle, timeout)
     require_options(model, key, resize, labels, column)
-    if model.spec.kind == "text":
+    if isinstance(model.spec, TextSpec):
         require_suffix(out, ".txt", as_json=as_json)
         chosen = choice(choose or "greedy", temperature, top_k, top_p, beams)
-        write_sentences(out, model.sentences.reconstruct(_lines(model, inputs, column), chosen, seed), as_json)
+        write_sentences(out, model.sentences.reconstruct(_sentences(model, inputs, column), chosen, seed), as_json)
         return
     refuse_choices(model, choose, temperature, top_k, top_p, beams)
     require_suffix(out, ".npy", shown_as(model), as_json=as_json)
+    from vae_pipeline.kinds.observations import read_observations
+
     x = read_observations(inputs, model.spec, key, resize)
     with progress(model, len(x)):
         x_mean = model.reconstruct(x, read_labels(labels))
@@ -167,7 +172,7 @@ def encode(
     as_json: Json = False,
 ) -> None:
     """Latent position of each example."""
-    from vae_pipeline.kinds.observations import Examples, read_observations
+    from vae_pipeline.kinds.observations import Examples
     from vae_pipeline.kinds.spec import TableSpec, TextSpec
     from vae_pipeline.system.errors import DataError
 
@@ -179,7 +184,7 @@ def encode(
     require_options(model, key, resize, labels, column)
     refuse_options(model, keep=bool(keep) and not isinstance(model.spec, TableSpec))
     if isinstance(model.spec, TextSpec):
-        x = read_observations(inputs, model.spec, key, resize, column)
+        x = _sentences(model, inputs, column)
         origins = {"example": list(range(len(x)))}
     else:
         seen = Examples(inputs, model.spec, key, resize, keep=keep or ()).all()
@@ -242,11 +247,12 @@ def interpolate(
     if model.spec.kind == "text":
         require_suffix(out, ".txt", as_json=as_json)
         refuse_options(model, label=label is not None, even=even)
-        lines = _lines(model, inputs, column)
-        if len(lines) < 2:
-            raise DataError(f"a path needs two sentences or more; given {len(lines)}: give one a line")
+        x = _sentences(model, inputs, column)
+        if len(x) < 2:
+            raise DataError(f"a path needs two sentences or more; given {len(x)}: give one a line")
         chosen = choice("beam" if beams > 1 else "greedy", 1.0, None, None, beams if beams > 1 else None)
-        ways = [model.sentences.interpolate(a, b, steps, path or "linear", chosen) for a, b in pairwise(lines)]
+        means = model.sentences.encode(x).mean
+        ways = [model.sentences.between(a, b, steps, path or "linear", chosen) for a, b in pairwise(means)]
         write_sentences(out, [*ways[0], *(each for way in ways[1:] for each in way[1:])], as_json)
         return
     require_suffix(out, ".gif", ".png", ".npy", as_json=as_json)
@@ -285,7 +291,7 @@ def shrink(
     console().print(f"{bundle} as {to} -> {out}")
 
 
-def _lines(model: "Bundle", inputs: list[Path], column: str | None) -> list[str]:
-    from vae_pipeline.kinds.observations import read_sentences
+def _sentences(model: "Bundle", inputs: list[Path], column: str | None) -> "npt.NDArray[np.int32]":
+    from vae_pipeline.kinds.text.inputs import read_sentences
 
-    return read_sentences(inputs, model.sentences.spec, column)[0]
+    return read_sentences(inputs, model.sentences.tokens, column).x

@@ -39,7 +39,7 @@ from vae_pipeline.recipe.detection import DetectionSection, Score
 from vae_pipeline.recipe.model import DenseNet, GaussianPosterior, MixedLikelihood, MixturePrior, Model
 from vae_pipeline.recipe.objective import ElboObjective, WarmUpControl
 from vae_pipeline.recipe.train import Train
-from vae_pipeline.runtime.bundle import alarms
+from vae_pipeline.runtime.detection import alarms
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.loop import Training, fit

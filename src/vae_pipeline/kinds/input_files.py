@@ -14,6 +14,7 @@ import numpy.typing as npt
 from vae_pipeline.kinds.image.decoding import SUFFIXES, Resize, read_picture
 from vae_pipeline.kinds.listing import is_archive, list_pictures
 from vae_pipeline.kinds.spec import ImageSpec, TableSpec
+from vae_pipeline.kinds.table.spec import is_table
 from vae_pipeline.system.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -68,7 +69,7 @@ def _rows(path: Path, spec: TableSpec, key: str | None, keep: Sequence[str]) -> 
         if keep:
             raise DataError(f"{path} is an array, which has no column {keep[0]} to keep: give a table")
         return _array(read_array(path, key), path)
-    from vae_pipeline.kinds.table.files import find_rows, is_table
+    from vae_pipeline.kinds.table.files import find_rows
     from vae_pipeline.kinds.table.frames import encode
 
     if path.is_dir() and not any(is_table(file) for file in path.iterdir()):

@@ -1,4 +1,4 @@
-"""Observations from what a user names: arrays, pictures, folders and archives of them, tables, text, or `-`, a pipe."""
+"""Observations from what a user names: arrays, pictures, folders and archives of them, tables, or `-`, a pipe."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from vae_pipeline.kinds.image.decoding import Resize
 from vae_pipeline.kinds.input_files import InputFile, Piece, input_files
 from vae_pipeline.kinds.raw import checked
-from vae_pipeline.kinds.spec import DataSpec, ImageSpec, TableSpec, TextSpec
+from vae_pipeline.kinds.spec import ImageSpec, TableSpec
 from vae_pipeline.system.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -20,8 +20,6 @@ OnError = Literal["refuse", "skip", "mark"]
 """Policies for unusable inputs: take no input at all; take the others; take the others, and say why for each."""
 MOST_FAULTS = 10_000
 ROWS, CELLS = 2**16, 2**22  # read at a time: observations, and values of them
-ARRAYS = (".npy", ".npz")
-BEGINNINGS = (b"\x93N", b"PK")  # of these files
 
 
 @dataclass(frozen=True)
@@ -64,21 +62,15 @@ def joined(found: Sequence[Observed]) -> Observed:
     )
 
 
-def read_observations(
-    paths: Sequence[Path], spec: DataSpec, key: str | None, resize: Resize, column: str | None = None
-) -> Array:
+def read_observations(paths: Sequence[Path], spec: ImageSpec | TableSpec, key: str | None, resize: Resize) -> Array:
     """All observations of `paths` in their order, as [examples, *event] in the data's units.
 
     Pictures are mapped from 0..255 to the range of the data; arrays are taken as they are; a table's columns are
-    found by their names; sentences are lines, or those of a table's `column`.
+    found by their names. For sentences there is `text.inputs.read_sentences`.
 
     Raises:
         DataError: a file isn't there, can't be read, or is of another shape.
     """
-    if isinstance(spec, TextSpec):
-        from vae_pipeline.kinds.text.tokens import Tokens
-
-        return Tokens.of(spec).observations(read_sentences(_some(paths), spec, column)[0])
     return Examples(paths, spec, key, resize).all().x
 
 
@@ -197,24 +189,3 @@ def _some(paths: Sequence[Path]) -> Sequence[Path]:
     if not paths:
         raise DataError("no input was given: name .npy, .npz or picture files, folders or archives of them, or tables")
     return paths
-
-
-def read_sentences(paths: Sequence[Path], spec: TextSpec, column: str | None) -> tuple[list[str], list[int]]:
-    """Sentences of texts, one a line, or of a `column` of tables; and the number of each one's line or row in its file.
-
-    Raises:
-        DataError: a file can't be read or used, or the model takes no sentence of some line's length.
-    """
-    from vae_pipeline.kinds.text.lines import read_lines
-    from vae_pipeline.kinds.text.tokens import Tokens
-
-    texts: list[str] = []
-    numbers: list[int] = []
-    places: list[str] = []
-    for path in paths:
-        lines = read_lines(path, column)
-        texts += lines.texts
-        numbers += lines.numbers
-        places += [f"{'line' if column is None else 'row'} {number} of {path}" for number in lines.numbers]
-    Tokens.of(spec).observations(texts, places)
-    return texts, numbers

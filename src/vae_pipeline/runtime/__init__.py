@@ -1,6 +1,9 @@
 """An exported bundle in use, by numpy and onnxruntime alone."""
 
-from vae_pipeline.runtime.bundle import Bundle, Detection, Encoding, Scores, alarms, path_between
-from vae_pipeline.runtime.sentences import Choice
+from vae_pipeline.runtime.bundle import Bundle
+from vae_pipeline.runtime.choosing import Choice
+from vae_pipeline.runtime.detection import Detection, alarms
+from vae_pipeline.runtime.inference import Encoding, Scores
+from vae_pipeline.runtime.paths import path_between
 
 __all__ = ["Bundle", "Choice", "Detection", "Encoding", "Scores", "alarms", "path_between"]

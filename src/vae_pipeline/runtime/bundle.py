@@ -7,8 +7,7 @@ Needs numpy and onnxruntime, and nothing else: no torch, no pydantic.
     bundle.sample(16, seed=0)            # [16, channels, height, width], in the data's units
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,90 +15,32 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_pipeline.kinds.raw import natural
-from vae_pipeline.kinds.spec import DataSpec, TextSpec
-from vae_pipeline.kinds.text.spec import CELLS
-from vae_pipeline.runtime.files import file_of, read_calibration, read_golden, whole
-from vae_pipeline.runtime.inputs import (
-    SEEDS,
-    Labels,
-    checked_inputs,
-    checked_labels,
-    checked_numbers,
-    checked_observations,
-)
+from vae_pipeline.kinds.spec import TextSpec
+from vae_pipeline.runtime.detection import Detection, alarms
+from vae_pipeline.runtime.files import read_calibration, read_golden, whole
+from vae_pipeline.runtime.graphs import BATCH, Graphs
+from vae_pipeline.runtime.inference import Encoding, Scores, encode, score
+from vae_pipeline.runtime.inputs import SEEDS, Labels, checked_numbers, checked_observations
 from vae_pipeline.runtime.manifest import CalibrationEntry, DetectorEntry, Manifest
 from vae_pipeline.runtime.paths import evenly, path_between
-from vae_pipeline.runtime.sessions import TIMEOUT_S, open_session, run_session
-from vae_pipeline.system.errors import BundleError, DataError
+from vae_pipeline.runtime.sessions import TIMEOUT_S
+from vae_pipeline.runtime.signatures import GraphName
+from vae_pipeline.system.errors import DataError
 
 if TYPE_CHECKING:
-    import onnxruntime
-
     from vae_pipeline.runtime.sentences import Sentences
 
-__all__ = ["Bundle", "Detection", "Encoding", "Scores", "alarms", "path_between"]
-
-BATCH = 256
 Array = npt.NDArray[Any]
 Rows = Any
 """An array [examples, *event]; of a table also a DataFrame, or records (mappings from column to value)."""
 
 
-@dataclass(frozen=True)
-class Encoding:
-    """q(z|x) of each example: arrays of [examples, latents]."""
-
-    mean: Array
-    log_variance: Array
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Nats an example; a high `negative_elbo` says that the model finds the example unlikely."""
-
-    negative_elbo: Array
-    distortion: Array
-    rate: Array
-
-
-@dataclass(frozen=True)
-class Detection:
-    """How anomalous each example is, by a score that is calibrated."""
-
-    score: Array
-    """A score of the kind that the recipe names, high where the model finds the example unlikely."""
-    p_value: Array
-    """Share of normal examples that are at least as anomalous: an alarm at p <= alpha is false at a rate of alpha."""
-    distortion: Array
-    rate: Array
-    """Nats."""
-    contributions: Array
-    """[examples, *event]: nats of distortion of each value over what is usual of it; of an image its heat map."""
-
-
-def alarms(p_value: Array, alpha: float) -> Array:
-    """Alarms: the examples over the threshold of a false-alarm rate, as exact as a graph's float32 is."""
-    return np.asarray(p_value, np.float32) <= np.float32(alpha)
-
-
-class Bundle:
-    """The graphs of one folder, each opened when it is first asked. It can be copied and pickled."""
-
-    def __init__(self, folder: Path, manifest: Manifest, timeout_s: float = TIMEOUT_S) -> None:
-        self.folder, self.manifest, self.timeout_s = folder, manifest, timeout_s
-        self.spec: DataSpec = manifest.spec
-        self.latents = manifest.latents
-        self.classes = self.spec.classes if manifest.conditional else ()
-        """Labels that the model is conditional on; empty if it isn't."""
-        self.progress: Callable[[int], object] = _silent
-        """Told of the rows of a graph's batch once it has been run."""
-        self.variant: str | None = None if manifest.variant is None else manifest.variant.kind
-        """`fp16` or `int8` if `vae-pipeline shrink` wrote it."""
-        self._sessions: dict[str, onnxruntime.InferenceSession] = {}
+class Bundle(Graphs):
+    """The graphs of one folder, used in the data's units. It can be copied and pickled."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what belongs to this process: open graphs, and whoever watches the progress."""
-        return {**vars(self), "_sessions": {}, "progress": _silent}
+        """Leave out what belongs to this process, and the tokenizer, which is read again where it is wanted."""
+        return {name: value for name, value in super().__getstate__().items() if name != "sentences"}
 
     @classmethod
     def load(cls, folder: Path | str, timeout_s: float = TIMEOUT_S) -> "Bundle":
@@ -119,8 +60,13 @@ class Bundle:
         return bundle
 
     @property
+    def variant(self) -> str | None:
+        """`fp16` or `int8` if `vae-pipeline shrink` wrote it."""
+        return None if self.manifest.variant is None else self.manifest.variant.kind
+
+    @cached_property
     def sentences(self) -> "Sentences":
-        """The tasks on text.
+        """The tasks on text; the tokenizer is read once.
 
         Raises:
             DataError: the model isn't one of sentences.
@@ -133,37 +79,26 @@ class Bundle:
 
     def encode(self, x: Rows, labels: Labels = None) -> Encoding:
         """q(z|x) of raw observations [examples, *event]; of a table, a DataFrame or records do as well."""
-        mean, log_variance = self._run("encoder", {"x": checked_observations(x, self.spec)}, labels)
-        return Encoding(mean, log_variance)
+        return encode(self, x, labels)
 
     def decode(self, z: Array, labels: Labels = None) -> Array:
         """E[x|z] of latents [examples, latents], in the data's units."""
-        return natural(self._run("decoder", {"z": checked_numbers("z", z, [self.latents])}, labels)[0], self.spec)
+        return natural(
+            self.rows(GraphName.DECODER, {"z": checked_numbers("z", z, [self.latents])}, labels)[0], self.spec
+        )
 
     def reconstruct(self, x: Rows, labels: Labels = None) -> Array:
         """E[x|z] at the posterior's mean, in the data's units."""
-        return natural(self._run("reconstruct", {"x": checked_observations(x, self.spec)}, labels)[0], self.spec)
+        return natural(
+            self.rows(GraphName.RECONSTRUCT, {"x": checked_observations(x, self.spec)}, labels)[0], self.spec
+        )
 
     def score(self, x: Rows, labels: Labels = None, samples: int = 16, seed: int = 0) -> Scores:
         """-ELBO, distortion and rate, averaged over `samples` draws of z.
 
         Every example gets the same draws, so that its score doesn't depend on its neighbours.
         """
-        if samples < 1:
-            raise DataError(f"a score needs at least 1 sample; given {samples}")
-        x = checked_observations(x, self.spec)
-        noise = np.random.default_rng(seed).standard_normal((samples, self.latents)).astype(np.float32)
-        totals = [np.zeros(len(x)) for _ in range(3)]
-        for draw in noise:
-            answers = self._run("score", {"x": x, "noise": np.tile(draw, (len(x), 1))}, labels, self._scored)
-            totals = [total + answer for total, answer in zip(totals, answers, strict=True)]
-        return Scores(*(total / samples for total in totals))
-
-    @property
-    def _scored(self) -> int:
-        """Examples at a time."""
-        spec = self.spec
-        return min(BATCH, max(1, CELLS // (spec.limit * spec.vocabulary))) if isinstance(spec, TextSpec) else BATCH
+        return score(self, x, labels, samples, seed)
 
     @property
     def detects(self) -> bool:
@@ -187,7 +122,7 @@ class Bundle:
         """
         draws = self.detector.draws
         return Detection(
-            *self._run("detect", {"x": checked_observations(x, self.spec)}, labels, max(1, BATCH // draws))
+            *self.rows(GraphName.DETECT, {"x": checked_observations(x, self.spec)}, labels, max(1, BATCH // draws))
         )
 
     def alarms(self, found: Detection, alpha: float) -> Array:
@@ -241,9 +176,9 @@ class Bundle:
         """`count` draws of the fitted sampler, or of the prior, decoded; [count, *event] in the data's units."""
         if count < 1:
             raise DataError(f"at least 1 sample is wanted; given {count}")
-        self.session("decoder")
+        self.session(GraphName.DECODER)
         noise = np.random.default_rng(seed).standard_normal((count, self.manifest.noise)).astype(np.float32)
-        return natural(self._run("sample", {"noise": noise}, labels)[0], self.spec)
+        return natural(self.rows(GraphName.SAMPLE, {"noise": noise}, labels)[0], self.spec)
 
     def generate(self, count: int, seed: int = 0, first: int = 0, labels: Labels = None) -> Array:
         """Draws `first` to `first + count - 1` of a seed; the graph itself makes their noise, alike in any runtime."""
@@ -254,7 +189,7 @@ class Bundle:
             )
         index = np.arange(first, first + count, dtype=np.float32)
         inputs = {"seed": np.full(count, seed, np.float32), "index": index}
-        return natural(self._run("generate", inputs, labels)[0], self.spec)
+        return natural(self.rows(GraphName.GENERATE, inputs, labels)[0], self.spec)
 
     def interpolate(
         self, start: Array, end: Array, steps: int, kind: Literal["linear", "spherical"] = "spherical",
@@ -276,53 +211,3 @@ class Bundle:
 
         place = np.linspace(0, 1, steps)
         return seen(evenly(seen, place) if even else place)
-
-    def answer(self, graph: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Outputs of a graph for all its inputs, by the names of bundle.json; for servers, which speak of graphs.
-
-        Raises:
-            DataError: an input is missing, unknown, of another shape or holds what the model doesn't take.
-        """
-        entry = self.manifest.graphs[graph]
-        rows = checked_inputs(entry, inputs, self.spec)
-        return dict(zip(entry.outputs, self._run(graph, rows, inputs.get("label")), strict=True))
-
-    def run(self, graph: str, inputs: dict[str, Array]) -> list[Array]:
-        """A graph's outputs in their order, of inputs that are what it takes: `answer` without a check."""
-        session, outputs = self.session(graph), list(self.manifest.graphs[graph].outputs)
-        try:
-            return run_session(session, outputs, inputs, self.timeout_s)
-        except BundleError as error:
-            raise BundleError(f"{self.folder}: the graph {graph}: {error}") from error
-
-    def _run(self, name: str, inputs: dict[str, Array], labels: Labels, rows: int = BATCH) -> list[Array]:
-        count = len(next(iter(inputs.values())))
-        if self.classes:
-            inputs = {**inputs, "label": checked_labels(labels, count, self.classes)}
-        elif labels is not None:
-            raise DataError("labels were given, but this model isn't conditional on any: leave them out")
-        chunks = []
-        for start in range(0, count, rows):
-            chunks.append(self.run(name, {key: value[start : start + rows] for key, value in inputs.items()}))
-            self.progress(len(chunks[-1][0]))
-        return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
-
-    def session(self, name: str) -> "onnxruntime.InferenceSession":
-        """A graph, opened by onnxruntime.
-
-        Raises:
-            BundleError: there is no such graph, or its file isn't what bundle.json says.
-        """
-        if name not in self.manifest.graphs:
-            raise BundleError(
-                f"{self.folder} has no graph {name}, but {', '.join(self.manifest.graphs)}"
-                f"{': for text take Bundle.sentences' if self.spec.kind == 'text' else ''}"
-            )
-        if name not in self._sessions:
-            graph = self.manifest.graphs[name]
-            self._sessions[name] = open_session(file_of(self.folder, graph.file), graph, self.timeout_s)
-        return self._sessions[name]
-
-
-def _silent(_: int) -> None:
-    """Watch no progress."""

@@ -7,7 +7,8 @@ from typing import Any, Literal
 import numpy as np
 
 from vae_pipeline.kinds.spec import TableSpec
-from vae_pipeline.runtime.bundle import Array, Bundle, Detection
+from vae_pipeline.runtime.bundle import Array, Bundle
+from vae_pipeline.runtime.detection import Detection
 from vae_pipeline.system.errors import DataError, DriftError
 
 Verdict = Literal["too few rows", "none", "some", "much"]

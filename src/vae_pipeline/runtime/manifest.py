@@ -10,35 +10,17 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from vae_pipeline.kinds.spec import DataSpec, TextSpec, spec_of
+from vae_pipeline.kinds.spec import DataSpec, spec_of
+from vae_pipeline.runtime.formats import upgraded
+from vae_pipeline.runtime.signatures import GraphName, Signature, signatures_of
 from vae_pipeline.system.errors import BundleError, DataError
 from vae_pipeline.system.files import content_key, sha256_of, write_json
 from vae_pipeline.system.typed_json import read_json, typed
 
-FORMAT = 3
 FILE = "bundle.json"
 DIGEST = "sha256"
 """The key of the digest of all the others."""
 WIDEST, LARGEST = 2**16, 2**28  # numbers in a row of latents or noise; in a row of anything
-SIGNATURES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "encoder": (("x",), ("mean", "log_variance")),
-    "decoder": (("z",), ("x_mean",)),
-    "reconstruct": (("x",), ("x_mean",)),
-    "score": (("x", "noise"), ("negative_elbo", "distortion", "rate")),
-    "sample": (("noise",), ("x_mean",)),
-    "generate": (("seed", "index"), ("x_mean",)),
-    "detect": (("x",), ("score", "p_value", "distortion", "rate", "contributions")),
-}
-"""Inputs and outputs of the graphs of images and tables; a conditional model takes `label` as the last."""
-STEPWISE = {
-    "encoder": SIGNATURES["encoder"],
-    "score": SIGNATURES["score"],
-    "initial": (("z",), ("state",)),
-    "sample": (("noise",), ("state",)),
-    "step": (("token", "state"), ("log_probability", "next_state")),
-    "greedy": (("z",), ("tokens",)),
-}
-"""Inputs and outputs of the graphs of sentences."""
 DTYPES = ("uint8", "int32", "int64", "float32")
 
 
@@ -155,11 +137,8 @@ class Manifest:
             values = read_json(path)
             if not isinstance(values, dict):
                 raise ValueError("it isn't a mapping")
-            written = values.get("format")
-            if isinstance(written, int) and written != FORMAT:
-                todo = "update vae-pipeline" if written > FORMAT else "export again"
-                raise BundleError(f"{folder} has bundle format {written}, this version reads {FORMAT}: {todo}")
             _require_digest(values)
+            values = upgraded(values, folder)
             if "spec" in values:
                 values["spec"] = spec_of(values["spec"])
             return typed(cls, values)
@@ -176,23 +155,23 @@ class Manifest:
             raise ValueError(f"latents are {self.latents}; wanted 1 to {WIDEST}")
         if self.conditional and not self.spec.classes:
             raise ValueError("conditional is true, but the spec names no classes")
-        signatures = STEPWISE if isinstance(self.spec, TextSpec) else SIGNATURES
+        signatures = signatures_of(self.spec)
         for name in signatures:
-            if name not in self.graphs and name != "detect":
+            if name not in self.graphs and name != GraphName.DETECT:
                 raise ValueError(f"graphs.{name} is missing")
-        for name, graph in self.graphs.items():
-            if name not in signatures:
-                raise ValueError(f"graphs.{name} is none of {', '.join(signatures)}")
-            self._check(name, graph, *signatures[name])
-        if (self.detection is not None) != ("detect" in self.graphs):
+        for given, graph in self.graphs.items():
+            if given not in signatures:
+                raise ValueError(f"graphs.{given} is none of {', '.join(signatures)}")
+            self._check(GraphName(given), graph, signatures[GraphName(given)])
+        if (self.detection is not None) != (GraphName.DETECT in self.graphs):
             raise ValueError("detection and the graph detect go together: wanted both or neither")
 
-    def _check(self, name: str, graph: GraphEntry, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
-        inputs += ("label",) if self.conditional else ()
-        if tuple(graph.inputs) != inputs or tuple(graph.outputs) != outputs:
+    def _check(self, name: GraphName, graph: GraphEntry, signature: Signature) -> None:
+        inputs = (*signature.inputs, "label") if self.conditional else signature.inputs
+        if tuple(graph.inputs) != inputs or tuple(graph.outputs) != signature.outputs:
             raise ValueError(
                 f"graphs.{name} takes {', '.join(graph.inputs)} and gives {', '.join(graph.outputs)}; wanted "
-                f"{', '.join(inputs)} and {', '.join(outputs)}"
+                f"{', '.join(inputs)} and {', '.join(signature.outputs)}"
             )
         wanted = {"x": self.spec.event_shape, "x_mean": self.spec.event_shape, "contributions": self.spec.event_shape}
         wanted |= dict.fromkeys(("z", "mean", "log_variance"), (self.latents,))
@@ -205,7 +184,7 @@ class Manifest:
     @property
     def noise(self) -> int:
         """Numbers that a draw of `sample` wants."""
-        return self.graphs["sample"].inputs["noise"].event[0]
+        return self.graphs[GraphName.SAMPLE].inputs["noise"].event[0]
 
     def save_with(self, folder: Path, *names: str) -> None:
         """Write bundle.json, with the digests of files that lie beside it already."""

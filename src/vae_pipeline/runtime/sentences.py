@@ -2,68 +2,30 @@
 
 Needs numpy, onnxruntime and tokenizers, and nothing else.
 
-    from vae_pipeline.runtime.bundle import Bundle
-    from vae_pipeline.runtime.sentences import Choice
+    from vae_pipeline.runtime import Bundle, Choice
     writer = Bundle.load("exports/ptb").sentences
     writer.sample(10, seed=0, choice=Choice("sample", top_p=0.9))
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from vae_pipeline.kinds.spec import TextSpec
 from vae_pipeline.kinds.text.tokens import Tokens, lengths
+from vae_pipeline.runtime.choosing import GREEDY, SAMPLE, Choice, chosen
+from vae_pipeline.runtime.graphs import BATCH, Graphs
+from vae_pipeline.runtime.inference import Encoding, encode, score
 from vae_pipeline.runtime.paths import path_between
+from vae_pipeline.runtime.signatures import GraphName
 from vae_pipeline.system.errors import DataError
 
-if TYPE_CHECKING:
-    from vae_pipeline.runtime.bundle import Bundle, Encoding
-
 Array = npt.NDArray[Any]
-BATCH = 256  # sentences written at a time
-BLOCK = 128  # classes, whose probabilities are summed up before one of them is looked for
-
-
-@dataclass(frozen=True)
-class Choice:
-    """How each next token is chosen from what is said of it.
-
-    Source: Fan, Lewis and Dauphin, Hierarchical Neural Story Generation, 2018, for `top_k`; Holtzman et al., The
-    Curious Case of Neural Text Degeneration, 2020, for `top_p`.
-    """
-
-    kind: Literal["greedy", "sample", "beam"]
-    """The likeliest one; one drawn; or the sentence that a search finds to have the likeliest tokens on average."""
-    temperature: float = 1.0
-    """For `sample`: log-probabilities are divided by it."""
-    top_k: int | None = None
-    """For `sample`: draw from the k likeliest alone."""
-    top_p: float | None = None
-    """For `sample`: draw from the fewest that have this probability together."""
-    beams: int = 4
-    """For `beam`: the number of beginnings that are kept."""
-
-    def __post_init__(self) -> None:
-        if self.kind not in ("greedy", "sample", "beam"):
-            raise DataError(f"tokens can't be chosen by {self.kind!r}: wanted greedy, sample or beam")
-        drawn = self.temperature != 1 or self.top_k is not None or self.top_p is not None
-        if drawn and self.kind != "sample":
-            raise DataError(
-                f"temperature, top-k and top-p are of drawn tokens, and {self.kind} draws none: take sample"
-            )
-        k, p = 1 if self.top_k is None else self.top_k, 1.0 if self.top_p is None else self.top_p
-        if not self.temperature > 0 or k < 1 or not 0 < p <= 1 or self.beams < 1:
-            raise DataError(
-                f"temperature {self.temperature:g}, top-k {self.top_k}, top-p {self.top_p}, beams {self.beams} were "
-                "given; wanted a temperature over 0, k and beams of 1 or more, p over 0 and up to 1"
-            )
-
-
-GREEDY, SAMPLE = Choice("greedy"), Choice("sample")
+Lines = Sequence[str] | Array
+"""Sentences: texts, or what `Tokens.observations` makes of them, [sentences, limit]."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +46,14 @@ class SentenceScores:
 class Sentences:
     """The tasks on text, by the graphs of a bundle."""
 
-    def __init__(self, bundle: "Bundle", spec: TextSpec) -> None:
-        self.bundle, self.spec, self.tokens = bundle, spec, Tokens.of(spec)
+    def __init__(self, graphs: Graphs, spec: TextSpec) -> None:
+        self.graphs, self.spec, self.tokens = graphs, spec, Tokens.of(spec)
 
-    def encode(self, lines: Sequence[str]) -> "Encoding":
+    def encode(self, lines: Lines) -> Encoding:
         """q(z|x) of each sentence."""
-        return self.bundle.encode(self.tokens.observations(lines))
+        return encode(self.graphs, self._observations(lines), None)
 
-    def reconstruct(self, lines: Sequence[str], choice: Choice = GREEDY, seed: int = 0) -> list[str]:
+    def reconstruct(self, lines: Lines, choice: Choice = GREEDY, seed: int = 0) -> list[str]:
         """Write from the posterior's mean of each sentence."""
         return self.decode(self.encode(lines).mean, choice, seed)
 
@@ -99,8 +61,8 @@ class Sentences:
         """New sentences, from draws of the fitted sampler, or of the prior."""
         if count < 1:
             raise DataError(f"at least 1 sample is wanted; given {count}")
-        noise = np.random.default_rng(seed).standard_normal((count, self.bundle.manifest.noise)).astype(np.float32)
-        return self._text(self.bundle.answer("sample", {"noise": noise})["state"], choice, seed)
+        noise = np.random.default_rng(seed).standard_normal((count, self.graphs.manifest.noise)).astype(np.float32)
+        return self._text(self.graphs.answer(GraphName.SAMPLE, {"noise": noise})["state"], choice, seed)
 
     def interpolate(
         self, start: str, end: str, steps: int, kind: Literal["linear", "spherical"] = "linear", choice: Choice = GREEDY
@@ -109,22 +71,32 @@ class Sentences:
 
         Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, section 4.3.
         """
+        first, last = self.encode([start, end]).mean
+        return self.between(first, last, steps, kind, choice)
+
+    def between(
+        self, first: Array, last: Array, steps: int, kind: Literal["linear", "spherical"] = "linear",
+        choice: Choice = GREEDY,
+    ) -> list[str]:  # fmt: skip
+        """Sentences on the way from one place of the latent space to another, each [latents]."""
         if steps < 2:
             raise DataError(f"a path needs at least 2 steps; given {steps}")
-        first, last = self.encode([start, end]).mean
         return self.decode(path_between(first, last, np.linspace(0, 1, steps), kind), choice)
 
     def decode(self, z: Array, choice: Choice = GREEDY, seed: int = 0) -> list[str]:
         """Write from latents [sentences, latents]."""
-        return self._text(self.bundle.answer("initial", {"z": z})["state"], choice, seed)
+        return self._text(self.graphs.answer(GraphName.INITIAL, {"z": z})["state"], choice, seed)
 
-    def score(self, lines: Sequence[str], samples: int = 16, seed: int = 0) -> SentenceScores:
+    def score(self, lines: Lines, samples: int = 16, seed: int = 0) -> SentenceScores:
         """How likely each sentence is to the model."""
-        x = self.tokens.observations(lines)
-        found = self.bundle.score(x, None, samples, seed)
+        x = self._observations(lines)
+        found = score(self.graphs, x, None, samples, seed)
         tokens, unknown = lengths(x), (x == self.spec.unknown).sum(axis=1)
         perplexity = np.exp(found.negative_elbo / tokens)
         return SentenceScores(**vars(found), tokens=tokens, unknown=unknown, perplexity=perplexity)
+
+    def _observations(self, lines: Lines) -> Array:
+        return lines if isinstance(lines, np.ndarray) else self.tokens.observations(lines)
 
     def _text(self, state: Array, choice: Choice, seed: int) -> list[str]:
         return self.tokens.text(self.write(state, choice, seed))
@@ -133,14 +105,15 @@ class Sentences:
         """Ids [sentences, limit] from states; what is drawn for one doesn't depend on the others."""
         if choice.kind == "beam":
             return np.stack([self._searched(each[None], choice.beams) for each in state])
-        drawn = np.random.default_rng([seed, 1]).random((len(state), self.spec.limit))
+        shape = len(state), self.spec.limit
+        drawn = np.random.default_rng([seed, 1]).random(shape) if choice.kind == "sample" else np.zeros(shape)
         parts = range(0, len(state), BATCH)
         return np.concatenate([
             self._written(state[at : at + BATCH], choice, drawn[at : at + BATCH]) for at in parts
         ])  # fmt: skip
 
     def _step(self, token: Array, state: Array) -> tuple[Array, Array]:
-        answer = self.bundle.run("step", {"token": token.astype(np.int32), "state": state})
+        answer = self.graphs.run(GraphName.STEP, {"token": token.astype(np.int32), "state": state})
         return answer[0], answer[1]
 
     def _written(self, state: Array, choice: Choice, drawn: Array) -> Array:
@@ -149,7 +122,7 @@ class Sentences:
         going, token = np.arange(len(state)), np.full(len(state), spec.start)
         for place in range(spec.limit - 1):
             log_probability, state = self._step(token, state)
-            token = spec.end + _chosen(log_probability, choice, drawn[going, place])
+            token = spec.end + chosen(log_probability, choice, drawn[going, place])
             rows[going, place] = token
             on = token != spec.end
             going, token, state = going[on], token[on], state[on]
@@ -188,39 +161,3 @@ class Sentences:
         row = np.full(spec.limit, spec.padding, np.int32)
         row[: len(best)] = best
         return row
-
-
-def _chosen(log_probability: Array, choice: Choice, drawn: Array) -> Array:
-    """A class a row; `drawn` are numbers in [0, 1), one a row."""
-    if choice.kind == "greedy":
-        return np.asarray(log_probability.argmax(axis=1))
-    if choice.temperature != 1:
-        log_probability = log_probability - log_probability.max(axis=1, keepdims=True)
-        log_probability = np.maximum(log_probability / choice.temperature, -1e4, dtype=np.float64)
-    p = np.exp(log_probability)
-    if choice.top_k is not None or choice.top_p is not None:
-        p[p < _least(p, choice)] = 0
-    # First the block that the draw falls into, then its place there: a running sum over all classes takes longest.
-    ends = np.add.reduceat(p, np.arange(0, p.shape[1], BLOCK), axis=1, dtype=np.float64).cumsum(axis=1)
-    wanted = drawn * ends[:, -1]
-    block = (ends <= wanted[:, None]).sum(axis=1)
-    wanted -= np.take_along_axis(np.pad(ends, ((0, 0), (1, 0))), block[:, None], 1)[:, 0]
-    places = block[:, None] * BLOCK + np.arange(BLOCK)
-    inside = np.where(places < p.shape[1], np.take_along_axis(p, np.minimum(places, p.shape[1] - 1), 1), 0)
-    reached = inside.cumsum(axis=1, dtype=np.float64)
-    likeliest = inside.argmax(axis=1)  # where rounding leaves nothing over, in place of what can't be drawn
-    place = (reached <= wanted[:, None]).sum(axis=1)
-    possible = np.take_along_axis(inside, np.minimum(place, BLOCK - 1)[:, None], 1)[:, 0] > 0
-    return np.asarray(block * BLOCK + np.where((place < BLOCK) & possible, place, likeliest))
-
-
-def _least(p: Array, choice: Choice) -> Array:
-    """The least probability that may be drawn, [rows, 1]; values alone are sorted, which is fast."""
-    falling = np.sort(p, axis=1)[:, ::-1]
-    if choice.top_k is not None:
-        falling = falling[:, : choice.top_k]
-    if choice.top_p is None:
-        return falling[:, -1:]
-    before = falling.cumsum(axis=1) - falling
-    kept = (before < choice.top_p * falling.sum(axis=1, keepdims=True)).sum(axis=1, keepdims=True)
-    return np.asarray(np.take_along_axis(falling, kept - 1, 1))

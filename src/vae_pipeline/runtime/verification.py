@@ -9,7 +9,7 @@ from pathlib import Path
 from vae_pipeline.runtime.agreement import Units, differences
 from vae_pipeline.runtime.bundle import Bundle
 from vae_pipeline.runtime.files import file_of, whole
-from vae_pipeline.runtime.manifest import FORMAT
+from vae_pipeline.runtime.formats import READ
 from vae_pipeline.runtime.sessions import TIMEOUT_S
 from vae_pipeline.system.errors import BundleError
 from vae_pipeline.system.typed_json import read_json, typed
@@ -52,7 +52,10 @@ def _verify(bundle: Bundle, name: str, tolerance: float) -> Verified:
     graph = bundle.manifest.graphs[name]
     file = bundle.folder / graph.file
     told = bundle.session(name).get_modelmeta().custom_metadata_map
-    wanted = {"format": str(FORMAT), "graph": name, "variant": bundle.variant}
+    written = told.get("vae.format")
+    if written not in map(str, READ):
+        raise BundleError(f"{file} says format {written!r}, and bundle.json {bundle.manifest.format}: export again")
+    wanted = {"graph": name, "variant": bundle.variant}
     wanted |= {key: getattr(bundle.manifest, key) for key in SAME}
     for key, value in wanted.items():
         if told.get(f"vae.{key}") != value:

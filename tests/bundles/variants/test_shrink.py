@@ -16,7 +16,7 @@ from vae_pipeline.bundles.variants.shrink import shrink
 from vae_pipeline.cli.main import app
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.runtime import Bundle
-from vae_pipeline.runtime.manifest import SIGNATURES
+from vae_pipeline.runtime.signatures import SIGNATURES
 from vae_pipeline.runtime.verification import verify
 from vae_pipeline.system.errors import BundleError, DataError, OutputError
 from vae_pipeline.system.files import sha256_of

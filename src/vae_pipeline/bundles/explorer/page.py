@@ -18,13 +18,14 @@ from vae_pipeline.kinds.spec import DataSpec, ImageSpec, TableSpec, TextSpec
 from vae_pipeline.kinds.table.spec import MISSING
 from vae_pipeline.runtime.bundle import Bundle
 from vae_pipeline.runtime.files import file_of
+from vae_pipeline.runtime.signatures import GraphName
 from vae_pipeline.system.errors import BundleError
 from vae_pipeline.system.files import filled_folder, replace_file
 
 HERE = Path(__file__).parent
 PAGE = "index.html"
 # `reconstruct` is left out: it is the decoder at the encoder's mean.
-GRAPHS = ("decoder", "encoder", "score", "sample", "detect")
+GRAPHS = (GraphName.DECODER, GraphName.ENCODER, GraphName.SCORE, GraphName.SAMPLE, GraphName.DETECT)
 
 
 def write_folder(bundle: Bundle, runtime: BrowserRuntime, out: Path) -> None:
@@ -147,7 +148,7 @@ def _elbo(metrics: Mapping[str, Any]) -> str:
 
 def _examples(bundle: Bundle) -> dict[str, Any]:
     """The golden inputs, which are real test rows: raw values, little-endian, and labels where the model takes them."""
-    golden = bundle.golden("encoder")
+    golden = bundle.golden(GraphName.ENCODER)
     x, labels = golden["x"], golden["label"].tolist() if bundle.classes else []
     return {"x": _base64(x.astype(x.dtype.newbyteorder("<")).tobytes()), "labels": labels}
 

@@ -24,7 +24,8 @@ from vae_pipeline.models.detector import Detector
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive
 from vae_pipeline.runtime.agreement import Units
-from vae_pipeline.runtime.manifest import FORMAT, GraphEntry, Manifest, TensorEntry
+from vae_pipeline.runtime.formats import FORMAT
+from vae_pipeline.runtime.manifest import GraphEntry, Manifest, TensorEntry
 from vae_pipeline.system.files import replace_file, sha256_of
 from vae_pipeline.system.progress import counted
 

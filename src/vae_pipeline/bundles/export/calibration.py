@@ -12,7 +12,8 @@ from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.detection import ALPHAS, MOST, detect
 from vae_pipeline.models.detector import Detector
 from vae_pipeline.runtime.agreement import Units, differences
-from vae_pipeline.runtime.bundle import Bundle, alarms
+from vae_pipeline.runtime.bundle import Bundle
+from vae_pipeline.runtime.detection import alarms
 from vae_pipeline.runtime.manifest import CalibrationEntry, DetectorEntry
 from vae_pipeline.system.errors import ParityError
 from vae_pipeline.system.files import sha256_of

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from vae_pipeline.bundles.serving.protocol import metadata
-from vae_pipeline.runtime.bundle import BATCH
+from vae_pipeline.runtime.graphs import BATCH
 from vae_pipeline.runtime.manifest import GraphEntry, TensorEntry
 
 # A config's shape may not be empty, so Triton takes and gives [batch, 1] where the graph has [batch].

@@ -17,8 +17,9 @@ from vae_pipeline.bundles.export.parity import Arrays
 from vae_pipeline.kinds.raw import natural
 from vae_pipeline.runtime.bundle import Array, Bundle
 from vae_pipeline.runtime.files import file_of
+from vae_pipeline.runtime.signatures import GraphName
 
-TIMED = ("encoder", "decoder", "score")
+TIMED = (GraphName.ENCODER, GraphName.DECODER, GraphName.SCORE)
 BATCHES = (1, 64)
 CALLS, SECONDS = 300, 1.0
 """A median's: as many calls of each as fit."""
@@ -128,7 +129,7 @@ def _summary(cost: Cost) -> str:
 
 def _bytes(bundle: Bundle) -> int:
     graphs = bundle.manifest.graphs.items()
-    return sum(file_of(bundle.folder, entry.file).stat().st_size for name, entry in graphs if name != "detect")
+    return sum(file_of(bundle.folder, entry.file).stat().st_size for name, entry in graphs if name != GraphName.DETECT)
 
 
 def _latency(full: Bundle, variant: Bundle, graph: str, batch: int) -> Latency:

@@ -20,6 +20,7 @@ from vae_pipeline.runtime.bundle import Array, Bundle
 from vae_pipeline.runtime.files import file_of
 from vae_pipeline.runtime.manifest import FILE, GraphEntry, Manifest, VariantEntry
 from vae_pipeline.runtime.sessions import TIMEOUT_S
+from vae_pipeline.runtime.signatures import GraphName
 from vae_pipeline.runtime.verification import verify
 from vae_pipeline.system.errors import BundleError, DataError
 from vae_pipeline.system.files import filled_folder, replace_file, require_writable, sha256_of, write_json
@@ -64,12 +65,12 @@ def _fill(folder: Path, bundle: Bundle, to: Kind, x: Array, labels: Array | None
     rows: list[Agreement] = []
     units = Units.of_manifest(bundle.manifest)
     for name, entry in bundle.manifest.graphs.items():
-        if name == "detect":  # coarser scores aren't those that were calibrated
+        if name == GraphName.DETECT:  # coarser scores aren't those that were calibrated
             continue
         full = onnx.load(file_of(bundle.folder, entry.file))
         told = {entry.key: entry.value for entry in full.metadata_props} | {"vae.variant": to}
-        if name == "generate":
-            proto = preceded(_noise(full), protos["sample"], full.doc_string, told)
+        if name == GraphName.GENERATE:
+            proto = preceded(_noise(full), protos[GraphName.SAMPLE], full.doc_string, told)
         else:
             proto = _smaller(full, to, bundle, name, x, labels)
             tidy(proto, full.doc_string, told)

@@ -14,18 +14,12 @@ from vae_pipeline.kinds.spec import TableSpec
 from vae_pipeline.kinds.table import numbers
 from vae_pipeline.kinds.table.csv_files import CsvFile, look
 from vae_pipeline.kinds.table.frames import plain, require_columns
-from vae_pipeline.kinds.table.spec import MISSING, CsvFormat
+from vae_pipeline.kinds.table.spec import MISSING, SUFFIXES, CsvFormat
 from vae_pipeline.kinds.text.files import encoding_of, opened
 from vae_pipeline.system.errors import DataError
 
-SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".npz", ".jsonl")
 FOUND = CsvFormat()
 ROWS = 2**16  # read at a time
-
-
-def is_table(path: Path) -> bool:
-    """Whether the name is that of a table."""
-    return path.name.lower().endswith(SUFFIXES)
 
 
 class TableFile:

@@ -19,7 +19,14 @@ MISSING = frozenset((
     "NULL", "NaN", "None", "n/a", "nan", "null",
 ))  # fmt: skip
 """Fields of a text of rows that stand for a missing value, as pandas has them."""
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".npz", ".jsonl")
+"""The ends of the names of files that hold tables."""
 ColumnKind = Literal["number", "boolean", "category", "date"]
+
+
+def is_table(path: Path) -> bool:
+    """Whether the name is that of a table."""
+    return path.name.lower().endswith(SUFFIXES)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from vae_pipeline.kinds.table.files import TableFile, is_table
+from vae_pipeline.kinds.table.spec import is_table
 from vae_pipeline.system.errors import DataError
 
 PIPE = "-"
@@ -96,6 +96,8 @@ def read_column(path: Path, column: str) -> list[str]:
     """
     if not is_table(path):
         raise DataError(f"{path} is no table, and so has no column {column}: leave the column out")
+    from vae_pipeline.kinds.table.files import TableFile  # noqa: PLC0415 (pandas costs only those who have tables)
+
     found: list[str] = []
     for frame in TableFile(path, absent=None, names=[column]).frames():
         if column not in frame.columns:

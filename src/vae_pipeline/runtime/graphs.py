@@ -1,0 +1,94 @@
+"""The graphs of a bundle, opened and run by name; what they are asked is checked by `inputs`."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_pipeline.kinds.spec import DataSpec
+from vae_pipeline.runtime.files import file_of
+from vae_pipeline.runtime.inputs import Labels, checked_inputs, checked_labels
+from vae_pipeline.runtime.manifest import Manifest
+from vae_pipeline.runtime.sessions import TIMEOUT_S, open_session, run_session
+from vae_pipeline.system.errors import BundleError, DataError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+BATCH = 256
+Array = npt.NDArray[Any]
+
+
+class Graphs:
+    """The graphs of one folder, each opened when it is first asked. They can be copied and pickled."""
+
+    def __init__(self, folder: Path, manifest: Manifest, timeout_s: float = TIMEOUT_S) -> None:
+        self.folder, self.manifest, self.timeout_s = folder, manifest, timeout_s
+        self.spec: DataSpec = manifest.spec
+        self.latents = manifest.latents
+        self.classes = self.spec.classes if manifest.conditional else ()
+        """Labels that the model is conditional on; empty if it isn't."""
+        self.progress: Callable[[int], object] = _silent
+        """Told of the rows of a graph's batch once it has been run."""
+        self._sessions: dict[str, onnxruntime.InferenceSession] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what belongs to this process: open graphs, and whoever watches the progress."""
+        return {**vars(self), "_sessions": {}, "progress": _silent}
+
+    def session(self, name: str) -> "onnxruntime.InferenceSession":
+        """A graph, opened by onnxruntime.
+
+        Raises:
+            BundleError: there is no such graph, or its file isn't what bundle.json says.
+        """
+        if name not in self.manifest.graphs:
+            raise BundleError(
+                f"{self.folder} has no graph {name}, but {', '.join(self.manifest.graphs)}"
+                f"{': for text take Bundle.sentences' if self.spec.kind == 'text' else ''}"
+            )
+        if name not in self._sessions:
+            graph = self.manifest.graphs[name]
+            self._sessions[name] = open_session(file_of(self.folder, graph.file), graph, self.timeout_s)
+        return self._sessions[name]
+
+    def run(self, name: str, inputs: dict[str, Array]) -> list[Array]:
+        """A graph's outputs in their order, of inputs that are what it takes: `answer` without a check."""
+        session, outputs = self.session(name), list(self.manifest.graphs[name].outputs)
+        try:
+            return run_session(session, outputs, inputs, self.timeout_s)
+        except BundleError as error:
+            raise BundleError(f"{self.folder}: the graph {name}: {error}") from error
+
+    def rows(self, name: str, inputs: dict[str, Array], labels: Labels, at_a_time: int = BATCH) -> list[Array]:
+        """A graph's outputs of any number of rows, some `at_a_time`; the labels are checked, and no other input.
+
+        Raises:
+            DataError: labels are missing, or given where the model isn't conditional.
+        """
+        count = len(next(iter(inputs.values())))
+        if self.classes:
+            inputs = {**inputs, "label": checked_labels(labels, count, self.classes)}
+        elif labels is not None:
+            raise DataError("labels were given, but this model isn't conditional on any: leave them out")
+        chunks = []
+        for start in range(0, count, at_a_time):
+            chunks.append(self.run(name, {key: value[start : start + at_a_time] for key, value in inputs.items()}))
+            self.progress(len(chunks[-1][0]))
+        return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+
+    def answer(self, name: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs of a graph for all its inputs, by the names of bundle.json; for servers, which speak of graphs.
+
+        Raises:
+            DataError: an input is missing, unknown, of another shape or holds what the model doesn't take.
+        """
+        entry = self.manifest.graphs[name]
+        rows = checked_inputs(entry, inputs, self.spec)
+        return dict(zip(entry.outputs, self.rows(name, rows, inputs.get("label")), strict=True))
+
+
+def _silent(_: int) -> None:
+    """Watch no progress."""

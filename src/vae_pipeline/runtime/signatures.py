@@ -1,0 +1,57 @@
+"""The names of a bundle's graphs, and what each takes and gives.
+
+`vae_pipeline.bundles.export.graphs` says what each one means.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from vae_pipeline.kinds.spec import DataSpec, TextSpec
+
+
+class GraphName(StrEnum):
+    """The name of a graph, in bundle.json and in its file's name."""
+
+    ENCODER = "encoder"
+    DECODER = "decoder"
+    RECONSTRUCT = "reconstruct"
+    SCORE = "score"
+    SAMPLE = "sample"
+    GENERATE = "generate"
+    DETECT = "detect"
+    INITIAL = "initial"
+    STEP = "step"
+    GREEDY = "greedy"
+
+
+class Signature(NamedTuple):
+    """The names of inputs and outputs, in their order; a conditional model takes `label` as the last input."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+SIGNATURES: dict[GraphName, Signature] = {
+    GraphName.ENCODER: Signature(("x",), ("mean", "log_variance")),
+    GraphName.DECODER: Signature(("z",), ("x_mean",)),
+    GraphName.RECONSTRUCT: Signature(("x",), ("x_mean",)),
+    GraphName.SCORE: Signature(("x", "noise"), ("negative_elbo", "distortion", "rate")),
+    GraphName.SAMPLE: Signature(("noise",), ("x_mean",)),
+    GraphName.GENERATE: Signature(("seed", "index"), ("x_mean",)),
+    GraphName.DETECT: Signature(("x",), ("score", "p_value", "distortion", "rate", "contributions")),
+}
+"""The graphs of images and tables; `detect` is there where the detector could be calibrated."""
+STEPWISE: dict[GraphName, Signature] = {
+    GraphName.ENCODER: SIGNATURES[GraphName.ENCODER],
+    GraphName.SCORE: SIGNATURES[GraphName.SCORE],
+    GraphName.INITIAL: Signature(("z",), ("state",)),
+    GraphName.SAMPLE: Signature(("noise",), ("state",)),
+    GraphName.STEP: Signature(("token", "state"), ("log_probability", "next_state")),
+    GraphName.GREEDY: Signature(("z",), ("tokens",)),
+}
+"""The graphs of sentences, which are written token by token."""
+
+
+def signatures_of(spec: DataSpec) -> dict[GraphName, Signature]:
+    """The graphs that a model of these data has."""
+    return STEPWISE if isinstance(spec, TextSpec) else SIGNATURES
