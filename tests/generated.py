@@ -1,4 +1,4 @@
-"""Files that are generated: docs/cli.md, pipeline/schema.json and, on request, the golden runs.
+"""Files that are generated: docs/cli.md, docs/figures.md, pipeline/schema.json and, on request, the golden runs.
 
 python -m tests.generated            (make docs)
 python -m tests.generated golden     a change of numbers is meant: keep the new ones
@@ -14,7 +14,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from vae_pipeline.cli.main import app
-from vae_pipeline.recipe import Recipe
+from vae_pipeline.recipe import Recipe, figures
 
 ROOT = Path(__file__).parent.parent
 
@@ -36,7 +36,27 @@ def schema() -> str:
     return json.dumps(Recipe.model_json_schema(), indent=2) + "\n"
 
 
-GENERATED = {"docs/cli.md": cli_page, "pipeline/schema.json": schema}
+def figures_page() -> str:
+    """The table of figures, as `docs/figures.md`."""
+    kinds = {figures.EVERY: "any", ("image",): "images", ("table",): "tables", ("text",): "sentences"}
+    needs = {"detector": "a detector", "anomalies": "labels that tell anomalies", "masks": "masks of defects"}
+    rows = []
+    for figure in figures.FIGURES:
+        wanted = [needs[need] for need in figure.needs if need == "masks" or "masks" not in figure.needs]
+        of = kinds.get(figure.kinds) or " and ".join(kinds[(kind,)] for kind in figure.kinds)
+        meaning = figure.meaning("mass").format(noun="example", nouns="examples", a_noun="an example")
+        name = f"{figure.name} ({figure.unit})" if figure.unit else figure.name
+        cells = (name, f"`{figure.key}`", "yes" if figure.gate else "no", "; ".join([of, *wanted]), meaning)
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return (
+        "# Figures\n\nThe numbers of `metrics.json` that the report shows, written by `make docs` from the table in "
+        "`recipe.figures`. A gate\nof a recipe (`evaluate.gates`) names one by its key; `check` refuses a gate that "
+        "the data of the recipe can't have.\nDefinitions and sources are in the [glossary](glossary.md).\n\n"
+        "| figure | key | gate | of | meaning |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
+    )
+
+
+GENERATED = {"docs/cli.md": cli_page, "docs/figures.md": figures_page, "pipeline/schema.json": schema}
 
 
 def golden() -> None:

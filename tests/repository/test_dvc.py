@@ -70,7 +70,10 @@ def covered(module, dependency):
 def test_dependencies_are_the_imports(stage, pipeline, graph):
     name = f"vae_pipeline.stages.{stage}"
     modules = {name, *graph.find_upstream_modules(name)} - set(WITHOUT_EFFECT)
-    imported = {module for module in modules if not module.startswith("vae_pipeline.recipe.")}
+    tracked = {module for module in modules if module.startswith("vae_pipeline.recipe.")}
+    if stage in ("evaluate", "export"):  # the others read the names of gates there, and write none of its words
+        tracked = {module for module in tracked if not module.startswith("vae_pipeline.recipe.figures")}
+    imported = modules - tracked
     listed = [path for path in pipeline[stage]["deps"] if path.startswith("src/")]
     missing = sorted(module for module in imported if not any(covered(module, path) for path in listed))
     idle = sorted(path for path in listed if not any(covered(module, path) for module in imported))

@@ -117,7 +117,10 @@ class TestBundle:
         told = bundle.session("score").get_modelmeta().custom_metadata_map
         assert json.loads(told["vae.columns"])["when"] == "date"
         card = (table_lane.bundle / "MODEL_CARD.md").read_text()
-        assert "rows of 5 columns: amount, balance, country, new, when" in card and "AUROC" in card
+        assert (
+            "rows of 5 columns: amount (number), balance (number), country (category), new (" in card
+            and "AUROC" in card
+        )
 
     def test_scores_are_bit_identical_and_rows_do_not_know_of_each_other(self, bundle, table_lane):
         x = Prepared.open(table_lane.data).test.x[:]

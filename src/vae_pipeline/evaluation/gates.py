@@ -21,7 +21,7 @@ from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.alarms import PREFERRED, ignorance
 from vae_pipeline.metrics.gain import Gain
 from vae_pipeline.recipe import TrainedRecipe
-from vae_pipeline.recipe.evaluate import METRICS, Evaluate, Gate
+from vae_pipeline.recipe.evaluate import Evaluate, Gate
 from vae_pipeline.recipe.objective import CapacityControl, RateControl, TargetDistortionControl, TargetRateControl
 from vae_pipeline.recipe.remedies import to_carry_more, to_fit_better
 from vae_pipeline.training.length import Length, too_short
@@ -56,7 +56,7 @@ def gates(metrics: Mapping[str, Any], wanted: Evaluate, trained: Trained, prepar
     return Gates({**breaches(metrics, wanted.gates), **failed}, waived)
 
 
-def breaches(metrics: Mapping[str, Any], bounds: Mapping[METRICS, Gate]) -> dict[str, str]:
+def breaches(metrics: Mapping[str, Any], bounds: Mapping[str, Gate]) -> dict[str, str]:
     """The metrics that are outside the recipe's bounds, each with what is wrong."""
     failed: dict[str, str] = {}
     for name, gate in bounds.items():

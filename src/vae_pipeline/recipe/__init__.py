@@ -12,6 +12,7 @@ from pydantic import model_validator
 from vae_pipeline.recipe.data import Data, DrawnSentencesData, TextData, has_labels, is_table, is_text
 from vae_pipeline.recipe.detection import DetectionSection
 from vae_pipeline.recipe.evaluate import Evaluate, Export
+from vae_pipeline.recipe.gates import require_possible
 from vae_pipeline.recipe.model import (
     AdaptiveOutput,
     AnyModel,
@@ -92,6 +93,7 @@ class Recipe(Section):
         fractions = [part for part in (self.data.valid, self.data.test) if isinstance(part, float | int)]
         if sum(fractions) >= 1:
             raise ValueError("data.valid and data.test leave nothing to train on: together they must be under 1")
+        require_possible(self.evaluate.gates, self.data, self.detection)
         return self
 
     def _modality_fits(self) -> None:

@@ -32,6 +32,7 @@ from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.device import prepare_device
 from vae_pipeline.numerics.randomness import derive, in_float32
 from vae_pipeline.recipe.evaluate import Evaluate
+from vae_pipeline.recipe.figures import tracked
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.report import PAGE, write_page
 from vae_pipeline.system.errors import DataError, GateError
@@ -219,7 +220,7 @@ def _record(job: Job, weights: str, metrics: Mapping[str, Any], out: Path) -> No
     told = {f"gates.{name}": ", ".join(metrics[f"{name}_gates"]) or "none" for name in ("failed", "waived")}
     journal.start(job.name, params, {**provenance(job.name), **told}, weights=weights)
     figures = {**metrics, "failed_gates": len(metrics["failed_gates"])}
-    journal.metrics({f"test_{key}": value for key, value in figures.items() if isinstance(value, int | float)})
+    journal.metrics(tracked(figures))
     journal.artifact(out, to="report")
     journal.end("FINISHED")
     tracker.send(journal)

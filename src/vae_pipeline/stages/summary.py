@@ -1,6 +1,6 @@
 """The table that `make run` ends with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,10 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from vae_pipeline.recipe.figures import SummaryColumn, columns
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.seal import unsealed
 from vae_pipeline.system.typed_json import read_json
-
-COLUMNS = ("ELBO", "distortion", "rate", "bound", "k̂>0.7", "active", "PSNR", "AUROC")
-LEFT_OUT_FIRST = ("distortion", "PSNR", "active", "rate")  # where the terminal is too narrow for all
 
 
 def print_summary(console: Console, reports: Path, exports: Path) -> None:
@@ -26,19 +24,19 @@ def print_summary(console: Console, reports: Path, exports: Path) -> None:
     found = {path.parent.name: _read(path) for path in sorted(reports.glob("*/metrics.json"))}
     if not found:
         raise DataError(f"{reports} holds no report: run `dvc repro` first")
-    shown = [column for column in COLUMNS if any(figures[column] for figures in found.values())]
+    shown = {key: column for key, column in columns().items() if any(figures[key] for figures in found.values())}
     table = _table(found, shown)
     if not console.is_terminal:
         console.width = max(console.width, _width(console, table))  # a pipe has no edge that would cut it
-    for column in LEFT_OUT_FIRST:
-        if column in shown and _width(console, table) > console.width:
-            shown.remove(column)
+    for key, column in sorted(shown.items(), key=lambda item: -item[1].dispensable):
+        if column.dispensable and _width(console, table) > console.width:
+            del shown[key]
             table = _table(found, shown)
     console.print()
     console.print(table)
     for name, figures in found.items():
-        if figures["gates"]:
-            console.print(f"gates not kept  {name}: {figures['gates']}", style="red")
+        if figures["failed_gates"]:
+            console.print(f"gates not kept  {name}: {figures['failed_gates']}", style="red")
     for name in found:
         console.print(f"report       {reports / name / 'index.html'}")
         if (exports / name / "bundle.json").is_file():
@@ -46,17 +44,18 @@ def print_summary(console: Console, reports: Path, exports: Path) -> None:
     console.print("MLflow's UI  make ui")
 
 
-def _table(found: Mapping[str, Mapping[str, str]], shown: Sequence[str]) -> Table:
+def _table(found: Mapping[str, Mapping[str, str]], shown: Mapping[str, SummaryColumn]) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD,
         title="On the test part, nats an example; bound is the importance bound",
         title_justify="left",
         padding=(0, 1, 0, 0),
     )
-    for column in ("recipe", *shown):
-        table.add_column(column, justify="left" if column == "recipe" else "right", no_wrap=True)
+    table.add_column("recipe", no_wrap=True)
+    for column in shown.values():
+        table.add_column(column.title, justify="right", no_wrap=True)
     for name, figures in found.items():
-        table.add_row(name, *(figures[column] for column in shown))
+        table.add_row(name, *(figures[key] for key in shown))
     return table
 
 
@@ -75,16 +74,11 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def _figures(metrics: dict[str, Any]) -> dict[str, str]:
-    error = metrics["importance_bound_standard_error"]
-    spread = f" ± {error:.2f}" if error is not None else ""
-    values = (
-        f"{metrics['elbo']:.2f}",
-        f"{metrics['distortion']:.2f}",
-        f"{metrics['rate']:.2f}",
-        f"{metrics['importance_bound']:.2f}{spread}",
-        f"{metrics['pareto_k_over_0.7']:.0%}" if "pareto_k_over_0.7" in metrics else "",
-        f"{metrics['active_units']}/{metrics['latents']}",
-        f"{metrics['psnr']:.1f} dB" if "psnr" in metrics else "",
-        f"{metrics['auroc']:.3f}" if "auroc" in metrics else "",
-    )
-    return {**dict(zip(COLUMNS, values, strict=True)), "gates": ", ".join(metrics["failed_gates"])}
+    """What stands in each column, empty where it wasn't measured; and the gates that aren't kept."""
+    failed = {"failed_gates": ", ".join(metrics["failed_gates"])}
+    return failed | {key: _cell(key, column, metrics) for key, column in columns().items()}
+
+
+def _cell(key: str, column: SummaryColumn, metrics: Mapping[str, Any]) -> str:
+    values = [metrics.get(key), metrics.get(f"{key}_standard_error") if column.error else None]
+    return " ± ".join(column.form.format(value, **metrics) for value in values if value is not None)

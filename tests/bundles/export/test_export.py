@@ -180,7 +180,8 @@ def test_the_card_tells_what_was_measured(lane):
     metrics = json.loads((lane.report / "metrics.json").read_text())
     assert f"| ELBO (nats) | {metrics['elbo']:.4g} ±" in card
     assert f"{metrics['importance_bound']:.4g}" in card
-    assert f"| mutual information, which is seen up to {metrics['mutual_information_cap']:.3g} (nats) |" in card
+    told = f"{metrics['mutual_information']:.4g} | cap, log N {metrics['mutual_information_cap']:.4g}; rate"
+    assert f"| Mutual information (nats) | {told}" in card
     assert "cross-entropy" in card
     assert "Trying the pipeline out." in card
 

@@ -6,10 +6,11 @@ Source: Mitchell et al., Model Cards for Model Reporting, 2019, for the headings
 from collections.abc import Mapping
 from typing import Any
 
+from vae_pipeline.evaluation.report.figures import beside, told
 from vae_pipeline.evaluation.report.words import reading
 from vae_pipeline.kinds.spec import DataSpec, TextSpec
-from vae_pipeline.kinds.words import words_of
-from vae_pipeline.recipe import TrainedRecipe
+from vae_pipeline.kinds.words import Wording, words_of
+from vae_pipeline.recipe import TrainedRecipe, figures
 from vae_pipeline.recipe.evaluate import Export
 from vae_pipeline.recipe.model import AnyModel, Ladder
 
@@ -26,7 +27,6 @@ def model_card(
     """The card, as Markdown."""
     model, train, words = trained.model, trained.train, words_of(spec)
     conditional = f"; conditional on a label of {len(spec.classes)}" if model.conditional else ""
-    measured = "\n".join(f"| {label} | {value} |" for label, value in _measured(metrics))
     origins = "\n".join(f"- {origin}: `{digest}`" for origin, digest in card["origins"].items())
     counts = ", ".join(f"{count:,} {part}" for part, count in card["examples"].items())
     duplicates = card["duplicates"]
@@ -60,9 +60,9 @@ Licence: {export.licence}
 
 ## Measured on the test part
 
-| | |
-|---|---:|
-{measured}
+| figure | value | to compare |
+|---|---:|---|
+{_measured(metrics, words)}
 
 {reading(metrics["measure"], words)} ± is the standard error over {words.nouns}.
 
@@ -107,41 +107,28 @@ def _said(kind: str) -> str:
     return kind.replace("_", " ")
 
 
-def _measured(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    cap = metrics.get("mutual_information_cap")
-    labels = {
-        "elbo": "ELBO (nats)",
-        "baseline_elbo": "the same of independent values, without latents (nats)",
-        "distortion": "distortion (nats)",
-        "rate": "rate (nats)",
-        "bits_per_dimension": "bits per dimension",
-        "importance_bound": f"importance bound, K = {metrics['importance_samples']} (nats)",
-        "pareto_k_over_0.7": "share of its examples whose weights have too long a tail for it, Pareto k̂ over 0.7",
-        "scale": "scale of the likelihood, on [0, 1]",
-        "entropy_floor": "entropy floor of the cross-entropy (nats)",
-        "active_units": "active units",
-        "mutual_information": f"mutual information, which is seen up to {cap:.3g} (nats)" if cap is not None else "",
-        "decoder_gain": "decoder gain: nats by which its own latents explain an example better than another's",
-        "mse": "reconstruction MSE on [0, 1]",
-        "psnr": "reconstruction PSNR (dB)",
-        "baseline_psnr": "the same of as many principal components (dB)",
-        "ssim": "reconstruction SSIM",
-        "sharpness": "sharpness of reconstructions, of the images' 1",
-        "perplexity": "perplexity, by the importance bound, ends counted",
-        "bleu": "BLEU of reconstructions",
-        "token_accuracy": "tokens in their place, of reconstructions",
-        "copied": "samples that are sentences of the training part",
-        "auroc": "AUROC of the score, anomalies against normal examples",
-        "average_precision": "the same: average precision",
-        "recall_at_fpr_0.01": "the same: recall at 1 % false alarms",
-        "false_alarm_rate_0.05": "false alarms at alpha = 0.05, of normal test examples",
-    }
-    rows = []
-    for key, label in labels.items():
-        if key not in metrics:
-            continue
-        error = metrics.get(f"{key}_standard_error")
-        spread = f" ± {error:.2g}" if error is not None else ""
-        value = metrics[key]
-        rows.append((label, f"{value}" if isinstance(value, int) else f"{value:.4g}{spread}"))
-    return rows
+def _measured(metrics: Mapping[str, Any], words: Wording) -> str:
+    """A row of the table for each figure."""
+    return "\n".join(
+        f"| {figure.name}{f' ({figure.unit})' if figure.unit else ''} | {_value(figure, metrics)} | "
+        f"{'; '.join(beside(figure, metrics, words, _number, _cell))} |"
+        for figure in told(figures.FIGURES, metrics)
+    )
+
+
+def _value(figure: figures.Figure, metrics: Mapping[str, Any]) -> str:
+    value, error = metrics.get(figure.key), metrics.get(f"{figure.key}_standard_error")
+    if value is None:
+        return _cell(f"left out: {metrics['left_out'][figure.key]}")
+    if isinstance(value, str):
+        return _cell(value)
+    return _number(value) + (f" ± {error:.2g}" if error is not None else "")
+
+
+def _number(value: float) -> str:
+    return f"{value}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _cell(text: str) -> str:
+    """A text that doesn't end the cell of a Markdown table."""
+    return " ".join(text.split()).replace("|", "\\|")

@@ -10,23 +10,16 @@ from pathlib import Path
 from vae_pipeline.evaluation.report import words
 from vae_pipeline.evaluation.report.charts import bar_chart, line_chart
 from vae_pipeline.evaluation.report.checks import attention, checks, needs_attention
-from vae_pipeline.evaluation.report.figures import (
-    BOUNDS,
-    DETECTION,
-    HEADLINE,
-    LATENTS,
-    RECONSTRUCTIONS,
-    SAMPLES,
-    SENTENCES,
-    figure_table,
-    others,
-)
+from vae_pipeline.evaluation.report.figures import figure_table, others
 from vae_pipeline.evaluation.report.findings import Findings
 from vae_pipeline.evaluation.report.markup import MINUS, datum, figure, picture, table
 from vae_pipeline.evaluation.report.provenance import provenance
 from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.recipe.figures import figures_of, names
 
 STYLE = Path(__file__).with_name("style.css")
+SCORED = ("auroc", "average_precision", "recall_at_fpr_0.01")
+"""The figures that each score of a detector is told by."""
 # Nothing is loaded and nothing runs, whatever a recipe's words hold.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -42,7 +35,7 @@ def page(findings: Findings) -> str:
         "What it finds": _detection(findings),
         "What the latents carry": _latents(findings),
         "Other figures": [
-            figure_table("More on the bounds", BOUNDS, findings),
+            figure_table("More on the bounds", figures_of("bounds"), findings),
             figure_table("Further measurements", others(metrics), findings),
         ],
         "Checks": [checks(findings)],
@@ -104,7 +97,7 @@ def _headline(findings: Findings) -> str:
         f"values and averaged over {metrics['test_examples']:,} {normal}test {observed.nouns}; ± is one standard error "
         "over them, and says nothing of another seed."
     )
-    return f'{figure_table("Headline figures", HEADLINE, findings)}\n<p class="reading">{note}</p>'
+    return f'{figure_table("Headline figures", figures_of("headline"), findings)}\n<p class="reading">{note}</p>'
 
 
 def _curves(findings: Findings) -> str:
@@ -123,14 +116,14 @@ def _curves(findings: Findings) -> str:
 def _reconstructions(findings: Findings) -> list[str]:
     alt = "Rows of test images, each row above the row of its reconstructions."
     caption = "Test images; under each, its reconstruction from the posterior's mean."
-    figures = figure_table("More on reconstructions", RECONSTRUCTIONS, findings)
+    figures = figure_table("More on reconstructions", figures_of("reconstructions"), findings)
     return [_shown(findings, "reconstructions.png", alt, caption), figures]
 
 
 def _samples(findings: Findings) -> list[str]:
     by_class = " Each row is of one class." if findings.recipe["model"]["conditional"] else ""
     caption = f"New images: the decoder's means at draws of {words.sampler(findings)}.{by_class}"
-    figures = figure_table("More on samples", SAMPLES, findings)
+    figures = figure_table("More on samples", figures_of("samples"), findings)
     if not isinstance(findings.spec, ImageSpec):
         return []
     closest = (
@@ -156,7 +149,7 @@ def _sentences(findings: Findings) -> list[str]:
             table("Test sentences, and what is decoded from their posterior's mean", ("sentence", "again"), rebuilt),
             table(origin, ("sentence",), samples),
             table("Between two test sentences, in even steps of the latents", ("path",), [[path] for path in paths]),
-            figure_table("More on sentences", SENTENCES, findings),
+            figure_table("More on sentences", figures_of("sentences"), findings),
         ]
         if samples
         else []
@@ -172,7 +165,7 @@ def _detection(findings: Findings) -> list[str]:
     alt = f"Histograms of the scores of normal {nouns} and of anomalies."
     return [
         _shown(findings, "scores.png", alt, caption, "diagram"),
-        figure_table("Detection", DETECTION, findings),
+        figure_table("Detection", figures_of("detection"), findings),
         _scores(findings.metrics.get("scores", {}), findings.metrics.get("score")),
         _shown(
             findings, "heat_maps.png", "Test images, the masks of their defects, and their heat maps.",
@@ -185,15 +178,12 @@ def _detection(findings: Findings) -> list[str]:
 
 def _scores(scores: Mapping[str, Mapping[str, float]], chosen: str | None) -> str:
     """Every score of the one model; which of them the detector has, the recipe says, and no test label."""
-    figures = {
-        "auroc": "AUROC", "average_precision": "average precision", "recall_at_fpr_0.01": "recall at 1 % false alarms",
-    }  # fmt: skip
-    names = [name for name in figures if all(name in of for of in scores.values())]
+    keys = [key for key in SCORED if all(key in of for of in scores.values())]
     rows = [
-        [kind.replace("_", " ") + (" (the detector's)" if kind == chosen else ""), *(datum(of[name]) for name in names)]
+        [kind.replace("_", " ") + (" (the detector's)" if kind == chosen else ""), *(datum(of[key]) for key in keys)]
         for kind, of in scores.items()
     ]
-    header = ("score", *(figures[name] for name in names))
+    header = ("score", *(names()[key] for key in keys))
     return table("Each score of this model", header, rows) if rows else ""
 
 
@@ -222,7 +212,7 @@ def _latents(findings: Findings) -> list[str]:
             f"Where test {findings.words.nouns} lie in two latent dimensions: their posterior means{colours}.",
             "diagram",
         ),
-        figure_table("More on the latents", LATENTS, findings),
+        figure_table("More on the latents", figures_of("latents"), findings),
     ]  # fmt: skip
 
 

@@ -7,6 +7,10 @@ from typing import Any
 from vae_pipeline.evaluation.report.findings import Findings
 from vae_pipeline.evaluation.report.markup import datum, typeset
 from vae_pipeline.kinds.words import Wording
+from vae_pipeline.recipe.figures import names
+
+COMPARED = ("auroc", "heat_auroc", "pixel_auroc")
+"""The figures of detection that simpler detectors have too."""
 
 
 def reading(measure: str, words: Wording) -> str:
@@ -95,11 +99,11 @@ def _detection(metrics: Mapping[str, Any], nouns: str) -> str:
         return ""
     recall = metrics.get("recall_at_fpr_0.01")
     found = "" if recall is None else f"; at 1 % false alarms it finds a share of {datum(recall)} of them"
-    figures = {"auroc": "AUROC", "heat_auroc": "AUROC of heat maps", "pixel_auroc": "AUROC of pixels"}
+    named = names()
     others = {"pca": "principal components", "knn": "the nearest training images"}
     ahead = []
     for prefix, other in others.items():
-        better = [name for key, name in figures.items() if metrics.get(f"{prefix}_{key}", 0) > metrics.get(key, 1)]
+        better = [named[key] for key in COMPARED if metrics.get(f"{prefix}_{key}", 0) > metrics.get(key, 1)]
         ahead += [f"{other} by {' and '.join(better)}"] if better else []
     falls_short = f" A simpler detector does better: {', '.join(ahead)}." if ahead else ""
     return (

@@ -1,0 +1,56 @@
+"""Figure: one key of metrics.json, as whoever names it must know it."""
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Literal
+
+Kind = Literal["image", "table", "text"]
+Need = Literal["detector", "anomalies", "masks"]
+Part = Literal["headline", "bounds", "reconstructions", "sentences", "samples", "detection", "latents"]
+EVERY: tuple[Kind, ...] = ("image", "table", "text")
+IMAGE: tuple[Kind, ...] = ("image",)
+TEXT: tuple[Kind, ...] = ("text",)
+VALUES: tuple[Kind, ...] = ("image", "table")
+ANOMALIES: tuple[Need, ...] = ("detector", "anomalies")
+
+
+@dataclass(frozen=True)
+class SummaryColumn:
+    """A column of the table that `summary` prints."""
+
+    title: str
+    form: str = "{:.2f}"
+    """The value's format; other figures may stand in it under their keys."""
+    error: bool = False
+    """Whether the standard error stands beside it."""
+    dispensable: int = 9
+    """Where a terminal is too narrow, columns with the highest number go first; those with 0 stay."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One key of metrics.json."""
+
+    key: str
+    name: str
+    gloss: str
+    part: Part
+    """The table of the report that it stands in."""
+    _: KW_ONLY
+    unit: str = ""
+    better: Literal["higher", "lower"] | None = None
+    kinds: tuple[Kind, ...] = EVERY
+    """The kinds of observation that have it."""
+    needs: tuple[Need, ...] = ()
+    """What a recipe must have beside such observations."""
+    gate: bool = True
+    """Whether a recipe may set bounds for it."""
+    column: SummaryColumn | None = None
+    beside: tuple[tuple[str, str], ...] = ()
+    """Keys of what it is to be compared with, each with its words; of a mapping all values are shown, by `{name}`."""
+    cross_entropy: str = ""
+    """The gloss where the likelihood is none, but a cross-entropy."""
+
+    def meaning(self, measure: str) -> str:
+        """The gloss for a likelihood of that measure, and the direction that is better."""
+        gloss = self.cross_entropy if self.cross_entropy and measure == "cross_entropy" else self.gloss
+        return f"{gloss} {self.better.capitalize()} is better." if self.better else gloss

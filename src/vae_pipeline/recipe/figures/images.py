@@ -1,0 +1,103 @@
+"""Reconstructions and samples of images."""
+
+from vae_pipeline.recipe.figures.figure import IMAGE, Figure, SummaryColumn
+
+IMAGES = (
+    Figure(
+        "psnr", "PSNR",
+        "Reconstructions from the posterior's mean against their images, each image's own, averaged.",
+        "headline", unit="dB", better="higher", kinds=IMAGE, column=SummaryColumn("PSNR", "{:.1f} dB", dispensable=3),
+        beside=(("baseline_psnr", "PCA of as many components {}"), ("psnr_of_sample", "from a drawn z {}")),
+    ),
+    Figure(
+        "psnr_of_sample", "PSNR at a drawn z", "As PSNR, of reconstructions from a z drawn from the posterior.",
+        "reconstructions", unit="dB", better="higher", kinds=IMAGE,
+    ),
+    Figure(
+        "mse", "MSE", "Mean squared error of reconstructions, on values scaled to [0, 1].",
+        "reconstructions", better="lower", kinds=IMAGE,
+    ),
+    Figure(
+        "mse_of_sample", "MSE at a drawn z", "As MSE, of reconstructions from a z drawn from the posterior.",
+        "reconstructions", better="lower", kinds=IMAGE,
+    ),
+    Figure(
+        "ssim", "SSIM", "Structural similarity in windows of 11 × 11 pixels; 1 for equal images.",
+        "reconstructions", better="higher", kinds=IMAGE,
+    ),
+    Figure(
+        "sharpness", "Sharpness",
+        "Variance of the Laplacian of reconstructions over that of their images: under 1 they are blurred.",
+        "reconstructions", kinds=IMAGE,
+    ),
+    Figure(
+        "frechet_samples", "Fréchet distance",
+        "Of samples from test images, in the features of a small classifier of our own (so it isn't the FID of "
+        "papers). Training images show about what perfect samples would reach.",
+        "headline", better="lower", kinds=IMAGE,
+        beside=(("frechet_floor", "training images {}"), ("frechet_reconstructions", "reconstructions {}"),
+                ("frechet_prior", "draws of the prior {}")),
+    ),
+    Figure(
+        "frechet_reconstructions", "Fréchet distance of reconstructions",
+        "As the Fréchet distance of samples, of reconstructions of test images.",
+        "reconstructions", better="lower", kinds=IMAGE,
+    ),
+    Figure(
+        "sampler", "Sampler",
+        "What new latents are drawn from: the prior, or what was fitted to the posteriors of the training data. Where "
+        "several were tried, their samples are compared with validation images by the Fréchet distance.",
+        "samples", gate=False,
+        beside=(("sampler_components", "{} components"), ("sampler_candidates", "{name} {}")),
+    ),
+    Figure(
+        "samples_sharpness", "Sharpness of samples",
+        "Variance of the Laplacian of samples over that of test images: under 1 they are blurred.",
+        "samples", kinds=IMAGE,
+    ),
+    Figure(
+        "precision", "Precision", "Share of samples that lie among test images in feature space.",
+        "samples", better="higher", kinds=IMAGE,
+    ),
+    Figure(
+        "recall", "Recall", "Share of test images that lie among samples: whether all kinds are drawn.",
+        "samples", better="higher", kinds=IMAGE,
+    ),
+    Figure(
+        "density", "Density",
+        "How many test images' neighbourhoods a sample lies in, relative to what is expected; near 1 is good.",
+        "samples", kinds=IMAGE,
+    ),
+    Figure(
+        "coverage", "Coverage", "Share of test images with a sample in their neighbourhood.",
+        "samples", better="higher", kinds=IMAGE,
+    ),
+    Figure(
+        "nearest_neighbour_ratio", "Nearest-neighbour ratio",
+        "Distance of samples to the nearest training image over that to the nearest test image: well under 1 means "
+        "that training images are copied.",
+        "samples", kinds=IMAGE,
+    ),
+    Figure(
+        "nearer_than_any_test", "Nearer than any test image",
+        "Share of samples that lie nearer to a training image, of all of them, than every test image does. Well over "
+        "what chance makes of it, training images are repeated.",
+        "samples", kinds=IMAGE, beside=(("nearer_than_chance", "by chance {}"),),
+    ),
+    Figure(
+        "nearer_than_most_test", "Nearer than most test images",
+        "Share of samples that lie nearer to a training image than 95 % of test images do; 0.05 by chance.",
+        "samples", kinds=IMAGE,
+    ),
+    Figure(
+        "half_as_far", "Less than half as far",
+        "Share of samples that lie less than half as far from a training image as the nearest test image does.",
+        "samples", kinds=IMAGE,
+    ),
+    Figure(
+        "feature_accuracy", "Accuracy of the features",
+        "Share of test images that the classifier behind the features names rightly. The features are as good as it "
+        "is.",
+        "samples", gate=False, kinds=IMAGE,
+    ),
+)  # fmt: skip

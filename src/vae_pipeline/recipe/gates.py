@@ -1,0 +1,89 @@
+"""Gates: the figures that a recipe may set bounds for, and whether its data can have them at all."""
+
+import difflib
+from collections.abc import Collection
+from typing import Annotated, Any, assert_never
+
+from pydantic import AfterValidator, GetJsonSchemaHandler
+
+from vae_pipeline.recipe import figures
+from vae_pipeline.recipe.data import (
+    ArraysData,
+    Data,
+    DigitsData,
+    DrawnDefectsData,
+    DrawnSentencesData,
+    FolderData,
+    NormalFolder,
+    SyntheticData,
+    TableData,
+    TextData,
+    TumoursData,
+    is_table,
+    is_text,
+)
+from vae_pipeline.recipe.detection import DetectionSection
+
+NOUNS: dict[figures.Kind, str] = {"image": "images", "table": "rows of a table", "text": "sentences"}
+ABSENT: dict[figures.Need, str] = {
+    "detector": "a detector, which is fitted where detection isn't null and data.valid isn't 0",
+    "anomalies": "anomalies that labels tell from what is normal, which the data section doesn't name",
+    "masks": "masks of the defects, which the data section doesn't name",
+}
+
+
+class _Names:
+    """The names of gates, for the schema of a recipe."""
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "enum": list(figures.gates())}
+
+
+def _known(name: str) -> str:
+    valid = figures.gates()
+    if name not in valid:
+        near = difflib.get_close_matches(name, valid, n=3)
+        known = f"the nearest are {', '.join(near)}" if near else f"valid names: {', '.join(valid)}"
+        raise ValueError(f"no figure of that name can have a gate; {known}")
+    return name
+
+
+GateName = Annotated[str, AfterValidator(_known), _Names()]
+
+
+def require_possible(named: Collection[str], data: Data, detection: DetectionSection | None) -> None:
+    """Refuse gates on figures that no model of such data has.
+
+    Raises:
+        ValueError: a gate is on such a figure; says why, and which gates these data can have.
+    """
+    kind: figures.Kind = "text" if is_text(data) else "table" if is_table(data) else "image"
+    has = _has(data)
+    if detection is not None and data.valid != 0:
+        has.add("detector")
+    valid = figures.gates()
+    possible = [name for name, figure in valid.items() if kind in figure.kinds and has.issuperset(figure.needs)]
+    for name in named:
+        figure = valid[name]
+        if name in possible:
+            continue
+        if kind not in figure.kinds:
+            of = " and ".join(NOUNS[each] for each in figure.kinds)
+            why = f"it is a figure of {of}, and data.kind {data.kind} gives {NOUNS[kind]}"
+        else:
+            why = " and ".join(f"it needs {ABSENT[need]}" for need in figure.needs if need not in has)
+        raise ValueError(f"evaluate.gates.{name}: {why}; leave it out, or take one of {', '.join(possible)}")
+
+
+def _has(data: Data) -> set[figures.Need]:
+    match data:
+        case DrawnDefectsData() | FolderData(labels=NormalFolder(masks="beside")):
+            return {"anomalies", "masks"}
+        case FolderData(labels=NormalFolder()) | TumoursData():
+            return {"anomalies"}
+        case TableData(label=label):
+            return set() if label is None else {"anomalies"}
+        case SyntheticData() | DigitsData() | ArraysData() | FolderData() | DrawnSentencesData() | TextData():
+            return set()
+        case _:
+            assert_never(data)
