@@ -12,8 +12,8 @@ from pathlib import Path
 import onnxruntime
 import torch
 
-from vae_pipeline.bundles.export.graphs import GRAPHS, example_inputs
-from vae_pipeline.bundles.export.onnx import to_onnx
+from vae_pipeline.bundles.export.graph import example_inputs
+from vae_pipeline.bundles.export.graphs import DecoderGraph
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.models.build import build
 from vae_pipeline.recipe import Recipe
@@ -25,12 +25,12 @@ torch.set_num_threads(1)
 recipe, prepared = Recipe.load(Path(sys.argv[1])), Prepared.open(Path(sys.argv[2]))
 torch.manual_seed(0)
 model = build(recipe.model, prepared.spec).eval().frozen().eval()
-(graph,) = (graph for graph in GRAPHS if graph.name == "decoder")
+graph = DecoderGraph()
 module = graph.module(model)
 inputs = example_inputs(graph, model, torch.from_numpy(prepared.test.x[:2]), None, 0)
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = 1
-proto = to_onnx(module, inputs, graph.outputs, graph.about, {"vae.graph": graph.name})
+proto = graph.proto(model, inputs, {}, {"vae.graph": graph.name})
 session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 

@@ -16,7 +16,6 @@ from vae_pipeline.bundles.conformance.conform import ask, conform
 from vae_pipeline.bundles.conformance.exchange import pack, read_answer, tasks_of, unpack, write_answer
 from vae_pipeline.bundles.conformance.processes import answer_by
 from vae_pipeline.bundles.conformance.runtimes import Runtime
-from vae_pipeline.bundles.export.graphs import DETECT, GRAPHS
 from vae_pipeline.bundles.export.onnx import to_onnx
 from vae_pipeline.bundles.export.parity import Agreement
 from vae_pipeline.cli.main import app
@@ -24,9 +23,10 @@ from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.models.likelihoods.discretised import Discretised, LaplaceTail, NormalTail
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.runtime.agreement import Units
+from vae_pipeline.runtime.signatures import SIGNATURES
 from vae_pipeline.system.errors import ConformanceError, MissingError
 
-NAMES = [graph.name for graph in (*GRAPHS, DETECT)]
+NAMES = list(SIGNATURES)
 UNITS = Units(ImageSpec((1, 12, 12), "uint8", 0, 255, False, ()), "negative_elbo")
 INSTALLED = [Runtime.ONNXRUNTIME, Runtime.REFERENCE]
 

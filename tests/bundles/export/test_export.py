@@ -12,15 +12,15 @@ from scipy import stats
 from tests.lanes import edited, make_job
 
 from vae_pipeline.bundles.export import parity
-from vae_pipeline.bundles.export.graphs import DETECT, GRAPHS
 from vae_pipeline.bundles.export.proto import tidy
 from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.runtime.agreement import Units
+from vae_pipeline.runtime.signatures import SIGNATURES
 from vae_pipeline.stages.export import export
 from vae_pipeline.system.errors import ParityError
 from vae_pipeline.training.trained import Trained
 
-NAMES = [graph.name for graph in (*GRAPHS, DETECT)]
+NAMES = list(SIGNATURES)
 
 
 @pytest.fixture(

@@ -10,8 +10,8 @@ from tests.lanes import edited
 
 from vae_pipeline.bundles.export import parity
 from vae_pipeline.bundles.export.bundle import Provenance, write_bundle
-from vae_pipeline.bundles.export.graphs import DETECT, GRAPHS, SCORE, STEPWISE, answers, example_inputs
-from vae_pipeline.bundles.export.onnx import to_onnx
+from vae_pipeline.bundles.export.graph import example_inputs
+from vae_pipeline.bundles.export.graphs import GRAPHS, SCORE, STEPWISE, DetectGraph
 from vae_pipeline.kinds.spec import ImageSpec, TextSpec
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.kinds.text.tokens import padded
@@ -73,17 +73,16 @@ def are_the_model(recipe, sampler, asked, prepared, tmp_path):
     exported = model.frozen().eval()
     images = torch.from_numpy(prepared.test.x[:5])
     detector = calibrated(model, recipe.detection, prepared.train, prepared.valid, torch.device("cpu"))
-    for graph in (*GRAPHS, DETECT):
+    for graph in (*GRAPHS, DetectGraph(detector)):
         if graph.name not in (*asked, "detect"):
             continue
         inputs = example_inputs(graph, model, images[:2], None, 0)
-        module = graph.module(exported) if graph.module else detector.frozen().eval()
-        proto = to_onnx(module, inputs, graph.outputs, graph.about, {"vae.graph": graph.name})
+        proto = graph.proto(exported, inputs, {}, {"vae.graph": graph.name})
         assert not zeros_allowed(proto)
         file = tmp_path / f"{graph.name}.onnx"
         file.write_bytes(proto.SerializeToString())
         inputs = example_inputs(graph, model, images, None, 1)
-        wanted = {name: tensor.numpy() for name, tensor in answers(graph, model, detector, inputs).items()}
+        wanted = {name: tensor.numpy() for name, tensor in graph.answers(model, inputs).items()}
         found = parity.run(file, {name: tensor.numpy() for name, tensor in inputs.items()}, wanted)
         rows = parity.compare(graph.name, found, wanted, Units(prepared.spec, detector.kind))
         parity.require(rows, 1e-5)
@@ -152,10 +151,10 @@ def test_a_colour_image_of_96_pixels_whose_log_density_cancels_is_exported(smoke
     density = lambda scale: 0.5 * error / scale**2 + np.log(scale) + 0.5 * np.log(2 * np.pi)  # noqa: E731
     model = built(brentq(density, np.sqrt(error), 1.0))
     inputs = example_inputs(SCORE, model, images, None, 0)
-    proto = to_onnx(SCORE.module(model), inputs, SCORE.outputs, SCORE.about, {"vae.graph": "score"})
+    proto = SCORE.proto(model, inputs, {}, {"vae.graph": "score"})
     file = tmp_path / "score.onnx"
     file.write_bytes(proto.SerializeToString())
-    wanted = {name: tensor.numpy() for name, tensor in answers(SCORE, model, None, inputs).items()}
+    wanted = {name: tensor.numpy() for name, tensor in SCORE.answers(model, inputs).items()}
     found = parity.run(file, {name: tensor.numpy() for name, tensor in inputs.items()}, wanted)
     rows = parity.compare("score", found, wanted, Units(spec, None))
     parity.require(rows, 1e-5)

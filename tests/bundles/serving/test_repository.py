@@ -8,13 +8,13 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from tests.cli.test_cli import invoke
 
-from vae_pipeline.bundles.export.graphs import DETECT, GRAPHS
 from vae_pipeline.bundles.serving.repository import write_repository
 from vae_pipeline.runtime import Bundle
+from vae_pipeline.runtime.signatures import SIGNATURES
 from vae_pipeline.runtime.verification import verify
 from vae_pipeline.system.errors import BundleError, OutputError
 
-NAMES = [graph.name for graph in (*GRAPHS, DETECT)]
+NAMES = list(SIGNATURES)
 TYPES = {onnx.TensorProto.UINT8: "UINT8", onnx.TensorProto.INT64: "INT64", onnx.TensorProto.FLOAT: "FP32"}
 LANES = ["lane", "conditional_lane"]
 

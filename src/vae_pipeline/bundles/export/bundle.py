@@ -12,20 +12,27 @@ import torch
 
 from vae_pipeline import __version__
 from vae_pipeline.bundles.export.calibration import Calibrated
-from vae_pipeline.bundles.export.graphs import GENERATE, GREEDY, Graph, answers, example_inputs, graphs_of
-from vae_pipeline.bundles.export.greedy import greedy_graph
-from vae_pipeline.bundles.export.noise import noise_graph
-from vae_pipeline.bundles.export.onnx import to_onnx
-from vae_pipeline.bundles.export.parity import BATCHES, Agreement, Arrays, Ranking, compare, ranking, run
-from vae_pipeline.bundles.export.proto import OPSET, preceded
+from vae_pipeline.bundles.export.graph import Graph, example_inputs
+from vae_pipeline.bundles.export.graphs import graphs_of
+from vae_pipeline.bundles.export.parity import (
+    BATCHES,
+    GOLDEN,
+    LARGEST,
+    Agreement,
+    Arrays,
+    Ranking,
+    compare,
+    ranking,
+    run,
+)
 from vae_pipeline.kinds.spec import DataSpec, ImageSpec, TableSpec, TextSpec
 from vae_pipeline.kinds.store import Split
-from vae_pipeline.models.detector import Detector
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive
 from vae_pipeline.runtime.agreement import Units
 from vae_pipeline.runtime.formats import FORMAT
 from vae_pipeline.runtime.manifest import GraphEntry, Manifest, TensorEntry
+from vae_pipeline.runtime.signatures import GraphName
 from vae_pipeline.system.files import replace_file, sha256_of
 from vae_pipeline.system.progress import counted
 
@@ -83,39 +90,25 @@ def write_bundle(
 ) -> tuple[list[Agreement], Ranking]:
     """Export every graph, run it on real test rows, and write what it answers beside it."""
     model = model.cpu().eval()
-    exported = model.frozen().eval()
+    frozen = model.frozen().eval()
     detector = None if calibrated is None else calibrated.detector
-    graphs, units = graphs_of(model, detector), Units(spec, None if detector is None else detector.kind)
+    units = Units(spec, None if detector is None else detector.kind)
     measured = {name: value for name, value in metrics.items() if isinstance(value, int | float | str)}
     measured["failed_gates"] = ", ".join(metrics["failed_gates"])
     described: dict[str, GraphEntry] = {}
     protos: dict[str, onnx.ModelProto] = {}
-    rows: list[Agreement] = []
-    for graph in counted("graphs", graphs):
-        file = folder / f"{graph.name}.onnx"
+    asked: dict[str, dict[int, _Asked]] = {}
+    for graph in counted("graphs", graphs_of(model, detector)):
+        file, golden = folder / f"{graph.name}.onnx", folder / f"{graph.name}.npz"
         told = _metadata(graph, spec, model, measured, origin)
-        if graph is GENERATE:
-            proto = preceded(noise_graph(model.noise, OPSET), protos["sample"], graph.about, told)
-        elif graph is GREEDY:
-            assert isinstance(spec, TextSpec)
-            proto = greedy_graph(protos["initial"], protos["step"], spec.limit, graph.about, told)
-        else:
-            inputs = _inputs(graph, model, test, 2, seed)
-            proto = to_onnx(_module(graph, exported, detector), inputs, graph.outputs, graph.about, told)
-        protos[graph.name] = proto
+        proto = graph.proto(frozen, _inputs(graph, model, test, 2, seed), protos, told)
         replace_file(file, proto.SerializeToString(deterministic=True))
-        for batch in BATCHES:
-            inputs = _inputs(graph, model, test, batch, seed)
-            given = {name: tensor.numpy() for name, tensor in inputs.items()}
-            found = run(file, given, graph.outputs)
-            wanted = {name: tensor.numpy() for name, tensor in answers(graph, model, detector, inputs, found).items()}
-            rows += compare(graph.name, found, wanted, units)
-            if "negative_elbo" in wanted:  # the last batch is the largest
-                order = ranking(found["negative_elbo"], wanted["negative_elbo"])
-            if batch == BATCHES[1]:
-                answered: Arrays = given | wanted
-                golden = folder / f"{graph.name}.npz"
-                np.savez(golden, **answered)  # type: ignore[arg-type]
+        protos[graph.name] = proto
+        asked[graph.name] = {
+            batch: _ask(graph, model, file, _inputs(graph, model, test, batch, seed)) for batch in BATCHES
+        }
+        kept = asked[graph.name][GOLDEN]
+        np.savez(golden, **kept.given, **kept.wanted)  # type: ignore[arg-type]
         described[graph.name] = GraphEntry(
             about=graph.about,
             file=file.name,
@@ -143,14 +136,30 @@ def write_bundle(
         graphs=described,
     )
     manifest.save(folder)
-    return rows, order
+    rows = [
+        row
+        for name, batches in asked.items()
+        for each in batches.values()
+        for row in compare(name, each.found, each.wanted, units)
+    ]
+    scores = asked[GraphName.SCORE][LARGEST]
+    return rows, ranking(scores.found["negative_elbo"], scores.wanted["negative_elbo"])
 
 
-def _module(graph: Graph, exported: VAE, detector: Detector | None) -> torch.nn.Module:
-    if graph.module is not None:
-        return graph.module(exported)
-    assert detector is not None
-    return detector.frozen().eval()
+@dataclass(frozen=True)
+class _Asked:
+    """A batch of real rows: the inputs, what onnxruntime answered, and what the model did."""
+
+    given: Arrays
+    found: Arrays
+    wanted: Arrays
+
+
+def _ask(graph: Graph, model: VAE, file: Path, inputs: Mapping[str, torch.Tensor]) -> _Asked:
+    given = {name: tensor.numpy() for name, tensor in inputs.items()}
+    found = run(file, given, graph.signature.outputs)
+    wanted = {name: tensor.numpy() for name, tensor in graph.answers(model, inputs, found).items()}
+    return _Asked(given, found, wanted)
 
 
 def _inputs(graph: Graph, model: VAE, test: Split, batch: int, seed: int) -> dict[str, torch.Tensor]:
@@ -176,7 +185,7 @@ def _metadata(
         "vae.sampler": origin.sampler,
         **_values(spec),
         "vae.classes": json.dumps(spec.classes if model.classes else []),
-        "vae.units": json.dumps({name: UNITS[name] for name in graph.outputs}),
+        "vae.units": json.dumps({name: UNITS[name] for name in graph.signature.outputs}),
         "vae.metrics": json.dumps({name: measured[name] for name in HEADLINES if name in measured}),
     }
 

@@ -11,41 +11,24 @@ own or repeats another's; a conditional model takes `label` as well.
     generate     seed, index  -> x_mean            the same, with noise that is made inside (`export.noise`)
     detect       x            -> score, p_value, distortion, rate, contributions       calibrated; z by constant draws
 
-A likelihood that goes token by token has no mean to decode at once. Of its model there are `encoder`, `score`, and
-
-    initial      z            -> state             what a sentence is written from
-    sample       noise        -> state             the same, at a draw of the fitted sampler, or of the prior
-    step         token, state -> log_probability, next_state     of each id from 2, the end, on; after one more token
-    greedy       z            -> tokens            the whole sentence, always by the likeliest token (`export.greedy`)
+The graphs of a model that writes token by token are `encoder`, `score` and those of `export.stepwise`.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-import torch
+import onnx
 from torch import Tensor, nn
 
-from vae_pipeline.bundles.export.noise import normal_noise
+from vae_pipeline.bundles.export.graph import Graph, Tensors, TracedGraph
+from vae_pipeline.bundles.export.noise import noise_graph, normal_noise
 from vae_pipeline.bundles.export.parity import Arrays
+from vae_pipeline.bundles.export.proto import OPSET, preceded
+from vae_pipeline.bundles.export.stepwise import WRITING
 from vae_pipeline.models.detector import Detector, DetectorOutputs
 from vae_pipeline.models.gaussian import DiagonalGaussian
-from vae_pipeline.models.likelihoods.autoregressive import Autoregressive, AutoregressiveLikelihood
+from vae_pipeline.models.likelihoods.autoregressive import AutoregressiveLikelihood
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.runtime.inputs import SEEDS
-
-Tensors = Mapping[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Graph:
-    """A graph's interface: names of inputs (without `label`) and outputs, and the module that answers."""
-
-    name: str
-    about: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    module: Callable[[VAE], nn.Module] | None
-    """None for the detector, which is a module already, and for a graph that is put together from others."""
+from vae_pipeline.runtime.signatures import SIGNATURES, GraphName
 
 
 class _Encoder(nn.Module):
@@ -101,145 +84,141 @@ class _Score(nn.Module):
         return distortion + rate, distortion, rate
 
 
-class _Initial(nn.Module):
-    def __init__(self, model: VAE) -> None:
-        super().__init__()
-        self.model = model
+class EncoderGraph(TracedGraph):
+    """The posterior."""
 
-    def forward(self, z: Tensor) -> Tensor:
-        state: Tensor = self.model.decoder(z)
-        return state
+    name = GraphName.ENCODER
+    about = "q(z|x): its mean and log-variance"
+    signature = SIGNATURES[name]
 
+    def module(self, frozen: VAE) -> nn.Module:
+        """The encoder after the scaling."""
+        return _Encoder(frozen)
 
-class _Started(nn.Module):
-    def __init__(self, model: VAE) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, noise: Tensor) -> Tensor:
-        state: Tensor = self.model.decoder(self.model.draw(noise))
-        return state
+    def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
+        posterior = model.encode(inputs["x"], inputs.get("label"))
+        return {"mean": posterior.mean, "log_variance": posterior.variance.log()}
 
 
-class _Step(nn.Module):
-    def __init__(self, model: VAE) -> None:
-        super().__init__()
-        self.likelihood = model.likelihood
+class DecoderGraph(TracedGraph):
+    """The likelihood's mean."""
 
-    def forward(self, token: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        assert isinstance(self.likelihood, AutoregressiveLikelihood)
-        return self.likelihood.step(token.long(), state)
+    name = GraphName.DECODER
+    about = "E[x|z], in the data's units"
+    signature = SIGNATURES[name]
+
+    def module(self, frozen: VAE) -> nn.Module:
+        """The decoder before the inverse of the scaling."""
+        return _Decoder(frozen)
+
+    def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
+        return {"x_mean": _decoded(model, inputs["z"], inputs)}
 
 
-ENCODER = Graph("encoder", "q(z|x): its mean and log-variance", ("x",), ("mean", "log_variance"), _Encoder)
-SCORE = Graph(
-    "score",
-    "-ELBO, distortion and rate of each example, in nats",
-    ("x", "noise"),
-    ("negative_elbo", "distortion", "rate"),
-    _Score,
-)
-GENERATE = Graph("generate", "E[x|z] at the draw that a seed and an index name", ("seed", "index"), ("x_mean",), None)
-"""`sample`, its noise made by `noise.noise_graph`."""
-GREEDY = Graph(
-    "greedy", "the sentence in which each token is the likeliest after those before it", ("z",), ("tokens",), None
-)
-"""`initial` and `step`, put together by `greedy.greedy_graph`."""
-GRAPHS = (
-    ENCODER,
-    Graph("decoder", "E[x|z], in the data's units", ("z",), ("x_mean",), _Decoder),
-    Graph("reconstruct", "E[x|z] at the posterior's mean", ("x",), ("x_mean",), _Reconstruct),
-    SCORE,
-    Graph("sample", "E[x|z] at a draw of the sampler", ("noise",), ("x_mean",), _Sample),
-    GENERATE,
-)
+class ReconstructGraph(TracedGraph):
+    """The decoder at the posterior's mean."""
 
-STEPWISE = (
-    ENCODER,
-    SCORE,
-    Graph("initial", "the state that a sentence is written from, of z", ("z",), ("state",), _Initial),
-    Graph("sample", "the same at a draw of the sampler", ("noise",), ("state",), _Started),
-    Graph(
-        "step",
-        "log p of each id from 2 on, the end, to come next after a token, and the state then",
-        ("token", "state"),
-        ("log_probability", "next_state"),
-        _Step,
-    ),
-    GREEDY,
-)
-"""Of a model that writes token by token."""
+    name = GraphName.RECONSTRUCT
+    about = "E[x|z] at the posterior's mean"
+    signature = SIGNATURES[name]
 
-DETECT = Graph(
-    "detect",
-    "how anomalous each example is: its score, a p-value among examples held back, and each value's part",
-    ("x",),
-    DetectorOutputs._fields,
-    None,
-)
-"""Of models whose data had a validation part to calibrate it on."""
+    def module(self, frozen: VAE) -> nn.Module:
+        """The encoder and the decoder."""
+        return _Reconstruct(frozen)
+
+    def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
+        posterior = model.encode(inputs["x"], inputs.get("label"))
+        return {"x_mean": _decoded(model, posterior.mean, inputs)}
+
+
+class ScoreGraph(TracedGraph):
+    """The terms of the ELBO at one draw of z."""
+
+    name = GraphName.SCORE
+    about = "-ELBO, distortion and rate of each example, in nats"
+    signature = SIGNATURES[name]
+
+    def module(self, frozen: VAE) -> nn.Module:
+        """The whole pass, by noise that is given."""
+        return _Score(frozen)
+
+    def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
+        x, label = inputs["x"], inputs.get("label")
+        draw = model.encode(x, label).draw(inputs["noise"][None])
+        inference = model.explain(model.scaling(x), draw, label)
+        distortion, rate = inference.distortion()[0], inference.rate()[0]
+        return {"negative_elbo": distortion + rate, "distortion": distortion, "rate": rate}
+
+
+class SampleGraph(TracedGraph):
+    """The decoder at a draw of the sampler."""
+
+    name = GraphName.SAMPLE
+    about = "E[x|z] at a draw of the sampler"
+    signature = SIGNATURES[name]
+
+    def module(self, frozen: VAE) -> nn.Module:
+        """The sampler and the decoder."""
+        return _Sample(frozen)
+
+    def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
+        return {"x_mean": _decoded(model, model.draw(inputs["noise"]), inputs)}
+
+
+class GenerateGraph(Graph):
+    """`sample`, whose noise is made inside, by `export.noise`."""
+
+    name = GraphName.GENERATE
+    about = "E[x|z] at the draw that a seed and an index name"
+    signature = SIGNATURES[name]
+
+    def proto(
+        self,
+        frozen: VAE,
+        inputs: Tensors,  # noqa: ARG002
+        made: Mapping[str, onnx.ModelProto],
+        metadata: Mapping[str, str],
+    ) -> onnx.ModelProto:
+        """The graph of the noise, and `sample` after it."""
+        return preceded(noise_graph(frozen.noise, OPSET), made[GraphName.SAMPLE], self.about, metadata)
+
+    def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
+        z = model.draw(normal_noise(inputs["seed"], inputs["index"], model.noise))
+        return {"x_mean": _decoded(model, z, inputs)}
+
+
+class DetectGraph(TracedGraph):
+    """The calibrated detector, where the data had a validation part to calibrate it on."""
+
+    name = GraphName.DETECT
+    about = "how anomalous each example is: its score, a p-value among examples held back, and each value's part"
+    signature = SIGNATURES[name]
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector = detector
+
+    def module(self, frozen: VAE) -> nn.Module:  # noqa: ARG002
+        """The detector, which has a model of its own."""
+        return self.detector.frozen().eval()
+
+    def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
+        answer: DetectorOutputs = self.detector(inputs["x"], inputs.get("label"))
+        return answer._asdict()
+
+
+def _decoded(model: VAE, z: Tensor, inputs: Tensors) -> Tensor:
+    return model.scaling.inverse(model.decode(z, inputs.get("label")).mean)
+
+
+ENCODER, SCORE = EncoderGraph(), ScoreGraph()
+GRAPHS: tuple[Graph, ...] = (ENCODER, DecoderGraph(), ReconstructGraph(), SCORE, SampleGraph(), GenerateGraph())
+"""The graphs of images and tables, but the detector's; those that are put together come after their parts."""
+STEPWISE: tuple[Graph, ...] = (ENCODER, SCORE, *WRITING)
+"""The graphs of a model that writes token by token."""
 
 
 def graphs_of(model: VAE, detector: Detector | None) -> tuple[Graph, ...]:
     """Those that a bundle has."""
     if isinstance(model.likelihood, AutoregressiveLikelihood):
         return STEPWISE
-    return GRAPHS if detector is None else (*GRAPHS, DETECT)
-
-
-def example_inputs(graph: Graph, model: VAE, images: Tensor, labels: Tensor | None, seed: int) -> dict[str, Tensor]:
-    """Real images, and noise for what is drawn; `label` last where the model is conditional."""
-    width = model.noise if graph.name == "sample" else model.latents
-    noise = torch.randn(len(images), width, generator=torch.Generator().manual_seed(seed))
-    index = torch.arange(len(images), dtype=torch.float32)
-    values = {"x": images, "z": noise, "noise": noise, "seed": torch.full_like(index, seed % SEEDS), "index": index}
-    if "state" in graph.inputs:
-        values |= {"token": images[:, 0].contiguous(), "state": model.decoder(noise).detach()}
-    inputs = {name: values[name] for name in graph.inputs}
-    if model.classes:
-        assert labels is not None  # a conditional model was built from data with labels
-        inputs["label"] = labels
-    return inputs
-
-
-@torch.inference_mode()
-def answers(
-    graph: Graph, model: VAE, detector: Detector | None, inputs: Tensors, given: Arrays | None = None
-) -> dict[str, Tensor]:
-    """What the model itself answers, through its distributions and not through the graph's module.
-
-    `given` is what a runtime answered: of tokens that are as likely, it may have taken another.
-    """
-    label = inputs.get("label")
-    if graph is DETECT:
-        assert detector is not None
-        found: DetectorOutputs = detector(inputs["x"], label)
-        return found._asdict()
-    if graph.name == "step":
-        assert isinstance(model.likelihood, AutoregressiveLikelihood)
-        log_probability, state = model.likelihood.step(inputs["token"].long(), inputs["state"])
-        return {"log_probability": log_probability, "next_state": state}
-    if "state" in graph.outputs:
-        return {"state": model.decoder(inputs["z"] if "z" in inputs else model.draw(inputs["noise"]))}
-    if graph is GREEDY:
-        sentence = model.decode(inputs["z"])
-        assert isinstance(sentence, Autoregressive)
-        tokens = sentence.mean if given is None else sentence.mean_beside(torch.from_numpy(given["tokens"]))
-        return {"tokens": tokens.int()}
-    if graph.name in ("decoder", "sample", "generate"):
-        if graph.name == "decoder":
-            z = inputs["z"]
-        elif graph.name == "sample":
-            z = model.draw(inputs["noise"])
-        else:
-            z = model.draw(normal_noise(inputs["seed"], inputs["index"], model.noise))
-        return {"x_mean": model.scaling.inverse(model.decode(z, label).mean)}
-    x = inputs["x"]
-    posterior = model.encode(x, label)
-    if graph.name == "encoder":
-        return {"mean": posterior.mean, "log_variance": posterior.variance.log()}
-    if graph.name == "reconstruct":
-        return {"x_mean": model.scaling.inverse(model.decode(posterior.mean, label).mean)}
-    inference = model.explain(model.scaling(x), posterior.draw(inputs["noise"][None]), label)
-    distortion, rate = inference.distortion()[0], inference.rate()[0]
-    return {"negative_elbo": distortion + rate, "distortion": distortion, "rate": rate}
+    return GRAPHS if detector is None else (*GRAPHS, DetectGraph(detector))

@@ -14,6 +14,8 @@ from vae_pipeline.runtime.agreement import Units, differences
 from vae_pipeline.system.errors import ParityError
 
 BATCHES = (1, 3, 64)
+GOLDEN, LARGEST = BATCHES[1], BATCHES[-1]
+"""The batch whose answers are kept beside the graph, and the one whose scores are ranked."""
 Arrays = dict[str, npt.NDArray[Any]]
 
 

@@ -1,0 +1,74 @@
+"""A graph of a bundle: its interface, how it is made, and what the model itself answers in its place."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from vae_pipeline.bundles.export.onnx import to_onnx
+from vae_pipeline.bundles.export.parity import Arrays
+from vae_pipeline.models.vae import VAE
+from vae_pipeline.runtime.inputs import SEEDS
+from vae_pipeline.runtime.signatures import GraphName, Signature
+
+Tensors = Mapping[str, Tensor]
+
+
+class Graph(ABC):
+    """A graph's name, meaning and signature; a conditional model's takes `label` too."""
+
+    name: GraphName
+    about: str
+    signature: Signature
+
+    @abstractmethod
+    def proto(
+        self, frozen: VAE, inputs: Tensors, made: Mapping[str, onnx.ModelProto], metadata: Mapping[str, str]
+    ) -> onnx.ModelProto:
+        """The graph of a frozen model, traced by some `inputs` or put together from those that were `made` before."""
+
+    @torch.inference_mode()
+    def answers(self, model: VAE, inputs: Tensors, found: Arrays | None = None) -> dict[str, Tensor]:
+        """The model's own outputs, through its distributions and not through what is traced.
+
+        `found` is what a runtime answered: of tokens that are as likely, it may have taken another.
+        """
+        return self._answers(model, inputs, found)
+
+    @abstractmethod
+    def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]: ...
+
+
+class TracedGraph(Graph):
+    """A graph that is traced from a module."""
+
+    @abstractmethod
+    def module(self, frozen: VAE) -> nn.Module:
+        """The module, whose arguments and answers are those of the signature."""
+
+    def proto(
+        self,
+        frozen: VAE,
+        inputs: Tensors,
+        made: Mapping[str, onnx.ModelProto],  # noqa: ARG002
+        metadata: Mapping[str, str],
+    ) -> onnx.ModelProto:
+        """The module's trace."""
+        return to_onnx(self.module(frozen), inputs, self.signature.outputs, self.about, metadata)
+
+
+def example_inputs(graph: Graph, model: VAE, x: Tensor, labels: Tensor | None, seed: int) -> dict[str, Tensor]:
+    """Real rows, and noise for what is drawn; `label` last where the model is conditional."""
+    width = model.noise if graph.name == GraphName.SAMPLE else model.latents
+    noise = torch.randn(len(x), width, generator=torch.Generator().manual_seed(seed))
+    index = torch.arange(len(x), dtype=torch.float32)
+    values = {"x": x, "z": noise, "noise": noise, "seed": torch.full_like(index, seed % SEEDS), "index": index}
+    if graph.name == GraphName.STEP:
+        values |= {"token": x[:, 0].contiguous(), "state": model.decoder(noise).detach()}
+    inputs = {name: values[name] for name in graph.signature.inputs}
+    if model.classes:
+        assert labels is not None  # a conditional model was built from data with labels
+        inputs["label"] = labels
+    return inputs
