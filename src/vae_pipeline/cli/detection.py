@@ -90,7 +90,7 @@ def score(
     from scipy.stats import false_discovery_control
 
     from vae_pipeline.kinds.observations import Examples
-    from vae_pipeline.kinds.spec import TableSpec, TextSpec
+    from vae_pipeline.kinds.spec import TextSpec
 
     if false_discovery is not None and not 0 < false_discovery < 1:
         raise DataError(f"--false-discovery {false_discovery:g} was given; a share between 0 and 1 is wanted")
@@ -101,7 +101,7 @@ def score(
     model = open_bundle(bundle, timeout)
     kind = model.spec.kind
     require_options(model, key, resize, labels, column)
-    refuse_options(model, keep=bool(keep) and not isinstance(model.spec, TableSpec))
+    refuse_options(model, keep=bool(keep) and not model.spec.names)
     if isinstance(model.spec, TextSpec):
         given = {"alpha": alpha, "false_discovery": false_discovery, "heat_maps": heat_maps}
         refuse_options(model, on_error=on_error != "refuse")
@@ -193,8 +193,6 @@ def drift(
 def _frame(model: "Bundle", found: "Detection", alpha: float | None, contributions: bool) -> "pd.DataFrame":
     import pandas as pd
 
-    from vae_pipeline.kinds.spec import TableSpec
-
     kind = model.detector.score
     columns: dict[str, Any] = {
         "negative_elbo": found.distortion + found.rate,
@@ -204,9 +202,9 @@ def _frame(model: "Bundle", found: "Detection", alpha: float | None, contributio
     columns |= {kind: found.score, "p_value": found.p_value}
     if alpha is not None:
         columns["alarm"] = model.alarms(found, alpha)
-    if contributions and isinstance(model.spec, TableSpec):
-        parts = zip(model.spec.columns, found.contributions.T, strict=True)
-        columns |= {f"contribution.{column.name}": values for column, values in parts}
+    if contributions and model.spec.names:
+        parts = zip(model.spec.names, found.contributions.T, strict=True)
+        columns |= {f"contribution.{name}": values for name, values in parts}
     return pd.DataFrame(columns)
 
 

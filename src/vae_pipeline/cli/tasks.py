@@ -173,7 +173,7 @@ def encode(
 ) -> None:
     """Latent position of each example."""
     from vae_pipeline.kinds.observations import Examples
-    from vae_pipeline.kinds.spec import TableSpec, TextSpec
+    from vae_pipeline.kinds.spec import TextSpec
     from vae_pipeline.system.errors import DataError
 
     require_suffix(out, ".npy", ".npz", ".csv", ".parquet", as_json=as_json)
@@ -182,7 +182,7 @@ def encode(
         raise DataError(f"{out} holds arrays, in which --keep has no place: write .csv or .parquet")
     model = open_bundle(bundle, timeout)
     require_options(model, key, resize, labels, column)
-    refuse_options(model, keep=bool(keep) and not isinstance(model.spec, TableSpec))
+    refuse_options(model, keep=bool(keep) and not model.spec.names)
     if isinstance(model.spec, TextSpec):
         x = _sentences(model, inputs, column)
         origins = {"example": list(range(len(x)))}

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vae_pipeline.kinds.spec import DataSpec, ImageSpec
+from vae_pipeline.kinds.spec import DataSpec
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.alarms import PREFERRED, ignorance
 from vae_pipeline.metrics.gain import Gain
@@ -129,7 +129,7 @@ def miss(metrics: Mapping[str, Any], control: RateControl) -> str | None:
 
 def _beaten_by_pca(metrics: Mapping[str, Any], trained: TrainedRecipe, spec: DataSpec) -> bool:
     """Judge grey and colour images whose fidelity the recipe doesn't set itself; a PSNR says little of binary ones."""
-    if not isinstance(spec, ImageSpec) or spec.binary or metrics.get("baseline_psnr") is None:
+    if spec.binary or metrics.get("baseline_psnr") is None:
         return False
     steered = isinstance(trained.rate_control, TargetRateControl | CapacityControl | TargetDistortionControl)
     return not steered and metrics["psnr"] < metrics["baseline_psnr"]

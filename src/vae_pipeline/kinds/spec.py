@@ -5,7 +5,9 @@ onnxruntime are installed.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import numpy.typing as npt
 
 from vae_pipeline.kinds.image.spec import ImageSpec, within
 from vae_pipeline.kinds.table.spec import ANOMALIES, CLIP, Column, ColumnKind, TableSpec
@@ -18,8 +20,89 @@ __all__ = [
     "spec_of", "within",
 ]  # fmt: skip
 
+Array = npt.NDArray[Any]
+
+
+class Spec(Protocol):
+    """All that is asked of a spec, of whatever kind: what is said here needs no match on it."""
+
+    @property
+    def kind(self) -> str:
+        """The kind's name, as spec.json has it."""
+        ...
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one observation."""
+        ...
+
+    @property
+    def dimensions(self) -> int | None:
+        """Number of values in one observation; None where observations differ in it."""
+        ...
+
+    @property
+    def dtype(self) -> str:
+        """The type of a value on disk and in the graphs."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the labels 0, 1, ...; empty where there are none."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the values of an observation; empty where they have none."""
+        ...
+
+    @property
+    def unit(self) -> float | tuple[float, ...]:
+        """The width relative to which differences of values are taken."""
+        ...
+
+    @property
+    def binary(self) -> bool:
+        """Whether two values alone occur, so that a Bernoulli likelihood is a true probability."""
+        ...
+
+    @property
+    def tells_anomalies(self) -> bool:
+        """Whether labels always say what is normal."""
+        ...
+
+    def checked(self, x: Array, first: int, centred: bool) -> Array:
+        """Observations of the right shape as a graph takes them; DataError of values that can't occur."""
+        ...
+
+    def encoded(self, rows: Any) -> Array:
+        """Observations by the names of their values as an array; DataError where values have no names."""
+        ...
+
+    def natural(self, x: Array) -> Array:
+        """A graph's answer in the data's own units."""
+        ...
+
+    def metadata(self) -> dict[str, Any]:
+        """What a graph's metadata say of raw values."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        ...
+
+
 DataSpec = ImageSpec | TableSpec | TextSpec
 """Observations on disk, and where they come from."""
+
+
+def _answers(spec: DataSpec) -> Spec:
+    """Each member of the union has all answers: mypy names one that lacks some."""
+    return spec
 
 
 def spec_of(values: dict[str, Any]) -> DataSpec:

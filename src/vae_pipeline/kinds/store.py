@@ -18,7 +18,7 @@ import numpy as np
 from vae_pipeline.kinds.mapped import MappedArray
 from vae_pipeline.kinds.parts import Array, Indices
 from vae_pipeline.kinds.raw import checked
-from vae_pipeline.kinds.spec import DataSpec, TableSpec, load_spec
+from vae_pipeline.kinds.spec import DataSpec, load_spec
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.files import content_key
 from vae_pipeline.system.seal import unsealed
@@ -78,7 +78,7 @@ class Prepared:
     @property
     def tells_anomalies(self) -> bool:
         """Whether labels, where there are any, say what is normal (0) and what isn't (all others)."""
-        return isinstance(self.spec, TableSpec) or self.card.get("split", {}).get("kind") == "one_class"
+        return self.spec.tells_anomalies or self.card.get("split", {}).get("kind") == "one_class"
 
     @property
     def card(self) -> dict[str, Any]:

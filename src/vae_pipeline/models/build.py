@@ -37,10 +37,18 @@ def build(model: recipe.AnyModel, spec: DataSpec) -> VAE:
     classes = len(spec.classes) if model.conditional else 0
     if model.conditional and not classes:
         raise RecipeError("model.conditional is true, but the data have no labels: set it to false, or give labels")
-    if isinstance(spec, TableSpec):
-        return _table(model, spec)
-    if isinstance(spec, TextSpec):
-        return _text(model, spec)
+    match spec:
+        case ImageSpec():
+            return _image(model, spec, classes)
+        case TableSpec():
+            return _table(model, spec)
+        case TextSpec():
+            return _text(model, spec)
+        case _:
+            assert_never(spec)
+
+
+def _image(model: recipe.AnyModel, spec: ImageSpec, classes: int) -> VAE:
     if isinstance(model, recipe.Ladder):
         return _ladder(model, spec, classes)
     encoder = _encoder(model.encoder, spec, classes)

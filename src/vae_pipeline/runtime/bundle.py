@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vae_pipeline.kinds.raw import natural
 from vae_pipeline.kinds.spec import TextSpec
 from vae_pipeline.runtime.detection import Detection, alarms
 from vae_pipeline.runtime.files import read_calibration, read_golden, whole
@@ -83,15 +82,13 @@ class Bundle(Graphs):
 
     def decode(self, z: Array, labels: Labels = None) -> Array:
         """E[x|z] of latents [examples, latents], in the data's units."""
-        return natural(
-            self.rows(GraphName.DECODER, {"z": checked_numbers("z", z, [self.latents])}, labels)[0], self.spec
+        return self.spec.natural(
+            self.rows(GraphName.DECODER, {"z": checked_numbers("z", z, [self.latents])}, labels)[0]
         )
 
     def reconstruct(self, x: Rows, labels: Labels = None) -> Array:
         """E[x|z] at the posterior's mean, in the data's units."""
-        return natural(
-            self.rows(GraphName.RECONSTRUCT, {"x": checked_observations(x, self.spec)}, labels)[0], self.spec
-        )
+        return self.spec.natural(self.rows(GraphName.RECONSTRUCT, {"x": checked_observations(x, self.spec)}, labels)[0])
 
     def score(self, x: Rows, labels: Labels = None, samples: int = 16, seed: int = 0) -> Scores:
         """-ELBO, distortion and rate, averaged over `samples` draws of z.
@@ -178,7 +175,7 @@ class Bundle(Graphs):
             raise DataError(f"at least 1 sample is wanted; given {count}")
         self.session(GraphName.DECODER)
         noise = np.random.default_rng(seed).standard_normal((count, self.manifest.noise)).astype(np.float32)
-        return natural(self.rows(GraphName.SAMPLE, {"noise": noise}, labels)[0], self.spec)
+        return self.spec.natural(self.rows(GraphName.SAMPLE, {"noise": noise}, labels)[0])
 
     def generate(self, count: int, seed: int = 0, first: int = 0, labels: Labels = None) -> Array:
         """Draws `first` to `first + count - 1` of a seed; the graph itself makes their noise, alike in any runtime."""
@@ -189,7 +186,7 @@ class Bundle(Graphs):
             )
         index = np.arange(first, first + count, dtype=np.float32)
         inputs = {"seed": np.full(count, seed, np.float32), "index": index}
-        return natural(self.rows(GraphName.GENERATE, inputs, labels)[0], self.spec)
+        return self.spec.natural(self.rows(GraphName.GENERATE, inputs, labels)[0])
 
     def interpolate(
         self, start: Array, end: Array, steps: int, kind: Literal["linear", "spherical"] = "spherical",

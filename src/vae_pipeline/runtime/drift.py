@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from vae_pipeline.kinds.spec import TableSpec
 from vae_pipeline.runtime.bundle import Array, Bundle
 from vae_pipeline.runtime.detection import Detection
 from vae_pipeline.system.errors import DataError, DriftError
@@ -103,11 +102,12 @@ def _verdict(examples: int, psi: float, p_value: float) -> Verdict:
 
 
 def _columns(bundle: Bundle, found: Detection) -> dict[str, float]:
-    if not isinstance(bundle.spec, TableSpec):
+    names = bundle.spec.names
+    if not names:
         return {}
     means = found.contributions.mean(axis=0, dtype=np.float64)
     most = np.argsort(-means)[:NAMED]
-    return {bundle.spec.columns[index].name: float(means[index]) for index in most if means[index] > 0}
+    return {names[index]: float(means[index]) for index in most if means[index] > 0}
 
 
 def said(result: Drift) -> str:

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vae_pipeline.evaluation import defects, detection, images, plots
+from vae_pipeline.evaluation import detection, plots
 from vae_pipeline.evaluation.gates import gates
-from vae_pipeline.kinds.spec import ImageSpec, TableSpec
+from vae_pipeline.evaluation.kinds import Evaluation, describe
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.aggregate import aggregate, lower_bound
 from vae_pipeline.metrics.alarms import EXAMPLES, alarms_of, without_epoch
@@ -21,7 +21,6 @@ from vae_pipeline.metrics.bounds import elbo_terms, standard_error
 from vae_pipeline.metrics.detection import fit_detector, normal_part
 from vae_pipeline.metrics.gain import Gain, decoder_gain
 from vae_pipeline.metrics.importance import importance_bound
-from vae_pipeline.metrics.kinds import figures_of_kind
 from vae_pipeline.metrics.latents import ACTIVE, Latents, latents
 from vae_pipeline.metrics.pareto import TRUSTED
 from vae_pipeline.metrics.parts import chosen_rows, subset
@@ -75,20 +74,8 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
     detector = fit_detector(vae, job.recipe.detection, prepared, job.seed, device)
     with filled_folder(out) as folder:
         (folder / "plots").mkdir()
-        places = used.mean
-        match prepared.spec:
-            case ImageSpec() as spec:
-                add(
-                    metrics,
-                    images.describe(trained, prepared, spec, used, job.seed, job.settings.home, folder / "plots"),
-                )
-                if prepared.tells_anomalies and detector is not None:
-                    metrics |= defects.describe(trained, detector, prepared, spec, job.seed, folder / "plots")
-                    places = latents(vae, prepared.test, device).mean
-            case TableSpec():
-                places = latents(vae, prepared.test, device).mean  # of anomalies too
-            case _:
-                metrics |= figures_of_kind(vae, prepared, metrics, job.seed, device)
+        of = Evaluation(trained, prepared, detector, used, metrics, job.seed, job.settings.home)
+        add(metrics, describe(of, folder / "plots"))
         if detector is not None:
             add(metrics, detection.describe(detector, prepared, job.seed, folder / "plots"))
         found = gates(metrics, job.recipe.evaluate, trained, prepared)
@@ -96,7 +83,7 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
         write_json(folder / "metrics.json", metrics)
         write_history(folder / "curves.csv", [{**row, "elbo": _shown_elbo(row)} for row in trained.history])
         _write_rates(folder / "rates.csv", used)
-        draw(trained, prepared.test, used, places, folder / "plots")
+        draw(trained, prepared.test, used, _places(vae, prepared, used, device), folder / "plots")
         write_page(folder, job, prepared, trained, used, metrics, found)
         seal(folder)
     _record(job, trained.weights_sha256, metrics, out)
@@ -122,7 +109,7 @@ def measure(
     whole = aggregate(model, test, drawn, device)
     apart = against_prior(model, whole.z, drawn)
     gain = decoder_gain(model, test, drawn, device, EXAMPLES)
-    measure = model.likelihood.measure(isinstance(spec, ImageSpec) and spec.binary)
+    measure = model.likelihood.measure(spec.binary)
     metrics: dict[str, Any] = {
         "elbo": float(terms.elbo.mean()),
         "elbo_standard_error": standard_error(terms.elbo),
@@ -169,6 +156,11 @@ def measure(
         )
         metrics["left_out"] |= dict.fromkeys(("aggregate_kl", "total_correlation"), reason)
     return metrics | {name: value for name, value in optional.items() if value is not None}, used
+
+
+def _places(model: VAE, prepared: Prepared, used: Latents, device: torch.device) -> npt.NDArray[Any]:
+    """The posterior means of the test part, of its anomalies too; `used` are those of its normal rows."""
+    return used.mean if len(used.mean) == len(prepared.test) else latents(model, prepared.test, device).mean
 
 
 def add(metrics: dict[str, Any], found: Mapping[str, Any]) -> None:

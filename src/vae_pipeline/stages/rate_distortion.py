@@ -168,7 +168,7 @@ def _measured(trained: Trained, prepared: Prepared, seed: int, device: torch.dev
 
 def _write(folder: Path, job: Job, prepared: Prepared, trained: Trained, points: Sequence[Point]) -> None:
     spec = prepared.spec
-    measure = trained.model.likelihood.measure(isinstance(spec, ImageSpec) and spec.binary)
+    measure = trained.model.likelihood.measure(spec.binary)
     floor = {"mass": 0.0}.get(measure)
     if measure == "cross_entropy":
         assert isinstance(spec, ImageSpec)

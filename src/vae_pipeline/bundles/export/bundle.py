@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any
 
 import numpy as np
 import onnx
@@ -25,7 +25,7 @@ from vae_pipeline.bundles.export.parity import (
     ranking,
     run,
 )
-from vae_pipeline.kinds.spec import DataSpec, ImageSpec, TableSpec, TextSpec
+from vae_pipeline.kinds.spec import DataSpec
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive
@@ -183,25 +183,11 @@ def _metadata(
         "vae.weights_sha256": origin.weights_sha256,
         "vae.latents": str(model.latents),
         "vae.sampler": origin.sampler,
-        **_values(spec),
+        **{name: json.dumps(value) for name, value in spec.metadata().items()},
         "vae.classes": json.dumps(spec.classes if model.classes else []),
         "vae.units": json.dumps({name: UNITS[name] for name in graph.signature.outputs}),
         "vae.metrics": json.dumps({name: measured[name] for name in HEADLINES if name in measured}),
     }
-
-
-def _values(spec: DataSpec) -> dict[str, str]:
-    """The metadata that describe raw values."""
-    match spec:
-        case ImageSpec():
-            return {"vae.range": json.dumps([spec.low, spec.high])}
-        case TableSpec():
-            return {"vae.columns": json.dumps({column.name: column.kind for column in spec.columns})}
-        case TextSpec():
-            names = ("limit", "vocabulary", "padding", "start", "end", "unknown")
-            return {"vae.tokens": json.dumps({name: getattr(spec, name) for name in names})}
-        case _:
-            assert_never(spec)
 
 
 def _describe(values: Any) -> dict[str, TensorEntry]:

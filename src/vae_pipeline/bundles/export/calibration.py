@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from vae_pipeline.kinds.raw import natural
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.detection import ALPHAS, MOST, detect
 from vae_pipeline.models.detector import Detector
@@ -66,7 +65,7 @@ def alarm_parity(bundle: Bundle, detector: Detector, test: Split) -> AlarmParity
     """Ask both about the test part, or its first ten thousand rows."""
     asked = Split(test.x[:MOST], None if test.labels is None else test.labels[:MOST])
     wanted = detect(detector, asked, torch.device("cpu"))
-    found = bundle.detect(natural(asked.x[:], bundle.spec), asked.labels if bundle.classes else None)
+    found = bundle.detect(bundle.spec.natural(asked.x[:]), asked.labels if bundle.classes else None)
     _, relative = differences(found.score, wanted.score, Units(bundle.spec, detector.kind).of("score"))
     flips = {
         f"{alpha:g}": int((alarms(found.p_value, alpha) != alarms(wanted.p_value, alpha)).sum()) for alpha in ALPHAS

@@ -3,7 +3,6 @@
 import numpy as np
 
 from vae_pipeline.bundles.export.parity import Arrays
-from vae_pipeline.kinds.raw import natural
 from vae_pipeline.runtime.bundle import Array, Bundle
 
 BATCH = 64
@@ -18,7 +17,7 @@ def calibration(bundle: Bundle, graph: str, x: Array, labels: Array | None) -> l
             case "x":
                 inputs[name] = x
             case "z":
-                posterior = bundle.encode(natural(x, bundle.spec), labels)
+                posterior = bundle.encode(bundle.spec.natural(x), labels)
                 inputs[name] = posterior.mean + np.exp(posterior.log_variance / 2) * _noise(len(x), bundle.latents)
             case "noise":
                 inputs[name] = _noise(len(x), value.event[0])

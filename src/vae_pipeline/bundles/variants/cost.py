@@ -14,7 +14,6 @@ from rich.table import Table
 from scipy.stats import sem, spearmanr
 
 from vae_pipeline.bundles.export.parity import Arrays
-from vae_pipeline.kinds.raw import natural
 from vae_pipeline.runtime.bundle import Array, Bundle
 from vae_pipeline.runtime.files import file_of
 from vae_pipeline.runtime.signatures import GraphName
@@ -71,7 +70,7 @@ class Cost:
 
 def measure(full: Bundle, variant: Bundle, x: Array, labels: Array | None) -> Cost:
     """Ask both bundles the same, of prepared rows."""
-    x = natural(x, full.spec)
+    x = full.spec.natural(x)
     wanted, given = (bundle.score(x, labels).negative_elbo for bundle in (full, variant))
     pictures = [bundle.reconstruct(x, labels).astype(np.float64) for bundle in (full, variant)]
     return Cost(

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.typed_json import typed
 
+Array = npt.NDArray[Any]
 LARGEST = 2**28  # values of an image
 LEVELS = (0.0, 65536.0)
 """The range of greys of 16 bits."""
@@ -58,9 +59,53 @@ class ImageSpec:
         return math.prod(self.shape)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the values of an observation: pixels have none."""
+        return ()
+
+    @property
+    def tells_anomalies(self) -> bool:
+        """Whether labels always say what is normal."""
+        return False
+
+    @property
     def unit(self) -> float:
         """The width of the values' range, relative to which their differences are taken."""
         return self.high - self.low
+
+    def checked(self, x: Array, first: int, centred: bool) -> Array:  # noqa: ARG002
+        """Values of the spec's dtype, in its range.
+
+        Raises:
+            DataError: they hold values that can't occur.
+        """
+        whole = x.dtype.kind in "biu"
+        if not whole and not np.isfinite(x).all():
+            raise DataError("the observations hold NaN or infinity: clean them first")
+        inside = within(x, self.low, self.high)
+        if inside is None:
+            raise DataError(
+                f"observations from {x.min():.7g} to {x.max():.7g} were given; this model takes raw values in "
+                f"[{self.low:g}, {self.high:g}]"
+            )
+        if self.dtype == "uint8" and not whole and not np.array_equal(inside, np.rint(inside)):
+            raise DataError(
+                f"the observations aren't whole numbers; this model takes raw uint8 values in "
+                f"[{self.low:g}, {self.high:g}] (scaling is part of it)"
+            )
+        return np.ascontiguousarray(inside.astype(self.dtype))
+
+    def encoded(self, rows: Any) -> Array:  # noqa: ARG002
+        """Refuse observations by the names of their values, which have none."""
+        raise DataError("rows by the names of their values were given; this model takes an array")
+
+    def natural(self, x: Array) -> Array:
+        """A graph's answer in the data's own units."""
+        return x
+
+    def metadata(self) -> dict[str, Any]:
+        """What a graph's metadata say of raw values."""
+        return {"vae.range": [self.low, self.high]}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -2,14 +2,19 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-from vae_pipeline.system.errors import DataError
+import numpy as np
+import numpy.typing as npt
+
+from vae_pipeline.system.errors import DataError, MissingError
 from vae_pipeline.system.typed_json import typed
 
+Array = npt.NDArray[Any]
 ANOMALIES = ("normal", "anomaly")
 """The classes of a table whose labels say what is to be detected."""
 CLIP = 10.0
@@ -54,6 +59,12 @@ class Column:
         """Raw distance that one scaled unit spans, on average."""
         (low, first), (high, last) = self.knots[0], self.knots[-1]
         return (high - low) / (last - first)
+
+
+def centre(x: Array, columns: Sequence[Column]) -> npt.NDArray[np.float32]:
+    """Rows less their columns' offsets, which float64 takes off before float32 rounds; infinite over 3e38."""
+    with np.errstate(over="ignore"):
+        return (x.astype(np.float64) - [column.offset for column in columns]).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -105,9 +116,75 @@ class TableSpec:
         return tuple(column.offset for column in self.columns)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the values of an observation: those of the columns."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def binary(self) -> bool:
+        """Whether two values alone occur, so that a Bernoulli likelihood is a true probability: columns say it each."""
+        return False
+
+    @property
+    def tells_anomalies(self) -> bool:
+        """Whether labels always say what is normal."""
+        return True
+
+    @property
     def unit(self) -> tuple[float, ...]:
         """The width that differences of each column's values are taken relative to."""
         return tuple(column.unit for column in self.columns)
+
+    def checked(self, x: Array, first: int, centred: bool) -> Array:
+        """Rows in float32, less their columns' offsets where they aren't `centred` yet; they are counted from `first`.
+
+        A gap is NaN, and a category's unknown values have the code after the last.
+
+        Raises:
+            DataError: they hold values that can't occur.
+        """
+        with np.errstate(over="ignore"):  # becomes infinite, and is refused
+            rows = (x if centred else centre(x, self.columns)).astype(np.float32)
+        missing = np.isnan(rows)
+        if missing.all(axis=1).any():
+            raise DataError(f"row {first + int(missing.all(axis=1).argmax())} holds no value at all: leave it out")
+        for index, column in enumerate(self.columns):
+            values = rows[~missing[:, index], index]
+            if missing[:, index].any() and not column.missing:
+                raise DataError(
+                    f"column {column.name} lacks a value in row {first + int(missing[:, index].argmax())}, as no row "
+                    "did that the model was made of: fill it in, or train on rows that lack it"
+                )
+            if np.isinf(values).any():
+                raise DataError(f"column {column.name} holds infinity, or numbers over 3e38: clean it first")
+            most = {"boolean": 1, "category": len(column.values)}.get(column.kind)
+            if most is not None and not np.isin(values, np.arange(most + 1)).all():
+                raise DataError(f"column {column.name} is a {column.kind}: whole numbers from 0 to {most} are wanted")
+        return np.ascontiguousarray(rows)
+
+    def encoded(self, rows: Any) -> Array:
+        """Rows by the names of their columns (a DataFrame, or records) in the order of the columns.
+
+        Raises:
+            DataError: a column is missing or unknown, or a value isn't of its kind.
+            MissingError: pandas, which it needs, isn't installed.
+        """
+        try:
+            from vae_pipeline.kinds.table.records import encoded  # noqa: PLC0415 (pandas costs only those who have it)
+        except ModuleNotFoundError as error:
+            raise MissingError(
+                f"rows by the names of their columns need {error.name}: install it, or give an array of "
+                f"{len(self.columns)} columns"
+            ) from error
+        return encoded(rows, self)
+
+    def natural(self, x: Array) -> Array:
+        """A graph's answer in the data's own units; float64 where offsets ask for it."""
+        return x.astype(np.float64) + self.offsets if any(self.offsets) else x
+
+    def metadata(self) -> dict[str, Any]:
+        """What a graph's metadata say of raw values."""
+        return {"vae.columns": {column.name: column.kind for column in self.columns}}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

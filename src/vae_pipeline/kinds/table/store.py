@@ -16,9 +16,9 @@ from scipy.special import ndtri
 from vae_pipeline.kinds.division import Division, Fractions, divide, row_hash
 from vae_pipeline.kinds.mapped import save_array
 from vae_pipeline.kinds.parts import Array, Indices, TableSource
-from vae_pipeline.kinds.raw import centre
 from vae_pipeline.kinds.spec import ANOMALIES, CLIP, Column, TableSpec
 from vae_pipeline.kinds.splitting import duplicates, split_card, told
+from vae_pipeline.kinds.table.spec import centre
 from vae_pipeline.recipe.data import ColumnScaling
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.files import write_json

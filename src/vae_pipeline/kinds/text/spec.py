@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.typed_json import typed
 
@@ -15,6 +18,7 @@ SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")
 """The first entries of every vocabulary, by their ids."""
 CELLS = 2**24
 """Log-probabilities of ids that are computed at a time where no gradient is wanted, so that memory is bounded."""
+Array = npt.NDArray[Any]
 LONGEST = 2**20
 SIGNS = rf"{SPECIAL[UNKNOWN]}|\w+|[^\w\s]+"
 """A word or signs; what a model wrote for an unknown word is read as one."""
@@ -83,9 +87,61 @@ class TextSpec:
         return
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the values of an observation: places in a sentence have none."""
+        return ()
+
+    @property
+    def binary(self) -> bool:
+        """Whether two values alone occur."""
+        return False
+
+    @property
+    def tells_anomalies(self) -> bool:
+        """Whether labels always say what is normal."""
+        return False
+
+    @property
     def unit(self) -> float:
         """The width relative to which differences of ids are taken."""
         return 1.0
+
+    def checked(self, x: Array, first: int, centred: bool) -> Array:  # noqa: ARG002
+        """Rows of ids, then one end, then padding; they are counted from `first`.
+
+        Raises:
+            DataError: they hold what can't occur.
+        """
+        with np.errstate(invalid="ignore"):  # of NaN, which is refused
+            rows = np.ascontiguousarray(x.astype(np.int32))
+        if not np.array_equal(rows, x) or rows.min() < 0 or rows.max() >= self.vocabulary:
+            raise DataError(
+                f"observations that aren't ids were given; whole numbers from 0 to {self.vocabulary - 1} are wanted"
+            )
+        ends = rows == self.end
+        after = np.arange(self.limit) > ends.argmax(axis=1)[:, None]
+        wrong = (
+            (ends.sum(axis=1) != 1) | ((rows == self.padding) != after).any(axis=1) | (rows == self.start).any(axis=1)
+        )
+        if wrong.any():
+            raise DataError(
+                f"row {first + int(wrong.argmax())} isn't a sentence: ids from {self.unknown} on are wanted, then one "
+                f"{self.end}, then {self.padding} up to {self.limit} in all"
+            )
+        return rows
+
+    def encoded(self, rows: Any) -> Array:  # noqa: ARG002
+        """Refuse observations by the names of their values, which have none."""
+        raise DataError("rows by the names of their values were given; this model takes an array")
+
+    def natural(self, x: Array) -> Array:
+        """A graph's answer in the data's own units."""
+        return x
+
+    def metadata(self) -> dict[str, Any]:
+        """What a graph's metadata say of raw values."""
+        names = ("limit", "vocabulary", "padding", "start", "end", "unknown")
+        return {"vae.tokens": {name: getattr(self, name) for name in names}}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -1,0 +1,45 @@
+"""Figures and pictures that one kind of observation has, beside those that all have."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, assert_never
+
+from vae_pipeline.evaluation import defects, images
+from vae_pipeline.kinds.spec import ImageSpec, TableSpec, TextSpec
+from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.metrics.latents import Latents
+from vae_pipeline.metrics.sentences import sentence_figures
+from vae_pipeline.models.detector import Detector
+from vae_pipeline.training.trained import Trained
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A trained model, the data that it is measured on, and what was measured of any kind."""
+
+    trained: Trained
+    prepared: Prepared
+    detector: Detector | None
+    used: Latents
+    metrics: Mapping[str, Any]
+    seed: int
+    home: Path
+    """The folder that keeps the classifier by whose features samples are compared."""
+
+
+def describe(of: Evaluation, folder: Path) -> dict[str, Any]:
+    """Draw into `folder`; returns the figures of the test part."""
+    match of.prepared.spec:
+        case ImageSpec() as spec:
+            figures = images.describe(of.trained, of.prepared, spec, of.used, of.seed, of.home, folder)
+            if of.prepared.tells_anomalies and of.detector is not None:
+                figures |= defects.describe(of.trained, of.detector, of.prepared, spec, of.seed, folder)
+            return figures
+        case TableSpec():
+            return {}
+        case TextSpec() as spec:
+            device = next(of.trained.model.parameters()).device
+            return sentence_figures(of.trained.model, of.prepared, spec, of.metrics, of.seed, device)
+        case _:
+            assert_never(of.prepared.spec)
