@@ -9,23 +9,17 @@ from pathlib import Path
 
 from pydantic import model_validator
 
-from vae_pipeline.recipe.data import Data, DrawnSentencesData, TextData, has_labels, is_table, is_text
+from vae_pipeline.recipe.data import Data, has_labels, kind_of
 from vae_pipeline.recipe.detection import DetectionSection
 from vae_pipeline.recipe.evaluate import Evaluate, Export
+from vae_pipeline.recipe.fits import fits
 from vae_pipeline.recipe.gates import require_possible
 from vae_pipeline.recipe.model import (
-    AdaptiveOutput,
     AnyModel,
-    AutoregressiveLikelihood,
-    DenseNet,
     GaussianPosterior,
     Ladder,
-    MixedLikelihood,
     Model,
     NormalisedPosterior,
-    RecurrentDecoder,
-    RecurrentEncoder,
-    VampPrior,
 )
 from vae_pipeline.recipe.objective import (
     CapacityControl,
@@ -38,7 +32,6 @@ from vae_pipeline.recipe.objective import (
     TotalCorrelationObjective,
 )
 from vae_pipeline.recipe.section import Section
-from vae_pipeline.recipe.tokenizer import BytePairs, Words
 from vae_pipeline.recipe.train import Sampler, Train
 from vae_pipeline.system.reading import parse, read_yaml
 
@@ -75,7 +68,7 @@ class Recipe(Section):
             raise ValueError(
                 "model.conditional is true, but the data section names no labels: set it to false, or name the labels"
             )
-        self._modality_fits()
+        fits(self.data, self.model, self.sampler, self.detection)
         self._objective_fits()
         if self.sampler == "flow" and isinstance(self.model, Model) and self.model.posterior.latents == 1:
             raise ValueError("sampler: flow needs two latents or more; take mixture")
@@ -86,7 +79,7 @@ class Recipe(Section):
                 "would take the one with the best ELBO: set train.keep: last and train.patience: null"
             )
         wants_psnr = isinstance(self.rate_control, TargetDistortionControl) and self.rate_control.psnr is not None
-        if wants_psnr and (is_table(self.data) or is_text(self.data)):
+        if wants_psnr and kind_of(self.data) != "image":
             raise ValueError(
                 f"rate_control.psnr is of images, and data.kind is {self.data.kind}: give rate_control.nats"
             )
@@ -95,59 +88,6 @@ class Recipe(Section):
             raise ValueError("data.valid and data.test leave nothing to train on: together they must be under 1")
         require_possible(self.evaluate.gates, self.data, self.detection)
         return self
-
-    def _modality_fits(self) -> None:
-        if is_text(self.data):
-            self._text_fits()
-            return
-        if isinstance(self.model.likelihood, AutoregressiveLikelihood) or _recurrent(self.model):
-            raise ValueError(
-                "recurrent nets and a likelihood of kind autoregressive are of sentences; data.kind is "
-                f"{self.data.kind}"
-            )
-        model, mixed = self.model, isinstance(self.model.likelihood, MixedLikelihood)
-        if not is_table(self.data):
-            if mixed:
-                raise ValueError(
-                    f"model.likelihood.kind mixed is of the columns of a table; data.kind is {self.data.kind}"
-                )
-            return
-        if self.detection is not None and self.detection.score == "hottest_part":
-            raise ValueError("detection.score hottest_part is of images; for a table take negative_elbo or another")
-        if not mixed:
-            raise ValueError("a table needs model.likelihood.kind mixed, which has a family for each kind of column")
-        nets = isinstance(model, Model) and isinstance(model.encoder, DenseNet) and isinstance(model.decoder, DenseNet)
-        if not nets or (isinstance(model, Model) and isinstance(model.prior, VampPrior)):
-            raise ValueError("a table needs an encoder and a decoder of kind dense, and a prior other than vamp")
-        if self.sampler == "auto":
-            raise ValueError("sampler: auto compares features of images; for a table take prior, mixture or another")
-
-    def _text_fits(self) -> None:
-        model = self.model
-        if not (
-            isinstance(model, Model)
-            and isinstance(model.encoder, RecurrentEncoder)
-            and isinstance(model.decoder, RecurrentDecoder)
-            and isinstance(model.likelihood, AutoregressiveLikelihood)
-        ):
-            raise ValueError("sentences need an encoder and a decoder of kind recurrent, a likelihood autoregressive")
-        if isinstance(model.prior, VampPrior):
-            raise ValueError("a vamp prior learns observations, and tokens are whole numbers: take another prior")
-        if self.sampler == "auto":
-            raise ValueError("sampler: auto compares features of images; for sentences take prior, mixture or another")
-        if self.detection is not None:
-            raise ValueError("tokens have no mean, with which detection compares a value: set detection to null")
-        match self.data, model.likelihood.output:
-            case (
-                TextData(tokenizer=Words() | BytePairs() as tokenizer)
-                | DrawnSentencesData(tokenizer=Words() | BytePairs() as tokenizer),
-                AdaptiveOutput(cutoffs=cutoffs),
-            ):
-                if cutoffs[-1] >= tokenizer.vocabulary:
-                    raise ValueError(
-                        f"model.likelihood.output.cutoffs are {list(cutoffs)}, but data.tokenizer.vocabulary is "
-                        f"{tokenizer.vocabulary}: set them below"
-                    )
 
     def _objective_fits(self) -> None:
         objective, control = self.objective, self.rate_control
@@ -175,12 +115,6 @@ class Recipe(Section):
             RecipeError: no such file, not YAML, or not a recipe; names the file, the key and the valid ones.
         """
         return parse(cls, read_yaml(path), path)
-
-
-def _recurrent(model: AnyModel) -> bool:
-    return isinstance(model, Model) and (
-        isinstance(model.encoder, RecurrentEncoder) or isinstance(model.decoder, RecurrentDecoder)
-    )
 
 
 class TrainedRecipe(Section):

@@ -1,0 +1,68 @@
+"""Where the observations come from, and of what kind they are."""
+
+from typing import Annotated, Literal, assert_never
+
+from pydantic import Field
+
+from vae_pipeline.recipe.data.file import File
+from vae_pipeline.recipe.data.image import (
+    ArrayPart,
+    ArraysData,
+    DigitsData,
+    DrawnDefectsData,
+    FolderData,
+    NormalFolder,
+    SyntheticData,
+)
+from vae_pipeline.recipe.data.table import ColumnScaling, DateColumn, TableData, TableLabel, TumoursData
+from vae_pipeline.recipe.data.text import DrawnSentencesData, TextData
+
+__all__ = [
+    "ArrayPart", "ArraysData", "ColumnScaling", "Data", "DateColumn", "DigitsData", "DrawnDefectsData",
+    "DrawnSentencesData", "File", "FolderData", "Kind", "NormalFolder", "SyntheticData", "TableData", "TableLabel",
+    "TextData", "TumoursData", "has_labels", "kind_of",
+]  # fmt: skip
+
+Kind = Literal["image", "table", "text"]
+"""The kinds of observation, by the names that spec.json has for them."""
+
+Data = Annotated[
+    SyntheticData
+    | DigitsData
+    | ArraysData
+    | FolderData
+    | DrawnDefectsData
+    | TumoursData
+    | TableData
+    | DrawnSentencesData
+    | TextData,
+    Field(discriminator="kind"),
+]
+
+
+def kind_of(data: Data) -> Kind:
+    """The kind of observation that a section gives."""
+    match data:
+        case SyntheticData() | DigitsData() | ArraysData() | FolderData() | DrawnDefectsData():
+            return "image"
+        case TumoursData() | TableData():
+            return "table"
+        case DrawnSentencesData() | TextData():
+            return "text"
+        case _:
+            assert_never(data)
+
+
+def has_labels(data: Data) -> bool:
+    """Whether the section names labels that a model may be conditional on; that a row is normal is none."""
+    match data:
+        case TumoursData() | TableData() | DrawnDefectsData() | DrawnSentencesData() | TextData():
+            return False
+        case ArraysData():
+            return data.train.labels is not None
+        case FolderData():
+            return data.labels in ("folders", "paths")
+        case SyntheticData() | DigitsData():
+            return True
+        case _:
+            assert_never(data)

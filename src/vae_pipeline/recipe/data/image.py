@@ -1,0 +1,148 @@
+"""Where images come from."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from vae_pipeline.recipe.data.file import File
+from vae_pipeline.recipe.section import Count, Finite, Fraction, Place, Section, Shape, SomeFraction
+from vae_pipeline.recipe.split import (
+    HASHED,
+    GroupedByPath,
+    Ungrouped,
+    require_fractions,
+)
+
+
+class ArrayPart(Section):
+    """Images, and their labels if there are any."""
+
+    images: File
+    labels: File | None
+    groups: File | None = None
+    """An id for each image, a number or a text: images of one id (of one patient, say) are of one part."""
+
+
+class SyntheticData(Section):
+    """Grey bars on a dark ground, drawn from the seed: needs no file. The label says upright or lying."""
+
+    kind: Literal["synthetic"]
+    examples: Count
+    side: Annotated[int, Field(ge=4)]
+    valid: Fraction
+    test: SomeFraction
+    split: Ungrouped = HASHED
+
+
+class DigitsData(Section):
+    """The 1,797 real 8x8 digits that scikit-learn carries (UCI Optical Recognition, values 0..16)."""
+
+    kind: Literal["digits"]
+    valid: Fraction
+    test: SomeFraction
+    split: Ungrouped = HASHED
+
+
+class ArraysData(Section):
+    """IDX, .npy, .npz or .amat files, gzipped or not; `valid` and `test` are files, or a fraction of train."""
+
+    kind: Literal["arrays"]
+    shape: Shape
+    """Channels, height, width of one image."""
+    range: tuple[Finite, Finite]
+    """The lowest and highest value that can occur; the model maps them to 0 and 1."""
+    train: ArrayPart
+    valid: Fraction | ArrayPart
+    test: SomeFraction | ArrayPart
+    split: Ungrouped = HASHED
+
+    @model_validator(mode="after")
+    def _parts_can_be_divided(self) -> "ArraysData":
+        require_fractions(self.split, self.valid, self.test)
+        return self
+
+    @field_validator("range")
+    @classmethod
+    def _ascending(cls, bounds: tuple[float, float]) -> tuple[float, float]:
+        if bounds[0] >= bounds[1]:
+            raise ValueError("the lowest value must be under the highest")
+        return bounds
+
+
+class NormalFolder(Section):
+    """One folder's pictures are flawless; those of the folders beside it show anomalies, kept for the test part."""
+
+    normal: Place
+    masks: Literal["none", "beside"]
+    """`beside`: NAME.png is the mask of NAME.jpg, above 0 where the defect is."""
+
+
+class FolderData(Section):
+    """Pictures in a folder, a .zip or a .tar; `valid` and `test` are paths, or a fraction of train."""
+
+    kind: Literal["folder"]
+    shape: Shape
+    """Channels (1: grey, 3: RGB), height, width that every image is brought to."""
+    resize: Literal["none", "stretch", "crop", "pad"]
+    labels: Literal["none", "folders", "paths"] | NormalFolder
+    """`folders`: the name of the folder that an image lies in is its class; `paths`: the folder's path is."""
+    corrupt: Literal["fail", "drop"]
+    depth: Annotated[int, Field(ge=1, le=32)] | None = None
+    """Bits of greys that are stored in more than 8; null for the range that they fill."""
+    train: Place
+    valid: Fraction | Place
+    test: SomeFraction | Place
+    split: GroupedByPath = HASHED
+
+    @model_validator(mode="after")
+    def _parts_can_be_divided(self) -> "FolderData":
+        require_fractions(self.split, self.valid, self.test)
+        return self
+
+    @field_validator("shape")
+    @classmethod
+    def _grey_or_rgb(cls, shape: Shape) -> Shape:
+        if shape[0] not in (1, 3):
+            raise ValueError("a picture has 1 channel (grey) or 3 (RGB)")
+        return shape
+
+    @model_validator(mode="after")
+    def _anomalies_are_for_test(self) -> "FolderData":
+        if isinstance(self.labels, NormalFolder) and (isinstance(self.valid, str) or isinstance(self.test, str)):
+            raise ValueError(
+                "labels.normal keeps the anomalies of train for the test part: give valid and test as fractions "
+                "(of the normal pictures)"
+            )
+        return self
+
+
+ImageData = Annotated[SyntheticData | DigitsData | ArraysData | FolderData, Field(discriminator="kind")]
+
+
+class DrawnDefectsData(Section):
+    """Any images, and a defect that is drawn from the seed on a share of the test part: anomalies, with their masks."""
+
+    kind: Literal["drawn_defects"]
+    images: ImageData
+    """Flawless; their labels, if any, aren't taken."""
+    defects: Annotated[tuple[Literal["stripe", "blob", "missing"], ...], Field(min_length=1)]
+    """Each as likely: a line, a spot, a part that is left out."""
+    share: SomeFraction
+    """The share of the test part that is defective."""
+
+    @property
+    def valid(self) -> Fraction | Place | ArrayPart:
+        """The images' own part."""
+        return self.images.valid
+
+    @property
+    def test(self) -> SomeFraction | Place | ArrayPart:
+        """The images' own part."""
+        return self.images.test
+
+    @field_validator("images")
+    @classmethod
+    def _flawless(cls, images: ImageData) -> ImageData:
+        if isinstance(images, FolderData) and isinstance(images.labels, NormalFolder):
+            raise ValueError("defects are drawn on images that have none of their own: set labels to none")
+        return images

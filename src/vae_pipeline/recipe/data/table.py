@@ -1,0 +1,95 @@
+"""Where the rows of a table come from."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from vae_pipeline.recipe.data.file import File
+from vae_pipeline.recipe.section import Fraction, Place, Section, SomeFraction
+from vae_pipeline.recipe.split import (
+    HASHED,
+    GroupedByColumn,
+    Ungrouped,
+)
+
+ColumnScaling = Literal["standard", "robust", "quantile"]
+"""Scaling by mean and standard deviation, by median and quartiles, or by quantiles to N(0, 1)'s; fitted to train."""
+
+
+class TumoursData(Section):
+    """The 569 tumours of breast tissue that scikit-learn carries (UCI, 30 numbers); benign ones are normal."""
+
+    kind: Literal["tumours"]
+    scaling: ColumnScaling
+    one_class: bool
+    valid: Fraction
+    test: SomeFraction
+    split: Ungrouped = HASHED
+
+
+class TableLabel(Section):
+    """The column that says which rows are normal: those with the value `normal`, as it is written in the file."""
+
+    column: Place
+    normal: str
+
+
+Mark = Annotated[str, Field(min_length=1, max_length=1)]
+
+
+class Csv(Section):
+    """How a text file of rows is written; null where that is to be found in it."""
+
+    separator: Mark | None = None
+    quote: Mark | None = None
+    encoding: str | None = None
+    """The encoding of a file that isn't UTF-8: latin-1, cp1252, ..."""
+    header: bool | None = None
+    """Whether the first row names the columns; they are x0, x1, ... else."""
+    comment: Annotated[str, Field(min_length=1)] | None = None
+    """The beginning of a line that is no row."""
+    decimal: Literal[".", ","] | None = None
+    thousands: Literal["", ",", ".", " ", "'"] | None = None
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, encoding: str | None) -> str | None:
+        try:
+            "".encode(encoding or "utf-8")
+        except LookupError as error:
+            raise ValueError(f"{encoding!r} is no encoding that Python knows, such as latin-1 or cp1252") from error
+        return encoding
+
+
+class DateColumn(Section):
+    """A column of dates that aren't ISO 8601."""
+
+    kind: Literal["date"]
+    format: Annotated[str, Field(pattern="%")]
+    """The format in the letters of Python's strptime: %d/%m/%Y."""
+
+
+class TableData(Section):
+    """A table: a text of rows (.csv and its like, gzipped or not), .parquet, .jsonl, or an .npz of `X` and `y`."""
+
+    kind: Literal["table"]
+    file: File
+    label: TableLabel | None
+    columns: dict[str, Literal["number", "boolean", "category", "date", "ignored"] | DateColumn]
+    """The kind of a column, where its values don't tell; {} leaves it to them."""
+    csv: Csv = Csv()
+    missing: tuple[str, ...] = ()
+    """Texts that stand for a missing value, beside an empty one, NA, null and their like."""
+    scaling: ColumnScaling
+    one_class: bool
+    """Whether anomalies are kept for the test part alone: train and valid are of normal rows."""
+    valid: Fraction
+    test: SomeFraction
+    """A share of the normal rows where `one_class` is true, else of all."""
+    split: GroupedByColumn = HASHED
+
+    @model_validator(mode="after")
+    def _label_is_needed(self) -> "TableData":
+        if self.one_class and self.label is None:
+            raise ValueError("one_class keeps anomalies out of training, which needs a label: name it, or set false")
+        return self

@@ -1,0 +1,89 @@
+"""The models, samplers and scores that go with a kind of observation."""
+
+from typing import assert_never
+
+from vae_pipeline.recipe.data import Data, DrawnSentencesData, TextData, kind_of
+from vae_pipeline.recipe.detection import DetectionSection
+from vae_pipeline.recipe.model import (
+    AdaptiveOutput,
+    AnyModel,
+    AutoregressiveLikelihood,
+    DenseNet,
+    MixedLikelihood,
+    Model,
+    RecurrentDecoder,
+    RecurrentEncoder,
+    VampPrior,
+)
+from vae_pipeline.recipe.tokenizer import BytePairs, Words
+from vae_pipeline.recipe.train import Sampler
+
+
+def fits(data: Data, model: AnyModel, sampler: Sampler, detection: DetectionSection | None) -> None:
+    """Refuse what doesn't go with the data's kind.
+
+    Raises:
+        ValueError: something doesn't; the message says what to take.
+    """
+    kind = kind_of(data)
+    match kind:
+        case "image":
+            _refuse_recurrent(data, model)
+            if isinstance(model.likelihood, MixedLikelihood):
+                raise ValueError(f"model.likelihood.kind mixed is of the columns of a table; data.kind is {data.kind}")
+        case "table":
+            _refuse_recurrent(data, model)
+            _table_fits(model, sampler, detection)
+        case "text":
+            _text_fits(data, model, sampler, detection)
+        case _:
+            assert_never(kind)
+
+
+def _refuse_recurrent(data: Data, model: AnyModel) -> None:
+    nets = isinstance(model, Model) and (
+        isinstance(model.encoder, RecurrentEncoder) or isinstance(model.decoder, RecurrentDecoder)
+    )
+    if nets or isinstance(model.likelihood, AutoregressiveLikelihood):
+        raise ValueError(
+            f"recurrent nets and a likelihood of kind autoregressive are of sentences; data.kind is {data.kind}"
+        )
+
+
+def _table_fits(model: AnyModel, sampler: Sampler, detection: DetectionSection | None) -> None:
+    if detection is not None and detection.score == "hottest_part":
+        raise ValueError("detection.score hottest_part is of images; for a table take negative_elbo or another")
+    if not isinstance(model.likelihood, MixedLikelihood):
+        raise ValueError("a table needs model.likelihood.kind mixed, which has a family for each kind of column")
+    nets = isinstance(model, Model) and isinstance(model.encoder, DenseNet) and isinstance(model.decoder, DenseNet)
+    if not nets or (isinstance(model, Model) and isinstance(model.prior, VampPrior)):
+        raise ValueError("a table needs an encoder and a decoder of kind dense, and a prior other than vamp")
+    if sampler == "auto":
+        raise ValueError("sampler: auto compares features of images; for a table take prior, mixture or another")
+
+
+def _text_fits(data: Data, model: AnyModel, sampler: Sampler, detection: DetectionSection | None) -> None:
+    if not (
+        isinstance(model, Model)
+        and isinstance(model.encoder, RecurrentEncoder)
+        and isinstance(model.decoder, RecurrentDecoder)
+        and isinstance(model.likelihood, AutoregressiveLikelihood)
+    ):
+        raise ValueError("sentences need an encoder and a decoder of kind recurrent, a likelihood autoregressive")
+    if isinstance(model.prior, VampPrior):
+        raise ValueError("a vamp prior learns observations, and tokens are whole numbers: take another prior")
+    if sampler == "auto":
+        raise ValueError("sampler: auto compares features of images; for sentences take prior, mixture or another")
+    if detection is not None:
+        raise ValueError("tokens have no mean, with which detection compares a value: set detection to null")
+    match data, model.likelihood.output:
+        case (
+            TextData(tokenizer=Words() | BytePairs() as tokenizer)
+            | DrawnSentencesData(tokenizer=Words() | BytePairs() as tokenizer),
+            AdaptiveOutput(cutoffs=cutoffs),
+        ):
+            if cutoffs[-1] >= tokenizer.vocabulary:
+                raise ValueError(
+                    f"model.likelihood.output.cutoffs are {list(cutoffs)}, but data.tokenizer.vocabulary is "
+                    f"{tokenizer.vocabulary}: set them below"
+                )
