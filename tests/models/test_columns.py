@@ -10,8 +10,8 @@ from hypothesis import strategies as some
 from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 from torch.distributions import Bernoulli, Categorical, Normal
 
-from vae_pipeline.kinds.raw import centre
 from vae_pipeline.kinds.spec import Column, ImageSpec, TableSpec
+from vae_pipeline.kinds.table.spec import centre
 from vae_pipeline.kinds.table.store import fit_column
 from vae_pipeline.models.build import build
 from vae_pipeline.models.likelihoods.layout import Layout

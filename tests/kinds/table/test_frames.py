@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vae_pipeline.kinds.raw import centre, checked, natural
+from vae_pipeline.kinds.raw import checked
 from vae_pipeline.kinds.spec import Column, TableSpec
 from vae_pipeline.kinds.table.columns import Outline
 from vae_pipeline.kinds.table.frames import decode, encode
+from vae_pipeline.kinds.table.spec import centre
 from vae_pipeline.kinds.table.store import fit_column
 from vae_pipeline.system.errors import DataError
 
@@ -120,7 +121,7 @@ def test_values_far_from_nought_stay_apart(case, scaling):
     stored = centre(values[:, None], [column])
     assert len(np.unique(stored)) == len(np.unique(values))
     spec = TableSpec((column,), ())
-    np.testing.assert_allclose(natural(stored, spec)[:, 0], values, rtol=0, atol=1e-5 * values.std())
+    np.testing.assert_allclose(spec.natural(stored)[:, 0], values, rtol=0, atol=1e-5 * values.std())
     assert (column.offset == 0) == (case in ("near", "whole days"))
     np.testing.assert_array_equal(checked(values[:, None], spec), checked(stored, spec, centred=True))
     scaled = np.interp(stored[:, 0], *zip(*column.knots, strict=True))
