@@ -19,8 +19,7 @@ from vae_pipeline.recipe.data import (
     TableData,
     TextData,
     TumoursData,
-    is_table,
-    is_text,
+    kind_of,
 )
 from vae_pipeline.recipe.detection import DetectionSection
 
@@ -57,8 +56,7 @@ def require_possible(named: Collection[str], data: Data, detection: DetectionSec
     Raises:
         ValueError: a gate is on such a figure; says why, and which gates these data can have.
     """
-    kind: figures.Kind = "text" if is_text(data) else "table" if is_table(data) else "image"
-    has = _has(data)
+    kind, has = kind_of(data), _has(data)
     if detection is not None and data.valid != 0:
         has.add("detector")
     valid = figures.gates()
