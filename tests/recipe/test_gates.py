@@ -5,7 +5,9 @@ from typing import get_args
 
 import pytest
 from tests.lanes import ROOT, edited
+from typer.testing import CliRunner
 
+from vae_pipeline.cli.main import app
 from vae_pipeline.recipe import Recipe, figures
 from vae_pipeline.recipe.gates import ABSENT, NOUNS
 from vae_pipeline.system.errors import RecipeError
@@ -38,6 +40,15 @@ def test_a_gate_that_the_data_cannot_have_is_refused_before_training(name, figur
     told, _, others = str(refused.value).partition("; leave it out, or take one of ")
     assert f"evaluate.gates.{figure}: {said}" in told
     gated(name, *others.split(", "))  # all that are named are right
+
+
+def test_check_refuses_it(tmp_path):
+    shipped = (ROOT / "pipeline" / "tumours.yaml").read_text()
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(shipped.replace("gates: {auroc: {min: 0.9}}", "gates: {psnr: {min: 20}}"))
+    refused = CliRunner().invoke(app, ["check", str(recipe)]).exception
+    assert isinstance(refused, RecipeError)
+    assert str(refused).startswith(f"{recipe}: evaluate.gates.psnr: it is a figure of images")
 
 
 def test_without_a_detector_no_score_is_measured():

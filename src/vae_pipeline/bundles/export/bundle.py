@@ -62,6 +62,7 @@ HEADLINES = (
     "active_units",
     "auroc",
 )
+"""The figures in the metadata of every graph: part of its bytes, and so no view of the table of figures."""
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ def _graphs(parity: Mapping[str, Any]) -> str:
     ]
     batches = ", ".join(map(str, sorted({row["batch"] for row in parity["agreement"]})))
     about = (
-        f"Each graph was run by onnxruntime on real test rows, in batches of {batches}, beside the model. Differences "
-        "are relative to 1 + |answer|, with values of the data in scaled units, and of a log-density to the number of "
-        "its terms + |answer|, since these may cancel; the recipe tolerates "
+        f"Each graph was run by onnxruntime on real test examples, in batches of {batches}, beside the model. "
+        "Differences are relative to 1 + |answer|, with values of the data in scaled units, and of a log-density to "
+        "the number of its terms + |answer|, since these may cancel; the recipe tolerates "
         f"{datum(parity['tolerance'])}. All of them stand in the bundle's parity.json."
     )
     header = ("graph", "difference", "where it is largest")
@@ -47,4 +47,4 @@ def _scores(parity: Mapping[str, Any]) -> str:
         ["Rank correlation", datum(scores["rank_correlation"])],
         ["Pairs in another order", f"{datum(scores['flips'])} of {pairs:,}"],
     ]
-    return table(f"−ELBO of {scores['examples']} test rows, graph against model", ("figure", "value"), rows)
+    return table(f"−ELBO of {scores['examples']} test examples, graph against model", ("figure", "value"), rows)
