@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from vae_pipeline.cli.main import app
 from vae_pipeline.recipe import Recipe, figures
+from vae_pipeline.recipe.data import Kind
 from vae_pipeline.recipe.gates import ABSENT, NOUNS
 from vae_pipeline.system.errors import RecipeError
 from vae_pipeline.system.reading import parse
@@ -81,7 +82,7 @@ def test_what_a_figure_is_only_compared_with_is_no_gate(smoke):
 
 
 def test_every_kind_and_need_has_words():
-    assert set(NOUNS) == set(get_args(figures.Kind)) and set(ABSENT) == set(get_args(figures.Need))
+    assert set(NOUNS) == set(get_args(Kind)) and set(ABSENT) == set(get_args(figures.Need))
 
 
 def test_keys_and_names_are_unique():

@@ -2,28 +2,15 @@
 
 import difflib
 from collections.abc import Collection
-from typing import Annotated, Any, assert_never
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, GetJsonSchemaHandler
 
 from vae_pipeline.recipe import figures
-from vae_pipeline.recipe.data import (
-    ArraysData,
-    Data,
-    DigitsData,
-    DrawnDefectsData,
-    DrawnSentencesData,
-    FolderData,
-    NormalFolder,
-    SyntheticData,
-    TableData,
-    TextData,
-    TumoursData,
-    kind_of,
-)
+from vae_pipeline.recipe.data import Data, Kind, kind_of, told
 from vae_pipeline.recipe.detection import DetectionSection
 
-NOUNS: dict[figures.Kind, str] = {"image": "images", "table": "rows of a table", "text": "sentences"}
+NOUNS: dict[Kind, str] = {"image": "images", "table": "rows of a table", "text": "sentences"}
 ABSENT: dict[figures.Need, str] = {
     "detector": "a detector, which is fitted where detection isn't null and data.valid isn't 0",
     "anomalies": "anomalies that labels tell from what is normal, which the data section doesn't name",
@@ -56,7 +43,8 @@ def require_possible(named: Collection[str], data: Data, detection: DetectionSec
     Raises:
         ValueError: a gate is on such a figure; says why, and which gates these data can have.
     """
-    kind, has = kind_of(data), _has(data)
+    kind = kind_of(data)
+    has: set[figures.Need] = {*told(data)}
     if detection is not None and data.valid != 0:
         has.add("detector")
     valid = figures.gates()
@@ -71,17 +59,3 @@ def require_possible(named: Collection[str], data: Data, detection: DetectionSec
         else:
             why = " and ".join(f"it needs {ABSENT[need]}" for need in figure.needs if need not in has)
         raise ValueError(f"evaluate.gates.{name}: {why}; leave it out, or take one of {', '.join(possible)}")
-
-
-def _has(data: Data) -> set[figures.Need]:
-    match data:
-        case DrawnDefectsData() | FolderData(labels=NormalFolder(masks="beside")):
-            return {"anomalies", "masks"}
-        case FolderData(labels=NormalFolder()) | TumoursData():
-            return {"anomalies"}
-        case TableData(label=label):
-            return set() if label is None else {"anomalies"}
-        case SyntheticData() | DigitsData() | ArraysData() | FolderData() | DrawnSentencesData() | TextData():
-            return set()
-        case _:
-            assert_never(data)

@@ -20,7 +20,7 @@ from vae_pipeline.recipe.data.text import DrawnSentencesData, TextData
 __all__ = [
     "ArrayPart", "ArraysData", "ColumnScaling", "Data", "DateColumn", "DigitsData", "DrawnDefectsData",
     "DrawnSentencesData", "File", "FolderData", "Kind", "NormalFolder", "SyntheticData", "TableData", "TableLabel",
-    "TextData", "TumoursData", "has_labels", "kind_of",
+    "TextData", "TumoursData", "has_labels", "kind_of", "told",
 ]  # fmt: skip
 
 Kind = Literal["image", "table", "text"]
@@ -64,5 +64,20 @@ def has_labels(data: Data) -> bool:
             return data.labels in ("folders", "paths")
         case SyntheticData() | DigitsData():
             return True
+        case _:
+            assert_never(data)
+
+
+def told(data: Data) -> set[Literal["anomalies", "masks"]]:
+    """What is known of the test part's anomalies: which examples they are, and where in an image they lie."""
+    match data:
+        case DrawnDefectsData() | FolderData(labels=NormalFolder(masks="beside")):
+            return {"anomalies", "masks"}
+        case FolderData(labels=NormalFolder()) | TumoursData():
+            return {"anomalies"}
+        case TableData(label=label):
+            return set() if label is None else {"anomalies"}
+        case SyntheticData() | DigitsData() | ArraysData() | FolderData() | DrawnSentencesData() | TextData():
+            return set()
         case _:
             assert_never(data)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from vae_pipeline.recipe.figures.bounds import BOUNDS
 from vae_pipeline.recipe.figures.detection import DETECTION
-from vae_pipeline.recipe.figures.figure import EVERY, Figure, Kind, Need, Part, SummaryColumn
+from vae_pipeline.recipe.figures.figure import EVERY, Figure, Need, Part, SummaryColumn
 from vae_pipeline.recipe.figures.images import IMAGES
 from vae_pipeline.recipe.figures.latents import LATENTS
 from vae_pipeline.recipe.figures.sentences import SENTENCES
@@ -18,7 +18,6 @@ __all__ = [
     "EVERY",
     "FIGURES",
     "Figure",
-    "Kind",
     "Need",
     "Part",
     "SummaryColumn",

@@ -3,7 +3,8 @@
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
-Kind = Literal["image", "table", "text"]
+from vae_pipeline.recipe.data import Kind
+
 Need = Literal["detector", "anomalies", "masks"]
 Part = Literal["headline", "bounds", "reconstructions", "sentences", "samples", "detection", "latents"]
 EVERY: tuple[Kind, ...] = ("image", "table", "text")
