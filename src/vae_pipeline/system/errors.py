@@ -7,6 +7,7 @@
     │   └── DownloadError a file that can't be fetched, or has another checksum
     ├── WeightsError      weights that aren't ours, or don't fit the recipe
     ├── BundleError       an exported bundle that can't be used
+    ├── ExportError       a model that can't be written as a graph
     ├── OutputError       a folder or file that can't be written
     ├── TrainingError     a run that can't go on (a non-finite loss)
     ├── GateError         a metric outside the bounds that the recipe set
@@ -74,6 +75,10 @@ class WeightsError(VaeError):
 
 class BundleError(VaeError):
     """An exported bundle can't be used."""
+
+
+class ExportError(VaeError):
+    """A model can't be written as a graph."""
 
 
 class OutputError(VaeError):

@@ -4,8 +4,10 @@ import contextlib
 import functools
 import io
 import logging
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import onnx
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 
 from vae_pipeline.bundles.export.proto import OPSET, tidy
 from vae_pipeline.bundles.export.recurrence import written_out
+from vae_pipeline.system.errors import ExportError
 
 
 def to_onnx(
@@ -26,22 +29,30 @@ def to_onnx(
     """Export `module`, whose inputs all have a batch as their first axis; checked in full.
 
     Raises:
+        ExportError: the module does what torch's exporter can't follow, or what ONNX has no operator for.
         onnx.checker.ValidationError: the graph isn't valid ONNX (a defect of ours).
     """
     _remember_signatures()
     batch = torch.export.Dim("batch")
-    with _quiet():
-        program = torch.onnx.export(
-            module.eval(),
-            tuple(inputs.values()),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=list(inputs),
-            output_names=[f"output.{name}" for name in outputs],
-            dynamic_shapes=tuple({0: batch} for _ in inputs),
-            external_data=False,
-            verbose=False,
-        )
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                module.eval(),
+                tuple(inputs.values()),
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=list(inputs),
+                output_names=[f"output.{name}" for name in outputs],
+                dynamic_shapes=tuple({0: batch} for _ in inputs),
+                external_data=False,
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        cause, place = _found(error)
+        raise ExportError(
+            f"the graph {metadata['vae.graph']} can't be exported{place}: {cause}; write that part of the model in "
+            "operators that ONNX has, with no branch and no number that depends on a tensor's values"
+        ) from None
     assert program is not None
     model = program.model_proto
     written_out(model)
@@ -51,6 +62,18 @@ def to_onnx(
     tidy(model, about, metadata)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def _found(error: BaseException) -> tuple[str, str]:
+    """The first cause of an error, in a line, and the line of a model that it came from, where that is known."""
+    place, cause = "", error
+    while True:
+        for frame in traceback.extract_tb(cause.__traceback__):
+            if not {"torch", "onnxscript"} & set(Path(frame.filename).parts) and frame.filename != __file__:
+                place = f" ({Path(frame.filename).name}, line {frame.lineno}, in {frame.name})"
+        if cause.__cause__ is None:
+            return f"torch says {str(cause).splitlines()[0].strip()!r}", place
+        cause = cause.__cause__
 
 
 def _remember_signatures() -> None:
@@ -72,12 +95,13 @@ def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter speaks of its own progress, of torchvision and of deprecations inside torch."""
-    logger = logging.getLogger("torch.onnx")
+    """The exporter speaks of its own progress and of deprecations, and prints a graph that it can't follow."""
+    logger = logging.getLogger("torch")
     level = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        aside = io.StringIO()
+        with warnings.catch_warnings(), contextlib.redirect_stdout(aside), contextlib.redirect_stderr(aside):
             warnings.simplefilter("ignore")
             yield
     finally:
