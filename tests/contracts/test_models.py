@@ -29,6 +29,8 @@ MORE_LIKELIHOODS = {
     "gaussian_bounded_per_element": {"kind": "gaussian", "scale": "per_element", "mean": "sigmoid"},
     "laplace_learned": {"kind": "laplace", "scale": "learned", "mean": "linear"},
     "laplace_per_element": {"kind": "laplace", "scale": "per_element", "mean": "linear"},
+    "student_t_learned": {"kind": "student_t", "scale": "learned", "mean": "linear", "degrees": "learned"},
+    "student_t_optimal": {"kind": "student_t", "scale": "optimal", "mean": "sigmoid", "degrees": 3},
     "discretised_gaussian": {"kind": "discretised_gaussian", "scale": "learned", "mean": "linear"},
     "discretised_laplace_bounded": {"kind": "discretised_laplace", "scale": "learned_per_channel", "mean": "sigmoid"},
     "discretised_laplace_per_element": {"kind": "discretised_laplace", "scale": "per_element", "mean": "linear"},

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize
-from scipy.stats import laplace, norm
+from scipy.stats import laplace, norm, t
 from sklearn.decomposition import PCA
 from tests.contracts.test_models import LIKELIHOODS, MORE_LIKELIHOODS, make
 
@@ -11,7 +11,11 @@ from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.baselines import baseline_elbo, baseline_psnr
 from vae_pipeline.models.likelihoods.categorical import CategoricalLikelihood
 from vae_pipeline.models.likelihoods.discretised import Discretised, DiscretisedLikelihood, LaplaceTail, NormalTail
+from vae_pipeline.models.likelihoods.layout import Layout
 from vae_pipeline.models.likelihoods.logistic import LogisticLikelihood
+from vae_pipeline.models.likelihoods.mixed import MixedLikelihood
+from vae_pipeline.models.likelihoods.student_t import StudentTLikelihood
+from vae_pipeline.models.likelihoods.values import Values
 
 SPEC = ImageSpec((1, 3, 3), "float32", -1, 3, False)
 
@@ -81,6 +85,38 @@ def test_a_discretised_one_is_as_likely_as_an_optimiser_makes_it(tail, scale):
     best = minimize(cost, np.array([0.1, 0.6, -1.0]), method="Nelder-Mead", options={"maxiter": 200}).fun
     likelihood = DiscretisedLikelihood(tail, (1, 1, 2), scale, "linear", 256)
     assert baseline_elbo(likelihood, part, part, spec, 0) == pytest.approx(-best, abs=2e-3)
+
+
+def heavy(seed, count=600):
+    return t(2.5, 0.4, 0.05).rvs((count, 1), random_state=seed)
+
+
+def values(x):
+    return Values(len(x), lambda: iter([x[:100], x[100:]]), lambda: x)
+
+
+@pytest.mark.parametrize(
+    ("scale", "degrees", "given"), [("learned", "learned", {}), (0.1, 2.0, {"fdf": 2, "fscale": 0.1})]
+)
+def test_students_t_is_scipys(scale, degrees, given):
+    wanted = t(*t.fit(heavy(0), **given)).logpdf(heavy(1)).mean()
+    likelihood = StudentTLikelihood((1,), scale, "linear", degrees)
+    assert likelihood.independent(values(heavy(0)), values(heavy(1))) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_of_students_t_a_column_is_scipys_however_many_are_missing():
+    layout = Layout(("number", "boolean"), (1, 1), (True, False))
+    parts = []
+    for seed in (0, 1):
+        numbers = heavy(seed)
+        present = np.arange(len(numbers)) % 3 > 0
+        columns = np.stack([np.where(present, numbers[:, 0], 0), np.ones(len(numbers))], 1)
+        mask = np.stack([present, np.ones(len(numbers))], 1).astype(float)
+        parts.append((np.stack([columns, mask], 1), numbers[present]))
+    found = MixedLikelihood(layout, "learned_per_column", heavy=True).independent(*(values(rows) for rows, _ in parts))
+    seen = np.log((600 + 0.5) / 601)  # of the boolean, which is always one
+    wanted = t(*t.fit(parts[0][1])).logpdf(parts[1][1]).sum() / 600 + seen
+    assert found == pytest.approx(wanted, abs=1e-4)
 
 
 def test_every_likelihood_has_one():

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import assume, example, given
 from hypothesis import strategies as some
+from scipy.stats import t
 from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 from torch.distributions import Bernoulli, Categorical, Normal
 
@@ -207,11 +208,39 @@ def test_the_encoder_sees_categories_flags_and_nothing_of_what_is_unknown():
     assert seen[0][:, 3:].tolist() == [[1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 1, 0, 0]]
 
 
+def test_heavy_numbers_are_scipys():
+    plain, (mean, log_scale, logits, first, second) = drawn()
+    degrees = torch.tensor([1.5, 20.0])
+    row = RowDistribution(LAYOUT, mean, log_scale.exp(), logits, [first, second], None, degrees)
+    value = torch.stack([torch.tensor([2.0, 0.3, 1.0, -4.0, 1.0]), torch.ones(5)])
+    each = row.log_prob_by_element(value)
+    wanted = t(degrees.numpy(), mean.numpy(), log_scale.exp().numpy()).logpdf([0.3, -4.0])
+    np.testing.assert_allclose(each[:, [1, 3]], wanted, rtol=1e-4)
+    torch.testing.assert_close(each[:, [0, 2, 4]], plain.log_prob_by_element(value)[:, [0, 2, 4]])
+
+
+@pytest.mark.parametrize("degrees", [None, torch.ones(2)], ids=["gaussian", "student_t"])
+def test_what_each_column_costs_over_what_was_expected(degrees):
+    """Of a number its distance alone, of a boolean and a category minus the log of its probability over the best's."""
+    _, (mean, log_scale, logits, *log_odds) = drawn()
+    row = RowDistribution(LAYOUT, mean, log_scale.exp(), logits, log_odds, None, degrees)
+    expected = torch.stack([row.mean[0], torch.ones(5)])
+    deviance = row.deviance_by_element(expected)[0]
+    assert deviance[[0, 1, 3, 4]].abs().max() < 1e-6
+    gone = torch.stack([expected[0], torch.tensor([0.0, 0, 1, 1, 1])])
+    assert (row.deviance_by_element(gone)[:, :2] == 0).all()
+    far = expected + torch.tensor([[0.0, 3, 0, 0, 0], [0.0] * 5])
+    wanted = row.log_prob_by_element(expected)[0, 1] - row.log_prob_by_element(far)[0, 1]
+    torch.testing.assert_close(row.deviance_by_element(far)[0, 1], wanted)
+
+
 @pytest.mark.parametrize("missing", ["given", "modelled"])
 @pytest.mark.parametrize("scale", ["learned_per_column", "per_element"])
-def test_a_model_of_a_table_keeps_its_contract(scale, missing):
+@pytest.mark.parametrize("numbers", ["gaussian", "student_t"])
+def test_a_model_of_a_table_keeps_its_contract(scale, missing, numbers):
     torch.manual_seed(0)
-    built = build(model(likelihood={"kind": "mixed", "scale": scale, "missing": missing}), SPEC)
+    likelihood = {"kind": "mixed", "scale": scale, "missing": missing, "numbers": numbers}
+    built = build(model(likelihood=likelihood), SPEC)
     assert built.likelihood.outputs == 6 + 2 * (scale == "per_element") + 2 * (missing == "modelled")
     inference = built(torch.from_numpy(ROWS), samples=2)
     for term in (inference.distortion(), inference.rate(), inference.log_weight()):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad
-from scipy.stats import laplace, logistic, norm
+from scipy.stats import laplace, logistic, norm, t
 from torch.distributions import Bernoulli, Independent
 
 from vae_pipeline.models.likelihoods.bernoulli import BernoulliLikelihood, LogitBernoulli
@@ -14,6 +14,7 @@ from vae_pipeline.models.likelihoods.discretised import Discretised, Discretised
 from vae_pipeline.models.likelihoods.gaussian import GaussianLikelihood
 from vae_pipeline.models.likelihoods.laplace import LaplaceLikelihood
 from vae_pipeline.models.likelihoods.logistic import LogisticLikelihood
+from vae_pipeline.models.likelihoods.student_t import StudentT, StudentTLikelihood
 from vae_pipeline.numerics.adam import AdamW
 
 
@@ -182,6 +183,40 @@ def test_the_optimal_scale_is_the_likeliest_and_is_remembered(family, spread):
     for _ in range(200):
         likelihood(mean).log_prob(x)
     assert likelihood.eval().scale.item() == pytest.approx(spread(x.numpy()), rel=1e-3)
+
+
+@pytest.mark.parametrize("degrees", [0.5, 1.0, 2.5, 5.0, 30.0, 1000.0])
+def test_students_t_is_scipys_in_either_precision(degrees):
+    x, location, scale = np.linspace(-40, 40, 81), 0.3, 0.7
+    wanted = t(degrees, location, scale)
+    for dtype, exact in ((torch.float64, 1e-8), (torch.float32, 2e-5)):
+        parameters = [torch.tensor(number, dtype=dtype) for number in (degrees, location, scale)]
+        parameters[1] = parameters[1].expand(1, 1)
+        given = StudentTLikelihood((1,), 1.0, "linear", degrees).to(dtype).given(*parameters[1:])
+        values = torch.tensor(x, dtype=dtype)[:, None]
+        np.testing.assert_allclose(given.log_prob(values), wanted.logpdf(x), rtol=exact, atol=exact)
+        deviance = wanted.logpdf(location) - wanted.logpdf(x)
+        np.testing.assert_allclose(given.deviance_by_element(values)[:, 0], deviance, rtol=exact, atol=10 * exact)
+    torch.manual_seed(0)
+    drawn = given.sample(torch.Size([4000])).double().numpy().ravel()
+    np.testing.assert_allclose((drawn < location + scale).mean(), wanted.cdf(location + scale), atol=0.03)
+
+
+def test_the_gradient_of_degrees_is_that_of_torchs_gamma_functions():
+    x = torch.linspace(-4, 4, 9, dtype=torch.float64)
+    slopes = []
+    for family in (StudentT, lambda *given: torch.distributions.StudentT(*given, validate_args=False)):
+        degrees = torch.tensor(2.7, dtype=torch.float64, requires_grad=True)
+        family(degrees, torch.zeros(9).double(), torch.tensor(0.8).double()).log_prob(x).sum().backward()
+        slopes.append(degrees.grad)
+    torch.testing.assert_close(*slopes, rtol=1e-6, atol=0)
+
+
+def test_the_optimal_scale_of_students_t_is_scipys():
+    x = t(3, 0, 0.2).rvs(2000, random_state=0)
+    likelihood = StudentTLikelihood((1,), "optimal", "linear", 3.0).train()
+    found = likelihood.likeliest(torch.from_numpy(x).float()).exp().item()
+    assert found == pytest.approx(t.fit(x, fdf=3, floc=0)[2], rel=1e-3)
 
 
 def test_a_discretised_scale_is_soon_what_the_data_ask_for():

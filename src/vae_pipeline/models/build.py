@@ -17,6 +17,7 @@ from vae_pipeline.models.likelihoods.laplace import LaplaceLikelihood
 from vae_pipeline.models.likelihoods.layout import Kind, Layout
 from vae_pipeline.models.likelihoods.logistic import LogisticLikelihood
 from vae_pipeline.models.likelihoods.mixed import MixedLikelihood
+from vae_pipeline.models.likelihoods.student_t import StudentTLikelihood
 from vae_pipeline.models.nets.columns import ColumnEncoder
 from vae_pipeline.models.nets.convolution import ConvolutionDecoder, ConvolutionEncoder, fitting
 from vae_pipeline.models.nets.dense import DenseDecoder, DenseEncoder
@@ -93,7 +94,8 @@ def _table(model: recipe.AnyModel, spec: TableSpec) -> VAE:
         tuple(len(column.values) + 1 for column in columns),
         tuple(column.missing for column in columns),
     )
-    likelihood = MixedLikelihood(layout, model.likelihood.scale, model.likelihood.missing == "modelled")
+    section = model.likelihood
+    likelihood = MixedLikelihood(layout, section.scale, section.missing == "modelled", section.numbers == "student_t")
     net = model.decoder
     decoder = DenseDecoder(latents, (likelihood.outputs,), likelihood.planes, net.layers, net.activation)
     scaling = TableScaling([column.knots for column in columns])
@@ -208,6 +210,8 @@ def _likelihood(likelihood: recipe.Likelihood, spec: ImageSpec) -> Likelihood:
             return GaussianLikelihood(shape, likelihood.scale, likelihood.mean)
         case recipe.LaplaceLikelihood():
             return LaplaceLikelihood(shape, likelihood.scale, likelihood.mean)
+        case recipe.StudentTLikelihood():
+            return StudentTLikelihood(shape, likelihood.scale, likelihood.mean, likelihood.degrees)
         case recipe.DiscretisedLikelihood():
             tail = NormalTail() if likelihood.kind == "discretised_gaussian" else LaplaceTail()
             levels = _levels(likelihood.kind, spec)

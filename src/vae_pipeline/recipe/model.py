@@ -153,7 +153,18 @@ class LaplaceLikelihood(Section):
     mean: Mean
 
 
-ContinuousLikelihood = GaussianLikelihood | LaplaceLikelihood
+class StudentTLikelihood(Section):
+    """Student's t p(x|z) on values scaled to [0, 1], with the scales that a Gaussian may have: heavier in its tails."""
+
+    kind: Literal["student_t"]
+    scale: Scale
+    mean: Mean
+    degrees: Annotated[float, Field(gt=0, le=1000)] | Literal["learned"]
+    """Degrees of freedom: the fewer, the heavier the tails, from Cauchy's at 1 to nearly a Gaussian's at 1000. Learned
+    ones are over 1."""
+
+
+ContinuousLikelihood = GaussianLikelihood | LaplaceLikelihood | StudentTLikelihood
 """Those of a location and a scale that aren't rounded."""
 
 
@@ -186,6 +197,9 @@ class MixedLikelihood(Section):
     kind: Literal["mixed"]
     scale: Literal["learned_per_column", "per_element"]
     """The scale of numbers, on scaled values: one a column, or one that the decoder gives for each row and column."""
+    numbers: Literal["gaussian", "student_t"] = Field("gaussian", exclude_if=lambda numbers: numbers == "gaussian")
+    """The family of numbers and dates: of `student_t`, whose degrees of freedom are learned, one a column, a number far
+    off costs its logarithm and not its square. The default isn't stored, so that a recipe keeps its digest."""
     missing: Literal["given", "modelled"] = "given"
     """Whether a value is missing, where it may be: taken as given, so that a row that lacks much looks likely, or
     modelled, so that a gap is as unlikely as it is rare beside what is there."""
@@ -225,6 +239,7 @@ Likelihood = Annotated[
     BernoulliLikelihood
     | GaussianLikelihood
     | LaplaceLikelihood
+    | StudentTLikelihood
     | DiscretisedLikelihood
     | LogisticLikelihood
     | CategoricalLikelihood

@@ -6,7 +6,11 @@ import pytest
 import torch
 from scipy.optimize import brentq
 from tests.bundles.export.test_export import zeros_allowed
+from tests.contracts.test_models import batch, make
 from tests.lanes import edited
+from tests.models.test_columns import ROWS
+from tests.models.test_columns import SPEC as TABLE
+from tests.models.test_columns import model as table_model
 
 from vae_pipeline.bundles.export import parity
 from vae_pipeline.bundles.export.bundle import Provenance, write_bundle
@@ -17,9 +21,11 @@ from vae_pipeline.kinds.store import Split
 from vae_pipeline.kinds.text.tokens import padded
 from vae_pipeline.metrics.detection import calibrated
 from vae_pipeline.models.build import build
+from vae_pipeline.models.likelihoods.student_t import StudentT, StudentTLikelihood
 from vae_pipeline.models.samplers import FlowSampler, MixtureSampler
 from vae_pipeline.recipe.model import Model
 from vae_pipeline.runtime.agreement import Units
+from vae_pipeline.system.errors import ExportError
 
 pytestmark = pytest.mark.slow
 
@@ -48,10 +54,17 @@ ASKED = [
 ]
 
 
-DISCRETISED = [
+LIKELIHOODS = [
+    {"kind": "gaussian", "scale": "learned_per_channel", "mean": "linear"},
+    {"kind": "laplace", "scale": "per_element", "mean": "sigmoid"},
+    {"kind": "student_t", "scale": "learned", "mean": "linear", "degrees": "learned"},
+    {"kind": "student_t", "scale": "per_element", "mean": "sigmoid", "degrees": 2.5},
     {"kind": "discretised_laplace", "scale": "learned", "mean": "linear"},
     {"kind": "discretised_gaussian", "scale": "per_element", "mean": "sigmoid"},
+    {"kind": "discretised_logistic", "components": 2},
+    {"kind": "categorical"},
 ]
+"""Of images, beside the Bernoulli of the lanes above."""
 
 
 @pytest.mark.parametrize(("posterior", "prior", "sampler", "asked"), ASKED)
@@ -60,8 +73,8 @@ def test_its_graphs_are_the_model(posterior, prior, sampler, asked, smoke, prepa
     are_the_model(recipe, sampler, asked, prepared, tmp_path)
 
 
-@pytest.mark.parametrize("likelihood", DISCRETISED, ids=lambda likelihood: likelihood["kind"])
-def test_the_graphs_of_a_discretised_likelihood_are_the_model(likelihood, smoke, prepared, tmp_path):
+@pytest.mark.parametrize("likelihood", LIKELIHOODS, ids=lambda likelihood: likelihood["kind"])
+def test_the_graphs_of_a_likelihood_are_the_model(likelihood, smoke, prepared, tmp_path):
     recipe = edited(smoke, model={"likelihood": likelihood})
     are_the_model(recipe, "prior", ("decoder", "score"), prepared, tmp_path)
 
@@ -87,6 +100,54 @@ def are_the_model(recipe, sampler, asked, prepared, tmp_path):
         rows = parity.compare(graph.name, found, wanted, Units(prepared.spec, detector.kind))
         parity.require(rows, 1e-5)
         assert np.ptp(next(iter(wanted.values()))) > 0
+
+
+def test_the_graphs_of_heavy_numbers_are_the_model(tmp_path):
+    torch.manual_seed(0)
+    built = build(table_model(likelihood={"kind": "mixed", "scale": "per_element", "numbers": "student_t"}), TABLE)
+    inputs = example_inputs(SCORE, built.eval(), torch.from_numpy(ROWS), None, 0)
+    proto = to_onnx(SCORE.module(built), inputs, SCORE.outputs, SCORE.about, {"vae.graph": "score"})
+    file = tmp_path / "score.onnx"
+    file.write_bytes(proto.SerializeToString())
+    wanted = {name: tensor.numpy() for name, tensor in answers(SCORE, built, None, inputs).items()}
+    found = parity.run(file, {name: tensor.numpy() for name, tensor in inputs.items()}, wanted)
+    parity.require(parity.compare("score", found, wanted, Units(TABLE, None)), 1e-5)
+
+
+class ByGammaFunctions(StudentT):
+    def log_prob(self, value):
+        half, away = 0.5 * self.degrees, (value - self.location) / self.scale
+        constant = torch.lgamma(half + 0.5) - torch.lgamma(half) - 0.5 * (torch.pi * self.degrees).log()
+        return constant - self.scale.log() - (half + 0.5) * (away.square() / self.degrees).log1p()
+
+
+def torchs(*parameters):
+    return torch.distributions.StudentT(*parameters, validate_args=False)
+
+
+class Untraceable(StudentTLikelihood):
+    def __init__(self, family):
+        super().__init__((1, 8, 8), 1.0, "linear", "learned")
+        self.family = family
+
+    def real(self, mean, scale):
+        return self.family(self.degrees, mean, scale)
+
+
+@pytest.mark.parametrize(
+    ("family", "said"),
+    [
+        (ByGammaFunctions, r"score can't be exported.*lgamma"),
+        (torchs, r"score .*test_families.py, line \d+, in torchs.*data-dependent"),  # it looks at its arguments
+    ],
+)
+def test_what_has_no_graph_is_said_in_one_line(family, said, capfd):
+    model = make("dense", "dense", "student_t_learned", False, (1, 8, 8)).eval()
+    model.likelihood = Untraceable(family).eval()
+    inputs = example_inputs(SCORE, model, batch((1, 8, 8))[0], None, 0)
+    with pytest.raises(ExportError, match=said) as error:
+        to_onnx(SCORE.module(model), inputs, SCORE.outputs, SCORE.about, {"vae.graph": "score"})
+    assert "\n" not in str(error.value) and "".join(capfd.readouterr()) == ""
 
 
 RECURRENT = {

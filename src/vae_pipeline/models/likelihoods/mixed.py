@@ -1,4 +1,4 @@
-"""The distribution of a row: independent columns of Gaussian, Bernoulli and categorical variables."""
+"""The distribution of a row: independent columns of Gaussian or Student's t, Bernoulli and categorical variables."""
 
 import math
 from collections.abc import Sequence
@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributions import Categorical, constraints
+from torch.distributions import Categorical, Distribution, constraints
 
 from vae_pipeline.models.likelihoods import Measure, ObservedDistribution
 from vae_pipeline.models.likelihoods.layout import Layout, columns
 from vae_pipeline.models.likelihoods.location_scale import LEAST_LOG_SCALE, floored
+from vae_pipeline.models.likelihoods.student_t import FIRST_EXCESS, StudentT, degrees_of, fitted
 from vae_pipeline.models.likelihoods.values import Values
 from vae_pipeline.models.nets.columns import one_hot
 
@@ -23,15 +24,21 @@ UNHEARD_OF = 1e6
 class MixedLikelihood(nn.Module):
     """A row's columns, each of its own family: Gaussian numbers, Bernoulli booleans, categorical categories.
 
-    The scale of a number is learned, one a column; or one that the decoder gives for each row and column. Whether a
-    column with gaps has a value is `modelled`, or taken as given.
+    The scale of a number is learned, one a column; or one that the decoder gives for each row and column. A number may
+    also be of Student's t, whose degrees of freedom are learned, one a column. Whether a column with gaps has a value
+    is `modelled`, or taken as given.
     """
 
     planes = 1
 
     def __init__(
-        self, layout: Layout, scale: Literal["learned_per_column", "per_element"], modelled: bool = False
+        self,
+        layout: Layout,
+        scale: Literal["learned_per_column", "per_element"],
+        modelled: bool = False,
+        heavy: bool = False,
     ) -> None:
+        """`heavy`: numbers are of Student's t."""
         super().__init__()
         self.layout, self.kind, self.modelled = layout, scale, modelled and bool(layout.gaps)
         numbers, booleans = len(layout.of("number")), len(layout.of("boolean"))
@@ -39,6 +46,7 @@ class MixedLikelihood(nn.Module):
         self.parts = [numbers, numbers if scale == "per_element" else 0, booleans, gaps, *layout.category_sizes]
         if scale == "learned_per_column" and numbers:
             self.log_scale = nn.Parameter(torch.zeros(numbers))
+        self.log_excess = nn.Parameter(torch.full((numbers,), FIRST_EXCESS)) if heavy and numbers else None
 
     @property
     def outputs(self) -> int:
@@ -54,7 +62,8 @@ class MixedLikelihood(nn.Module):
         ]
         own = self.kind == "per_element" or not self.parts[0]
         scale = floored(log_scale if own else self.log_scale)
-        return RowDistribution(self.layout, mean, scale, logits, log_odds, presence if self.modelled else None)
+        degrees = None if self.log_excess is None else degrees_of(self.log_excess)
+        return RowDistribution(self.layout, mean, scale, logits, log_odds, presence if self.modelled else None, degrees)
 
     def measure(self, binary: bool) -> Measure:  # noqa: ARG002 (every likelihood is asked the same)
         """The kind of the numbers."""
@@ -78,8 +87,13 @@ class MixedLikelihood(nn.Module):
         ]
         numbers, booleans = layout.of("number"), layout.of("boolean")
         presence = ((count + 0.5) / (len(values) + 1)).logit()[layout.gaps] if self.modelled else None
-        fitted = RowDistribution(layout, mean[numbers], scale[numbers], odds[booleans], log_odds, presence)
-        return float(fitted.log_prob(torch.from_numpy(np.concatenate([*test]))).mean())
+        centre, spread, degrees = mean[numbers], scale[numbers], None
+        if self.log_excess is not None:
+            columns = (values[present[:, index] > 0, index, None].numpy() for index in numbers)
+            found = [(*each.location, each.scale, each.degrees) for each in map(fitted, columns)]
+            centre, spread, degrees = torch.tensor(found, dtype=torch.float64).unbind(1)
+        independent = RowDistribution(layout, centre, spread, odds[booleans], log_odds, presence, degrees)
+        return float(independent.log_prob(torch.from_numpy(np.concatenate([*test]))).mean())
 
 
 class RowDistribution(ObservedDistribution):
@@ -100,12 +114,15 @@ class RowDistribution(ObservedDistribution):
         logits: Float[Tensor, "*batch booleans"],
         log_odds: Sequence[Tensor],
         presence: Float[Tensor, "*batch gaps"] | None = None,
+        degrees: Float[Tensor, " numbers"] | None = None,
     ) -> None:
         """`scale` is one a number, or one an element; `log_odds` are logits of each category's classes.
 
         `presence` are logits that there is a value, of the columns with gaps; None where that is taken as given.
+        `degrees` are those of Student's t; None where numbers are Gaussian.
         """
-        self.layout, self._mean, self.scale, self.logits, self.rank = layout, mean, scale, logits, 1
+        self.layout, self.scale, self.logits, self.rank = layout, scale, logits, 1
+        self.numbers = _Gaussian(mean, scale) if degrees is None else StudentT(degrees, mean, scale)
         self.presence = presence
         self.log_probabilities = [each.log_softmax(-1) for each in log_odds]
         super().__init__(mean.shape[:-1], torch.Size([2, len(layout.kinds)]), validate_args=False)
@@ -114,16 +131,15 @@ class RowDistribution(ObservedDistribution):
     def mean(self) -> Tensor:
         """[..., columns]: a number's mean, the probability of a boolean, and a category's likeliest class."""
         classes = [each.argmax(-1, keepdim=True).float() for each in self.log_probabilities]
-        return self.layout.in_place([self._mean, self.logits.sigmoid(), *classes])
+        return self.layout.in_place([self.numbers.mean, self.logits.sigmoid(), *classes])
 
     def log_prob_by_element(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*batch columns"]:
         """log p of each column's value."""
         values, present = value.unbind(-2)
         layout = self.layout
         numbers, booleans = layout.take(values, "number"), layout.take(values, "boolean")
-        away = (numbers - self._mean) / self.scale
         found = [
-            -0.5 * (away.square() + math.log(2 * math.pi)) - self.scale.log(),
+            self.numbers.log_prob(numbers),
             booleans * self.logits - nn.functional.softplus(self.logits),
         ]
         for index, each in zip(layout.of("category"), self.log_probabilities, strict=True):
@@ -136,7 +152,7 @@ class RowDistribution(ObservedDistribution):
         Whether one is there is as sure as can be, and one that never was missing is there.
         """
         layout, present = self.layout, value[..., 1, :]
-        numbers = -0.5 * math.log(2 * math.pi) - self.scale.log().expand_as(self._mean)
+        numbers = self.numbers.log_prob(self.numbers.mean)
         classes = [each.amax(-1, keepdim=True) for each in self.log_probabilities]
         return layout.in_place([numbers, torch.zeros_like(self.logits), *classes]) * present
 
@@ -162,7 +178,7 @@ class RowDistribution(ObservedDistribution):
         values, present = value.unbind(-2)
         layout = self.layout
         found = [
-            (layout.take(values, "number") - self._mean).square(),
+            (layout.take(values, "number") - self.numbers.mean).square(),
             (layout.take(values, "boolean") - self.logits.sigmoid()).square(),
         ]
         for index, each in zip(layout.of("category"), self.log_probabilities, strict=True):
@@ -174,7 +190,7 @@ class RowDistribution(ObservedDistribution):
         """Rows with every value present."""
         with torch.no_grad():
             shape = torch.Size([*sample_shape, *self.batch_shape])
-            numbers = self._mean + self.scale * torch.randn(*shape, self._mean.shape[-1]).to(self._mean)
+            numbers = self.numbers.sample(torch.Size(sample_shape))
             booleans = torch.bernoulli(self.logits.sigmoid().expand(*shape, -1))
             classes = [
                 Categorical(logits=each).sample(torch.Size(sample_shape)).unsqueeze(-1).float()
@@ -182,3 +198,28 @@ class RowDistribution(ObservedDistribution):
             ]
             values = self.layout.in_place([numbers, booleans, *classes])
             return torch.stack([values, torch.ones_like(values)], -2)
+
+
+class _Gaussian(Distribution):
+    """Independent Gaussian numbers; their scale may be spread over them."""
+
+    arg_constraints = {}  # noqa: RUF012
+    support = constraints.real
+
+    def __init__(self, mean: Tensor, scale: Tensor) -> None:
+        self._mean, self.scale = mean, scale
+        super().__init__(mean.shape, validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        """E[x]."""
+        return self._mean
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log density of each number."""
+        away = (value - self._mean) / self.scale
+        return -0.5 * (away.square() + math.log(2 * math.pi)) - self.scale.log()
+
+    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
+        """mean + scale * noise."""
+        return self._mean + self.scale * torch.randn(*sample_shape, *self._mean.shape).to(self._mean)

@@ -47,6 +47,11 @@ BOUNDS = (
         "How far the likelihood lets values lie from their mean, on values scaled to [0, 1].", "bounds", gate=False,
     ),
     Figure(
+        "degrees", "Degrees of freedom",
+        "Of Student's t: the fewer, the heavier its tails, from Cauchy's at 1 to nearly a Gaussian's at 1000.",
+        "bounds", gate=False,
+    ),
+    Figure(
         "bits_per_dimension", "Bits per dimension", "−ELBO / (D ln 2), with D values in {a_noun}; of a probability "
         "alone.",
         "headline", unit="bits", better="lower", kinds=VALUES,
