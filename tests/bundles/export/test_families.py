@@ -58,7 +58,6 @@ LIKELIHOODS = [
     {"kind": "gaussian", "scale": "learned_per_channel", "mean": "linear"},
     {"kind": "laplace", "scale": "per_element", "mean": "sigmoid"},
     {"kind": "student_t", "scale": "learned", "mean": "linear", "degrees": "learned"},
-    {"kind": "student_t", "scale": "per_element", "mean": "sigmoid", "degrees": 2.5},
     {"kind": "discretised_laplace", "scale": "learned", "mean": "linear"},
     {"kind": "discretised_gaussian", "scale": "per_element", "mean": "sigmoid"},
     {"kind": "discretised_logistic", "components": 2},
