@@ -1,6 +1,7 @@
 """What the repository says of itself is true."""
 
 import ast
+import importlib
 import re
 import shlex
 import subprocess
@@ -15,7 +16,6 @@ from tests.lanes import ROOT
 from typer.main import get_command
 
 import vae_pipeline
-from vae_pipeline import runtime
 from vae_pipeline.cli.main import app
 from vae_pipeline.recipe import Recipe
 
@@ -90,11 +90,42 @@ def test_no_two_public_classes_share_a_name():
     assert {name: found for name, found in homes.items() if found not in ([found[0]], ["models", "recipe"])} == {}
 
 
-def test_public_names_are_declared():
-    assert vae_pipeline.__all__ == ["__version__"]
-    assert all(hasattr(runtime, name) for name in runtime.__all__)
+PUBLIC = {
+    "vae_pipeline": ["__version__"],
+    "vae_pipeline.runtime": ["Bundle", "Choice", "Detection", "Encoding", "Scores", "alarms", "path_between"],
+    "vae_pipeline.detector": ["VAEDetector"],
+    "vae_pipeline.sentences": ["Choice"],
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_names_are_declared(name):
+    module = importlib.import_module(name)
+    assert module.__all__ == PUBLIC[name]
+    assert all(getattr(module, each).__doc__ for each in module.__all__)
+
+
+def test_the_version_stands_in_the_changelog():
     changelog = (ROOT / "CHANGELOG.md").read_text()
     assert "## [Unreleased]" in changelog or f"## [{vae_pipeline.__version__}]" in changelog
+
+
+OLDER = [
+    "from vae_pipeline.sentences import Choice",
+    "from vae_pipeline.runtime import Bundle",
+    "from vae_pipeline.detector import VAEDetector",
+    "from vae_pipeline.metrics.out_of_distribution import complexity",
+]
+"""Import lines of earlier versions of the pages, by which others may have written programs."""
+
+
+def test_the_import_lines_of_the_pages_work():
+    found = {
+        line for page in PAGES for line in re.findall(r"^\s*((?:from|import) vae_pipeline.*)", page.read_text(), re.M)
+    }
+    assert found
+    for line in sorted(found | set(OLDER)):
+        exec(line, {})
 
 
 def test_every_dependency_is_locked_and_has_its_reason():

@@ -25,13 +25,13 @@ from vae_pipeline.cli.options import (
 )
 from vae_pipeline.cli.output import (
     console,
+    image_spec,
     looking,
     open_bundle,
     progress,
     require_suffix,
     say,
     write_arrays,
-    write_heat_maps,
     write_table,
 )
 from vae_pipeline.system.errors import DataError, VaeError
@@ -137,8 +137,12 @@ def score(
     if on_error == "skip":
         _say_skipped(seen)
     if heat_maps is not None:
+        from vae_pipeline.kinds.image.sheets import save_heat_maps
+
         x, maps = np.concatenate([x for x, _ in whole]), np.concatenate([found.contributions for _, found in whole])
-        write_heat_maps(heat_maps, x, maps, model, as_json)
+        save_heat_maps(heat_maps, x, maps, image_spec(model))
+        if not as_json:  # which tells of the scores
+            say(heat_maps, len(x), "heat maps", as_json)
     if arrays:
         assert out is not None
         write_arrays(

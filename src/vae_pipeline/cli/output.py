@@ -146,12 +146,13 @@ def write_sentences(out: Path, lines: list[str], as_json: bool) -> None:
 
 def write_observations(out: Path, x: Any, model: "Bundle", as_json: bool, columns: int | None = None) -> None:
     """Write what the file's name asks for: a picture, a table or an array."""
-    if out.suffix.lower() == ".png":
-        write_images(out, x, model, as_json, columns)
-        return
     from vae_pipeline.kinds.spec import TableSpec
 
-    if isinstance(model.spec, TableSpec) and out.suffix.lower() == ".csv":
+    if out.suffix.lower() == ".png":
+        from vae_pipeline.kinds.image.sheets import save_grid
+
+        save_grid(out, x, image_spec(model), columns)
+    elif isinstance(model.spec, TableSpec) and out.suffix.lower() == ".csv":
         from vae_pipeline.kinds.table.frames import decode
         from vae_pipeline.system.files import replace_file
 
@@ -159,29 +160,6 @@ def write_observations(out: Path, x: Any, model: "Bundle", as_json: bool, column
     else:
         write_arrays(out, x)
     say(out, len(x), "images" if model.spec.kind == "image" else "rows", as_json)
-
-
-def write_images(
-    out: Path,
-    images: Any,
-    model: "Bundle",
-    as_json: bool,
-    columns: int | None = None,
-    group: int = 1,
-    count: int | None = None,
-) -> None:
-    """A grid of so many columns, or an array; `count` is how many are said to be in it, where cells aren't images."""
-    import math
-
-    from vae_pipeline.kinds.image.pictures import save_sheet, to_pixels
-
-    if out.suffix.lower() == ".png":
-        spec = image_spec(model)
-        pixels = to_pixels(images, spec.low, spec.high)
-        save_sheet(out, pixels, columns or math.ceil(math.sqrt(len(pixels))), side=56, group=group)
-    else:
-        write_arrays(out, images)
-    say(out, len(images) if count is None else count, "images", as_json)
 
 
 def write_table(frame: "pd.DataFrame", out: Path | None, what: str, as_json: bool) -> None:
@@ -225,24 +203,6 @@ def write_arrays(out: Path, content: Any) -> None:
         sys.stdout.buffer.write(buffer.getvalue())
     else:
         replace_file(out, buffer.getvalue())
-
-
-def write_heat_maps(out: Path, images: Any, contributions: Any, model: "Bundle", as_json: bool) -> None:
-    """Images, each above its heat map; white is what the hottest of a thousand pixels has."""
-    import numpy as np
-
-    from vae_pipeline.kinds.image.pictures import save_sheet, to_pixels
-
-    spec = image_spec(model)
-    maps = contributions.sum(axis=1, keepdims=True)
-    bright = np.quantile(maps, 0.999) or 1.0
-    pixels = to_pixels(images, spec.low, spec.high), to_pixels(np.repeat(maps, images.shape[1], axis=1), 0.0, bright)
-    columns = min(10, len(images))
-    rows = [part for at in range(0, len(images), columns) for part in (pair[at : at + columns] for pair in pixels)]
-    rows = [np.concatenate([row, np.zeros((columns - len(row), *row.shape[1:]), row.dtype)]) for row in rows]
-    save_sheet(out, np.concatenate(rows), columns, side=56, group=2)
-    if not as_json:  # which tells of the scores
-        say(out, len(images), "heat maps", as_json)
 
 
 def say(out: Path, count: int, what: str, as_json: bool) -> None:

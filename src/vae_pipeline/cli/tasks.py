@@ -41,7 +41,6 @@ from vae_pipeline.cli.output import (
     say,
     shown_as,
     write_arrays,
-    write_images,
     write_observations,
     write_sentences,
     write_table,
@@ -121,8 +120,6 @@ def reconstruct(
     as_json: Json = False,
 ) -> None:
     """Encode and decode."""
-    import numpy as np
-
     from vae_pipeline.kinds.spec import TextSpec
 
     model = open_bundle(bundle, timeout)
@@ -140,13 +137,10 @@ def reconstruct(
     with progress(model, len(x)):
         x_mean = model.reconstruct(x, read_labels(labels))
     if out.suffix.lower() == ".png":
-        spec = image_spec(model)
-        columns = min(10, len(x))
-        rows = [part for at in range(0, len(x), columns) for part in (x[at : at + columns], x_mean[at : at + columns])]
-        if len(rows) > 2 and len(rows[-1]) < columns:  # the last two rows are filled up, so that pairs stay aligned
-            blank = np.full((columns - len(rows[-1]), *x.shape[1:]), spec.high)
-            rows[-2:] = [np.concatenate([row, blank]) for row in rows[-2:]]
-        write_images(out, np.concatenate(rows), model, as_json, columns, group=2, count=len(x))
+        from vae_pipeline.kinds.image.sheets import save_pairs
+
+        save_pairs(out, x, x_mean, image_spec(model))
+        say(out, len(x), "images", as_json)
     else:
         write_observations(out, x_mean, model, as_json)
 
@@ -237,7 +231,7 @@ def interpolate(
 
     import numpy as np
 
-    from vae_pipeline.kinds.image.pictures import save_gif, tile, to_pixels
+    from vae_pipeline.kinds.image.sheets import save_film, save_grid
     from vae_pipeline.kinds.observations import read_observations
     from vae_pipeline.system.errors import DataError
 
@@ -264,12 +258,12 @@ def interpolate(
     morphs = [model.interpolate(a, b, steps, path or "spherical", label, even) for a, b in pairwise(x)]
     frames = np.concatenate([morphs[0], *(morph[1:] for morph in morphs[1:])])
     if out.suffix.lower() == ".gif":
-        pixels = to_pixels(frames, spec.low, spec.high)
-        there_and_back = np.concatenate([pixels, pixels[-2:0:-1]])
-        save_gif(out, [tile(frame[None], 1, side=224, gap=0) for frame in there_and_back])
-        say(out, len(frames), "steps", as_json)
+        save_film(out, frames, spec)
+    elif out.suffix.lower() == ".png":
+        save_grid(out, frames, spec, steps if len(morphs) == 1 else None)
     else:
-        write_images(out, frames, model, as_json, steps if len(morphs) == 1 else None)
+        write_arrays(out, frames)
+    say(out, len(frames), "steps" if out.suffix.lower() == ".gif" else "images", as_json)
 
 
 @tasks.command(rich_help_panel=TASKS)
