@@ -1,12 +1,14 @@
 """Every member of every union, in every combination: shapes, finite numbers, gradients, round trips."""
 
 import itertools
+import math
 
 import pytest
 import torch
 
 from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.models.build import build
+from vae_pipeline.recipe.figures import names
 from vae_pipeline.recipe.model import Ladder, Model
 from vae_pipeline.system.errors import RecipeError
 
@@ -182,6 +184,8 @@ def keeps_its_contract(model, other, x, label):
     for answer in (observed.squared_error_by_element(target), observed.deviance_by_element(target)):
         assert answer.shape == by_element.shape and (answer >= 0).all() and torch.isfinite(answer).all()
     assert observed.unheard_of(target).shape == (5,)
+    figures = model.likelihood.figures()
+    assert figures.keys() <= names().keys() and all(math.isfinite(value) for value in figures.values())
     torch.testing.assert_close(by_element.flatten(2).sum(2), -inference.distortion(), rtol=1e-4, atol=1e-3)
 
 

@@ -1,0 +1,112 @@
+"""Models of images."""
+
+from typing import assert_never
+
+from torch import nn
+
+from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.models import priors
+from vae_pipeline.models.building.latents import posterior_of, prior_of
+from vae_pipeline.models.ladder import LadderVAE
+from vae_pipeline.models.likelihoods import Likelihood
+from vae_pipeline.models.likelihoods.bernoulli import BernoulliLikelihood
+from vae_pipeline.models.likelihoods.categorical import CategoricalLikelihood
+from vae_pipeline.models.likelihoods.discretised import DiscretisedLikelihood, LaplaceTail, NormalTail
+from vae_pipeline.models.likelihoods.gaussian import GaussianLikelihood
+from vae_pipeline.models.likelihoods.laplace import LaplaceLikelihood
+from vae_pipeline.models.likelihoods.logistic import LogisticLikelihood
+from vae_pipeline.models.likelihoods.student_t import StudentTLikelihood
+from vae_pipeline.models.nets.convolution import ConvolutionDecoder, ConvolutionEncoder, fitting
+from vae_pipeline.models.nets.dense import DenseDecoder, DenseEncoder
+from vae_pipeline.models.nets.ladder import LadderDecoder, LadderEncoder, LadderHead, levels_of
+from vae_pipeline.models.scaling import Scaling
+from vae_pipeline.models.vae import VAE
+from vae_pipeline.recipe import model as recipe
+from vae_pipeline.system.errors import RecipeError
+
+
+def image_model(model: recipe.AnyModel, spec: ImageSpec, classes: int) -> VAE:
+    """A VAE of images, conditional on so many classes."""
+    if isinstance(model, recipe.Ladder):
+        return _ladder(model, spec, classes)
+    encoder = _encoder(model.encoder, spec, classes)
+    posterior = posterior_of(model.posterior, encoder.features)
+    prior = prior_of(model.prior, model.posterior.latents, spec)
+    likelihood = _likelihood(model.likelihood, spec)
+    decoder = _decoder(model.decoder, spec, model.posterior.latents + classes, likelihood.planes)
+    return VAE(Scaling(spec.low, spec.high), encoder, posterior, prior, decoder, likelihood, classes)
+
+
+def _ladder(model: recipe.Ladder, spec: ImageSpec, classes: int) -> LadderVAE:
+    levels = levels_of(spec.event_shape, [(row.channels, row.latents, row.blocks, row.stride) for row in model.levels])
+    likelihood = _likelihood(model.likelihood, spec)
+    encoder = LadderEncoder(spec.event_shape, classes, levels, model.activation)
+    heads = nn.ModuleList(LadderHead(level, model.activation) for level in levels)
+    decoder = LadderDecoder(spec.event_shape, classes, likelihood.planes, levels, model.activation)
+    prior = priors.StandardNormalPrior(sum(decoder.sizes))
+    return LadderVAE(Scaling(spec.low, spec.high), encoder, heads, prior, decoder, likelihood, classes)
+
+
+def _encoder(net: recipe.EncoderNet, spec: ImageSpec, labels: int) -> DenseEncoder | ConvolutionEncoder:
+    match net:
+        case recipe.DenseNet():
+            return DenseEncoder(spec.event_shape, labels, net.layers, net.activation)
+        case recipe.ConvolutionNet():
+            layers = fitting(spec.event_shape[1:], len(net.channels), net.smallest)
+            return ConvolutionEncoder(spec.event_shape, labels, net.channels[:layers], net.activation, net.shortcut)
+        case recipe.RecurrentEncoder():
+            raise RecipeError("model.encoder.kind recurrent is of sentences, but the data are images")
+        case _:
+            assert_never(net)
+
+
+def _decoder(net: recipe.DecoderNet, spec: ImageSpec, features: int, planes: int) -> nn.Module:
+    match net:
+        case recipe.DenseNet():
+            return DenseDecoder(features, spec.event_shape, planes, net.layers, net.activation)
+        case recipe.ConvolutionNet():
+            layers = fitting(spec.event_shape[1:], len(net.channels), net.smallest)
+            return ConvolutionDecoder(
+                features, spec.event_shape, planes, net.channels[-layers:], net.activation, net.shortcut
+            )
+        case recipe.RecurrentDecoder():
+            raise RecipeError("model.decoder.kind recurrent is of sentences, but the data are images")
+        case _:
+            assert_never(net)
+
+
+def _likelihood(likelihood: recipe.Likelihood, spec: ImageSpec) -> Likelihood:
+    shape, rank = spec.event_shape, len(spec.event_shape)
+    match likelihood:
+        case recipe.BernoulliLikelihood():
+            return BernoulliLikelihood(rank)
+        case recipe.GaussianLikelihood():
+            return GaussianLikelihood(shape, likelihood.scale, likelihood.mean)
+        case recipe.LaplaceLikelihood():
+            return LaplaceLikelihood(shape, likelihood.scale, likelihood.mean)
+        case recipe.StudentTLikelihood():
+            return StudentTLikelihood(shape, likelihood.scale, likelihood.mean, likelihood.degrees)
+        case recipe.DiscretisedLikelihood():
+            tail = NormalTail() if likelihood.kind == "discretised_gaussian" else LaplaceTail()
+            levels = _levels(likelihood.kind, spec)
+            return DiscretisedLikelihood(tail, shape, likelihood.scale, likelihood.mean, levels)
+        case recipe.LogisticLikelihood():
+            return LogisticLikelihood(rank, _levels(likelihood.kind, spec), likelihood.components)
+        case recipe.CategoricalLikelihood():
+            return CategoricalLikelihood(rank, _levels(likelihood.kind, spec))
+        case recipe.AutoregressiveLikelihood():
+            raise RecipeError("model.likelihood.kind autoregressive is of sentences, but the data are images")
+        case recipe.MixedLikelihood():
+            raise RecipeError("model.likelihood.kind mixed is of the columns of a table, but the data are images")
+        case _:
+            assert_never(likelihood)
+
+
+def _levels(kind: str, spec: ImageSpec) -> int:
+    """How many whole numbers there are from the data's lowest to its highest."""
+    if spec.dtype != "uint8":
+        raise RecipeError(
+            f"model.likelihood.kind {kind} gives probabilities to whole numbers, but the data are {spec.dtype}: "
+            "give uint8 data, or take gaussian or laplace"
+        )
+    return round(spec.high - spec.low) + 1
