@@ -36,6 +36,7 @@ def arithmetic() -> dict[str, str]:
         "processor": " ".join(named) or platform.processor() or platform.machine(),
         "instructions": " ".join([torch.backends.cpu.get_cpu_capability(), *sorted(vectors)]),
         "cores": str(os.cpu_count()),
+        "threads": os.environ.get("OMP_NUM_THREADS", "not said"),
         "libraries": ", ".join(
             f"{library.__name__} {library.__version__}" for library in (torch, np, scipy, sklearn, onnx, onnxruntime)
         ),

@@ -93,9 +93,7 @@ def require_room(model: "Bundle", count: int, what: str) -> None:
 
 def shown_as(model: "Bundle") -> str:
     """The suffix of the files in which a person looks at observations."""
-    from vae_pipeline.kinds.spec import ImageSpec
-
-    return ".png" if isinstance(model.spec, ImageSpec) else ".csv"
+    return model.spec.suffix
 
 
 def image_spec(model: "Bundle") -> "ImageSpec":

@@ -57,7 +57,8 @@ def train(recipe: RecipeFile, data: Data, out: OutFolder, seed: Seed = 0) -> Non
     elbo = report.kept.valid_elbo if report.kept.valid_elbo is not None else report.kept.train_elbo
     part = "valid" if report.kept.valid_elbo is not None else "train"
     terminal.print(
-        f"{recipe.stem}: {report.epochs} epochs, kept epoch {report.kept.epoch} ({part} ELBO {elbo:.2f}), "
+        f"{recipe.stem}: {report.epochs} epochs{f' {report.ended}' if report.ended else ''}, "
+        f"kept epoch {report.kept.epoch} ({part} ELBO {elbo:.2f}), "
         f"weights {report.weights_sha256[:12]} -> {out}",
     )
 

@@ -50,7 +50,7 @@ def gates(metrics: Mapping[str, Any], wanted: Evaluate, trained: Trained, prepar
     """Compare a model's figures with what they must be."""
     short, waive = _too_short(trained, len(prepared.train)), set[str](wanted.waive)
     broken = {} if short is None else {"too_few_steps": short}
-    broken |= implied(metrics, trained.recipe, prepared.spec)
+    broken |= implied(metrics, trained.recipe, prepared.spec, trained.impatient)
     waived = {name: said for name, said in broken.items() if name in waive}
     failed = {name: said for name, said in broken.items() if name not in waive}
     return Gates({**breaches(metrics, wanted.gates), **failed}, waived)
@@ -71,15 +71,17 @@ def breaches(metrics: Mapping[str, Any], bounds: Mapping[str, Gate]) -> dict[str
     return failed
 
 
-def implied(metrics: Mapping[str, Any], trained: TrainedRecipe, spec: DataSpec) -> Iterator[tuple[str, str]]:
-    """The implied gates that a model's figures break."""
+def implied(
+    metrics: Mapping[str, Any], trained: TrainedRecipe, spec: DataSpec, impatient: bool = False
+) -> Iterator[tuple[str, str]]:
+    """The implied gates that a model's figures break; `impatient` if its training ended by `patience`."""
     elbo, baseline = metrics["elbo"], metrics["baseline_elbo"]
     if not elbo >= baseline:
         yield (
             "below_baseline",
             (
                 f"the ELBO is {elbo:.6g}, under the {baseline:.6g} of independent values without latents: "
-                f"{to_fit_better(trained)}"
+                f"{to_fit_better(trained, impatient)}"
             ),
         )
     if not metrics["active_units"]:
@@ -89,16 +91,17 @@ def implied(metrics: Mapping[str, Any], trained: TrainedRecipe, spec: DataSpec) 
         yield "ignored_latents", f"{ignorance(gain)}: {to_carry_more(trained)}"
     missed = miss(metrics, trained.rate_control)
     if missed is not None:
-        remedy = f"{to_fit_better(trained)} or, where training reached it, more data or a nearer target"
+        remedy = f"{to_fit_better(trained, impatient)} or, where training reached it, more data or a nearer target"
         yield "missed_target", f"{missed}: {remedy}"
     if _beaten_by_pca(metrics, trained, spec):
         idle = metrics["latents"] - metrics["active_units"]
-        cause, what = (f"; {idle} of as many dimensions are idle", to_carry_more) if idle else ("", to_fit_better)
+        cause = f"; {idle} of as many dimensions are idle" if idle else ""
+        what = to_carry_more(trained) if idle else to_fit_better(trained, impatient)
         reached, pca = f"{metrics['psnr']:.4g} dB", f"{metrics['baseline_psnr']:.4g} dB of {metrics['latents']}"
         yield (
             "below_pca",
             (
-                f"reconstructions come to {reached}, under the {pca} principal components{cause}: {what(trained)}; "
+                f"reconstructions come to {reached}, under the {pca} principal components{cause}: {what}; "
                 "more images help too"
             ),
         )

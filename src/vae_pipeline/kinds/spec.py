@@ -67,6 +67,26 @@ class Spec(Protocol):
         ...
 
     @property
+    def suffix(self) -> str:
+        """The suffix of the files in which a person looks at observations."""
+        ...
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether an observation is made one value after the other, each given those before it."""
+        ...
+
+    @property
+    def largest(self) -> int:
+        """The most numbers that a graph computes of one observation in one place."""
+        ...
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Texts that stand for a missing value in a file, beside the usual ones."""
+        ...
+
+    @property
     def tells_anomalies(self) -> bool:
         """Whether labels always say what is normal."""
         ...

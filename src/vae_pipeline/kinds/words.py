@@ -22,6 +22,8 @@ class Wording:
     """The plural with all that the spec says of one observation."""
     scaled: str
     """The values whose density a continuous likelihood gives."""
+    raw: str = "Inputs are raw: scaling is part of every graph."
+    """The inputs of graphs, in a sentence."""
 
     def said(self, text: str, *values: str, name: str = "") -> str:
         """The text with the nouns, the values and the name in their places: `{noun}`, `{}`, `{name}`."""
@@ -48,6 +50,7 @@ def words_of(spec: DataSpec) -> Wording:
             )
         case TextSpec():
             full = f"sentences of up to {spec.limit} tokens, the end counted, of a vocabulary of {spec.vocabulary:,}"
-            return Wording("sentence", "sentences", "a sentence", "sentences", full, "tokens")
+            raw = "Inputs are ids of tokens; the tokenizer, by which text becomes ids and back, is in `bundle.json`."
+            return Wording("sentence", "sentences", "a sentence", "sentences", full, "tokens", raw)
         case _:
             assert_never(spec)

@@ -36,10 +36,10 @@ def to_carry_more(recipe: Recipe | TrainedRecipe) -> str:
     return f"try {either([*found, *_sharper(model), 'more steps'])}"
 
 
-def to_fit_better(recipe: Recipe | TrainedRecipe) -> str:
-    """Changes for a model that falls short of simpler ones."""
-    model = recipe.model
-    return f"try {either([*_freer_mean(model), 'more steps', *_sharper(model), *_past(model), 'wider nets'])}"
+def to_fit_better(recipe: Recipe | TrainedRecipe, impatient: bool = False) -> str:
+    """Changes for a model that falls short of simpler ones; `impatient` if its training ended by `patience`."""
+    model, longer = recipe.model, "a longer train.patience" if impatient else "more steps"
+    return f"try {either([*_freer_mean(model), longer, *_sharper(model), *_past(model), 'wider nets'])}"
 
 
 def to_carry_less(recipe: Recipe | TrainedRecipe) -> str:

@@ -15,8 +15,9 @@ Verdict = Literal["too few rows", "none", "some", "much"]
 BINS = 10
 LEAST = 20
 """Examples on either side, under which no verdict is given."""
-SIGNIFICANT = 0.05
-"""Share of false verdicts where nothing has changed."""
+SIGNIFICANT = 0.01
+"""Share of false verdicts where nothing has changed, over all calibrations. A bundle has one of them, which lies
+somewhat off by chance: for one bundle the share may be several times as large."""
 MUCH = 0.25
 """Population stability index from which a shift is customarily called large."""
 PERMUTATIONS = 9_999

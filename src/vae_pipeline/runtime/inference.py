@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vae_pipeline.kinds.spec import DataSpec, TextSpec
+from vae_pipeline.kinds.spec import DataSpec
 from vae_pipeline.kinds.text.spec import CELLS
 from vae_pipeline.runtime.graphs import BATCH, Graphs
 from vae_pipeline.runtime.inputs import Labels, checked_observations
@@ -60,4 +60,4 @@ def score(graphs: Graphs, x: Any, labels: Labels, samples: int, seed: int) -> Sc
 
 def _at_a_time(spec: DataSpec) -> int:
     """Examples whose scores are computed at once; the probabilities of long sentences would fill the memory."""
-    return min(BATCH, max(1, CELLS // (spec.limit * spec.vocabulary))) if isinstance(spec, TextSpec) else BATCH
+    return min(BATCH, max(1, CELLS // spec.largest))

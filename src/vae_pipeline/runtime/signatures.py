@@ -6,7 +6,7 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-from vae_pipeline.kinds.spec import DataSpec, TextSpec
+from vae_pipeline.kinds.spec import DataSpec
 
 
 class GraphName(StrEnum):
@@ -54,4 +54,4 @@ STEPWISE: dict[GraphName, Signature] = {
 
 def signatures_of(spec: DataSpec) -> dict[GraphName, Signature]:
     """The graphs that a model of these data has."""
-    return STEPWISE if isinstance(spec, TextSpec) else SIGNATURES
+    return STEPWISE if spec.stepwise else SIGNATURES

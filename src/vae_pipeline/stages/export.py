@@ -93,6 +93,8 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Export
         replace_file(folder / "MODEL_CARD.md", (card + parity.said(worst, order)).encode())
         replace_file(folder / "report.html", with_parity(page, found).encode())
         Manifest.load(folder).save_with(folder, "parity.json", "MODEL_CARD.md", "report.html")
+    if metrics["failed_gates"]:
+        job.warn(f"{job.name}: the model fails its gates ({', '.join(metrics['failed_gates'])}), as its card says")
     _record(job, trained.weights_sha256, worst, order, ", ".join(metrics["failed_gates"]), out)
     return ExportReport(len({row.graph for row in rows}), worst)
 

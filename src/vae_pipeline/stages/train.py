@@ -53,6 +53,8 @@ class TrainReport:
     weights_sha256: str
     epochs: int
     kept: Epoch
+    ended: str | None = None
+    """Why it ended before its length; None if it didn't."""
 
 
 @in_float32()
@@ -166,7 +168,17 @@ class _Run:
             self.journal.artifact(out / file, to="")
         self.journal.end("FINISHED", weights)
         self.checkpoints.remove()
-        return TrainReport(weights, len(self.training.history), self.training.history[kept - 1])
+        return TrainReport(weights, len(self.training.history), self.training.history[kept - 1], self._ended())
+
+    def _ended(self) -> str | None:
+        """Say why the run ended before its length; None if it didn't."""
+        train, training = self.recipe.train, self.training
+        planned, made = Length.of(train, len(self._batches())).epochs, len(training.history)
+        if made == planned:
+            return None
+        waited = train.patience is not None and made - (training.best_epoch or 0) >= train.patience
+        why = f"none of the last {train.patience} was better" if waited else "train.max_minutes is over"
+        return f"of {planned}, as {why}"
 
     def _with_sampler(self) -> tuple[VAE, ChosenSampler]:
         """The trained model with its sampler of new latents."""

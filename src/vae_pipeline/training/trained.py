@@ -64,6 +64,14 @@ class Trained:
     """The alarms of its training: name, about, epoch, cleared."""
 
     @property
+    def impatient(self) -> bool:
+        """Whether training ended because `patience` epochs brought no better one."""
+        patience, elbos = self.recipe.train.patience, [row["valid_elbo"] for row in self.history]
+        if patience is None or None in elbos:
+            return False
+        return len(elbos) - 1 - max(range(len(elbos)), key=lambda index: elbos[index] or -math.inf) >= patience
+
+    @property
     def kept_epoch(self) -> int:
         """The epoch whose weights these are."""
         return next(int(row["epoch"] or 0) for row in self.history if row["kept"] == 1)

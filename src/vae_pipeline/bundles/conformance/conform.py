@@ -51,11 +51,12 @@ def require(rows: Sequence[Row], asked: Sequence[Runtime]) -> None:
     lacking = [row for row in rows if row.outcome == "not installed" and row.runtime in asked]
     if lacking:
         raise MissingError("; ".join(f"{row.runtime} isn't installed: {row.reason}" for row in lacking))
-    wrong = [row for row in rows if row.outcome in ("differs", "fails")]
+    asked_for = [row for row in rows if row.outcome != "not installed"]
+    wrong = [row for row in asked_for if row.outcome in ("differs", "fails")]
     if wrong:
         first = wrong[0]
         raise ConformanceError(
-            f"{len(wrong)} of {len(rows)} answers aren't the bundle's, first {first.graph} in {first.runtime}, "
+            f"{len(wrong)} of {len(asked_for)} answers aren't the bundle's, first {first.graph} in {first.runtime}, "
             f"which {first.outcome}: {first.reason}"
         )
 

@@ -155,7 +155,7 @@ def _examples(bundle: Bundle) -> dict[str, Any]:
 
 def _missing(spec: DataSpec) -> list[str]:
     """Texts that stand for a missing value in a file of rows."""
-    return sorted(MISSING.union(spec.absent)) if isinstance(spec, TableSpec) else []
+    return sorted(MISSING.union(spec.absent)) if spec.names else []
 
 
 def _json(content: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from vae_pipeline.evaluation.report.figures import beside, told
 from vae_pipeline.evaluation.report.words import reading
-from vae_pipeline.kinds.spec import DataSpec, TextSpec
+from vae_pipeline.kinds.spec import DataSpec
 from vae_pipeline.kinds.words import Wording, words_of
 from vae_pipeline.recipe import TrainedRecipe, figures
 from vae_pipeline.recipe.evaluate import Export
@@ -71,7 +71,7 @@ Licence: {export.licence}
 ## Files
 
 `bundle.json` names each graph with its inputs, outputs, shapes and sha256; beside each graph lies an `.npz` with
-inputs and the answers that were proved. {_raw(spec)}
+inputs and the answers that were proved. {words.raw}
 `score` and `sample` take their noise as an input.
 """
 
@@ -86,12 +86,6 @@ def _gates(metrics: Mapping[str, Any]) -> str:
         if metrics.get(key)
     ]
     return "\n\n".join(parts) or "All gates are kept."
-
-
-def _raw(spec: DataSpec) -> str:
-    if isinstance(spec, TextSpec):
-        return "Inputs are ids of tokens; the tokenizer, by which text becomes ids and back, is in `bundle.json`."
-    return "Inputs are raw: scaling is part of every graph."
 
 
 def _parts(model: AnyModel) -> str:

@@ -14,7 +14,6 @@ from vae_pipeline.evaluation.report.figures import figure_table, others
 from vae_pipeline.evaluation.report.findings import Findings
 from vae_pipeline.evaluation.report.markup import MINUS, datum, figure, picture, table
 from vae_pipeline.evaluation.report.provenance import provenance
-from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.recipe.figures import figures_of, names
 
 STYLE = Path(__file__).with_name("style.css")
@@ -124,8 +123,6 @@ def _samples(findings: Findings) -> list[str]:
     by_class = " Each row is of one class." if findings.recipe["model"]["conditional"] else ""
     caption = f"New images: the decoder's means at draws of {words.sampler(findings)}.{by_class}"
     figures = figure_table("More on samples", figures_of("samples"), findings)
-    if not isinstance(findings.spec, ImageSpec):
-        return []
     closest = (
         "The samples that lie nearest to a training image, of all of them, in feature space; under each, that image. A "
         "sample that is the same image was remembered, not made."

@@ -64,6 +64,26 @@ class ImageSpec:
         return ()
 
     @property
+    def absent(self) -> tuple[str, ...]:
+        """Texts that stand for a missing value: none can be."""
+        return ()
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of the files in which a person looks at observations."""
+        return ".png"
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether an observation is made one value after the other, each given those before it."""
+        return False
+
+    @property
+    def largest(self) -> int:
+        """The most numbers that a graph computes of one observation in one place."""
+        return self.dimensions
+
+    @property
     def tells_anomalies(self) -> bool:
         """Whether labels always say what is normal."""
         return False
