@@ -17,13 +17,14 @@ from tests.lanes import make_job
 from tests.system.tracking.exports import graphs_of
 
 from vae_pipeline.runtime import Bundle
+from vae_pipeline.runtime.signatures import SIGNATURES, STEPWISE
 from vae_pipeline.stages.export import export
 from vae_pipeline.stages.register import register
 from vae_pipeline.system.errors import BundleError, SettingsError, TrackerError
 from vae_pipeline.system.seal import seal
 from vae_pipeline.system.settings import Settings
 from vae_pipeline.system.tracking.journal import Registration
-from vae_pipeline.system.tracking.registry import aliases_of, fetched, log_bundle
+from vae_pipeline.system.tracking.registry import SERVED, aliases_of, fetched, log_bundle
 from vae_pipeline.system.tracking.tracker import fetch_bundle
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # MLflow's own
@@ -77,6 +78,12 @@ def versions(smoke, lane, home, server, client):
         assert (refused in said) == (report is failed)
         found.append(dict(client.get_registered_model("smoke").aliases))
     return found
+
+
+def test_what_mlflow_serves_are_graphs_of_a_bundle():
+    """The registry stands on a lower floor than the runtime, and can't take their names from there."""
+    assert set(SERVED) < {*SIGNATURES, *STEPWISE}
+    assert all(set(SERVED) & set(graphs) for graphs in (SIGNATURES, STEPWISE))
 
 
 def test_the_last_export_is_the_candidate_and_the_last_whose_gates_hold_the_champion(versions):
