@@ -31,7 +31,7 @@ Row = dict[str, Any]
 
 
 def spent(command: list[object], environment: dict[str, str] | None = None) -> tuple[str, dict[str, float]]:
-    """What a command printed, and its CPU and wall time."""
+    """A command's output, and its CPU and wall time."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(
         [str(part) for part in command],
@@ -57,12 +57,12 @@ def trained(recipe: Path, data: Path, environment: dict[str, str] | None = None)
 
 
 def pythae(recipe: Path, data: Path, images: int = 0) -> tuple[Path, Row]:
-    """What the recipe's networks come to when pythae trains them, and a folder with its new images; kept."""
+    """The figures of the recipe's networks when pythae trains them, and a folder with its new images; kept."""
     return by_others(python("pythae"), "pythae_quality.py", recipe, data, images)
 
 
 def by_others(interpreter: Path, worker: str, recipe: Path, data: Path, images: int) -> tuple[Path, Row]:
-    """What a worker tells that trains the recipe's networks, and the folder that it fills; kept."""
+    """The figures of a worker that trains the recipe's networks, and the folder that it fills; kept."""
     out = kept_at(recipe, worker, images)
     found = out / "told.json"
     if not found.is_file():
@@ -74,7 +74,7 @@ def by_others(interpreter: Path, worker: str, recipe: Path, data: Path, images: 
 
 
 def kept_at(recipe: Path, *of: object) -> Path:
-    """Where what was found of a recipe is kept; the whole source counts."""
+    """The folder of what was found of a recipe; its name depends on the whole source."""
     source = [path.read_text() for path in sorted((ROOT / "src").rglob("*.py"))]
     return MODELS / content_key(recipe.read_text(), source, *of)[:16]
 

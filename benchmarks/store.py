@@ -12,7 +12,7 @@ from vae_pipeline.system.files import replace_file
 
 RESULTS = Path(__file__).parent / "results"
 Kept = dict[str, dict[str, Any]]
-"""By section: `date`, `machine`, and the `rows` that were found."""
+"""A section's `date`, `machine` and `rows`, by its name."""
 
 
 class Store:

@@ -1,4 +1,4 @@
-"""What a table is: one thing that is measured and, mostly, a page that tells of it.
+"""A table is one thing that is measured and, mostly, a page that tells of it.
 
 Each module of `benchmarks.tables` is a table. The first paragraph of its docstring says in one line what is compared,
 the second what it needs.
@@ -19,7 +19,7 @@ NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(tables.__pat
 
 
 class Table(Protocol):
-    """What each of these modules has."""
+    """The names that each of these modules has."""
 
     PAGE: Path | None
     """The page that is written; None if what is found is printed alone."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.work import PIN, SINGLE, WORKERS
 
 Row = dict[str, list[float]]
-"""By what was measured (`cpu`, `wall`, `peak_mib`), a value a round."""
+"""A value a round, by what was measured (`cpu`, `wall`, `peak_mib`)."""
 
 
 class Worker:

@@ -136,7 +136,7 @@ def attempt(data: Callable[[Path], Data], folder: Path) -> dict[str, Any]:
 
 
 def short_of(row: dict[str, Any]) -> str:
-    """What isn't reached, in words."""
+    """The goals that aren't reached, in words."""
     wanted = {
         "the baseline": row["elbo"] > row["baseline_elbo"],
         "PCA": row["baseline_psnr"] is None or row["psnr"] > row["baseline_psnr"],

@@ -128,7 +128,7 @@ def forge(folder: Path) -> None:
 
 
 def mutate_bundle(folder: Path, draw: random.Random, secret: Path) -> tuple[str, bool]:
-    """What was done, and whether it is an accident."""
+    """A mutation: what was done, and if it is an accident."""
     forged = draw.random() < 0.5
     if draw.random() < 0.6:
         said = edit_json(folder / "bundle.json", draw)
@@ -202,7 +202,7 @@ def use_prepared(folder: Path, *_: Path | None) -> list[str]:
 
 
 def apart(use: Callable[..., list[str]], folder: Path, inputs: Path | None, out: Path) -> tuple[str, Any, float, float]:
-    """How a process of its own ended: outcome, what it found, seconds, peak memory in MB."""
+    """The end of a process of its own: outcome, findings, seconds, peak memory in MB."""
     began = time.monotonic()
     child = os.fork()
     if child == 0:

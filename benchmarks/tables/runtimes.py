@@ -38,7 +38,7 @@ def measure(given: Namespace, store: Store) -> None:
 
 
 def described(bundle: Path) -> str:
-    """Which model it is, and how long it was trained."""
+    """The model, and how long it was trained, in words."""
     manifest = json.loads((bundle / "bundle.json").read_text())
     weights, elbo = manifest["weights_sha256"][:12], manifest["metrics"]["elbo"]
     [epochs] = re.findall(r"Trained for up to ([\d,]+ (?:epochs|steps))", (bundle / "MODEL_CARD.md").read_text())
@@ -46,7 +46,7 @@ def described(bundle: Path) -> str:
 
 
 def conform(bundle: Path) -> Row:
-    """What the command wrote, in the environment that holds the runtimes."""
+    """The table that the command wrote, in the environment that holds the runtimes."""
     asked = [word for runtime in Runtime for word in ("--runtime", runtime)]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "table.json"

@@ -120,7 +120,7 @@ def drawn(model: VAE) -> torch.Tensor:
 
 
 def perplexity(lm: VAE, rows: torch.Tensor) -> float:
-    """Of samples, under the language model."""
+    """The perplexity of samples under the language model."""
     nats = -lm.decode(torch.zeros(len(rows), lm.latents)).log_prob(rows)
     return float((nats.sum() / int(lengths(rows.numpy()).sum())).exp())
 

@@ -1,4 +1,4 @@
-"""What every worker does: answer each line of its input with the seconds that one unit of work took."""
+"""A worker answers each line of its input with the seconds that one unit of work took."""
 
 import json
 import resource

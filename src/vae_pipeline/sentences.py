@@ -1,4 +1,4 @@
-"""How the words of a sentence are chosen; it is `vae_pipeline.runtime.Choice`, and this the name it had before."""
+"""The choice of a sentence's words: `vae_pipeline.runtime.Choice`, by the name that it had before."""
 
 from vae_pipeline.runtime.choosing import Choice
 

@@ -268,7 +268,7 @@ IMPORTED = {"scikit-learn": "sklearn"}
 
 
 def test_the_extra_bundle_is_enough_for_commands_on_a_bundle(lane, root, tmp_path):
-    """Of what pip would install, all else is hidden."""
+    """All else that pip would install is hidden."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     wanted = project["dependencies"], project["optional-dependencies"]["bundle"]
     every, kept = ({re.split("[><=]", each)[0] for each in names} for names in wanted)

@@ -138,7 +138,7 @@ def test_a_constant_that_changes_is_an_alarm():
 
 
 def test_rows_that_may_hold_anomalies():
-    """What is left out between two short fits is what was hidden among the rows."""
+    """The rows left out between two short fits are those that were hidden among them."""
     x = np.concatenate([rows(450, 1), 6 + 0.1 * rows(50, 2)])  # a cluster of its own, which a long fit learns too
     hidden = np.arange(500) >= 450
     fitted = VAEDetector(contamination="some", layers=(32,), latents=2).fit(x)

@@ -1,4 +1,4 @@
-"""What plots are given by strangers: the names of their classes."""
+"""Plots show names of classes that strangers chose."""
 
 import numpy as np
 import pytest

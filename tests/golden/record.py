@@ -1,4 +1,4 @@
-"""What is kept of a lane, to prove that a change leaves numbers alone.
+"""The record of a lane, which proves that a change leaves numbers alone.
 
 The curve and each graph's structure are compared wherever the tests run: the curve to 1e-4, the structure by a digest
 of the graph without the values of its weights. Weights, metrics and whole graphs are the same to the last bit only

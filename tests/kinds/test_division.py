@@ -122,7 +122,7 @@ def test_of_equal_rows_one_is_kept_and_the_others_counted():
 
 
 def test_the_rule_of_older_recipes_is_the_hash():
-    """As it was before there were rules: a row's place in [0, 1) decides."""
+    """The division before there were rules: a row's place in [0, 1) decides."""
     count, place = 500, uniform(np.arange(1, 501, dtype=np.uint64), 3)
     division = divided(count, seed=3)
     np.testing.assert_array_equal(division.rows["test"], np.flatnonzero(place < 0.2))

@@ -24,7 +24,7 @@ CONTENT = np.random.default_rng(0).bytes(100_000)
 
 @dataclass
 class Site:
-    """What a server on 127.0.0.1 delivers, and what it was asked."""
+    """A server on 127.0.0.1: what it delivers, and what it was asked."""
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Site:
     cut: int | None = None
     """Bytes after which the next answer breaks off."""
     drip: str | None = None
-    """What of every answer comes a byte now and then: `head` or `body`."""
+    """The part of every answer that comes a byte now and then: `head` or `body`."""
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     authorised: list[str] = field(default_factory=list)
 

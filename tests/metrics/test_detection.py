@@ -9,7 +9,7 @@ from vae_pipeline.metrics.detection import auroc_error, credible, detection, fal
 
 
 def test_recall_at_a_false_positive_rate_by_hand():
-    """Of 1,000 normal rows one scores 5 and ten score 4 or more; anomalies are at 6, 4.5, 3.5, 0."""
+    """One of 1,000 normal rows scores 5, and ten score 4 or more; anomalies are at 6, 4.5, 3.5, 0."""
     normal = np.concatenate([[5.0], np.full(9, 4.0), np.linspace(-1, 3, 990)])
     score = np.concatenate([normal, [6.0, 4.5, 3.5, 0.0]])
     found = detection(score, np.arange(1004) >= 1000)
@@ -68,7 +68,7 @@ def test_normal_rows():
 
 
 def test_false_alarms_carry_an_error_though_there_are_none():
-    """Where p-values are uniform, shares lie as far from alpha as the standard error says; it is never 0."""
+    """Shares of uniform p-values lie as far from alpha as the standard error says; it is never 0."""
     assert false_alarms(np.full(400, 0.9), 400)["false_alarm_rate_0.01_standard_error"] > 0
     draw = np.random.default_rng(0)
     told = [false_alarms(draw.random(300), 10**9) for _ in range(200)]

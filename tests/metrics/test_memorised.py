@@ -34,7 +34,7 @@ def part(count, seed):
 
 
 def asked(drawn, monkeypatch, test=300):
-    """What is said of these samples, which come in two parts."""
+    """The findings on these samples, which come in two parts."""
     monkeypatch.setattr(module, "samples", lambda *_: iter(torch.from_numpy(drawn).split(len(drawn) // 2 + 1)))
     spec = ImageSpec(SHAPE, "float32", 0, 1, False, ())
     prepared = SimpleNamespace(spec=spec, train=part(800, 0), test=part(test, 1))

@@ -217,7 +217,7 @@ class TestTies:
     """Two computations of one model, each rounding its own way, may part where tokens are equally likely."""
 
     def sentence(self, apart):
-        """Of a model to which the ids 3 and 4 are the likeliest everywhere, 4 by so many nats."""
+        """A bundle of a model to which the ids 3 and 4 are the likeliest everywhere, 4 by so many nats."""
         model = make(output="full")
         layer = model.likelihood.output.layer
         torch.nn.init.zeros_(layer.weight)

@@ -74,7 +74,7 @@ def test_a_threshold_is_where_the_p_value_comes_down_to_alpha(known, alpha):
 @torch.no_grad()
 @pytest.mark.parametrize("count", [19, 65, 343])
 def test_every_score_keeps_its_word(count, model, prepared):
-    """Of count + 1 rows, each judged by all others, just floor(alpha (count + 1)) are alarms (Vovk et al.), whatever
+    """Just floor(alpha (count + 1)) of count + 1 rows, each judged by all others, are alarms (Vovk et al.), whatever
     the score is; the steps to which known scores are raised may cost a tenth of them, and one.
     """
     train = torch.from_numpy(prepared.train.x[:60])
@@ -164,7 +164,7 @@ def test_an_ensemble_is_the_mean_rank(detector, x):
 
 @torch.no_grad()
 def test_an_ensemble_tells_rows_apart_that_all_rank_near_the_highest(detector):
-    """As held-back rows do, where a model knows its training rows by heart: each has a step of its own."""
+    """Held-back rows do so where a model knows its training rows by heart: each has a step of its own."""
     overfitted = copy.deepcopy(detector)
     overfitted.rank_by(dict.fromkeys(MEMBERS, torch.linspace(0, 1, 1000)))
     rows = torch.linspace(0.995, 1.005, 200)

@@ -1,4 +1,4 @@
-"""What each pixel costs more than it need, and the heat maps and the score that are made of it."""
+"""The deviance of each pixel, and the heat maps and the score that are made of it."""
 
 import numpy as np
 import pytest

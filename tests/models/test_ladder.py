@@ -23,7 +23,7 @@ SHAPE = (1, 1, 3)
 
 
 def bounded(value, most):
-    """What the network must give for `value` to come out of its soft bound."""
+    """The output of the network for which `value` comes out of its soft bound."""
     return most * math.atanh(value / most)
 
 

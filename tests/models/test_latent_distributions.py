@@ -58,7 +58,7 @@ def test_a_mixture_is_torchs():
 
 
 def test_a_mixture_of_narrow_parts_far_apart_keeps_its_digits(monkeypatch):
-    """As float32 posteriors of an autoencoder: no one centre brings their parts near zero."""
+    """Float32 posteriors of an autoencoder: no one centre brings their parts near zero."""
     monkeypatch.setattr(mixture, "NUMBERS", 12)  # two rows at a time
     means = 100 * draw(3, 4).float()
     z = (means + 1e-3 * draw(5, 3, 4, seed=1)).float()

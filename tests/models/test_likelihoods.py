@@ -220,7 +220,7 @@ def test_the_optimal_scale_of_students_t_is_scipys():
 
 
 def test_a_discretised_scale_is_soon_what_the_data_ask_for():
-    """In 250 steps of Adam at the recipes' rate, from a spread of 0.37 to one of 0.03."""
+    """The scale gets there in 250 steps of Adam at the recipes' rate, from a spread of 0.37 to one of 0.03."""
     torch.manual_seed(0)
     x = ((0.5 + 0.03 * torch.randn(500, 1, 1, 1)) * 255).round() / 255
     likelihood = DiscretisedLikelihood(NormalTail(), (1, 1, 1), "learned", "linear", 256)

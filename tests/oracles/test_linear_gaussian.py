@@ -83,7 +83,7 @@ def test_the_elbo_is_tight_on_average(oracle):
 
 
 def test_decoder_gain_is_mutual_and_lautum_information(oracle):
-    """Of z and x = W z + noise: tr(W'W) / scale², for E|x - W z'|² - E|x - W z|² = 2 tr(W'W)."""
+    """The gain of z and x = W z + noise is tr(W'W) / scale², for E|x - W z'|² - E|x - W z|² = 2 tr(W'W)."""
     model, split, _ = oracle
     found = decoder_gain(model, split, 0, CPU, len(split))
     assert found.standard_error < 3
@@ -236,7 +236,7 @@ def test_of_few_weights_the_tail_says_nothing(loose):
 
 
 def test_a_posterior_that_is_too_narrow_has_a_heavy_tail(oracle):
-    """Of a quarter of the true scale: the weights' tail has the shape 1 - 1/16 (Vehtari et al., 2024, section 3.2)."""
+    """A proposal of a quarter of the true scale has a tail of shape 1 - 1/16 (Vehtari et al., 2024, section 3.2)."""
     model, split, _ = oracle
     posterior = GaussianPosterior(DIMENSIONS, LATENTS)
     posterior.load_state_dict(model.posterior.state_dict())
@@ -285,7 +285,7 @@ class LinearDecoder(nn.Linear):
 
 
 def test_a_linear_model_trained_here_is_probabilistic_pca():
-    """What `fit` finds reaches scikit-learn's exact log-likelihood (Tipping and Bishop, 1999)."""
+    """The weights that `fit` finds reach scikit-learn's exact log-likelihood (Tipping and Bishop, 1999)."""
     draw = np.random.default_rng(1)
     x = draw.standard_normal((3000, LATENTS)) @ draw.standard_normal((LATENTS, DIMENSIONS)) * 0.3
     x = (0.5 + x + 0.1 * draw.standard_normal(x.shape)).astype(np.float32)

@@ -24,7 +24,7 @@ def fields(value, way=()):
 
 
 def differences(recipe, kept):
-    """What a recipe means now and didn't, or meant and doesn't: {way: (meant, means)}; later fields are left out."""
+    """The values in which a recipe differs from what it meant: {place: (meant, means)}; later fields are left out."""
     now, then = fields(recipe.model_dump(mode="json")), fields(kept)
     absent = object()
     found = {}

@@ -12,7 +12,7 @@ Members = frozenset[str]
 
 
 class Names:
-    """Of each module the names, and of each class the members, inherited ones too."""
+    """The names of each module, and the members of each class, inherited ones too."""
 
     def __init__(self, source: Path) -> None:
         self.modules: dict[str, set[str]] = {}
@@ -31,7 +31,7 @@ class Names:
                     self.strings.add(node.value)
 
     def has(self, name: str) -> bool:
-        """Whether a dotted name leads to a module, to what one defines, or to a member of a class."""
+        """True if a dotted name leads to a module, to what one defines, or to a member of a class."""
         words = name.removeprefix("vae_pipeline.").split(".")
         if words[0] in self.classes:
             return self.is_member(words)
@@ -43,11 +43,11 @@ class Names:
         return False
 
     def defines(self, name: str) -> bool:
-        """Whether some module binds that name."""
+        """True if some module binds that name."""
         return name in self.classes or any(name in names for names in self.modules.values())
 
     def is_member(self, words: list[str]) -> bool:
-        """Whether `Class.member` is there; the type of a member isn't looked at."""
+        """True if `Class.member` is there; the type of a member isn't looked at."""
         return len(words) == 1 or words[1] in self.members(words[0])
 
     def members(self, name: str) -> set[str]:

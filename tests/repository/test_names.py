@@ -19,7 +19,7 @@ PAGES = sorted(
 )
 SCHEMA = json.loads((ROOT / "pipeline" / "schema.json").read_text())
 VALUES = {"spec": ("ImageSpec", "TableSpec", "TextSpec")}
-"""What a page calls by the name of a value, and the classes of which each has some of the members."""
+"""Values that pages call by a name, and the classes of which each has some of the members."""
 OTHERS = ("torch", "numpy")
 """Packages whose names pages give; each is looked up."""
 MADE = ("data/raw", "data/prepared", "reports", "exports", "answers", "benchmarks/.envs", "benchmarks/.models")
@@ -30,7 +30,7 @@ FOREIGN = {"Clip", "ConstantOfShape", "IsNaN", "Min", "ReduceSum", "Decompressio
 
 
 def quoted(page):
-    """What stands in backticks, blocks of code apart."""
+    """The texts in backticks, blocks of code apart."""
     return re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL))
 
 
@@ -44,7 +44,7 @@ def parts(node):
 
 
 def is_key(name):
-    """Whether a recipe, or one of its sections, has that key."""
+    """True if a recipe, or one of its sections, has that key."""
     nodes = [SCHEMA, *SCHEMA["$defs"].values()]
     for word in name.split("."):
         found = [part.get("properties", {}) for node in nodes for part in parts(node)]
@@ -53,7 +53,7 @@ def is_key(name):
 
 
 def is_file(name):
-    """Whether there is such a file or folder, from the root or from the package; NAME stands for any."""
+    """True if there is such a file or folder, from the root or from the package; NAME stands for any."""
     pattern = re.sub(r"\b[A-Z]{3,}\b", "*", name.rstrip("/"))
     within = pattern if "/" in pattern else f"**/{pattern}"
     folders = [SOURCE, *(ROOT / name for name in ("tests", "benchmarks", "pipeline", "docs", "examples"))]
@@ -61,7 +61,7 @@ def is_file(name):
 
 
 def is_made(name):
-    """Whether the source names the file that it writes, or the pipeline fills its folder."""
+    """True if the source names the file that it writes, or the pipeline fills its folder."""
     return name in source().strings or name.startswith(MADE)
 
 

@@ -1,4 +1,4 @@
-"""What the repository says of itself is true."""
+"""The repository says of itself what is true."""
 
 import ast
 import importlib

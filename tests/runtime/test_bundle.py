@@ -198,7 +198,7 @@ def test_wrong_requests_are_refused(bundle, x):
 
 
 class TestAnswer:
-    """By the graphs' own names, for servers."""
+    """Graphs are asked by their own names, for servers."""
 
     def test_every_graph_gives_its_golden_answers(self, lane, conditional_lane):
         for folder in (lane.bundle, conditional_lane.bundle):

@@ -26,7 +26,7 @@ def test_where_nothing_has_changed_it_seldom_says_so(count, ties):
 
 
 def test_the_p_value_is_that_of_a_test_of_the_same_counts():
-    """Of many scores the index is nearly χ² (1/n + 1/m), whose p-value scipy tells."""
+    """The index of many scores is nearly χ² (1/n + 1/m), whose p-value scipy tells."""
     draw = np.random.default_rng(1)
     known, new = draw.normal(size=4000), draw.normal(0.09, size=2000)
     edges = np.quantile(np.concatenate([known, new]), np.linspace(0, 1, 11)[1:-1])

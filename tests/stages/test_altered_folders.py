@@ -1,4 +1,4 @@
-"""What another program, a crash or a curious hand made of a stage's folder: one clear line, no traceback."""
+"""A stage's folder that a program, a crash or a curious hand altered gets one clear line, no traceback."""
 
 import json
 import os

@@ -147,7 +147,7 @@ def test_bounds(used, gain, rate, names, smoke):
     ],
 )
 def test_an_untrained_network_alarms_however_good_its_encoder_looks(likelihood, smoke, prepared):
-    """Of normalised means: rate and information are high before anything was learned."""
+    """Rate and information of normalised means are high before anything was learned."""
     net = {"kind": "convolution", "channels": [8, 16], "activation": "silu"}
     posterior = {"kind": "normalised_gaussian", "latents": 8, "spread": 0.6}
     parts = {"encoder": net, "decoder": {**net, "channels": [16, 8]}, "posterior": posterior, "likelihood": likelihood}
@@ -205,7 +205,7 @@ def test_none_begins_while_things_get_better_fast_enough(smoke):
 
 
 def test_what_was_raised_before_stays_as_it_was(smoke):
-    """So that a run tells each change once, resumed or not."""
+    """A run tells each change once, resumed or not."""
     run = history(GONE, GONE, GONE, GOOD, POINT, POINT, GONE, GONE)
     for count in range(len(run)):
         earlier, later = alarms(run[:count], 8, smoke), alarms(run[: count + 1], 8, smoke)

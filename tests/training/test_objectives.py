@@ -171,7 +171,7 @@ def test_the_doubly_reparameterised_gradient_is_less_noisy_for_the_encoder():
 
 
 def exact_gradient(beta):
-    """Of -E log 1/2 Σ p(x|z) (p(z) / q(z))^beta over two draws, in m and v: quadrature and finite differences."""
+    """The gradient of -E log 1/2 Σ p(x|z) (p(z) / q(z))^beta over two draws, in m and v, by quadrature."""
     points, weights = np.polynomial.hermite_e.hermegauss(60)
     pairs, weights = np.stack(np.meshgrid(points, points)), np.outer(weights, weights) / (2 * np.pi)
 

@@ -14,7 +14,7 @@ from vae_pipeline.metrics.detection import RATES
 
 Row = dict[str, Any]
 Figures = dict[str, dict[str, dict[str, Any]]]
-"""By set, detector and seed."""
+"""Figures by set, detector and seed."""
 KEYS = {"auroc": "AUROC", "average_precision": "average precision"}
 
 
@@ -129,7 +129,7 @@ def means(whole: Figures, detectors: Sequence[str] = DETECTORS) -> list[str]:
 
 
 def ahead(whole: Figures, detectors: Sequence[str] = DETECTORS) -> str:
-    """Which detectors do better on average than the first."""
+    """The detectors that do better on average than the first."""
     first, *others = detectors
     better = {
         title: [each for each in others if over_sets(whole, each, key) > over_sets(whole, first, key)]
@@ -140,7 +140,7 @@ def ahead(whole: Figures, detectors: Sequence[str] = DETECTORS) -> str:
 
 
 def behind(whole: Figures, first: str, detector: str) -> str:
-    """By how much it lies behind the first in AUROC: the mean over sets, and that mean's standard error over sets."""
+    """The AUROC by which it lies behind the first: the mean over sets, and that mean's standard error over sets."""
     apart = [mean(row, first, "auroc") - mean(row, detector, "auroc") for row in whole.values()]
     if len(apart) < 2:
         return f"{apart[0]:+.3f}"

@@ -1,4 +1,4 @@
-"""Which detectors are compared, and on how many rows."""
+"""The detectors that are compared, and on how many rows."""
 
 OURS, SOME, VAE = "vae-pipeline", "vae-pipeline some", "PyOD VAE"
 DETECTORS = (OURS, VAE, "PyOD AutoEncoder", "IForest", "PCA", "ECOD", "kNN", "LOF", "OCSVM")

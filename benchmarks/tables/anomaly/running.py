@@ -86,7 +86,7 @@ class Bench:
         threads: int = 1,
         limit: float | None = None,
     ) -> Iterator[tuple[str, Row]]:
-        """What each detector found, and its times; those of a package in one process, stopped after `limit` seconds."""
+        """Each detector's findings and times; those of a package in one process, stopped after `limit` seconds."""
         centre, scale = train.mean(0), train.std(0)
         scale[scale == 0] = 1
         np.savez(self.folder / "rows.npz", train=(train - centre) / scale, test=(test - centre) / scale)

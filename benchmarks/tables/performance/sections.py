@@ -90,7 +90,7 @@ def decoding(work: Work) -> dict[str, Row]:
 
 
 def told(work: Work, program: str) -> dict[str, Row]:
-    """What a worker prints that compares by itself, on the recipe mnist."""
+    """The figures of a worker that compares by itself, on the recipe mnist."""
     worker = [*PIN, sys.executable, WORKERS / program, ROOT / "pipeline" / "mnist.yaml", work.prepared("mnist")]
     rows: dict[str, Row] = {}
     for _ in range(work.rounds):

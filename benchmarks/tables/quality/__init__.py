@@ -1,4 +1,4 @@
-"""What the models come to beside published figures and pythae: bounds, new images, controlled rates.
+"""Bounds, new images and controlled rates of the models, beside published figures and pythae.
 
 Needs VAE_MIRROR or a network, and two to three hours; a run that was stopped goes on. Every figure is of models trained
 here by `vae-pipeline train`, as their recipes are shipped, unless a section says otherwise.

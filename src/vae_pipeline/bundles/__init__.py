@@ -1,1 +1,1 @@
-"""What is made of a trained model, and done with it: graphs, runtimes, pages, servers, variants."""
+"""Bundles: a trained model's graphs, and the runtimes, pages, servers and variants that use them."""

@@ -84,7 +84,7 @@ def score(
     timeout: Timeout = TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
-    """How anomalous each example is, in nats, and its p-value; of text, the perplexity of each line; deterministic."""
+    """Tell how anomalous each example is, in nats, and its p-value; the perplexity of a line of text. Deterministic."""
     import numpy as np
     import pandas as pd
     from scipy.stats import false_discovery_control
@@ -169,7 +169,7 @@ def drift(
     timeout: Timeout = TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
-    """Whether new examples are still what the bundle was calibrated on: their scores beside the calibration's."""
+    """Tell if new examples are still what the bundle was calibrated on: compare their scores with the calibration's."""
     import json
 
     from vae_pipeline.kinds.observations import read_observations

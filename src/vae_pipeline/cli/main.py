@@ -121,7 +121,7 @@ def summary(
     reports: Annotated[Path, typer.Argument(help="Folder of reports.")] = Path("reports"),
     exports: Annotated[Path, typer.Argument(help="Folder of bundles.")] = Path("exports"),
 ) -> None:
-    """A table of all evaluated models, and where their pictures and bundles are."""
+    """Print a table of all evaluated models, and where their pictures and bundles are."""
     from vae_pipeline.stages.summary import print_summary
 
     print_summary(console(), reports, exports)

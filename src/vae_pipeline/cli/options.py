@@ -88,7 +88,7 @@ def choice(
     top_p: float | None,
     beams: int | None,
 ) -> "Choice":
-    """How tokens are chosen.
+    """The choice of tokens that the options ask for.
 
     Raises:
         DataError: the options contradict each other.

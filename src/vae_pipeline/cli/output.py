@@ -1,4 +1,4 @@
-"""What commands open, and how they print, draw and write what they found."""
+"""Opening bundles, and printing, drawing and writing what commands found."""
 
 import sys
 from contextlib import contextmanager

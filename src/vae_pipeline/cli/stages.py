@@ -18,7 +18,7 @@ OutFolder = Annotated[Path, typer.Option(help="Folder to fill; replaced once all
 
 @stages.command(rich_help_panel=STAGES)
 def prepare(recipe: RecipeFile, out: OutFolder, seed: Seed = 0) -> None:
-    """Raw data to memory-mapped arrays, split, with a data card."""
+    """Prepare raw data: memory-mapped arrays, split, with a data card."""
     from vae_pipeline.stages.download_display import showing_downloads
     from vae_pipeline.stages.job import Job
     from vae_pipeline.stages.prepare import prepare as run
@@ -37,7 +37,7 @@ def prepare(recipe: RecipeFile, out: OutFolder, seed: Seed = 0) -> None:
 
 @stages.command(rich_help_panel=STAGES)
 def train(recipe: RecipeFile, data: Data, out: OutFolder, seed: Seed = 0) -> None:
-    """Prepared data to weights; an interrupted run goes on where it was."""
+    """Train a model on prepared data; an interrupted run goes on where it was."""
     from vae_pipeline.stages.launch import launch, launched
     from vae_pipeline.system.settings import Settings
 
@@ -65,7 +65,7 @@ def train(recipe: RecipeFile, data: Data, out: OutFolder, seed: Seed = 0) -> Non
 
 @stages.command("eval", rich_help_panel=STAGES)
 def evaluate(recipe: RecipeFile, data: Data, model: Model, out: OutFolder, seed: Seed = 0) -> None:
-    """Metrics and pictures of a model on the test part; fails if a gate of the recipe does."""
+    """Measure a model on the test part and draw pictures; fails if a gate of the recipe does."""
     from vae_pipeline.stages.evaluate import evaluate as run
     from vae_pipeline.stages.job import Job
     from vae_pipeline.stages.progress_display import showing_progress
@@ -90,7 +90,7 @@ def export(
     out: OutFolder,
     seed: Seed = 0,
 ) -> None:
-    """A model to a bundle of ONNX graphs, each proved equal to it."""
+    """Export a model as a bundle of ONNX graphs, each proved equal to it."""
     from vae_pipeline.stages.export import export as run
     from vae_pipeline.stages.job import Job
     from vae_pipeline.stages.progress_display import showing_progress

@@ -1,1 +1,1 @@
-"""What is shown of a trained model: figures, pictures, gates and the page."""
+"""The evaluation of a trained model: figures, pictures, gates and the page."""

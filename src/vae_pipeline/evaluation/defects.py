@@ -1,4 +1,4 @@
-"""What a report says of images among which some show anomalies: where these are, by our model and by simpler ones."""
+"""A report's part on images with defects: where these are, by our model and by simpler ones."""
 
 from pathlib import Path
 from typing import Any

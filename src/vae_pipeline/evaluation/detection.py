@@ -1,4 +1,4 @@
-"""What a report says of anomalies: how well the scores find them, and whether the thresholds keep their word."""
+"""A report's part on anomalies: how well the scores find them, and whether the thresholds keep their word."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -108,7 +108,7 @@ def implied(
 
 
 def miss(metrics: Mapping[str, Any], control: RateControl) -> str | None:
-    """How far some examples' figures are from what the control steers for; None where that is reached, or is nothing.
+    """A target of the rate control that some examples' figures miss, in words; None if there is none, or it is reached.
 
     A rate may be too high or too low, a distortion or PSNR too bad alone. A PSNR is that of the mean squared error at a
     drawn z, which is what the controller holds.

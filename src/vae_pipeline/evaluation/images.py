@@ -1,4 +1,4 @@
-"""What a report says of images alone: reconstructions, samples, and pictures of both."""
+"""A report's part on images: reconstructions, samples, and pictures of both."""
 
 import dataclasses
 from pathlib import Path

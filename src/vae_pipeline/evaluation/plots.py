@@ -103,7 +103,7 @@ SCORES = {
 
 
 def scores(path: Path, score: Array, anomalous: Array, kind: str) -> None:
-    """How the scores of normal rows and of anomalies are spread, each group by shares of its own."""
+    """A histogram of the scores of normal rows and of anomalies, each group by shares of its own."""
     middle, spread = float(np.median(score)), float(np.subtract(*np.quantile(score, (0.75, 0.25)))) or 1.0
     placed = np.arcsinh((score - middle) / spread)  # straight near the middle, logarithmic in the tails
     edges = np.linspace(placed.min(), placed.max(), 61).tolist()

@@ -32,7 +32,7 @@ TIMEOUT_S = 30.0
 LEAST = 30_000
 """Bytes that must come in every TIMEOUT_S: a server that sends one now and then would never time out."""
 Reporter = Callable[[str, int, int | None], None]
-"""Told the name, the bytes so far, and the bytes in all if they are known."""
+"""A function that is told the name, the bytes so far, and the bytes in all if they are known."""
 
 
 def silent(name: str, done: int, total: int | None) -> None:
@@ -223,7 +223,7 @@ def _named(folder: Path, name: str) -> list[Path]:
 
 
 def has_digest(path: Path, digest: str) -> bool:
-    """Whether the bytes of `path`, or what is gzipped in it, have the digest (`sha256:...` or `md5:...`)."""
+    """True if the bytes of `path`, or what is gzipped in it, have the digest (`sha256:...` or `md5:...`)."""
     algorithm, _, wanted = digest.partition(":")
     with path.open("rb") as file:
         if hashlib.file_digest(file, algorithm).hexdigest() == wanted:

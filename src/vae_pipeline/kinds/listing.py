@@ -66,7 +66,7 @@ def list_pictures(place: Path) -> Pictures:
 
 
 def is_archive(place: Path) -> bool:
-    """Whether it is a file that `list_pictures` takes for an archive."""
+    """True if `list_pictures` takes the file for an archive."""
     return place.is_file() and (zipfile.is_zipfile(place) or _is_tar(place))
 
 

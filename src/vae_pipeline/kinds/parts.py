@@ -1,4 +1,4 @@
-"""What every source delivers: images, rows of a table or sentences, their labels, and where they came from."""
+"""The parts that every source delivers: images, rows of a table or sentences, their labels, and their origin."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,7 +57,7 @@ class ImageSource:
     dropped: dict[str, int] = field(default_factory=dict)
     """Reason: number of files that were left out."""
     one_class: bool = False
-    """Whether every row whose label isn't 0 is an anomaly, to be kept for the test part."""
+    """True if every row whose label isn't 0 is an anomaly, to be kept for the test part."""
     levels: tuple[float, float] = LEVELS
     """`ImageSpec.levels`."""
     notes: tuple[str, ...] = ()
@@ -84,7 +84,7 @@ class TableSource:
     origins: dict[str, str] = field(default_factory=dict)
     """Name of each file, or description: its digest."""
     csv: CsvFormat = field(default_factory=CsvFormat)
-    """How a text file of rows was written."""
+    """The way in which a text file of rows was written."""
     absent: tuple[str, ...] = ()
     """Texts that stand for a missing value."""
     found: dict[str, dict[str, Any]] = field(default_factory=dict)

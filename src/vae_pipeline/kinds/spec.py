@@ -63,7 +63,7 @@ class Spec(Protocol):
 
     @property
     def binary(self) -> bool:
-        """Whether two values alone occur, so that a Bernoulli likelihood is a true probability."""
+        """True if two values alone occur, so that a Bernoulli likelihood is a true probability."""
         ...
 
     @property
@@ -88,7 +88,7 @@ class Spec(Protocol):
 
     @property
     def tells_anomalies(self) -> bool:
-        """Whether labels always say what is normal."""
+        """True if labels always say what is normal."""
         ...
 
     def checked(self, x: Array, first: int, centred: bool) -> Array:
@@ -104,7 +104,7 @@ class Spec(Protocol):
         ...
 
     def metadata(self) -> dict[str, Any]:
-        """What a graph's metadata say of raw values."""
+        """A graph's metadata on raw values."""
         ...
 
     def to_dict(self) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Split:
     masks: MappedArray | Array | None = None
     """[examples, height, width]: 1 where a defect is; of the test part alone, and None where there are none."""
     sizes: Indices | None = None
-    """How much there is to compute of each example, for batches of like ones; of the training part alone, and None
+    """The size of each example, for batches that cost alike; of the training part alone, and None
     where examples don't differ in it."""
 
     def __len__(self) -> int:
@@ -77,7 +77,7 @@ class Prepared:
 
     @property
     def tells_anomalies(self) -> bool:
-        """Whether labels, where there are any, say what is normal (0) and what isn't (all others)."""
+        """True if labels, where there are any, say what is normal (0) and what isn't (all others)."""
         return self.spec.tells_anomalies or self.card.get("split", {}).get("kind") == "one_class"
 
     @property

@@ -1,1 +1,1 @@
-"""What is measured, as docs/glossary.md defines it; nats an example, summed over the event."""
+"""Metrics, as docs/glossary.md defines them; nats an example, summed over the event."""

@@ -1,4 +1,4 @@
-"""What a model reaches that knows less: one that ignores z, and one that is linear."""
+"""Baselines, which know less than a model: one ignores z, and one is linear."""
 
 from collections.abc import Iterator
 from typing import Any, assert_never
@@ -34,7 +34,7 @@ def baseline_elbo(likelihood: Likelihood, train: Split, test: Split, spec: DataS
 
 
 def _values(split: Split, spec: DataSpec, seed: int) -> Values:
-    """Of images some examples at a time; of what is smaller all at once."""
+    """Give some examples at a time of images, and all at once of what is smaller."""
     if isinstance(spec, ImageSpec):
         return Values(len(split), lambda: scaled(split, spec), lambda: fitted(split, spec, seed))
     return Values(len(split), lambda: iter([_whole(split, spec)]), lambda: _whole(split, spec))

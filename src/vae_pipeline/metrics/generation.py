@@ -1,4 +1,4 @@
-"""How near a set of samples is to a set of images, by their features [n, features]; lower distances are better."""
+"""Distances of a set of samples from a set of images, by their features [n, features]; lower is better."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Overlap:
     recall: float
     """Real images that lie within a sample's neighbourhood."""
     density: float
-    """How many real neighbourhoods hold a sample, by the number that would be expected; may exceed 1."""
+    """The number of real neighbourhoods that hold a sample, by the number that would be expected; may exceed 1."""
     coverage: float
     """Real images whose neighbourhood holds a sample."""
 

@@ -1,4 +1,4 @@
-"""Where an image is unlike normal ones: heat maps by two detectors that know less than a model, and how good one is.
+"""Heat maps by two detectors that know less than a model, and figures of how well a map finds defects.
 
 They are smoothed and scored as the model's are (models/heat.py), and none is fitted to a test image or to a mask.
 """
@@ -65,6 +65,6 @@ def highest(heat: Array) -> PerExample:
 
 
 def pixel_auroc(heat: Array, masks: Array) -> float | None:
-    """How often a pixel of a defect is hotter than another, over all images; None where no pixel shows one, or all."""
+    """The AUROC of pixels over all images: how often one of a defect is hotter than another; None if all are alike."""
     defective = masks.ravel() > 0
     return None if defective.all() or not defective.any() else float(roc_auc_score(defective, heat.ravel()))

@@ -1,4 +1,4 @@
-"""How near a reconstruction is to its image, and how sharp; both on [0, 1]."""
+"""The fidelity of a reconstruction to its image, and its sharpness; both on [0, 1]."""
 
 import math
 from dataclasses import dataclass

@@ -55,7 +55,7 @@ class Estimate:
 
     mean: float
     standard_error: float | None
-    """None for a single example."""
+    """The standard error; None for a single example."""
 
 
 def _controlled(elbo: PerExample, bound: PerExample, rows: npt.NDArray[np.int64]) -> Estimate:

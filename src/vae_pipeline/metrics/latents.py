@@ -1,4 +1,4 @@
-"""Which latent dimensions are used, and for how much."""
+"""The use of each latent dimension."""
 
 from dataclasses import dataclass
 from typing import Any

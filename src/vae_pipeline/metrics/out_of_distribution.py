@@ -44,7 +44,7 @@ def _png_bytes(image: npt.NDArray[np.uint8]) -> int:
 
 
 def atypicality(score: PerExample, known: PerExample) -> PerExample:
-    """How far a score is from the mean of known ones, to either side.
+    """The distance of a score from the mean of known ones, to either side.
 
     Source: Nalisnick et al., Detecting out-of-distribution inputs to deep generative models using typicality, 2019.
     """

@@ -1,4 +1,4 @@
-"""How heavy the tail of importance weights is: the shape k̂ of the Pareto distribution that fits the largest.
+"""The tail of importance weights: the shape k̂ of the Pareto distribution that fits the largest says how heavy it is.
 
 Over 0.7 the mean of the weights converges too slowly for its estimate to be trusted.
 
@@ -18,7 +18,7 @@ PRIOR_WEIGHT, PRIOR_SHAPE = 10, 0.5  # the fit is drawn towards 0.5 as by ten mo
 
 
 def tail_length(samples: int) -> int:
-    """How many of so many weights are the tail."""
+    """The number of weights that are the tail, of so many."""
     return math.ceil(min(0.2 * samples, 3 * math.sqrt(samples)))
 
 

@@ -17,7 +17,7 @@ ROWS = 1024  # examples encoded at a time, at most
 
 
 def at_once(split: Split, most: int) -> int:
-    """How many examples may be decoded at a time."""
+    """The most examples that are decoded at a time."""
     return max(1, min(most, VALUES // math.prod(split.x.shape[1:])))
 
 

@@ -57,7 +57,7 @@ def _sharpness(model: VAE, prepared: Prepared, seed: int) -> float | None:
 
 
 def generation(model: VAE, prepared: Prepared, reference: Reference, seed: int) -> dict[str, Any]:
-    """How near samples are to the test part, with what the same distances come to elsewhere beside it.
+    """Distances of samples from the test part, and beside them the same distances of other images.
 
     `frechet_floor` is the training part's distance (as many examples as the test part has, where there are so many),
     `frechet_prior` that of samples of the prior, where another sampler was fitted.

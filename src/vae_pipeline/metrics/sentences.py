@@ -1,4 +1,4 @@
-"""What a report says of sentences alone: perplexity, reconstructions, samples, and sentences on the way between two."""
+"""Figures of sentences: perplexity, reconstructions, samples, and sentences on the way between two."""
 
 import math
 from collections.abc import Mapping

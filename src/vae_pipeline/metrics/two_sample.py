@@ -1,4 +1,4 @@
-"""Whether two sets of latents come from one distribution."""
+"""Tests that ask if two sets of latents come from one distribution."""
 
 from dataclasses import dataclass
 from typing import Any

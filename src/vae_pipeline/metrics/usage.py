@@ -1,4 +1,4 @@
-"""How much the latents are used, by one pass through the encoder: cheap enough for the end of every epoch."""
+"""The use of the latents, by one pass through the encoder: cheap enough for the end of every epoch."""
 
 import math
 from dataclasses import dataclass

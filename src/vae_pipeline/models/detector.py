@@ -48,7 +48,7 @@ class DetectorOutputs(NamedTuple):
 
 
 class EmpiricalTail(nn.Module):
-    """How many of some known scores are at least as high as a score, made continuous from above.
+    """The number of known scores that are at least as high as a score, made continuous from above.
 
     Known scores are raised to the next of some even steps, and over one step from there the count falls linearly (over
     all the way to the next known one, where it is to be `smooth`). So it's never under the count itself, and a rounding
@@ -137,7 +137,9 @@ class Detector(nn.Module):
         self.model, self.kind = model, kind
         self.heat = HeatMap(*event[1:]) if len(event) == 3 else None
         if kind == "hottest_part" and self.heat is None:
-            raise ValueError("the score hottest_part is of images, and these are rows: take another, say negative_elbo")
+            raise ValueError(
+                "the score hottest_part is for images, and these are rows: take another, say negative_elbo"
+            )
         self.register_buffer("noise", noise)
         self.register_buffer("centre", means.mean(0))
         self.register_buffer("whitening", _whitening(means))

@@ -14,7 +14,7 @@ class Rows:
     label: Int[Tensor, " batch"] | None = None
     """The class of each, where there are classes."""
     target: Shaped[Tensor, "batch *event"] | None = None
-    """What the decoder is to explain, where that isn't `x` itself."""
+    """The target that the decoder is to explain, where it isn't `x` itself."""
 
     @property
     def explained(self) -> Shaped[Tensor, "batch *event"]:

@@ -13,7 +13,7 @@ from vae_pipeline.kinds.text.spec import END
 FIRST = END
 """The id of class 0."""
 NARROWER = 4
-"""How many times narrower each group of rarer tokens is than the one before."""
+"""The factor by which each group of rarer tokens is narrower than the one before."""
 
 
 class FullOutput(nn.Module):

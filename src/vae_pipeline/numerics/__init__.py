@@ -1,1 +1,1 @@
-"""What computing stands on: noise, the optimiser, kernels and the device."""
+"""Numerics: noise, the optimiser, kernels and the device."""

@@ -1,4 +1,4 @@
-"""Where torch computes."""
+"""The device on which torch computes."""
 
 import os
 from collections.abc import Iterator

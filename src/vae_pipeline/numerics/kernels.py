@@ -1,4 +1,4 @@
-"""How alike two latents are."""
+"""Kernels, which say how alike two latents are."""
 
 import torch
 from jaxtyping import Float

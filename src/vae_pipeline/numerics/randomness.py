@@ -78,7 +78,7 @@ class Share:
 
     @property
     def empty(self) -> bool:
-        """Whether there are too few; the first row stands in, so that the process has something to compute."""
+        """True if there are too few; the first row stands in, so that the process has something to compute."""
         return self.rank >= self.total
 
     @property

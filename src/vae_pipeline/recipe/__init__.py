@@ -81,7 +81,7 @@ class Recipe(Section):
         wants_psnr = isinstance(self.rate_control, TargetDistortionControl) and self.rate_control.psnr is not None
         if wants_psnr and kind_of(self.data) != "image":
             raise ValueError(
-                f"rate_control.psnr is of images, and data.kind is {self.data.kind}: give rate_control.nats"
+                f"rate_control.psnr is for images, and data.kind is {self.data.kind}: give rate_control.nats"
             )
         fractions = [part for part in (self.data.valid, self.data.test) if isinstance(part, float | int)]
         if sum(fractions) >= 1:

@@ -1,4 +1,4 @@
-"""How anomalies are told from what is normal."""
+"""The section `detection`: the score by which anomalies are told from what is normal."""
 
 from typing import Literal
 
@@ -23,4 +23,4 @@ class DetectionSection(Section):
     draws: Count
     """Draws of z, the same for every example; a score is over all of them."""
     collected: str | None
-    """When the data were collected, in words; the bundle repeats it beside the threshold."""
+    """The time when the data were collected, in words; the bundle repeats it beside the threshold."""

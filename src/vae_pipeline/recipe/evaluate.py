@@ -1,4 +1,4 @@
-"""What is measured, and what is exported."""
+"""The sections `evaluate` and `export`."""
 
 from typing import Literal
 

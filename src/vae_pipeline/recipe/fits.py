@@ -30,7 +30,7 @@ def fits(data: Data, model: AnyModel, sampler: Sampler, detection: DetectionSect
         case "image":
             _refuse_recurrent(data, model)
             if isinstance(model.likelihood, MixedLikelihood):
-                raise ValueError(f"model.likelihood.kind mixed is of the columns of a table; data.kind is {data.kind}")
+                raise ValueError(f"model.likelihood.kind mixed is for the columns of a table; data.kind is {data.kind}")
         case "table":
             _refuse_recurrent(data, model)
             _table_fits(model, sampler, detection)
@@ -46,13 +46,13 @@ def _refuse_recurrent(data: Data, model: AnyModel) -> None:
     )
     if nets or isinstance(model.likelihood, AutoregressiveLikelihood):
         raise ValueError(
-            f"recurrent nets and a likelihood of kind autoregressive are of sentences; data.kind is {data.kind}"
+            f"recurrent nets and a likelihood of kind autoregressive are for sentences; data.kind is {data.kind}"
         )
 
 
 def _table_fits(model: AnyModel, sampler: Sampler, detection: DetectionSection | None) -> None:
     if detection is not None and detection.score == "hottest_part":
-        raise ValueError("detection.score hottest_part is of images; for a table take negative_elbo or another")
+        raise ValueError("detection.score hottest_part is for images; for a table take negative_elbo or another")
     if not isinstance(model.likelihood, MixedLikelihood):
         raise ValueError("a table needs model.likelihood.kind mixed, which has a family for each kind of column")
     nets = isinstance(model, Model) and isinstance(model.encoder, DenseNet) and isinstance(model.decoder, DenseNet)

@@ -1,4 +1,4 @@
-"""What the model is: encoder, posterior, prior, decoder, likelihood."""
+"""The section `model`: encoder, posterior, prior, decoder, likelihood."""
 
 from typing import Annotated, Any, Literal
 
@@ -47,7 +47,7 @@ class RecurrentEncoder(Section):
     width: Count
     """Units of the layer."""
     bidirectional: bool
-    """Whether a second layer goes from the end to the start."""
+    """True if a second layer goes from the end to the start."""
 
 
 class RecurrentDecoder(Section):
@@ -165,7 +165,7 @@ class StudentTLikelihood(Section):
 
 
 ContinuousLikelihood = GaussianLikelihood | LaplaceLikelihood | StudentTLikelihood
-"""Those of a location and a scale that aren't rounded."""
+"""Likelihoods of a location and a scale that aren't rounded."""
 
 
 class DiscretisedLikelihood(Section):
@@ -201,8 +201,8 @@ class MixedLikelihood(Section):
     """The family of numbers and dates: of `student_t`, whose degrees of freedom are learned, one a column, a number far
     off costs its logarithm and not its square. The default isn't stored, so that a recipe keeps its digest."""
     missing: Literal["given", "modelled"] = "given"
-    """Whether a value is missing, where it may be: taken as given, so that a row that lacks much looks likely, or
-    modelled, so that a gap is as unlikely as it is rare beside what is there."""
+    """`given`: a gap adds nothing, so that a row that lacks much looks likely. `modelled`: a gap is as unlikely as it
+    is rare beside what is there."""
 
 
 class FullOutput(Section):
@@ -210,7 +210,7 @@ class FullOutput(Section):
 
     kind: Literal["full"]
     tied: bool
-    """Whether its weights are the decoder's embedding, which then is as wide as the layer."""
+    """True if its weights are the decoder's embedding, which then is as wide as the layer."""
 
 
 class AdaptiveOutput(Section):
@@ -258,7 +258,7 @@ class Model(Section):
     decoder: DecoderNet
     likelihood: Likelihood
     conditional: bool
-    """Whether the label is one more input of encoder and decoder."""
+    """True if the label is one more input of encoder and decoder."""
 
     @model_validator(mode="after")
     def _parts_agree(self) -> "Model":
@@ -280,7 +280,7 @@ class Level(Section):
     """A level of a ladder: a map of features, and latents at each place of it."""
 
     stride: Count
-    """How many times smaller the map's height and width are than those of the level below, or of the image; one as
+    """The factor by which the map's height and width are smaller than those of the level below, or of the image; one as
     large as these, or larger, gives a map of 1 x 1, which is a dense level."""
     channels: Count
     latents: Count
@@ -298,7 +298,7 @@ class Ladder(Section):
     activation: Activation
     likelihood: Likelihood
     conditional: bool
-    """Whether the label is one more input of encoder and decoder."""
+    """True if the label is one more input of encoder and decoder."""
 
 
 def _which(model: Any) -> str:

@@ -1,4 +1,4 @@
-"""What is minimised, and what holds the rate where it is wanted."""
+"""The section `objective`, which is minimised, and `rate_control`, which holds the rate where it is wanted."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""What every section is made of."""
+"""The class of every section, and the types of its fields."""
 
 from typing import Annotated, Literal
 

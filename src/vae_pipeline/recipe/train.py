@@ -1,4 +1,4 @@
-"""How the weights are found."""
+"""The section `train`: the search for the weights."""
 
 from typing import Annotated, Literal
 

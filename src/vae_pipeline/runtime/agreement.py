@@ -1,4 +1,4 @@
-"""How far a graph's answer is from the one that was wanted, by one measure for all that compare."""
+"""One measure of the distance of a graph's answer from the one that was wanted, for all that compare."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -99,7 +99,7 @@ class Bundle(Graphs):
 
     @property
     def detects(self) -> bool:
-        """Whether there is a detector: a variant has none, nor has a model of data without a validation part."""
+        """True if there is a detector: a variant has none, nor has a model of data without a validation part."""
         return self.manifest.detection is not None
 
     @property

@@ -14,7 +14,7 @@ BLOCK = 128  # classes, whose probabilities are summed up before one of them is 
 
 @dataclass(frozen=True)
 class Choice:
-    """How each next token is chosen from what is said of it.
+    """The way in which each next token is chosen from its distribution.
 
     Source: Fan, Lewis and Dauphin, Hierarchical Neural Story Generation, 2018, for `top_k`; Holtzman et al., The
     Curious Case of Neural Text Degeneration, 2020, for `top_p`.

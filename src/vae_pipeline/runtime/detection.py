@@ -11,7 +11,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Detection:
-    """How anomalous each example is, by a score that is calibrated."""
+    """A calibrated score of how anomalous each example is."""
 
     score: Array
     """A score of the kind that the recipe names, high where the model finds the example unlikely."""

@@ -1,4 +1,4 @@
-"""Whether new data are still what a bundle was calibrated on: their scores beside the calibration's."""
+"""Drift: new data's scores beside the calibration's say if they are still what a bundle was calibrated on."""
 
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -64,7 +64,7 @@ def drift(bundle: Bundle, found: Detection) -> Drift:
 
 
 def shift(known: Array, new: Array) -> tuple[float, float]:
-    """How far two groups of scores lie apart, Σ (new - old) log(new / old) over tenths of all, and its p-value.
+    """The distance of two groups of scores, Σ (new - old) log(new / old) over tenths of all, and its p-value.
 
     Chance alone makes the index about (bins - 1) (1/n + 1/m). So the mean over permutations of the scores is taken off,
     and their share that reaches the index found is its p-value: exact for any distribution and any number of scores,

@@ -20,7 +20,7 @@ def _without_detector(values: Values) -> Values:
 
 
 UPGRADES: dict[int, Callable[[Values], Values]] = {2: _without_detector}
-"""From each older format that is read to the one after it."""
+"""The step from each older format that is read to the one after it."""
 READ = (*UPGRADES, FORMAT)
 
 

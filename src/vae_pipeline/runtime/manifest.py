@@ -72,7 +72,7 @@ class CalibrationEntry:
     collected: str | None
     """The time of the data's collection, in words."""
     epoch_chosen_by_it: bool
-    """Whether training chose its epoch by these examples, so that p-values are a little too low."""
+    """True if training chose its epoch by these examples, so that p-values are a little too low."""
 
     def __post_init__(self) -> None:
         _require_inside(self.file)

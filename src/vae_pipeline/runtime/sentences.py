@@ -36,9 +36,9 @@ class SentenceScores:
     distortion: Array
     rate: Array
     tokens: Array
-    """How many, with the end, but for one at the limit, where every sentence ends."""
+    """The number of tokens, with the end, but for one at the limit, where every sentence ends."""
     unknown: Array
-    """How many of them the vocabulary lacks: they cost little, whatever they are."""
+    """The number of them that the vocabulary lacks: they cost little, whatever they are."""
     perplexity: Array
     """exp(negative_elbo / tokens): at least the model's own."""
 
@@ -88,7 +88,7 @@ class Sentences:
         return self._text(self.graphs.answer(GraphName.INITIAL, {"z": z})["state"], choice, seed)
 
     def score(self, lines: Lines, samples: int = 16, seed: int = 0) -> SentenceScores:
-        """How likely each sentence is to the model."""
+        """The likelihood of each sentence under the model."""
         x = self._observations(lines)
         found = score(self.graphs, x, None, samples, seed)
         tokens, unknown = lengths(x), (x == self.spec.unknown).sum(axis=1)

@@ -1,4 +1,4 @@
-"""What a person sees of a training run: a live line on a terminal, one plain line an epoch elsewhere."""
+"""The display of a training run: a live line on a terminal, one plain line an epoch elsewhere."""
 
 import time
 from types import TracebackType

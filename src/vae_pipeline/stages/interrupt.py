@@ -7,7 +7,7 @@ from types import FrameType
 
 
 class Interrupt:
-    """Whether, and by which signal, the run was asked to end."""
+    """The signal by which the run was asked to end, if it was."""
 
     name: str | None = None
 

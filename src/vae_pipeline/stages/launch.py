@@ -20,7 +20,7 @@ Process = subprocess.Popen[bytes]
 
 
 def launched() -> bool:
-    """Whether a launcher has started this process as one of several."""
+    """True if a launcher has started this process as one of several."""
     return "WORLD_SIZE" in os.environ
 
 

@@ -57,7 +57,7 @@ class Point:
     """The ELBO at beta = 1."""
     active_units: int
     mutual_information: float
-    """Between observation and latents; at most the log of the number of examples."""
+    """The mutual information of observation and latents; at most the log of the number of examples."""
 
 
 @in_float32()

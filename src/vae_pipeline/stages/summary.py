@@ -74,7 +74,7 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def _figures(metrics: dict[str, Any]) -> dict[str, str]:
-    """What stands in each column, empty where it wasn't measured; and the gates that aren't kept."""
+    """The cell of each column, empty where it wasn't measured; and the gates that aren't kept."""
     failed = {"failed_gates": ", ".join(metrics["failed_gates"])}
     return failed | {key: _cell(key, column, metrics) for key, column in columns().items()}
 

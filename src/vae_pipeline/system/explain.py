@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, in one line: the key, what was given, what is valid."""
+"""One line that says what is wrong with a recipe: the key, what was given, what is valid."""
 
 import difflib
 import typing

@@ -35,7 +35,7 @@ def held(path: Path, doing: str, say: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def free(path: Path) -> Iterator[bool]:
-    """Whether nobody holds the lock; nobody can take it inside the block then."""
+    """True if nobody holds the lock; nobody can take it inside the block then."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
@@ -68,7 +68,7 @@ def _waiting(holder: Path, doing: str) -> str:
 
 
 def _stopped(process: int) -> bool:
-    """Whether SIGSTOP or a terminal has suspended it, as far as the system tells."""
+    """True if SIGSTOP or a terminal has suspended it, as far as the system tells."""
     try:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):

@@ -40,7 +40,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _values(node: yaml.Node, known: dict[int, float]) -> float:
-    """How many the tree holds once its aliases are written out; infinitely many where one stands for itself."""
+    """The number of values in the tree once its aliases are written out; infinite where one stands for itself."""
     if id(node) not in known:
         known[id(node)] = math.inf
         known[id(node)] = 1 + sum(_values(each, known) for each in _children(node))

@@ -99,7 +99,7 @@ class Settings(BaseSettings):
 
     @property
     def registers(self) -> bool:
-        """Whether exported models are registered."""
+        """True if exported models are registered."""
         if self.mlflow_registry == "auto":
             return self.mlflow_uri.startswith(("http://", "https://", "databricks"))
         return self.mlflow_registry == "on"

@@ -92,7 +92,7 @@ def _typed(kind: Any, value: Any, place: str, closed: bool) -> Any:
 
 
 def _is_plain(kind: Any, value: Any) -> bool:
-    """Whether nothing is to be made of the value; a whole number will do for a float, and a boolean for no number."""
+    """True if nothing is to be made of the value; a whole number will do for a float, and a boolean for no number."""
     if isinstance(kind, type) and is_dataclass(kind):
         return isinstance(value, kind)
     if kind is float:

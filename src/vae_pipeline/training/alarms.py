@@ -1,4 +1,4 @@
-"""Which alarms a run has raised, and when: what follows from its history, so that a resumed run has raised the same."""
+"""The alarms that a run has raised, and when. They follow from its history: a resumed run has raised the same."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -9,7 +9,7 @@ BYTES_PER_S = 150e6  # that a checkpoint is taken to be written at, before the f
 
 
 class Clock:
-    """When a checkpoint is due: seldom enough that writing them costs 2 % of the time at most."""
+    """The clock of checkpoints: one is due seldom enough that writing them costs 2 % of the time at most."""
 
     def __init__(self, before: float, every: float, cost: float) -> None:
         """`cost` of the first one, as far as can be guessed."""
@@ -17,11 +17,11 @@ class Clock:
         self.began = self.saved = time.monotonic()
 
     def seconds(self) -> float:
-        """Spent on the run, in earlier processes too."""
+        """The seconds spent on the run, in earlier processes too."""
         return self.before + time.monotonic() - self.began
 
     def due(self) -> bool:
-        """Whether the next one is to be written."""
+        """True if the next checkpoint is due."""
         return time.monotonic() - self.saved > max(self.every, SHARE * self.cost)
 
     @contextmanager

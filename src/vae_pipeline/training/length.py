@@ -1,4 +1,4 @@
-"""How long a run is, and how often it is validated: the recipe's epochs or steps, made exact by the data."""
+"""The length of a run, and of what lies between validations: the recipe's epochs or steps, made exact by the data."""
 
 import math
 from dataclasses import dataclass

@@ -109,7 +109,7 @@ class Training:
     """The moving average of the weights, where the recipe asks for one."""
     step: int = 0
     seconds: float = 0.0
-    """Spent up to here, in all the parts that the run was computed in."""
+    """The seconds spent up to here, in all the parts that the run was computed in."""
     history: list[Epoch] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
     """Weights of the epoch with the highest validation ELBO."""

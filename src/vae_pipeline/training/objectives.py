@@ -41,7 +41,7 @@ def build_objective(objective: recipe.Objective, examples: int) -> Objective:
 
 
 def samples_of(objective: recipe.Objective) -> int:
-    """How many draws of z an objective needs for each example."""
+    """The number of draws of z that an objective needs for each example."""
     return objective.samples if isinstance(objective, recipe.ImportanceObjective) else 1
 
 

@@ -39,7 +39,7 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes."""
+        """True for the process that writes."""
         return self.rank == 0
 
     def any(self, *flags: bool) -> list[bool]:

@@ -40,9 +40,9 @@ class RateControl(nn.Module):
 
     beta: Tensor
     feedback = False
-    """Whether `observe` is to be called."""
+    """True if `observe` is to be called."""
     squared_error = False
-    """Whether it wants the mean squared error too, which images have alone."""
+    """True if `observe` wants the mean squared error too, which images have alone."""
 
     def __init__(self, beta: float) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class Capacity(RateControl):
         self.capacity.fill_(self.nats * _risen(progress, self.share))
 
     def cost(self, inference: Terms) -> Tensor:
-        """How far the rate is from the capacity."""
+        """The distance of the rate from the capacity."""
         return self.beta * (inference.rate().mean() - self.capacity).abs()
 
 
@@ -134,7 +134,7 @@ class Controller(RateControl):
     last_error: Tensor
     seen: Tensor
     arrived: Tensor
-    """Whether the target was reached once."""
+    """True if the target was reached once."""
 
     def __init__(self) -> None:
         super().__init__(1.0)

@@ -27,7 +27,7 @@ WARM_UP = 3  # steps before a CUDA graph is captured, as torch's documentation a
 
 @dataclass(frozen=True)
 class Execution:
-    """How steps are computed; it changes no more than the last bits of a number."""
+    """The way in which steps are computed; it changes no more than the last bits of a number."""
 
     compiled: bool = False
     """torch.compile of everything from batch to loss, and of its gradient."""

@@ -53,7 +53,7 @@ class Page:
         WebDriverWait(self.driver, 60, 0.05).until(lambda driver: driver.execute_script(script))
 
     def ask(self, body, *arguments):
-        """What an async function answers; it may import the page's own modules."""
+        """The answer of an async function; it may import the page's own modules."""
         answer = self.driver.execute_async_script(
             f"const [done, ...given] = [[...arguments].pop(), ...arguments];"
             f"(async () => {{ {body} }})().then((value) => done({{value}}), (error) => done({{error: `${{error}}`}}))",

@@ -1,4 +1,4 @@
-"""What is written: every file that the page asks for, and nothing that another page would need."""
+"""The files that are written: all that the page asks for, and none that another page would need."""
 
 import base64
 import gzip

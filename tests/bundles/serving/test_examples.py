@@ -37,7 +37,7 @@ CLIENTS = [[sys.executable, "examples/client.py"], ["sh", "examples/client.sh"],
 
 
 def error_of(lane):
-    """Of the first test row's reconstruction: the root of the mean squared difference."""
+    """The root of the mean squared difference of the first test row's reconstruction."""
     x = np.load(lane.data / "test.npy")[:1]
     return np.sqrt(np.mean((x - Bundle.load(lane.bundle).reconstruct(x)) ** 2))
 

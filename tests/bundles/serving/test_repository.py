@@ -1,4 +1,4 @@
-"""What is written is what each server reads, and says of the graphs what they are."""
+"""A repository is what each server reads, and says of the graphs what they are."""
 
 import json
 from dataclasses import replace

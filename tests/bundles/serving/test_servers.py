@@ -173,7 +173,7 @@ for path in sys.argv[1:]:
 
 @pytest.mark.parametrize("which", LANES)
 def test_triton_reads_the_configs(which, request, tmp_path):
-    """By the ModelConfig of Triton's own client."""
+    """The check is the ModelConfig of Triton's own client."""
     write_repository(Bundle.load(request.getfixturevalue(which).bundle), "triton", tmp_path / "triton")
     paths = sorted((tmp_path / "triton").glob("*/config.pbtxt"))
     done = subprocess.run([PROGRAMS / "python", "-c", READ, *paths], capture_output=True, text=True, check=True)

@@ -84,7 +84,7 @@ def test_a_product_of_two_activations_is_none_of_a_networks():
 
 
 def test_float16_is_numpys_and_float32_elsewhere(model, inputs):
-    """By hand in numpy: what is a network rounded to float16, and nothing else."""
+    """The reference by hand, in numpy: what is a network is rounded to float16, and nothing else."""
     half = to_float16(model)
     onnx.checker.check_model(half, full_check=True)
     weights = {value.name: onnx.numpy_helper.to_array(value) for value in half.graph.initializer}

@@ -26,7 +26,7 @@ GRAPHS = [name for name in SIGNATURES if name != "detect"]
 KINDS = ("fp16", "int8")
 LANES = ("lane", "conditional_lane", pytest.param("ladder_lane", marks=pytest.mark.slow))
 NATS = {"fp16": 0.02, "int8": 1.0}
-"""By which one score may differ, of some 35 to 62 on average."""
+"""The nats by which one score may differ, of some 35 to 62 on average."""
 
 
 @pytest.fixture(scope="module", params=LANES)

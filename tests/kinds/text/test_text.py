@@ -287,7 +287,7 @@ class TestTokenizers:
         assert fitted.text([[4, 5, 3, 2, 0]]) == ["a b <unk>"]
 
     def test_a_word_is_one_however_it_was_typed(self):
-        """By its accents, whose letters Unicode writes in two ways, and by the two small sigmas of one capital."""
+        """Accents, which Unicode writes in two ways, and the two small sigmas of one capital are tried."""
         words = Words(kind="words", vocabulary=50, split="signs", lower=True)
         fitted = Tokens(fit_tokenizer(words, ["Ο ΔΡΌΜΟΣ ΕΊΝΑΙ ΚΑΛΌΣ", "café"]), 100)
         assert 3 not in fitted.ids(["Ο ΔΡΌΜΟΣ ΕΊΝΑΙ ΚΑΛΌΣ"])[0]

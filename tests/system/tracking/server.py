@@ -54,7 +54,7 @@ def _answers(port: int) -> bool:
 
 @dataclass
 class Proxy:
-    """What it has passed on, and when the connection dies."""
+    """The requests that it has passed on, and the one at which the connection dies."""
 
     port: int
     """The server's."""
@@ -64,9 +64,9 @@ class Proxy:
     dies_at: int | None = None
     """The request, counted from 0, that is the first to be cut."""
     where: Literal["before", "after"] = "before"
-    """Whether that one is cut before it is delivered, or before its answer is."""
+    """`before`: it is cut before it is delivered; `after`: before its answer is."""
     comes_back: bool = False
-    """Whether the requests after it pass again."""
+    """True if the requests after it pass again."""
 
     def live(self) -> None:
         """Pass on everything, and count anew."""

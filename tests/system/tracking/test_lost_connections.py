@@ -84,7 +84,7 @@ class Scene:
         return journal
 
     def send(self, *journals):
-        """What was said."""
+        """The lines that were said."""
         said = []
         sender = Sender(self.job.settings, said.append)
         for journal in journals:
@@ -174,7 +174,7 @@ def describe(client, run, names):
 @pytest.mark.parametrize("role", ["train", "export"])  # what evaluate sends, export sends too
 def test_each_record_is_there_once_wherever_the_connection_dies(role, scene, server, proxy):
     def begun():
-        """What came before the role, sent."""
+        """A tracker to which all that came before the role was sent."""
         made = scene()
         if role == "export":
             assert made.send(made.evaluate()) == []

@@ -53,7 +53,7 @@ def settings(smoke, home, server):
 
 
 def exported(smoke, lane, home, server, report=None, **settings):
-    """What was said."""
+    """The lines that were said."""
     said = StringIO()
     job = make_job("smoke", smoke, home, mlflow_uri=server, **settings)
     job = replace(job, console=Console(file=said, width=1000))
@@ -64,7 +64,7 @@ def exported(smoke, lane, home, server, report=None, **settings):
 
 @pytest.fixture(scope="module")
 def versions(smoke, lane, home, server, client):
-    """How many versions there are, and what each alias names, as exports follow each other."""
+    """Versions are counted, and aliases move, as exports follow each other."""
     failed = home / "failed"
     shutil.copytree(lane.report, failed)
     metrics = json.loads((failed / "metrics.json").read_text())
@@ -124,7 +124,7 @@ def test_a_promotion_that_gates_forbid_is_said(promote, failed, aliases, said):
 
 @pytest.mark.usefixtures("versions")
 class TestFetch:
-    """In this process, but for one that is asked of the process that talks to MLflow, which test_courier knows."""
+    """All but one happen in this process; that one is asked of the process that talks to MLflow (test_courier)."""
 
     @pytest.mark.parametrize(
         ("address", "fetch"), [("models:/smoke@champion", fetch_bundle), ("models:/smoke/2", fetched)]
@@ -193,7 +193,7 @@ def test_a_bundle_of_sentences_is_one_of_its_graph_greedy(client, server, settin
 
 @pytest.fixture(scope="module")
 def address(settings, versions, tmp_path_factory):
-    """Of `mlflow models serve` on the registered model."""
+    """The answer of `mlflow models serve` on the registered model."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -183,7 +183,7 @@ def test_a_tracker_that_is_down_costs_one_warning_and_little_time(smoke, store, 
 
 
 def synced(job, warn=pytest.fail):
-    """What became of each journal that waited, sent by this process."""
+    """The fate of each journal that waited, sent by this process."""
     told = []
     Sender(job.settings, warn).sync(lambda path, outcome: told.append(outcome))
     return told

@@ -1,4 +1,4 @@
-"""What a runtime answered beside the golden answers: a row a graph.
+"""A runtime's answers are compared with the golden ones: a row a graph.
 
 Differences are those of `agreement`, as export and verify have them.
 """
@@ -65,7 +65,7 @@ def judge(runtime: Runtime, task: Task, answer: dict[str, Any], units: Units) ->
 
 
 def within(agreement: Agreement) -> bool:
-    """Whether the difference is one of rounding."""
+    """True if the difference is one of rounding."""
     if agreement.output in NATS:
         return agreement.difference <= TOLERANCE_NATS or agreement.relative <= TOLERANCE_OF_SUMS
     return agreement.relative <= TOLERANCE

@@ -1,4 +1,4 @@
-"""Which runtimes are installed, in which version, and what to install."""
+"""The runtimes that are installed, their versions, and the way to install the others."""
 
 import shutil
 import subprocess
@@ -22,7 +22,7 @@ def browser() -> str | None:
 
 
 def missing(runtime: Runtime) -> str | None:
-    """How to install the package or program that the runtime lacks, in one line; None if nothing is lacking."""
+    """One line that says how to install the package or program that the runtime lacks; None if nothing is lacking."""
     if runtime.distribution:
         return None if version(runtime) else f"pip install 'vae-pipeline[{runtime}]'"
     if not (shutil.which("node") and shutil.which("npm")):

@@ -37,7 +37,7 @@ def fetch_runtime(finder: Finder) -> BrowserRuntime:
 
 
 def _address() -> str:
-    """Of the package's archive; without npm a name alone, by which a mirror or an earlier download still has it."""
+    """The package's address; without npm a name alone, by which a mirror or an earlier download still has it."""
     name = f"onnxruntime-web-{VERSION}.tgz"
     if shutil.which("npm") is None:
         return f"npm-is-not-installed:{name}"

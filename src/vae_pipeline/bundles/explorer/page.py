@@ -105,7 +105,7 @@ def require_shown(bundle: Bundle) -> None:
 
 
 def _words(spec: DataSpec) -> dict[str, str]:
-    """What an observation is called, and how it's given."""
+    """The words for an observation, and for the way it is given."""
     match spec:
         case ImageSpec(shape=(channels, height, width)):
             colour = "black-and-white" if spec.binary else {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")

@@ -1,4 +1,4 @@
-"""What a bundle keeps of its detector's calibration, and whether its graph raises the alarms that the model does."""
+"""A bundle's record of its detector's calibration, and a check that its graph raises the model's alarms."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ class Calibrated:
     collected: str | None
     """The time of the data's collection, in words."""
     chosen: bool
-    """Whether training chose its epoch by the part that calibrates, so that p-values are a little too low."""
+    """True if training chose its epoch by the part that calibrates, so that p-values are a little too low."""
 
     def write(self, folder: Path) -> DetectorEntry:
         """Fill calibration.npz; returns its entry in bundle.json."""

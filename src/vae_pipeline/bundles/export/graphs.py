@@ -218,7 +218,7 @@ STEPWISE: tuple[Graph, ...] = (ENCODER, SCORE, *WRITING)
 
 
 def graphs_of(model: VAE, detector: Detector | None) -> tuple[Graph, ...]:
-    """Those that a bundle has."""
+    """The graphs that a bundle has."""
     if isinstance(model.likelihood, AutoregressiveLikelihood):
         return STEPWISE
     return GRAPHS if detector is None else (*GRAPHS, DetectGraph(detector))

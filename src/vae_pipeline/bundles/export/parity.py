@@ -21,7 +21,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far one output of one graph was from the model's answer, at one batch size."""
+    """The difference of one output of one graph from the model's answer, at one batch size."""
 
     graph: str
     batch: int

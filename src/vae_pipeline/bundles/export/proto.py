@@ -1,4 +1,4 @@
-"""What is done to every graph of a bundle, wherever it comes from; it needs onnx, and no torch."""
+"""Changes that every graph of a bundle gets, wherever it comes from; they need onnx, and no torch."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""How the Open Inference Protocol (v2) speaks of a graph's inputs and outputs.
+"""The Open Inference Protocol's (v2) words for a graph's inputs and outputs.
 
 Source: https://github.com/kserve/open-inference-protocol, Tensor Data Types and Model Metadata.
 """

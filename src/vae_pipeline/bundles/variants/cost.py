@@ -1,4 +1,4 @@
-"""What a variant costs beside the bundle that it came from, and what it saves."""
+"""A variant's cost beside the bundle that it came from, and its saving."""
 
 import statistics
 import time

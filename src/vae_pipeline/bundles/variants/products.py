@@ -1,4 +1,4 @@
-"""Where a graph's networks lie: its matrix products and convolutions by stored weights, and what is between them.
+"""A graph's networks: its matrix products and convolutions by stored weights, and what is between them.
 
 What comes before the first (scaling, noise) and after the last (the likelihood, the rate, sums of hundreds of nats)
 is no network, and stays float32 in every variant.

@@ -1,4 +1,4 @@
-"""What was to be kept, and what was raised: gates and alarms. What failed or stands asks for attention."""
+"""The page's part on gates and alarms: a gate that failed and an alarm that stands ask for attention."""
 
 from collections.abc import Mapping
 from html import escape
@@ -9,7 +9,7 @@ from vae_pipeline.evaluation.report.markup import MINUS, datum, table
 
 
 def needs_attention(findings: Findings) -> bool:
-    """Whether a gate isn't kept, or an alarm stands."""
+    """True if a gate isn't kept, or an alarm stands."""
     return bool(findings.breaches or findings.standing)
 
 

@@ -1,4 +1,4 @@
-"""What export adds to evaluate's page: how far the graphs are from the model, as parity.json has it."""
+"""Export's addition to the page: how far the graphs are from the model, as parity.json has it."""
 
 from collections.abc import Mapping
 from html import escape

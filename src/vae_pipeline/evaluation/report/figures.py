@@ -23,7 +23,7 @@ def beside(
     number: Callable[[float], str],
     name: Callable[[str], str],
 ) -> list[str]:
-    """What a figure is to be compared with; `number` and `name` write what stands in the texts."""
+    """The values that a figure is to be compared with; `number` and `name` write what stands in the texts."""
     shown = []
     for key, text in figure.beside:
         measured = metrics.get(key)

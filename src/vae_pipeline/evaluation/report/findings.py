@@ -1,4 +1,4 @@
-"""What a report is written from: plain values, and the bytes of pictures."""
+"""The findings that a report is written from: plain values, and the bytes of pictures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Findings:
     """The history of the training, an epoch each."""
     kept_epoch: int
     active: Sequence[bool]
-    """Whether each latent dimension is."""
+    """True for each latent dimension that is active."""
     pictures: Mapping[str, bytes]
     """PNG files by name."""
     digests: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""Where a model comes from: its data, its recipe, and the digests of both."""
+"""A model's provenance: its data, its recipe, and the digests of both."""
 
 from html import escape
 

@@ -1,4 +1,4 @@
-"""What the figures say, as sentences."""
+"""Sentences that say what the figures mean."""
 
 from collections.abc import Mapping
 from html import escape

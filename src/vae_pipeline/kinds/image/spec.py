@@ -41,7 +41,7 @@ class ImageSpec:
     high: float
     """The range of the values, which the model maps to [0, 1]."""
     binary: bool
-    """Whether only `low` and `high` occur, so that a Bernoulli likelihood is a true probability."""
+    """True if only `low` and `high` occur, so that a Bernoulli likelihood is a true probability."""
     classes: tuple[str, ...] = ()
     """Names of the labels 0, 1, ...; empty where there are none."""
     levels: tuple[float, float] = LEVELS
@@ -85,7 +85,7 @@ class ImageSpec:
 
     @property
     def tells_anomalies(self) -> bool:
-        """Whether labels always say what is normal."""
+        """True if labels always say what is normal."""
         return False
 
     @property
@@ -124,7 +124,7 @@ class ImageSpec:
         return x
 
     def metadata(self) -> dict[str, Any]:
-        """What a graph's metadata say of raw values."""
+        """A graph's metadata on raw values."""
         return {"vae.range": [self.low, self.high]}
 
     def to_dict(self) -> dict[str, Any]:

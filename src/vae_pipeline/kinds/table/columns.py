@@ -70,7 +70,7 @@ class Outline:
 
     @property
     def is_number(self) -> bool:
-        """Whether its texts are numbers, however they are written."""
+        """True if the column's texts are numbers, however they are written."""
         return "text" in self.seen and (
             self.told == "number" or (self.told is None and self._looks() == "number" and not self.numbers.durations)
         )

@@ -43,7 +43,7 @@ class CsvFile:
     names: tuple[str, ...]
     """Names of the columns; where the header has none for one, `Unnamed: 0`, counted from 0."""
     shorter: bool = False
-    """Whether the header lacks a field: R gives row names none, and others end each row by a separator."""
+    """True if the header lacks a field: R gives row names none, and others end each row by a separator."""
 
     def pieces(self) -> Iterator[pa.Table]:
         """All rows as texts, some at a time.
@@ -211,7 +211,7 @@ def _split(sample: list[str], found: CsvFormat) -> Iterator[list[str]]:
 
 
 def _header(path: Path, rows: list[list[str]], told: bool | None, names: Sequence[str]) -> bool:
-    """Whether the first row names the columns: it does where it differs in kind from what stands below it."""
+    """True if the first row names the columns: it does where it differs in kind from what stands below it."""
     first = _bare(rows[0])
     if told is not None:
         return told

@@ -47,7 +47,7 @@ def bare(texts: "pd.Series[str]") -> tuple["pd.Series[str]", set[str]]:
 
 
 class Writing:
-    """How a column's numbers are written, as far as the texts seen so far leave it open."""
+    """The ways in which a column's numbers may be written, as far as the texts seen so far leave it open."""
 
     def __init__(self) -> None:
         self.formats = set(FORMATS)
@@ -56,7 +56,7 @@ class Writing:
         """Texts that are no numbers; none are kept once there are more than `ODD`."""
         self.durations = True
         self.others: dict[Format, str] = {}
-        """For each format that is out, a number that isn't written so."""
+        """A number that isn't written so, for each format that is out."""
 
     def add(self, texts: "pd.Series[str]") -> None:
         """Take in more texts, each once."""

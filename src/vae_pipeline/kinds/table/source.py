@@ -33,7 +33,7 @@ class TableSurvey:
     groups: list[str] | None
     left_out: tuple[str, ...]
     csv: CsvFormat
-    """How a text of rows is written, its numbers too."""
+    """The form of a text of rows, and of the numbers in it."""
     found: dict[str, dict[str, Any]]
     """Findings on each column, those left out too: its kind, how it is written, how many values it lacks and has."""
     notes: tuple[str, ...]

@@ -30,7 +30,7 @@ ColumnKind = Literal["number", "boolean", "category", "date"]
 
 
 def is_table(path: Path) -> bool:
-    """Whether the name is that of a table."""
+    """True if the name is that of a table."""
     return path.name.lower().endswith(SUFFIXES)
 
 
@@ -42,13 +42,13 @@ class Column:
     kind: ColumnKind
     """A date is a number too, of days since 1970; a boolean is 0 or 1, a category the index of its value."""
     missing: bool
-    """Whether values may be missing; they are NaN."""
+    """True if values may be missing; they are NaN."""
     knots: tuple[tuple[float, float], ...]
     """Points that pin the scaling, (raw, scaled), rising in both; straight lines between, logarithms beyond."""
     values: tuple[str, ...] = ()
     """The values of a category that occur in the training part. Any other is one class more, index len(values)."""
     written: str = ""
-    """How its texts are written: a date's format, as strptime has it, where that isn't ISO 8601; the sign beside a
+    """The form of its texts: a date's format, as strptime has it, where that isn't ISO 8601; the sign beside a
     number (`%`, `$`), or `duration` (hours, minutes and seconds; the number is of seconds)."""
     offset: float = 0.0
     """A number taken off each value, in float64, before it becomes a float32, where 1e9 + 1 is 1e9. Rows on disk, knots
@@ -69,14 +69,14 @@ def centre(x: Array, columns: Sequence[Column]) -> npt.NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class CsvFormat:
-    """How a text file of rows is written; None where that is found in each file."""
+    """The form of a text file of rows; a field is None where it is found in each file."""
 
     separator: str | None = None
     quote: str | None = None
     encoding: str | None = None
     """Python's name for it. A file that is UTF-8, or begins with a byte-order mark, is read as what it is."""
     header: bool | None = None
-    """Whether the first row names the columns."""
+    """True if the first row names the columns."""
     comment: str | None = None
     """The beginning of a line that is no row."""
     decimal: str | None = None
@@ -96,7 +96,7 @@ class TableSpec:
     dtype: str = "float32"
     kind: str = "table"
     csv: CsvFormat = CsvFormat()
-    """How the file was written that the model was made of: where another leaves it open, it is written so too."""
+    """The form of the file that the model was made of: where another leaves it open, it is taken to be the same."""
     absent: tuple[str, ...] = ()
     """Texts that stand for a missing value, beside an empty one, NA, null and their like."""
 
@@ -122,7 +122,7 @@ class TableSpec:
 
     @property
     def binary(self) -> bool:
-        """Whether two values alone occur, so that a Bernoulli likelihood is a true probability: columns say it each."""
+        """True if two values alone occur, so that a Bernoulli likelihood is a true probability: columns say it each."""
         return False
 
     @property
@@ -142,7 +142,7 @@ class TableSpec:
 
     @property
     def tells_anomalies(self) -> bool:
-        """Whether labels always say what is normal."""
+        """True if labels always say what is normal."""
         return True
 
     @property
@@ -198,7 +198,7 @@ class TableSpec:
         return x.astype(np.float64) + self.offsets if any(self.offsets) else x
 
     def metadata(self) -> dict[str, Any]:
-        """What a graph's metadata say of raw values."""
+        """A graph's metadata on raw values."""
         return {"vae.columns": {column.name: column.kind for column in self.columns}}
 
     def to_dict(self) -> dict[str, Any]:

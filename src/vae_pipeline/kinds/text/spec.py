@@ -64,7 +64,7 @@ class TextSpec:
     limit: int
     """The most tokens of a sentence, its `end` counted."""
     vocabulary: int
-    """How many ids there are."""
+    """The number of ids."""
     tokenizer: dict[str, Any]
     """A tokenizer of the library `tokenizers`, as its JSON."""
     padding: int = PADDING
@@ -93,7 +93,7 @@ class TextSpec:
 
     @property
     def binary(self) -> bool:
-        """Whether two values alone occur."""
+        """True if two values alone occur."""
         return False
 
     @property
@@ -118,7 +118,7 @@ class TextSpec:
 
     @property
     def tells_anomalies(self) -> bool:
-        """Whether labels always say what is normal."""
+        """True if labels always say what is normal."""
         return False
 
     @property
@@ -159,7 +159,7 @@ class TextSpec:
         return x
 
     def metadata(self) -> dict[str, Any]:
-        """What a graph's metadata say of raw values."""
+        """A graph's metadata on raw values."""
         names = ("limit", "vocabulary", "padding", "start", "end", "unknown")
         return {"vae.tokens": {name: getattr(self, name) for name in names}}
 

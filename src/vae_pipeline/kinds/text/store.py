@@ -168,7 +168,7 @@ def _words(tokenizer: recipe.Words, lines: Sequence[str]) -> Tokenizer:
 
 
 def _form(tokenizer: recipe.Words) -> tuple[normalizers.Normalizer, pre_tokenizers.PreTokenizer]:
-    """How letters are written (accents in one form: a word is one however it was typed), and what parts words."""
+    """The steps before ids: letters get one form (an accent is one however it was typed), and words are parted."""
     form = normalizers.Sequence([normalizers.NFC(), *([normalizers.Lowercase()] if tokenizer.lower else [])])
     signs = pre_tokenizers.Split(Regex(SIGNS), "removed", invert=True)
     return form, pre_tokenizers.WhitespaceSplit() if tokenizer.split == "blanks" else signs

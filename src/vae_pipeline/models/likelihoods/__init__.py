@@ -47,7 +47,7 @@ class ObservedDistribution(Distribution, ABC):
         return self.log_prob_by_element(value).flatten(-self.rank).sum(-1)
 
     def deviance_by_element(self, value: Tensor) -> Tensor:
-        """How much likelier each value would be, had it been expected: log p(x | expecting x) - log p(x|z), 0 or more.
+        """The deviance of each value, log p(x | expecting x) - log p(x|z), 0 or more: its loss by not being expected.
 
         Unlike -log p(x|z) itself it doesn't count what no expectation could spare: the entropy of grey under a
         Bernoulli, the scale of a Gaussian. So an image with less in it (a part is missing) costs no less for that.

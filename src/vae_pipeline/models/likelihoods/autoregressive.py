@@ -49,7 +49,7 @@ class AutoregressiveLikelihood(nn.Module):
         return {}
 
     def independent(self, train: Values, test: Values) -> float:
-        """By the frequency of each token, whatever came before; half a token is added to each."""
+        """The baseline is the frequency of each token, whatever came before; half a token is added to each."""
         counts = [
             np.sum([np.bincount(ids.ravel(), minlength=self.vocabulary)[FIRST:] for ids in part], axis=0)
             for part in (train, test)

@@ -35,7 +35,7 @@ class BernoulliLikelihood(nn.Module):
         return {}
 
     def independent(self, train: Values, test: Values) -> float:
-        """By a probability a value; half a one and half a nought are added (Krichevsky and Trofimov, 1981)."""
+        """The baseline is a probability a value; half a one and half a nought added (Krichevsky, Trofimov, 1981)."""
         p = (total(train) + 0.5) / (train.count + 1)
         x = total(test) / test.count
         return float((x * np.log(p) + (1 - x) * np.log1p(-p)).sum())

@@ -30,7 +30,7 @@ class CategoricalLikelihood(nn.Module):
         return {}
 
     def independent(self, train: Values, test: Values) -> float:
-        """By a probability a level."""
+        """The baseline is a probability a level."""
         return by_level(train, test, self.planes)
 
 

@@ -21,7 +21,7 @@ class GaussianLikelihood(ContinuousLikelihood):
         return 0.5 * away.square().mean().log()
 
     def independent(self, train: Values, test: Values) -> float:
-        """By the mean of each value, and the root mean square distance from it over all of them."""
+        """The baseline is the mean of each value, and the root mean square distance from it over all of them."""
         location = total(train) / train.count
 
         def away(part: Values) -> float:

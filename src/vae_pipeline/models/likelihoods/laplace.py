@@ -22,7 +22,7 @@ class LaplaceLikelihood(ContinuousLikelihood):
         return away.abs().mean().log()
 
     def independent(self, train: Values, test: Values) -> float:
-        """By the median of each value, and the mean distance from it over all of them."""
+        """The baseline is the median of each value, and the mean distance from it over all of them."""
         location = np.median(train.some(), axis=0)
 
         def away(part: Values) -> float:

@@ -22,7 +22,7 @@ class Layout:
     sizes: tuple[int, ...]
     """The number of classes of a category; 1 for other columns."""
     missing: tuple[bool, ...]
-    """Whether values may be missing."""
+    """True if values may be missing."""
 
     @property
     def gaps(self) -> list[int]:

@@ -1,4 +1,4 @@
-"""What likelihoods of a location and a scale have in common: where the two come from.
+"""The location and the scale of likelihoods that have them, and where the two come from.
 
 A decoder gives the location. The scale is a number, or learned: one for all values, one a channel (the event's first
 axis), or one that the decoder gives for each value; or `optimal`: while training the one that maximises the batch's
@@ -32,7 +32,7 @@ class LocationScaleLikelihood(nn.Module, ABC):
 
     log_scale: Tensor
     gain = 1.0
-    """How many times as fast as other parameters a learned log-scale moves."""
+    """The factor by which a learned log-scale moves faster than other parameters."""
 
     def __init__(self, shape: tuple[int, ...], scale: float | ScaleKind, mean: MeanKind = "linear") -> None:
         super().__init__()

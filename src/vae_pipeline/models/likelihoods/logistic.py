@@ -39,7 +39,7 @@ class LogisticLikelihood(nn.Module):
         return {}
 
     def independent(self, train: Values, test: Values) -> float:
-        """By a probability a level, which a mixture of enough components comes to."""
+        """The baseline is a probability a level, which a mixture of enough components comes to."""
         return by_level(train, test, self.levels)
 
 

@@ -74,7 +74,7 @@ class MixedLikelihood(nn.Module):
         return {}
 
     def independent(self, train: Values, test: Values) -> float:
-        """By each column's mean and scale, or its shares; half a value is added to each share, as to a Bernoulli's."""
+        """The baseline is each column's mean and scale, or its shares, each with half a value added."""
         layout, rows = self.layout, torch.from_numpy(np.concatenate([*train]))
         values, present = rows.unbind(1)
         count = present.sum(0)

@@ -20,13 +20,13 @@ class Values:
     """All examples in their order: [examples, values] on [0, 1] of images, [examples, 2, columns] of a table's scaled
     values and of a mask, [examples, limit] of ids."""
     some: Callable[[], Array]
-    """As many of them, drawn at random, as may be in memory at once."""
+    """The values that may be in memory at once, drawn at random."""
 
     def __iter__(self) -> Iterator[Array]:
         return self.chunks()
 
     def levels(self, levels: int) -> Array:
-        """How often each of `levels` whole numbers occurs: [values, levels]."""
+        """The count of each of `levels` whole numbers: [values, levels]."""
         return total(_counted(x, levels) for x in self)
 
 

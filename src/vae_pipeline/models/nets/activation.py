@@ -26,5 +26,5 @@ def activation(name: Activation) -> nn.Module:
 
 
 def outputs(name: Activation) -> int:
-    """How many numbers the activation takes for each that it gives."""
+    """The count of numbers that the activation takes for each that it gives."""
     return 2 if name == "gated" else 1

@@ -1,4 +1,4 @@
-"""Scaled rows of a table to what a network takes in."""
+"""The first layer of a table's encoder: scaled rows become what a network takes in."""
 
 from collections.abc import Sequence
 

@@ -139,7 +139,7 @@ def _sides(shape: Sequence[int], layers: int) -> list[tuple[int, int]]:
 
 
 def fitting(shape: Sequence[int], layers: int, smallest: int | None) -> int:
-    """How many of so many layers leave no side of the map under `smallest`; one at least."""
+    """The number of layers, of so many, that leave no side of the map under `smallest`; one at least."""
     return layers if smallest is None else max(1, sum(min(sides) >= smallest for sides in _sides(shape, layers)[1:]))
 
 

@@ -27,7 +27,7 @@ OPERATOR = "vae_pipeline::Recurrence"
 
 
 def eager() -> bool:
-    """Whether shapes may depend on values: not while a graph is traced, compiled or captured."""
+    """True if shapes may depend on values: not while a graph is traced, compiled or captured."""
     captured = torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
     return not (torch.compiler.is_compiling() or torch.compiler.is_exporting() or captured)
 

@@ -1,4 +1,4 @@
-"""Where the observations come from, and of what kind they are."""
+"""The section `data`: the origin of the observations, and their kind."""
 
 from typing import Annotated, Literal, assert_never
 
@@ -54,7 +54,7 @@ def kind_of(data: Data) -> Kind:
 
 
 def has_labels(data: Data) -> bool:
-    """Whether the section names labels that a model may be conditional on; that a row is normal is none."""
+    """True if the section names labels that a model may be conditional on; the label that a row is normal is none."""
     match data:
         case TumoursData() | TableData() | DrawnDefectsData() | DrawnSentencesData() | TextData():
             return False

@@ -45,7 +45,7 @@ class Csv(Section):
     encoding: str | None = None
     """The encoding of a file that isn't UTF-8: latin-1, cp1252, ..."""
     header: bool | None = None
-    """Whether the first row names the columns; they are x0, x1, ... else."""
+    """True if the first row names the columns; they are x0, x1, ... else."""
     comment: Annotated[str, Field(min_length=1)] | None = None
     """The beginning of a line that is no row."""
     decimal: Literal[".", ","] | None = None
@@ -82,7 +82,7 @@ class TableData(Section):
     """Texts that stand for a missing value, beside an empty one, NA, null and their like."""
     scaling: ColumnScaling
     one_class: bool
-    """Whether anomalies are kept for the test part alone: train and valid are of normal rows."""
+    """True if anomalies are kept for the test part alone: train and valid are of normal rows."""
     valid: Fraction
     test: SomeFraction
     """A share of the normal rows where `one_class` is true, else of all."""

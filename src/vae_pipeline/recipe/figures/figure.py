@@ -22,9 +22,9 @@ class SummaryColumn:
     form: str = "{:.2f}"
     """The value's format; other figures may stand in it under their keys."""
     error: bool = False
-    """Whether the standard error stands beside it."""
+    """True if the standard error stands beside it."""
     dispensable: int = 9
-    """Where a terminal is too narrow, columns with the highest number go first; those with 0 stay."""
+    """The order in which columns go where a terminal is too narrow: the highest number first; those with 0 stay."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Figure:
     kinds: tuple[Kind, ...] = EVERY
     """The kinds of observation that have it."""
     needs: tuple[Need, ...] = ()
-    """What a recipe must have beside such observations."""
+    """The sections that a recipe must have beside such observations."""
     gate: bool = True
-    """Whether a recipe may set bounds for it."""
+    """True if a recipe may set bounds for it."""
     column: SummaryColumn | None = None
     beside: tuple[tuple[str, str], ...] = ()
     """Keys of what it is to be compared with, each with its words; of a mapping all values are shown, by `{name}`."""

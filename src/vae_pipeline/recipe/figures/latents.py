@@ -1,4 +1,4 @@
-"""What the latents carry, and how far they are from the prior."""
+"""Figures of what the latents carry, and of how far they are from the prior."""
 
 from vae_pipeline.recipe.figures.figure import Figure, SummaryColumn
 

@@ -43,7 +43,7 @@ class Held:
 
     @property
     def finished(self) -> bool:
-        """Whether the run was ended well, which is the last thing that is sent."""
+        """True if the run was ended well, which is the last thing that is sent."""
         return bool(self.run.info.status == "FINISHED")
 
     def describe(self, params: Mapping[str, Any], dataset: Mapping[str, Any] | None = None) -> None:

@@ -27,7 +27,7 @@ class Replay:
         self._trained: Held | None = None  # from pass to pass, while the journal of a training grows
 
     def replay(self, path: Path) -> bool:
-        """Whether the journal has been sent to its end.
+        """True if the journal has been sent to its end.
 
         Raises:
             Damaged: it isn't one.

@@ -1,4 +1,4 @@
-"""When journals are sent to MLflow, and what becomes of them if they can't be.
+"""The tracker sends journals to MLflow, and keeps those that it can't send.
 
 The tracker raises nothing but Interrupted: what it can't send it says once, and leaves the journal for `sync`.
 """
