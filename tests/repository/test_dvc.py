@@ -148,6 +148,8 @@ def test_dvc_runs_what_changed_and_nothing_else(tmp_path):
     run("git", "commit", "--quiet", "--message", "start")
     assert ran(run("dvc", "repro", "evaluate@smoke")) == ["prepare", "train", "evaluate"]
     assert ran(run("dvc", "repro", "evaluate@smoke")) == []
+    (tmp_path / "data" / "raw" / "of_another_recipe.csv").write_text("1\n")
+    assert ran(run("dvc", "repro", "evaluate@smoke")) == ["prepare"]  # whose output is the same: nothing trains
     outputs = yaml.safe_load((tmp_path / "dvc.lock").read_text())["stages"]["evaluate@smoke"]["outs"]
     assert "reports/smoke/index.html" in [output["path"] for output in outputs]
     run("git", "add", "dvc.lock")
