@@ -88,7 +88,7 @@ def test_the_model_and_the_baselines_score_a_map_alike():
 
 
 def test_the_hottest_part_is_no_score_of_rows():
-    with pytest.raises(ValueError, match="hottest_part is of images"):
+    with pytest.raises(ValueError, match="hottest_part is for images"):
         Detector(
             make("dense", "dense", "gaussian_fixed", False, (1, 8, 8)),
             "hottest_part",

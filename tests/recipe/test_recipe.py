@@ -483,7 +483,7 @@ def test_a_psnr_is_no_target_of_tables_and_sentences(name: str) -> None:
     recipe = yaml.safe_load((ROOT / "pipeline" / f"{name}.yaml").read_text())
     recipe["rate_control"] = {"kind": "target_distortion", "nats": None, "psnr": 20.0}
     recipe["train"] |= {"keep": "last", "patience": None}
-    with pytest.raises(RecipeError, match=r"psnr is of images, and data\.kind is \w+: give rate_control\.nats"):
+    with pytest.raises(RecipeError, match=r"psnr is for images, and data\.kind is \w+: give rate_control\.nats"):
         parse(Recipe, recipe, Path("mine.yaml"))
 
 

@@ -103,7 +103,7 @@ def test_a_field_of_a_later_version_is_passed_over_and_what_is_known_is_kept(fol
 def test_a_manifest_is_whole_by_its_own_digest(folder):
     path = folder / "bundle.json"
     path.write_text(path.read_text().replace('"upright"', '"downright"'))
-    with pytest.raises(BundleError, match="it was altered: its own sha256 is of something else"):
+    with pytest.raises(BundleError, match="it was altered: its content doesn't have the sha256"):
         Bundle.load(folder)
 
 

@@ -37,7 +37,7 @@ class Choice:
         drawn = self.temperature != 1 or self.top_k is not None or self.top_p is not None
         if drawn and self.kind != "sample":
             raise DataError(
-                f"temperature, top-k and top-p are of drawn tokens, and {self.kind} draws none: take sample"
+                f"temperature, top-k and top-p apply to drawn tokens, and {self.kind} draws none: take sample"
             )
         k, p = 1 if self.top_k is None else self.top_k, 1.0 if self.top_p is None else self.top_p
         if not self.temperature > 0 or k < 1 or not 0 < p <= 1 or self.beams < 1:

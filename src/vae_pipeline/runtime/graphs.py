@@ -31,7 +31,7 @@ class Graphs:
         self.classes = self.spec.classes if manifest.conditional else ()
         """Labels that the model is conditional on; empty if it isn't."""
         self.progress: Callable[[int], object] = _silent
-        """Told of the rows of a graph's batch once it has been run."""
+        """A function that is told the rows of a graph's batch once it has been run."""
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
 
     def __getstate__(self) -> dict[str, Any]:

@@ -206,7 +206,7 @@ class Manifest:
 def _require_digest(values: dict[str, Any]) -> None:
     given = values.pop(DIGEST, None)  # those that were exported earlier have none
     if given not in (None, content_key(values)):
-        raise ValueError("it was altered: its own sha256 is of something else")
+        raise ValueError("it was altered: its content doesn't have the sha256 that it gives")
 
 
 def _require_inside(*names: str) -> None:

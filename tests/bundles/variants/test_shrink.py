@@ -171,7 +171,7 @@ def test_other_data_are_refused(lane, tmp_path):
     spec = json.loads((tmp_path / "data" / "spec.json").read_text())
     (tmp_path / "data" / "spec.json").write_text(json.dumps({**spec, "high": 256.0}))
     seal(tmp_path / "data")
-    with pytest.raises(DataError, match="is of another spec than the data of"):
+    with pytest.raises(DataError, match="has another spec than the data of"):
         shrink(lane.bundle, "fp16", tmp_path / "data", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -203,7 +203,7 @@ class TestMistakes:
     def test_images_have_no_columns(self, smoke):
         values = smoke.model_dump(mode="json")
         values["model"]["likelihood"] = {"kind": "mixed", "scale": "per_element"}
-        with pytest.raises(ValueError, match="mixed is of the columns of a table"):
+        with pytest.raises(ValueError, match="mixed is for the columns of a table"):
             Recipe.model_validate(values)
 
 

@@ -317,7 +317,7 @@ class TestTokenizers:
         ),
         ({"sampler": "auto"}, "sampler: auto compares features of images; for sentences"),
         ({"detection": {"score": "rate", "draws": 1, "collected": None}}, "set detection to null"),
-        ({"data": {"kind": "digits", "valid": 0.1, "test": 0.1}}, "are of sentences; data.kind is digits"),
+        ({"data": {"kind": "digits", "valid": 0.1, "test": 0.1}}, "are for sentences; data.kind is digits"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -49,7 +49,7 @@ def shrink(folder: Path, to: Kind, data: Path, out: Path, timeout_s: float = TIM
     if bundle.spec.kind == "text":
         raise BundleError(f"{folder} is a model of sentences, of which no variant is made: images and tables have them")
     if prepared.spec != bundle.spec:
-        raise DataError(f"{data} is of another spec than the data of {folder}: name the data that it was trained on")
+        raise DataError(f"{data} has another spec than the data of {folder}: name the data that it was trained on")
     with filled_folder(out) as partial:
         _fill(partial, bundle, to, *_rows(prepared.train, bundle, CALIBRATED))
         cost = measure(bundle, Bundle.load(partial, timeout_s), *_rows(prepared.test, bundle, MEASURED))

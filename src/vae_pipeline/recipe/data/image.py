@@ -1,4 +1,4 @@
-"""Where images come from."""
+"""The section `data` of images."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""Where the rows of a table come from."""
+"""The section `data` of a table."""
 
 from typing import Annotated, Literal
 
@@ -38,7 +38,7 @@ Mark = Annotated[str, Field(min_length=1, max_length=1)]
 
 
 class Csv(Section):
-    """How a text file of rows is written; null where that is to be found in it."""
+    """The form of a text file of rows; null where it is to be found in the file."""
 
     separator: Mark | None = None
     quote: Mark | None = None

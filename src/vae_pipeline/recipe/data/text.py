@@ -1,4 +1,4 @@
-"""Where sentences come from."""
+"""The section `data` of sentences."""
 
 from typing import Annotated, Literal
 
