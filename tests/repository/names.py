@@ -8,7 +8,6 @@ from pathlib import Path
 from tests.lanes import ROOT
 
 SOURCE = ROOT / "src" / "vae_pipeline"
-Members = frozenset[str]
 
 
 class Names:

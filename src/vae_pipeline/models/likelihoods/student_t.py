@@ -60,7 +60,7 @@ class StudentTLikelihood(ContinuousLikelihood):
 
     @torch.no_grad()
     def likeliest(self, away: Tensor) -> Tensor:
-        """By EM from the scale that is remembered; at a maximum it has no gradient."""
+        """The scale by EM, from the one that is remembered; at a maximum it has no gradient."""
         degrees, squares = self.degrees, away.square()
         variance = (2 * self.log_scale).exp()
         for _ in range(ROUNDS):
@@ -72,7 +72,7 @@ class StudentTLikelihood(ContinuousLikelihood):
         return {**super().figures(), "degrees": float(self.degrees.detach())}
 
     def independent(self, train: Values, test: Values) -> float:
-        """By a location a value, one scale, and one number of degrees of freedom."""
+        """The baseline is a location a value, one scale, and one number of degrees of freedom."""
         some = train.some()
         every = -(-some.size // FITTED)  # the examples are in their order: none is favoured
         found = fitted(some[::every], self.fixed, self.known)
@@ -171,7 +171,7 @@ def fitted(x: Array, scale: float | None = None, degrees: float | None = None) -
 
 
 def _likeliest_degrees(away: Array) -> float:
-    """Of values at these distances, in scales."""
+    """The log density of values at these distances, in scales."""
     from scipy.optimize import minimize_scalar  # noqa: PLC0415 (training loads no scipy)
     from scipy.special import gammaln  # noqa: PLC0415
 

@@ -69,7 +69,7 @@ def has_labels(data: Data) -> bool:
 
 
 def told(data: Data) -> set[Literal["anomalies", "masks"]]:
-    """What is known of the test part's anomalies: which examples they are, and where in an image they lie."""
+    """The knowledge of the test part's anomalies: which examples they are, and where in an image they lie."""
     match data:
         case DrawnDefectsData() | FolderData(labels=NormalFolder(masks="beside")):
             return {"anomalies", "masks"}

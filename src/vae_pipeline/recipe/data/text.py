@@ -36,7 +36,7 @@ class TextData(Section):
     column: Place | None
     """The column of a table that holds them; null for a file of lines."""
     tokenizer: Tokenizer
-    """Fitted to train."""
+    """The tokenizer, which is fitted to train."""
     limit: Annotated[Count, Field(ge=2)]
     """The most tokens of a sentence, its end counted."""
     long: Literal["truncate", "drop", "fail"]
