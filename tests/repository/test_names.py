@@ -25,8 +25,18 @@ OTHERS = ("torch", "numpy")
 MADE = ("data/raw", "data/prepared", "reports", "exports", "answers", "benchmarks/.envs", "benchmarks/.models")
 """Folders that the pipeline and the benchmarks fill."""
 EXAMPLES = {"test/dog", "train/dog", "digit.json", "dvc.lock", "test_masks.npy"}
-FOREIGN = {"Clip", "ConstantOfShape", "IsNaN", "Min", "ReduceSum", "DecompressionStream", "ModelConfig", "NaN"}
-"""ONNX's operators, a browser's class, Triton's message, and a number."""
+FOREIGN = {
+    "Clip",
+    "ConstantOfShape",
+    "IsNaN",
+    "Min",
+    "ReduceSum",
+    "DecompressionStream",
+    "ModelConfig",
+    "NaN",
+    "Independent",
+}
+"""ONNX's operators, classes of a browser, of Triton and of torch, and a number."""
 
 
 def quoted(page):

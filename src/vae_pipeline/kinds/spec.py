@@ -73,7 +73,7 @@ class Spec(Protocol):
 
     @property
     def stepwise(self) -> bool:
-        """Whether an observation is made one value after the other, each given those before it."""
+        """True if an observation is made one value after the other, each given those before it."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""From a recipe's model section and a DataSpec to a VAE; configuration goes no further than here and `building`."""
+"""The way from a recipe's model section and a DataSpec to a VAE; configuration ends here and in `building`."""
 
 from typing import assert_never
 

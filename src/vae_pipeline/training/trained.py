@@ -65,7 +65,7 @@ class Trained:
 
     @property
     def impatient(self) -> bool:
-        """Whether training ended because `patience` epochs brought no better one."""
+        """True if training ended because `patience` epochs brought no better one."""
         patience, elbos = self.recipe.train.patience, [row["valid_elbo"] for row in self.history]
         if patience is None or None in elbos:
             return False

@@ -75,7 +75,7 @@ class ImageSpec:
 
     @property
     def stepwise(self) -> bool:
-        """Whether an observation is made one value after the other, each given those before it."""
+        """True if an observation is made one value after the other, each given those before it."""
         return False
 
     @property

@@ -132,7 +132,7 @@ class TableSpec:
 
     @property
     def stepwise(self) -> bool:
-        """Whether an observation is made one value after the other, each given those before it."""
+        """True if an observation is made one value after the other, each given those before it."""
         return False
 
     @property

@@ -108,7 +108,7 @@ class TextSpec:
 
     @property
     def stepwise(self) -> bool:
-        """Whether an observation is made one value after the other, each given those before it."""
+        """True if an observation is made one value after the other, each given those before it."""
         return True
 
     @property

@@ -1,1 +1,1 @@
-"""From a recipe's model section and the spec of one kind of data to a VAE, a builder a kind."""
+"""The builders, one a kind of data: each makes a VAE of a recipe's model section and of a spec."""

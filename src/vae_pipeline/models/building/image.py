@@ -103,7 +103,7 @@ def _likelihood(likelihood: recipe.Likelihood, spec: ImageSpec) -> Likelihood:
 
 
 def _levels(kind: str, spec: ImageSpec) -> int:
-    """How many whole numbers there are from the data's lowest to its highest."""
+    """The number of whole numbers from the data's lowest to its highest."""
     if spec.dtype != "uint8":
         raise RecipeError(
             f"model.likelihood.kind {kind} gives probabilities to whole numbers, but the data are {spec.dtype}: "

@@ -171,7 +171,7 @@ def fitted(x: Array, scale: float | None = None, degrees: float | None = None) -
 
 
 def _likeliest_degrees(away: Array) -> float:
-    """The log density of values at these distances, in scales."""
+    """The likeliest degrees of freedom of values at these distances from the location, in scales."""
     from scipy.optimize import minimize_scalar  # noqa: PLC0415 (training loads no scipy)
     from scipy.special import gammaln  # noqa: PLC0415
 
