@@ -95,10 +95,6 @@ class Spec(Protocol):
         """Observations of the right shape as a graph takes them; DataError of values that can't occur."""
         ...
 
-    def encoded(self, rows: Any) -> Array:
-        """Observations by the names of their values as an array; DataError where values have no names."""
-        ...
-
     def natural(self, x: Array) -> Array:
         """A graph's answer in the data's own units."""
         ...

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_pipeline.kinds.raw import checked
-from vae_pipeline.kinds.spec import DataSpec, TextSpec
+from vae_pipeline.kinds.spec import DataSpec, TableSpec, TextSpec
 from vae_pipeline.runtime.manifest import GraphEntry
-from vae_pipeline.system.errors import DataError
+from vae_pipeline.system.errors import DataError, MissingError
 
 SEEDS = 2**24
 """Seeds and indices that `generate` takes: float32 holds every whole number below this one."""
@@ -25,7 +25,21 @@ def checked_observations(x: Any, spec: DataSpec) -> Array:
         MissingError: rows came by names, which need pandas, and it isn't installed.
     """
     records = isinstance(x, Sequence) and len(x) > 0 and all(isinstance(row, Mapping) for row in x)
-    return checked(spec.encoded(x) if spec.names and (records or hasattr(x, "columns")) else x, spec)
+    return checked(_encoded(x, spec) if records or hasattr(x, "columns") else x, spec)
+
+
+def _encoded(rows: Any, spec: DataSpec) -> Array:
+    """Rows by the names of their columns (a DataFrame, or records) in the order of the columns."""
+    if not isinstance(spec, TableSpec):
+        raise DataError("rows by the names of their values were given; this model takes an array")
+    try:
+        from vae_pipeline.kinds.table.records import encoded  # noqa: PLC0415 (pandas costs only those who have it)
+    except ModuleNotFoundError as error:
+        raise MissingError(
+            f"rows by the names of their columns need {error.name}: install it, or give an array of "
+            f"{len(spec.columns)} columns"
+        ) from error
+    return encoded(rows, spec)
 
 
 def checked_inputs(graph: GraphEntry, inputs: Mapping[str, Array], spec: DataSpec) -> dict[str, Array]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vae_pipeline.system.errors import DataError, MissingError
+from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.typed_json import typed
 
 Array = npt.NDArray[Any]
@@ -176,22 +176,6 @@ class TableSpec:
             if most is not None and not np.isin(values, np.arange(most + 1)).all():
                 raise DataError(f"column {column.name} is a {column.kind}: whole numbers from 0 to {most} are wanted")
         return np.ascontiguousarray(rows)
-
-    def encoded(self, rows: Any) -> Array:
-        """Rows by the names of their columns (a DataFrame, or records) in the order of the columns.
-
-        Raises:
-            DataError: a column is missing or unknown, or a value isn't of its kind.
-            MissingError: pandas, which it needs, isn't installed.
-        """
-        try:
-            from vae_pipeline.kinds.table.records import encoded  # noqa: PLC0415 (pandas costs only those who have it)
-        except ModuleNotFoundError as error:
-            raise MissingError(
-                f"rows by the names of their columns need {error.name}: install it, or give an array of "
-                f"{len(self.columns)} columns"
-            ) from error
-        return encoded(rows, self)
 
     def natural(self, x: Array) -> Array:
         """A graph's answer in the data's own units; float64 where offsets ask for it."""

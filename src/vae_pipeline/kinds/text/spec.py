@@ -150,10 +150,6 @@ class TextSpec:
             )
         return rows
 
-    def encoded(self, rows: Any) -> Array:  # noqa: ARG002
-        """Refuse observations by the names of their values, which have none."""
-        raise DataError("rows by the names of their values were given; this model takes an array")
-
     def natural(self, x: Array) -> Array:
         """A graph's answer in the data's own units."""
         return x
