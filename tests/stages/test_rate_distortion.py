@@ -96,7 +96,7 @@ def test_each_point_goes_on_from_the_one_before(learning, prepared, tmp_path, mo
 
 
 def test_an_interruption_leaves_nothing_and_the_same_command_goes_on(learning, prepared, tmp_path, monkeypatch):
-    from vae_pipeline.stages import train as training
+    from vae_pipeline.stages import display as training
 
     job = make_job("bars", edited(learning, train={"epochs": 4}), tmp_path / "home")
     controls = controls_of("1,2", None)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from vae_pipeline.recipe import Recipe
+from vae_pipeline.recipe import Recipe, TrainedRecipe
 from vae_pipeline.system.redaction import redacted
 from vae_pipeline.system.settings import Settings
 from vae_pipeline.system.tracking.tracker import Tracker
@@ -38,3 +38,17 @@ class Job:
     def warn(self, text: str) -> None:
         """Say something that doesn't end the stage."""
         self.console.print(f"warning: {redacted(text)}", style="yellow")
+
+
+def sections_of(job: Job) -> TrainedRecipe:
+    """The sections of a recipe that make a job's model."""
+    recipe = job.recipe
+    return TrainedRecipe(
+        about=recipe.about,
+        model=recipe.model,
+        objective=recipe.objective,
+        rate_control=recipe.rate_control,
+        train=recipe.train,
+        sampler=recipe.sampler,
+        seed=job.seed,
+    )

@@ -27,9 +27,9 @@ from vae_pipeline.numerics.device import prepare_device
 from vae_pipeline.numerics.randomness import derive, in_float32
 from vae_pipeline.recipe.objective import ConstantControl, TargetRateControl
 from vae_pipeline.recipe.train import Train
-from vae_pipeline.stages.job import Job
+from vae_pipeline.stages.job import Job, sections_of
 from vae_pipeline.stages.launch import launched
-from vae_pipeline.stages.train import sections_of, train
+from vae_pipeline.stages.train import train
 from vae_pipeline.system.errors import DataError, RecipeError, SettingsError
 from vae_pipeline.system.files import content_key, filled_folder, replace_file, require_writable, write_json
 from vae_pipeline.system.locking import held

@@ -1,60 +1,20 @@
 """train: prepared data to weights, resumed by content and recorded as it goes."""
 
-import math
-import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
-from vae_pipeline.evaluation.gates import miss
 from vae_pipeline.kinds.store import Prepared
-from vae_pipeline.metrics.features import reference
-from vae_pipeline.metrics.images import fidelity
-from vae_pipeline.models.build import build
-from vae_pipeline.models.vae import VAE
-from vae_pipeline.models.weights import load_weights, save_weights
 from vae_pipeline.numerics.device import flushing, prepare_device
-from vae_pipeline.numerics.randomness import derive, in_float32
-from vae_pipeline.recipe import TrainedRecipe
-from vae_pipeline.recipe.objective import TargetDistortionControl
-from vae_pipeline.recipe.train import MixtureOf
-from vae_pipeline.stages.display import Display
-from vae_pipeline.stages.interrupt import interruptible
-from vae_pipeline.stages.job import Job
-from vae_pipeline.stages.progress_display import showing_progress
-from vae_pipeline.system.errors import Interrupted, SettingsError, TrainingError
-from vae_pipeline.system.files import filled_folder, require_writable, sha256_of, write_json
+from vae_pipeline.numerics.randomness import in_float32
+from vae_pipeline.stages.job import Job, sections_of
+from vae_pipeline.stages.running import Run, TrainReport
+from vae_pipeline.system.files import require_writable, sha256_of
 from vae_pipeline.system.locking import held
-from vae_pipeline.system.seal import seal
-from vae_pipeline.system.tracking.journal import flatten, running
-from vae_pipeline.system.tracking.tracker import provenance
-from vae_pipeline.training.alarms import Alarm, alarms
-from vae_pipeline.training.batches import Batches
-from vae_pipeline.training.checkpoint import Checkpoints, pack, run_key, unpack
-from vae_pipeline.training.clock import BYTES_PER_S, Clock
-from vae_pipeline.training.length import Length, too_short
-from vae_pipeline.training.loop import Epoch, Training, fit
-from vae_pipeline.training.processes import Processes, joined
-from vae_pipeline.training.sampling import ChosenSampler, choose_sampler, fit_sampler
-from vae_pipeline.training.step import Execution
-from vae_pipeline.training.trained import COLUMNS, Row, write_history, write_recipe
-
-AGREE_EVERY = 10  # steps between the moments at which several processes ask each other whether to stop
-WORTH_COMPILING = 20_000  # steps
-
-
-@dataclass(frozen=True)
-class TrainReport:
-    """The result of a training run."""
-
-    weights_sha256: str
-    epochs: int
-    kept: Epoch
-    ended: str | None = None
-    """Why it ended before its length; None if it didn't."""
+from vae_pipeline.system.tracking.journal import running
+from vae_pipeline.training.checkpoint import run_key
+from vae_pipeline.training.processes import joined
 
 
 @in_float32()
@@ -70,280 +30,21 @@ def train(job: Job, data: Path, out: Path, start: Path | None = None) -> TrainRe
         OutputError: `out` can't be written.
         Interrupted: SIGINT or SIGTERM; the same command goes on from there.
     """
-    prepared, made_of = Prepared.open(data), sections_of(job)
-    device = prepare_device(job.settings)
-    digest = prepared.digest()
-    key = run_key(made_of, digest, device, None if start is None else sha256_of(start))
+    prepared, device = Prepared.open(data), prepare_device(job.settings)
+    key = run_key(sections_of(job), prepared.digest(), device, None if start is None else sha256_of(start))
     with flushing(), joined(device) as processes:
         if not processes.first:
-            run = _Run(_silent(job), made_of, prepared, digest, key, device, processes, start)
+            run = Run(_silent(job), prepared, key, device, processes, start)
             run.to_the_end()
             return None
         require_writable(out, data)
         if job.recipe.detection is not None and prepared.calibration_note is not None:
             job.warn(prepared.calibration_note)
         with held(running(job.settings.home, key), "trains this run", job.warn):
-            return _Run(job, made_of, prepared, digest, key, device, processes, start).into(out)
-
-
-def sections_of(job: Job) -> TrainedRecipe:
-    """The sections of a recipe that make a job's model."""
-    recipe = job.recipe
-    return TrainedRecipe(
-        about=recipe.about,
-        model=recipe.model,
-        objective=recipe.objective,
-        rate_control=recipe.rate_control,
-        train=recipe.train,
-        sampler=recipe.sampler,
-        seed=job.seed,
-    )
+            return Run(job, prepared, key, device, processes, start).into(out)
 
 
 def _silent(job: Job) -> Job:
     """The job of a process that leaves speaking and recording to the first."""
     settings = job.settings.model_copy(update={"mlflow_uri": "off"})
     return replace(job, settings=settings, console=Console(quiet=True))
-
-
-class _Run:
-    """One run, from its checkpoint on if there is one."""
-
-    def __init__(
-        self,
-        job: Job,
-        recipe: TrainedRecipe,
-        prepared: Prepared,
-        digest: str,
-        key: str,
-        device: torch.device,
-        processes: Processes,
-        start: Path | None,
-    ) -> None:
-        self.job, self.recipe, self.prepared, self.digest, self.key = job, recipe, prepared, digest, key
-        self.processes = processes
-        self.checkpoints = Checkpoints(job.settings.home, key)
-        self.training = _start(recipe, prepared, device, start)
-        if processes.first:
-            for problem in self.checkpoints.restore(self.training):
-                job.warn(f"checkpoint passed over: {problem}")
-        if processes.count > 1:  # the others may have no access to the first one's disk
-            unpack(self.training, *processes.share(pack(self.training)))
-            if not processes.first:
-                self.training.totals.zero_()
-        if self.training.step:
-            job.console.print(f"{job.name}: going on from step {self.training.step}")
-        self.tracker = job.tracker()
-        self.journal = self.tracker.journal("train", key)
-
-    def into(self, out: Path) -> TrainReport:
-        """Train to the end and fill `out`."""
-        self._begin_record()
-        self._warn_of_few_steps()
-        with self.tracker.followed(self.journal):
-            return self._recorded(out)
-
-    def _recorded(self, out: Path) -> TrainReport:
-        try:
-            self.to_the_end()
-            self._warn_of_a_missed_target()
-            kept = self.training.best_epoch if self.recipe.train.keep == "best" else len(self.training.history)
-            assert kept is not None  # the best of at least one epoch
-            with showing_progress(self.job.console, self.job.name):
-                model, choice = self._with_sampler()
-            with filled_folder(out) as folder:
-                save_weights(model.state_dict(), folder / "weights.safetensors")
-                write_json(folder / "sampler.json", {"kind": choice.kind, "distances": choice.distances})
-                write_history(folder / "history.csv", _history_rows(self.training.history, kept))
-                write_json(folder / "alarms.json", [asdict(alarm) for alarm in self._alarms()])
-                write_recipe(folder / "recipe.yaml", self.recipe)
-                self.prepared.spec.save(folder / "spec.json")
-                seal(folder)
-        except BaseException as error:  # whatever ended the run, its record says that it ended
-            killed = isinstance(error, Interrupted) or not isinstance(error, Exception)
-            self.journal.end("KILLED" if killed else "FAILED")
-            raise
-        weights = sha256_of(out / "weights.safetensors")
-        for file in ("recipe.yaml", "history.csv", "weights.safetensors"):
-            self.journal.artifact(out / file, to="")
-        self.journal.end("FINISHED", weights)
-        self.checkpoints.remove()
-        return TrainReport(weights, len(self.training.history), self.training.history[kept - 1], self._ended())
-
-    def _ended(self) -> str | None:
-        """Say why the run ended before its length; None if it didn't."""
-        train, training = self.recipe.train, self.training
-        planned, made = Length.of(train, len(self._batches())).epochs, len(training.history)
-        if made == planned:
-            return None
-        waited = train.patience is not None and made - (training.best_epoch or 0) >= train.patience
-        why = f"none of the last {train.patience} was better" if waited else "train.max_minutes is over"
-        return f"of {planned}, as {why}"
-
-    def _with_sampler(self) -> tuple[VAE, ChosenSampler]:
-        """The trained model with its sampler of new latents."""
-        model, recipe, prepared = self.training.judged, self.recipe, self.prepared
-        model.load_state_dict(self.training.weights(recipe.train))
-        match recipe.sampler:
-            case "auto":
-                features = reference(prepared, self.job.settings.home, self.training.totals.device)
-                choice = choose_sampler(model, prepared.train, prepared.valid, features, recipe.seed)
-            case MixtureOf(kind=kind, components=components):
-                fitted = fit_sampler(kind, model, prepared.train, recipe.seed, components)
-                choice = ChosenSampler(kind, fitted, {})
-            case kind:
-                choice = ChosenSampler(kind, fit_sampler(kind, model, prepared.train, recipe.seed), {})
-        model.sampler = choice.sampler
-        return model, choice
-
-    def _warn_of_few_steps(self) -> None:
-        train = self.recipe.train
-        said = too_short(train, Length.of(train, len(self._batches())).steps)
-        if said is not None and "too_few_steps" not in self.job.recipe.evaluate.waive:
-            self.job.warn(f"{self.job.name}: {said} (the gate too_few_steps will fail; evaluate.waive does without it)")
-
-    def _warn_of_a_missed_target(self) -> None:
-        """Judge a target by the validation part, or by training where there is none."""
-        control, last, valid = self.recipe.rate_control, self.training.history[-1], self.prepared.valid
-        figures = {"rate": last.rate, "distortion": last.distortion}
-        if isinstance(control, TargetDistortionControl) and control.psnr is not None:
-            shown, device = valid if len(valid) else self.prepared.train, self.training.totals.device
-            figures["mse_of_sample"] = fidelity(self.training.judged, shown, self.recipe.seed, device).mse_of_sample
-        missed = miss(figures, control)
-        if missed is not None:
-            self.job.warn(f"{self.job.name}: {missed}, at the end of training, on the validation part")
-
-    def _begin_record(self) -> None:
-        card = self.prepared.card
-        data = self.job.recipe.data.model_dump(mode="json")
-        params = flatten({"data": data, **self.recipe.model_dump(mode="json", exclude={"about"})})
-        dataset = {"name": self.job.name, "digest": self.digest, "source": card["origins"], "card": card}
-        going_on = self.training.step > 0
-        self.journal.start(self.job.name, params, provenance(self.job.name), dataset=dataset, resumed=going_on)
-
-    def to_the_end(self) -> None:
-        """Consume the loop: show, record, save, and stop when asked to."""
-        recipe, training, processes = self.recipe.train, self.training, self.processes
-        batches = self._batches()
-        length = Length.of(recipe, len(batches))
-        loop = fit(
-            training,
-            recipe,
-            self.recipe.objective,
-            batches,
-            self.prepared.valid,
-            self.recipe.seed,
-            self._execution(length.steps),
-        )
-        limit = math.inf if recipe.max_minutes is None else 60 * recipe.max_minutes
-        size = 4 * sum(parameter.nbytes for parameter in training.model.parameters())  # moments and best or average
-        clock = Clock(training.seconds, self.job.settings.checkpoint_s, size / BYTES_PER_S)
-        parent = os.getppid()
-        with interruptible() as asked, Display(self.job.console, self.job.name, length) as display:
-            for step in loop:
-                display.step(step)
-                if step.loss is not None:
-                    self.journal.metrics({"loss": step.loss}, step=step.step)
-                if step.epoch is not None:
-                    self.journal.metrics(step.epoch.figures(), step=step.epoch.epoch)
-                    self._tell_alarms()
-                elif processes.count > 1 and step.step % AGREE_EVERY:
-                    continue
-                training.seconds = clock.seconds()
-                orphaned = processes.count > 1 and os.getppid() != parent
-                stop, due, over = processes.any(bool(asked) or orphaned, clock.due(), training.seconds > limit)
-                if stop or due:
-                    with clock.saving():
-                        self._save()
-                if stop:
-                    who = asked.name or ("the launcher is gone" if orphaned else "another process was stopped")
-                    raise Interrupted(
-                        f"{who} at step {step.step} of {step.steps}; a checkpoint is written, "
-                        "and the same command goes on from there"
-                    )
-                training.stopped = training.stopped or over
-        _refuse_spoiled(training)
-
-    def _alarms(self, before: int = 0) -> list[Alarm]:
-        """Alarms of the epochs so far, but for the last `before`."""
-        history = self.training.history
-        return alarms(history[: len(history) - before], self.training.model.latents, self.recipe)
-
-    def _tell_alarms(self) -> None:
-        """Say what the last epoch changed.
-
-        Raises:
-            TrainingError: an alarm began, and the recipe wants an end then.
-        """
-        known = self._alarms(before=1)
-        for alarm in [alarm for alarm in self._alarms() if alarm not in known]:
-            if alarm.cleared is not None:
-                self.journal.tag(f"alarm.{alarm.name}", f"{alarm.epoch} to {alarm.cleared}")
-                self.job.console.print(f"{self.job.name}: epoch {alarm.cleared}: {alarm.name} is over")
-                continue
-            self.journal.tag(f"alarm.{alarm.name}", str(alarm.epoch))
-            said = f"{alarm.name} at epoch {alarm.epoch}: {alarm.about}"
-            if self.recipe.train.stop_on_alarm:
-                raise TrainingError(f"{said} (train.stop_on_alarm is true)")
-            self.job.warn(f"{self.job.name}: {said}")
-
-    def _save(self) -> None:
-        _refuse_spoiled(self.training)
-        self.processes.gather(self.training.totals)
-        if self.processes.first:
-            self.checkpoints.save(self.training)
-
-    def _batches(self) -> Batches:
-        train, resident = self.recipe.train, int(self.job.settings.resident_gib * 2**30)
-        return Batches(
-            self.prepared.train,
-            train.batch,
-            self.recipe.seed,
-            self.training.totals.device,
-            train.accumulate,
-            resident,
-            self.processes.rank,
-            self.processes.count,
-            labelled=self.training.model.classes > 0,
-        )
-
-    def _execution(self, steps: int) -> Execution:
-        settings, gpu = self.job.settings, self.training.totals.device.type == "cuda"
-        compiled = settings.compile == "on" or (settings.compile == "auto" and gpu and steps >= WORTH_COMPILING)
-        capturable = gpu and self.recipe.train.accumulate == 1 and self.processes.count == 1
-        if settings.cuda_graph == "on" and not capturable:
-            raise SettingsError(
-                "VAE_CUDA_GRAPH=on: a step can be captured on one CUDA device, in one process, with "
-                "train.accumulate: 1; use auto"
-            )
-        return Execution(compiled, settings.cuda_graph != "off" and capturable, self.processes)
-
-
-def _start(recipe: TrainedRecipe, prepared: Prepared, device: torch.device, start: Path | None) -> Training:
-    torch.manual_seed(derive(recipe.seed, "weights"))
-    model = build(recipe.model, prepared.spec)  # on the CPU, so that every device starts from the same weights
-    if start is not None:
-        load_weights(model, start)
-    torch.manual_seed(derive(recipe.seed, "noise"))
-    return Training.start(model.to(device), recipe.train, recipe.rate_control)
-
-
-def _refuse_spoiled(training: Training) -> None:
-    """A checkpoint of weights that aren't finite would be resumed to the same failure."""
-    for name, parameter in training.model.named_parameters():
-        if not torch.isfinite(parameter).all():
-            raise TrainingError(
-                f"parameter {name} isn't finite after step {training.step}; lower train.learning_rate or set train.clip"
-            )
-
-
-def _history_rows(history: Sequence[Epoch], kept: int) -> list[Row]:
-    """Epochs as rows of numbers."""
-    return [
-        {name: float(epoch.epoch == kept) if name == "kept" else _number(getattr(epoch, name)) for name in COLUMNS}
-        for epoch in history
-    ]
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None else float(value)

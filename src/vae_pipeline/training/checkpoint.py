@@ -25,7 +25,7 @@ from vae_pipeline.training.loop import Epoch, Training
 KEPT = 2
 # Code that determines the weights, beside recipe, data and seed: a half-run of other code is not gone on with.
 SOURCES = (
-    "evaluation/gates.py", "kinds", "metrics", "models", "numerics", "stages/train.py",
+    "evaluation/gates.py", "kinds", "metrics", "models", "numerics", "stages/running.py", "stages/train.py",
     "system/seal.py", "system/typed_json.py", "training",
 )  # fmt: skip
 

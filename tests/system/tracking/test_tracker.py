@@ -125,7 +125,7 @@ def test_where_the_models_run_is_missing_one_is_opened(job, client, lane):
 
 @pytest.mark.slow
 def test_an_interrupted_run_is_taken_up(job, client, tmp_path, monkeypatch):
-    from vae_pipeline.stages import train as module
+    from vae_pipeline.stages import display as module
 
     prepare(job, tmp_path / "data")
     original = module.Display.step
