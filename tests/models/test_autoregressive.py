@@ -104,14 +104,22 @@ def test_what_is_written_out_is_what_the_kernels_compute(cell, output):
     sentence = rows([[4, 8, 3, 7]])
     z = torch.full((1, 1, LATENTS), 0.3)
     with torch.no_grad():
-        by_element = model.decode(z).log_prob_by_element(sentence)[0, 0]
-        token, state, found = torch.tensor([1]), model.decoder(z[0]), []
+        observed = model.decode(z)
+        by_element, deviance = (
+            observed.log_prob_by_element(sentence)[0, 0],
+            observed.deviance_by_element(sentence)[0, 0],
+        )
+        errors = observed.squared_error_by_element(sentence)[0, 0]
+        token, state, found, likeliest = torch.tensor([1]), model.decoder(z[0]), [], []
         for wanted in sentence[0, :5].tolist():
             log_probability, state = model.likelihood.step(token, state)
             found.append(log_probability[0, wanted - FIRST])
+            likeliest.append(log_probability[0].max())
             token = torch.tensor([wanted])
     torch.testing.assert_close(torch.stack(found), by_element[:5], atol=1e-6, rtol=1e-5)
-    assert by_element[5] == 0
+    torch.testing.assert_close(torch.stack(likeliest) - by_element[:5], deviance[:5], atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close((1 - by_element[:5].exp()).square(), errors[:5])
+    assert by_element[5] == deviance[5] == errors[5] == 0
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])

@@ -46,24 +46,24 @@ SAMPLERS = {
     "flow": lambda: FlowSampler(3, 2, 8),
 }
 ASKED = [
-    ("normalised", "normal", "mixture", ("encoder", "score", "sample")),
-    ("full", "normal", "flow", ("encoder", "score", "sample")),
-    ("full", "mixture", "prior", ("score", "sample")),
-    ("flow", "mixture", "prior", ("encoder", "reconstruct", "score")),
-    ("gaussian", "vamp", "prior", ("score", "sample")),
+    ("normalised", "normal", "mixture", ("encoder", "score", "detect", "sample")),
+    ("full", "normal", "flow", ("encoder", "score", "detect", "sample")),
+    ("full", "mixture", "prior", ("score", "detect", "sample")),
+    ("flow", "mixture", "prior", ("encoder", "reconstruct", "score", "detect")),
+    ("gaussian", "vamp", "prior", ("score", "detect", "sample")),
 ]
 
 
 LIKELIHOODS = [
-    {"kind": "gaussian", "scale": "learned_per_channel", "mean": "linear"},
-    {"kind": "laplace", "scale": "per_element", "mean": "sigmoid"},
-    {"kind": "student_t", "scale": "learned", "mean": "linear", "degrees": "learned"},
-    {"kind": "discretised_laplace", "scale": "learned", "mean": "linear"},
-    {"kind": "discretised_gaussian", "scale": "per_element", "mean": "sigmoid"},
-    {"kind": "discretised_logistic", "components": 2},
-    {"kind": "categorical"},
+    ({"kind": "gaussian", "scale": "learned_per_channel", "mean": "linear"}, ()),
+    ({"kind": "laplace", "scale": "per_element", "mean": "sigmoid"}, ()),
+    ({"kind": "student_t", "scale": "learned", "mean": "linear", "degrees": "learned"}, ("detect",)),
+    ({"kind": "discretised_laplace", "scale": "learned", "mean": "linear"}, ("detect",)),
+    ({"kind": "discretised_gaussian", "scale": "per_element", "mean": "sigmoid"}, ("detect",)),
+    ({"kind": "discretised_logistic", "components": 2}, ()),
+    ({"kind": "categorical"}, ()),
 ]
-"""Of images, beside the Bernoulli of the lanes above."""
+"""Of images, beside the Bernoulli above; with graphs that are asked for beside `decoder` and `score`."""
 
 
 @pytest.mark.parametrize(("posterior", "prior", "sampler", "asked"), ASKED)
@@ -72,45 +72,40 @@ def test_its_graphs_are_the_model(posterior, prior, sampler, asked, smoke, prepa
     are_the_model(recipe, sampler, asked, prepared, tmp_path)
 
 
-@pytest.mark.parametrize("likelihood", LIKELIHOODS, ids=lambda likelihood: likelihood["kind"])
-def test_the_graphs_of_a_likelihood_are_the_model(likelihood, smoke, prepared, tmp_path):
+@pytest.mark.parametrize(("likelihood", "more"), LIKELIHOODS, ids=[row["kind"] for row, _ in LIKELIHOODS])
+def test_the_graphs_of_a_likelihood_are_the_model(likelihood, more, smoke, prepared, tmp_path):
     recipe = edited(smoke, model={"likelihood": likelihood})
-    are_the_model(recipe, "prior", ("decoder", "score"), prepared, tmp_path)
+    are_the_model(recipe, "prior", ("decoder", "score", *more), prepared, tmp_path)
 
 
 def are_the_model(recipe, sampler, asked, prepared, tmp_path):
     torch.manual_seed(0)
     model = build(recipe.model, prepared.spec).eval()
     model.sampler = SAMPLERS[sampler]()
-    exported = model.frozen().eval()
-    images = torch.from_numpy(prepared.test.x[:5])
+    x = torch.from_numpy(prepared.test.x[:5])
     detector = calibrated(model, recipe.detection, prepared.train, prepared.valid, torch.device("cpu"))
     for graph in (*GRAPHS, DetectGraph(detector)):
-        if graph.name not in (*asked, "detect"):
-            continue
-        inputs = example_inputs(graph, model, images[:2], None, 0)
-        proto = graph.proto(exported, inputs, {}, {"vae.graph": graph.name})
-        assert not zeros_allowed(proto)
-        file = tmp_path / f"{graph.name}.onnx"
-        file.write_bytes(proto.SerializeToString())
-        inputs = example_inputs(graph, model, images, None, 1)
-        wanted = {name: tensor.numpy() for name, tensor in graph.answers(model, inputs).items()}
-        found = parity.run(file, {name: tensor.numpy() for name, tensor in inputs.items()}, wanted)
-        rows = parity.compare(graph.name, found, wanted, Units(prepared.spec, detector.kind))
-        parity.require(rows, 1e-5)
-        assert np.ptp(next(iter(wanted.values()))) > 0
+        if graph.name in asked:
+            is_the_model(graph, model, x, Units(prepared.spec, detector.kind), tmp_path)
 
 
-def test_the_graphs_of_heavy_numbers_are_the_model(tmp_path):
-    torch.manual_seed(0)
-    built = build(table_model(likelihood={"kind": "mixed", "scale": "per_element", "numbers": "student_t"}), TABLE)
-    inputs = example_inputs(SCORE, built.eval(), torch.from_numpy(ROWS), None, 0)
-    proto = to_onnx(SCORE.module(built), inputs, SCORE.outputs, SCORE.about, {"vae.graph": "score"})
-    file = tmp_path / "score.onnx"
+def is_the_model(graph, model, x, units, tmp_path):
+    metadata = {"vae.graph": graph.name}
+    proto = graph.proto(model.frozen().eval(), example_inputs(graph, model, x[:2], None, 0), {}, metadata)
+    assert not zeros_allowed(proto)
+    file = tmp_path / f"{graph.name}.onnx"
     file.write_bytes(proto.SerializeToString())
-    wanted = {name: tensor.numpy() for name, tensor in answers(SCORE, built, None, inputs).items()}
+    inputs = example_inputs(graph, model, x, None, 1)
+    wanted = {name: tensor.numpy() for name, tensor in graph.answers(model, inputs).items()}
     found = parity.run(file, {name: tensor.numpy() for name, tensor in inputs.items()}, wanted)
-    parity.require(parity.compare("score", found, wanted, Units(TABLE, None)), 1e-5)
+    parity.require(parity.compare(graph.name, found, wanted, units), 1e-5)
+    assert np.ptp(next(iter(wanted.values()))) > 0
+
+
+def test_the_graph_of_heavy_numbers_is_the_model(tmp_path):
+    torch.manual_seed(0)
+    model = build(table_model(likelihood={"kind": "mixed", "scale": "per_element", "numbers": "student_t"}), TABLE)
+    is_the_model(SCORE, model.eval(), torch.from_numpy(ROWS), Units(TABLE, None), tmp_path)
 
 
 class ByGammaFunctions(StudentT):
@@ -145,7 +140,7 @@ def test_what_has_no_graph_is_said_in_one_line(family, said, capfd):
     model.likelihood = Untraceable(family).eval()
     inputs = example_inputs(SCORE, model, batch((1, 8, 8))[0], None, 0)
     with pytest.raises(ExportError, match=said) as error:
-        to_onnx(SCORE.module(model), inputs, SCORE.outputs, SCORE.about, {"vae.graph": "score"})
+        SCORE.proto(model, inputs, {}, {"vae.graph": "score"})
     assert "\n" not in str(error.value) and "".join(capfd.readouterr()) == ""
 
 
