@@ -1,5 +1,6 @@
 """The runner of benchmarks lists every table, and a page tells what is stored."""
 
+import ast
 import re
 
 import pytest
@@ -7,6 +8,7 @@ from benchmarks.__main__ import main
 from benchmarks.store import Store
 from benchmarks.table import NAMES, load, told
 from tests.lanes import ROOT
+from tests.repository.names import source
 
 TABLES = {name: load(name) for name in NAMES}
 STORED = [name for name in NAMES if Store.of(name).path.is_file() and TABLES[name].PAGE is not None]
@@ -30,6 +32,19 @@ def test_a_table_says_what_it_needs_and_takes_its_options(name, capsys):
 @pytest.mark.parametrize("name", STORED)
 def test_a_page_is_what_its_table_would_write_now(name):
     assert TABLES[name].page(Store.of(name).read()) == TABLES[name].PAGE.read_text()
+
+
+def test_what_the_programs_import_of_the_package_is_there():
+    """Workers run in environments of their own, so that no test imports them."""
+    imported = {
+        f"{node.module}.{alias.name}"
+        for path in (ROOT / "benchmarks" / "workers").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vae_pipeline.")
+        for alias in node.names
+    }
+    assert imported != set()
+    assert {name for name in imported if not source().has(name)} == set()
 
 
 def test_every_stored_result_is_of_a_table_and_none_is_lost():
