@@ -1,0 +1,111 @@
+"""The section `model`: encoder, posterior, prior, decoder, likelihood."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from vae_pipeline.recipe.model.latents import (
+    FlowPosterior,
+    FullPosterior,
+    GaussianPosterior,
+    MixturePrior,
+    NormalisedPosterior,
+    Posterior,
+    Prior,
+    StandardNormalPrior,
+    VampPrior,
+)
+from vae_pipeline.recipe.model.likelihoods import (
+    AdaptiveOutput,
+    AutoregressiveLikelihood,
+    BernoulliLikelihood,
+    CategoricalLikelihood,
+    ContinuousLikelihood,
+    DiscretisedLikelihood,
+    FullOutput,
+    GaussianLikelihood,
+    LaplaceLikelihood,
+    Likelihood,
+    LogisticLikelihood,
+    MixedLikelihood,
+    StudentTLikelihood,
+)
+from vae_pipeline.recipe.model.nets import (
+    Cell,
+    ConvolutionNet,
+    DecoderNet,
+    DenseNet,
+    EncoderNet,
+    RecurrentDecoder,
+    RecurrentEncoder,
+)
+from vae_pipeline.recipe.section import Activation, Count, Section
+
+__all__ = [
+    "AdaptiveOutput", "AnyModel", "AutoregressiveLikelihood", "BernoulliLikelihood", "CategoricalLikelihood",
+    "Cell", "ContinuousLikelihood", "ConvolutionNet", "DecoderNet", "DenseNet", "DiscretisedLikelihood",
+    "EncoderNet", "FlowPosterior", "FullOutput", "FullPosterior", "GaussianLikelihood", "GaussianPosterior",
+    "Ladder", "LaplaceLikelihood", "Level", "Likelihood", "LogisticLikelihood", "MixedLikelihood", "MixturePrior",
+    "Model", "NormalisedPosterior", "Posterior", "Prior", "RecurrentDecoder", "RecurrentEncoder",
+    "StandardNormalPrior", "StudentTLikelihood", "VampPrior",
+]  # fmt: skip
+
+
+class Model(Section):
+    """Encoder, posterior, prior, decoder, likelihood."""
+
+    encoder: EncoderNet
+    posterior: Posterior
+    prior: Prior
+    decoder: DecoderNet
+    likelihood: Likelihood
+    conditional: bool
+    """True if the label is one more input of encoder and decoder."""
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> "Model":
+        if self.conditional and isinstance(self.prior, VampPrior):
+            raise ValueError("a vamp prior has no labels to condition on: set conditional: false, or another prior")
+        if isinstance(self.prior, VampPrior) and not isinstance(self.posterior, GaussianPosterior):
+            raise ValueError("a vamp prior is a mixture of posteriors of kind gaussian")
+        match self.likelihood, self.decoder:
+            case AutoregressiveLikelihood(output=FullOutput(tied=True)), RecurrentDecoder() as decoder:
+                if decoder.width != decoder.embedding:
+                    raise ValueError(
+                        "likelihood.output.tied takes the embedding for the output, but the decoder's width is "
+                        f"{decoder.width} and its embedding {decoder.embedding}: make them equal"
+                    )
+        return self
+
+
+class Level(Section):
+    """A level of a ladder: a map of features, and latents at each place of it."""
+
+    stride: Count
+    """The factor by which the map's height and width are smaller than those of the level below, or of the image; one as
+    large as these, or larger, gives a map of 1 x 1, which is a dense level."""
+    channels: Count
+    latents: Count
+    """Latents at each place of the map."""
+    blocks: Count
+    """Residual blocks, in the encoder, in the decoder and in the posterior's head alike."""
+
+
+class Ladder(Section):
+    """Levels of latents, each inferred from the observation and the levels above it; p(z) = N(0, I)."""
+
+    kind: Literal["ladder"]
+    levels: Annotated[tuple[Level, ...], Field(min_length=1)]
+    """Topmost first, as in z."""
+    activation: Activation
+    likelihood: Likelihood
+    conditional: bool
+    """True if the label is one more input of encoder and decoder."""
+
+
+def _which(model: Any) -> str:
+    """The section that is meant: a model without a kind is made of parts."""
+    return "ladder" if isinstance(model, Ladder) or (isinstance(model, dict) and "kind" in model) else "Model"
+
+
+AnyModel = Annotated[Annotated[Model, Tag("Model")] | Annotated[Ladder, Tag("ladder")], Discriminator(_which)]

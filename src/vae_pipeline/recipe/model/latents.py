@@ -1,0 +1,68 @@
+"""The posterior q(z|x) and the prior p(z)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from vae_pipeline.recipe.section import Count, Positive, Section
+
+
+class GaussianPosterior(Section):
+    """Diagonal Gaussian q(z|x)."""
+
+    kind: Literal["gaussian"]
+    latents: Count
+
+
+class NormalisedPosterior(Section):
+    """Diagonal Gaussian whose means are normalised over the batch, so that no dimension can collapse."""
+
+    kind: Literal["normalised_gaussian"]
+    latents: Count
+    spread: Positive
+    """Standard deviation of the means over the data: the rate is at least latents * spread² / 2."""
+
+
+class FullPosterior(Section):
+    """Gaussian q(z|x) with a full covariance."""
+
+    kind: Literal["full_gaussian"]
+    latents: Count
+
+
+class FlowPosterior(Section):
+    """A diagonal Gaussian passed through affine coupling layers that see the encoder's features."""
+
+    kind: Literal["coupling_flow"]
+    latents: Annotated[Count, Field(ge=2)]
+    layers: Count
+    width: Count
+    """Hidden units of each coupling layer's network."""
+
+
+Posterior = Annotated[
+    GaussianPosterior | NormalisedPosterior | FullPosterior | FlowPosterior, Field(discriminator="kind")
+]
+
+
+class StandardNormalPrior(Section):
+    """p(z) = N(0, I)."""
+
+    kind: Literal["standard_normal"]
+
+
+class MixturePrior(Section):
+    """A mixture of diagonal Gaussians, learned with the model."""
+
+    kind: Literal["mixture"]
+    components: Count
+
+
+class VampPrior(Section):
+    """The mixture of the posteriors of observations that are learned with the model (pseudo-inputs)."""
+
+    kind: Literal["vamp"]
+    components: Count
+
+
+Prior = Annotated[StandardNormalPrior | MixturePrior | VampPrior, Field(discriminator="kind")]

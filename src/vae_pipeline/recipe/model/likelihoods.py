@@ -1,0 +1,129 @@
+"""The likelihood p(x|z)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from vae_pipeline.recipe.section import Count, Layers, Positive, Section
+
+Scale = Positive | Literal["learned", "learned_per_channel", "per_element", "optimal"]
+Mean = Literal["linear", "sigmoid"]
+
+
+class BernoulliLikelihood(Section):
+    """Bernoulli p(x|z) from logits; on grey pixels its log is a cross-entropy, and is reported as such."""
+
+    kind: Literal["bernoulli"]
+
+
+class GaussianLikelihood(Section):
+    """Gaussian p(x|z) on values scaled to [0, 1]; the scale is a number, learned, or the optimal one."""
+
+    kind: Literal["gaussian"]
+    scale: Scale
+    mean: Mean
+    """`sigmoid` keeps it within [0, 1]: sharper, where many values are near either end."""
+
+
+class LaplaceLikelihood(Section):
+    """Laplace p(x|z) on values scaled to [0, 1], with the scales that a Gaussian may have."""
+
+    kind: Literal["laplace"]
+    scale: Scale
+    mean: Mean
+
+
+class StudentTLikelihood(Section):
+    """Student's t p(x|z) on values scaled to [0, 1], with the scales that a Gaussian may have: heavier in its tails."""
+
+    kind: Literal["student_t"]
+    scale: Scale
+    mean: Mean
+    degrees: Annotated[float, Field(gt=0, le=1000)] | Literal["learned"]
+    """Degrees of freedom: the fewer, the heavier the tails, from Cauchy's at 1 to nearly a Gaussian's at 1000. Learned
+    ones are over 1."""
+
+
+ContinuousLikelihood = GaussianLikelihood | LaplaceLikelihood | StudentTLikelihood
+"""Likelihoods of a location and a scale that aren't rounded."""
+
+
+class DiscretisedLikelihood(Section):
+    """A Gaussian or Laplace variable rounded to whole numbers (uint8 data), tails at the ends: a true probability."""
+
+    kind: Literal["discretised_gaussian", "discretised_laplace"]
+    scale: Positive | Literal["learned", "learned_per_channel", "per_element"]
+    mean: Mean
+    """`linear` may lie beyond either end, so that black or white is as sure as can be; inside the range, which
+    `sigmoid` keeps it to, an end level gets about half of the mass at most."""
+
+
+class LogisticLikelihood(Section):
+    """Mixture of logistic distributions over whole numbers (uint8 data): a true probability."""
+
+    kind: Literal["discretised_logistic"]
+    components: Count
+
+
+class CategoricalLikelihood(Section):
+    """A probability of its own for every whole number from the data's lowest to its highest."""
+
+    kind: Literal["categorical"]
+
+
+class MixedLikelihood(Section):
+    """The columns of a table, each of its own family: Gaussian numbers, Bernoulli booleans, categorical categories."""
+
+    kind: Literal["mixed"]
+    scale: Literal["learned_per_column", "per_element"]
+    """The scale of numbers, on scaled values: one a column, or one that the decoder gives for each row and column."""
+    numbers: Literal["gaussian", "student_t"] = Field("gaussian", exclude_if=lambda numbers: numbers == "gaussian")
+    """The family of numbers and dates: of `student_t`, whose degrees of freedom are learned, one a column, a number far
+    off costs its logarithm and not its square. The default isn't stored, so that a recipe keeps its digest."""
+    missing: Literal["given", "modelled"] = "given"
+    """`given`: a gap adds nothing, so that a row that lacks much looks likely. `modelled`: a gap is as unlikely as it
+    is rare beside what is there."""
+
+
+class FullOutput(Section):
+    """A linear layer that gives each token its log-odds."""
+
+    kind: Literal["full"]
+    tied: bool
+    """True if its weights are the decoder's embedding, which then is as wide as the layer."""
+
+
+class AdaptiveOutput(Section):
+    """Log-odds of the frequent tokens, and of groups of rarer ones, within which narrower layers go on: exact, and
+    several times as fast where the vocabulary is large. It wants ids in the order of frequency, as words have them."""
+
+    kind: Literal["adaptive"]
+    cutoffs: Layers
+    """Rising: the first group are the ids before the first cutoff, ..., the last those from the last cutoff on."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> "AdaptiveOutput":
+        if list(self.cutoffs) != sorted(set(self.cutoffs)):
+            raise ValueError(f"cutoffs are {list(self.cutoffs)}; wanted numbers that rise")
+        return self
+
+
+class AutoregressiveLikelihood(Section):
+    """Sentences: the probability of each token given those before it and z; a true probability of the whole."""
+
+    kind: Literal["autoregressive"]
+    output: Annotated[FullOutput | AdaptiveOutput, Field(discriminator="kind")]
+
+
+Likelihood = Annotated[
+    BernoulliLikelihood
+    | GaussianLikelihood
+    | LaplaceLikelihood
+    | StudentTLikelihood
+    | DiscretisedLikelihood
+    | LogisticLikelihood
+    | CategoricalLikelihood
+    | MixedLikelihood
+    | AutoregressiveLikelihood,
+    Field(discriminator="kind"),
+]
