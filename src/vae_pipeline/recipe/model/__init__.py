@@ -28,6 +28,7 @@ from vae_pipeline.recipe.model.likelihoods import (
     Likelihood,
     LogisticLikelihood,
     MixedLikelihood,
+    Scale,
     StudentTLikelihood,
 )
 from vae_pipeline.recipe.model.nets import (
@@ -46,7 +47,7 @@ __all__ = [
     "Cell", "ContinuousLikelihood", "ConvolutionNet", "DecoderNet", "DenseNet", "DiscretisedLikelihood",
     "EncoderNet", "FlowPosterior", "FullOutput", "FullPosterior", "GaussianLikelihood", "GaussianPosterior",
     "Ladder", "LaplaceLikelihood", "Level", "Likelihood", "LogisticLikelihood", "MixedLikelihood", "MixturePrior",
-    "Model", "NormalisedPosterior", "Posterior", "Prior", "RecurrentDecoder", "RecurrentEncoder",
+    "Model", "NormalisedPosterior", "Posterior", "Prior", "RecurrentDecoder", "RecurrentEncoder", "Scale",
     "StandardNormalPrior", "StudentTLikelihood", "VampPrior",
 ]  # fmt: skip
 
