@@ -107,7 +107,7 @@ class TestMetrics:
         trained = Trained.load(tmp_path / "model")
         card = Prepared.open(tmp_path / "data").card
         text = model_card("binary", trained.recipe, recipe.export, trained.spec, card, found, trained.weights_sha256)
-        assert f"| bits per dimension | {found['bits_per_dimension']:.4g} |" in text
+        assert f"| Bits per dimension (bits) | {found['bits_per_dimension']:.4g} |" in text
 
     def test_pictures_and_data_for_plots(self, lane, conditional_lane):
         names = {path.name for path in (lane.report / "plots").iterdir()}

@@ -188,7 +188,9 @@ class Detector(nn.Module):
         by_element = -inference.likelihood.log_prob_by_element(target).mean(0)
         error = inference.likelihood.squared_error_by_element(target).mean(0)
         distortion, rate = by_element.flatten(1).sum(1), inference.rate().mean(0)
-        unheard_of = inference.likelihood.unheard_of(target)  # z alone doesn't know of it
+        unheard_of = torch.zeros_like(rate)
+        if (nats := inference.likelihood.unheard_of(target)) is not None:  # z alone doesn't know of it
+            unheard_of = nats
         weight = inference.log_weight()
         most = weight.amax(0)
         found = {

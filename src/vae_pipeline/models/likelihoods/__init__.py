@@ -61,9 +61,12 @@ class ObservedDistribution(Distribution, ABC):
         """Squared distance of each value from its mean; of a category or a token, of its probability from 1."""
         return (value - self.mean).square()
 
-    def unheard_of(self, value: Tensor) -> Tensor:
-        """Nats that an observation costs for what no training example had, such as a gap in a column that had none."""
-        return torch.zeros_like(value.flatten(-self.rank)[..., 0])
+    def unheard_of(self, value: Tensor) -> Tensor | None:  # noqa: ARG002 (most know of nothing like it)
+        """Nats that an observation costs for what no training example had, such as a gap in a column that had none.
+
+        None where there can be nothing of the kind.
+        """
+        return None
 
 
 @runtime_checkable

@@ -167,7 +167,7 @@ class RowDistribution(ObservedDistribution):
 
     def unheard_of(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*rows"]:
         """Nats of the values that are missing, and never were in training."""
-        return self._never(value).sum(-1)
+        return self._never(value).sum(value.ndim - 2)
 
     def _never(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*rows columns"]:
         never = value.new_tensor([0.0 if may else UNHEARD_OF for may in self.layout.missing])

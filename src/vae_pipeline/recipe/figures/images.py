@@ -46,7 +46,7 @@ IMAGES = (
     Figure(
         "sampler", "Sampler",
         "What new latents are drawn from: the prior, or what was fitted to the posteriors of the training data. Where "
-        "several were tried, their samples are compared with validation images by the Fréchet distance.",
+        "several were tried, their samples are compared with the validation part by the Fréchet distance.",
         "samples", gate=False,
         beside=(("sampler_components", "{} components"), ("sampler_candidates", "{name} {}")),
     ),
