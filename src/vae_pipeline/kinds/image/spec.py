@@ -1,17 +1,14 @@
 """ImageSpec: the shape, range and classes of images, as a model must know them."""
 
-import dataclasses
-import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vae_pipeline.kinds.stored import StoredSpec
 from vae_pipeline.system.errors import DataError
-from vae_pipeline.system.typed_json import typed
 
 Array = npt.NDArray[Any]
 LARGEST = 2**28  # values of an image
@@ -31,7 +28,7 @@ def within(values: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[Any
 
 
 @dataclass(frozen=True)
-class ImageSpec:
+class ImageSpec(StoredSpec):
     """Images as they lie on disk: [channels, height, width], unscaled."""
 
     shape: tuple[int, int, int]
@@ -59,11 +56,6 @@ class ImageSpec:
         return math.prod(self.shape)
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the values of an observation: pixels have none."""
-        return ()
-
-    @property
     def absent(self) -> tuple[str, ...]:
         """Texts that stand for a missing value: none can be."""
         return ()
@@ -74,19 +66,9 @@ class ImageSpec:
         return ".png"
 
     @property
-    def stepwise(self) -> bool:
-        """True if an observation is made one value after the other, each given those before it."""
-        return False
-
-    @property
     def largest(self) -> int:
         """The most numbers that a graph computes of one observation in one place."""
         return self.dimensions
-
-    @property
-    def tells_anomalies(self) -> bool:
-        """True if labels always say what is normal."""
-        return False
 
     @property
     def unit(self) -> float:
@@ -115,31 +97,9 @@ class ImageSpec:
             )
         return np.ascontiguousarray(inside.astype(self.dtype))
 
-    def natural(self, x: Array) -> Array:
-        """A graph's answer in the data's own units."""
-        return x
-
     def metadata(self) -> dict[str, Any]:
         """A graph's metadata on raw values."""
         return {"vae.range": [self.low, self.high]}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "ImageSpec":
-        """Inverse of `to_dict`.
-
-        Raises:
-            DataError: a field is missing, unknown or of another kind.
-        """
-        try:
-            spec = typed(cls, values, closed=True)
-            spec._validate()
-            return spec
-        except ValueError as error:
-            raise DataError(f"not a data spec ({error}): run `vae-pipeline prepare` again") from error
 
     def _validate(self) -> None:
         if self.kind != "image":
@@ -154,7 +114,3 @@ class ImageSpec:
             raise ValueError(
                 f"the range is {self.low} to {self.high}, the levels {list(self.levels)}; wanted the lower one first"
             )
-
-    def save(self, path: Path) -> None:
-        """Write as JSON."""
-        path.write_text(json.dumps(self.to_dict(), indent=2) + "\n")

@@ -1,7 +1,5 @@
 """TableSpec: the columns of a table, as a model must know them."""
 
-import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from vae_pipeline.kinds.stored import StoredSpec
 from vae_pipeline.system.errors import DataError
-from vae_pipeline.system.typed_json import typed
 
 Array = npt.NDArray[Any]
 ANOMALIES = ("normal", "anomaly")
@@ -85,7 +83,7 @@ class CsvFormat:
 
 
 @dataclass(frozen=True)
-class TableSpec:
+class TableSpec(StoredSpec):
     """Rows of a table as they lie on disk: [columns] of float32, unscaled, less offsets, NaN where one is missing."""
 
     columns: tuple[Column, ...]
@@ -129,11 +127,6 @@ class TableSpec:
     def suffix(self) -> str:
         """The suffix of the files in which a person looks at observations."""
         return ".csv"
-
-    @property
-    def stepwise(self) -> bool:
-        """True if an observation is made one value after the other, each given those before it."""
-        return False
 
     @property
     def largest(self) -> int:
@@ -185,24 +178,6 @@ class TableSpec:
         """A graph's metadata on raw values."""
         return {"vae.columns": {column.name: column.kind for column in self.columns}}
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "TableSpec":
-        """Inverse of `to_dict`.
-
-        Raises:
-            DataError: a field is missing, unknown or of another kind.
-        """
-        try:
-            spec = typed(cls, values, closed=True)
-            spec._validate()
-            return spec
-        except ValueError as error:
-            raise DataError(f"not a data spec ({error}): run `vae-pipeline prepare` again") from error
-
     def _validate(self) -> None:
         if not self.columns or self.dtype != "float32" or self.kind != "table":
             raise ValueError(f"{len(self.columns)} columns, dtype {self.dtype!r}; wanted some, of float32")
@@ -214,7 +189,3 @@ class TableSpec:
                 raise ValueError(f"column {column.name} has knots that don't rise")
             if (column.kind == "category") != bool(column.values):
                 raise ValueError(f"column {column.name} is a {column.kind} with {len(column.values)} values")
-
-    def save(self, path: Path) -> None:
-        """Write as JSON."""
-        path.write_text(json.dumps(self.to_dict(), indent=2) + "\n")

@@ -1,16 +1,13 @@
 """TextSpec: how sentences become ids and back, and which ids mean what, as a model must know it."""
 
-import dataclasses
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vae_pipeline.kinds.stored import StoredSpec
 from vae_pipeline.system.errors import DataError
-from vae_pipeline.system.typed_json import typed
 
 PADDING, START, END, UNKNOWN = range(4)
 """Ids that are no word: what fills a row after the end, what a decoder is given first, the end, any unknown word."""
@@ -58,7 +55,7 @@ TOKENIZER: dict[str, tuple[Any, ...]] = {
 
 
 @dataclass(frozen=True)
-class TextSpec:
+class TextSpec(StoredSpec):
     """Sentences as they lie on disk: [limit] of int32, the ids of tokens, then `end`, then `padding`."""
 
     limit: int
@@ -87,11 +84,6 @@ class TextSpec:
         return
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the values of an observation: places in a sentence have none."""
-        return ()
-
-    @property
     def binary(self) -> bool:
         """True if two values alone occur."""
         return False
@@ -115,11 +107,6 @@ class TextSpec:
     def largest(self) -> int:
         """The most numbers that a graph computes of one observation in one place."""
         return self.limit * self.vocabulary
-
-    @property
-    def tells_anomalies(self) -> bool:
-        """True if labels always say what is normal."""
-        return False
 
     @property
     def unit(self) -> float:
@@ -150,32 +137,10 @@ class TextSpec:
             )
         return rows
 
-    def natural(self, x: Array) -> Array:
-        """A graph's answer in the data's own units."""
-        return x
-
     def metadata(self) -> dict[str, Any]:
         """A graph's metadata on raw values."""
         names = ("limit", "vocabulary", "padding", "start", "end", "unknown")
         return {"vae.tokens": {name: getattr(self, name) for name in names}}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "TextSpec":
-        """Inverse of `to_dict`.
-
-        Raises:
-            DataError: a field is missing, unknown or of another kind.
-        """
-        try:
-            spec = typed(cls, values, closed=True)
-            spec._validate()
-            return spec
-        except ValueError as error:
-            raise DataError(f"not a data spec ({error}): run `vae-pipeline prepare` again") from error
 
     def _validate(self) -> None:
         if not 2 <= self.limit <= LONGEST or self.vocabulary <= len(SPECIAL):
@@ -187,10 +152,6 @@ class TextSpec:
         if self.dtype != "int32" or self.kind != "text" or self.classes:
             raise ValueError(f"dtype is {self.dtype!r}, classes {list(self.classes)}; wanted int32 and none")
         _require_known(self.tokenizer, self.vocabulary)
-
-    def save(self, path: Path) -> None:
-        """Write as JSON."""
-        path.write_text(json.dumps(self.to_dict(), indent=2) + "\n")
 
 
 def _require_known(tokenizer: dict[str, Any], vocabulary: int) -> None:
