@@ -1,4 +1,4 @@
-"""What specs of all kinds have in common: the way to JSON and back, and answers that most of them give."""
+"""The parts that specs of all kinds share: the way to JSON and back, and answers that most of them give."""
 
 import dataclasses
 import json
