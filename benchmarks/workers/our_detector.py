@@ -1,6 +1,6 @@
 """The pipeline's estimator, with what PyOD's have by default: every row that it is given trains or calibrates it."""
 
-from vae_pipeline.detector.estimator import VAEDetector
+from vae_pipeline import VAEDetector
 
 
 def Detector(seed, **settings):  # noqa: N802 (as PyOD's)

@@ -1,8 +1,34 @@
-"""A production training pipeline for Variational Autoencoders.
+"""A production training pipeline for Variational Autoencoders, on the command line (`vae-pipeline`) and from Python.
 
-The command line is `vae-pipeline`; an exported bundle is used from Python by `vae_pipeline.runtime.bundle`,
-which needs numpy and onnxruntime alone.
+`import vae_pipeline` costs nothing: each name is imported when it is first asked for. `Bundle` needs numpy and
+onnxruntime alone; the estimators need torch.
 """
 
-__version__ = "0.1.0"
-__all__ = ["__version__"]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from vae_pipeline.system.version import __version__
+
+if TYPE_CHECKING:
+    from vae_pipeline.estimators.detector import VAEDetector
+    from vae_pipeline.recipe import Recipe
+    from vae_pipeline.runtime.bundle import Bundle
+
+__all__ = ["Bundle", "Recipe", "VAEDetector", "__version__"]
+
+_HOMES = {
+    "Bundle": "vae_pipeline.runtime.bundle",
+    "Recipe": "vae_pipeline.recipe",
+    "VAEDetector": "vae_pipeline.estimators.detector",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -23,7 +23,7 @@ from vae_pipeline.training.checkpoint import SOURCES
 STAGES = {"prepare": "prepare", "train": "train", "evaluate": "eval", "export": "export"}
 # These can't change what a stage writes from the same recipe and the same inputs.
 WITHOUT_EFFECT = {
-    "vae_pipeline": "the version's number",
+    "vae_pipeline.system.version": "a number",
     "vae_pipeline.system.errors": "what is said when nothing is written",
     "vae_pipeline.system.explain": "likewise",
     "vae_pipeline.system.reading": "likewise",

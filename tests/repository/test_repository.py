@@ -95,7 +95,7 @@ def test_no_two_public_classes_share_a_name():
 
 
 PUBLIC = {
-    "vae_pipeline": ["__version__"],
+    "vae_pipeline": ["Bundle", "Recipe", "VAEDetector", "__version__"],
     "vae_pipeline.runtime": ["Bundle", "Choice", "Detection", "Encoding", "Scores", "alarms", "path_between"],
     "vae_pipeline.detector": ["VAEDetector"],
     "vae_pipeline.sentences": ["Choice"],
@@ -164,6 +164,24 @@ except SystemExit:
 heavy = {"torch", "mlflow", "numpy", "matplotlib", "pydantic", "onnxruntime"}
 print("loaded:", sorted(heavy & set(sys.modules)))
 """
+
+
+ROOT_IMPORT = """
+import sys
+before = set(sys.modules)
+import vae_pipeline
+assert set(vae_pipeline.__all__) <= set(dir(vae_pipeline))
+loaded = {name.partition(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)
+vae_pipeline.Bundle
+print(sorted(loaded), "torch" in sys.modules)
+"""
+
+
+def test_importing_the_package_loads_nothing_and_using_a_bundle_no_torch():
+    done = subprocess.run([sys.executable, "-c", ROOT_IMPORT], capture_output=True, text=True, check=True)
+    assert done.stdout == "['vae_pipeline'] False\n"
+    with pytest.raises(AttributeError, match="has no attribute 'VEA'; it has Bundle"):
+        vae_pipeline.VEA  # noqa: B018
 
 
 def test_help_loads_no_torch():

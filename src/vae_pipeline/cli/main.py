@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from vae_pipeline import __version__
 from vae_pipeline.cli.bundles import bundles
 from vae_pipeline.cli.detection import detection
 from vae_pipeline.cli.json_output import print_error
@@ -23,6 +22,7 @@ from vae_pipeline.system.errors import Interrupted, VaeError, lacking
 from vae_pipeline.system.redaction import redacted
 from vae_pipeline.system.stopping import Stopped, ignore, listen
 from vae_pipeline.system.streams import make_usable
+from vae_pipeline.system.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable

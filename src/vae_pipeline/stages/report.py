@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from vae_pipeline import __version__
 from vae_pipeline.evaluation.gates import Gates
 from vae_pipeline.evaluation.report.findings import Findings
 from vae_pipeline.evaluation.report.page import page
@@ -14,6 +13,7 @@ from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.latents import ACTIVE, Latents
 from vae_pipeline.stages.job import Job
 from vae_pipeline.system.files import replace_file
+from vae_pipeline.system.version import __version__
 from vae_pipeline.training.trained import Trained
 
 PAGE = "index.html"

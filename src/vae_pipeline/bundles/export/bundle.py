@@ -10,7 +10,6 @@ import numpy as np
 import onnx
 import torch
 
-from vae_pipeline import __version__
 from vae_pipeline.bundles.export.calibration import Calibrated
 from vae_pipeline.bundles.export.graph import Graph, example_inputs
 from vae_pipeline.bundles.export.graphs import graphs_of
@@ -35,6 +34,7 @@ from vae_pipeline.runtime.manifest import GraphEntry, Manifest, TensorEntry
 from vae_pipeline.runtime.signatures import GraphName
 from vae_pipeline.system.files import replace_file, sha256_of
 from vae_pipeline.system.progress import counted
+from vae_pipeline.system.version import __version__
 
 UNITS = {
     "mean": "latent space",

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import onnx.compose
 
-from vae_pipeline import __version__
+from vae_pipeline.system.version import __version__
 
 OPSET = 18  # the newest that every runtime tried can read
 

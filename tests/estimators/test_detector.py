@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from tests.tables import mixed_frame
 
-from vae_pipeline.detector.estimator import VAEDetector
+from vae_pipeline.estimators.detector import VAEDetector
 from vae_pipeline.models.detector import ROUNDING, STEP
 from vae_pipeline.runtime.detection import alarms
 from vae_pipeline.system.errors import DataError

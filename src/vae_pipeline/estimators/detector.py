@@ -1,6 +1,6 @@
 """VAEDetector: anomaly detection in a table as an estimator of scikit-learn, with PyOD's names.
 
-from vae_pipeline.detector.estimator import VAEDetector
+from vae_pipeline import VAEDetector
 detector = VAEDetector(alpha=0.01).fit(normal_rows)
 detector.predict(new_rows)               # 1 where the row is anomalous, else 0
 """
@@ -21,7 +21,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from vae_pipeline.detector.parameters import Contamination, require_valid
+from vae_pipeline.estimators.parameters import Contamination, require_valid
 from vae_pipeline.kinds.raw import checked
 from vae_pipeline.kinds.spec import TableSpec
 from vae_pipeline.kinds.store import Split
