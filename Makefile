@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-runtimes test-browser check ui docs bench lock clean
+.PHONY: help setup run test test-slow test-runtimes test-browser check ui docs site bench lock clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ ui: setup  ## Show MLflow's table of runs on http://127.0.0.1:$PORT (5000)
 
 docs: setup  ## Write again what is generated: docs/cli.md, pipeline/schema.json
 	@python -m tests.generated
+
+site: setup  ## Build the documentation into site/: strictly, every link followed; no network is needed to read it
+	@python -m website
 
 bench: setup  ## Measure a table beside its peers, into docs/: make bench TABLE=anomaly; without TABLE, list them
 	@python -m benchmarks $(TABLE)
