@@ -44,7 +44,7 @@ check: setup  ## Lint, type-check, check the floors
 ui: setup  ## Show MLflow's table of runs on http://127.0.0.1:$PORT (5000)
 	@vae-pipeline ui --port $(or $(PORT),5000)
 
-docs: setup  ## Write again what is generated: docs/cli.md, pipeline/schema.json
+docs: setup  ## Write again what is generated: pages of reference, pipeline/schema.json
 	@python -m tests.generated
 
 site: setup  ## Build the documentation into site/: strictly, every link followed; no network is needed to read it

@@ -1,4 +1,4 @@
-"""Files that are generated: docs/cli.md, docs/figures.md, pipeline/schema.json and, on request, the golden runs.
+"""Files that are generated: pages of reference, pipeline/schema.json and, on request, the golden runs.
 
 python -m tests.generated            (make docs)
 python -m tests.generated golden     a change of numbers is meant: keep the new ones
@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from typer.main import get_command
 from typer.testing import CliRunner
+from website.reference import api_page, settings_page
 
 from vae_pipeline.cli.main import app
 from vae_pipeline.recipe import Recipe, figures
@@ -56,7 +57,13 @@ def figures_page() -> str:
     )
 
 
-GENERATED = {"docs/cli.md": cli_page, "docs/figures.md": figures_page, "pipeline/schema.json": schema}
+GENERATED = {
+    "docs/api.md": api_page,
+    "docs/cli.md": cli_page,
+    "docs/figures.md": figures_page,
+    "docs/settings.md": settings_page,
+    "pipeline/schema.json": schema,
+}
 
 
 def golden() -> None:

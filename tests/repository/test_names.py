@@ -1,5 +1,6 @@
 """A name in backticks on a page is there: a module, an attribute, a file, a key of a recipe."""
 
+import builtins
 import importlib
 import json
 import re
@@ -100,7 +101,12 @@ def stale(names):
         placeholder = re.fullmatch(r"[A-Z]+\.\w+", name)
         if (dotted or path) and not placeholder and name not in EXAMPLES and not any(way(name) for way in WAYS):
             found.add(name)
-        if re.fullmatch(r"[A-Z][a-z]+[A-Za-z]*", name) and name not in FOREIGN and not source().defines(name):
+        if (
+            re.fullmatch(r"[A-Z][a-z]+[A-Za-z]*", name)
+            and name not in FOREIGN
+            and not hasattr(builtins, name)
+            and not source().defines(name)
+        ):
             found.add(name)
     return found
 

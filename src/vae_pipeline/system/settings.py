@@ -46,11 +46,11 @@ class Settings(BaseSettings):
     )
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads of torch; all cores if not set")
     mirror: str | None = Field(
-        None, description="folder or URL that is searched for a data file before its canonical address"
+        None, description="folder or URL that is searched for a data file before its canonical address; none if not set"
     )
     home: Path = Field(
         default_factory=lambda: _root() / ".vae",
-        description="checkpoints, downloads and the tracking journal",
+        description="checkpoints, downloads and the tracking journal; `.vae` beside `dvc.yaml` if not set",
     )
     processes: int = Field(1, ge=1, le=1024, description="processes on this machine that train one model together")
     compile: Literal["auto", "on", "off"] = Field(
@@ -62,16 +62,18 @@ class Settings(BaseSettings):
     resident_gib: float = Field(
         2.0, ge=0, description="training data up to this size lie on the device; larger are read as they are used"
     )
-    checkpoint_s: float = Field(10.0, gt=0, description="seconds between checkpoints")
+    checkpoint_s: float = Field(
+        10.0, gt=0, description="seconds between checkpoints; more where writing them would cost over 2 % of the time"
+    )
     mlflow_uri: str = Field(
         default_factory=lambda: sqlite_uri(_root() / "mlflow.db"),
-        description="MLflow's tracking URI; `off` records nothing",
+        description="MLflow's tracking URI; `off` records nothing; `mlflow.db` beside `dvc.yaml` if not set",
     )
     mlflow_wait_s: float = Field(
         20.0, gt=0, le=86400, description="seconds that a stage, or `sync` for each record, waits for MLflow at most"
     )
     mlflow_artifacts: str | None = Field(
-        None, description="artifact location of a new experiment; beside mlflow.db for the local default"
+        None, description="artifact location of a new experiment; `mlartifacts` beside mlflow.db if not set"
     )
     mlflow_experiment: str = Field("vae-pipeline", min_length=1, description="MLflow experiment")
     mlflow_registry: Literal["auto", "on", "off"] = Field(
