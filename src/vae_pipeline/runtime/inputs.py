@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from vae_pipeline.kinds.raw import checked
 from vae_pipeline.kinds.spec import DataSpec, TableSpec, TextSpec
+from vae_pipeline.kinds.table.records import plain_records
 from vae_pipeline.runtime.manifest import GraphEntry
 from vae_pipeline.system.errors import DataError, MissingError
 
@@ -22,24 +23,28 @@ def checked_observations(x: Any, spec: DataSpec) -> Array:
 
     Raises:
         DataError: they are of another shape or type, or hold values that can't occur.
-        MissingError: rows came by names, which need pandas, and it isn't installed.
+        MissingError: rows came by names and need pandas, and it isn't installed.
     """
     records = isinstance(x, Sequence) and len(x) > 0 and all(isinstance(row, Mapping) for row in x)
-    return checked(_encoded(x, spec) if records or hasattr(x, "columns") else x, spec)
+    return checked(_encoded(x, spec, records) if records or hasattr(x, "columns") else x, spec)
 
 
-def _encoded(rows: Any, spec: DataSpec) -> Array:
+def _encoded(rows: Any, spec: DataSpec, records: bool) -> Array:
     """Rows by the names of their columns (a DataFrame, or records) in the order of the columns."""
     if not isinstance(spec, TableSpec):
         raise DataError("rows by the names of their values were given; this model takes an array")
+    found = plain_records(rows, spec, "the rows") if records else None
+    if found is not None:
+        return found
     try:
-        from vae_pipeline.kinds.table.records import encoded  # noqa: PLC0415 (pandas costs only those who have it)
+        from vae_pipeline.kinds.table.frames import encoded_rows  # noqa: PLC0415 (pandas costs only those who have it)
     except ModuleNotFoundError as error:
         raise MissingError(
-            f"rows by the names of their columns need {error.name}: install it, or give an array of "
-            f"{len(spec.columns)} columns"
+            f"rows by the names of their columns need {error.name}, unless they are records whose values are numbers, "
+            f"booleans, ISO 8601 dates and texts of categories: install it, or give an array of {len(spec.columns)} "
+            "columns"
         ) from error
-    return encoded(rows, spec)
+    return encoded_rows(rows, spec, "the rows")
 
 
 def checked_inputs(graph: GraphEntry, inputs: Mapping[str, Array], spec: DataSpec) -> dict[str, Array]:

@@ -13,7 +13,8 @@ from pyarrow import dataset, parquet
 from vae_pipeline.kinds.spec import TableSpec
 from vae_pipeline.kinds.table import numbers
 from vae_pipeline.kinds.table.csv_files import CsvFile, look
-from vae_pipeline.kinds.table.frames import plain, require_columns
+from vae_pipeline.kinds.table.frames import plain
+from vae_pipeline.kinds.table.records import require_columns
 from vae_pipeline.kinds.table.spec import MISSING, SUFFIXES, CsvFormat
 from vae_pipeline.kinds.text.files import encoding_of, opened
 from vae_pipeline.system.errors import DataError
@@ -121,7 +122,7 @@ def find_rows(path: Path, spec: TableSpec, beside: Sequence[str] = ()) -> FoundR
     found = {column.name: numbers.Writing() for column in spec.columns if column.kind == "number"}
     count = 0
     for frame in file.frames():
-        require_columns(frame, spec, str(path), beside)
+        require_columns(frame.columns, spec, str(path), beside)
         count += len(frame)
         for name, writing in found.items():
             if isinstance(frame[name].dtype, pd.StringDtype):

@@ -5,7 +5,7 @@ A boolean is 0 or 1, a category the index of its value, a date the days since 19
 
 import datetime
 import decimal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,10 @@ from pandas.api import types
 from vae_pipeline.kinds.spec import Column, TableSpec
 from vae_pipeline.kinds.table import numbers
 from vae_pipeline.kinds.table.dates import days, moments, since_1970
+from vae_pipeline.kinds.table.records import MOST, TRUTH, require_columns
 from vae_pipeline.system.errors import DataError
 
-TRUTH = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
-MOST = 3e38  # that a float32 holds
 
 
 def plain(frame: pd.DataFrame, place: str) -> pd.DataFrame:
@@ -89,20 +88,18 @@ def texts(values: "pd.Series[object]") -> "pd.Series[str]":
     return found.str.strip().str.replace(r"^([+-]?\d+)\.0+$", r"\1", regex=True)
 
 
-def require_columns(frame: pd.DataFrame, spec: TableSpec, place: str, beside: Sequence[str] = ()) -> None:
-    """Refuse rows without a column of the spec, or with one that is neither ignored nor asked for `beside` them.
+def encoded_rows(rows: pd.DataFrame | Sequence[Mapping[str, Any]], spec: TableSpec, place: str) -> Floats:
+    """[rows, columns] of a DataFrame or of records, in the order of the spec.
 
     Raises:
-        DataError: there is one.
+        DataError: a column is missing or unknown, or a value isn't of its kind.
     """
-    wanted = [column.name for column in spec.columns]
-    missing = [name for name in (*wanted, *beside) if name not in frame.columns]
-    added = [name for name in frame.columns if name not in (*wanted, *spec.ignored, *beside)]
-    if missing:
-        renamed = f"; it has others, {', '.join(added)}: is one of them renamed?" if added else ""
-        raise DataError(f"{place} lacks the column {', '.join(missing)}{renamed}")
-    if added:
-        raise DataError(f"{place} has the column {', '.join(added)}, which the model doesn't know: leave it out")
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame.from_records(list(rows))
+    if frame.empty:
+        raise DataError("no observations were given: at least one row is wanted")
+    frame = frame.set_axis(frame.columns.astype(str), axis=1).reset_index(drop=True)
+    require_columns(frame.columns, spec, place)
+    return encode(frame, spec.columns, place)
 
 
 def encode(
