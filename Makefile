@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-runtimes test-browser check ui docs site bench lock clean
+.PHONY: help setup run test test-slow test-runtimes test-browser check ui docs site dist bench lock clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,12 @@ docs: setup  ## Write again what is generated: pages of reference, pipeline/sche
 
 site: setup  ## Build the documentation into site/: strictly, every link followed; no network is needed to read it
 	@python -m website
+
+dist: setup  ## Build the wheels and the source distribution into dist/, and have their metadata checked as an index would
+	@rm -rf dist
+	@python -m build --no-isolation --outdir dist .
+	@python -m build --no-isolation --wheel --outdir dist packaging/runtime
+	@twine check --strict dist/*
 
 bench: setup  ## Measure a table beside its peers, into docs/: make bench TABLE=anomaly; without TABLE, list them
 	@python -m benchmarks $(TABLE)

@@ -1,6 +1,8 @@
 """Shared by all tests: shapes are checked, nothing outside the temporary folder is touched."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -139,6 +141,17 @@ def ladder_lane(through_all_stages) -> Lane:
 def table_lane(through_all_stages) -> Lane:
     """A table of every kind of column, one-class."""
     return through_all_stages("table")
+
+
+@pytest.fixture(scope="session")
+def distributions(tmp_path_factory) -> dict[str, Path]:
+    """The distributions, built as `make dist` does: `sdist`, `wheel`, and `runtime`, a wheel too."""
+    folder = tmp_path_factory.mktemp("dist")
+    for source, *options in ((ROOT,), (ROOT / "packaging" / "runtime", "--wheel")):
+        command = [sys.executable, "-m", "build", "--no-isolation", *options, "--outdir", str(folder), str(source)]
+        subprocess.run(command, check=True, capture_output=True)
+    patterns = {"sdist": "*.tar.gz", "wheel": "vae_pipeline-*.whl", "runtime": "vae_pipeline_runtime-*.whl"}
+    return {kind: next(folder.glob(pattern)) for kind, pattern in patterns.items()}
 
 
 @pytest.fixture(scope="session")

@@ -253,28 +253,35 @@ import sys
 from importlib.abc import MetaPathFinder
 class Hide(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in hidden:
+        if name.partition(".")[0] in hidden or name == "vae_pipeline.stages":
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-hidden, bundle, x, out = set(sys.argv[1].split(",")), *sys.argv[2:5]
+hidden, images, x, table, rows, out = set(sys.argv[1].split(",")), *sys.argv[2:7]
 sys.meta_path.insert(0, Hide())
 from vae_pipeline.cli.main import app
-for name, *words in (
-    ["verify"], ["sample", "-o", f"{out}/s.png"], ["score", x, "-o", f"{out}/s.parquet"], ["drift", x],
-    ["reconstruct", x, "-o", f"{out}/r.png"], ["repository", "--layout", "triton", "--out", f"{out}/served"],
+for name, bundle, *words in (
+    ["verify", images], ["sample", images, "-o", f"{out}/s.png"], ["score", images, x, "-o", f"{out}/s.parquet"],
+    ["drift", images, x], ["reconstruct", images, x, "-o", f"{out}/r.png"],
+    ["score", table, rows, "-o", f"{out}/s.csv"],
+    ["repository", images, "--layout", "triton", "--out", f"{out}/served"],
 ):
     app([name, bundle, *words], standalone_mode=False)
 """
 IMPORTED = {"scikit-learn": "sklearn"}
 
 
-def test_the_extra_bundle_is_enough_for_commands_on_a_bundle(lane, root, tmp_path):
-    """All else that pip would install is hidden."""
-    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    wanted = project["dependencies"], project["optional-dependencies"]["bundle"]
+def test_the_extra_of_the_runtime_is_enough_for_commands_on_a_bundle(lane, table_lane, root, tmp_path):
+    """All else that pip would install, and the stages, are hidden."""
+    whole, runtime = (
+        tomllib.loads((root / each / "pyproject.toml").read_text())["project"] for each in ("", "packaging/runtime")
+    )
+    wanted = whole["dependencies"], [*runtime["dependencies"], *runtime["optional-dependencies"]["cli"]]
     every, kept = ({re.split("[><=]", each)[0] for each in names} for names in wanted)
     assert kept < every
     hidden = ",".join(IMPORTED.get(name, name) for name in every - kept)
-    command = [sys.executable, "-c", HIDING, hidden, lane.bundle, lane.data / "test.npy", tmp_path]
+    inputs = lane.bundle, lane.data / "test.npy", table_lane.bundle, tmp_path / "rows.csv"
+    rows = (table_lane.data.parent / "rows.csv").read_text().splitlines(keepends=True)
+    inputs[-1].write_text("".join(rows[:20]))
+    command = [sys.executable, "-c", HIDING, hidden, *inputs, tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "served" / "bundle.json").is_file()
@@ -288,7 +295,7 @@ def test_a_package_that_is_not_there_is_named(lane, monkeypatch, capsys):
     assert left.value.code == 2
     assert capsys.readouterr().err == (
         "vae-pipeline: this command needs the package pandas, which isn't installed: pip install pandas; all that "
-        "commands on a bundle need: pip install 'vae-pipeline[bundle]'\n"
+        "commands on a bundle need: pip install 'vae-pipeline-runtime[cli]'\n"
     )
 
 

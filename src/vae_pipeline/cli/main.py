@@ -19,6 +19,7 @@ from vae_pipeline.cli.output import console, print_columns
 from vae_pipeline.cli.stages import stages
 from vae_pipeline.cli.tasks import tasks
 from vae_pipeline.system.errors import Interrupted, VaeError, lacking
+from vae_pipeline.system.installed import require_one_version
 from vae_pipeline.system.redaction import redacted
 from vae_pipeline.system.stopping import Stopped, ignore, listen
 from vae_pipeline.system.streams import make_usable
@@ -202,6 +203,7 @@ def main() -> None:
     listen()
     make_usable()
     try:
+        require_one_version()
         app()
         sys.stdout.flush()
     except VaeError as error:

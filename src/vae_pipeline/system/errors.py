@@ -16,6 +16,7 @@
     ├── ConformanceError  a runtime that doesn't answer as the bundle's golden answers say
     ├── TrackerError      a request to MLflow, asked for by a command of its own, that it didn't take
     ├── MissingError      a package or program that isn't installed
+    ├── MixedError        vae-pipeline and vae-pipeline-runtime installed together, of two versions
     └── Interrupted       SIGINT or SIGTERM; a checkpoint was written
 
 The message says what was given, what was wanted and what to do next. The CLI prints it on one line and
@@ -23,6 +24,7 @@ exits with `exit_code`: 2 for a user's mistake, 1 for a run that ended badly, 13
 """
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 
 from vae_pipeline.system.redaction import redacted
 
@@ -31,14 +33,19 @@ DISTRIBUTIONS = {"PIL": "pillow", "dotenv": "python-dotenv", "sklearn": "scikit-
 
 
 def lacking(error: ModuleNotFoundError) -> str:
-    """Say in one line what to install; a module of our own that isn't there is raised again."""
+    """Say in one line what to install; a module of our own that should be there is raised again."""
     package = (error.name or "").partition(".")[0]
+    if package == "vae_pipeline" and find_spec("vae_pipeline.stages") is None:
+        return (
+            "vae-pipeline-runtime is installed, which has the commands on a bundle and not this one: pip uninstall "
+            "vae-pipeline-runtime, then pip install vae-pipeline"
+        )
     if package in ("", "vae_pipeline"):
         raise error
     name = DISTRIBUTIONS.get(package, package.replace("_", "-"))
     return (
         f"this command needs the package {name}, which isn't installed: pip install {name}; all that commands on a "
-        "bundle need: pip install 'vae-pipeline[bundle]'"
+        "bundle need: pip install 'vae-pipeline-runtime[cli]'"
     )
 
 
@@ -123,6 +130,10 @@ class TrackerError(VaeError):
 
 class MissingError(VaeError):
     """A package or program isn't installed."""
+
+
+class MixedError(VaeError, ImportError):
+    """Two distributions of this package are installed together, of two versions."""
 
 
 class Interrupted(VaeError):  # noqa: N818 (it is no error)
