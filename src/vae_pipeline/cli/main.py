@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from vae_pipeline.cli.begin import beginning
 from vae_pipeline.cli.bundles import bundles
 from vae_pipeline.cli.detection import detection
 from vae_pipeline.cli.json_output import print_error
-from vae_pipeline.cli.options import MORE, STAGES, TASKS, BundleFolder
+from vae_pipeline.cli.options import BEGIN, MORE, STAGES, TASKS, BundleFolder
 from vae_pipeline.cli.output import console, print_columns
 from vae_pipeline.cli.stages import stages
 from vae_pipeline.cli.tasks import tasks
@@ -38,7 +39,7 @@ class Sections(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a table for each section."""
-        sections: dict[str, list[tuple[str, str]]] = {STAGES: [], TASKS: [], MORE: []}
+        sections: dict[str, list[tuple[str, str]]] = {BEGIN: [], STAGES: [], TASKS: [], MORE: []}
         for name in self.list_commands(ctx):
             command = self.get_command(ctx, name)
             assert isinstance(command, TyperCommand)
@@ -60,6 +61,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(beginning)
 app.add_typer(stages)
 app.add_typer(tasks)
 app.add_typer(detection)

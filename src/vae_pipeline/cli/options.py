@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from vae_pipeline.runtime.choosing import Choice
 
 TIMEOUT_S = 15.0  # as `sessions` has it, without its imports
-STAGES, TASKS, MORE = "Stages of the pipeline", "Tasks on an exported bundle", "More"
+BEGIN, STAGES, TASKS, MORE = "To begin", "Stages of the pipeline", "Tasks on an exported bundle", "More"
 """Headings of the commands in the help."""
 
 Seed = Annotated[int, typer.Option(help="The one seed, from which every draw is derived.", min=0, max=2**32 - 1)]

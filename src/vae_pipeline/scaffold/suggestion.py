@@ -6,6 +6,7 @@ The choices are those of the shipped recipes, by the number of examples and what
 
 from typing import Any, assert_never
 
+from vae_pipeline.recipe.train import Train
 from vae_pipeline.scaffold.facts import Facts, ImageFacts, TableFacts, TextFacts
 from vae_pipeline.system.errors import RecipeError
 
@@ -31,12 +32,12 @@ def suggested(facts: Facts, *, conditional: bool = False) -> dict[str, Any]:
             sections = _for_sentences(facts)
         case _:
             assert_never(facts)
+    train = {"max_minutes": None, "accumulate": 1, "precision": "float32", "stop_on_alarm": False, **sections["train"]}
     return {
         "model": sections["model"],
         "objective": {"kind": "elbo"},
         "rate_control": sections["rate_control"],
-        "train": {"max_minutes": None, "accumulate": 1, "precision": "float32", "stop_on_alarm": False}
-        | sections["train"],
+        "train": {name: train[name] for name in Train.model_fields if name in train},
         "sampler": sections["sampler"],
         "detection": sections["detection"],
         "evaluate": {"samples": 100, "examples": sections["measured"], "gates": {}},
@@ -50,13 +51,13 @@ def suggested(facts: Facts, *, conditional: bool = False) -> dict[str, Any]:
 
 def _for_images(facts: ImageFacts, conditional: bool) -> dict[str, Any]:
     channels = [*CHANNELS, CHANNELS[-1]] if max(facts.shape[1:]) >= WIDE else list(CHANNELS)
-    net = {"kind": "convolution", "activation": "silu", "smallest": 7, "shortcut": True}
+    net = {"activation": "silu", "smallest": 7, "shortcut": True}
     return {
         "model": {
-            "encoder": {**net, "channels": channels},
+            "encoder": {"kind": "convolution", "channels": channels, **net},
             "posterior": {"kind": "gaussian", "latents": _latents_of_images(facts)},
             "prior": {"kind": "standard_normal"},
-            "decoder": {**net, "channels": channels[::-1]},
+            "decoder": {"kind": "convolution", "channels": channels[::-1], **net},
             "likelihood": _likelihood(facts),
             "conditional": conditional,
         },

@@ -18,6 +18,7 @@ SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".pnm",
 )  # fmt: skip
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
+ORIENTATION, LYING = 0x0112, 5  # a tag of Exif, and the first of its values whose picture lies on its side
 PNG = b"\x89PNG\r\n\x1a\n"
 PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"acTL", b"fcTL", b"IDAT", b"eXIf", b"IEND")
 
@@ -70,6 +71,33 @@ def wide_levels(content: bytes, name: str) -> tuple[float, float] | None:
     values = _wide(_open(content, name), name)
     low, high = float(values.min()), float(values.max())
     return low, high if values.dtype.kind == "f" and low < high else high + 1
+
+
+def size_of(content: bytes, name: str) -> tuple[int, int]:
+    """Height and width of a picture, upright; its pixels aren't decoded.
+
+    Raises:
+        CorruptPictureError, DataError: as `read_picture`.
+    """
+    picture = _open(content, name, load=False)
+    try:
+        lies = picture.getexif().get(ORIENTATION, 1) >= LYING
+    except Exception:  # as in `_upright`
+        lies = False
+    return (picture.width, picture.height) if lies else (picture.height, picture.width)
+
+
+def is_grey(content: bytes, name: str) -> bool:
+    """True if no pixel of a picture has a colour, whatever its mode.
+
+    Raises:
+        CorruptPictureError, DataError: as `read_picture`.
+    """
+    picture = _open(content, name)
+    if _is_wide(picture) or picture.mode in ("1", "L", "LA"):
+        return True
+    colours = np.asarray(picture.convert("RGB"))
+    return bool((colours == colours[..., :1]).all())
 
 
 def _marked(picture: Image.Image) -> npt.NDArray[np.bool_]:

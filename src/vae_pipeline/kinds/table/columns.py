@@ -19,6 +19,15 @@ INDEX_NAMES = re.compile(r"unnamed: \d+|row names|index|id|.*[ _.-]id", re.IGNOR
 Seen = Literal["number", "boolean", "date", "text"]
 
 
+class UndecidedColumnError(DataError):
+    """A column whose values leave open what it is."""
+
+    def __init__(self, said: str, **settled: Any) -> None:
+        """`settled` are keys of a section `data` that would decide it, as the message says."""
+        super().__init__(said)
+        self.settled = settled
+
+
 class Outline:
     """The outline of a column, found from its values some at a time, or from what is told: a kind, a date's format."""
 
@@ -91,9 +100,7 @@ class Outline:
     def doubt(self) -> str | None:
         """A sign among its texts that may stand for a missing value."""
         signs = sorted(value for value in self.values if value and not any(each.isalnum() for each in value))
-        if self.told is None and signs and self._looks() == "category":
-            return f"column {self.name} holds {signs[0]!r}: if that stands for a missing value, list it in data.missing"
-        return None
+        return signs[0] if self.told is None and signs and self._looks() == "category" else None
 
     def left_out(self) -> str | None:
         """The reason why a model can't learn from it, where nothing is told of it."""
@@ -157,9 +164,10 @@ class Outline:
         signs = self.numbers.signs
         if len(signs) > 1:
             shown = ", ".join(sorted(sign or "none" for sign in signs))
-            raise DataError(
+            raise UndecidedColumnError(
                 f"column {self.name} holds numbers beside the signs {shown}: one unit is wanted; mend it, or set "
-                f"data.columns.{self.name} to ignored"
+                f"data.columns.{self.name} to ignored",
+                columns={self.name: "ignored"},
             )
         return next(iter(signs), "")
 
@@ -167,38 +175,42 @@ class Outline:
         formats = self.dates.formats
         if len(formats) > 1 and self.dates.examples:
             shown = " or ".join(each or "ISO 8601" for each in formats)
-            raise DataError(
+            raise UndecidedColumnError(
                 f"column {self.name} holds {next(iter(self.dates.examples.values()))!r}, a date by {shown}: say which "
-                f"in data.columns.{self.name}, such as {{kind: date, format: '{formats[-1]}'}}"
+                f"in data.columns.{self.name}, such as {{kind: date, format: '{formats[-1]}'}}",
+                columns={self.name: {"kind": "date", "format": formats[-1]}},
             )
         return formats[0] if formats else ISO
 
-    def _nearly(self) -> str | None:
-        """Name the kind that a column of texts nearly holds, with the texts that stand in between."""
+    def _nearly(self) -> tuple[str, list[str]] | None:
+        """Name the kind that a column of texts nearly holds, and give the texts that stand in between."""
         odd, values = self.numbers.odd, self.values - self.numbers.odd
         unmarked = [text for text in odd if any(character.isalnum() for character in text)]
         if odd and len(odd) <= numbers.ODD and len(values) > (5 if unmarked else 1) and len(odd) <= len(values) / 2:
             example = min(values)
-            return f"numbers, such as {example!r}, and among them {', '.join(map(repr, sorted(odd)[:5]))}"
+            return f"numbers, such as {example!r}, and among them {', '.join(map(repr, sorted(odd)[:5]))}", sorted(odd)
         if self.dates.nearly and self.rows > MANY:
             good, bad = self.dates.nearly
-            return f"dates, such as {good!r}, and among them {bad!r}"
+            return f"dates, such as {good!r}, and among them {bad!r}", [bad]
         return None
 
     def _refuse_category(self) -> None:
         if self.told is None and self.seen == {"text"} and (nearly := self._nearly()):
-            raise DataError(
-                f"column {self.name} holds {nearly}: if that is how a missing value is written, list it in "
-                f"data.missing, such as missing: ['?']; else mend it, or say in data.columns what {self.name} is"
+            said, odd = nearly
+            raise UndecidedColumnError(
+                f"column {self.name} holds {said}: if that is how a missing value is written, list it in "
+                f"data.missing, such as missing: ['?']; else mend it, or say in data.columns what {self.name} is",
+                missing=odd,
             )
         few = MOST_VALUES if self.told or self.rows <= MANY else min(MOST_VALUES, max(MANY, self.rows // 2))
         if len(self.values) > few:
             count, keep = str(len(self.values)), ", or to category to keep it"
             if len(self.values) > MOST_VALUES:
                 count, keep = f"more than {MOST_VALUES}", ""
-            raise DataError(
+            raise UndecidedColumnError(
                 f"column {self.name} holds {count} different values in {self.rows:,} rows, such as "
-                f"{min(self.values)!r}: too many for a category; set data.columns.{self.name} to ignored{keep}"
+                f"{min(self.values)!r}: too many for a category; set data.columns.{self.name} to ignored{keep}",
+                columns={self.name: "ignored"},
             )
 
 

@@ -27,6 +27,7 @@ class TableSurvey:
     """The findings of one way through a table's file."""
 
     file: TableFile
+    rows: int
     columns: tuple[Column, ...]
     """Columns without knots."""
     labels: Indices | None
@@ -36,8 +37,16 @@ class TableSurvey:
     """The form of a text of rows, and of the numbers in it."""
     found: dict[str, dict[str, Any]]
     """Findings on each column, those left out too: its kind, how it is written, how many values it lacks and has."""
-    notes: tuple[str, ...]
-    """Notes that a reader should look at."""
+    doubts: dict[str, str]
+    """Column: a sign among its texts that may stand for a missing value."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes that a reader should look at."""
+        return tuple(
+            f"column {name} holds {sign!r}: if that stands for a missing value, list it in data.missing"
+            for name, sign in self.doubts.items()
+        )
 
 
 def survey(data: TableData, finder: Finder) -> TableSurvey:
@@ -59,13 +68,14 @@ def survey(data: TableData, finder: Finder) -> TableSurvey:
     decimal, thousands = numbers.format_of({each.name: each.numbers for each in kept if each.is_number}, csv)
     return TableSurvey(
         file,
+        outlines[0].rows,
         tuple(outline.column() for outline in kept),
         labels,
         groups,
         tuple(left_out),
         csv if file.csv is None else replace(csv, decimal=decimal, thousands=thousands),
         {outline.name: outline.described() for outline in outlines},
-        tuple(doubt for outline in kept if (doubt := outline.doubt())),
+        {outline.name: sign for outline in kept if (sign := outline.doubt())},
     )
 
 

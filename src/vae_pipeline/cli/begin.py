@@ -1,0 +1,101 @@
+"""The commands to begin with: a recipe for one's own data, a project to run it in, and all stages in one go."""
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vae_pipeline.cli.options import BEGIN, Seed
+from vae_pipeline.cli.output import console
+from vae_pipeline.cli.stages import RecipeFile, evaluate, export, prepare, train
+
+if TYPE_CHECKING:
+    from vae_pipeline.recipe import Recipe
+
+beginning = typer.Typer()
+
+
+@beginning.command(rich_help_panel=BEGIN)
+def init(
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A folder, .zip or .tar of pictures; IDX, .npy or .npz of images; a table (.csv, .parquet, .jsonl, "
+            ".npz of X and y); a text of a sentence a line.",
+            metavar="DATA",
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Of the recipe. [default: that of the data]")] = None,
+    conditional: Annotated[
+        bool, typer.Option("--conditional", help="Images with labels: a model of each class.")
+    ] = False,
+    label: Annotated[
+        str | None,
+        typer.Option(help="Of a table: the column that tells normal rows, and their value.", metavar="COLUMN=NORMAL"),
+    ] = None,
+    add: Annotated[bool, typer.Option("--add", help="Add the recipe to params.yaml.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write. [default: pipeline/NAME.yaml of the project]")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a recipe that is there already.")] = False,
+) -> None:
+    """Look at data, and write a recipe that suits them."""
+    from vae_pipeline.scaffold.begin import begin, project_of
+    from vae_pipeline.scaffold.parameters import add_recipe, require_addable
+    from vae_pipeline.system.errors import DataError
+
+    if data is None:
+        raise DataError("no data were named: vae-pipeline init DATA")
+    terminal, root = console(), project_of(Path())
+    params = root / "params.yaml"
+    if add:
+        require_addable(params, out)
+    begun = begin(data, root, name=name, conditional=conditional, out=out, label=_label(label), force=force)
+    first, *others = begun.found.said
+    terminal.print(f"{data}: {first}")
+    for line in others:
+        terminal.print(f"  {line}")
+    terminal.print(f"{begun.path}: {_described(begun.recipe)}")
+    folder = "" if root == Path() else f"cd {shlex.quote(str(root))} && "
+    if add:
+        there = "names it now" if add_recipe(params, begun.name) else "names it already"
+        terminal.print(f"{params} {there}; next: {folder}dvc repro export@{begun.name}")
+        return
+    if params.is_file():
+        terminal.print(f"to run it by DVC, add a line to the recipes of {params} (or give --add):  - {begun.name}")
+    terminal.print(f"next: {folder}vae-pipeline run {shlex.quote(os.path.relpath(begun.path, root))}")
+
+
+def _described(recipe: "Recipe") -> str:
+    """The model and its training in a line."""
+    from vae_pipeline.recipe.model import Model
+
+    model = recipe.model
+    latents = f"{model.posterior.latents} latents, " if isinstance(model, Model) else ""
+    kind = model.likelihood.kind.replace("_", " ")
+    return f"{latents}likelihood {kind}, {recipe.train.length} of {recipe.train.batch}"
+
+
+@beginning.command(rich_help_panel=BEGIN)
+def run(recipe: RecipeFile, seed: Seed = 0) -> None:
+    """Prepare, train, evaluate and export, one after the other, into the folders that DVC would fill."""
+    name = recipe.stem
+    data, model, report, bundle = (Path(place) / name for place in ("data/prepared", "models", "reports", "exports"))
+    prepare(recipe, data, seed)
+    train(recipe, data, model, seed)
+    evaluate(recipe, data, model, report, seed)
+    export(recipe, data, model, report, bundle, seed)
+    console().print(f"report       {report / 'index.html'}\nONNX bundle  {bundle}")
+
+
+def _label(text: str | None) -> tuple[str, str] | None:
+    from vae_pipeline.system.errors import DataError
+
+    if text is None:
+        return None
+    column, sign, normal = text.rpartition("=")
+    if not sign or not column:
+        raise DataError(f"--label {text} was given; COLUMN=NORMAL is wanted, such as --label fraud=0")
+    return column, normal

@@ -1,0 +1,1 @@
+"""A look at data of any kind that can be learned."""

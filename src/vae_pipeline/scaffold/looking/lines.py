@@ -1,0 +1,77 @@
+"""A look at a text of a sentence a line: how its words are parted, how many there are, how long sentences get."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae_pipeline.kinds.text.lines import read_lines
+from vae_pipeline.kinds.text.spec import SPECIAL
+from vae_pipeline.kinds.text.store import fit_tokenizer
+from vae_pipeline.kinds.text.tokens import Tokens
+from vae_pipeline.recipe.tokenizer import Bytes, Tokenizer, Words
+from vae_pipeline.scaffold.facts import TextFacts
+from vae_pipeline.scaffold.looking.found import Found, Places, fractions, require_enough
+
+LOOKED_AT = 10_000  # lines
+GLUED = re.compile(r"\w[,;:!?](?=\s|$)")  # a sign that isn't parted from the word before it
+MOST_WORDS = 10_000
+KNOWN = 0.8  # of all tokens must be words that occur twice, else bytes are learned
+LONG = 98  # per cent of sentences that are taken whole, up to the tokens that a sentence may have:
+MOST_TOKENS = 60
+MOST_BYTES = 120
+
+
+def look_at_lines(path: Path, places: Places) -> Found:
+    """The sentences of a text.
+
+    Raises:
+        DataError: it can't be read as text, or has too few lines.
+    """
+    found = read_lines(path, None)
+    sample = found.texts[:: max(1, len(found.texts) // LOOKED_AT)]
+    tokenizer, vocabulary, told = _tokenizer(sample)
+    lengths = np.array([len(ids) for ids in Tokens(fit_tokenizer(tokenizer, sample), 2).ids(sample)])
+    longest = MOST_BYTES if isinstance(tokenizer, Bytes) else MOST_TOKENS
+    limit = int(min(longest, max(2, np.percentile(lengths, LONG) + 1)))
+    cut = float((lengths >= limit).mean())
+    data: dict[str, Any] = {
+        "kind": "text",
+        "column": None,
+        "tokenizer": tokenizer.model_dump(),
+        "limit": limit,
+        "long": "truncate",
+        "train": {"path": places.written(path)},
+        **fractions(len(found.texts)),
+    }
+    typical, most = int(np.median(lengths)), int(lengths.max())
+    said = [
+        f"{len(found.texts):,} lines of text, {typical} tokens in the middle and {most:,} at most",
+        told,
+        f"{cut:.1%} are longer than {limit - 1} tokens, and are cut there: data.limit changes that" if cut else "",
+        f"{found.empty:,} lines are empty: they are left out" if found.empty else "",
+        *require_enough(len(found.texts), "lines", path),
+    ]
+    facts = TextFacts(len(found.texts), vocabulary, most, typical)
+    return Found(facts, data, f"{len(found.texts):,} sentences", [line for line in said if line])
+
+
+def _tokenizer(lines: list[str]) -> tuple[Tokenizer, int, str]:
+    """The tokenizer that suits some lines, the number of its ids, and why."""
+    words = sum(len(line.split()) for line in lines)
+    glued = sum(len(GLUED.findall(line)) for line in lines)
+    split = "signs" if glued > words / 1000 else "blanks"
+    every = Words(kind="words", vocabulary=10**9, split=split, lower=False)
+    fitted = fit_tokenizer(every, lines)
+    counts = np.bincount(np.concatenate([np.array(ids) for ids in Tokens(fitted, 2).ids(lines)]))
+    twice = int((counts[len(SPECIAL) :] > 1).sum())
+    known = counts[counts > 1].sum() / counts.sum()
+    if known < KNOWN or words < 2 * len(lines):
+        why = f"{known:.0%} of the words occur twice" if known < KNOWN else "a line is hardly more than a word"
+        return Bytes(kind="bytes"), 260, f"{why}: bytes are learned instead of words"
+    vocabulary = max(5, min(MOST_WORDS, twice + len(SPECIAL)))
+    parted = "signs are parted from words" if split == "signs" else "words are parted by blanks alone"
+    words, kept = counts.size - len(SPECIAL), vocabulary - len(SPECIAL)
+    told = f"{words:,} different words, of which the {kept:,} most frequent are known: {parted}"
+    return every.model_copy(update={"vocabulary": vocabulary}), vocabulary, told

@@ -1,0 +1,115 @@
+"""The kind of some data, found by what the place holds and not by its name alone."""
+
+import gzip
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from vae_pipeline.kinds.image.arrays import IDX_TYPES, NPY
+from vae_pipeline.kinds.image.decoding import SUFFIXES
+from vae_pipeline.kinds.listing import is_archive
+from vae_pipeline.kinds.table.spec import is_table
+from vae_pipeline.scaffold.looking.arrays import look_at_arrays
+from vae_pipeline.scaffold.looking.found import Found, Places
+from vae_pipeline.scaffold.looking.lines import look_at_lines
+from vae_pipeline.scaffold.looking.pictures import look_at_pictures
+from vae_pipeline.scaffold.looking.rows import look_at_rows
+from vae_pipeline.system.errors import DataError
+
+ROWS = (".data", ".dat", ".tab")  # names that text of rows has beside those of tables
+FILES = (".npy", ".npz", ".txt", ".amat", "-ubyte", ".gz")  # names of other files that are looked at one by one
+BEGINNING = 4096
+KNOWN = (
+    "a folder, .zip or .tar of pictures; IDX, .npy or .npz of images; a table as .csv, .tsv, .parquet, .jsonl, or .npz "
+    "of X and y; a text in UTF-8 of a sentence a line"
+)
+
+
+def look(path: Path, places: Places, label: tuple[str, str] | None = None) -> Found:
+    """Look at data; `label` is of a table.
+
+    Raises:
+        DataError: nothing is there, it is of no known kind, or can't be used as it is.
+    """
+    if not path.exists():
+        raise DataError(f"{path} isn't there (it is sought from {Path.cwd()}): name a folder or a file that is")
+    rows = _is_rows(path)
+    if label is not None and not rows:
+        raise DataError(f"--label names a column of a table, and {path} is none: leave it out")
+    if rows:
+        keys = _keys(path)
+        return look_at_rows(path, places, ("y", "0") if label is None and "y" in keys else label)
+    if path.is_dir():
+        _refuse_other_files(path)
+        return look_at_pictures(path, places)
+    if path.name.lower().endswith(".npz"):
+        return look_at_arrays(path, places)
+    if is_archive(path):
+        return look_at_pictures(path, places)
+    if path.name.lower().endswith(SUFFIXES):
+        raise DataError(f"{path} is one picture: name the folder that holds it and others")
+    beginning = _beginning(path)
+    if beginning.startswith(NPY) or path.name.lower().endswith((".amat", ".amat.gz")) or _is_idx(beginning):
+        return look_at_arrays(path, places)
+    if not beginning:
+        raise DataError(f"{path} is empty: name a file that isn't")
+    if not _is_text(beginning):
+        raise DataError(f"{path} is of no kind that is learned here; known are {KNOWN}")
+    return look_at_lines(path, places)
+
+
+def _refuse_other_files(folder: Path) -> None:
+    """Refuse a folder without pictures, of whose files one is to be named.
+
+    Raises:
+        DataError: it is one.
+    """
+    usable = sorted(each for each in folder.iterdir() if is_table(each) or each.name.lower().endswith(FILES))
+    if usable and not any(each.name.lower().endswith(SUFFIXES) for each in folder.rglob("*")):
+        raise DataError(f"{folder} holds no pictures: name one of its files, such as {usable[0]}")
+
+
+def _is_rows(path: Path) -> bool:
+    name = path.name.lower().removesuffix(".gz")
+    if path.is_dir():
+        return any(path.glob("**/*.parquet"))
+    if name.endswith(".npz"):
+        return "X" in _keys(path)
+    return is_table(path) or name.endswith(ROWS)
+
+
+def _keys(path: Path) -> list[str]:
+    """The names of the arrays of an .npz that is one of rows; none of any other file."""
+    if not path.name.lower().endswith(".npz") or not zipfile.is_zipfile(path):
+        return []
+    with np.load(path, allow_pickle=False) as archive:
+        return list(archive.keys()) if "X" in archive and archive["X"].ndim == 2 else []
+
+
+def _beginning(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(BEGINNING)
+        if content.startswith(b"\x1f\x8b"):
+            with gzip.open(path) as inside:
+                return inside.read(BEGINNING)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is a truncated or corrupt .gz ({error}): fetch it again") from error
+    return content
+
+
+def _is_idx(beginning: bytes) -> bool:
+    return beginning[:2] == b"\x00\x00" and len(beginning) > 3 and beginning[2] in IDX_TYPES
+
+
+def _is_text(beginning: bytes) -> bool:
+    """True of UTF-8, which may break off within its last letter, and of UTF-16 and UTF-32 with their mark."""
+    if beginning.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")):
+        return True
+    try:
+        beginning.decode()
+    except UnicodeDecodeError as error:
+        return error.start > len(beginning) - 4 and b"\0" not in beginning
+    return b"\0" not in beginning

@@ -1,0 +1,153 @@
+"""A look at a folder or an archive of pictures: their sizes, their colours, and what their folders say."""
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from vae_pipeline.kinds.image.decoding import CorruptPictureError, is_grey, size_of
+from vae_pipeline.kinds.listing import Pictures, list_pictures
+from vae_pipeline.scaffold.facts import ImageFacts
+from vae_pipeline.scaffold.looking.found import Found, Places, fractions, require_enough
+from vae_pipeline.system.errors import DataError
+
+SAMPLE = 300  # pictures that are looked at
+MOST_SIDE = 64  # pixels, to which larger pictures are brought: four times as many take four times as long
+LARGEST_SIDE = 96  # pixels of pictures of one size that are taken as they are
+PARTS = {
+    "train": ("train", "training"),
+    "valid": ("valid", "val", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+ALL_PARTS = {name for names in PARTS.values() for name in names}
+
+
+@dataclass(frozen=True)
+class _Sample:
+    sizes: Counter[tuple[int, int]]
+    grey: bool
+    corrupt: int
+    looked_at: int
+
+
+def look_at_pictures(path: Path, places: Places) -> Found:
+    """The pictures of a folder or an archive.
+
+    Raises:
+        DataError: there are too few that can be read.
+    """
+    parts = _parts(path)
+    listed = {name: list_pictures(place) for name, place in parts.items()}
+    count = sum(len(part.names) for part in listed.values())
+    notes = require_enough(count, "pictures", path)
+    sample = _sample(list(listed.values()), path)
+    shape, resize, sizes = _shape(sample)
+    labels, classes, told = _labels(listed, count)
+    skipped = sum((part.skipped for part in listed.values()), Counter[str]())
+    broken = sum(len(part.broken) for part in listed.values())
+    corrupt = "drop" if sample.corrupt or broken else "fail"
+    colour = "grey" if sample.grey else "colour"
+    said = [
+        f"{count:,} {colour} pictures, {sizes}",
+        f"brought to {shape[2]}x{shape[1]}: data.shape and data.resize change that" if resize != "none" else "",
+        told,
+        f"in parts: {', '.join(f'{len(part.names):,} {name}' for name, part in listed.items())}" if _divided(parts)
+        else "",
+        f"{sample.corrupt} of {sample.looked_at} that were looked at are corrupt: such are left out, and counted"
+        if sample.corrupt else "",
+        f"{broken} links lead nowhere: they are left out" if broken else "",
+        *(f"passed over: {number} x {reason}" for reason, number in skipped.items()),
+        *notes,
+    ]  # fmt: skip
+    data: dict[str, Any] = {
+        "kind": "folder",
+        "shape": list(shape),
+        "resize": resize,
+        "labels": labels,
+        "corrupt": corrupt,
+        **_division(parts, count, places),
+    }
+    facts = ImageFacts(count, shape, "uint8", (0, 255), False, classes)
+    return Found(facts, data, f"{count:,} {colour} pictures", [line for line in said if line])
+
+
+def _divided(parts: Mapping[str, Path]) -> bool:
+    """True if there are parts beside train."""
+    return len(parts) > 1
+
+
+def _parts(path: Path) -> dict[str, Path]:
+    """The folders of a layout in train, valid and test; else all as train."""
+    if path.is_dir():
+        folders = {entry.name.lower(): entry for entry in sorted(path.iterdir()) if entry.is_dir()}
+        found = {part: folders[name] for part, names in PARTS.items() for name in names if name in folders}
+        if "train" in found and len(found) > 1:
+            return {part: found[part] for part in PARTS if part in found}
+    return {"train": path}
+
+
+def _division(parts: Mapping[str, Path], count: int, places: Places) -> dict[str, Any]:
+    train = {"train": places.written(parts["train"])}
+    if not _divided(parts):
+        return train | fractions(count)
+    return train | {part: places.written(parts[part]) if part in parts else 0.1 for part in ("valid", "test")}
+
+
+def _sample(parts: Sequence[Pictures], path: Path) -> _Sample:
+    """Some pictures, evenly spread over the parts."""
+    every = [(part, name) for part in parts for name in part.names]
+    step = max(1, len(every) // SAMPLE)
+    sizes: Counter[tuple[int, int]] = Counter()
+    grey, corrupt, looked_at = True, 0, 0
+    for part, name in every[::step]:
+        looked_at += 1
+        shown = f"{part.place}/{name}"
+        try:
+            content = part.read(name)
+            size = size_of(content, shown)
+            grey = is_grey(content, shown) and grey
+        except CorruptPictureError:
+            corrupt += 1
+        else:
+            sizes[size] += 1
+    if not sizes:
+        raise DataError(f"every picture in {path} that was looked at is truncated or corrupt: fetch them again")
+    return _Sample(sizes, grey, corrupt, looked_at)
+
+
+def _shape(sample: _Sample) -> tuple[tuple[int, int, int], str, str]:
+    """The shape that pictures are brought to, how, and their sizes in words."""
+    channels = 1 if sample.grey else 3
+    if len(sample.sizes) == 1:
+        ((height, width),) = sample.sizes
+        longer = max(height, width)
+        if longer <= LARGEST_SIDE:
+            return (channels, height, width), "none", f"each {width}x{height}"
+        scaled = (max(1, round(side * MOST_SIDE / longer)) for side in (height, width))
+        return (channels, *scaled), "stretch", f"each {width}x{height}"  # type: ignore[return-value]
+    heights, widths = zip(*sample.sizes, strict=True)
+    shorter = statistics.median_low([min(size) for size in sample.sizes.elements()])
+    side = max(1, min(shorter, MOST_SIDE))
+    ranges = f"{min(widths)} to {max(widths)} wide and {min(heights)} to {max(heights)} high"
+    sizes = f"of {len(sample.sizes)} sizes or more, {ranges}"
+    return (channels, side, side), "crop", sizes
+
+
+def _labels(parts: Mapping[str, Pictures], count: int) -> tuple[str, int, str]:
+    """The key `labels`, the number of classes, and what is to be said of them."""
+    folders = {name: [PurePosixPath(each).parent for each in part.names] for name, part in parts.items()}
+    paths = {path for part in folders.values() for path in part}
+    if len(set(folders["train"])) < 2:
+        return "none", 0, ""
+    if len(paths) > count // 2:
+        return "none", 0, f"{len(paths):,} folders hold a picture or two each: they aren't taken for classes"
+    names = {path.name for path in paths}
+    in_parts = all(path.parts and path.parts[0].lower() in ALL_PARTS for path in paths)  # of an archive
+    key = "folders" if in_parts or len(names) == len(paths) else "paths"
+    classes = len(names) if key == "folders" else len(paths)
+    if classes < 2:
+        return "none", 0, ""
+    some = ", ".join(sorted(names)[:4])
+    return key, classes, f"{classes} classes by folder: {some}{', ...' if len(names) > 4 else ''}"

@@ -1,0 +1,91 @@
+"""A look at a table: its columns, and what is to be decided where their values leave it open."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vae_pipeline.kinds.download import Finder
+from vae_pipeline.kinds.table.columns import UndecidedColumnError
+from vae_pipeline.kinds.table.source import TableSurvey, survey
+from vae_pipeline.recipe.data import TableData
+from vae_pipeline.scaffold.facts import TableFacts
+from vae_pipeline.scaffold.looking.found import Found, Places, require_enough
+
+ABSENT = ("?", "??", "-", "--", ".", "..", "*")  # signs that stand for a missing value where nothing says otherwise
+PLURALS = {"number": "numbers", "boolean": "booleans", "category": "categories", "date": "dates"}
+
+
+def look_at_rows(path: Path, places: Places, label: tuple[str, str] | None) -> Found:
+    """The columns of a table; `label` names the column that tells normal rows, and the value that these have there.
+
+    Where values leave open what a column is, the remedy that the reader names first is taken, and told.
+
+    Raises:
+        DataError: the table can't be read, or is too short.
+    """
+    data: dict[str, Any] = {
+        "kind": "table",
+        "file": {"path": str(path)},
+        "label": None if label is None else {"column": label[0], "normal": label[1]},
+        "columns": {},
+        "missing": [],
+        "scaling": "standard",
+        "one_class": label is not None,
+        "valid": 0.2,
+        "test": 0.2 if label is None else 0.4,
+        "split": {"size": "exact", "duplicates": "together"},
+    }
+    seen, decided = _survey(data)
+    kinds = Counter(column.kind for column in seen.columns)
+    labels = 0 if seen.labels is None else int(seen.labels.sum())
+    left_out = [
+        f"left out: column {name}, which {seen.found[name]['kind'].partition('it ')[2]}" for name in seen.left_out
+    ]
+    absent = sum(found["missing"] for name, found in seen.found.items() if name not in seen.left_out)
+    said = [
+        f"{seen.rows:,} rows of {len(seen.columns)} columns: "
+        + ", ".join(f"{count} {kind if count == 1 else PLURALS[kind]}" for kind, count in kinds.items()),
+        f"{absent:,} values are missing: a gap is modelled, as unlikely as it is rare" if absent else "",
+        *left_out,
+        "no column is known to tell normal rows from others: all are learned (--label COLUMN=NORMAL names one)"
+        if label is None
+        else f"{labels:,} rows are anomalies, as {label[0]} isn't {label[1]}: they are kept for the test part",
+        *decided,
+        *require_enough(seen.rows - labels, "rows" if label is None else "normal rows", path),
+    ]  # fmt: skip
+    facts = TableFacts(
+        seen.rows, kinds["number"], kinds["boolean"], kinds["category"], kinds["date"], labelled=label is not None
+    )
+    data["file"] = {"path": places.written(path)}
+    if not data["missing"]:
+        del data["missing"]
+    return Found(facts, data, f"{seen.rows:,} rows of {len(seen.columns)} columns", [line for line in said if line])
+
+
+def _survey(data: dict[str, Any]) -> tuple[TableSurvey, list[str]]:
+    """A survey of a table, whose section is settled until the reader takes it, and what was decided for that."""
+    decided = []
+    while True:
+        try:
+            seen = survey(TableData.model_validate(data), Finder(Path()))
+        except UndecidedColumnError as error:
+            decided.append(f"{str(error).partition(':')[0]}: {_settled(data, error.settled)}")
+            continue
+        doubts = {name: sign for name, sign in seen.doubts.items() if sign in ABSENT}
+        if not doubts:
+            return seen, decided
+        name, sign = next(iter(doubts.items()))
+        decided.append(f"column {name} holds {sign!r}: {_settled(data, {'missing': [sign]})}")
+
+
+def _settled(data: dict[str, Any], keys: Mapping[str, Any]) -> str:
+    """Take up keys into a section, and say so."""
+    data["missing"] += keys.get("missing", [])
+    data["columns"] |= keys.get("columns", {})
+    told = [f"{text!r} is taken for a missing value" for text in keys.get("missing", [])]
+    told += [
+        f"it is taken as {kind if isinstance(kind, str) else kind['format']}"
+        for kind in keys.get("columns", {}).values()
+    ]
+    return f"{', '.join(told)} (data.{', data.'.join(keys)} says otherwise)"

@@ -1,0 +1,297 @@
+"""Data of every kind are told apart by what they hold, and the recipe that is written for them can read them."""
+
+import gzip
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+from tests.tables import mixed_frame
+
+from vae_pipeline.kinds.download import Finder
+from vae_pipeline.kinds.parts import ImageSource, TableSource, TextSource
+from vae_pipeline.kinds.sources import open_source
+from vae_pipeline.recipe import Recipe
+from vae_pipeline.scaffold.begin import Begun, begin, name_of, project_of
+from vae_pipeline.system.errors import DataError, OutputError, RecipeError
+
+ENOUGH = 60
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def png(height: int, width: int, mode: str = "RGB", seed: int = 0) -> bytes:
+    channels = (height, width) if mode == "L" else (height, width, 3)
+    pixels = np.random.default_rng(seed).integers(0, 256, channels, dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels, mode).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def pictures(folder: Path, count: int = ENOUGH, **how) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        content = png(10, 8 + 2 * (index % 3) if how.get("sizes") else 8, how.get("mode", "RGB"), index)
+        (folder / f"{index:03}.png").write_bytes(content)
+    return folder
+
+
+def begun(data: Path | str, **options) -> Begun:
+    """The recipe of some data, which is then opened as `prepare` would."""
+    return begin(Path(data), Path(), **options)
+
+
+def opened(found: Begun) -> ImageSource | TableSource | TextSource:
+    return open_source(found.recipe.data, Finder(Path()), 0)
+
+
+def said(found: Begun) -> str:
+    return "\n".join(found.found.said)
+
+
+class TestPictures:
+    def test_of_one_size_they_stay_as_they_are(self):
+        found = begun(pictures(Path("Meine Fotos/größe")), name="faces")
+        data = yaml.safe_load(Path("pipeline/faces.yaml").read_text())["data"]
+        assert (data["shape"], data["resize"], data["labels"]) == ([3, 10, 8], "none", "none")
+        assert data["train"] == "Meine Fotos/größe"
+        assert opened(found).train.rows[np.arange(2)].shape == (2, 3, 10, 8)
+
+    def test_of_many_sizes_they_are_cut(self):
+        found = begun(pictures(Path("mixed"), sizes=True))
+        assert (found.recipe.data.shape, found.recipe.data.resize) == ((3, 10, 10), "crop")
+        assert "8 to 12 wide and 10 to 10 high" in said(found)
+
+    def test_grey_ones_of_a_colour_mode_are_grey(self):
+        Path("grey").mkdir()
+        for index in range(ENOUGH):
+            Image.open(io.BytesIO(png(8, 8, "L", index))).convert("RGB").save(f"grey/{index}.png")
+        assert begun("grey").recipe.data.shape == (1, 8, 8)
+
+    def test_large_ones_become_smaller_and_keep_their_proportions(self):
+        for index in range(ENOUGH):
+            Path("wide").mkdir(exist_ok=True)
+            Image.new("L", (200, 100), index).save(f"wide/{index}.png")
+        found = begun("wide")
+        assert (found.recipe.data.shape, found.recipe.data.resize) == ((1, 32, 64), "stretch")
+
+    def test_folders_are_classes_and_a_layout_in_parts_is_kept(self):
+        for part, count in {"train": 30, "val": 4, "Test": 6}.items():
+            for kind in ("cats", "dogs"):
+                pictures(Path("pets") / part / kind, count)
+        found = begun("pets", conditional=True)
+        data = found.recipe.data
+        assert (data.labels, data.train, data.valid, data.test) == ("folders", "pets/train", "pets/val", "pets/Test")
+        assert found.recipe.model.conditional
+        assert opened(found).classes == ("cats", "dogs")
+
+    def test_a_folder_each_is_no_class(self):
+        for index in range(ENOUGH):
+            pictures(Path("people") / f"person {index}", 1)
+        found = begun("people")
+        assert found.recipe.data.labels == "none"
+        assert "aren't taken for classes" in said(found)
+
+    def test_archives_are_taken_and_parts_in_them_are_no_classes(self):
+        with zipfile.ZipFile("all.zip", "w") as file:
+            for index in range(ENOUGH):
+                file.writestr(f"{'train' if index % 2 else 'test'}/{'a' if index % 3 else 'b'}/{index}.png", png(8, 8))
+        with tarfile.open("all.tar.gz", "w:gz") as file:
+            file.add(pictures(Path("flat")), "flat")
+        assert opened(begun("all.zip")).classes == ("a", "b")
+        assert begun("all.tar.gz", name="flat").recipe.data.labels == "none"
+
+    def test_corrupt_ones_and_other_files_are_left_out_and_told(self):
+        folder = pictures(Path("some"))
+        (folder / "broken.png").write_bytes(png(10, 8)[:60])
+        (folder / "notes.docx").write_text("no picture")
+        found = begun(folder)
+        assert found.recipe.data.corrupt == "drop"
+        assert "1 of 61 that were looked at are corrupt" in said(found)
+        assert "passed over: 1 x not a picture (.docx)" in said(found)
+        assert len(opened(found).train.rows) == ENOUGH
+
+
+class TestArrays:
+    @pytest.mark.parametrize(
+        ("shape", "as_read"),
+        [((9, 7), (1, 9, 7)), ((9, 7, 3), (3, 9, 7)), ((2, 9, 7), (2, 9, 7)), ((81,), (1, 9, 9))],
+        ids=str,
+    )
+    def test_any_order_of_axes(self, shape, as_read):
+        np.save("images.npy", np.random.default_rng(0).integers(0, 256, (ENOUGH, *shape), dtype=np.uint8))
+        found = begun("images.npy")
+        assert found.recipe.data.shape == as_read
+        assert opened(found).train.rows[np.arange(2)].shape == (2, *as_read)
+
+    @pytest.mark.parametrize(
+        ("values", "bounds", "likelihood"),
+        [
+            ([0, 200], (0, 255), "discretised_gaussian"),
+            ([0, 7, 16], (0, 16), "discretised_gaussian"),
+            ([0, 1], (0, 1), "bernoulli"),
+            ([0.0, 0.25, 1.0], (0, 1), "gaussian"),
+            ([-1.0, 0.5], (-1, 1), "gaussian"),
+            ([-300, 40, 5000], (-300, 5000), "gaussian"),
+        ],
+        ids=str,
+    )
+    def test_the_range_and_the_likelihood_are_those_of_the_values(self, values, bounds, likelihood):
+        np.save("images.npy", np.random.default_rng(0).choice(values, (ENOUGH, 8, 8)))
+        found = begun("images.npy")
+        assert found.recipe.data.range == bounds
+        assert found.recipe.model.likelihood.kind == likelihood
+        assert opened(found).low == bounds[0]
+
+    def test_parts_and_labels_of_an_archive_by_their_names(self):
+        parts = {"train": ENOUGH, "val": 8, "test": 10}
+        images = {f"{part}_images": np.full((count, 8, 8, 3), 9, np.uint8) for part, count in parts.items()}
+        for rows in images.values():
+            rows[0] = 200
+        labels = {f"{part}_labels": np.arange(count, dtype=np.uint8)[:, None] % 4 for part, count in parts.items()}
+        np.savez("set.npz", **images, **labels)
+        found = begun("set.npz", conditional=True)
+        source = opened(found)
+        assert [len(part.rows) for part in (source.train, source.valid, source.test)] == [ENOUGH, 8, 10]
+        assert source.classes == ("0", "1", "2", "3")
+
+    def test_parts_and_labels_of_files_beside_as_mnist_has_them(self):
+        for part, count in {"train": ENOUGH, "t10k": 10}.items():
+            images = np.random.default_rng(0).integers(0, 256, (count, 8, 8), dtype=np.uint8)
+            header = bytes([0, 0, 8, 3]) + np.array(images.shape, ">u4").tobytes()
+            Path(f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + images.tobytes()))
+            header = bytes([0, 0, 8, 1]) + np.array([count], ">u4").tobytes()
+            labels = (np.arange(count) % 3).astype(np.uint8)
+            Path(f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(header + labels.tobytes()))
+        found = begun("train-images-idx3-ubyte.gz")
+        assert found.name == "train_images"
+        source = opened(found)
+        assert (len(source.test.rows), source.classes) == (10, ("0", "1", "2"))
+
+    @pytest.mark.parametrize(("images", "labels"), [("x_train.npy", "y_train.npy"), ("faces.npy", "faces_labels.npy")])
+    def test_labels_beside(self, images, labels):
+        np.save(images, np.random.default_rng(0).integers(0, 256, (ENOUGH, 8, 8), dtype=np.uint8))
+        np.save(labels, np.arange(ENOUGH) % 2)
+        assert begun(images).recipe.data.train.labels.path == labels
+
+
+class TestRows:
+    def test_columns_and_what_they_leave_open(self):
+        frame = mixed_frame()
+        frame["work"] = np.where(np.arange(len(frame)) % 9 == 0, "?", np.where(np.arange(len(frame)) % 2, "yes", "no"))
+        frame["comment"] = [f"text {index % 300}, of a person" for index in range(len(frame))]
+        frame.to_csv("rows.csv", index=False)
+        found = begun("rows.csv")
+        assert found.recipe.data.missing == ("?",)
+        assert found.recipe.data.columns.get("comment", "ignored") == "ignored"
+        assert "'?' is taken for a missing value" in said(found)
+        assert "comment" not in {column.name for column in opened(found).columns}
+
+    @pytest.mark.parametrize("name", ["rows.npz", "named.csv"])
+    def test_labels_make_it_a_detector_of_anomalies(self, name):
+        x, y = np.random.default_rng(0).normal(size=(ENOUGH + 5, 3)), np.arange(ENOUGH + 5) >= ENOUGH
+        np.savez("rows.npz", X=x, y=y.astype(int))
+        pd.DataFrame(x).assign(state=np.where(y, "bad", "a=b")).to_csv("named.csv", index=False)
+        found = begun(name, label=None if name == "rows.npz" else ("state", "a=b"))
+        assert found.recipe.data.one_class
+        assert opened(found).labels.sum() == 5
+
+    def test_a_label_that_no_row_has_is_told_with_those_that_are(self):
+        pd.DataFrame({"a": range(ENOUGH), "state": ["good", "bad"] * (ENOUGH // 2)}).to_csv("rows.csv", index=False)
+        with pytest.raises(DataError, match="its values are bad, good"):
+            begun("rows.csv", label=("state", "fine"))
+
+
+class TestLines:
+    def test_words_are_parted_as_they_are_written(self):
+        lines = [f"The {size} cat, and the dog: both are {size}." for size in ("big", "small")] * ENOUGH
+        Path("plain.txt").write_text("\n".join(lines))
+        Path("parted.txt.gz").write_bytes(
+            gzip.compress("\n".join(lines).replace(",", " ,").replace(":", " :").encode())
+        )
+        assert begun("plain.txt").recipe.data.tokenizer.split == "signs"
+        found = begun("parted.txt.gz")
+        assert found.recipe.data.tokenizer.split == "blanks"
+        assert len(opened(found).train) == 2 * ENOUGH
+
+    def test_names_are_learned_by_their_letters(self):
+        rng = np.random.default_rng(0)
+        names = ["".join(rng.choice(list("aeioulmnrs"), 7)) for _ in range(2 * ENOUGH)]
+        Path("names.txt").write_text("\n".join(names))
+        found = begun("names.txt")
+        assert (found.recipe.data.tokenizer.kind, found.recipe.data.limit) == ("bytes", 8)
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("make", "message"),
+        [
+            (lambda path: None, "isn't there"),
+            (lambda path: path.mkdir(), "holds no pictures"),
+            (lambda path: pictures(path, 3), "holds 3 pictures"),
+            (lambda path: path.write_bytes(b""), "is empty"),
+            (lambda path: path.write_bytes(bytes(range(256)) * 9), "of no kind that is learned here"),
+            (lambda path: path.write_bytes(gzip.compress(b"text" * 99)[:20]), "truncated or corrupt"),
+            (lambda path: path.write_text("two\nlines"), "holds 2 lines"),
+            (lambda path: (path.mkdir(), (path / "rows.csv").write_text("a,b\n1,2\n")), "name one of its files"),
+        ],
+        ids=["absent", "empty folder", "few", "empty file", "unknown", "cut short", "two lines", "of tables"],
+    )
+    def test_what_cannot_be_learned(self, make, message):
+        make(Path("thing"))
+        with pytest.raises(DataError, match=message) as caught:
+            begun("thing")
+        assert "\n" not in str(caught.value)
+        assert not Path("pipeline").exists()
+
+    def test_arrays_of_which_any_may_be_the_images(self):
+        np.savez("two.npz", left=np.zeros((ENOUGH, 8, 8)), right=np.ones((ENOUGH, 8, 8)))
+        with pytest.raises(DataError, match="left, right"):
+            begun("two.npz")
+
+    def test_nothing_is_replaced_unasked(self):
+        folder = pictures(Path("faces"))
+        begun(folder)
+        Path("pipeline/faces.yaml").write_text("mine")
+        with pytest.raises(OutputError, match="is there already"):
+            begun(folder)
+        assert Path("pipeline/faces.yaml").read_text() == "mine"
+        begun(folder, force=True)
+        assert Recipe.load(Path("pipeline/faces.yaml"))
+
+    def test_names_that_are_none(self):
+        with pytest.raises(RecipeError, match="can't name a recipe"):
+            begun(pictures(Path("faces")), name="../faces")
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("Fotos Größe.zip", "fotos_grosse"),
+        ("写真.npy", "data"),
+        ("a.tar.gz", "a"),
+        ("x-images-idx3-ubyte.gz", "x_images"),
+    ],
+)
+def test_names_are_of_plain_letters(file, name):
+    assert name_of(Path(file)) == name
+
+
+def test_paths_are_written_for_the_folder_of_the_project(tmp_path, monkeypatch):
+    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "params.yaml").touch()
+    inside, outside = pictures(tmp_path / "data" / "raw" / "in"), pictures(tmp_path.parent / f"{tmp_path.name} out")
+    monkeypatch.chdir(inside)
+    root = project_of(Path())
+    assert root == tmp_path
+    assert begin(Path(), root).recipe.data.train == "data/raw/in"
+    assert begin(Path("../../../..") / outside.name, root, name="out").recipe.data.train == str(outside)
+    assert sorted(path.name for path in (tmp_path / "pipeline").iterdir()) == ["in.yaml", "out.yaml"]
