@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-runtimes test-browser check ui docs site dist bench lock clean
+.PHONY: help setup run test test-slow test-runtimes test-browser check ui docs site gallery dist bench lock clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ docs: setup  ## Write again what is generated: pages of reference, pipeline/sche
 
 site: setup  ## Build the documentation into site/: strictly, every link followed; no network is needed to read it
 	@python -m website
+
+gallery: setup  ## Write docs/gallery.md from exported bundles: make gallery BUNDLES="exports/digits exports/tumours"
+	@python -m website gallery $(or $(BUNDLES),$(wildcard exports/*))
 
 dist: setup  ## Build the wheels and the source distribution into dist/, and have their metadata checked as an index would
 	@rm -rf dist

@@ -1,6 +1,11 @@
-"""`python -m website` builds the site into site/: strictly, with equations drawn, every link and anchor followed."""
+"""The documentation site.
+
+python -m website                      (make site)      build it into site/: strictly, every link and anchor followed
+python -m website gallery BUNDLE...    (make gallery)   write docs/gallery.md and its pictures from exported bundles
+"""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,7 +29,8 @@ def build(out: Path) -> None:
             cwd=work, env=os.environ | {"NO_COLOR": "1"}, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
-            sys.exit(f"{done.stdout}\n{done.stderr}".strip())
+            told = re.sub(r"\x1b\[[0-9;]*m", "", f"{done.stdout}\n{done.stderr}")
+            sys.exit(told.partition("Traceback")[0].strip())
         for page in (work / "site").rglob("*.html"):
             page.write_text(with_mathml(page.read_text(encoding="utf-8")), encoding="utf-8")
         if amiss := broken(read(work / "site")):
@@ -34,5 +40,10 @@ def build(out: Path) -> None:
 
 
 if __name__ == "__main__":
-    build(ROOT / "site")
-    print("site/index.html")
+    if sys.argv[1:2] == ["gallery"]:
+        from website.gallery import write
+
+        write([Path(each) for each in sys.argv[2:]], ROOT / "docs")
+    else:
+        build(ROOT / "site")
+        print("site/index.html")

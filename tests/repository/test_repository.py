@@ -40,9 +40,9 @@ def test_a_recipe_validates_and_opens_with_its_command(path):
     assert f"vae-pipeline prepare pipeline/{path.name} " in path.read_text()
 
 
-def test_every_recipe_stands_in_the_readme():
-    readme = (ROOT / "README.md").read_text()
-    assert [path.stem for path in RECIPES if f"| `{path.stem}` |" not in readme] == []
+def test_every_recipe_stands_in_the_table_of_recipes():
+    page = (ROOT / "docs" / "recipes.md").read_text()
+    assert [path.stem for path in RECIPES if f"| `{path.stem}` |" not in page] == []
 
 
 @pytest.mark.parametrize("name", GENERATED)
@@ -203,10 +203,10 @@ def test_running_as_a_module():
     assert done.stdout == f"vae-pipeline {vae_pipeline.__version__}\n"
 
 
-def test_the_readme_tells_of_likelihoods_what_was_measured():
-    readme = (ROOT / "README.md").read_text()
+def test_the_table_of_recipes_tells_of_likelihoods_what_was_measured():
+    page = (ROOT / "docs" / "recipes.md").read_text()
     rows = Store.of("quality").rows("likelihood")
-    told = {name: next(line for line in readme.splitlines() if line.startswith(f"| `{name}` |")) for name in rows}
+    told = {name: next(line for line in page.splitlines() if line.startswith(f"| `{name}` |")) for name in rows}
     for name, row in rows.items():
         bound = f"{row['importance_bound']:.2f} ± {row['importance_bound_standard_error']:.2f}"
         assert f"| {row['elbo']:.2f} | {bound}" in told[name]

@@ -1,10 +1,14 @@
 """The documentation site builds without a warning, and a reader finds what it is asked for."""
 
+import re
+
 import pytest
+from tests.lanes import ROOT
+from website import gallery
 from website.__main__ import build
 from website.links import broken, clicks, read
 from website.mathematics import with_mathml
-from website.pages import place, rewritten
+from website.pages import links, place, rewritten
 
 
 @pytest.fixture(scope="module")
@@ -12,6 +16,11 @@ def site(tmp_path_factory):
     out = tmp_path_factory.mktemp("site") / "built"
     build(out)
     return out
+
+
+@pytest.fixture(scope="module")
+def pages(site):
+    return read(site)
 
 
 def test_every_equation_is_drawn(site):
@@ -22,10 +31,31 @@ def test_every_equation_is_drawn(site):
     assert unknown == [], "latex2mathml knows a command of these pages not"
 
 
-def test_every_page_is_found_from_the_front_page(site):
-    pages = read(site)
+def test_every_page_is_found_from_the_front_page(site, pages):
     far = set(pages) - set(clicks(pages, site / "index.html"))
     assert {path.relative_to(site.resolve()).as_posix() for path in far} == set()
+
+
+def test_questions_are_answered_within_two_clicks(site, pages):
+    """docs/faq.md has the questions; the front page leads to it, and each answer to a page that says more."""
+    distance = clicks(pages, site / "index.html")
+    assert distance[(site / "faq.html").resolve()] == 1
+    answers = re.findall(r"^### (.*?)\n(.*?)(?=^##)", (ROOT / "docs" / "faq.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert len(answers) >= 15
+    for question, answer in answers:
+        told = [place(found).replace(".md", ".html") for found in links("docs/faq.md", answer)]
+        assert told or len(answer.split()) > 30, question
+        for name in told:
+            page = (site / name.replace("README", "index")).resolve()
+            assert distance[page] <= 2, (question, name)
+
+
+def test_the_gallery_shows_every_kind(lane, table_lane, text_lane, tmp_path):
+    gallery.write([lane.bundle, table_lane.bundle, text_lane.bundle], tmp_path)
+    page = (tmp_path / "gallery.md").read_text()
+    pictures = re.findall(r"\(images/(.*?)\)", page)
+    assert len(pictures) == 3 and all((tmp_path / "images" / name).is_file() for name in pictures)
+    assert page.count("\n## ") == 3 and "new rows" in page and "New sentences" in page
 
 
 def page(tmp_path, words):
