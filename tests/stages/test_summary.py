@@ -6,7 +6,7 @@ import json
 import pytest
 from rich.console import Console
 
-from vae_pipeline.stages.summary import print_summary
+from vae_pipeline.stages.summary import print_summary, summary_in_markdown
 from vae_pipeline.system.seal import seal
 
 FIGURES = {
@@ -47,3 +47,18 @@ def test_nothing_is_cut(reports, width, terminal, shown):
     assert "…" not in file.getvalue()
     assert all(figure in row for figure in shown)
     assert not terminal or len(row) <= width
+
+
+def test_markdown_is_a_table_with_parity_and_pictures(reports, tmp_path):
+    folder, bundle = reports / "mnist_defects", tmp_path / "exports" / "mnist_defects"
+    (folder / "plots").mkdir()
+    (folder / "plots" / "samples.png").write_bytes(b"")
+    bundle.mkdir(parents=True)
+    (bundle / "parity.json").write_text(json.dumps({"agreement": [{"relative": 1e-6}, {"relative": 2.34e-6}]}))
+    text = summary_in_markdown(reports, tmp_path / "exports", "https://host/raw")
+    head, _, row, *_ = [line.strip("| ").split(" | ") for line in text.splitlines()]
+    assert len(head) == len(row)
+    assert dict(zip(head, row, strict=True))["ELBO"] == "13830.12"
+    assert row[-2:] == ["2.3e-06", "kept"]
+    assert "![mnist_defects: samples.png](https://host/raw/mnist_defects/plots/samples.png)" in text
+    assert "![" not in summary_in_markdown(reports, tmp_path / "exports", None)

@@ -40,14 +40,24 @@ def init(
         Path | None, typer.Option(help="File to write. [default: pipeline/NAME.yaml of the project]")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a recipe that is there already.")] = False,
+    project: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of a recipe: lay out a project of this name, here if the folder is empty, else in a new one.",
+        ),
+    ] = None,
+    no_scm: Annotated[bool, typer.Option("--no-scm", help="Of a project: do without git.")] = False,
 ) -> None:
-    """Look at data, and write a recipe that suits them."""
+    """Look at data, and write a recipe that suits them; or lay out a project to run recipes in."""
     from vae_pipeline.scaffold.begin import begin, project_of
     from vae_pipeline.scaffold.parameters import add_recipe, require_addable
     from vae_pipeline.system.errors import DataError
 
+    if (data is None) == (project is None):
+        raise DataError("give either data, as in init DATA, or a name, as in init --project NAME")
     if data is None:
-        raise DataError("no data were named: vae-pipeline init DATA")
+        _init_project(str(project), scm=not no_scm)
+        return
     terminal, root = console(), project_of(Path())
     params = root / "params.yaml"
     if add:
@@ -66,6 +76,18 @@ def init(
     if params.is_file():
         terminal.print(f"to run it by DVC, add a line to the recipes of {params} (or give --add):  - {begun.name}")
     terminal.print(f"next: {folder}vae-pipeline run {shlex.quote(os.path.relpath(begun.path, root))}")
+
+
+def _init_project(name: str, scm: bool) -> None:
+    from vae_pipeline.scaffold.begin import require_name
+    from vae_pipeline.scaffold.project import is_free, lay_out
+
+    require_name(name, "a project")
+    folder = Path() if is_free(Path()) else Path(name)
+    for path in lay_out(name, folder, scm):
+        typer.echo(path)
+    go = "" if folder == Path() else f"cd {name} && "
+    typer.echo(f"next: {go}vae-pipeline init DATA --add, then dvc repro; README.md says more")
 
 
 def _described(recipe: "Recipe") -> str:

@@ -123,10 +123,17 @@ def _print_table(recipe: "Recipe") -> None:
 def summary(
     reports: Annotated[Path, typer.Argument(help="Folder of reports.")] = Path("reports"),
     exports: Annotated[Path, typer.Argument(help="Folder of bundles.")] = Path("exports"),
+    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, for a pull request.")] = False,
+    pictures: Annotated[
+        str | None, typer.Option(help="Of Markdown: the URL under which the folder of reports lies.")
+    ] = None,
 ) -> None:
     """Print a table of all evaluated models, and where their pictures and bundles are."""
-    from vae_pipeline.stages.summary import print_summary
+    from vae_pipeline.stages.summary import print_summary, summary_in_markdown
 
+    if markdown:
+        sys.stdout.write(summary_in_markdown(reports, exports, pictures))
+        return
     print_summary(console(), reports, exports)
 
 

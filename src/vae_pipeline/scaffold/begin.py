@@ -48,8 +48,7 @@ def begin(
         OutputError: the file is there already, and isn't to be replaced, or can't be written.
     """
     chosen = name or (None if out is None else out.stem) or name_of(data)
-    if not NAME.fullmatch(chosen):
-        raise RecipeError(f"{chosen!r} can't name a recipe: letters from a to z, digits, _ and - are wanted (--name)")
+    require_name(chosen, "a recipe (--name)")
     path = root / "pipeline" / f"{chosen}.yaml" if out is None else out
     if path.suffix != ".yaml":
         raise OutputError(f"{path}: the name must end in .yaml")
@@ -60,6 +59,16 @@ def begin(
     recipe = parse(Recipe, yaml.safe_load(text), path)
     replace_file(path, text.encode())
     return Begun(chosen, path, recipe, found)
+
+
+def require_name(name: str, what: str) -> None:
+    """Refuse a name that is no plain one of a file.
+
+    Raises:
+        RecipeError: it isn't.
+    """
+    if not NAME.fullmatch(name):
+        raise RecipeError(f"{name!r} can't name {what}: letters from a to z, digits, _ and - are wanted")
 
 
 def project_of(folder: Path) -> Path:

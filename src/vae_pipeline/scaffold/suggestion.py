@@ -105,7 +105,7 @@ def _for_rows(facts: TableFacts) -> dict[str, Any]:
         },
         "rate_control": {"kind": "warm_up", "beta": 1.0, "share": 0.3},
         "train": {
-            "steps": _between(1200, 2 * facts.examples // batch, 6000),
+            "steps": _between(2400, 2 * facts.examples // batch, 6000),
             "batch": batch,
             "learning_rate": 0.002,
             "schedule": "one_cycle",
