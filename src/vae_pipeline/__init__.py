@@ -5,6 +5,7 @@ onnxruntime alone; the estimators need torch.
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from vae_pipeline.system.version import __version__
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from vae_pipeline.estimators.detector import VAEDetector
     from vae_pipeline.recipe import Recipe
     from vae_pipeline.runtime.bundle import Bundle
+
+# onnxruntime 1.32 reports its use to its maker, from the moment that it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = ["Bundle", "Recipe", "VAEDetector", "__version__"]
 
