@@ -55,7 +55,6 @@ app = typer.Typer(
     help="Variational Autoencoders in production: prepare, train, evaluate, export to ONNX, and use the bundle.",
     epilog="Settings are read from VAE_* variables and .env; README.md lists them.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -223,8 +222,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
     except OSError as error:  # a disk, a folder or a permission; what it was about is in the error
-        about = f"{error.filename}: " if error.filename else ""
-        _leave(f"{about}{(error.strerror or str(error)).lower()}", 2)
+        _leave(_refused(error), 2)
     except ModuleNotFoundError as error:
         _leave(lacking(error), 2)
     except (MemoryError, RuntimeError) as error:
@@ -233,6 +231,18 @@ def main() -> None:
         _leave(f"out of memory ({str(error).splitlines()[0] if str(error) else 'an array'}): make it smaller", 2)
     finally:
         ignore()
+
+
+def _refused(error: OSError) -> str:
+    """A line on what the system refused, and on the setting that names another place for it."""
+    from vae_pipeline.system.settings import Settings
+
+    reason = (error.strerror or str(error)).lower()
+    if not error.filename:
+        return reason
+    place = Path(os.fsdecode(error.filename))
+    kept = place.absolute().is_relative_to(Settings.load().home.absolute())
+    return f"{place}: {reason}{'; name a folder that can be written in VAE_HOME' if kept else ''}"
 
 
 def _leave(message: str | VaeError, code: int) -> None:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from vae_pipeline.cli.completion import bundles, completing
+
 if TYPE_CHECKING:
     from vae_pipeline.runtime.bundle import Bundle
     from vae_pipeline.runtime.choosing import Choice
@@ -17,7 +19,7 @@ Seed = Annotated[int, typer.Option(help="The one seed, from which every draw is 
 
 
 def _local(bundle: str) -> Path:
-    if not bundle.startswith("models:/"):
+    if completing() or not bundle.startswith("models:/"):
         return Path(bundle)
 
     from vae_pipeline.system.settings import Settings
@@ -29,7 +31,10 @@ def _local(bundle: str) -> Path:
 BundleFolder = Annotated[
     Path,
     typer.Argument(
-        help="Folder that `export` filled, or models:/NAME@ALIAS of MLflow's registry.", metavar="BUNDLE", parser=_local
+        help="Folder that `export` filled, or models:/NAME@ALIAS of MLflow's registry.",
+        metavar="BUNDLE",
+        parser=_local,
+        autocompletion=bundles,
     ),
 ]
 Inputs = Annotated[

@@ -5,12 +5,15 @@ from typing import Annotated
 
 import typer
 
+from vae_pipeline.cli.completion import recipes
 from vae_pipeline.cli.options import MORE, STAGES, Seed
 from vae_pipeline.cli.output import console, print_columns
 
 stages = typer.Typer()
 
-RecipeFile = Annotated[Path, typer.Argument(help="A recipe, such as pipeline/digits.yaml.", metavar="RECIPE")]
+RecipeFile = Annotated[
+    Path, typer.Argument(help="A recipe, such as pipeline/digits.yaml.", metavar="RECIPE", autocompletion=recipes)
+]
 Data = Annotated[Path, typer.Option(help="Folder that `prepare` filled.")]
 Model = Annotated[Path, typer.Option(help="Folder that `train` filled.")]
 OutFolder = Annotated[Path, typer.Option(help="Folder to fill; replaced once all has gone well.")]
