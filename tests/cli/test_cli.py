@@ -1,6 +1,8 @@
 import csv
+import errno
 import io
 import json
+import os
 import re
 import signal
 import subprocess
@@ -242,6 +244,40 @@ def test_check_accepts_what_is_shipped():
     invoke("check", ROOT / "params.yaml", "--recipes", ROOT / "pipeline")
     for recipe in (ROOT / "pipeline").glob("*.yaml"):
         invoke("check", recipe)
+
+
+def test_paths_of_any_kind_from_any_folder(lane, x, tmp_path, monkeypatch):
+    """Blanks, other alphabets and a leading dash; relative paths; no HOME; files for the owner alone."""
+    folder = tmp_path / "a földer, with blanks"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("HOME", raising=False)
+    bundle = os.path.relpath(lane.bundle)
+    np.save("-drei ü.npy", x[:3])
+    before = os.umask(0o077)
+    try:
+        invoke("encode", bundle, "-o", "./-z ö.npy", "--", "-drei ü.npy")
+        invoke("score", bundle, "./-drei ü.npy", "-o", "ß.csv")
+        invoke("sample", bundle, "-o", "数.png")
+        invoke("check", os.path.relpath(ROOT / "params.yaml"), "--recipes", os.path.relpath(ROOT / "pipeline"))
+    finally:
+        os.umask(before)
+    written = {"-z ö.npy", "ß.csv", "数.png"}
+    assert {path.name for path in folder.iterdir()} == {"-drei ü.npy", *written}
+    assert {(folder / name).stat().st_mode & 0o777 for name in written} == {0o600}
+
+
+def test_a_folder_of_checkpoints_that_cannot_be_written_is_told_with_its_setting(tmp_path, monkeypatch, capsys):
+    def app():
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "home" / "downloads"))
+
+    monkeypatch.setattr(cli, "app", app)
+    with pytest.raises(SystemExit):
+        cli.main()
+    said = (
+        f"vae-pipeline: {tmp_path}/home/downloads: permission denied; name a folder that can be written in VAE_HOME\n"
+    )
+    assert capsys.readouterr().err == said
 
 
 def test_sync_without_anything_waiting():

@@ -1,5 +1,6 @@
 """The command line where standard streams are closed or know few signs: each test starts a process."""
 
+import io
 import os
 import signal
 import subprocess
@@ -8,6 +9,11 @@ import time
 
 import numpy as np
 import pytest
+
+from vae_pipeline.cli.output import console, looking
+from vae_pipeline.stages.display import Display
+from vae_pipeline.training.length import Length
+from vae_pipeline.training.loop import Progress
 
 COMMAND = f"{sys.executable} -m vae_pipeline"
 
@@ -68,3 +74,50 @@ def test_a_second_signal_ends_at_once_in_one_line(tmp_path):
     _, errors = process.communicate(timeout=20)
     assert time.monotonic() - started < 5
     assert (process.returncode, errors) == (130, "vae-pipeline: SIGINT again: ended at once\n")
+
+
+class Stream(io.StringIO):
+    """Standard output, or the stream of errors, that is a terminal or isn't."""
+
+    terminal = False
+
+    def isatty(self):
+        return self.terminal
+
+
+def shown(monkeypatch, terminal, **environment):
+    """What is written on both streams of a run and a warning, with the environment given."""
+    for name in ("FORCE_COLOR", "NO_COLOR", "TERM", "COLUMNS", "TTY_INTERACTIVE", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"TERM": "xterm", **environment}.items():
+        monkeypatch.setenv(name, value)
+    written = Stream()
+    written.terminal = terminal
+    monkeypatch.setattr(sys, "stdout", written)
+    monkeypatch.setattr(sys, "stderr", written)
+    printer = console()
+    with Display(printer, "digits", Length(steps=2, epoch=1)) as display, looking():
+        display.step(Progress(1, 2, 1, None))
+        printer.print("warning: it is late", style="yellow")
+    return written.getvalue()
+
+
+DRAWN_OVER = ("\x1b[2K", "\x1b[?25l", "\r")
+
+
+@pytest.mark.parametrize(
+    ("terminal", "environment", "coloured", "live"),
+    [
+        (False, {}, False, False),
+        (False, {"FORCE_COLOR": "1"}, True, False),  # as on CI, whose logs keep each sign
+        (True, {}, True, True),
+        (True, {"NO_COLOR": "1"}, False, True),
+        (True, {"TERM": "dumb"}, False, False),
+        (True, {"COLUMNS": "20"}, True, True),
+    ],
+)
+def test_only_a_terminal_gets_lines_that_are_drawn_over(terminal, environment, coloured, live, monkeypatch):
+    written = shown(monkeypatch, terminal, **environment)
+    assert "warning: it is late" in written
+    assert ("\x1b[33m" in written) == coloured
+    assert any(sign in written for sign in DRAWN_OVER) == live

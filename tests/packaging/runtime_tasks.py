@@ -5,6 +5,7 @@ runtime_tasks.py ANSWERS IMAGES IMAGE_ROWS TABLE TABLE_ROWS [TEXT]
 
 import importlib.util
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from vae_pipeline.runtime import Bundle
 
+assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
 answers, images, image_rows, table, table_rows, *text = map(Path, sys.argv[1:])
 for name in ("torch", "pandas", "pydantic", "scipy", "PIL", "typer"):
     assert importlib.util.find_spec(name) is None, name

@@ -32,7 +32,7 @@ def test_counts_the_examples_of_a_metric_whose_figures_stay(smoke, prepared):
 
 def test_is_shown_live_on_a_terminal():
     shown = io.StringIO()
-    with showing_progress(Console(file=shown, force_terminal=True, width=100), "digits"):
+    with showing_progress(Console(file=shown, force_terminal=True, force_interactive=True, width=100), "digits"):
         going("ELBO", 3, 1200)
     assert "digits" in shown.getvalue()
     assert "ELBO: 3 of 1,200" in shown.getvalue()

@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,17 @@ def test_file_that_cant_be_written(tmp_path: Path, place: str) -> None:
         replace_file(tmp_path / place, b"new")
     assert names(tmp_path) == ["file", "folder"]
     assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_relative_name_is_the_one_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def refuse(prefix: str, dir: Path) -> tuple[int, str]:
+        raise PermissionError(errno.EACCES, "Permission denied", str(dir.absolute() / f"{prefix}x"))
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    with pytest.raises(OutputError, match=r"can't write s\.png: permission denied"):
+        replace_file(Path("s.png"), b"")
 
 
 def test_full_disk_keeps_the_old_folder(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Opening bundles, and printing, drawing and writing what commands found."""
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +22,16 @@ LONG = 2000  # rows that take about a second
 ROOM = 2**31  # bytes of what is made at once; arrays on the way take some times as much
 
 
-def console() -> "Console":
-    """Standard output, without wrapping: what is printed may be piped."""
+def console(stderr: bool = False) -> "Console":
+    """Standard output, or the stream of errors, without wrapping: what is printed may be piped.
+
+    A stream that is no terminal may get colours (FORCE_COLOR), and never a line that is drawn over.
+    """
     from rich.console import Console
 
-    return Console(soft_wrap=True, markup=False, highlight=False)
+    stream = sys.stderr if stderr else sys.stdout
+    drawn_over = None if stream.isatty() else False  # None: unless the terminal is a dumb one
+    return Console(stderr=stderr, soft_wrap=True, markup=False, highlight=False, force_interactive=drawn_over)
 
 
 def open_bundle(bundle: Path, timeout_s: float) -> "Bundle":
@@ -42,11 +47,10 @@ def progress(model: "Bundle", rows: int) -> "Iterator[None]":
     if rows < LONG:
         yield
         return
-    from rich.console import Console
     from rich.progress import Progress
 
-    terminal = Console(stderr=True)
-    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
+    terminal = console(stderr=True)
+    with Progress(console=terminal, transient=True, disable=not terminal.is_interactive) as bar:
         task = bar.add_task("", total=rows)
         model.progress = lambda done: bar.advance(task, done)
         yield
@@ -54,9 +58,8 @@ def progress(model: "Bundle", rows: int) -> "Iterator[None]":
 
 def looking() -> "AbstractContextManager[object]":
     """A line on standard error, where that is a terminal, while inputs are looked at."""
-    from rich.console import Console
-
-    return Console(stderr=True).status("looking at the inputs")
+    terminal = console(stderr=True)
+    return terminal.status("looking at the inputs") if terminal.is_interactive else nullcontext()
 
 
 def require_suffix(out: Path, *suffixes: str, as_json: bool = False) -> None:

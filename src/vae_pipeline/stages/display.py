@@ -30,7 +30,7 @@ class Display:
             TextColumn("{task.fields[figures]}", markup=False),
             TimeRemainingColumn(),
         )
-        self.live = Progress(*columns, console=console, transient=True) if console.is_terminal else None
+        self.live = Progress(*columns, console=console, transient=True) if console.is_interactive else None
         self.task = None if self.live is None else self.live.add_task(name, total=None, figures="")
 
     def __enter__(self) -> "Display":

@@ -12,7 +12,7 @@ from vae_pipeline.kinds.download import Reporter, silent
 @contextmanager
 def showing_downloads(console: Console) -> Iterator[Reporter]:
     """Yield what a Finder reports to."""
-    if not console.is_terminal:
+    if not console.is_interactive:
         yield silent
         return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())

@@ -15,7 +15,7 @@ PLAIN_EVERY_S = 15.0
 @contextmanager
 def showing_progress(console: Console, name: str) -> Iterator[None]:
     """A block whose work is shown, under the recipe's name."""
-    with _live(console, name) if console.is_terminal else _plain(console, name):
+    with _live(console, name) if console.is_interactive else _plain(console, name):
         yield
 
 

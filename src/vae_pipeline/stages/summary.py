@@ -26,7 +26,7 @@ def print_summary(console: Console, reports: Path, exports: Path) -> None:
     """
     found, shown = _found(reports)
     table = _table(found, shown)
-    if not console.is_terminal:
+    if not console.is_interactive:
         console.width = max(console.width, _width(console, table))  # a pipe has no edge that would cut it
     for key, column in sorted(shown.items(), key=lambda item: -item[1].dispensable):
         if column.dispensable and _width(console, table) > console.width:

@@ -113,8 +113,8 @@ def writing(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        elsewhere = error.filename is not None and not Path(os.fsdecode(error.filename)).is_relative_to(out.parent)
-        if error.errno is None or elsewhere:
+        about = out if error.filename is None else Path(os.fsdecode(error.filename))
+        if error.errno is None or not about.absolute().is_relative_to(out.absolute().parent):
             raise
         raise _cannot_write(out, error) from error
 

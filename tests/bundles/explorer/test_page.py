@@ -17,6 +17,7 @@ from tests.lanes import ROOT, alter
 
 from vae_pipeline.bundles.explorer import browser_runtime
 from vae_pipeline.bundles.explorer.page import GRAPHS
+from vae_pipeline.recipe.data.file import File
 from vae_pipeline.system.errors import BundleError, DownloadError, OutputError
 from vae_pipeline.system.files import sha256_of
 
@@ -182,11 +183,15 @@ class TestMistakes:
 def test_the_package_is_sought_in_the_registry_that_npm_is_set_to(tmp_path, monkeypatch):
     monkeypatch.undo()  # the address is what is tried here
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert browser_runtime._address() == "npm-is-not-installed:onnxruntime-web-1.30.0.tgz"
+    package = "onnxruntime-web/-/onnxruntime-web-1.30.0.tgz"
+    assert browser_runtime._address() == f"https://npm-is-not-installed.invalid/{package}"
     npm = tmp_path / "npm"
-    npm.write_text("#!/bin/sh\necho http://registry.example/\n")
+    npm.write_text("#!/bin/sh\necho undefined\n")
     npm.chmod(0o755)
-    assert browser_runtime._address() == "http://registry.example/onnxruntime-web/-/onnxruntime-web-1.30.0.tgz"
+    assert browser_runtime._address() == f"https://npm-names-no-registry.invalid/{package}"
+    File(url=browser_runtime._address(), digest=browser_runtime.DIGEST)  # an address is what it must be
+    npm.write_text("#!/bin/sh\necho http://registry.example/\n")
+    assert browser_runtime._address() == f"http://registry.example/{package}"
 
 
 def test_the_graphs_in_the_page_are_those_that_onnxruntime_runs(lane, tmp_path):

@@ -37,12 +37,13 @@ def fetch_runtime(finder: Finder) -> BrowserRuntime:
 
 
 def _address() -> str:
-    """The package's address; without npm a name alone, by which a mirror or an earlier download still has it."""
-    name = f"onnxruntime-web-{VERSION}.tgz"
-    if shutil.which("npm") is None:
-        return f"npm-is-not-installed:{name}"
-    asked = subprocess.run(["npm", "config", "get", "registry"], capture_output=True, text=True, check=False)
-    return f"{asked.stdout.strip().rstrip('/')}/onnxruntime-web/-/{name}"
+    """The package's address; without npm one that leads nowhere, by whose name a mirror still has the package."""
+    registry = "https://npm-is-not-installed.invalid"
+    if shutil.which("npm") is not None:
+        asked = subprocess.run(["npm", "config", "get", "registry"], capture_output=True, text=True, check=False)
+        said = asked.stdout.strip().rstrip("/")
+        registry = said if said.startswith("http") else "https://npm-names-no-registry.invalid"
+    return f"{registry}/onnxruntime-web/-/onnxruntime-web-{VERSION}.tgz"
 
 
 def _read(archive: tarfile.TarFile, name: str) -> bytes:
