@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from vae_pipeline.cli.completion import recipes
-from vae_pipeline.cli.options import MORE, STAGES, Seed
+from vae_pipeline.cli.json_output import print_answer
+from vae_pipeline.cli.options import MORE, STAGES, Json, Seed
 from vae_pipeline.cli.output import console, print_columns
 
 stages = typer.Typer()
@@ -129,3 +130,58 @@ def rate_distortion(
     terminal.print(
         f"{recipe.stem}: {len(points)} points, the highest ELBO is {best.elbo:.2f} at beta {best.beta:.3g} -> {out}"
     )
+
+
+@stages.command(rich_help_panel=MORE)
+def sweep(
+    recipe: RecipeFile,
+    settings: Annotated[
+        list[str],
+        typer.Option(
+            "--set",
+            help="A key of the recipe and its values: choices (8,16,32), or a range (16..64, 16..64:step=16, "
+            "0.0003..0.003:log); again for more keys.",
+            metavar="KEY=VALUES",
+        ),
+    ],
+    trials: Annotated[int, typer.Option(help="Trials in all, those of earlier commands among them.", min=1)] = 20,
+    metric: Annotated[
+        str, typer.Option(help="The figure that is to be best, of docs/figures.md; on the validation part.")
+    ] = "importance_bound",
+    out: Annotated[
+        Path | None, typer.Option(help="The sweep's folder; it is gone on with. [default: sweeps/RECIPE]")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder that `prepare` filled. [default: prepared in the sweep's folder]")
+    ] = None,
+    best: Annotated[
+        Path | None, typer.Option(help="File for the best recipe. [default: beside the recipe, RECIPE_best.yaml]")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Let --best replace a file that is another's.")] = False,
+    prune: Annotated[
+        bool, typer.Option(help="End a trial whose validation ELBO falls under the median of the others'.")
+    ] = True,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Search for the best values of a recipe's keys, by models that are measured on the validation part."""
+    import shlex
+    import sys
+
+    from vae_pipeline.recipe.space import Space
+    from vae_pipeline.stages.job import Job
+    from vae_pipeline.stages.search import Search
+    from vae_pipeline.stages.sweep import sweep as run
+    from vae_pipeline.stages.sweep_results import as_objects, print_table
+
+    space, terminal = Space.parse(settings), console(stderr=as_json)
+    out = out or Path("sweeps", recipe.stem)
+    best = best or recipe.with_name(f"{recipe.stem}_best.yaml")
+    command = shlex.join(["vae-pipeline", *sys.argv[1:]])
+    search = Search(recipe, space, metric, trials, best, prune, force, command)
+    rows = run(Job.of(recipe, seed, terminal), search, out, data)
+    if as_json:
+        print_answer(len(rows), best, found=as_objects(rows))
+        return
+    print_table(terminal, rows, metric)
+    terminal.print(f"{recipe.stem}: {len(rows)} trials -> {out}; the best recipe -> {best}")

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,12 +32,13 @@ from vae_pipeline.training.alarms import Alarm, alarms
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.checkpoint import Checkpoints, pack, unpack
 from vae_pipeline.training.clock import BYTES_PER_S, Clock
+from vae_pipeline.training.history import history_rows
 from vae_pipeline.training.length import Length, too_short
 from vae_pipeline.training.loop import Epoch, Training, fit
 from vae_pipeline.training.processes import Processes
 from vae_pipeline.training.sampling import ChosenSampler, choose_sampler, fit_sampler
 from vae_pipeline.training.step import Execution
-from vae_pipeline.training.trained import COLUMNS, Row, write_history, write_recipe
+from vae_pipeline.training.trained import write_history, write_recipe
 
 AGREE_EVERY = 10  # steps between the moments at which several processes ask each other whether to stop
 WORTH_COMPILING = 20_000  # steps
@@ -65,8 +66,10 @@ class Run:
         device: torch.device,
         processes: Processes,
         start: Path | None,
+        watch: Callable[[Epoch], None] | None = None,
     ) -> None:
         """`key` is that of the checkpoints; `start` is a file of weights to begin with, instead of fresh ones."""
+        self.watch = watch
         self.job, self.recipe, self.prepared, self.key = job, sections_of(job), prepared, key
         self.processes = processes
         self.checkpoints = Checkpoints(job.settings.home, key)
@@ -101,7 +104,7 @@ class Run:
             with filled_folder(out) as folder:
                 save_weights(model.state_dict(), folder / "weights.safetensors")
                 write_json(folder / "sampler.json", {"kind": choice.kind, "distances": choice.distances})
-                write_history(folder / "history.csv", _history_rows(self.training.history, kept))
+                write_history(folder / "history.csv", history_rows(self.training.history, kept))
                 write_json(folder / "alarms.json", [asdict(alarm) for alarm in self._alarms()])
                 write_recipe(folder / "recipe.yaml", self.recipe)
                 self.prepared.spec.save(folder / "spec.json")
@@ -194,6 +197,7 @@ class Run:
                 if step.epoch is not None:
                     self.journal.metrics(step.epoch.figures(), step=step.epoch.epoch)
                     self._tell_alarms()
+                    self._show_to_watcher(step.epoch)
                 elif processes.count > 1 and step.step % AGREE_EVERY:
                     continue
                 training.seconds = clock.seconds()
@@ -233,6 +237,15 @@ class Run:
             if self.recipe.train.stop_on_alarm:
                 raise TrainingError(f"{said} (train.stop_on_alarm is true)")
             self.job.warn(f"{self.job.name}: {said}")
+
+    def _show_to_watcher(self, epoch: Epoch) -> None:
+        """Let the watcher see an epoch; a run that it ends isn't taken up again."""
+        if self.watch is not None:
+            try:
+                self.watch(epoch)
+            except Exception:
+                self.checkpoints.remove()
+                raise
 
     def _save(self) -> None:
         _refuse_spoiled(self.training)
@@ -282,15 +295,3 @@ def _refuse_spoiled(training: Training) -> None:
             raise TrainingError(
                 f"parameter {name} isn't finite after step {training.step}; lower train.learning_rate or set train.clip"
             )
-
-
-def _history_rows(history: Sequence[Epoch], kept: int) -> list[Row]:
-    """Epochs as rows of numbers."""
-    return [
-        {name: float(epoch.epoch == kept) if name == "kept" else _number(getattr(epoch, name)) for name in COLUMNS}
-        for epoch in history
-    ]
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None else float(value)

@@ -1,5 +1,6 @@
 """train: prepared data to weights, resumed by content and recorded as it goes."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,14 +15,18 @@ from vae_pipeline.system.files import require_writable, sha256_of
 from vae_pipeline.system.locking import held
 from vae_pipeline.system.tracking.journal import running
 from vae_pipeline.training.checkpoint import run_key
+from vae_pipeline.training.loop import Epoch
 from vae_pipeline.training.processes import joined
 
 
 @in_float32()
-def train(job: Job, data: Path, out: Path, start: Path | None = None) -> TrainReport | None:
+def train(
+    job: Job, data: Path, out: Path, start: Path | None = None, watch: Callable[[Epoch], None] | None = None
+) -> TrainReport | None:
     """Fill `out` with weights, history, recipe and spec; of several processes the first does, and alone reports.
 
-    `start` is a file of weights to begin with, instead of fresh ones.
+    `start` is a file of weights to begin with, instead of fresh ones. `watch` sees each epoch of a single process at
+    its end; what it raises ends the run, whose checkpoints are then removed.
 
     Raises:
         DataError: `data` isn't a folder that `prepare` filled.
@@ -41,7 +46,7 @@ def train(job: Job, data: Path, out: Path, start: Path | None = None) -> TrainRe
         if job.recipe.detection is not None and prepared.calibration_note is not None:
             job.warn(prepared.calibration_note)
         with held(running(job.settings.home, key), "trains this run", job.warn):
-            return Run(job, prepared, key, device, processes, start).into(out)
+            return Run(job, prepared, key, device, processes, start, watch).into(out)
 
 
 def _silent(job: Job) -> Job:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from vae_pipeline.system.files import tree_digest
 from vae_pipeline.system.redaction import all_redacted
 
-Role = Literal["train", "evaluate", "export", "register", "rate-distortion"]
+Role = Literal["train", "evaluate", "export", "register", "rate-distortion", "sweep"]
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 
@@ -88,6 +88,8 @@ class Child(Entry):
     name: str
     params: dict[str, Any]
     epochs: list[dict[str, float]]
+    status: Status = "FINISHED"
+    tags: dict[str, str] = Field(default_factory=dict)
 
 
 class End(Entry):
@@ -171,9 +173,17 @@ class Journal:
         """Record a word about the run; a later one of the same name takes its place."""
         self._append(Tag(name=name, value=value))
 
-    def child(self, name: str, params: Mapping[str, Any], epochs: Sequence[Mapping[str, float]]) -> None:
+    def child(
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        epochs: Sequence[Mapping[str, float]],
+        status: Status = "FINISHED",
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
         """Record a whole run that is a part of this one, with its numbers epoch by epoch."""
-        self._append(Child(name=name, params=all_redacted(params), epochs=[dict(epoch) for epoch in epochs]))
+        numbers, words = [dict(epoch) for epoch in epochs], all_redacted(tags or {})
+        self._append(Child(name=name, params=all_redacted(params), epochs=numbers, status=status, tags=words))
 
     def end(self, status: Status, weights: str | None = None) -> None:
         """Record that nothing follows."""

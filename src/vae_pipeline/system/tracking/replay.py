@@ -3,7 +3,8 @@
 `train` opens the run and gives it the tags `vae.key` (what determines the weights) and, at its end,
 `vae.weights`. `evaluate`, `export` and `register` find it by `vae.weights`, keep their own parameters in child runs,
 and put headline metrics, pictures and the bundle on the model's run; where it isn't there, they open it.
-`rate-distortion` opens a run of its own, with a child for each point.
+`rate-distortion` and `sweep` open a run of their own, with a child for each point or trial; trials are sent as they
+end, and more may follow once the sweep has finished.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from vae_pipeline.system.files import tree_digest
 from vae_pipeline.system.tracking.held import Held
-from vae_pipeline.system.tracking.journal import Artifact, Entries, Metrics, Start, read_journal
+from vae_pipeline.system.tracking.journal import Artifact, Child, Entries, Metrics, Start, read_journal
 from vae_pipeline.system.tracking.registry import log_bundle
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class Replay:
     def __init__(self, client: "MlflowClient", experiment: str, warn: Callable[[str], None]) -> None:
         self.client, self.experiment, self.warn = client, experiment, warn
         self._trained: Held | None = None  # from pass to pass, while the journal of a training grows
+        self._parent: Held | None = None  # likewise, of a sweep
+        self._children = 0  # that were sent by earlier passes
 
     def replay(self, path: Path) -> bool:
         """True if the journal has been sent to its end.
@@ -37,12 +40,13 @@ class Replay:
             return True
         if entries.start.role == "train":
             return self._train(entries)
+        if entries.start.role == "sweep":
+            return self._with_children(entries)
         if entries.end is None:
             return False
         if entries.start.role == "rate-distortion":
-            self._sweep(entries)
-        else:
-            self._add(entries)
+            return self._with_children(entries)
+        self._add(entries)
         return True
 
     def _train(self, entries: Entries) -> bool:
@@ -99,32 +103,43 @@ class Replay:
             self._artifact(model, artifact)
         child.end(end.status, end.time)
 
-    def _sweep(self, entries: Entries) -> None:
-        """rate-distortion: a run of its own, with a child for each point."""
+    def _with_children(self, entries: Entries) -> bool:
+        """A run of its own, with a child for each point of a curve or trial of a sweep."""
         start, end = entries.start, entries.end
-        assert end is not None
-        parent = self._find("vae.key", start.key)
-        if parent is not None and parent.finished:
-            return
-        if parent is None:
-            parent = self._create(start, f"{start.name} {start.role}", {"vae.key": start.key})
-        parent.describe(start.params, start.dataset)
-        for point in entries.children:
-            key = f"{start.key}/{point.name}"
-            child = self._find("vae.key", key)
-            if child is not None and child.finished:
-                continue
-            if child is None:
-                tags = {"vae.key": key, "mlflow.parentRunId": parent.id}
-                child = self._create(start, f"{start.name} {point.name}", tags)
-            child.describe(point.params)
-            numbered = enumerate(point.epochs, start=1)
-            child.add([Metrics(time=point.time, step=step, values=row) for step, row in numbered])
-            child.end("FINISHED", point.time)
-        parent.add(entries.metrics)
+        if self._parent is None:
+            parent = self._find("vae.key", start.key)
+            if parent is None:
+                parent = self._create(start, f"{start.name} {start.role}", {"vae.key": start.key})
+            elif start.role == "rate-distortion" and parent.finished:
+                return True
+            else:
+                self.client.update_run(parent.id, status="RUNNING")
+            parent.describe(start.params, start.dataset)
+            self._parent = parent
+        parent = self._parent
+        for each in entries.children[self._children :]:
+            self._child(start, parent, each)
+            self._children += 1
+        parent.add(entries.metrics, once_a_step=True)
+        if end is None:
+            return False
         for artifact in entries.artifacts:
             self._artifact(parent, artifact)
         parent.end(end.status, end.time)
+        return True
+
+    def _child(self, start: Start, parent: Held, each: Child) -> None:
+        key = f"{start.key}/{each.name}"
+        child = self._find("vae.key", key)
+        if child is not None and child.finished:
+            return
+        if child is None:
+            tags = {"vae.key": key, "mlflow.parentRunId": parent.id, **each.tags}
+            child = self._create(start, f"{start.name} {each.name}", tags)
+        child.describe(each.params)
+        numbered = enumerate(each.epochs, start=1)
+        child.add([Metrics(time=each.time, step=step, values=row) for step, row in numbered], once_a_step=True)
+        child.end(each.status, each.time)
 
     def _find(self, tag: str, value: str) -> Held | None:
         return Held.find(self.client, self.experiment, tag, value)
