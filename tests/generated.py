@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from typer.main import get_command
 from typer.testing import CliRunner
+from website.recipe_page import recipe_page
 from website.reference import api_page, settings_page
 
 from vae_pipeline.cli.main import app
@@ -61,6 +62,7 @@ GENERATED = {
     "docs/api.md": api_page,
     "docs/cli.md": cli_page,
     "docs/figures.md": figures_page,
+    "docs/recipe.md": recipe_page,
     "docs/settings.md": settings_page,
     "pipeline/schema.json": schema,
 }

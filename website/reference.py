@@ -84,14 +84,14 @@ def _entry(level: int, name: str, node: Documented) -> Iterator[str]:
     yield words_of(ast.get_docstring(node) or "")
 
 
-def _attributes(node: ast.ClassDef) -> Iterator[str]:
-    """The attributes of a class that have a docstring."""
+def attributes(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    """The attributes of a class that have a docstring, and what it says."""
     for field, text in zip(node.body, node.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-            yield f"- `{ast.unparse(field.target)}`: {inspect.cleandoc(str(text.value.value))}"
+            yield ast.unparse(field.target), inspect.cleandoc(str(text.value.value))
 
 
-def _classes(value: type) -> Iterator[ast.ClassDef]:
+def sources(value: type) -> Iterator[ast.ClassDef]:
     """A class and those of this package that it inherits from, as their sources have them."""
     for each in value.__mro__:
         if each.__module__.startswith("vae_pipeline"):
@@ -106,10 +106,10 @@ def _public(name: str, value: object) -> Iterator[str]:
         assert isinstance(node, ast.FunctionDef)
         yield from _entry(3, name, node)
         return
-    own, *bases = _classes(value)
+    own, *bases = sources(value)
     yield from _entry(3, name, own)
-    if attributes := "\n".join(_attributes(own)):
-        yield attributes
+    if told := "\n".join(f"- `{each}`: {text}" for each, text in attributes(own)):
+        yield told
     seen: set[str] = set()
     for node in (own, *bases):
         for method in node.body:

@@ -40,16 +40,27 @@ class Recipe(Section):
     """One experiment."""
 
     about: str
+    """The experiment in a sentence or two; the model card prints it."""
     data: Data
+    """The origin of the observations, and the way they are divided."""
     model: AnyModel
+    """Encoder, posterior, prior, decoder and likelihood; or a ladder."""
     objective: Objective
+    """The quantity that is minimised."""
     rate_control: RateControl
+    """The cost of the rate in it, step by step."""
     train: Train
+    """The search for the weights: its length and its steps."""
     sampler: Sampler
+    """The distribution that new latents are drawn from; fitted at the end of training, and stored with the weights.
+    `mixture` has ten Gaussians; `auto` tries all, and keeps the one whose samples are nearest to the validation
+    part."""
     detection: DetectionSection | None
-    """None: no score is calibrated."""
+    """The score that tells anomalies from what is normal; null, as of sentences, for none."""
     evaluate: Evaluate
+    """The measurements on the test part, and the bounds that they must keep."""
     export: Export
+    """The ONNX bundle."""
 
     @model_validator(mode="after")
     def _sections_agree(self) -> "Recipe":

@@ -20,6 +20,7 @@ class DetectionSection(Section):
     """The score of an example, and what it is calibrated on: the validation part."""
 
     score: Score
+    """The kind of score, high where an example is unlikely; docs/models/detection.md has the equations."""
     draws: Count
     """Draws of z, the same for every example; a score is over all of them."""
     collected: str | None

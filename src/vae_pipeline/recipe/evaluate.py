@@ -14,7 +14,9 @@ class Gate(Section):
     """Bounds that a metric must keep."""
 
     min: Finite | None = None
+    """The least value that passes."""
     max: Finite | None = None
+    """The greatest value that passes."""
 
     @model_validator(mode="after")
     def _some_bound(self) -> "Gate":
@@ -31,6 +33,7 @@ class Evaluate(Section):
     examples: Count | None
     """Test examples for the importance bound; all if null."""
     gates: dict[GateName, Gate]
+    """Bounds by the key of a figure; {} for none. Where one is broken the report is written and the stage fails."""
     waive: tuple[IMPLIED, ...] = ()
     """The gates that stand without being named in `gates`, and that this recipe does without."""
 
@@ -42,4 +45,6 @@ class Export(Section):
     """Largest |difference| of a graph's answer from the model's, relative to 1 + |answer|, with values of the data
     taken on [0, 1]; of a log-density, relative to the number of its terms + |answer|."""
     licence: str
+    """The model's licence, which goes into every graph, bundle.json and the model card."""
     intended_use: str
+    """The use that the model is meant for; the model card prints it."""

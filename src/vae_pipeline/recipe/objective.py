@@ -25,12 +25,14 @@ class TrimmedObjective(Section):
 
 
 class ImportanceObjective(Section):
-    """The importance-weighted bound of `samples` draws."""
+    """The importance-weighted bound of `samples` draws; not with the rate controls free_bits and capacity."""
 
     kind: Literal["importance_weighted"]
     samples: Annotated[Count, Field(ge=2)]
+    """K, the draws of z for each example."""
     doubly_reparameterised: bool
-    """The gradient whose noise doesn't drown the encoder's as the samples grow."""
+    """The gradient whose noise doesn't drown the encoder's as the samples grow; it needs a posterior of kind gaussian
+    or normalised_gaussian."""
 
 
 class DiscrepancyObjective(Section):
@@ -38,13 +40,16 @@ class DiscrepancyObjective(Section):
 
     kind: Literal["mmd"]
     weight: Positive
+    """The weight of MMD²."""
 
 
 class TotalCorrelationObjective(Section):
-    """distortion + penalty of the rate + (weight - 1) * total correlation of the aggregate posterior."""
+    """distortion + penalty of the rate + (weight - 1) * total correlation of the aggregate posterior; it needs a
+    posterior of kind gaussian or normalised_gaussian."""
 
     kind: Literal["total_correlation"]
     weight: Positive
+    """The weight of the total correlation; 1 is the ELBO."""
 
 
 Objective = Annotated[
@@ -58,6 +63,7 @@ class ConstantControl(Section):
 
     kind: Literal["constant"]
     beta: NotNegative
+    """Weight of the rate; 1 is the ELBO."""
 
 
 class WarmUpControl(Section):
@@ -65,7 +71,9 @@ class WarmUpControl(Section):
 
     kind: Literal["warm_up"]
     beta: NotNegative
+    """Its last value."""
     share: Share
+    """The share of all steps in which beta rises."""
 
 
 class CyclicalControl(Section):
@@ -73,8 +81,11 @@ class CyclicalControl(Section):
 
     kind: Literal["cyclical"]
     beta: NotNegative
+    """Its highest value."""
     cycles: Count
+    """The number of times that beta starts from 0."""
     share: Share
+    """The share of each cycle in which beta rises."""
 
 
 class FreeBitsControl(Section):
@@ -83,7 +94,9 @@ class FreeBitsControl(Section):
 
     kind: Literal["free_bits"]
     nats: Positive
+    """Nats that cost nothing."""
     share: Share
+    """The share of all steps in which the cost rises."""
 
 
 class CapacityControl(Section):
@@ -91,8 +104,11 @@ class CapacityControl(Section):
 
     kind: Literal["capacity"]
     nats: Positive
+    """The rate that is wanted at last."""
     weight: Positive
+    """The weight of the distance from the capacity."""
     share: Share
+    """The share of all steps in which the capacity rises."""
 
 
 class TargetRateControl(Section):
@@ -100,6 +116,7 @@ class TargetRateControl(Section):
 
     kind: Literal["target_rate"]
     nats: Positive
+    """The rate that is wanted."""
 
 
 class TargetDistortionControl(Section):
@@ -107,7 +124,9 @@ class TargetDistortionControl(Section):
 
     kind: Literal["target_distortion"]
     nats: Finite | None
+    """The distortion that is wanted, or null."""
     psnr: Finite | None
+    """The PSNR that reconstructions are to reach, in dB, or null."""
 
     @model_validator(mode="after")
     def _one_target(self) -> "TargetDistortionControl":

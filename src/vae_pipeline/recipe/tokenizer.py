@@ -24,6 +24,7 @@ class BytePairs(Section):
 
     kind: Literal["byte_pairs"]
     vocabulary: Annotated[Count, Field(ge=260)]
+    """The most ids, the bytes and the four that are no text counted."""
 
 
 class Bytes(Section):

@@ -17,7 +17,7 @@ class Train(Section):
     training part, or less or more of it where the run would have fewer than 20 validations or more than 100; what
     lies between them is then what is called an epoch."""
     max_minutes: Positive | None
-    """End after so long, wherever the epoch is; the time of interrupted parts counts."""
+    """End after so long, wherever the epoch is, or null; the time of interrupted parts counts."""
     batch: Count
     """Examples a step, over all processes."""
     accumulate: Count
@@ -25,18 +25,23 @@ class Train(Section):
     precision: Literal["float32", "bfloat16"]
     """The networks' precision on a GPU; loss and rate are float32 always, and all is on a CPU, where that is faster."""
     learning_rate: Positive
+    """The highest learning rate."""
     schedule: Literal["constant", "cosine", "one_cycle"]
+    """`constant`; `cosine`, which falls to 0; or `one_cycle`, which rises from 1/25 in the first 30 % of the steps, and
+    then falls to 0."""
     warm_up: Annotated[float, Field(ge=0, le=1)]
     """Share of all steps in which the learning rate rises linearly from 0 to what the schedule says."""
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    """Decay of weight matrices, kernels and a learned prior's parameters, not of biases or a learned scale; 0 for
+    none."""
     clip: Positive | None
-    """Largest norm of the gradient."""
+    """Largest norm of the gradient, or null."""
     ema: SomeFraction | None
-    """Decay of a moving average of the weights, which is then what is validated and kept."""
+    """Decay of a moving average of the weights, which is then what is validated and kept; or null."""
     keep: Literal["best", "last"]
     """The epoch whose weights are the result; the best is the one with the highest validation ELBO (beta = 1)."""
     patience: Count | None
-    """Stop after so many epochs without a better validation ELBO."""
+    """Stop after so many epochs without a better validation ELBO; null for never."""
     stop_on_alarm: bool
     """End with an error at the first alarm (collapse, idle latents, an autoencoder); else it is told and kept."""
 
@@ -57,6 +62,7 @@ class MixtureOf(Section):
 
     kind: Literal["mixture"]
     components: Count
+    """Gaussians of the mixture."""
 
 
 Sampler = Literal["auto", "prior", "gaussian", "mixture", "flow"] | MixtureOf

@@ -10,9 +10,13 @@ class File(Section):
     """A file of arrays: at a `path`, or at a `url` with the `digest` that it must have."""
 
     path: str | None = None
+    """Path of a local file, from the folder in which the command runs."""
     url: str | None = Field(None, pattern=r"^(https?|ftp|file)://")
+    """Address of type http, https, ftp or file; the download is kept."""
     digest: str | None = Field(None, pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")
+    """`sha256:...` or `md5:...` of what the URL delivers or, where that is gzipped, of what is inside."""
     key: str | None = Field(None, description="which array of an .npz")
+    """The array that is meant of an .npz; may be left out if there is one."""
 
     @field_validator("url")
     @classmethod

@@ -18,7 +18,9 @@ class ArrayPart(Section):
     """Images, and their labels if there are any."""
 
     images: File
+    """The file of the images."""
     labels: File | None
+    """The file of the labels, whole numbers; null if there are none."""
     groups: File | None = None
     """An id for each image, a number or a text: images of one id (of one patient, say) are of one part."""
 
@@ -28,10 +30,15 @@ class SyntheticData(Section):
 
     kind: Literal["synthetic"]
     examples: Count
+    """Examples that are drawn, all parts together."""
     side: Annotated[int, Field(ge=4)]
+    """Height and width in pixels."""
     valid: Fraction
+    """A fraction of the training data that is kept for validation; 0 for none."""
     test: SomeFraction
+    """A fraction of the training data that is kept for the test."""
     split: Ungrouped = HASHED
+    """The rule by which the fractions are taken."""
 
 
 class DigitsData(Section):
@@ -39,8 +46,11 @@ class DigitsData(Section):
 
     kind: Literal["digits"]
     valid: Fraction
+    """A fraction of the training data that is kept for validation; 0 for none."""
     test: SomeFraction
+    """A fraction of the training data that is kept for the test."""
     split: Ungrouped = HASHED
+    """The rule by which the fractions are taken."""
 
 
 class ArraysData(Section):
@@ -52,9 +62,13 @@ class ArraysData(Section):
     range: tuple[Finite, Finite]
     """The lowest and highest value that can occur; the model maps them to 0 and 1."""
     train: ArrayPart
+    """Images and labels to train on."""
     valid: Fraction | ArrayPart
+    """Images and labels of their own, or a fraction of train."""
     test: SomeFraction | ArrayPart
+    """Images and labels of their own, or a fraction of train."""
     split: Ungrouped = HASHED
+    """The rule by which the fractions are taken."""
 
     @model_validator(mode="after")
     def _parts_can_be_divided(self) -> "ArraysData":
@@ -73,6 +87,7 @@ class NormalFolder(Section):
     """One folder's pictures are flawless; those of the folders beside it show anomalies, kept for the test part."""
 
     normal: Place
+    """Name of the folder of flawless pictures."""
     masks: Literal["none", "beside"]
     """`beside`: NAME.png is the mask of NAME.jpg, above 0 where the defect is."""
 
@@ -84,15 +99,22 @@ class FolderData(Section):
     shape: Shape
     """Channels (1: grey, 3: RGB), height, width that every image is brought to."""
     resize: Literal["none", "stretch", "crop", "pad"]
+    """Pictures of another size: `none` refuses them, `stretch` changes their proportions, `crop` cuts the edges, `pad`
+    adds a border."""
     labels: Literal["none", "folders", "paths"] | NormalFolder
     """`folders`: the name of the folder that an image lies in is its class; `paths`: the folder's path is."""
     corrupt: Literal["fail", "drop"]
+    """Truncated or corrupt pictures: `fail` at the first, or `drop` them and count."""
     depth: Annotated[int, Field(ge=1, le=32)] | None = None
     """Bits of greys that are stored in more than 8; null for the range that they fill."""
     train: Place
+    """Path of the folder or archive."""
     valid: Fraction | Place
+    """A path, or a fraction of train."""
     test: SomeFraction | Place
+    """A path, or a fraction of train."""
     split: GroupedByPath = HASHED
+    """The rule by which the fractions are taken."""
 
     @model_validator(mode="after")
     def _parts_can_be_divided(self) -> "FolderData":

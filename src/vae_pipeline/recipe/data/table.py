@@ -21,17 +21,24 @@ class TumoursData(Section):
 
     kind: Literal["tumours"]
     scaling: ColumnScaling
+    """Scaling of numbers, fitted to train."""
     one_class: bool
+    """True if malignant ones are kept for the test part alone."""
     valid: Fraction
+    """A fraction of the training data that is kept for validation; 0 for none."""
     test: SomeFraction
+    """A fraction of the training data that is kept for the test."""
     split: Ungrouped = HASHED
+    """The rule by which the fractions are taken."""
 
 
 class TableLabel(Section):
     """The column that says which rows are normal: those with the value `normal`, as it is written in the file."""
 
     column: Place
+    """Name of the column."""
     normal: str
+    """The value that normal rows have there."""
 
 
 Mark = Annotated[str, Field(min_length=1, max_length=1)]
@@ -41,7 +48,9 @@ class Csv(Section):
     """The form of a text file of rows; null where it is to be found in the file."""
 
     separator: Mark | None = None
+    """The character between two fields."""
     quote: Mark | None = None
+    """The character around a field that holds a separator."""
     encoding: str | None = None
     """The encoding of a file that isn't UTF-8: latin-1, cp1252, ..."""
     header: bool | None = None
@@ -49,7 +58,9 @@ class Csv(Section):
     comment: Annotated[str, Field(min_length=1)] | None = None
     """The beginning of a line that is no row."""
     decimal: Literal[".", ","] | None = None
+    """The decimal mark."""
     thousands: Literal["", ",", ".", " ", "'"] | None = None
+    """The mark between thousands; an empty text for none."""
 
     @field_validator("encoding")
     @classmethod
@@ -74,19 +85,26 @@ class TableData(Section):
 
     kind: Literal["table"]
     file: File
+    """The file, or a folder of parts."""
     label: TableLabel | None
+    """The column that says which rows are normal; null for none, and all rows are taken to be normal."""
     columns: dict[str, Literal["number", "boolean", "category", "date", "ignored"] | DateColumn]
     """The kind of a column, where its values don't tell; {} leaves it to them."""
     csv: Csv = Csv()
+    """The form of a text of rows, as far as it isn't to be found in the file."""
     missing: tuple[str, ...] = ()
     """Texts that stand for a missing value, beside an empty one, NA, null and their like."""
     scaling: ColumnScaling
+    """Scaling of numbers, fitted to train: by mean and standard deviation, by median and quartiles, or by quantiles to
+    N(0, 1)'s."""
     one_class: bool
     """True if anomalies are kept for the test part alone: train and valid are of normal rows."""
     valid: Fraction
+    """A fraction; of the normal rows where `one_class` is true."""
     test: SomeFraction
     """A share of the normal rows where `one_class` is true, else of all."""
     split: GroupedByColumn = HASHED
+    """The rule by which the fractions are taken."""
 
     @model_validator(mode="after")
     def _label_is_needed(self) -> "TableData":

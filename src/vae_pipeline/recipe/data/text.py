@@ -20,13 +20,19 @@ class DrawnSentencesData(Section):
 
     kind: Literal["drawn_sentences"]
     examples: Count
+    """Examples that are drawn, all parts together."""
     tokenizer: Tokenizer
+    """The tokenizer, which is fitted to train."""
     limit: Annotated[Count, Field(ge=2)]
     """The most tokens of a sentence, its end counted."""
     long: Literal["truncate", "drop", "fail"]
+    """The treatment of longer ones, as of a text."""
     valid: Fraction
+    """A fraction of the training data that is kept for validation; 0 for none."""
     test: SomeFraction
+    """A fraction of the training data that is kept for the test."""
     split: Ungrouped = HASHED
+    """The rule by which the fractions are taken."""
 
 
 class TextData(Section):
@@ -42,9 +48,13 @@ class TextData(Section):
     long: Literal["truncate", "drop", "fail"]
     """The treatment of longer ones: `truncate` keeps their beginning, and an end."""
     train: File
+    """The file to train on."""
     valid: Fraction | File
+    """A file of its own, or a fraction of train."""
     test: SomeFraction | File
+    """A file of its own, or a fraction of train."""
     split: GroupedByLine = HASHED
+    """The rule by which the fractions are taken."""
 
     @model_validator(mode="after")
     def _parts_can_be_divided(self) -> "TextData":

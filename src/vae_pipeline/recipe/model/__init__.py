@@ -56,10 +56,15 @@ class Model(Section):
     """Encoder, posterior, prior, decoder, likelihood."""
 
     encoder: EncoderNet
+    """The net from an observation to features."""
     posterior: Posterior
+    """The distribution of the latents given an observation."""
     prior: Prior
+    """The distribution of the latents before anything is seen."""
     decoder: DecoderNet
+    """The net from latents to the parameters of the likelihood."""
     likelihood: Likelihood
+    """The distribution of an observation given its latents."""
     conditional: bool
     """True if the label is one more input of encoder and decoder."""
 
@@ -86,6 +91,7 @@ class Level(Section):
     """The factor by which the map's height and width are smaller than those of the level below, or of the image; one as
     large as these, or larger, gives a map of 1 x 1, which is a dense level."""
     channels: Count
+    """Channels of the map."""
     latents: Count
     """Latents at each place of the map."""
     blocks: Count
@@ -99,7 +105,9 @@ class Ladder(Section):
     levels: Annotated[tuple[Level, ...], Field(min_length=1)]
     """Topmost first, as in z."""
     activation: Activation
+    """The non-linearity of all blocks."""
     likelihood: Likelihood
+    """The distribution of an observation given its latents."""
     conditional: bool
     """True if the label is one more input of encoder and decoder."""
 

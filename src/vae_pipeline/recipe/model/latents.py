@@ -12,6 +12,7 @@ class GaussianPosterior(Section):
 
     kind: Literal["gaussian"]
     latents: Count
+    """Latent dimensions."""
 
 
 class NormalisedPosterior(Section):
@@ -19,6 +20,7 @@ class NormalisedPosterior(Section):
 
     kind: Literal["normalised_gaussian"]
     latents: Count
+    """Latent dimensions."""
     spread: Positive
     """Standard deviation of the means over the data: the rate is at least latents * spread² / 2."""
 
@@ -28,6 +30,7 @@ class FullPosterior(Section):
 
     kind: Literal["full_gaussian"]
     latents: Count
+    """Latent dimensions."""
 
 
 class FlowPosterior(Section):
@@ -35,7 +38,9 @@ class FlowPosterior(Section):
 
     kind: Literal["coupling_flow"]
     latents: Annotated[Count, Field(ge=2)]
+    """Latent dimensions."""
     layers: Count
+    """Coupling layers."""
     width: Count
     """Hidden units of each coupling layer's network."""
 
@@ -56,13 +61,16 @@ class MixturePrior(Section):
 
     kind: Literal["mixture"]
     components: Count
+    """Gaussians of the mixture."""
 
 
 class VampPrior(Section):
-    """The mixture of the posteriors of observations that are learned with the model (pseudo-inputs)."""
+    """The mixture of the posteriors of observations that are learned with the model (pseudo-inputs). It needs a
+    posterior of kind gaussian, and `conditional: false`."""
 
     kind: Literal["vamp"]
     components: Count
+    """Pseudo-inputs."""
 
 
 Prior = Annotated[StandardNormalPrior | MixturePrior | VampPrior, Field(discriminator="kind")]

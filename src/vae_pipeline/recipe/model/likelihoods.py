@@ -21,6 +21,8 @@ class GaussianLikelihood(Section):
 
     kind: Literal["gaussian"]
     scale: Scale
+    """Standard deviation: a number; `learned`, one for all values or one a channel; `per_element`, which the decoder
+    gives; or `optimal`, the likeliest of each batch."""
     mean: Mean
     """`sigmoid` keeps it within [0, 1]: sharper, where many values are near either end."""
 
@@ -30,7 +32,9 @@ class LaplaceLikelihood(Section):
 
     kind: Literal["laplace"]
     scale: Scale
+    """Mean distance from the centre, as a Gaussian's scale."""
     mean: Mean
+    """`linear`, or within [0, 1] by `sigmoid`: with it, the sharpest edges."""
 
 
 class StudentTLikelihood(Section):
@@ -38,7 +42,9 @@ class StudentTLikelihood(Section):
 
     kind: Literal["student_t"]
     scale: Scale
+    """The scales that a Gaussian may have."""
     mean: Mean
+    """`linear`, or within [0, 1] by `sigmoid`."""
     degrees: Annotated[float, Field(gt=0, le=1000)] | Literal["learned"]
     """Degrees of freedom: the fewer, the heavier the tails, from Cauchy's at 1 to nearly a Gaussian's at 1000. Learned
     ones are over 1."""
@@ -53,6 +59,7 @@ class DiscretisedLikelihood(Section):
 
     kind: Literal["discretised_gaussian", "discretised_laplace"]
     scale: Positive | Literal["learned", "learned_per_channel", "per_element"]
+    """Scale before rounding: a number, `learned`, one a channel, or `per_element`, which the decoder gives."""
     mean: Mean
     """`linear` may lie beyond either end, so that black or white is as sure as can be; inside the range, which
     `sigmoid` keeps it to, an end level gets about half of the mass at most."""
@@ -63,6 +70,7 @@ class LogisticLikelihood(Section):
 
     kind: Literal["discretised_logistic"]
     components: Count
+    """Logistic distributions for each value."""
 
 
 class CategoricalLikelihood(Section):
@@ -113,6 +121,7 @@ class AutoregressiveLikelihood(Section):
 
     kind: Literal["autoregressive"]
     output: Annotated[FullOutput | AdaptiveOutput, Field(discriminator="kind")]
+    """The layer that turns a state into the log-odds of the next token."""
 
 
 Likelihood = Annotated[

@@ -14,7 +14,10 @@ class DenseNet(Section):
 
     kind: Literal["dense"]
     layers: Layers
+    """Widths of the layers."""
     activation: Activation
+    """The non-linearity; `gelu` is its tanh form, and `gated` one half of a layer's outputs times the sigmoid of the
+    other, which takes twice the weights."""
 
 
 class ConvolutionNet(Section):
@@ -22,7 +25,9 @@ class ConvolutionNet(Section):
 
     kind: Literal["convolution"]
     channels: Layers
+    """Channels after each convolution."""
     activation: Activation
+    """The non-linearity, as of a dense net."""
     smallest: Count | None = None
     """Layers at the small end that would bring a side of the map under this are left out, so that one recipe serves
     images of any size; if None, all are passed."""
@@ -40,6 +45,7 @@ class RecurrentEncoder(Section):
 
     kind: Literal["recurrent"]
     cell: Cell
+    """The kind of cell."""
     embedding: Count
     """Numbers that a token is embedded in."""
     width: Count
@@ -53,8 +59,11 @@ class RecurrentDecoder(Section):
 
     kind: Literal["recurrent"]
     cell: Cell
+    """The kind of cell."""
     embedding: Count
+    """Numbers that a token is embedded in."""
     width: Count
+    """Units of the layer."""
     dropout: Share
     """Share of the numbers of embeddings and states that are left out in training, the same ones at each token."""
     word_dropout: Share
