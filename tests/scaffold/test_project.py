@@ -122,16 +122,11 @@ def run_in(folder: Path, program: Path, *words: str) -> str:
 
 
 @pytest.mark.slow
-def test_from_a_wheel_to_samples_without_this_repository(tmp_path):
+def test_from_a_wheel_to_samples_without_this_repository(distributions, tmp_path):
     """The built wheel, in an environment of its own, whose other packages are those of the tests."""
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT],
-        check=True, capture_output=True,
-    )  # fmt: skip
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
     python = tmp_path / "env" / "bin" / "python"
-    (wheel,) = tmp_path.glob("*.whl")
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", wheel], check=True)
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", distributions["wheel"]], check=True)
     (site,) = (tmp_path / "env").glob("lib/python*/site-packages")
     # A line of a .pth file is one more folder; the files of that kind in it, and so the editable package, aren't read.
     (site / "others.pth").write_text(str(Path(pytest.__file__).parent.parent) + "\n")
