@@ -51,9 +51,11 @@ def figures_page() -> str:
         cells = (name, f"`{figure.key}`", "yes" if figure.gate else "no", "; ".join([of, *wanted]), meaning)
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return (
-        "# Figures\n\nThe numbers of `metrics.json` that the report shows, written by `make docs` from the table in "
-        "`recipe.figures`. A gate\nof a recipe (`evaluate.gates`) names one by its key; `check` refuses a gate that "
-        "the data of the recipe can't have.\nDefinitions and sources are in the [glossary](glossary.md).\n\n"
+        "# Figures\n\nThis table has every number of `metrics.json` that the report shows: its key, which data have "
+        "it, and what it means.\n[Evaluation](evaluation.md) explains the ones that one looks at first, and how each "
+        "may mislead; definitions and sources are in\nthe [glossary](glossary.md).\n\nA gate of a recipe "
+        "(`evaluate.gates`) names a figure by its key, where the third column says yes. `vae-pipeline check`\nrefuses "
+        "a gate that the recipe's data can't have. Written by `make docs` from `recipe.figures`.\n\n"
         "| figure | key | gate | of | meaning |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
     )
 

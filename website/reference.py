@@ -71,6 +71,11 @@ def _method(node: ast.ClassDef, name: str) -> ast.FunctionDef | None:
     return next((each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == name), None)
 
 
+def _makes(node: ast.stmt) -> bool:
+    """True for what says how an object is made: `__init__`, or a dataclass's field."""
+    return isinstance(node, ast.AnnAssign) or (isinstance(node, ast.FunctionDef) and node.name == "__init__")
+
+
 def _is_property(node: ast.FunctionDef) -> bool:
     return any("property" in ast.unparse(each) for each in node.decorator_list)
 
@@ -107,7 +112,8 @@ def _public(name: str, value: object) -> Iterator[str]:
         yield from _entry(3, name, node)
         return
     own, *bases = sources(value)
-    yield from _entry(3, name, own)
+    made = [each for node in (own, *bases) for each in node.body if _makes(each)]  # by its own way, or an inherited one
+    yield from _entry(3, name, ast.ClassDef(name, [], [], [*own.body[:1], *made], []))
     if told := "\n".join(f"- `{each}`: {text}" for each, text in attributes(own)):
         yield told
     seen: set[str] = set()
