@@ -54,7 +54,7 @@ def test_init_elsewhere_in_the_project_names_the_folder_to_go_to(project, monkey
 @pytest.mark.parametrize(
     ("words", "error", "message"),
     [
-        (["init"], DataError, "no data were named"),
+        (["init"], DataError, "give either data"),
         (["init", "data/raw/my faces.npy", "--label", "y=0"], DataError, "names a column of a table"),
         (["init", "data/raw/my faces.npy", "--label", "y"], DataError, "COLUMN=NORMAL is wanted"),
         (["init", "data/raw/my faces.npy", "--conditional"], RecipeError, "needs images that have labels"),

@@ -68,6 +68,10 @@ def init(
     for line in others:
         terminal.print(f"  {line}")
     terminal.print(f"{begun.path}: {_described(begun.recipe)}")
+    if params.is_file() and not begun.watched:
+        terminal.print(
+            "DVC watches data/raw alone: after a change of these data, run dvc repro --force", style="yellow"
+        )
     folder = "" if root == Path() else f"cd {shlex.quote(str(root))} && "
     if add:
         there = "names it now" if add_recipe(params, begun.name) else "names it already"

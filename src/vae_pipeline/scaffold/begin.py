@@ -17,6 +17,7 @@ from vae_pipeline.system.files import replace_file
 from vae_pipeline.system.reading import parse
 
 MARKS = ("dvc.yaml", "params.yaml")  # files of the folder in which a project's commands run
+WATCHED = "data/raw"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -28,6 +29,8 @@ class Begun:
     path: Path
     recipe: Recipe
     found: Found
+    watched: bool
+    """True if the data lie in the folder that a project's DVC watches."""
 
 
 def begin(
@@ -58,7 +61,7 @@ def begin(
     text = recipe_text(chosen, found, suggested(found.facts, conditional=conditional))
     recipe = parse(Recipe, yaml.safe_load(text), path)
     replace_file(path, text.encode())
-    return Begun(chosen, path, recipe, found)
+    return Begun(chosen, path, recipe, found, Places(root).written(data).startswith(WATCHED))
 
 
 def require_name(name: str, what: str) -> None:
