@@ -84,12 +84,11 @@ def stage(folder: Path) -> list[str]:
         out = folder / place(source)
         out.parent.mkdir(parents=True, exist_ok=True)
         suffix = PurePosixPath(source).suffix
-        if suffix == ".md":
+        if suffix in {".md", ".ipynb"}:
             text = (ROOT / source).read_text(encoding="utf-8")
+            text = markdown_of(text) if suffix == ".ipynb" else text
             queue.extend(links(source, text))
             out.write_text(rewritten(source, text), encoding="utf-8")
-        elif suffix == ".ipynb":
-            out.write_text(markdown_of(ROOT / source), encoding="utf-8")
         elif suffix in PICTURES:
             shutil.copyfile(ROOT / source, out)
         else:

@@ -1,5 +1,6 @@
 """The documentation site builds without a warning, and a reader finds what it is asked for."""
 
+import json
 import re
 
 import pytest
@@ -8,6 +9,7 @@ from website import gallery
 from website.__main__ import build
 from website.links import broken, clicks, read
 from website.mathematics import with_mathml
+from website.notebooks import markdown_of
 from website.pages import links, place, rewritten
 
 
@@ -101,6 +103,20 @@ def test_links_follow_their_pages():
     assert rewritten("docs/models/text.md", words) == (
         "[a](../pipeline/README.md#evaluate) [b](../files/pipeline/images.yaml.md) `[c](../data.md)` [d](https://a.b)"
     )
+
+
+def test_a_notebook_becomes_a_page():
+    frame = (
+        "<div><style>td {}</style><table border='1' class='dataframe'>".replace("'", '"') + "<td>1</td></table></div>"
+    )
+    outputs = [{"text": ["1\n"]}, {"data": {"image/png": "AAAA", "text/plain": "x"}}, {"data": {"text/html": frame}}]
+    cells = [
+        {"cell_type": "markdown", "source": ["# A\n", "b"]},
+        {"cell_type": "code", "source": "print(1)", "outputs": outputs},
+    ]
+    page = markdown_of(json.dumps({"cells": cells}))
+    assert page.startswith("# A\nb\n\n```python\nprint(1)\n```\n\n```text\n1\n```\n\n<img")
+    assert "base64,AAAA" in page and page.endswith("<div><table><td>1</td></table></div>\n")
 
 
 def test_an_equation_becomes_mathml():
