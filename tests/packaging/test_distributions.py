@@ -15,6 +15,7 @@ import grimp
 import numpy as np
 import pandas as pd
 import pytest
+from packaging.requirements import Requirement
 from tests.lanes import ROOT
 
 import vae_pipeline
@@ -114,20 +115,22 @@ class TestBuilt:
         assert done.returncode == 0, done.stdout
 
     def test_numpy_and_onnxruntime_are_enough(self, distributions, lane, table_lane, text_lane, tmp_path):
-        python = environment(tmp_path / "env", ["numpy", "onnxruntime", "tokenizers"], distributions["runtime"])
+        python = environment(tmp_path / "env", distributions["runtime"])
         records = pd.read_csv(table_lane.data.parent / "rows.csv").drop(columns=["fraud", "id"]).head(5)
         (tmp_path / "rows.json").write_text(records.to_json(orient="records"))
         np.save(tmp_path / "x.npy", np.load(lane.data / "test.npy")[:5])
         program = Path(__file__).with_name("runtime_tasks.py")
         given = [lane.bundle, tmp_path / "x.npy", table_lane.bundle, tmp_path / "rows.json", text_lane.bundle]
-        subprocess.run([python, program, tmp_path / "answers.npz", *given], check=True, cwd=tmp_path)
+        subprocess.run([python, "-I", program, tmp_path / "answers.npz", *given], check=True, cwd=tmp_path)
         answers = np.load(tmp_path / "answers.npz")
         table, writer = Bundle.load(table_lane.bundle), Bundle.load(text_lane.bundle).sentences
         np.testing.assert_array_equal(answers["table_detect"], table.detect(records).p_value)
         np.testing.assert_array_equal(answers["image_sample"], Bundle.load(lane.bundle).sample(3, seed=1))
         assert answers["text_sample"].tolist() == writer.sample(4, seed=1)
         assert all(np.isfinite(answers[name]).all() for name in answers if name != "text_sample")
-        command = subprocess.run([python, "-m", "vae_pipeline", "--help"], capture_output=True, text=True, check=False)
+        command = subprocess.run(
+            [python, "-I", "-m", "vae_pipeline", "--help"], capture_output=True, text=True, check=False
+        )
         assert command.returncode == 2
         assert command.stderr.startswith("vae-pipeline: this command needs the package typer, which isn't installed")
 
@@ -139,21 +142,23 @@ def build(source, out, *options):
     return sorted(out.iterdir())
 
 
-def environment(folder, packages, wheel):
-    """The Python of a new environment that has a wheel, and of all that is installed here these packages alone."""
+def environment(folder, wheel):
+    """The Python of a new environment that has the wheel, tokenizers, numpy, onnxruntime and what these two need.
+
+    tokenizers needs huggingface-hub for downloads, and is given none.
+    """
     venv.create(folder, symlinks=True)
     (site,) = folder.glob("lib/python*/site-packages")
-    wanted, seen = [*packages], set()
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    wanted, seen = ["numpy", "onnxruntime", "tokenizers"], set()
     while wanted:
-        name = re.split(r"[^\w.-]", wanted.pop())[0].lower()
-        if name in seen:
-            continue
+        name = wanted.pop()
         seen.add(name)
         found = distribution(name)
         for top in {file.parts[0] for file in found.files or () if file.parts[0] not in ("..", "__pycache__")}:
-            if not (site / top).exists():
-                (site / top).symlink_to(found.locate_file(top))
-        wanted += [each for each in found.requires or () if "extra ==" not in each]
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
+            (site / top).symlink_to(found.locate_file(top))
+        needed = [Requirement(each) for each in found.requires or () if name != "tokenizers"]
+        met = {each.name for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})}
+        wanted += sorted(met - seen - {*wanted})
     return folder / "bin" / "python"

@@ -82,23 +82,38 @@ def test_the_commands_and_their_options_exist():
     assert seen == {"prepare", "train", "eval", "export"}
 
 
-def test_the_batch_script_calls_the_stages_in_their_order(tmp_path):
-    """Programs of Slurm, and ours, are stood in for by one that writes down how it was called."""
-    for name in ("scontrol", "srun", "vae-pipeline"):
-        stand_in = tmp_path / "bin" / name
-        stand_in.parent.mkdir(exist_ok=True)
-        stand_in.write_text(
+@pytest.fixture
+def called(tmp_path):
+    """Run a command where a stand-in for programs of clusters, and for ours, writes down how it was called."""
+    for name in ("scontrol", "srun", "torchrun", "vae-pipeline"):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(
             f'#!/bin/sh\nprintf "%s|" {name} "$@" >> "{tmp_path}/calls"\necho >> "{tmp_path}/calls"\necho n1\necho n2\n'
+            '[ "$1" != prepare ] || { mkdir -p "$4" && touch "$4/spec.json"; }\n'
         )
-        stand_in.chmod(0o755)
+        program.chmod(0o755)
+
+    def run(*command, **environment):
+        path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+        subprocess.run(
+            command, env={**os.environ, **environment, "PATH": path}, cwd=tmp_path, check=True, capture_output=True
+        )
+        calls = [line.split("|")[:-1] for line in (tmp_path / "calls").read_text().splitlines()]
+        (tmp_path / "calls").unlink()
+        return calls
+
+    return run
+
+
+def test_the_batch_script_calls_the_stages_in_their_order(called):
     slurm = {"JOB_NODELIST": "n[1-2]", "JOB_NUM_NODES": "2", "GPUS_ON_NODE": "4", "CPUS_PER_TASK": "8", "JOB_ID": "7"}
-    environment = {**os.environ, **{f"SLURM_{name}": value for name, value in slurm.items()}}
-    environment["PATH"] = f"{tmp_path / 'bin'}:{environment['PATH']}"
-    command = ["bash", DEPLOY / "slurm.sh", "pipeline/two words.yaml"]
-    subprocess.run(command, env=environment, cwd=tmp_path, check=True, capture_output=True)
-    calls = [line.split("|")[:-1] for line in (tmp_path / "calls").read_text().splitlines()]
+    environment = {f"SLURM_{name}": value for name, value in slurm.items()}
+    calls = called("bash", DEPLOY / "slurm.sh", "pipeline/two words.yaml", **environment)
+    assert [call[:2] for call in calls if call[0] == "vae-pipeline"] == [
+        ["vae-pipeline", stage] for stage in ("prepare", "eval", "export")
+    ]
     assert [call[0] for call in calls] == ["scontrol", "vae-pipeline", "srun", "vae-pipeline", "vae-pipeline"]
-    assert [call[1] for call in calls if call[0] == "vae-pipeline"] == ["prepare", "eval", "export"]
     started = " ".join(calls[2])
     assert started.startswith("srun torchrun --nnodes 2 --nproc-per-node 4 ") and "--rdzv-endpoint n1:29500" in started
     assert calls[2][-5:] == [
@@ -108,3 +123,12 @@ def test_the_batch_script_calls_the_stages_in_their_order(tmp_path):
         "--out",
         "models/two words",
     ]
+
+
+def test_the_first_pod_prepares_evaluates_and_exports(called):
+    pod = [*TRAIN["command"], *TRAIN["args"]]
+    first = called(*pod, JOB_COMPLETION_INDEX="0", PROCESSES="1")
+    assert [" ".join(call[:2]) for call in first] == [
+        "vae-pipeline prepare", "torchrun --nnodes", "vae-pipeline eval", "vae-pipeline export",
+    ]  # fmt: skip
+    assert [call[0] for call in called(*pod, JOB_COMPLETION_INDEX="1", PROCESSES="1")] == ["torchrun"]

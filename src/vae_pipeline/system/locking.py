@@ -51,7 +51,7 @@ def free(path: Path) -> Iterator[bool]:
 
 def _waiting(holder: Path, doing: str) -> str:
     try:
-        known = json.loads(holder.read_text())
+        known = json.loads(holder.read_text(encoding="utf-8"))
         process, host, since = int(known["process"]), str(known["host"]), str(known["since"])
     except (OSError, ValueError, KeyError, TypeError):  # it has just begun, or ended
         return f"waiting for another process that {doing}"
@@ -70,7 +70,7 @@ def _waiting(holder: Path, doing: str) -> str:
 def _stopped(process: int) -> bool:
     """True if SIGSTOP or a terminal has suspended it, as far as the system tells."""
     try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        state = Path(f"/proc/{process}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
     except (OSError, IndexError):
         return False
     return state in ("T", "t")

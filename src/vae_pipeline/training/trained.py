@@ -116,7 +116,7 @@ def read_history(path: Path) -> list[Row]:
         DataError: it isn't there, or isn't a history.
     """
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         history = [{name: float(row[name]) if row[name] else None for name in COLUMNS} for row in rows]
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
