@@ -12,18 +12,22 @@ from vae_pipeline.system.version import __version__
 
 if TYPE_CHECKING:
     from vae_pipeline.estimators.detector import VAEDetector
+    from vae_pipeline.estimators.loading import load
+    from vae_pipeline.estimators.vae import VAE
     from vae_pipeline.recipe import Recipe
     from vae_pipeline.runtime.bundle import Bundle
 
 # onnxruntime 1.32 reports its use to its maker, from the moment that it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-__all__ = ["Bundle", "Recipe", "VAEDetector", "__version__"]
+__all__ = ["VAE", "Bundle", "Recipe", "VAEDetector", "__version__", "load"]
 
 _HOMES = {
     "Bundle": "vae_pipeline.runtime.bundle",
     "Recipe": "vae_pipeline.recipe",
+    "VAE": "vae_pipeline.estimators.vae",
     "VAEDetector": "vae_pipeline.estimators.detector",
+    "load": "vae_pipeline.estimators.loading",
 }
 
 

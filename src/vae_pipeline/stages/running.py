@@ -14,7 +14,7 @@ from vae_pipeline.metrics.features import reference
 from vae_pipeline.metrics.images import fidelity
 from vae_pipeline.models.build import build
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.models.weights import load_weights, save_weights
+from vae_pipeline.models.weights import load_weights
 from vae_pipeline.numerics.randomness import derive
 from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.recipe.objective import TargetDistortionControl
@@ -24,7 +24,7 @@ from vae_pipeline.stages.interrupt import interruptible
 from vae_pipeline.stages.job import Job, sections_of
 from vae_pipeline.stages.progress_display import showing_progress
 from vae_pipeline.system.errors import Interrupted, SettingsError, TrainingError
-from vae_pipeline.system.files import filled_folder, sha256_of, write_json
+from vae_pipeline.system.files import filled_folder, sha256_of
 from vae_pipeline.system.seal import seal
 from vae_pipeline.system.tracking.journal import flatten
 from vae_pipeline.system.tracking.tracker import provenance
@@ -38,7 +38,7 @@ from vae_pipeline.training.loop import Epoch, Training, fit
 from vae_pipeline.training.processes import Processes
 from vae_pipeline.training.sampling import ChosenSampler, choose_sampler, fit_sampler
 from vae_pipeline.training.step import Execution
-from vae_pipeline.training.trained import write_history, write_recipe
+from vae_pipeline.training.trained import SamplerChoice, write_trained
 
 AGREE_EVERY = 10  # steps between the moments at which several processes ask each other whether to stop
 WORTH_COMPILING = 20_000  # steps
@@ -101,13 +101,11 @@ class Run:
             assert kept is not None  # the best of at least one epoch
             with showing_progress(self.job.console, self.job.name):
                 model, choice = self._with_sampler()
+            history = history_rows(self.training.history, kept)
+            sampler = SamplerChoice(choice.kind, {str(kind): distance for kind, distance in choice.distances.items()})
+            told = [asdict(alarm) for alarm in self._alarms()]
             with filled_folder(out) as folder:
-                save_weights(model.state_dict(), folder / "weights.safetensors")
-                write_json(folder / "sampler.json", {"kind": choice.kind, "distances": choice.distances})
-                write_history(folder / "history.csv", history_rows(self.training.history, kept))
-                write_json(folder / "alarms.json", [asdict(alarm) for alarm in self._alarms()])
-                write_recipe(folder / "recipe.yaml", self.recipe)
-                self.prepared.spec.save(folder / "spec.json")
+                write_trained(folder, model, self.recipe, self.prepared.spec, history, sampler, told)
                 seal(folder)
         except BaseException as error:  # whatever ended the run, its record says that it ended
             killed = isinstance(error, Interrupted) or not isinstance(error, Exception)
@@ -164,6 +162,8 @@ class Run:
             self.job.warn(f"{self.job.name}: {missed}, at the end of training, on the validation part")
 
     def _begin_record(self) -> None:
+        if not self.journal.on:
+            return
         card = self.prepared.card
         data = self.job.recipe.data.model_dump(mode="json")
         params = flatten({"data": data, **self.recipe.model_dump(mode="json", exclude={"about"})})

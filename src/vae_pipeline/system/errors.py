@@ -4,7 +4,8 @@
     ├── RecipeError       a recipe that can't be read, or doesn't validate
     ├── SettingsError     a VAE_* variable or .env entry that doesn't validate
     ├── DataError         a source or prepared data that can't be used
-    │   └── DownloadError a file that can't be fetched, or has another checksum
+    │   ├── DownloadError a file that can't be fetched, or has another checksum
+    │   └── InputError    what an estimator was given can't be used; it is a ValueError, as scikit-learn wants it
     ├── WeightsError      weights that aren't ours, or don't fit the recipe
     ├── BundleError       an exported bundle that can't be used
     ├── ExportError       a model that can't be written as a graph
@@ -74,6 +75,10 @@ class DataError(VaeError):
 
 class DownloadError(DataError):
     """A file can't be fetched, or has another checksum."""
+
+
+class InputError(DataError, ValueError):
+    """An estimator's data, parameter or recipe can't be used."""
 
 
 class WeightsError(VaeError):

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ import yaml
 from vae_pipeline.kinds.spec import DataSpec, load_spec
 from vae_pipeline.models.build import build
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.models.weights import load_weights
+from vae_pipeline.models.weights import load_weights, save_weights
 from vae_pipeline.numerics.randomness import seeded
 from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.system.errors import DataError
-from vae_pipeline.system.files import replace_file
+from vae_pipeline.system.files import replace_file, write_json
 from vae_pipeline.system.reading import parse, read_yaml
 from vae_pipeline.system.seal import unsealed
 from vae_pipeline.system.typed_json import read_json, typed
@@ -142,6 +142,19 @@ def read_alarms(path: Path) -> list[dict[str, Any]]:
         raise DataError(f"{path} isn't what `vae-pipeline train` wrote ({error!r}): train again") from error
 
 
-def write_recipe(path: Path, recipe: TrainedRecipe) -> None:
-    """Write the sections that made a model."""
-    replace_file(path, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False).encode())
+def write_trained(
+    folder: Path,
+    model: VAE,
+    recipe: TrainedRecipe,
+    spec: DataSpec,
+    history: Sequence[Row],
+    sampler: SamplerChoice,
+    alarms: Sequence[Mapping[str, Any]],
+) -> None:
+    """Write what `Trained.load` reads, but for the seal, which is the last file of a folder."""
+    save_weights(model.state_dict(), folder / "weights.safetensors")
+    write_json(folder / "sampler.json", {"kind": sampler.kind, "distances": sampler.distances})
+    write_history(folder / "history.csv", history)
+    write_json(folder / "alarms.json", list(alarms))
+    replace_file(folder / "recipe.yaml", yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False).encode())
+    spec.save(folder / "spec.json")

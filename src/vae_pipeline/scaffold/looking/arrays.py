@@ -64,7 +64,7 @@ def look_at_arrays(path: Path, places: Places) -> Found:
     parts = _in_archive(path) if path.name.lower().endswith(".npz") else _in_files(path)
     rows = [part.rows.values for part in parts.values()]
     shape = _shape(rows, path)
-    low, high = _range(rows, path)
+    low, high = range_of(rows, path)
     whole = all(_whole(values) for values in rows)
     binary = all(bool(((values == low) | (values == high)).all()) for values in rows)
     labels = [part.labels for part in parts.values() if part.labels is not None]
@@ -178,13 +178,17 @@ def _shape(rows: Sequence[Array], path: Path) -> tuple[int, int, int]:
     )
 
 
-def _range(rows: Sequence[Array], path: Path) -> tuple[float, float]:
-    """The lowest and highest value that can occur, by those that do."""
+def range_of(rows: Sequence[Array], place: object) -> tuple[float, float]:
+    """The lowest and highest value that can occur, by those that do.
+
+    Raises:
+        DataError: they aren't finite numbers that differ.
+    """
     if any(values.dtype.kind not in "buif" or values.size == 0 for values in rows):
-        raise DataError(f"{path} holds values that are no numbers, or none: an array of numbers is wanted")
+        raise DataError(f"{place} holds values that are no numbers, or none: an array of numbers is wanted")
     low, high = min(float(values.min()) for values in rows), max(float(values.max()) for values in rows)
     if not math.isfinite(low) or not math.isfinite(high) or low == high:
-        raise DataError(f"{path} holds values from {low:g} to {high:g}: finite ones that differ are wanted")
+        raise DataError(f"{place} holds values from {low:g} to {high:g}: finite ones that differ are wanted")
     if low >= 0 and high <= 1:
         return 0, 1
     if low >= -1 and high <= 1:

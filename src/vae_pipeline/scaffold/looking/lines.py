@@ -1,6 +1,7 @@
 """A look at a text of a sentence a line: how its words are parted, how many there are, how long sentences get."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,32 +30,38 @@ def look_at_lines(path: Path, places: Places) -> Found:
     Raises:
         DataError: it can't be read as text, or has too few lines.
     """
-    found = read_lines(path, None)
-    sample = found.texts[:: max(1, len(found.texts) // LOOKED_AT)]
+    read = read_lines(path, None)
+    found = look_at_sentences(read.texts)
+    data = {"kind": "text", "column": None, **found.data, "train": {"path": places.written(path)}}
+    said = [
+        *found.said,
+        f"{read.empty:,} lines are empty: they are left out" if read.empty else "",
+        *require_enough(len(read.texts), "lines", path),
+    ]
+    return Found(found.facts, data | fractions(len(read.texts)), found.about, [line for line in said if line])
+
+
+def look_at_sentences(texts: Sequence[str]) -> Found:
+    """The sentences themselves; the section names no file yet.
+
+    Raises:
+        DataError: they hold no word.
+    """
+    sample = list(texts[:: max(1, len(texts) // LOOKED_AT)])
     tokenizer, vocabulary, told = _tokenizer(sample)
     lengths = np.array([len(ids) for ids in Tokens(fit_tokenizer(tokenizer, sample), 2).ids(sample)])
     longest = MOST_BYTES if isinstance(tokenizer, Bytes) else MOST_TOKENS
     limit = int(min(longest, max(2, np.percentile(lengths, LONG) + 1)))
     cut = float((lengths >= limit).mean())
-    data: dict[str, Any] = {
-        "kind": "text",
-        "column": None,
-        "tokenizer": tokenizer.model_dump(),
-        "limit": limit,
-        "long": "truncate",
-        "train": {"path": places.written(path)},
-        **fractions(len(found.texts)),
-    }
     typical, most = int(np.median(lengths)), int(lengths.max())
     said = [
-        f"{len(found.texts):,} lines of text, {typical} tokens in the middle and {most:,} at most",
+        f"{len(texts):,} lines of text, {typical} tokens in the middle and {most:,} at most",
         told,
         f"{cut:.1%} are longer than {limit - 1} tokens, and are cut there: data.limit changes that" if cut else "",
-        f"{found.empty:,} lines are empty: they are left out" if found.empty else "",
-        *require_enough(len(found.texts), "lines", path),
     ]
-    facts = TextFacts(len(found.texts), vocabulary, most, typical)
-    return Found(facts, data, f"{len(found.texts):,} sentences", [line for line in said if line])
+    data: dict[str, Any] = {"tokenizer": tokenizer.model_dump(), "limit": limit, "long": "truncate"}
+    facts = TextFacts(len(texts), vocabulary, most, typical)
+    return Found(facts, data, f"{len(texts):,} sentences", said)
 
 
 def _tokenizer(lines: list[str]) -> tuple[Tokenizer, int, str]:

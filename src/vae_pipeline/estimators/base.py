@@ -1,0 +1,131 @@
+"""Estimator: what all models that are fitted from Python have in common."""
+
+import re
+import shutil
+import tempfile
+import warnings
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from rich.console import Console
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+
+from vae_pipeline.estimators.surroundings import undisturbed
+from vae_pipeline.numerics.device import prepare_device
+from vae_pipeline.stages.job import Job
+from vae_pipeline.system.errors import DataError, InputError, Interrupted, RecipeError
+from vae_pipeline.system.settings import Settings
+
+OWN_WORDS = (
+    (r"(in the recipe, )?in data\.columns", "in {name}(columns=...)"),
+    (r"set data\.columns\.(.+?) to (\w+)", r"take {name}(columns={{'\1': '\2'}})"),
+    (r"list it in data\.missing, such as [^;]*;", "make it NaN;"),
+    (r"the fractions in the recipe; give more data or other fractions", "three parts: give more"),
+    (r" \(the gate too_few_steps .*?\)", ""),
+    (r"give train\.steps: (\d+)", r"take {name}(steps=\1)"),
+)
+"""Words of the pipeline about a recipe, and those that an estimator has instead."""
+
+
+class Estimator(BaseEstimator):  # type: ignore[misc]
+    """A model in scikit-learn's manner: parameters stay as they are given, and `fit` learns or leaves all as it was."""
+
+    device: str | None = None
+    verbose: bool | None = None
+
+    def _settings(self) -> Settings:
+        """The settings of the environment, on this estimator's device; nothing is tracked."""
+        settings = Settings.load()
+        given = {"device": settings.device if self.device is None else self.device}
+        try:
+            Settings.model_validate({**settings.model_dump(), **given})
+        except ValidationError as error:
+            wanted = Settings.model_fields["device"].description
+            raise InputError(f"device={self.device!r} was given; wanted {wanted}") from error
+        return settings.model_copy(update={**given, "mlflow_uri": "off", "processes": 1})
+
+    def _console(self) -> Console:
+        """A console that shows progress if `verbose`, or, where that is None, on a terminal or in a notebook."""
+        console = Console(markup=False)
+        shown = console.is_terminal or console.is_jupyter if self.verbose is None else self.verbose
+        return console if shown else Console(quiet=True)
+
+    @contextmanager
+    def _computing(self) -> Iterator[torch.device]:
+        """A block that computes on the estimator's device, and leaves the process as it was."""
+        with undisturbed():
+            yield prepare_device(self._settings())
+
+    @contextmanager
+    def _wholly(self) -> Iterator[None]:
+        """A block that fits: whatever ends it early, the estimator is as it was before.
+
+        Raises:
+            KeyboardInterrupt: the run was interrupted.
+        """
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException as error:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            if isinstance(error, Interrupted):
+                raise KeyboardInterrupt("fit was interrupted, and nothing was learned") from None
+            raise
+
+    @contextmanager
+    def _in_own_words(self) -> Iterator[None]:
+        """A block whose errors speak of an estimator's parameters, where the pipeline has a recipe's keys.
+
+        Raises:
+            InputError: the pipeline refused the data or the recipe.
+        """
+        try:
+            yield
+        except InputError:
+            raise
+        except (DataError, RecipeError) as error:
+            raise InputError(self._said(str(error))) from error
+
+    def _said(self, text: str) -> str:
+        """The pipeline's words, with the names that things have here."""
+        for pattern, instead in OWN_WORDS:
+            text = re.sub(pattern, instead.format(name=type(self).__name__), text)
+        return text
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what belongs to this process: folders that it will remove."""
+        return {name: value for name, value in super().__getstate__().items() if name != "_folder"}
+
+
+@dataclass(frozen=True)
+class PythonJob(Job):
+    """A job whose warnings are Python's, given once it is done: what training takes back needs no warning."""
+
+    said: list[str] = field(default_factory=list)
+
+    def warn(self, text: str) -> None:
+        """Say something that doesn't end the stage."""
+        super().warn(text)
+        self.said.append(text.removeprefix(f"{self.name}: "))
+
+    def give_warnings(self, estimator: Estimator, alarms: Iterable[Mapping[str, Any]] = ()) -> None:
+        """Warn of all that was said but the alarms that were over before the end."""
+        over = tuple(f"{alarm['name']} at epoch {alarm['epoch']}:" for alarm in alarms if alarm["cleared"] is not None)
+        for text in self.said:
+            if not text.startswith(over):
+                warnings.warn(estimator._said(text), ConvergenceWarning, stacklevel=3)
+
+
+def temporary_folder(owner: object) -> Path:
+    """A folder that is there for as long as its owner."""
+    folder = Path(tempfile.mkdtemp(prefix="vae-"))
+    weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
+    return folder

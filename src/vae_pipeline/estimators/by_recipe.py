@@ -1,0 +1,209 @@
+"""RecipeEstimator: a recipe's model, fitted by the pipeline's stages in a folder of its own, kept, and exported."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import clone
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from vae_pipeline.estimators import saved
+from vae_pipeline.estimators.answers import Labels
+from vae_pipeline.estimators.base import Estimator, PythonJob, temporary_folder
+from vae_pipeline.estimators.given import Given, is_path, of_memory, of_path, of_recipe
+from vae_pipeline.estimators.observations import rows_of
+from vae_pipeline.estimators.sections import recipe_of, whole_recipe
+from vae_pipeline.estimators.surroundings import RandomState, seed_of
+from vae_pipeline.kinds.download import Finder
+from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.kinds.writing import write
+from vae_pipeline.recipe import Recipe
+from vae_pipeline.stages.train import train
+from vae_pipeline.system.errors import GateError, InputError
+from vae_pipeline.training.trained import Trained
+
+Array = npt.NDArray[Any]
+FITTED = ("recipe_", "seed_", "classes_", "n_features_in_", "feature_names_in_", "_layout", "_digest")
+"""Attributes of a fit beside those of `trained_`."""
+
+
+class RecipeEstimator(Estimator):
+    """An estimator whose model is a recipe's: what it is fitted to goes through `prepare` and `train`."""
+
+    def __init__(
+        self,
+        recipe: Recipe | str | Path | None = None,
+        *,
+        latents: int | None = None,
+        steps: int | None = None,
+        conditional: bool = False,
+        columns: Mapping[str, str] | None = None,
+        random_state: RandomState = 0,
+        verbose: bool | None = None,
+        device: str | None = None,
+    ) -> None:
+        self.recipe, self.latents, self.steps, self.conditional = recipe, latents, steps, conditional
+        self.columns, self.random_state, self.verbose, self.device = columns, random_state, verbose, device
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "trained_")
+
+    def fit(self, X: Any = None, y: Any = None) -> Self:  # noqa: N803
+        """Train; `y` are the labels of images, [n], and is ignored for anything else.
+
+        Raises:
+            ValueError: a parameter, the recipe or the data can't be used.
+            TrainingError: the loss isn't finite.
+            KeyboardInterrupt: the run was interrupted; the estimator is as it was before.
+        """
+        with self._wholly(), self._in_own_words(), self._computing():
+            for name in FITTED:
+                self.__dict__.pop(name, None)
+            seed, recipe = seed_of(self.random_state), recipe_of(self.recipe)
+            given = self._given(X, y, recipe, seed)
+            whole = whole_recipe(recipe, given, self.latents, self.steps, self.conditional)
+            folder = temporary_folder(self)
+            # A note on the calibration is for those who export.
+            job = self._job(whole.model_copy(update={"detection": None}), seed, folder)
+            prepared = _prepare(given, folder / "data", seed)
+            train(job, prepared.folder, folder / "model")
+            self._take(Trained.load(folder / "model"))
+            self.recipe_, self.seed_, self._layout = whole, seed, given.layout
+            self._digest, self._folder = prepared.digest(), folder
+            if given.classes is not None:
+                self.classes_ = given.classes
+        job.give_warnings(self, self.trained_.alarms)
+        return self
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fitted model into the folder `path`: what `vae-pipeline train` writes, and estimator.json.
+
+        Raises:
+            OutputError: it can't be written, or holds anything else.
+        """
+        check_is_fitted(self)
+        parameters = {name: saved.plain(value) for name, value in self.get_params().items()}
+        parameters |= {"recipe": saved.plain(recipe_of(self.recipe)), "random_state": self.seed_, "device": None}
+        fitted = {name: saved.plain(value) for name, value in vars(self).items() if name in FITTED}
+        saved.save(Path(path), self.trained_, type(self).__name__, parameters, fitted)
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            DataError, WeightsError: the folder isn't one that `save` filled, or was altered.
+        """
+        trained, found = saved.read(Path(path))
+        if found.estimator != cls.__name__:
+            raise InputError(f"{path} holds a {found.estimator}: take {found.estimator}.load")
+        estimator = cls(**found.parameters | {"recipe": saved.recipe_in(found.parameters.get("recipe"), Path(path))})
+        for name, value in found.fitted.items():
+            match name:
+                case "recipe_":
+                    estimator.recipe_ = saved.recipe_in(value, Path(path))
+                case "classes_":
+                    estimator.classes_ = np.array(value)
+                case "feature_names_in_":
+                    estimator.feature_names_in_ = np.array(value, dtype=object)
+                case _ if name in FITTED:
+                    setattr(estimator, name, value)
+        estimator._take(trained)
+        return estimator
+
+    def export(self, path: str | Path, X: Any = None, y: Any = None) -> Path:  # noqa: N803
+        """Write the bundle of ONNX graphs that `vae-pipeline export` writes, measured on the rows held back for it.
+
+        The data of the fit are kept for as long as this object is; of a copy, or of a model that was loaded, they are
+        given again.
+
+        Raises:
+            ValueError: the data are needed, or aren't those of the fit.
+            OutputError: `path` can't be written.
+            ParityError: a graph answers otherwise than the model, by more than the recipe's tolerance.
+        """
+        # matplotlib and onnx cost only those who export
+        from vae_pipeline.stages.evaluate import evaluate  # noqa: PLC0415
+        from vae_pipeline.stages.export import export  # noqa: PLC0415
+
+        check_is_fitted(self)
+        with self._in_own_words(), self._computing():
+            folder = self._with_data(X, y)
+            job = self._job(self.recipe_, self.seed_, folder)
+            data, model, report = (folder / name for name in ("data", "model", "report"))
+            with suppress(GateError):  # `export` warns of it, and the bundle's card says it
+                evaluate(job, data, model, report)
+            export(job, data, model, report, Path(path))
+        job.give_warnings(self)
+        return Path(path)
+
+    def _given(self, X: Any, y: Any, recipe: Recipe | None, seed: int) -> Given:  # noqa: N803
+        settings = self._settings()
+        finder = Finder(settings.home / "downloads", settings.mirror)
+        if X is None:
+            if recipe is None:
+                raise InputError("fit() was given neither data nor a recipe that names some: give X, or a recipe")
+            return of_recipe(recipe, finder, seed)
+        if is_path(X):
+            return of_path(Path(X), finder, seed)
+        return of_memory(self, X, y, recipe, self.columns or {})
+
+    def _job(self, recipe: Recipe, seed: int, folder: Path) -> PythonJob:
+        name = Path(self.recipe).stem if isinstance(self.recipe, str | Path) else "vae"
+        settings = self._settings().model_copy(update={"home": folder / "home"})
+        return PythonJob(name, recipe, seed, settings, self._console())
+
+    def _take(self, trained: Trained) -> None:
+        trained.model.eval()
+        self.trained_, self.history_ = trained, pd.DataFrame(trained.history)
+
+    def _with_data(self, X: Any, y: Any) -> Path:  # noqa: N803
+        """The folder with the data and the model of the fit, made again where it is gone."""
+        folder: Path | None = getattr(self, "_folder", None)
+        if folder is not None:
+            return folder
+        if X is None and self.recipe is None:
+            raise InputError("this is a copy, or was loaded, and has no data to be measured on: export(path, X)")
+        folder = temporary_folder(self)
+        given = clone(self)._given(X, y, recipe_of(self.recipe), self.seed_)
+        if _prepare(given, folder / "data", self.seed_).digest() != self._digest:
+            raise InputError("these data aren't those of the fit: give the same rows in the same order, with their y")
+        saved.save(folder / "model", self.trained_, type(self).__name__, {}, {})
+        self._folder = folder
+        return folder
+
+    def _rows(self, X: Any, y: Any) -> tuple[Array, Labels]:  # noqa: N803
+        """Observations as the model takes them, and their labels where it is conditional."""
+        check_is_fitted(self)
+        with self._in_own_words():
+            x = rows_of(self, X, self.trained_.spec, self._layout, self.recipe_.data)
+        return x, self._labels(y, len(x))
+
+    def _labels(self, y: Any, count: int) -> Labels:
+        """The number of each label; None where the model isn't conditional."""
+        if not self.trained_.model.classes:
+            return None
+        known = ", ".join(map(str, self.classes_))
+        if y is None:
+            raise InputError(f"this model is conditional on a label: give y, of {known}")
+        labels = np.full(count, y) if np.ndim(y) == 0 else np.asarray(y)
+        if labels.shape != (count,) or not np.isin(labels, self.classes_).all():
+            raise InputError(f"y holds {np.unique(labels).tolist()} for {count} rows; wanted one each of {known}")
+        return np.searchsorted(self.classes_, labels).astype(np.int64)
+
+
+def _prepare(given: Given, folder: Path, seed: int) -> Prepared:
+    folder.mkdir()
+    write(given.source, folder, seed)
+    return Prepared.open(folder)

@@ -1,0 +1,60 @@
+"""The recipe of a fit: the one that was given, or the one that suits the data, with what the parameters change."""
+
+from pathlib import Path
+from typing import Any
+
+from vae_pipeline.estimators.given import Given
+from vae_pipeline.recipe import Recipe
+from vae_pipeline.scaffold.suggestion import suggested
+from vae_pipeline.system.errors import InputError
+from vae_pipeline.system.reading import parse
+
+MOST = {"latents": 4096, "steps": 10**9}
+
+
+def recipe_of(recipe: object) -> Recipe | None:
+    """The parameter `recipe`, read where it is a path.
+
+    Raises:
+        InputError: it is neither a Recipe nor a path.
+        RecipeError: it can't be read, or isn't a recipe.
+    """
+    if recipe is None or isinstance(recipe, Recipe):
+        return recipe
+    if isinstance(recipe, str | Path):
+        return Recipe.load(Path(recipe))
+    raise InputError(f"recipe={recipe!r} was given; wanted a Recipe, the path of its file, or None")
+
+
+def whole_recipe(
+    recipe: Recipe | None, given: Given, latents: int | None, steps: int | None, conditional: bool
+) -> Recipe:
+    """The whole recipe of a fit to some data.
+
+    Raises:
+        InputError: a parameter can't be, or doesn't go with the recipe's model.
+        RecipeError: the recipe isn't one for these data.
+    """
+    for name, value in (("latents", latents), ("steps", steps)):
+        whole = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST[name]
+        if value is not None and not whole:
+            raise InputError(f"{name}={value!r} was given; wanted a whole number from 1 to {MOST[name]:,}, or None")
+    if not isinstance(conditional, bool):
+        raise InputError(f"conditional={conditional!r} was given; wanted True or False")
+    if recipe is not None:
+        values = recipe.model_dump(mode="json", exclude={"data"})
+    else:
+        assert given.facts is not None  # only a recipe's own data come without
+        values = {"about": "Suggested for the data that it was fitted to."}
+        values |= suggested(given.facts, conditional=conditional)
+    model: dict[str, Any] = values["model"]
+    model["conditional"] = model["conditional"] or conditional
+    if latents is not None:
+        if "posterior" not in model:
+            raise InputError(
+                f"latents={latents} was given, but a {model['kind']} has its own on each level: leave it out"
+            )
+        model["posterior"]["latents"] = latents
+    if steps is not None:
+        values["train"] = {**values["train"], "epochs": None, "steps": steps}
+    return parse(Recipe, {**values, "data": dict(given.data)}, Path("the recipe"))
