@@ -106,9 +106,7 @@ def test_links_follow_their_pages():
 
 
 def test_a_notebook_becomes_a_page():
-    frame = (
-        "<div><style>td {}</style><table border='1' class='dataframe'>".replace("'", '"') + "<td>1</td></table></div>"
-    )
+    frame = '<div><style>td {}</style><table border="1" class="dataframe"><td>1</td></table></div>'
     outputs = [{"text": ["1\n"]}, {"data": {"image/png": "AAAA", "text/plain": "x"}}, {"data": {"text/html": frame}}]
     cells = [
         {"cell_type": "markdown", "source": ["# A\n", "b"]},
