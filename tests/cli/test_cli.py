@@ -343,3 +343,14 @@ def test_a_setting_that_is_none_is_named_whichever_the_command(lane, tmp_path, m
 
 def test_a_graph_may_take_as_long_as_the_runtime_says():
     assert TIMEOUT_S == sessions.TIMEOUT_S
+
+
+def test_a_piped_table_keeps_every_sign_whatever_the_terminal_knows(table_lane, tmp_path):
+    header, *rows = (table_lane.data.parent / "rows.csv").read_text().splitlines()
+    (tmp_path / "rows.csv").write_text("\n".join([header, *(row.replace("row ", "Zürich ") for row in rows[:5])]))
+    words = ["score", str(table_lane.bundle), str(tmp_path / "rows.csv"), "--keep", "id"]
+    given = CliRunner(charset="ascii").invoke(app, words)
+    assert given.exit_code == 0, given.output
+    assert [row["id"] for row in csv.DictReader(given.stdout_bytes.decode().splitlines())] == [
+        f"Zürich {number}" for number in range(5)
+    ]

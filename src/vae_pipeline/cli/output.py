@@ -171,7 +171,8 @@ def write_table(frame: "pd.DataFrame", out: Path | None, what: str, as_json: boo
     if out is None and as_json:
         print_answer(len(frame), found=_objects(frame))
     elif out is None or str(out) == PIPE:
-        frame.to_csv(sys.stdout, **written)
+        sys.stdout.flush()
+        frame.to_csv(sys.stdout.buffer, **written)  # UTF-8, whatever signs a terminal knows: these are data
     else:
         with replaced_file(out) as file:
             if out.suffix.lower() == ".parquet":
