@@ -23,7 +23,17 @@ VALUES = {"spec": ("ImageSpec", "TableSpec", "TextSpec")}
 """Values that pages call by a name, and the classes of which each has some of the members."""
 OTHERS = ("torch", "numpy")
 """Packages whose names pages give; each is looked up."""
-MADE = ("dist/", "data/raw", "data/prepared", "reports", "exports", "answers", "benchmarks/.envs", "benchmarks/.models")
+MADE = (
+    "dist/",
+    "data/raw",
+    "data/prepared",
+    "reports",
+    "exports",
+    "sweeps",
+    "answers",
+    "benchmarks/.envs",
+    "benchmarks/.models",
+)
 """Folders that the pipeline and the benchmarks fill."""
 EXAMPLES = {"test/dog", "train/dog", "digit.json", "dvc.lock", "test_masks.npy"}
 FOREIGN = {

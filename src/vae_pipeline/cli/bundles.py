@@ -115,3 +115,29 @@ def repository(
     names = write_repository(Bundle.load(bundle), layout, out)
     start = "tritonserver --model-repository" if layout == "triton" else "mlserver start"
     console().print(f"{', '.join(names)} -> {out}; to serve them: {start} {out}")
+
+
+@bundles.command(rich_help_panel=TASKS)
+def push(
+    bundle: BundleFolder,
+    to: Annotated[str, typer.Argument(help="hf://OWNER/NAME, or hf://OWNER/NAME@BRANCH.", metavar="ADDRESS")],
+    model: Annotated[
+        Path | None, typer.Option(help="Folder that `train` filled: push the weights too, to go on training from.")
+    ] = None,
+    create: Annotated[bool, typer.Option("--create", help="Make the repository, and the branch, if need be.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Of --create: let nobody else see it.")] = False,
+    message: Annotated[str | None, typer.Option(help="Of the commit. [default: the recipe and its weights]")] = None,
+    as_json: Json = False,
+) -> None:
+    """Push a bundle to the Hugging Face Hub, as a model with its card."""
+    import json
+    from dataclasses import asdict
+
+    from vae_pipeline.bundles.hub import push as run
+
+    pushed = run(bundle, to, model, create, private, message)
+    if as_json:
+        print_answer(1, found=[json.dumps(asdict(pushed))])
+        return
+    said = f"{bundle} -> {to}" if pushed.new else f"{to} has all of {bundle} already"
+    console().print(f"{said}: commit {pushed.commit}, {pushed.url}")

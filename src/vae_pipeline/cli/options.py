@@ -1,5 +1,6 @@
 """The options of commands on a bundle, and which of them mean something to a model of some kind."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,10 +20,18 @@ Seed = Annotated[int, typer.Option(help="The one seed, from which every draw is 
 
 
 def _local(bundle: str) -> Path:
-    if completing() or not bundle.startswith("models:/"):
+    if completing() or not bundle.startswith(("models:/", "hf://")):
         return Path(bundle)
 
     from vae_pipeline.system.settings import Settings
+
+    if bundle.startswith("hf://"):
+        from vae_pipeline.bundles.hub import fetch
+
+        fetched = fetch(bundle, Settings.load().home)
+        sys.stderr.write(f"vae-pipeline: {bundle} is at commit {fetched.commit}\n")
+        return fetched.folder
+
     from vae_pipeline.system.tracking.tracker import fetch_bundle
 
     return fetch_bundle(bundle, Settings.load())
@@ -31,7 +40,8 @@ def _local(bundle: str) -> Path:
 BundleFolder = Annotated[
     Path,
     typer.Argument(
-        help="Folder that `export` filled, or models:/NAME@ALIAS of MLflow's registry.",
+        help="Folder that `export` filled, models:/NAME@ALIAS of MLflow's registry, or hf://OWNER/NAME[@REVISION] of "
+        "the Hugging Face Hub.",
         metavar="BUNDLE",
         parser=_local,
         autocompletion=bundles,

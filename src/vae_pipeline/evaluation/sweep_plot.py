@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from vae_pipeline.evaluation.plot_style import ALARM, GREY, STYLE, TRAIN, VALID, save
 from vae_pipeline.recipe.figures import Figure
@@ -75,6 +75,8 @@ def _over(axes: Axes, values: Sequence[Any], figures: Sequence[float]) -> None:
         axes.plot(values, figures, **DOTS)
         if min(values) > 0 and max(values) >= LOG_FROM * min(values):
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")  # powers are formulas, which STYLE parses not
+            axes.xaxis.set_minor_formatter(NullFormatter())
         return
     texts = sorted({str(value) for value in values}, key=_order)
     axes.plot([texts.index(str(value)) for value in values], figures, **DOTS)
