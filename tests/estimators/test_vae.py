@@ -67,7 +67,7 @@ def sentences():
         "valid": 0.1, "test": 0.1,
     })  # fmt: skip
     lines = list(draw_sentences(section, 0).train)
-    return lines, VAE(steps=30).fit(lines)
+    return lines, VAE(steps=20).fit(lines)
 
 
 def test_a_recipe_gives_the_weights_of_the_pipeline(images, lane):
@@ -79,7 +79,7 @@ def test_a_recipe_gives_the_weights_of_the_pipeline(images, lane):
 
 def test_the_same_images_in_memory_give_the_same_weights(images, prepared):
     x, _ = bars(prepared)
-    for laid in (x, x[:, 0], x.transpose(0, 2, 3, 1), x.astype(np.int64)):
+    for laid in (x[:, 0], x.transpose(0, 2, 3, 1).astype(np.int64)):
         again = VAE(SMOKE).fit(laid)
         assert again.trained_.weights_sha256 == images.trained_.weights_sha256
         assert again.sample(2).shape == (2, *laid.shape[1:])
@@ -230,11 +230,10 @@ def test_a_seed_decides_the_fit_in_any_thread():
     thread = threading.Thread(target=lambda: found.append(clone(once).fit(x)))
     thread.start()
     thread.join()
-    for random_state in (np.random.RandomState(1), np.random.default_rng(1), None, 8):
-        other = VAE(steps=3, latents=2, random_state=random_state).fit(x)
-        assert other.trained_.weights_sha256 != once.trained_.weights_sha256
-        assert VAE(steps=3, latents=2, random_state=other.seed_).fit(x).transform(x).shape == (60, 2)
+    other = VAE(steps=3, latents=2, random_state=np.random.RandomState(1)).fit(x)
+    again = VAE(steps=3, latents=2, random_state=other.seed_).fit(x)
     assert found[0].trained_.weights_sha256 == once.trained_.weights_sha256
+    assert again.trained_.weights_sha256 == other.trained_.weights_sha256 != once.trained_.weights_sha256
 
 
 def test_an_interrupted_fit_leaves_the_one_before():
@@ -255,7 +254,7 @@ def test_an_interrupted_fit_leaves_the_one_before():
 
 def test_grids_and_pipelines():
     x = rows(80)
-    search = GridSearchCV(VAE(steps=4), {"latents": [1, 2]}, cv=2).fit(x)
+    search = GridSearchCV(VAE(steps=2), {"latents": [1, 2]}, cv=2).fit(x)
     assert set(search.cv_results_["param_latents"]) == {1, 2}
     assert search.best_score_ == max(search.cv_results_["mean_test_score"])
     pipeline = make_pipeline(StandardScaler(), VAE(steps=2, latents=2)).fit(x)
@@ -272,6 +271,15 @@ print(sorted({"mlflow", "dvc", "onnx", "matplotlib"} & set(sys.modules)))
 """
 
 
+def test_a_recipe_for_other_data_is_taken_as_far_as_it_goes():
+    tumours = Recipe.load(ROOT / "pipeline" / "tumours.yaml")
+    vae = VAE(ROOT / "pipeline" / "tumours.yaml", steps=2).fit(rows(60))
+    assert vae.recipe_.model == tumours.model
+    assert (vae.recipe_.data.scaling, vae.recipe_.data.valid) == (tumours.data.scaling, tumours.data.valid)
+    assert "auroc" in tumours.evaluate.gates
+    assert "auroc" not in vae.recipe_.evaluate.gates  # nothing tells anomalies
+
+
 @pytest.mark.slow
 def test_a_fit_loads_no_tracker_and_writes_nothing_but_elsewhere(tmp_path):
     done = subprocess.run(
@@ -280,6 +288,15 @@ def test_a_fit_loads_no_tracker_and_writes_nothing_but_elsewhere(tmp_path):
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("[]\n", "")
     assert [path for path in tmp_path.iterdir() if not path.name.startswith(".")] == []
+
+
+def test_a_fitted_model_shows_what_it_learned(images, table):
+    assert "grey images of 12 × 12 pixels" in images._repr_html_()
+    shown = table._repr_mimebundle_()
+    assert "rows of 5 columns" in shown["text/html"]
+    assert f"{table.history_.valid_elbo.max():.2f} nats" in shown["text/html"]
+    assert shown["text/plain"] == "VAE(latents=3, steps=60)"
+    assert "nats" not in VAE()._repr_html_()
 
 
 def test_pictures_show_themselves(images):

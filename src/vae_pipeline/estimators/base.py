@@ -42,14 +42,14 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     def _settings(self) -> Settings:
         """The settings of the environment, on this estimator's device; nothing is tracked."""
-        settings = Settings.load()
-        given = {"device": settings.device if self.device is None else self.device}
+        settings = Settings.load().model_copy(update={"mlflow_uri": "off", "processes": 1})
+        if self.device is None:
+            return settings
         try:
-            Settings.model_validate({**settings.model_dump(), **given})
+            return Settings.model_validate({**settings.model_dump(), "device": self.device})
         except ValidationError as error:
             wanted = Settings.model_fields["device"].description
             raise InputError(f"device={self.device!r} was given; wanted {wanted}") from error
-        return settings.model_copy(update={**given, "mlflow_uri": "off", "processes": 1})
 
     def _console(self) -> Console:
         """A console that shows progress if `verbose`, or, where that is None, on a terminal or in a notebook."""

@@ -1,5 +1,6 @@
 """RecipeEstimator: a recipe's model, fitted by the pipeline's stages in a folder of its own, kept, and exported."""
 
+import html
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from vae_pipeline.estimators.sections import recipe_of, whole_recipe
 from vae_pipeline.estimators.surroundings import RandomState, seed_of
 from vae_pipeline.kinds.download import Finder
 from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.kinds.words import words_of
 from vae_pipeline.kinds.writing import write
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.stages.train import train
@@ -147,6 +149,22 @@ class RecipeEstimator(Estimator):
             export(job, data, model, report, Path(path))
         job.give_warnings(self)
         return Path(path)
+
+    def _html_repr(self) -> str:
+        """The diagram of scikit-learn and, below that of a fitted model, what was learned."""
+        diagram = str(super()._html_repr())
+        if not self.__sklearn_is_fitted__():
+            return diagram
+        trained, kept = self.trained_, self.history_[self.history_.kept == 1].iloc[0]
+        elbo = kept.train_elbo if pd.isna(kept.valid_elbo) else kept.valid_elbo
+        told = {
+            "learned": words_of(trained.spec).short,
+            "latents": f"{trained.model.latents}, of which {kept.active_units:.0f} are active",
+            "ELBO": f"{elbo:.2f} nats at epoch {kept.epoch:.0f} of {len(self.history_)}",
+            "weights": trained.weights_sha256[:12],
+        }
+        rows = "".join(f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in told.items())
+        return f"{diagram}<table>{rows}</table>"
 
     def _given(self, X: Any, y: Any, recipe: Recipe | None, seed: int) -> Given:  # noqa: N803
         settings = self._settings()

@@ -18,7 +18,7 @@ from vae_pipeline.kinds.download import Finder
 from vae_pipeline.kinds.parts import ImageSource, Part, TableSource, TextSource
 from vae_pipeline.kinds.sources import open_source
 from vae_pipeline.recipe import Recipe
-from vae_pipeline.recipe.data import ArraysData, Data, TableData, TextData
+from vae_pipeline.recipe.data import ArraysData, Data, DrawnSentencesData, TableData, TextData
 from vae_pipeline.scaffold.facts import Facts, ImageFacts, TableFacts
 from vae_pipeline.scaffold.looking.arrays import range_of
 from vae_pipeline.scaffold.looking.found import Places, fractions
@@ -137,9 +137,8 @@ def _images(X: Array, y: Any, recipe: Recipe | None) -> Given:  # noqa: N803
 
 
 def _rows(frame: pd.DataFrame, recipe: Recipe | None, columns: Mapping[str, Any]) -> Given:
-    told = recipe.data if recipe is not None and isinstance(recipe.data, TableData) else None
-    if told is not None:
-        columns = {**told.columns, **columns}
+    told = None if recipe is None else recipe.data
+    columns = {**(told.columns if isinstance(told, TableData) else {}), **columns}
     if tables.all_numbers(frame):  # an array holds what it holds: a column that counts is no index
         columns = dict.fromkeys(frame.columns, "number") | dict(columns)
     outlines = tables.outlines_of(frame, columns)
@@ -153,7 +152,7 @@ def _rows(frame: pd.DataFrame, recipe: Recipe | None, columns: Mapping[str, Any]
         "file": {"path": "X.parquet"},
         "label": None,
         "columns": dict(columns),
-        "scaling": "standard" if told is None else told.scaling,
+        "scaling": getattr(told, "scaling", "standard"),
         "one_class": False,
         **_division(recipe, len(frame)),
     }
@@ -181,7 +180,7 @@ def _rows(frame: pd.DataFrame, recipe: Recipe | None, columns: Mapping[str, Any]
 
 def _sentences(lines: list[str], recipe: Recipe | None) -> Given:
     texts = [line for line in lines if line.strip()]
-    if recipe is not None and isinstance(recipe.data, TextData):
+    if recipe is not None and isinstance(recipe.data, TextData | DrawnSentencesData):
         told, facts = recipe.data.model_dump(mode="json", include={"tokenizer", "limit", "long"}), None
     else:
         found = look_at_sentences(texts)

@@ -1,10 +1,15 @@
 """The recipe of a fit: the one that was given, or the one that suits the data, with what the parameters change."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from vae_pipeline.estimators.given import Given
 from vae_pipeline.recipe import Recipe
+from vae_pipeline.recipe.data import Data
+from vae_pipeline.recipe.gates import require_possible
 from vae_pipeline.scaffold.suggestion import suggested
 from vae_pipeline.system.errors import InputError
 from vae_pipeline.system.reading import parse
@@ -43,6 +48,7 @@ def whole_recipe(
         raise InputError(f"conditional={conditional!r} was given; wanted True or False")
     if recipe is not None:
         values = recipe.model_dump(mode="json", exclude={"data"})
+        values["evaluate"]["gates"] = _possible(recipe, given)
     else:
         assert given.facts is not None  # only a recipe's own data come without
         values = {"about": "Suggested for the data that it was fitted to."}
@@ -58,3 +64,14 @@ def whole_recipe(
     if steps is not None:
         values["train"] = {**values["train"], "epochs": None, "steps": steps}
     return parse(Recipe, {**values, "data": dict(given.data)}, Path("the recipe"))
+
+
+def _possible(recipe: Recipe, given: Given) -> dict[str, Any]:
+    """The recipe's gates, but for those of figures that these data can't have, as of anomalies that nothing tells."""
+    data: Data = TypeAdapter(Data).validate_python(given.data)
+    kept = {}
+    for name, gate in recipe.evaluate.gates.items():
+        with suppress(ValueError):
+            require_possible([name], data, recipe.detection)
+            kept[name] = gate.model_dump(mode="json")
+    return kept
