@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import optuna
 import pytest
+import yaml
 from optuna.trial import Trial
 from PIL import Image
-from tests.lanes import ROOT, make_job
+from tests.lanes import ROOT, edited, make_job
 
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.images import fidelity
@@ -23,7 +25,7 @@ from vae_pipeline.stages.study import importances, next_trial, pruner
 from vae_pipeline.stages.sweep import sweep
 from vae_pipeline.stages.train import train
 from vae_pipeline.stages.trial import Pruned, _watcher
-from vae_pipeline.system.errors import Interrupted, OutputError, RecipeError, TrainingError
+from vae_pipeline.system.errors import DataError, Interrupted, OutputError, RecipeError, TrainingError
 from vae_pipeline.system.stopping import Stopped
 from vae_pipeline.training.loop import Epoch
 from vae_pipeline.training.trained import Trained
@@ -242,7 +244,7 @@ def test_a_signal_says_how_to_go_on(job, search, prepared, measured, tmp_path, m
         return stand_in(job, trial, *rest)
 
     monkeypatch.setattr(module, "measured", stopped)
-    with pytest.raises(Interrupted, match="SIGTERM in trial 2; 2 of 4 are done, and the same command goes on"):
+    with pytest.raises(Interrupted, match="SIGTERM; 2 of 4 trials are done, and the same command goes on"):
         sweep(job, search, tmp_path / "sweep", prepared.folder)
     monkeypatch.setattr(module, "measured", stand_in)
     assert len(sweep(job, search, tmp_path / "sweep", prepared.folder)) == 4 and measured == [0, 1, 2, 3]
@@ -365,3 +367,11 @@ def test_data_that_are_swept_are_prepared_once_for_each(job, search, tmp_path):
     assert len(rows) == 4 and {row.state for row in rows} == {"complete"}
     folders = [Prepared.open(folder) for folder in (tmp_path / "sweep" / "data").iterdir()]
     assert sorted(sum(map(len, (each.train, each.valid, each.test))) for each in folders) == [320, 480]
+
+
+def test_without_a_validation_part(job, search, measured, tmp_path):
+    recipe = edited(job.recipe, data={"valid": 0.0, "examples": 40}, train={"keep": "last"})
+    search.recipe.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    with pytest.raises(DataError, match=r"has no validation part, by which a sweep chooses: set data\.valid"):
+        sweep(replace(job, recipe=recipe), search, tmp_path / "sweep")
+    assert measured == []

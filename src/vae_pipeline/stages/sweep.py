@@ -4,6 +4,7 @@ Nothing is chosen on the test part: a trial is measured as `eval` measures a mod
 part's place. The best recipe is written as a file of its own, whose model the other stages then train and evaluate.
 """
 
+import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -13,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from optuna import Study
 from optuna.trial import Trial, TrialState
 
-from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.numerics.device import prepare_device
 from vae_pipeline.numerics.randomness import in_float32
 from vae_pipeline.recipe.figures import Figure, tracked
@@ -27,7 +28,7 @@ from vae_pipeline.stages.search import Search, figure_of
 from vae_pipeline.stages.study import best, ended, next_trial, open_study
 from vae_pipeline.stages.sweep_record import record, recorded
 from vae_pipeline.stages.sweep_results import TrialRow, require_free, row_of, write_best, write_results
-from vae_pipeline.stages.trial import Pruned, measured
+from vae_pipeline.stages.trial import Pruned, measured, validated
 from vae_pipeline.system.errors import DataError, Interrupted, RecipeError, SettingsError, TrainingError
 from vae_pipeline.system.files import content_key, writing
 from vae_pipeline.system.locking import held
@@ -51,8 +52,6 @@ def sweep(job: Job, search: Search, out: Path, data: Path | None = None) -> list
     if launched():
         raise SettingsError("sweep trains in one process: run it without a launcher (WORLD_SIZE is set)")
     raw, figure = read_yaml(search.recipe), figure_of(search.metric, job.recipe)
-    if job.recipe.data.valid == 0:
-        raise RecipeError("data.valid is 0, and a sweep chooses by the validation part: give it a share, such as 0.2")
     refused = search.space.require_valid(raw)
     if refused:
         job.warn(f"{job.name}: the recipe refuses {refused} corners of the space; such trials end as refused")
@@ -80,7 +79,7 @@ class _Sweep:
             "search space": {key: str(each) for key, each in search.space.dimensions.items()},
             "--metric": search.metric,
             "--seed": job.seed,
-            "data": None if swept_data else Prepared.open(self._prepared(job)).digest(),
+            "data": None if swept_data else validated(self._prepared(job)).digest(),
             "--prune or --no-prune": search.prune,
         }
         epochs = job.recipe.train.epochs or SHORTEST
@@ -91,7 +90,9 @@ class _Sweep:
         job, search = self.job, self.search
         require_free(self.study, search.best, search.recipe, search.force)
         with recorded(job, self.study, search.metric) as journal:
-            self._run_all(journal)
+            with _stoppable(self.study, search.trials):
+                self._run_all(journal)
+            shutil.rmtree(self.out / "trials", ignore_errors=True)
             found = best(self.study)
             if found is None:
                 raise TrainingError(f"no trial came to a figure; the last: {row_of(ended(self.study)[-1]).note}")
@@ -111,8 +112,7 @@ class _Sweep:
             if trial is None:
                 job.console.print(f"{job.name}: all {done} combinations are tried")
                 return
-            with _stoppable(f"trial {trial.number}; {done} of {search.trials} are done"):
-                self._run(trial)
+            self._run(trial)
             done += 1
             told = self.study.get_trials(deepcopy=False)[trial.number]
             record(journal, told, self.study, search.metric)
@@ -157,6 +157,8 @@ class _Sweep:
         key = self.figure.key
         if key not in metrics:
             return f"{key} is left out: {metrics['left_out'].get(key, 'it is not measured for this model')}"
+        if not math.isfinite(metrics[key]):
+            return f"{key} is {metrics[key]}"
         known, measure = best(self.study), metrics["measure"]
         if known is None or self.figure.unit not in ("nats", "bits"):
             return None
@@ -176,11 +178,10 @@ class _Sweep:
 
 
 @contextmanager
-def _stoppable(where: str) -> Iterator[None]:
+def _stoppable(study: Study, trials: int) -> Iterator[None]:
     """Say at a signal that nothing is lost, which is so wherever it comes."""
     try:
         yield
-    except Stopped as stopped:
-        raise Interrupted(f"{stopped} in {where}, and the same command goes on from there") from None
-    except Interrupted as interrupted:
-        raise Interrupted(f"{interrupted} (in {where})") from None
+    except (Stopped, Interrupted) as stopped:
+        how = "" if isinstance(stopped, Interrupted) else ", and the same command goes on from there"
+        raise Interrupted(f"{stopped}; {len(ended(study))} of {trials} trials are done{how}") from None

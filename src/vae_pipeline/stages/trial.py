@@ -15,6 +15,7 @@ from vae_pipeline.recipe.figures import Figure
 from vae_pipeline.stages.evaluate import add, measure
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.train import train
+from vae_pipeline.system.errors import DataError
 from vae_pipeline.training.loop import Epoch
 from vae_pipeline.training.trained import Trained
 
@@ -32,10 +33,10 @@ def measured(
         Pruned: its validation ELBO fell behind.
         TrainingError, DataError, Interrupted: as `train`.
     """
+    prepared = validated(data)
     if not out.is_dir():
         train(job, data, out, watch=_watcher(trial, figure, prune))
-    trained, prepared = Trained.load(out), Prepared.open(data)
-    prepared = replace(prepared, test=prepared.valid)
+    trained = Trained.load(out)
     model = trained.model.to(device)
     metrics, used = measure(model, prepared, job.recipe.evaluate, job.seed, device)
     if figure.key not in metrics:
@@ -44,6 +45,18 @@ def measured(
         with tempfile.TemporaryDirectory() as pictures:
             add(metrics, describe(of, Path(pictures)))
     return metrics
+
+
+def validated(data: Path) -> Prepared:
+    """Prepared data with the validation part in the test part's place.
+
+    Raises:
+        DataError: `data` isn't a folder that `prepare` filled, or has no validation part.
+    """
+    prepared = Prepared.open(data)
+    if not len(prepared.valid):
+        raise DataError(f"{data} has no validation part, by which a sweep chooses: set data.valid to 0.2 or so")
+    return replace(prepared, test=prepared.valid)
 
 
 def _watcher(trial: Trial, figure: Figure, prune: bool) -> Callable[[Epoch], None]:

@@ -12,7 +12,7 @@ from tests.bundles.hub.stand_in import stand_in
 from tests.lanes import alter
 from typer.testing import CliRunner
 
-from vae_pipeline.bundles.hub import fetch, push
+from vae_pipeline.bundles.hub import fetch, push, pushing
 from vae_pipeline.bundles.hub.address import Address
 from vae_pipeline.bundles.hub.card import metadata
 from vae_pipeline.cli.main import app
@@ -41,6 +41,12 @@ def hub(tmp_path, monkeypatch):
     huggingface_hub.close_session()
 
 
+@pytest.fixture
+def unverified(monkeypatch):
+    """Bundles that other tests have verified are pushed in less time."""
+    monkeypatch.setattr(pushing, "verify", lambda _: None)
+
+
 def test_pushed_and_fetched_a_bundle_is_the_same(hub, lane, tmp_path, monkeypatch):
     pushed = push(lane.bundle, TO, lane.model, create=True)
     assert pushed.new and len(hub.repositories["joe/bars"].messages) == 2  # the repository's own, and one
@@ -67,7 +73,7 @@ def test_pushed_and_fetched_a_bundle_is_the_same(hub, lane, tmp_path, monkeypatc
         fetch("hf://joe/other", tmp_path / "home")
 
 
-def test_every_task_takes_the_address_and_gives_the_same_bytes(hub, lane, tmp_path, monkeypatch):
+def test_every_task_takes_the_address_and_gives_the_same_bytes(hub, unverified, lane, tmp_path, monkeypatch):
     push(lane.bundle, f"{TO}@try", create=True, private=True, message="A try")
     assert hub.repositories["joe/bars"].private and hub.repositories["joe/bars"].messages[-1] == "A try"
     for bundle, out in ((str(lane.bundle), "one.npy"), (f"{TO}@try", "other.npy")):
@@ -80,7 +86,7 @@ def test_every_task_takes_the_address_and_gives_the_same_bytes(hub, lane, tmp_pa
         fetch("hf://joe/bars@try2", tmp_path / "home")
 
 
-def test_the_command_says_what_is_there_already(hub, lane):
+def test_the_command_says_what_is_there_already(hub, unverified, lane):
     words = ["push", str(lane.bundle), TO, "--json"]
     done = CliRunner().invoke(app, [*words, "--create"])
     (found,) = json.loads(done.output)["found"]
@@ -125,7 +131,7 @@ def test_an_address_that_is_none(address):
         Address.of(address)
 
 
-def test_what_goes_wrong_there_is_one_line_without_the_token(hub, lane, tmp_path, monkeypatch):
+def test_what_goes_wrong_there_is_one_line_without_the_token(hub, unverified, lane, tmp_path, monkeypatch):
     def refused(run):
         with pytest.raises(BundleError) as error:
             run()
@@ -151,7 +157,7 @@ def test_what_goes_wrong_there_is_one_line_without_the_token(hub, lane, tmp_path
     assert "the Hub can't be reached" in refused(lambda: fetch("hf://joe/else", tmp_path))
 
 
-def test_only_what_the_manifest_names_is_fetched_and_it_is_checked(hub, lane, tmp_path):
+def test_only_what_the_manifest_names_is_fetched_and_it_is_checked(hub, unverified, lane, tmp_path):
     push(lane.bundle, TO, create=True)
     repository = hub.repositories["joe/bars"]
     repository.commit("main", {"huge.bin": b"0" * 1000, "decoder.onnx": b"another graph"}, "meddle")
