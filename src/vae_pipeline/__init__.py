@@ -35,7 +35,12 @@ def __getattr__(name: str) -> Any:
     """Import a public name from its module (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    try:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        from vae_pipeline.system.errors import lacking  # noqa: PLC0415 (errors alone cost what they need)
+
+        raise ImportError(f"{name}: {lacking(error)}") from error
 
 
 def __dir__() -> list[str]:

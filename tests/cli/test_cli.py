@@ -330,8 +330,8 @@ def test_a_package_that_is_not_there_is_named(lane, monkeypatch, capsys):
         cli.main()
     assert left.value.code == 2
     assert capsys.readouterr().err == (
-        "vae-pipeline: this command needs the package pandas, which isn't installed: pip install pandas; all that "
-        "commands on a bundle need: pip install 'vae-pipeline-runtime[cli]'\n"
+        "vae-pipeline: the package pandas is needed and isn't installed: pip install pandas; all that commands on a "
+        "bundle need: pip install 'vae-pipeline-runtime[cli]'\n"
     )
 
 

@@ -72,12 +72,16 @@ class TestTwoAtOnce:
         ):
             require_one_version(tmp_path)
 
-    def test_a_command_that_the_runtime_lacks_says_what_to_install(self, monkeypatch):
+    def test_what_the_runtime_lacks_says_what_to_install(self, monkeypatch):
         absent = ModuleNotFoundError("No module named 'vae_pipeline.stages'", name="vae_pipeline.stages")
         with pytest.raises(ModuleNotFoundError):  # here it should be there
             lacking(absent)
         monkeypatch.setattr(errors, "find_spec", lambda name: None)
         assert "pip install vae-pipeline" in lacking(absent)
+        monkeypatch.setitem(sys.modules, "vae_pipeline.estimators", None)
+        monkeypatch.setitem(sys.modules, "vae_pipeline.estimators.vae", None)
+        with pytest.raises(ImportError, match=r"^VAE: vae-pipeline-runtime is installed"):
+            vae_pipeline.VAE  # noqa: B018
 
 
 @pytest.mark.slow
@@ -132,7 +136,7 @@ class TestBuilt:
             [python, "-I", "-m", "vae_pipeline", "--help"], capture_output=True, text=True, check=False
         )
         assert command.returncode == 2
-        assert command.stderr.startswith("vae-pipeline: this command needs the package typer, which isn't installed")
+        assert command.stderr.startswith("vae-pipeline: the package typer is needed and isn't installed")
 
 
 def build(source, out, *options):

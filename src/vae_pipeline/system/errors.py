@@ -38,15 +38,15 @@ def lacking(error: ModuleNotFoundError) -> str:
     package = (error.name or "").partition(".")[0]
     if package == "vae_pipeline" and find_spec("vae_pipeline.stages") is None:
         return (
-            "vae-pipeline-runtime is installed, which has the commands on a bundle and not this one: pip uninstall "
+            "vae-pipeline-runtime is installed, which has what uses a bundle and not this: pip uninstall "
             "vae-pipeline-runtime, then pip install vae-pipeline"
         )
     if package in ("", "vae_pipeline"):
         raise error
     name = DISTRIBUTIONS.get(package, package.replace("_", "-"))
     return (
-        f"this command needs the package {name}, which isn't installed: pip install {name}; all that commands on a "
-        "bundle need: pip install 'vae-pipeline-runtime[cli]'"
+        f"the package {name} is needed and isn't installed: pip install {name}; all that commands on a bundle need: "
+        "pip install 'vae-pipeline-runtime[cli]'"
     )
 
 
