@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from sklearn.datasets import load_iris
 from tests.lanes import ROOT
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -122,30 +123,28 @@ def run_in(folder: Path, program: Path, *words: str) -> str:
 
 
 @pytest.mark.slow
-def test_from_a_wheel_to_samples_without_this_repository(distributions, tmp_path):
+def test_from_a_wheel_to_samples_without_this_repository(tmp_path):
     """The built wheel, in an environment of its own, whose other packages are those of the tests."""
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
-    python = tmp_path / "env" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", distributions["wheel"]], check=True)
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT]
+    subprocess.run(build, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    python, ours, dvc = (tmp_path / "env" / "bin" / name for name in ("python", "vae-pipeline", "dvc"))
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", wheel]
+    subprocess.run(pip, check=True)
     (site,) = (tmp_path / "env").glob("lib/python*/site-packages")
-    # A line of a .pth file is one more folder; the files of that kind in it, and so the editable package, aren't read.
-    (site / "others.pth").write_text(str(Path(pytest.__file__).parent.parent) + "\n")
-    (site.parent.parent.parent / "bin" / "dvc").write_text(f'#!/bin/sh\nexec {python} -m dvc "$@"\n')
-    (site.parent.parent.parent / "bin" / "dvc").chmod(0o755)
-    assert str(site) in run_in(tmp_path, python, "-c", "import vae_pipeline; print(vae_pipeline.__file__)")
+    # A line of a .pth file is one more folder; the .pth files in that folder, and so the editable package, aren't read.
+    (site / "others.pth").write_text(f"{Path(pytest.__file__).parent.parent}\n")
+    dvc.write_text(f'#!/bin/sh\nexec {python} -m dvc "$@"\n')
+    dvc.chmod(0o755)
+    assert run_in(tmp_path, python, "-c", "import vae_pipeline; print(vae_pipeline.__file__)").startswith(str(site))
 
-    (tmp_path / "work").mkdir()
-    ours, dvc = python.parent / "vae-pipeline", python.parent / "dvc"
-    run_in(tmp_path / "work", ours, "init", "--project", "digits")
-    from sklearn.datasets import load_digits
-
-    pixels = load_digits().data[:300]
-    rows = "\n".join(",".join(map(str, row)) for row in [[f"x{at}" for at in range(64)], *pixels.astype(int)])
-    (tmp_path / "work" / "data" / "raw" / "some digits.csv").write_text(rows)
-    said = run_in(tmp_path / "work", ours, "init", "data/raw/some digits.csv", "--add")
-    assert "next: dvc repro export@some_digits" in said
-    run_in(tmp_path / "work", dvc, "repro")
-    run_in(tmp_path / "work", ours, "sample", "exports/some_digits", "--count", "5", "-o", "new.csv")
-    assert len((tmp_path / "work" / "new.csv").read_text().splitlines()) == 6
-    assert "| some_digits |" in run_in(tmp_path / "work", ours, "summary", "--markdown")
-    assert "up to date" in run_in(tmp_path / "work", dvc, "status")
+    work = tmp_path / "work"
+    work.mkdir()
+    run_in(work, ours, "init", "--project", "irises")
+    load_iris(as_frame=True).data.to_csv(work / "data" / "raw" / "some irises.csv", index=False)
+    assert "next: dvc repro export@some_irises" in run_in(work, ours, "init", "data/raw/some irises.csv", "--add")
+    run_in(work, dvc, "repro")
+    run_in(work, ours, "sample", "exports/some_irises", "--count", "5", "-o", "new.csv")
+    assert len((work / "new.csv").read_text().splitlines()) == 6
+    assert "| some_irises |" in run_in(work, ours, "summary", "--markdown")
