@@ -13,10 +13,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from tests.tables import mixed_frame
 
-from vae_pipeline.estimators.detector import VAEDetector
+from vae_pipeline import VAE, VAEDetector, load
 from vae_pipeline.models.detector import ROUNDING, STEP
 from vae_pipeline.runtime.detection import alarms
-from vae_pipeline.system.errors import DataError
+from vae_pipeline.system.errors import DataError, InputError
 
 TEXTS = pd.DataFrame({"text": [f"row {index}" for index in range(400)]})
 SMALL = {"steps": 2, "layers": (8,), "latents": 2, "components": 2, "draws": 1}
@@ -90,6 +90,24 @@ def test_again_it_is_the_same_in_threads_and_under_another_default_dtype():
     for fitted in (fits[0].result(), fits[2].result(), wide):
         np.testing.assert_array_equal(fitted.decision_scores_, once.decision_scores_)
     assert fits[1].result().threshold_ != once.threshold_
+
+
+@pytest.mark.parametrize("kind", ["negative_elbo", "rank_ensemble"])
+def test_what_is_saved_is_the_same_detector(kind, tmp_path):
+    frame = mixed_frame(120).drop(columns=["fraud", "id"])
+    fitted = VAEDetector(kind=kind, columns={"new": "ignored"}, alpha=0.1, **SMALL).fit(frame)
+    read = load(fitted.save(tmp_path / "detector"))
+    assert read.get_params() == {**fitted.get_params(), "layers": [8]}
+    assert read.threshold_ == fitted.threshold_
+    for name in ("decision_scores_", "labels_", "calibration_scores_", "feature_names_in_"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(fitted, name))
+    np.testing.assert_array_equal(read.p_values(frame), fitted.p_values(frame))
+    np.testing.assert_array_equal(read.explain(frame), fitted.explain(frame))
+    with pytest.raises(InputError, match="holds a VAEDetector"):
+        VAE.load(tmp_path / "detector")
+    (tmp_path / "detector" / "spec.json").write_text("{}")
+    with pytest.raises(DataError, match=r"isn't what `save` wrote .*spec\.json"):
+        load(tmp_path / "detector")
 
 
 def test_it_says_which_column(detector):

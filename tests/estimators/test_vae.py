@@ -179,7 +179,7 @@ def test_what_is_saved_and_copied_is_the_same_model(table, images, tmp_path):
 def test_a_folder_that_holds_no_saved_model(tmp_path, lane, images):
     with pytest.raises(DataError, match=r"take Bundle\.load"):
         load(lane.bundle)
-    with pytest.raises(DataError, match=r"isn't there: name a folder that VAE\.save filled"):
+    with pytest.raises(DataError, match=r"isn't there: name a folder that an estimator's `save` filled"):
         load(tmp_path)
     images.save(tmp_path / "images")
     told = tmp_path / "images" / "estimator.json"

@@ -9,15 +9,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
 from pydantic import ValidationError
 from rich.console import Console
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
 
-from vae_pipeline.estimators.surroundings import undisturbed
+from vae_pipeline.estimators import saved
+from vae_pipeline.estimators.surroundings import RandomState, undisturbed
 from vae_pipeline.numerics.device import prepare_device
 from vae_pipeline.stages.job import Job
 from vae_pipeline.system.errors import DataError, InputError, Interrupted, RecipeError
@@ -37,6 +39,9 @@ OWN_WORDS = (
 class Estimator(BaseEstimator):  # type: ignore[misc]
     """A model in scikit-learn's manner: parameters stay as they are given, and `fit` learns or leaves all as it was."""
 
+    _kept: ClassVar[tuple[str, ...]] = ("n_features_in_", "feature_names_in_")
+    """Attributes of a fit that estimator.json holds."""
+    random_state: RandomState = 0
     device: str | None = None
     verbose: bool | None = None
 
@@ -99,6 +104,50 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         for pattern, instead in OWN_WORDS:
             text = re.sub(pattern, instead.format(name=type(self).__name__), text)
         return text
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fitted model into the folder `path`: plain files, which `load` reads.
+
+        Raises:
+            OutputError: it can't be written, or holds anything else.
+        """
+        check_is_fitted(self)
+        parameters = {name: saved.plain(value) for name, value in self._parameters().items()}
+        fitted = {name: saved.plain(value) for name, value in vars(self).items() if name in self._kept}
+        saved.save(Path(path), self._write, type(self).__name__, parameters, fitted)
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            DataError, WeightsError: the folder isn't one that `save` filled, or was altered.
+        """
+        folder = Path(path)
+        found = saved.told(folder)
+        if found.estimator != cls.__name__:
+            raise InputError(f"{folder} holds a {found.estimator}: take {found.estimator}.load")
+        estimator = cls(**{name: saved.restored(name, value, folder) for name, value in found.parameters.items()})
+        for name, value in found.fitted.items():
+            if name in cls._kept:
+                setattr(estimator, name, saved.restored(name, value, folder))
+        estimator._read(folder)
+        return estimator
+
+    def _parameters(self) -> dict[str, Any]:
+        """The parameters that are saved; a generator has no file, and another machine other devices."""
+        seed = self.random_state if isinstance(self.random_state, int) else None
+        given: dict[str, Any] = self.get_params() | {"random_state": seed}
+        return given | {"device": None} if "device" in given else given
+
+    def _write(self, folder: Path) -> None:
+        """Write what was learned."""
+        raise NotImplementedError
+
+    def _read(self, folder: Path) -> None:
+        """Read what `_write` wrote."""
+        raise NotImplementedError
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to this process: folders that it will remove."""

@@ -27,15 +27,18 @@ from vae_pipeline.kinds.writing import write
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.stages.train import train
 from vae_pipeline.system.errors import GateError, InputError
-from vae_pipeline.training.trained import Trained
+from vae_pipeline.training.trained import Trained, write_trained
 
 Array = npt.NDArray[Any]
-FITTED = ("recipe_", "seed_", "classes_", "n_features_in_", "feature_names_in_", "_layout", "_digest")
-"""Attributes of a fit beside those of `trained_`."""
 
 
 class RecipeEstimator(Estimator):
-    """An estimator whose model is a recipe's: what it is fitted to goes through `prepare` and `train`."""
+    """An estimator whose model is a recipe's: what it is fitted to goes through `prepare` and `train`.
+
+    A folder that `save` filled is also one that `vae-pipeline train` could have filled.
+    """
+
+    _kept = ("recipe_", "seed_", "classes_", "n_features_in_", "feature_names_in_", "_layout", "_digest")
 
     def __init__(
         self,
@@ -69,7 +72,7 @@ class RecipeEstimator(Estimator):
             KeyboardInterrupt: the run was interrupted; the estimator is as it was before.
         """
         with self._wholly(), self._in_own_words(), self._computing():
-            for name in FITTED:
+            for name in self._kept:
                 self.__dict__.pop(name, None)
             seed, recipe = seed_of(self.random_state), recipe_of(self.recipe)
             given = self._given(X, y, recipe, seed)
@@ -86,43 +89,6 @@ class RecipeEstimator(Estimator):
                 self.classes_ = given.classes
         job.give_warnings(self, self.trained_.alarms)
         return self
-
-    def save(self, path: str | Path) -> Path:
-        """Write the fitted model into the folder `path`: what `vae-pipeline train` writes, and estimator.json.
-
-        Raises:
-            OutputError: it can't be written, or holds anything else.
-        """
-        check_is_fitted(self)
-        parameters = {name: saved.plain(value) for name, value in self.get_params().items()}
-        parameters |= {"recipe": saved.plain(recipe_of(self.recipe)), "random_state": self.seed_, "device": None}
-        fitted = {name: saved.plain(value) for name, value in vars(self).items() if name in FITTED}
-        saved.save(Path(path), self.trained_, type(self).__name__, parameters, fitted)
-        return Path(path)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read what `save` wrote.
-
-        Raises:
-            DataError, WeightsError: the folder isn't one that `save` filled, or was altered.
-        """
-        trained, found = saved.read(Path(path))
-        if found.estimator != cls.__name__:
-            raise InputError(f"{path} holds a {found.estimator}: take {found.estimator}.load")
-        estimator = cls(**found.parameters | {"recipe": saved.recipe_in(found.parameters.get("recipe"), Path(path))})
-        for name, value in found.fitted.items():
-            match name:
-                case "recipe_":
-                    estimator.recipe_ = saved.recipe_in(value, Path(path))
-                case "classes_":
-                    estimator.classes_ = np.array(value)
-                case "feature_names_in_":
-                    estimator.feature_names_in_ = np.array(value, dtype=object)
-                case _ if name in FITTED:
-                    setattr(estimator, name, value)
-        estimator._take(trained)
-        return estimator
 
     def export(self, path: str | Path, X: Any = None, y: Any = None) -> Path:  # noqa: N803
         """Write the bundle of ONNX graphs that `vae-pipeline export` writes, measured on the rows held back for it.
@@ -182,6 +148,16 @@ class RecipeEstimator(Estimator):
         settings = self._settings().model_copy(update={"home": folder / "home"})
         return PythonJob(name, recipe, seed, settings, self._console())
 
+    def _parameters(self) -> dict[str, Any]:
+        return super()._parameters() | {"recipe": recipe_of(self.recipe), "random_state": self.seed_}
+
+    def _write(self, folder: Path) -> None:
+        made = self.trained_
+        write_trained(folder, made.model, made.recipe, made.spec, made.history, made.sampler, made.alarms)
+
+    def _read(self, folder: Path) -> None:
+        self._take(Trained.load(folder))
+
     def _take(self, trained: Trained) -> None:
         trained.model.eval()
         self.trained_, self.history_ = trained, pd.DataFrame(trained.history)
@@ -197,7 +173,7 @@ class RecipeEstimator(Estimator):
         given = clone(self)._given(X, y, recipe_of(self.recipe), self.seed_)
         if _prepare(given, folder / "data", self.seed_).digest() != self._digest:
             raise InputError("these data aren't those of the fit: give the same rows in the same order, with their y")
-        saved.save(folder / "model", self.trained_, type(self).__name__, {}, {})
+        saved.save(folder / "model", self._write, type(self).__name__, {}, {})
         self._folder = folder
         return folder
 

@@ -8,6 +8,7 @@ detector.predict(new_rows)               # 1 where the row is anomalous, else 0
 import math
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -21,14 +22,15 @@ from vae_pipeline.estimators.parameters import Contamination, require_valid
 from vae_pipeline.estimators.surroundings import seed_of
 from vae_pipeline.estimators.tables import frame_of, outlines_of, values_of
 from vae_pipeline.kinds.raw import checked
-from vae_pipeline.kinds.spec import TableSpec
+from vae_pipeline.kinds.spec import TableSpec, load_spec
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.kinds.table.store import fit_column
 from vae_pipeline.metrics.bounds import elbo_terms
 from vae_pipeline.metrics.detection import MOST, calibrated, score
 from vae_pipeline.models.build import build
-from vae_pipeline.models.detector import EmpiricalTail
+from vae_pipeline.models.detector import Detector, EmpiricalTail
 from vae_pipeline.models.vae import VAE
+from vae_pipeline.models.weights import read_safetensors, save_weights
 from vae_pipeline.numerics.randomness import derive, in_float32, seeded
 from vae_pipeline.recipe.data import ColumnScaling
 from vae_pipeline.recipe.detection import DetectionSection, Score
@@ -47,6 +49,8 @@ LEFT_OUT = 0.3  # of these rows, where some may be anomalies: those that a first
 SHORTER = 16  # times, each of the two fits then: a long one learns the anomalies too
 DECIMALS = 4  # of a score
 CPU = torch.device("cpu")
+TOLD = ("decision_scores_", "labels_")
+"""Answers on the rows of `fit`."""
 
 
 class VAEDetector(Estimator):
@@ -213,13 +217,10 @@ class VAEDetector(Estimator):
         unlikely = terms.distortion + terms.rate
         return self._train(rows[unlikely <= np.quantile(unlikely, 1 - LEFT_OUT)], seed, steps)
 
-    def _train(self, rows: npt.NDArray[np.float32], seed: int, steps: int) -> VAE:
-        judged = round(JUDGED * len(rows))
-        valid, rows = Split(rows[:judged], None), rows[judged:]
-        # A small table is repeated, so that an epoch has EPOCH steps or more.
-        rows = np.tile(rows, (math.ceil(EPOCH * BATCH / len(rows)), 1))
+    def _network(self) -> VAE:
+        """A model with fresh weights."""
         net = DenseNet(kind="dense", layers=tuple(int(width) for width in self.layers), activation="silu")
-        model = build(
+        return build(
             Model(
                 encoder=net,
                 posterior=GaussianPosterior(kind="gaussian", latents=int(self.latents)),
@@ -230,6 +231,32 @@ class VAEDetector(Estimator):
             ),
             TableSpec(self.columns_, ()),
         )
+
+    def _write(self, folder: Path) -> None:
+        TableSpec(self.columns_, ()).save(folder / "spec.json")
+        state = {f"detector.{name}": tensor for name, tensor in self.detector_.state_dict().items()}
+        told = {name: torch.from_numpy(vars(self)[name]) for name in TOLD}
+        save_weights(state | told, folder / "weights.safetensors")
+
+    def _read(self, folder: Path) -> None:
+        spec = load_spec(folder / "spec.json")
+        tensors, _ = read_safetensors(folder / "weights.safetensors")
+        assert isinstance(spec, TableSpec)  # the seal says that it is the one that was written
+        self.columns_ = spec.columns
+        state = {name.partition(".")[2]: tensor for name, tensor in tensors.items() if name not in TOLD}
+        with seeded(0):  # fresh weights, overwritten at once
+            self.detector_ = Detector.restored(self._network(), self.kind, state, spec.event_shape).eval()
+        self.threshold_ = self._tail.threshold(float(self.alpha))
+        self.calibration_scores_ = self._tail.scores.double().numpy()
+        for name in TOLD:
+            setattr(self, name, tensors[name].numpy())
+
+    def _train(self, rows: npt.NDArray[np.float32], seed: int, steps: int) -> VAE:
+        judged = round(JUDGED * len(rows))
+        valid, rows = Split(rows[:judged], None), rows[judged:]
+        # A small table is repeated, so that an epoch has EPOCH steps or more.
+        rows = np.tile(rows, (math.ceil(EPOCH * BATCH / len(rows)), 1))
+        model = self._network()
         batches = Batches(Split(rows, None), BATCH, seed, CPU, labelled=False)
         train = Train(
             epochs=max(1, math.ceil(steps / len(batches))), max_minutes=None, batch=BATCH, accumulate=1,

@@ -1,15 +1,17 @@
 """Loading of a saved estimator, whatever its class."""
 
 from pathlib import Path
+from typing import Any
 
 from vae_pipeline.estimators import saved
+from vae_pipeline.estimators.detector import VAEDetector
 from vae_pipeline.estimators.vae import VAE
 from vae_pipeline.system.errors import InputError
 
-CLASSES = {each.__name__: each for each in (VAE,)}
+CLASSES = {each.__name__: each for each in (VAE, VAEDetector)}
 
 
-def load(path: str | Path) -> VAE:
+def load(path: str | Path) -> Any:
     """Read the folder that `save` of an estimator filled.
 
     Raises:

@@ -1,5 +1,6 @@
-"""A fitted VAE on disk: the folder that `train` fills, and estimator.json beside its files. No pickle is in it."""
+"""A fitted estimator on disk: files of its own, and estimator.json, which says what it is. No pickle is among them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,9 @@ from vae_pipeline.recipe import Recipe
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.files import filled_folder, write_json
 from vae_pipeline.system.reading import parse
-from vae_pipeline.system.seal import seal
+from vae_pipeline.system.seal import seal, unsealed
 from vae_pipeline.system.typed_json import read_json, typed
 from vae_pipeline.system.version import __version__
-from vae_pipeline.training.trained import Trained, write_trained
 
 FILE = "estimator.json"
 FORMAT = 1
@@ -33,51 +33,44 @@ class Saved:
     """Attributes of the fit, as plain values."""
 
 
-def save(folder: Path, trained: Trained, estimator: str, parameters: dict[str, Any], fitted: dict[str, Any]) -> None:
-    """Fill a folder; one that holds anything but a saved model is never replaced.
+def save(
+    folder: Path, write: Callable[[Path], None], estimator: str, parameters: dict[str, Any], fitted: dict[str, Any]
+) -> None:
+    """Fill a folder with what `write` writes, and estimator.json; one that holds anything else is never replaced.
 
     Raises:
         OutputError: it can't be written.
     """
     with filled_folder(folder) as partial:
-        write_trained(
-            partial, trained.model, trained.recipe, trained.spec, trained.history, trained.sampler, trained.alarms
-        )
+        write(partial)
         content = Saved(FORMAT, __version__, estimator, parameters, fitted)
         write_json(partial / FILE, vars(content))
         seal(partial)
 
 
 def told(folder: Path) -> Saved:
-    """The content of estimator.json.
+    """The content of estimator.json, once every file beside it was found to be the one that was saved.
 
     Raises:
-        DataError: the folder isn't one that `save` filled, or is of a later format.
+        DataError: the folder isn't one that `save` filled, was altered, or is of a later format.
     """
     path = folder / FILE
     if not path.is_file():
         other = "; it is a bundle: take Bundle.load" if (folder / "bundle.json").is_file() else ""
-        raise DataError(f"{path} isn't there: name a folder that VAE.save filled{other}")
+        raise DataError(f"{path} isn't there: name a folder that an estimator's `save` filled{other}")
     try:
         saved = typed(Saved, read_json(path))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} isn't what VAE.save wrote ({error}): save it again") from error
+        if saved.format <= FORMAT:
+            unsealed(folder, "save")
+    except (OSError, ValueError, DataError) as error:
+        said = str(error).partition(": run `")[0].replace("vae-pipeline save", "save")
+        raise DataError(f"{folder} isn't what `save` wrote ({said}): save it again") from error
     if saved.format > FORMAT:
         raise DataError(
             f"{path} has format {saved.format}, written by version {saved.version}; this one reads up to {FORMAT}: "
             "update vae-pipeline"
         )
     return saved
-
-
-def read(folder: Path) -> tuple[Trained, Saved]:
-    """Inverse of `save`.
-
-    Raises:
-        DataError, WeightsError: the folder isn't one that `save` filled, was altered, or is of a later format.
-    """
-    content = told(folder)
-    return Trained.load(folder), content
 
 
 def plain(value: Any) -> Any:
@@ -97,10 +90,18 @@ def plain(value: Any) -> Any:
             return value
 
 
-def recipe_in(values: Any, folder: Path) -> Any:
-    """The recipe that `plain` gave; None of None.
+def restored(name: str, value: Any, folder: Path) -> Any:
+    """Inverse of `plain`, of the parameter or the attribute `name`.
 
     Raises:
-        RecipeError: it isn't one.
+        RecipeError: it is a recipe, and doesn't validate.
     """
-    return None if values is None else parse(Recipe, values, folder / FILE)
+    match name:
+        case "recipe" | "recipe_" if value is not None:
+            return parse(Recipe, value, folder / FILE)
+        case "classes_":
+            return np.array(value)
+        case "feature_names_in_":
+            return np.array(value, dtype=object)
+        case _:
+            return value

@@ -74,6 +74,15 @@ class EmpiricalTail(nn.Module):
         self.register_buffer("gap", gap.float())
         self.register_buffer("count", count.float())
 
+    @classmethod
+    def restored(cls, state: Mapping[str, Tensor], prefix: str) -> "EmpiricalTail":
+        """The tail whose `state_dict` stands in `state`, each name behind the prefix."""
+        tail = cls(torch.zeros(1))
+        for name in tail.state_dict():
+            tail.register_buffer(name, state[prefix + name])
+        tail.total = len(tail.scores)
+        return tail
+
     def forward(self, score: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
         """The count, from 0 to `total`."""
         if torch.compiler.is_exporting():  # a search is no operator that every runtime has
@@ -153,6 +162,20 @@ class Detector(nn.Module):
         copied = copy.copy(self)
         copied._modules = {**self._modules, "model": self.model.frozen()}
         return copied
+
+    @classmethod
+    def restored(cls, model: VAE, kind: Score, state: Mapping[str, Tensor], event: tuple[int, ...]) -> "Detector":
+        """The detector whose `state_dict` is given, around a model of the same recipe.
+
+        Raises:
+            KeyError, RuntimeError: the state is of another model, or lacks something.
+        """
+        detector = cls(model, kind, state["noise"], torch.zeros(2, model.latents), event)
+        detector.tails.update({member: EmpiricalTail.restored(state, f"tails.{member}.") for member in MEMBERS})
+        detector.calibration = EmpiricalTail.restored(state, "calibration.")
+        detector.register_buffer("usual", state["usual"])
+        detector.load_state_dict(dict(state))
+        return detector
 
     def rank_by(self, scores: Mapping[str, Tensor]) -> None:
         """Take the scores of training examples for those that the ensemble's ranks are among.
