@@ -15,6 +15,7 @@ name=$(basename "$recipe" .yaml)
 data=data/prepared/$name model=models/$name report=reports/$name
 processes=${SLURM_GPUS_ON_NODE:-1}
 export VAE_THREADS=${VAE_THREADS:-$((${SLURM_CPUS_PER_TASK:-$processes} / processes))}
+export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1  # else torch 2.13 gives a machine that joins later no address, and all end
 first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p)
 
 [ -f "$data/spec.json" ] || vae-pipeline prepare "$recipe" --out "$data"

@@ -25,6 +25,7 @@ OTHERS = ("torch", "numpy")
 """Packages whose names pages give; each is looked up."""
 MADE = (
     "dist/",
+    "site/",
     "data/raw",
     "data/prepared",
     "reports",
