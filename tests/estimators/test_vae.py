@@ -322,6 +322,7 @@ def test_pictures_show_themselves(images):
         ({"device": "tpu"}, rows(40), "device='tpu' was given; wanted auto, cpu"),
         ({"recipe": 3}, rows(40), "recipe=3 was given; wanted a Recipe"),
         ({"recipe": SMOKE}, rows(40), "table"),
+        ({"columns": {"x0": "text"}}, rows(40), "columns={'x0': 'text'} was given; wanted a name and one of number"),
         ({"columns": {"x9": "category"}}, rows(40), "columns names x9, but X has x0, x1"),
         ({}, np.zeros((40, 3, 9, 4)), "whose channels may be the second axis or the last"),
         ({}, np.zeros((40, 8, 8)), "X holds values from 0 to 0: finite ones that differ"),
@@ -359,10 +360,12 @@ def test_what_it_refuses_once_it_is_fitted(images, table, sentences):
 def test_a_path_is_taken_as_init_takes_it(tmp_path):
     frame = mixed_frame().drop(columns="fraud")
     frame.to_csv(tmp_path / "rows.csv", index=False)
-    vae = VAE(steps=3, latents=2).fit(tmp_path / "rows.csv")
-    assert vae.recipe_.data.kind == "table"
+    vae = VAE(steps=3, latents=2, columns={"new": "category"}).fit(tmp_path / "rows.csv")
+    assert vae.recipe_.data.columns["new"] == "category"
     np.testing.assert_allclose(vae.transform(str(tmp_path / "rows.csv")), vae.transform(frame), atol=1e-5)
     assert list(vae.sample(2)) == ["amount", "balance", "country", "new", "when"]
+    again = VAE(vae.recipe_, latents=2).fit(frame.drop(columns="id").assign(new=frame.new.astype(str)))
+    assert again.trained_.spec.columns[3].kind == "category"  # as the recipe says
 
 
 @pytest.mark.slow

@@ -15,7 +15,6 @@ import torch
 from pydantic import ValidationError
 from rich.console import Console
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from vae_pipeline.estimators import saved
@@ -165,12 +164,14 @@ class PythonJob(Job):
         super().warn(text)
         self.said.append(text.removeprefix(f"{self.name}: "))
 
-    def give_warnings(self, estimator: Estimator, alarms: Iterable[Mapping[str, Any]] = ()) -> None:
+    def give_warnings(
+        self, estimator: Estimator, category: type[Warning], alarms: Iterable[Mapping[str, Any]] = ()
+    ) -> None:
         """Warn of all that was said but the alarms that were over before the end."""
         over = tuple(f"{alarm['name']} at epoch {alarm['epoch']}:" for alarm in alarms if alarm["cleared"] is not None)
         for text in self.said:
             if not text.startswith(over):
-                warnings.warn(estimator._said(text), ConvergenceWarning, stacklevel=3)
+                warnings.warn(estimator._said(text), category, stacklevel=3)
 
 
 def temporary_folder(owner: object) -> Path:

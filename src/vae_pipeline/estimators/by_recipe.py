@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -18,6 +19,7 @@ from vae_pipeline.estimators.answers import Labels
 from vae_pipeline.estimators.base import Estimator, PythonJob, temporary_folder
 from vae_pipeline.estimators.given import Given, is_path, of_memory, of_path, of_recipe
 from vae_pipeline.estimators.observations import rows_of
+from vae_pipeline.estimators.parameters import require_columns
 from vae_pipeline.estimators.sections import recipe_of, whole_recipe
 from vae_pipeline.estimators.surroundings import RandomState, seed_of
 from vae_pipeline.kinds.download import Finder
@@ -87,7 +89,7 @@ class RecipeEstimator(Estimator):
             self._digest, self._folder = prepared.digest(), folder
             if given.classes is not None:
                 self.classes_ = given.classes
-        job.give_warnings(self, self.trained_.alarms)
+        job.give_warnings(self, ConvergenceWarning, self.trained_.alarms)
         return self
 
     def export(self, path: str | Path, X: Any = None, y: Any = None) -> Path:  # noqa: N803
@@ -113,7 +115,7 @@ class RecipeEstimator(Estimator):
             with suppress(GateError):  # `export` warns of it, and the bundle's card says it
                 evaluate(job, data, model, report)
             export(job, data, model, report, Path(path))
-        job.give_warnings(self)
+        job.give_warnings(self, UserWarning)
         return Path(path)
 
     def _html_repr(self) -> str:
@@ -133,6 +135,7 @@ class RecipeEstimator(Estimator):
         return f"{diagram}<table>{rows}</table>"
 
     def _given(self, X: Any, y: Any, recipe: Recipe | None, seed: int) -> Given:  # noqa: N803
+        require_columns(self.columns)
         settings = self._settings()
         finder = Finder(settings.home / "downloads", settings.mirror)
         if X is None:
@@ -140,7 +143,7 @@ class RecipeEstimator(Estimator):
                 raise InputError("fit() was given neither data nor a recipe that names some: give X, or a recipe")
             return of_recipe(recipe, finder, seed)
         if is_path(X):
-            return of_path(Path(X), finder, seed)
+            return of_path(Path(X), self.columns or {}, finder, seed)
         return of_memory(self, X, y, recipe, self.columns or {})
 
     def _job(self, recipe: Recipe, seed: int, folder: Path) -> PythonJob:

@@ -75,16 +75,19 @@ def of_recipe(recipe: Recipe, finder: Finder, seed: int) -> Given:
     return Given(source, recipe.data.model_dump(mode="json"), None, classes=_names(source))
 
 
-def of_path(path: Path, finder: Finder, seed: int) -> Given:
-    """The data of a folder or a file, found out as `vae-pipeline init` does.
+def of_path(path: Path, columns: Mapping[str, Any], finder: Finder, seed: int) -> Given:
+    """The data of a folder or a file, found out as `vae-pipeline init` does; `columns` are told of a table.
 
     Raises:
         DataError: nothing is there, or it is of no known kind, or can't be used.
     """
     found = look(path, Places(Path.cwd()))
-    data: Data = TypeAdapter(Data).validate_python(found.data)
+    values = dict(found.data)
+    if values["kind"] == "table":
+        values["columns"] = {**values["columns"], **columns}
+    data: Data = TypeAdapter(Data).validate_python(values)
     source = open_source(data, finder, seed)
-    return Given(source, found.data, found.facts, classes=_names(source))
+    return Given(source, values, found.facts, classes=_names(source))
 
 
 def of_memory(
@@ -138,7 +141,8 @@ def _images(X: Array, y: Any, recipe: Recipe | None) -> Given:  # noqa: N803
 
 def _rows(frame: pd.DataFrame, recipe: Recipe | None, columns: Mapping[str, Any]) -> Given:
     told = None if recipe is None else recipe.data
-    columns = {**(told.columns if isinstance(told, TableData) else {}), **columns}
+    if isinstance(told, TableData):
+        columns = {name: kind for name, kind in told.columns.items() if name in frame.columns} | dict(columns)
     if tables.all_numbers(frame):  # an array holds what it holds: a column that counts is no index
         columns = dict.fromkeys(frame.columns, "number") | dict(columns)
     outlines = tables.outlines_of(frame, columns)

@@ -35,12 +35,21 @@ def require_valid(parameters: Mapping[str, Any]) -> None:
     for name, known in CHOICES.items():
         value = parameters[name]
         _require(isinstance(value, str) and value in known, name, value, f"one of {', '.join(known)}")
-    layers, columns = parameters["layers"], parameters["columns"]
+    layers = parameters["layers"]
     listed = isinstance(layers, list | tuple | np.ndarray) and 0 < len(layers) <= DEEPEST
     _require(
         listed and all(_whole(width, WIDEST) for width in layers), "layers", layers,
         f"a list of 1 to {DEEPEST} whole numbers from 1 to {WIDEST:,}",
     )  # fmt: skip
+    require_columns(parameters["columns"])
+
+
+def require_columns(columns: object) -> None:
+    """Refuse a parameter `columns` that says of a column what none can be.
+
+    Raises:
+        ValueError: it does.
+    """
     told = columns is None or (isinstance(columns, Mapping) and all(kind in KINDS for kind in columns.values()))
     _require(told, "columns", columns, f"a name and one of {', '.join(KINDS)} for each")
 

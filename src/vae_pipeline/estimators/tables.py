@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 from vae_pipeline.kinds.spec import Column, TableSpec
 from vae_pipeline.kinds.table.columns import Outline
 from vae_pipeline.kinds.table.frames import decode, encode, plain
+from vae_pipeline.recipe.data import DateColumn
 from vae_pipeline.system.errors import InputError
 
 Floats = npt.NDArray[np.float64]
@@ -54,12 +55,16 @@ def outlines_of(frame: pd.DataFrame, told: Mapping[str, Any]) -> list[Outline]:
     absent = sorted(set(told) - set(frame.columns))
     if absent:
         raise ValueError(f"columns names {', '.join(absent)}, but X has {', '.join(map(str, frame.columns))}")
-    outlines = [Outline(name, told.get(name)) for name in frame.columns if told.get(name) != "ignored"]
+    outlines = [_told(name, told.get(name)) for name in frame.columns if told.get(name) != "ignored"]
     if not outlines:
         raise ValueError(f"columns={dict(told)!r} leaves no column to learn from: keep one")
     for outline in outlines:
         outline.add(frame[outline.name])
     return outlines
+
+
+def _told(name: str, kind: Any) -> Outline:
+    return Outline(name, kind.kind, kind.format) if isinstance(kind, DateColumn) else Outline(name, kind)
 
 
 def values_of(frame: pd.DataFrame, columns: Sequence[Column]) -> Floats:
