@@ -199,12 +199,16 @@ def test_another_sweep_is_refused_in_its_folder(job, search, prepared, measured,
 
 def test_files_of_others_are_spared(job, search, prepared, measured, tmp_path):
     out, one = tmp_path / "sweep", changed(search, trials=1)
+    out.mkdir()
+    for left in (".sweep.db.new", ".sweep.db.new-journal"):  # by a process that was killed at its first step
+        (out / left).write_bytes(b"half")
     with pytest.raises(OutputError, match="is the recipe itself"):
         sweep(job, changed(one, best=search.recipe), out, prepared.folder)
     search.best.write_text("mine")
     with pytest.raises(OutputError, match="this sweep didn't write it"):
         sweep(job, one, out, prepared.folder)
     assert search.best.read_text() == "mine" and measured == []
+    assert not list(out.glob(".sweep.db*"))
     sweep(job, changed(one, force=True), out, prepared.folder)
     sweep(job, changed(search, trials=3), out, prepared.folder)  # its own file may change
     search.best.write_text(f"{search.best.read_text()}# a remark\n")
@@ -214,7 +218,8 @@ def test_files_of_others_are_spared(job, search, prepared, measured, tmp_path):
     other.mkdir()
     (other / "thesis.txt").write_text("")
     with pytest.raises(OutputError, match=r"holds other files than a sweep's, such as thesis\.txt"):
-        sweep(job, search, other, prepared.folder)
+        sweep(job, search, other)
+    assert [path.name for path in other.iterdir()] == ["thesis.txt"]
     (out / "sweep.db").write_bytes(b"not a database")
     with pytest.raises(OutputError, match=r"sweep\.db isn't what `vae-pipeline sweep` wrote"):
         sweep(job, changed(search, force=True), out, prepared.folder)

@@ -31,11 +31,25 @@ ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
+def require_own(folder: Path) -> None:
+    """Refuse a folder that is another's, before anything is written into it.
+
+    Raises:
+        OutputError: it has files, and isn't a sweep's.
+    """
+    if (folder / FILE).is_file():
+        return
+    names = [each.name for each in folder.iterdir()]
+    strangers = [name for name in names if name not in ("data", "sweep.lock", "sweep.holder") and NEW not in name]
+    if strangers:
+        raise OutputError(f"{folder} holds other files than a sweep's, such as {strangers[0]}: name another --out")
+
+
 def open_study(folder: Path, figure: Figure, about: Mapping[str, Any], early: int) -> optuna.Study:
     """The study in `folder`, a new one if there is none; `about` is all that determines its trials.
 
     Raises:
-        OutputError: the folder holds the study of another sweep, or other files.
+        OutputError: the folder holds the study of another sweep.
     """
     path = folder / FILE
     if not path.is_file():
@@ -61,11 +75,9 @@ def pruner(early: int) -> optuna.pruners.BasePruner:
 
 def _create(folder: Path, figure: Figure, about: Mapping[str, Any]) -> None:
     """Make a study beside, and rename it: one that a signal left half-made would be refused ever after."""
-    strangers = [each.name for each in folder.iterdir() if each.name not in (NEW, "data", "sweep.lock", "sweep.holder")]
-    if strangers:
-        raise OutputError(f"{folder} holds other files than a sweep's, such as {strangers[0]}: name another --out")
     new = folder / NEW
-    new.unlink(missing_ok=True)
+    for left in folder.glob(f"{NEW}*"):  # of a process that was killed here, and SQLite's journal of it
+        left.unlink()
     storage = optuna.storages.RDBStorage(sqlite_uri(new))
     direction = StudyDirection.MINIMIZE if figure.better == "lower" else StudyDirection.MAXIMIZE
     study = optuna.create_study(study_name=STUDY, storage=storage, direction=direction)

@@ -25,7 +25,7 @@ from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.launch import launched
 from vae_pipeline.stages.prepare import prepare
 from vae_pipeline.stages.search import Search, figure_of
-from vae_pipeline.stages.study import best, ended, next_trial, open_study
+from vae_pipeline.stages.study import best, ended, next_trial, open_study, require_own
 from vae_pipeline.stages.sweep_record import record, recorded
 from vae_pipeline.stages.sweep_results import TrialRow, require_free, row_of, write_best, write_results
 from vae_pipeline.stages.trial import Pruned, measured, validated
@@ -59,6 +59,7 @@ def sweep(job: Job, search: Search, out: Path, data: Path | None = None) -> list
         raise RecipeError(f"--data {data} is given, and --set changes the section data: leave --data out")
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
+    require_own(out)
     with held(out / "sweep.lock", "sweeps into this folder", job.warn):
         return _Sweep(job, search, figure, raw, out, data).run()
 
