@@ -1,5 +1,6 @@
 """init and run at the command line."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 
 from vae_pipeline.cli.main import app
 from vae_pipeline.recipe import Recipe
-from vae_pipeline.system.errors import DataError, RecipeError
+from vae_pipeline.system.errors import DataError, GateError, RecipeError
 
 PARAMS = "# which recipes run\nrecipes:\n- digits   # the first\n\nseed: 7  # any\n"
 
@@ -78,7 +79,13 @@ def test_run_makes_what_dvc_would_and_names_it(tmp_path, monkeypatch):
     failed = CliRunner().invoke(app, ["run", "mine.yaml"])
     assert "under its gate's min 0" in str(failed.exception)
     assert Path("reports/mine/index.html").is_file()
+    assert "--despite-gates exports" in str(failed.exception)
     assert not Path("exports").exists()
+    exported = CliRunner().invoke(app, ["run", "mine.yaml", "--despite-gates"])
+    assert isinstance(exported.exception, GateError)
+    assert "the model fails its gates (elbo)" in exported.output
+    assert Path("exports/mine/bundle.json").is_file()
+    shutil.rmtree("exports")
     values["evaluate"]["gates"] = {}
     Path("mine.yaml").write_text(yaml.safe_dump(values))
     assert "report       reports/mine/index.html\nONNX bundle  exports/mine" in run("run", "mine.yaml")

@@ -325,6 +325,7 @@ def test_pictures_show_themselves(images):
         ({"columns": {"x0": "text"}}, rows(40), "columns={'x0': 'text'} was given; wanted a name and one of number"),
         ({"columns": {"x9": "category"}}, rows(40), "columns names x9, but X has x0, x1"),
         ({}, np.zeros((40, 3, 9, 4)), "whose channels may be the second axis or the last"),
+        ({}, np.zeros((40, 1, 8, 8, 8)), "X has 5 axes; rows of a table have 2, and images 3 or 4"),
         ({}, np.zeros((40, 8, 8)), "X holds values from 0 to 0: finite ones that differ"),
         ({}, np.full((40, 8, 8), "a"), "images of real numbers are wanted"),
         ({}, np.column_stack([rows(40), np.full(40, np.nan)]), "column x5 holds no value in the training part"),

@@ -105,15 +105,31 @@ def _described(recipe: "Recipe") -> str:
 
 
 @beginning.command(rich_help_panel=BEGIN)
-def run(recipe: RecipeFile, seed: Seed = 0) -> None:
+def run(
+    recipe: RecipeFile,
+    seed: Seed = 0,
+    despite_gates: Annotated[
+        bool, typer.Option("--despite-gates", help="Export a model that fails its gates too; the exit code stays 1.")
+    ] = False,
+) -> None:
     """Prepare, train, evaluate and export, one after the other, into the folders that DVC would fill."""
+    from vae_pipeline.system.errors import GateError
+
     name = recipe.stem
     data, model, report, bundle = (Path(place) / name for place in ("data/prepared", "models", "reports", "exports"))
     prepare(recipe, data, seed)
     train(recipe, data, model, seed)
-    evaluate(recipe, data, model, report, seed)
+    failed = None
+    try:
+        evaluate(recipe, data, model, report, seed)
+    except GateError as error:
+        if not despite_gates:
+            raise GateError(f"{error}; --despite-gates exports the model all the same") from error
+        failed = error
     export(recipe, data, model, report, bundle, seed)
     console().print(f"report       {report / 'index.html'}\nONNX bundle  {bundle}")
+    if failed is not None:
+        raise failed
 
 
 def _label(text: str | None) -> tuple[str, str] | None:

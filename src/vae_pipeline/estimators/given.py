@@ -102,6 +102,9 @@ def of_memory(
         return _images(np.asarray(X), y, recipe)
     if are_sentences(X):
         return _sentences([str(line) for line in X], recipe)
+    axes = getattr(X, "ndim", 0)
+    if axes > STACK + 1:
+        raise InputError(f"X has {axes} axes; rows of a table have 2, and images 3 or 4: reshape it")
     return _rows(tables.frame_of(estimator, X, reset=True, least=LEAST), recipe, columns)
 
 
