@@ -19,6 +19,8 @@ COMMANDS = {
     "drift": ["x.npy"],
     "verify": [],
 }
+ELSEWHERE = {"push": ["hf://joe/bars"], "sweep": ["--set", "model.posterior.latents=2,3"]}
+"""Commands that do well in tests/bundles/hub and tests/stages/test_sweep.py."""
 COUNTS = {"sample": 3, "reconstruct": 3, "encode": 3, "interpolate": 31, "score": 3, "drift": 1, "verify": 7}
 FOUND = {"score": {"example", "p_value"}, "drift": {"examples", "verdict"}, "verify": {"graph", "sha256", "difference"}}
 
@@ -42,7 +44,10 @@ def answer(lane, tmp_path, monkeypatch, capsys):
 
 def test_every_command_with_the_flag_is_here():
     commands = get_command(cli.app).commands.items()
-    assert {name for name, command in commands if any("--json" in each.opts for each in command.params)} == {*COMMANDS}
+    assert {name for name, command in commands if any("--json" in each.opts for each in command.params)} == {
+        *COMMANDS,
+        *ELSEWHERE,
+    }
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -55,9 +60,9 @@ def test_what_was_done_or_found(name, answer, lane):
     assert all(each.keys() >= FOUND[name] for each in found["found"])
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [*COMMANDS, *ELSEWHERE])
 def test_what_went_wrong(name, answer, tmp_path):
-    found, code = answer(name, tmp_path / "nowhere", *COMMANDS[name])
+    found, code = answer(name, tmp_path / "nowhere", *{**COMMANDS, **ELSEWHERE}[name])
     assert (code, found["count"], found["out"], found["found"]) == (2, 0, None, [])
     assert "nowhere" in found["error"]
 
