@@ -252,6 +252,19 @@ class TestRefusals:
         assert "\n" not in str(caught.value)
         assert not Path("pipeline").exists()
 
+    @pytest.mark.parametrize("fault", ["objects", "a wrong sum", "cut short"])
+    def test_an_archive_that_cannot_be_read(self, fault):
+        path = Path("thing.npz")
+        np.savez(path, X=np.array([{}, {}]) if fault == "objects" else np.zeros((ENOUGH, 3)))
+        content = path.read_bytes()
+        if fault == "a wrong sum":
+            path.write_bytes(content[:200] + b"\1" + content[201:])
+        elif fault == "cut short":
+            path.write_bytes(content[: len(content) // 2])
+        with pytest.raises(DataError, match=r"thing\.npz") as caught:
+            begun(path)
+        assert "\n" not in str(caught.value)
+
     def test_arrays_of_which_any_may_be_the_images(self):
         np.savez("two.npz", left=np.zeros((ENOUGH, 8, 8)), right=np.ones((ENOUGH, 8, 8)))
         with pytest.raises(DataError, match="left, right"):

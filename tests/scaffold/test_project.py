@@ -113,6 +113,18 @@ def test_it_goes_into_an_empty_folder_or_a_new_one_and_never_over_others(tmp_pat
         run(app, ["init", "--project", "../faces"], catch_exceptions=False)
 
 
+@pytest.mark.parametrize("taken", [".gitignore", ".dvc/config", ".gitlab-ci.yml", ".github/workflows/pipeline.yml"])
+def test_no_hidden_file_is_replaced(tmp_path, monkeypatch, taken):
+    monkeypatch.chdir(tmp_path)
+    mine = tmp_path / taken
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    mine.write_text("mine")
+    with pytest.raises(OutputError, match="holds files already"):
+        lay_out("faces", tmp_path)
+    assert "next: cd faces && " in CliRunner().invoke(app, ["init", "--project", "faces", "--no-scm"]).output
+    assert mine.read_text() == "mine"
+
+
 def run_in(folder: Path, program: Path, *words: str) -> str:
     """The output of a command in a clean environment."""
     environment = {"PATH": f"{program.parent}:/usr/bin:/bin", "HOME": str(folder), "VAE_MLFLOW_URI": "off"}

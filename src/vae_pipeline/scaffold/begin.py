@@ -61,7 +61,7 @@ def begin(
     text = recipe_text(chosen, found, suggested(found.facts, conditional=conditional))
     recipe = parse(Recipe, yaml.safe_load(text), path)
     replace_file(path, text.encode())
-    return Begun(chosen, path, recipe, found, Places(root).written(data).startswith(WATCHED))
+    return Begun(chosen, path, recipe, found, Path(Places(root).written(data)).is_relative_to(WATCHED))
 
 
 def require_name(name: str, what: str) -> None:

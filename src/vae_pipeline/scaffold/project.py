@@ -49,8 +49,11 @@ def lay_out(name: str, folder: Path, scm: bool = True) -> list[Path]:
 
 
 def is_free(folder: Path) -> bool:
-    """True of a folder that isn't there, or holds nothing that is seen, such as `.git` or `.venv` alone."""
-    return not folder.exists() or (folder.is_dir() and all(each.name.startswith(".") for each in folder.iterdir()))
+    """True of a folder that isn't there, or that holds hidden names alone, and no file of a project among them."""
+    if not folder.exists():
+        return True
+    seen = not folder.is_dir() or any(not each.name.startswith(".") for each in folder.iterdir())
+    return not seen and not any((folder / path).exists() for path in TEMPLATES)
 
 
 def _git(folder: Path, *words: str) -> int:

@@ -106,7 +106,8 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 asked = json.loads(body)
                 name = f"{asked['organization']}/{asked['name']}"
                 if name in hub.repositories:
-                    raise Refused(409, "")
+                    self.send(409, {"error": "it is there", "url": f"{hub.address}/{name}"})
+                    return
                 private = asked.get("private") or asked.get("visibility") == "private"
                 hub.repositories[name] = Repository(bool(private))
                 hub.repositories[name].commit("main", {".gitattributes": b""}, "initial commit")
@@ -135,7 +136,8 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 raise Refused(404, "RevisionNotFound")
             files = repository.commits[commit]
             if what == "revision":
-                self.send(200, {"id": name, "sha": commit, "siblings": [{"rfilename": path} for path in files]})
+                names = [{"rfilename": path} for path in files]
+                self.send(200, {"id": name, "sha": commit, "private": repository.private, "siblings": names})
             elif what == "tree":
                 self.send(200, [self.entry(path, content) for path, content in files.items()])
             elif what == "preupload":

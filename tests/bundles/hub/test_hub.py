@@ -86,6 +86,16 @@ def test_every_task_takes_the_address_and_gives_the_same_bytes(hub, unverified, 
         fetch("hf://joe/bars@try2", tmp_path / "home")
 
 
+def test_what_is_to_be_private_is_never_pushed_to_a_public_repository(hub, unverified, lane):
+    push(lane.bundle, TO, create=True)
+    before = hub.repositories["joe/bars"].branches["main"]
+    with pytest.raises(BundleError, match="is there, and public: nothing was pushed"):
+        push(lane.bundle, TO, lane.model, create=True, private=True)
+    with pytest.raises(BundleError, match="--private says how --create makes a repository"):
+        push(lane.bundle, TO, private=True)
+    assert hub.repositories["joe/bars"].branches["main"] == before
+
+
 def test_the_command_says_what_is_there_already(hub, unverified, lane):
     words = ["push", str(lane.bundle), TO, "--json"]
     done = CliRunner().invoke(app, [*words, "--create"])

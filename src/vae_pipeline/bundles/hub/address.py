@@ -61,7 +61,7 @@ def on_the_hub(address: Address) -> Iterator[None]:
         ) from error
     except RuntimeError as error:  # of a file's upload
         why = "" if error.__cause__ is None else f" ({type(error.__cause__).__name__}: {_first_line(error.__cause__)})"
-        raise BundleError(f"{address}: {_first_line(error)}{why}; nothing is committed: try again") from error
+        raise BundleError(f"{address}: {_first_line(error)}{why}: try again") from error
     except (errors.EntryNotFoundError, OSError, ValueError) as error:
         raise BundleError(f"{address}: {_first_line(error)}") from error
 

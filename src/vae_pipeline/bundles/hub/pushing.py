@@ -44,10 +44,13 @@ def push(
     The token is that of HF_TOKEN or of `hf auth login`.
 
     Raises:
-        BundleError: it isn't whole, its graphs don't give their golden answers, or the Hub doesn't take it.
+        BundleError: it isn't whole, its graphs don't give their golden answers, or the Hub doesn't take it; or it is to
+            be `private`, and the repository is public.
         DataError, WeightsError: `model` isn't a folder that `train` filled, or is another model.
     """
     of = Address.of(address)
+    if private and not create:
+        raise BundleError("--private says how --create makes a repository: give both, or leave --private out")
     verify(bundle)
     manifest = Manifest.load(bundle)
     files: dict[str, Path | bytes] = {name: file_of(bundle, name) for name in files_of(manifest)}
@@ -55,7 +58,7 @@ def push(
     if model is not None:
         if unsealed(model, "train")["weights.safetensors"] != manifest.weights_sha256:
             raise WeightsError(f"{model} holds other weights than those that {bundle} was exported from")
-        files |= {there: model / here for here, there in WEIGHTS.items()}
+        files |= {name: model / here for here, name in WEIGHTS.items()}
     with on_the_hub(of):
         from huggingface_hub import CommitOperationAdd, HfApi, get_token  # noqa: PLC0415
 
@@ -64,14 +67,18 @@ def push(
         api = HfApi(library_name="vae-pipeline")
         if create:
             _create(api, of, private)
-        before = api.model_info(of.name, revision=of.revision).sha
+        there = api.model_info(of.name, revision=of.revision)
+        if private and not there.private:
+            raise BundleError(
+                f"{of} is there, and public: nothing was pushed; make it private on the Hub, or leave --private out"
+            )
         made = api.create_commit(
             of.name,
             [CommitOperationAdd(name, content) for name, content in files.items()],
             revision=of.revision,
             commit_message=message or f"{manifest.recipe}, weights {manifest.weights_sha256[:12]}",
         )
-        return Pushed(f"{api.endpoint}/{of.name}/tree/{of.revision}", made.oid, made.oid != before)
+        return Pushed(f"{api.endpoint}/{of.name}/tree/{of.revision}", made.oid, made.oid != there.sha)
 
 
 def _create(api: "HfApi", of: Address, private: bool) -> None:

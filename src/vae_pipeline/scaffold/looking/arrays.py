@@ -2,7 +2,10 @@
 
 import math
 import re
-from collections.abc import Sequence
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +15,9 @@ import numpy as np
 from vae_pipeline.kinds.image.arrays import read_array
 from vae_pipeline.kinds.parts import Array
 from vae_pipeline.scaffold.facts import ImageFacts
-from vae_pipeline.scaffold.looking.found import Found, Places, fractions, require_enough
+from vae_pipeline.scaffold.looking.found import PARTS, Found, Places, fractions, require_enough
 from vae_pipeline.system.errors import DataError
 
-PARTS = {"train": ("train",), "valid": ("valid", "val", "dev"), "test": ("test", "t10k")}
-"""The names that parts go by; the first one of `train` is what the others take the place of."""
 LABELS = (
     (r"images", "labels"),
     (r"idx3", "idx1"),
@@ -95,13 +96,24 @@ def look_at_arrays(path: Path, places: Places) -> Found:
     )
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[Mapping[str, Array]]:
+    """The arrays of an .npz, each read when it is asked for within the block.
+
+    Raises:
+        DataError: it can't be read.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            yield archive
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path} can't be read as an .npz of numbers ({error}): make or fetch it again") from error
+
+
 def _in_archive(path: Path) -> dict[str, _Images]:
     """The parts in an .npz: MedMNIST's, a single array of images, or arrays by the usual names."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            keys = list(archive.keys())
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} is a truncated or corrupt .npz ({error}): make or fetch it again") from error
+    with opened(path) as archive:
+        keys = list(archive.keys())
     arrays = [_Named(path, key, read_array(path, key)) for key in keys]
     deep = [each for each in arrays if each.values.ndim >= 3] or [each for each in arrays if each.values.ndim == 2]
     images = _by_part([each for each in deep if each.values.shape[1:] != (1,)], path)
@@ -119,7 +131,7 @@ def _in_files(path: Path) -> dict[str, _Images]:
     named = [rows]
     if rows.part == "train":
         for name in (*PARTS["valid"], *PARTS["test"]):
-            other = path.with_name(re.sub("train", name, path.name))
+            other = path.with_name(re.sub("train(ing)?", name, path.name))
             if other != path and other.is_file():
                 named.append(_Named(other, None, read_array(other, None)))
     return {name: _Images(each, _labels_beside(each)) for name, each in _by_part(named, path).items()}

@@ -11,6 +11,12 @@ from vae_pipeline.system.errors import DataError
 
 LEAST = 50  # examples, under which no part would be large enough to be measured
 FEW = 500
+PARTS = {
+    "train": ("train", "training"),
+    "valid": ("valid", "val", "validation", "dev"),
+    "test": ("test", "testing", "t10k"),
+}
+"""The names that folders, files and arrays of a part go by."""
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,11 @@ import zipfile
 import zlib
 from pathlib import Path
 
-import numpy as np
-
 from vae_pipeline.kinds.image.arrays import IDX_TYPES, NPY
 from vae_pipeline.kinds.image.decoding import SUFFIXES
 from vae_pipeline.kinds.listing import is_archive
 from vae_pipeline.kinds.table.spec import is_table
-from vae_pipeline.scaffold.looking.arrays import look_at_arrays
+from vae_pipeline.scaffold.looking.arrays import look_at_arrays, opened
 from vae_pipeline.scaffold.looking.found import Found, Places
 from vae_pipeline.scaffold.looking.lines import look_at_lines
 from vae_pipeline.scaffold.looking.pictures import look_at_pictures
@@ -84,7 +82,7 @@ def _keys(path: Path) -> list[str]:
     """The names of the arrays of an .npz that is one of rows; none of any other file."""
     if not path.name.lower().endswith(".npz") or not zipfile.is_zipfile(path):
         return []
-    with np.load(path, allow_pickle=False) as archive:
+    with opened(path) as archive:
         return list(archive.keys()) if "X" in archive and archive["X"].ndim == 2 else []
 
 

@@ -10,17 +10,12 @@ from typing import Any
 from vae_pipeline.kinds.image.decoding import CorruptPictureError, is_grey, size_of
 from vae_pipeline.kinds.listing import Pictures, list_pictures
 from vae_pipeline.scaffold.facts import ImageFacts
-from vae_pipeline.scaffold.looking.found import Found, Places, fractions, require_enough
+from vae_pipeline.scaffold.looking.found import PARTS, Found, Places, fractions, require_enough
 from vae_pipeline.system.errors import DataError
 
 SAMPLE = 300  # pictures that are looked at
 MOST_SIDE = 64  # pixels, to which larger pictures are brought: four times as many take four times as long
 LARGEST_SIDE = 96  # pixels of pictures of one size that are taken as they are
-PARTS = {
-    "train": ("train", "training"),
-    "valid": ("valid", "val", "validation", "dev"),
-    "test": ("test", "testing"),
-}
 ALL_PARTS = {name for names in PARTS.values() for name in names}
 
 
