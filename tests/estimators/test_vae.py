@@ -1,11 +1,13 @@
 """The VAE of notebooks: the pipeline's weights and answers, scikit-learn's ways, and a process left as it was."""
 
 import copy
+import gc
 import os
 import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 
@@ -22,6 +24,7 @@ from tests.lanes import ROOT
 from tests.tables import mixed_frame
 
 from vae_pipeline import VAE, Bundle, Recipe, load
+from vae_pipeline.estimators.surroundings import undisturbed
 from vae_pipeline.kinds.text.drawn_sentences import draw_sentences
 from vae_pipeline.recipe.data import DrawnSentencesData
 from vae_pipeline.system.errors import DataError, WeightsError
@@ -149,6 +152,30 @@ def test_labels_of_a_conditional_model():
             asked()
 
 
+def test_labels_of_a_file_are_those_of_its_order(tmp_path):
+    y = np.arange(60) % 12
+    np.savez(tmp_path / "twelve.npz", images=np.random.default_rng(0).random((60, 8, 8)), labels=y)
+    vae = VAE(conditional=True, steps=1, latents=2).fit(tmp_path / "twelve.npz")
+    assert list(vae.classes_) == [str(number) for number in range(12)]
+    assert vae._labels(vae.classes_, 12).tolist() == list(range(12))
+    assert vae._labels("10", 1).tolist() == [10]
+
+
+def test_columns_named_by_whole_numbers_come_back_as_they_were(tmp_path):
+    frame = pd.DataFrame({3: ["a", "b", "c", "b"] * 15, 1: np.random.default_rng(0).normal(size=60)})
+    vae = VAE(steps=2, latents=2).fit(frame)
+    rebuilt = vae.reconstruct(frame)
+    assert list(rebuilt) == [3, 1]
+    assert set(rebuilt[3]) <= {"a", "b", "c", ""}
+    vae.save(tmp_path / "vae")
+    pd.testing.assert_frame_equal(load(tmp_path / "vae").reconstruct(frame), rebuilt)
+    numbers = clone(vae).fit(frame[[1]].assign(**{"2": 0}).set_axis([7, 5], axis=1))
+    assert list(numbers.sample(2)) == [7, 5]
+    codes = np.column_stack([rows(60), np.arange(60) % 3 * 10])
+    told = VAE(steps=2, latents=2, columns={"x5": "category"}).fit(codes)
+    assert set(told.sample(5).x5) <= {"0", "10", "20", ""}
+
+
 def test_what_is_saved_and_copied_is_the_same_model(table, images, tmp_path):
     frame = mixed_frame().drop(columns="fraud")
     table.save(tmp_path / "table")
@@ -173,7 +200,7 @@ def test_what_is_saved_and_copied_is_the_same_model(table, images, tmp_path):
     again = load(tmp_path / "images")
     assert again.recipe == Recipe.load(SMOKE)
     for part in ("data/digests.json", "model/weights.safetensors"):  # the recipe names its data
-        assert (again._with_data(None, None) / part).read_bytes() == (images._folder / part).read_bytes()
+        assert (again._with_data(None, None) / part).read_bytes() == (images._folder.path / part).read_bytes()
 
 
 def test_a_folder_that_holds_no_saved_model(tmp_path, lane, images):
@@ -223,6 +250,37 @@ def test_the_process_is_left_as_it_was(dtype, monkeypatch):
         torch.set_flush_denormal(False)
 
 
+def test_kernels_that_only_warn_are_told_from_those_that_fail(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *given, **named: asked.append((*given, named)))
+    torch.set_deterministic_debug_mode("error")
+    try:
+        with undisturbed():
+            torch.set_deterministic_debug_mode("warn")
+    finally:
+        torch.set_deterministic_debug_mode("default")
+    assert asked == [(True, {"warn_only": False})]
+
+
+def test_one_folder_is_kept_and_none_of_a_fit_that_failed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    vae = VAE(steps=1, latents=np.int64(2))
+    for _ in range(2):
+        vae.fit(rows(40))
+        assert list(tmp_path.glob("vae-*")) == [vae._folder.path]
+    kept = vae._folder.path
+    with pytest.raises(ValueError, match="latents=0"):
+        vae.set_params(latents=0).fit(rows(40))
+    copied = copy.copy(vae.set_params(latents=2))
+    with pytest.raises(ValueError, match="these data aren't those of the fit"):
+        copied.export(tmp_path / "bundle", rows(41))
+    assert list(tmp_path.glob("vae-*")) == [kept]
+    assert kept.is_dir()
+    del vae
+    gc.collect()
+    assert not kept.exists()
+
+
 def test_a_seed_decides_the_fit_in_any_thread():
     x = rows(60)
     once = VAE(steps=3, latents=2, random_state=7).fit(x)
@@ -254,7 +312,7 @@ def test_an_interrupted_fit_leaves_the_one_before():
 
 def test_grids_and_pipelines():
     x = rows(80)
-    search = GridSearchCV(VAE(steps=2), {"latents": [1, 2]}, cv=2).fit(x)
+    search = GridSearchCV(VAE(steps=np.int64(2)), {"latents": np.arange(1, 3)}, cv=2).fit(x)
     assert set(search.cv_results_["param_latents"]) == {1, 2}
     assert search.best_score_ == max(search.cv_results_["mean_test_score"])
     pipeline = make_pipeline(StandardScaler(), VAE(steps=2, latents=2)).fit(x)
@@ -367,6 +425,14 @@ def test_a_path_is_taken_as_init_takes_it(tmp_path):
     assert list(vae.sample(2)) == ["amount", "balance", "country", "new", "when"]
     again = VAE(vae.recipe_, latents=2).fit(frame.drop(columns="id").assign(new=frame.new.astype(str)))
     assert again.trained_.spec.columns[3].kind == "category"  # as the recipe says
+
+
+def test_rows_that_a_label_keeps_from_training_are_told(tmp_path):
+    np.savez(tmp_path / "rows.npz", X=rows(100), y=np.arange(100) % 3 == 0)
+    with pytest.warns(UserWarning, match="34 rows aren't trained on") as told:
+        vae = VAE(steps=1, latents=2).fit(tmp_path / "rows.npz")
+    assert told[0].filename == __file__
+    assert vae.recipe_.data.one_class
 
 
 @pytest.mark.slow

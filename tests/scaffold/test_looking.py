@@ -204,6 +204,22 @@ class TestRows:
         assert found.recipe.data.one_class
         assert opened(found).labels.sum() == 5
 
+    @pytest.mark.parametrize("normal", [0, 0.0, False])
+    def test_labels_of_zero_are_normal_of_any_type(self, normal):
+        y = np.full(ENOUGH + 5, normal)
+        y[ENOUGH:] = 1
+        np.savez("rows.npz", X=np.random.default_rng(0).normal(size=(len(y), 3)), y=y)
+        assert opened(begun("rows.npz")).labels.sum() == 5
+
+    @pytest.mark.parametrize("y", [np.arange(ENOUGH) % 10, np.ones(ENOUGH), np.array(["good", "bad"] * (ENOUGH // 2))])
+    def test_other_labels_are_left_out_and_told(self, y):
+        np.savez("rows.npz", X=np.random.default_rng(0).normal(size=(ENOUGH, 3)), y=y)
+        found = begun("rows.npz")
+        assert not found.recipe.data.one_class
+        assert "left out: column y, which holds other values than 0" in said(found)
+        source = opened(found)
+        assert (len(source.columns), len(source.rows), source.labels) == (3, ENOUGH, None)
+
     def test_a_label_that_no_row_has_is_told_with_those_that_are(self):
         pd.DataFrame({"a": range(ENOUGH), "state": ["good", "bad"] * (ENOUGH // 2)}).to_csv("rows.csv", index=False)
         with pytest.raises(DataError, match="its values are bad, good"):

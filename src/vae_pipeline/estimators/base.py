@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import warnings
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -174,8 +174,21 @@ class PythonJob(Job):
                 warnings.warn(estimator._said(text), category, stacklevel=3)
 
 
-def temporary_folder(owner: object) -> Path:
-    """A folder that is there for as long as its owner."""
-    folder = Path(tempfile.mkdtemp(prefix="vae-"))
-    weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
-    return folder
+@dataclass(frozen=True)
+class TemporaryFolder:
+    """A folder that is there for as long as its owner, unless `remove` is called before."""
+
+    path: Path
+    remove: Callable[[], object]
+
+
+@contextmanager
+def temporary_folder(owner: object) -> Iterator[TemporaryFolder]:
+    """A block that fills a folder; where it fails, the folder is removed at once."""
+    path = Path(tempfile.mkdtemp(prefix="vae-"))
+    folder = TemporaryFolder(path, weakref.finalize(owner, shutil.rmtree, path, ignore_errors=True))
+    try:
+        yield folder
+    except BaseException:
+        folder.remove()
+        raise

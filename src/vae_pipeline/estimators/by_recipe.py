@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from vae_pipeline.estimators import saved
 from vae_pipeline.estimators.answers import Labels
-from vae_pipeline.estimators.base import Estimator, PythonJob, temporary_folder
+from vae_pipeline.estimators.base import Estimator, PythonJob, TemporaryFolder, temporary_folder
 from vae_pipeline.estimators.given import Given, is_path, of_memory, of_path, of_recipe
 from vae_pipeline.estimators.observations import rows_of
 from vae_pipeline.estimators.parameters import require_columns
@@ -40,7 +40,7 @@ class RecipeEstimator(Estimator):
     A folder that `save` filled is also one that `vae-pipeline train` could have filled.
     """
 
-    _kept = ("recipe_", "seed_", "classes_", "n_features_in_", "feature_names_in_", "_layout", "_digest")
+    _kept = ("recipe_", "seed_", "classes_", "n_features_in_", "feature_names_in_", "_layout", "_names", "_digest")
 
     def __init__(
         self,
@@ -73,22 +73,24 @@ class RecipeEstimator(Estimator):
             TrainingError: the loss isn't finite.
             KeyboardInterrupt: the run was interrupted; the estimator is as it was before.
         """
-        with self._wholly(), self._in_own_words(), self._computing():
+        earlier = self._kept_folder()
+        with self._wholly(), self._in_own_words(), self._computing(), temporary_folder(self) as folder:
             for name in self._kept:
                 self.__dict__.pop(name, None)
             seed, recipe = seed_of(self.random_state), recipe_of(self.recipe)
             given = self._given(X, y, recipe, seed)
             whole = whole_recipe(recipe, given, self.latents, self.steps, self.conditional)
-            folder = temporary_folder(self)
             # A note on the calibration is for those who export.
-            job = self._job(whole.model_copy(update={"detection": None}), seed, folder)
-            prepared = _prepare(given, folder / "data", seed)
-            train(job, prepared.folder, folder / "model")
-            self._take(Trained.load(folder / "model"))
-            self.recipe_, self.seed_, self._layout = whole, seed, given.layout
+            job = self._job(whole.model_copy(update={"detection": None}), seed, folder.path)
+            prepared = _prepare(given, folder.path / "data", seed)
+            train(job, prepared.folder, folder.path / "model")
+            self._take(Trained.load(folder.path / "model"))
+            self.recipe_, self.seed_, self._layout, self._names = whole, seed, given.layout, given.names
             self._digest, self._folder = prepared.digest(), folder
             if given.classes is not None:
                 self.classes_ = given.classes
+        if earlier is not None:
+            earlier.remove()
         job.give_warnings(self, ConvergenceWarning, self.trained_.alarms)
         return self
 
@@ -167,18 +169,24 @@ class RecipeEstimator(Estimator):
 
     def _with_data(self, X: Any, y: Any) -> Path:  # noqa: N803
         """The folder with the data and the model of the fit, made again where it is gone."""
-        folder: Path | None = getattr(self, "_folder", None)
-        if folder is not None:
-            return folder
+        kept = self._kept_folder()
+        if kept is not None:
+            return kept.path
         if X is None and self.recipe is None:
             raise InputError("this is a copy, or was loaded, and has no data to be measured on: export(path, X)")
-        folder = temporary_folder(self)
-        given = clone(self)._given(X, y, recipe_of(self.recipe), self.seed_)
-        if _prepare(given, folder / "data", self.seed_).digest() != self._digest:
-            raise InputError("these data aren't those of the fit: give the same rows in the same order, with their y")
-        saved.save(folder / "model", self._write, type(self).__name__, {}, {})
+        with temporary_folder(self) as folder:
+            given = clone(self)._given(X, y, recipe_of(self.recipe), self.seed_)
+            if _prepare(given, folder.path / "data", self.seed_).digest() != self._digest:
+                raise InputError(
+                    "these data aren't those of the fit: give the same rows in the same order, with their y"
+                )
+            saved.save(folder.path / "model", self._write, type(self).__name__, {}, {})
         self._folder = folder
-        return folder
+        return folder.path
+
+    def _kept_folder(self) -> TemporaryFolder | None:
+        """The folder of the last fit; None of a copy, of a model that was loaded, and before a fit."""
+        return getattr(self, "_folder", None)
 
     def _rows(self, X: Any, y: Any) -> tuple[Array, Labels]:  # noqa: N803
         """Observations as the model takes them, and their labels where it is conditional."""
@@ -197,7 +205,8 @@ class RecipeEstimator(Estimator):
         labels = np.full(count, y) if np.ndim(y) == 0 else np.asarray(y)
         if labels.shape != (count,) or not np.isin(labels, self.classes_).all():
             raise InputError(f"y holds {np.unique(labels).tolist()} for {count} rows; wanted one each of {known}")
-        return np.searchsorted(self.classes_, labels).astype(np.int64)
+        order = np.argsort(self.classes_)  # of a file's they are in the order of numbers, as texts that aren't sorted
+        return order[np.searchsorted(self.classes_, labels, sorter=order)].astype(np.int64)
 
 
 def _prepare(given: Given, folder: Path, seed: int) -> Prepared:

@@ -1,9 +1,10 @@
 """Data that an estimator is given, in memory or by a path, as a source and the section of a recipe that names it."""
 
 import hashlib
+import warnings
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ class Given:
     """The axes of an image that is given back."""
     classes: Array | None = None
     """The labels that 0, 1, ... stand for, as they were given; None where there are none."""
+    names: Mapping[str, int] | None = field(default_factory=dict)
+    """The whole numbers that name columns of a DataFrame, by the texts that stand for them; None of an array."""
 
 
 def is_path(X: object) -> bool:  # noqa: N803
@@ -87,6 +90,13 @@ def of_path(path: Path, columns: Mapping[str, Any], finder: Finder, seed: int) -
         values["columns"] = {**values["columns"], **columns}
     data: Data = TypeAdapter(Data).validate_python(values)
     source = open_source(data, finder, seed)
+    if isinstance(source, TableSource) and source.labels is not None and source.labels.any():
+        warnings.warn(
+            f"{path}: {source.labels.sum():,} rows aren't trained on, since their y isn't 0, which makes them "
+            "anomalies; to learn from all rows give the array X itself",
+            UserWarning,
+            stacklevel=4,
+        )
     return Given(source, values, found.facts, classes=_names(source))
 
 
@@ -105,7 +115,12 @@ def of_memory(
     axes = getattr(X, "ndim", 0)
     if axes > STACK + 1:
         raise InputError(f"X has {axes} axes; rows of a table have 2, and images 3 or 4: reshape it")
-    return _rows(tables.frame_of(estimator, X, reset=True, least=LEAST), recipe, columns)
+    frame = tables.frame_of(estimator, X, reset=True, least=LEAST)
+    given = _rows(frame, recipe, columns)
+    if not isinstance(X, pd.DataFrame):
+        return replace(given, names=None)
+    own = zip(frame.columns, X.columns.tolist(), strict=True)
+    return replace(given, names={text: name for text, name in own if isinstance(name, int)})
 
 
 def _images(X: Array, y: Any, recipe: Recipe | None) -> Given:  # noqa: N803

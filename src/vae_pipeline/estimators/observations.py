@@ -1,5 +1,6 @@
 """Observations between the form that a person has them in and the rows that a model takes."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -59,8 +60,8 @@ def _tokens(X: Any, spec: TextSpec) -> Array:  # noqa: N803
     return Tokens.of(spec).observations([str(line) for line in X])
 
 
-def given_back(x: Array, spec: DataSpec, layout: images.Layout, names: bool) -> Any:
-    """A model's answer in the data's units: ImageArray, a DataFrame (without `names`, an array), or a list of texts."""
+def given_back(x: Array, spec: DataSpec, layout: images.Layout, names: Mapping[str, int] | None) -> Any:
+    """A model's answer in the data's units: ImageArray, rows of a table, or a list of texts."""
     match spec:
         case ImageSpec():
             return images.given_back(x, spec, layout)

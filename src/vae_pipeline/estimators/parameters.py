@@ -31,14 +31,14 @@ def require_valid(parameters: Mapping[str, Any]) -> None:
         share = isinstance(value, int | float | np.floating) and not isinstance(value, bool) and 0 < float(value) < 1
         _require(share, name, value, "a number between 0 and 1")
     for name, most in LARGEST.items():
-        _require(_whole(parameters[name], most), name, parameters[name], f"a whole number from 1 to {most:,}")
+        _require(is_whole(parameters[name], most), name, parameters[name], f"a whole number from 1 to {most:,}")
     for name, known in CHOICES.items():
         value = parameters[name]
         _require(isinstance(value, str) and value in known, name, value, f"one of {', '.join(known)}")
     layers = parameters["layers"]
     listed = isinstance(layers, list | tuple | np.ndarray) and 0 < len(layers) <= DEEPEST
     _require(
-        listed and all(_whole(width, WIDEST) for width in layers), "layers", layers,
+        listed and all(is_whole(width, WIDEST) for width in layers), "layers", layers,
         f"a list of 1 to {DEEPEST} whole numbers from 1 to {WIDEST:,}",
     )  # fmt: skip
     require_columns(parameters["columns"])
@@ -54,7 +54,8 @@ def require_columns(columns: object) -> None:
     _require(told, "columns", columns, f"a name and one of {', '.join(KINDS)} for each")
 
 
-def _whole(value: object, most: int) -> bool:
+def is_whole(value: object, most: int) -> bool:
+    """True of a whole number from 1 to `most`, numpy's too."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and 1 <= int(value) <= most
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from vae_pipeline.estimators.given import Given
+from vae_pipeline.estimators.parameters import is_whole
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.recipe.data import Data
 from vae_pipeline.recipe.gates import require_possible
@@ -41,8 +42,7 @@ def whole_recipe(
         RecipeError: the recipe isn't one for these data.
     """
     for name, value in (("latents", latents), ("steps", steps)):
-        whole = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST[name]
-        if value is not None and not whole:
+        if value is not None and not is_whole(value, MOST[name]):
             raise InputError(f"{name}={value!r} was given; wanted a whole number from 1 to {MOST[name]:,}, or None")
     if not isinstance(conditional, bool):
         raise InputError(f"conditional={conditional!r} was given; wanted True or False")
@@ -60,9 +60,9 @@ def whole_recipe(
             raise InputError(
                 f"latents={latents} was given, but a {model['kind']} has its own on each level: leave it out"
             )
-        model["posterior"]["latents"] = latents
+        model["posterior"]["latents"] = int(latents)
     if steps is not None:
-        values["train"] = {**values["train"], "epochs": None, "steps": steps}
+        values["train"] = {**values["train"], "epochs": None, "steps": int(steps)}
     return parse(Recipe, {**values, "data": dict(given.data)}, Path("the recipe"))
 
 

@@ -76,10 +76,15 @@ def values_of(frame: pd.DataFrame, columns: Sequence[Column]) -> Floats:
     return encode(frame, columns, "X")
 
 
-def given_back(x: npt.NDArray[Any], spec: TableSpec, names: bool) -> pd.DataFrame | Floats:
-    """Rows [examples, columns] of a model's answer in the data's units: a DataFrame if columns have `names`."""
+def given_back(x: npt.NDArray[Any], spec: TableSpec, names: Mapping[str, int] | None) -> pd.DataFrame | Floats:
+    """Rows [examples, columns] of a model's answer in the data's units; `names` are those of `Given`.
+
+    A DataFrame; an array where the rows came as one, and all columns are numbers.
+    """
     rows = spec.natural(x)
-    return decode(rows, spec.columns) if names else rows.astype(np.float64)
+    if names is None and all(column.kind == "number" for column in spec.columns):
+        return rows.astype(np.float64)
+    return decode(rows, spec.columns).rename(columns=names or {})
 
 
 def refuse_all_left_out(reasons: Mapping[str, str]) -> None:

@@ -85,7 +85,7 @@ class VAE(TransformerMixin, RecipeEstimator):  # type: ignore[misc]
     def inverse_transform(self, X: Any, y: Any = None) -> Any:  # noqa: N803
         """E[x|z] of latents [n, latents] in the data's units, as rows are given: images, rows, or sentences.
 
-        Of sentences each token is the likeliest one. Rows are a DataFrame where `fit` had names of columns.
+        Of sentences each token is the likeliest one. Rows are a DataFrame unless `fit` had an array, all of numbers.
 
         Raises:
             ValueError: the latents aren't [n, latents] of finite numbers.
@@ -172,5 +172,4 @@ class VAE(TransformerMixin, RecipeEstimator):  # type: ignore[misc]
         spec, labels = self.trained_.spec, self._labels(y, len(z))
         with self._computing() as device:
             x = answers.decoded(self.trained_.model, z, labels, spec, device, seed)
-        names = hasattr(self, "feature_names_in_") or not hasattr(self, "n_features_in_")
-        return given_back(x, spec, self._layout, names)
+        return given_back(x, spec, self._layout, self._names)

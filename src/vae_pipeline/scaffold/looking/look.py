@@ -19,6 +19,7 @@ from vae_pipeline.system.errors import DataError
 ROWS = (".data", ".dat", ".tab")  # names that text of rows has beside those of tables
 FILES = (".npy", ".npz", ".txt", ".amat", "-ubyte", ".gz")  # names of other files that are looked at one by one
 BEGINNING = 4096
+OTHER = {"y": "holds other values than 0 of normal rows and 1 of others (--label y=NORMAL names a normal value)"}
 KNOWN = (
     "a folder, .zip or .tar of pictures; IDX, .npy or .npz of images; a table as .csv, .tsv, .parquet, .jsonl, or .npz "
     "of X and y; a text in UTF-8 of a sentence a line"
@@ -37,8 +38,9 @@ def look(path: Path, places: Places, label: tuple[str, str] | None = None) -> Fo
     if label is not None and not rows:
         raise DataError(f"--label names a column of a table, and {path} is none: leave it out")
     if rows:
-        keys = _keys(path)
-        return look_at_rows(path, places, ("y", "0") if label is None and "y" in keys else label)
+        own = label is None and "y" in _keys(path)
+        label = _normal(path) if own else label
+        return look_at_rows(path, places, label, OTHER if own and label is None else {})
     if path.is_dir():
         _refuse_other_files(path)
         return look_at_pictures(path, places)
@@ -84,6 +86,15 @@ def _keys(path: Path) -> list[str]:
         return []
     with opened(path) as archive:
         return list(archive.keys()) if "X" in archive and archive["X"].ndim == 2 else []
+
+
+def _normal(path: Path) -> tuple[str, str] | None:
+    """The label `y` of an .npz, and its value of normal rows; None where it isn't 0 of some rows and 1 of the rest."""
+    with opened(path) as archive:
+        y = archive["y"]
+    if not {0} <= set(y.ravel().tolist()) <= {0, 1}:
+        return None
+    return "y", "False" if y.dtype == bool else "0"
 
 
 def _beginning(path: Path) -> bytes:

@@ -16,10 +16,13 @@ ABSENT = ("?", "??", "-", "--", ".", "..", "*")  # signs that stand for a missin
 PLURALS = {"number": "numbers", "boolean": "booleans", "category": "categories", "date": "dates"}
 
 
-def look_at_rows(path: Path, places: Places, label: tuple[str, str] | None) -> Found:
+def look_at_rows(
+    path: Path, places: Places, label: tuple[str, str] | None, ignored: Mapping[str, str]
+) -> Found:  # fmt: skip
     """The columns of a table; `label` names the column that tells normal rows, and the value that these have there.
 
-    Where values leave open what a column is, the remedy that the reader names first is taken, and told.
+    `ignored` are columns that aren't learned, and why. Where values leave open what a column is, the remedy that the
+    reader names first is taken, and told.
 
     Raises:
         DataError: the table can't be read, or is too short.
@@ -28,7 +31,7 @@ def look_at_rows(path: Path, places: Places, label: tuple[str, str] | None) -> F
         "kind": "table",
         "file": {"path": str(path)},
         "label": None if label is None else {"column": label[0], "normal": label[1]},
-        "columns": {},
+        "columns": dict.fromkeys(ignored, "ignored"),
         "missing": [],
         "scaling": "standard",
         "one_class": label is not None,
@@ -39,15 +42,13 @@ def look_at_rows(path: Path, places: Places, label: tuple[str, str] | None) -> F
     seen, decided = _survey(data)
     kinds = Counter(column.kind for column in seen.columns)
     labels = 0 if seen.labels is None else int(seen.labels.sum())
-    left_out = [
-        f"left out: column {name}, which {seen.found[name]['kind'].partition('it ')[2]}" for name in seen.left_out
-    ]
+    reasons = {name: seen.found[name]["kind"].partition("it ")[2] for name in seen.left_out} | dict(ignored)
     absent = sum(found["missing"] for name, found in seen.found.items() if name not in seen.left_out)
     said = [
         f"{seen.rows:,} rows of {len(seen.columns)} columns: "
         + ", ".join(f"{count} {kind if count == 1 else PLURALS[kind]}" for kind, count in kinds.items()),
         f"{absent:,} values are missing: a gap is modelled, as unlikely as it is rare" if absent else "",
-        *left_out,
+        *(f"left out: column {name}, which {reason}" for name, reason in reasons.items()),
         "no column is known to tell normal rows from others: all are learned (--label COLUMN=NORMAL names one)"
         if label is None
         else f"{labels:,} rows are anomalies, as {label[0]} isn't {label[1]}: they are kept for the test part",
