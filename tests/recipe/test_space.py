@@ -118,6 +118,7 @@ def test_combinations_are_counted_where_they_are_few(raw):
     assert len(space.combinations()) == 6 and {"train.batch": "16", "train.epochs": 3} in space.combinations()
     assert Space.parse(["train.learning_rate=0.1..0.2"]).combinations() is None
     assert space.touches("train") and space.touches("train.batch") and not space.touches("model", "train.b")
+    assert Space.parse(["model={kind: ladder},{kind: flat}"]).touches("model.likelihood")
 
 
 def test_a_recipe_of_other_values_is_the_recipe_with_them(raw):
@@ -143,6 +144,12 @@ def test_a_rewritten_recipe_has_the_values_and_keeps_its_comments(name):
     assert yaml.safe_load(found) == changed(yaml.safe_load(text), values)
     comments = re.findall(r"(?m)(?<=\S)[ \t]+# .*$", text)
     assert all(comment in found for comment in comments)
+
+
+def test_every_line_of_the_head_is_a_comment():
+    found = rewritten("a: 1\n", {"a": 2}, ["one\n  two", "bell \a, next \x85line\u2028end, byte \udcff"])
+    assert found == "# one\n#   two\n# bell \\x07, next \n# line\n# end, byte \\udcff\na: 2\n"
+    assert yaml.safe_load(found.encode()) == {"a": 2}
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,13 @@ from vae_pipeline.numerics.device import prepare_device
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.recipe.space import Space
 from vae_pipeline.stages import sweep as module
+from vae_pipeline.stages import sweep_results
 from vae_pipeline.stages.search import Search, figure_of
 from vae_pipeline.stages.study import importances, next_trial, pruner
 from vae_pipeline.stages.sweep import sweep
 from vae_pipeline.stages.train import train
 from vae_pipeline.stages.trial import Pruned, _watcher
-from vae_pipeline.system.errors import DataError, Interrupted, OutputError, RecipeError, TrainingError
+from vae_pipeline.system.errors import DataError, Interrupted, OutputError, RecipeError, TrainingError, WeightsError
 from vae_pipeline.system.stopping import Stopped
 from vae_pipeline.training.loop import Epoch
 from vae_pipeline.training.trained import Trained
@@ -157,6 +158,46 @@ def test_what_the_recipe_refuses_and_what_fails_end_as_trials(job, search, prepa
     assert len(rows) == 4 and set(by_state) == {"complete", "pruned", "refused", "failed"}
     assert "target_rate is at its target in the last epoch" in by_state["refused"].note
     assert by_state["failed"].note == "the loss is nan" and by_state["pruned"].metric is None
+
+
+def test_no_error_of_a_trials_own_values_is_met_again_by_each_resume(
+    job, search, prepared, measured, tmp_path, monkeypatch
+):
+    errors = [
+        RecipeError("likelihood needs whole numbers"),
+        WeightsError("it holds NaN"),
+        MemoryError(),
+        RuntimeError("can't allocate memory\nframe #0"),
+        RuntimeError("shapes don't fit"),  # a fault of the code
+    ]
+    notes = [
+        ("refused", "likelihood needs whole numbers"),
+        ("failed", "it holds NaN"),
+        ("failed", "out of memory (an array): make it smaller"),
+        ("failed", "out of memory (can't allocate memory): make it smaller"),
+    ]
+    stand_in, search = module.measured, changed(search, trials=5)
+
+    def failing(job, trial, *_):
+        raise errors[trial.number]
+
+    monkeypatch.setattr(module, "measured", failing)
+    with pytest.raises(RuntimeError, match="shapes don't fit"):
+        sweep(job, search, tmp_path / "sweep", prepared.folder)
+    monkeypatch.setattr(module, "measured", stand_in)
+    rows = sweep(job, search, tmp_path / "sweep", prepared.folder)
+    assert [(row.state, row.note) for row in rows] == [*notes, ("complete", "")] and measured == [4]
+
+
+def test_a_best_file_is_a_recipe_or_stays(job, search, prepared, measured, tmp_path, monkeypatch):
+    space = Space.parse(["train.learning_rate=0.02", "evaluate.gates={\n  }"])
+    search = changed(search, space=space, command="vae-pipeline sweep --set 'evaluate.gates={\n  }'", force=True)
+    (row,) = sweep(job, search, tmp_path / "sweep", prepared.folder)
+    assert Recipe.load(search.best).train.learning_rate == 0.02 and "\n" not in row.said("elbo")
+    monkeypatch.setattr(sweep_results, "rewritten", lambda *_: "a: [")
+    with pytest.raises(RecipeError, match=r"best\.yaml isn't YAML"):
+        sweep(job, search, tmp_path / "sweep", prepared.folder)
+    assert Recipe.load(search.best).train.learning_rate == 0.02
 
 
 def test_a_sweep_without_a_figure_ends_with_its_reason(job, search, prepared, measured, tmp_path, monkeypatch):

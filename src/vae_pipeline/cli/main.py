@@ -19,7 +19,7 @@ from vae_pipeline.cli.options import BEGIN, MORE, STAGES, TASKS, BundleFolder
 from vae_pipeline.cli.output import console, print_columns
 from vae_pipeline.cli.stages import stages
 from vae_pipeline.cli.tasks import tasks
-from vae_pipeline.system.errors import Interrupted, VaeError, lacking
+from vae_pipeline.system.errors import Interrupted, VaeError, lacking, out_of_memory
 from vae_pipeline.system.installed import require_one_version
 from vae_pipeline.system.redaction import redacted
 from vae_pipeline.system.stopping import Stopped, ignore, listen
@@ -226,9 +226,10 @@ def main() -> None:
     except ModuleNotFoundError as error:
         _leave(lacking(error), 2)
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+        said = out_of_memory(error)
+        if said is None:
             raise
-        _leave(f"out of memory ({str(error).splitlines()[0] if str(error) else 'an array'}): make it smaller", 2)
+        _leave(said, 2)
     finally:
         ignore()
 

@@ -11,6 +11,8 @@ from vae_pipeline.recipe.space import changed
 def rewritten(text: str, values: Mapping[str, Any], head: Sequence[str]) -> str:
     """The text of a recipe with other values, by their dotted keys, and with `head` for its first comment.
 
+    A text of `head` may have several lines; a sign that YAML doesn't take, or takes for a line's end, is escaped.
+
     Where a value can't be put in another's place (its key isn't written yet, or is an alias of another one), all of it
     is written anew, without comments.
     """
@@ -24,7 +26,12 @@ def rewritten(text: str, values: Mapping[str, Any], head: Sequence[str]) -> str:
     lines = body.splitlines(keepends=True)
     while lines and (lines[0].startswith("#") or not lines[0].strip()):
         del lines[0]
-    return "".join([*(f"# {line}\n" for line in head), *lines])
+    comment = (f"# {_printable(line)}\n" for each in head for line in each.splitlines())
+    return "".join([*comment, *lines])
+
+
+def _printable(line: str) -> str:
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
 
 
 def _edited(text: str, values: Mapping[str, Any]) -> str:

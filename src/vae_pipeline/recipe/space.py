@@ -112,7 +112,7 @@ class Space:
             if not equals or not key or not values:
                 raise RecipeError(f"--set {text}: {WANTED}")
             for known in dimensions:
-                if f"{known}.".startswith(f"{key}.") or f"{key}.".startswith(f"{known}."):
+                if _overlap(key, known):
                     raise RecipeError(f"--set {key} and --set {known} set the same value: leave one of them out")
             found = _RANGE.fullmatch(values)
             dimensions[key] = _choices(text, values) if found is None else _range(text, found)
@@ -123,8 +123,8 @@ class Space:
         return {key: dimension.value(parameters[key]) for key, dimension in self.dimensions.items()}
 
     def touches(self, *sections: str) -> bool:
-        """True if it changes one of these sections of a recipe, or a value in one."""
-        return any(f"{key}.".startswith(f"{section}.") for key in self.dimensions for section in sections)
+        """True if it changes one of these sections of a recipe, a value in one, or what one is a part of."""
+        return any(_overlap(key, section) for key in self.dimensions for section in sections)
 
     def combinations(self) -> list[dict[str, Any]] | None:
         """The parameters of every possible trial; None where there are too many to be counted."""
@@ -161,6 +161,11 @@ class Space:
             return None
         chosen: Iterator[tuple[Any, ...]] = itertools.product(*(way for way in ways if way is not None))
         return [dict(zip(self.dimensions, each, strict=True)) for each in chosen]
+
+
+def _overlap(one: str, other: str) -> bool:
+    """True if two dotted keys are the same, or one of them is a part of the other."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
 
 
 def changed(raw: Values, values: Values) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from optuna import Study
 from optuna.trial import Trial, TrialState
 
@@ -29,7 +28,15 @@ from vae_pipeline.stages.study import best, ended, next_trial, open_study, requi
 from vae_pipeline.stages.sweep_record import record, recorded
 from vae_pipeline.stages.sweep_results import TrialRow, require_free, row_of, write_best, write_results
 from vae_pipeline.stages.trial import Pruned, measured, validated
-from vae_pipeline.system.errors import DataError, Interrupted, RecipeError, SettingsError, TrainingError
+from vae_pipeline.system.errors import (
+    DataError,
+    Interrupted,
+    RecipeError,
+    SettingsError,
+    TrainingError,
+    WeightsError,
+    out_of_memory,
+)
 from vae_pipeline.system.files import content_key, writing
 from vae_pipeline.system.locking import held
 from vae_pipeline.system.reading import read_yaml
@@ -142,8 +149,17 @@ class _Sweep:
         except Pruned as pruned:
             tell(TrialState.PRUNED, note=str(pruned))
             return
-        except (TrainingError, DataError, MemoryError, torch.OutOfMemoryError) as error:
-            tell(TrialState.FAIL, outcome="failed", note=str(error) or "out of memory")
+        except RecipeError as error:  # by the data, which alone know their levels and classes
+            tell(TrialState.FAIL, outcome="refused", note=str(error))
+            return
+        except (TrainingError, DataError, WeightsError) as error:
+            tell(TrialState.FAIL, outcome="failed", note=str(error))
+            return
+        except (MemoryError, RuntimeError) as error:
+            short = out_of_memory(error)
+            if short is None:
+                raise
+            tell(TrialState.FAIL, outcome="failed", note=short)
             return
         unfit = self._unfit(metrics)
         if unfit is None:

@@ -24,6 +24,7 @@ from vae_pipeline.stages.search import Search
 from vae_pipeline.stages.study import ended, importances
 from vae_pipeline.system.errors import OutputError
 from vae_pipeline.system.files import replace_file, sha256_of
+from vae_pipeline.system.reading import parse, yaml_of
 from vae_pipeline.system.redaction import redacted
 
 
@@ -88,7 +89,11 @@ def require_free(study: Study, best: Path, recipe: Path, force: bool) -> None:
 
 
 def write_best(study: Study, best: FrozenTrial, search: Search, figure: Figure) -> None:
-    """Write the recipe of the best trial, complete, with where it came from."""
+    """Write the recipe of the best trial, complete, with where it came from.
+
+    Raises:
+        RecipeError: what would be written isn't a recipe; nothing is.
+    """
     counts = len(ended(study))
     figures = f"{figure.name} {best.value:.4f}{f' {figure.unit}' if figure.unit else ''}"
     head = [
@@ -99,9 +104,9 @@ def write_best(study: Study, best: FrozenTrial, search: Search, figure: Figure) 
     ]
     text = search.recipe.read_text(encoding="utf-8")
     content = rewritten(text, search.space.values(best.params), head).encode()
+    parse(Recipe, yaml_of(content, search.best), search.best)
     study.set_user_attr("written", [*study.user_attrs["written"], hashlib.sha256(content).hexdigest()])
     replace_file(search.best, content)
-    Recipe.load(search.best)
 
 
 def print_table(console: Console, rows: Sequence[TrialRow], metric: str) -> None:
@@ -129,4 +134,4 @@ def as_objects(rows: Sequence[TrialRow]) -> Iterator[str]:
 
 
 def _brief(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())

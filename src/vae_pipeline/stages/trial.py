@@ -31,7 +31,8 @@ def measured(
 
     Raises:
         Pruned: its validation ELBO fell behind.
-        TrainingError, DataError, Interrupted: as `train`.
+        RecipeError, TrainingError, DataError, Interrupted: as `train`.
+        WeightsError: what was trained holds NaN or infinity.
     """
     prepared = validated(data)
     if not out.is_dir():

@@ -50,6 +50,14 @@ def lacking(error: ModuleNotFoundError) -> str:
     )
 
 
+def out_of_memory(error: MemoryError | RuntimeError) -> str | None:
+    """Say in one line that memory ran out; None if the error is of something else, as torch's RuntimeError may be."""
+    text = str(error)
+    if isinstance(error, RuntimeError) and "memory" not in text:
+        return None
+    return f"out of memory ({text.splitlines()[0] if text else 'an array'}): make it smaller"
+
+
 class VaeError(Exception):
     """Root of the tree; its message shows no secret of an address."""
 

@@ -69,12 +69,25 @@ def read_yaml(path: Path) -> Any:
         RecipeError: there is no such file, or it isn't YAML of a reasonable size.
     """
     try:
-        return yaml.load(read_regular(path, LARGEST).decode("utf-8"), _Loader)
+        content = read_regular(path, LARGEST)
     except FileNotFoundError as error:
         near = sorted(sibling.name for sibling in path.parent.glob("*.yaml"))
         raise RecipeError(f"{path} isn't there; in {path.parent} are: {', '.join(near) or 'no recipes'}") from error
     except OSError as error:
         raise RecipeError(f"can't read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise RecipeError(f"{path} isn't a recipe: {error}") from error
+    return yaml_of(content, path)
+
+
+def yaml_of(content: bytes, path: Path) -> Any:
+    """The values of YAML that stands in `path`, or is to stand there.
+
+    Raises:
+        RecipeError: it isn't YAML of a reasonable size.
+    """
+    try:
+        return yaml.load(content.decode("utf-8"), _Loader)
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path} isn't text in UTF-8, so it can't be a recipe: name a .yaml file") from error
     except yaml.YAMLError as error:
