@@ -93,6 +93,12 @@ def test_make_prints_its_help(project):
     assert "make setup" in said
 
 
+def test_what_the_commands_make_is_not_committed_and_goes_with_clean(project):
+    ignored, made = (project / ".gitignore").read_text().split(), ("models", "reports", "exports", "sweeps", ".vae")
+    said = subprocess.run(["make", "-C", project, "-n", "clean"], capture_output=True, text=True, check=True).stdout
+    assert {f"/{each}/" for each in made} <= set(ignored) and set(made) <= set(said.split())
+
+
 @pytest.mark.parametrize("scm", [True, False])
 def test_without_git_dvc_is_told_so(scm, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
