@@ -75,7 +75,7 @@ lock:  ## Resolve requirements.lock anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --extra dev --no-annotate --no-header pyproject.toml --constraint requirements.in -o requirements.lock
 
 clean:  ## Remove the environment and what the pipeline made; sources and downloads stay
-	rm -rf .venv data/prepared models reports exports .vae/checkpoints .vae/running .vae/tracking mlflow.db mlartifacts
+	rm -rf .venv data/prepared models reports exports sweeps .vae/checkpoints .vae/running .vae/tracking mlflow.db mlartifacts
 
 # The lock serves as constraints: listed as requirements it would install CUDA packages beside a CPU build.
 .venv/installed: pyproject.toml requirements.lock
