@@ -54,9 +54,11 @@ def require_columns(columns: object) -> None:
     _require(told, "columns", columns, f"a name and one of {', '.join(KINDS)} for each")
 
 
-def is_whole(value: object, most: int) -> bool:
-    """True of a whole number from 1 to `most`, numpy's too."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and 1 <= int(value) <= most
+def is_whole(value: object, most: int | None = None) -> bool:
+    """True of a whole number from 1 to `most`, or from 1 up; numpy's too."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        return False
+    return int(value) >= 1 and (most is None or int(value) <= most)
 
 
 def _require(holds: bool, name: str, value: object, wanted: str) -> None:

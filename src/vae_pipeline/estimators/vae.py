@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from vae_pipeline.estimators import answers
 from vae_pipeline.estimators.by_recipe import RecipeEstimator
 from vae_pipeline.estimators.observations import given_back, pair
+from vae_pipeline.estimators.parameters import is_whole
 from vae_pipeline.estimators.surroundings import RandomState, seed_of
 from vae_pipeline.runtime.paths import path_between
 from vae_pipeline.system.errors import InputError
@@ -111,7 +112,7 @@ class VAE(TransformerMixin, RecipeEstimator):  # type: ignore[misc]
             ValueError: `n` isn't a whole number from 1 up.
         """
         check_is_fitted(self)
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        if not is_whole(n):
             raise InputError(f"n={n!r} was given; wanted a whole number from 1 up")
         seed = seed_of(random_state)
         with self._computing() as device:

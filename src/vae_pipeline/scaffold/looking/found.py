@@ -53,7 +53,7 @@ def require_enough(count: int, what: str, path: Path) -> list[str]:
     """
     if count < LEAST:
         raise DataError(f"{path} holds {count} {what}; a model takes {LEAST} at least, and some thousands to be good")
-    return [f"{count} are few: expect blurred samples, and gather more"] if count < FEW else []
+    return [f"{count} {what} are few: expect a rough model, and gather more"] if count < FEW else []
 
 
 def fractions(count: int) -> dict[str, Any]:

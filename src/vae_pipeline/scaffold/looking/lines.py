@@ -79,6 +79,6 @@ def _tokenizer(lines: list[str]) -> tuple[Tokenizer, int, str]:
         return Bytes(kind="bytes"), 260, f"{why}: bytes are learned instead of words"
     vocabulary = max(5, min(MOST_WORDS, twice + len(SPECIAL)))
     parted = "signs are parted from words" if split == "signs" else "words are parted by blanks alone"
-    words, kept = counts.size - len(SPECIAL), vocabulary - len(SPECIAL)
-    told = f"{words:,} different words, of which the {kept:,} most frequent are known: {parted}"
+    different, kept = counts.size - len(SPECIAL), vocabulary - len(SPECIAL)
+    told = f"{different:,} different words, of which the {kept:,} most frequent are known: {parted}"
     return every.model_copy(update={"vocabulary": vocabulary}), vocabulary, told
