@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from vae_pipeline.system.errors import DataError
 SPEC = ImageSpec((3, 4, 5), "float32", -1.0, 1.0, False, ("cat", "Hündin"))
 
 
-@pytest.mark.parametrize("spec", [SPEC, ImageSpec((1, 2, 2), "uint8", 0, 255, True)])
+@pytest.mark.parametrize("spec", [SPEC, ImageSpec((1, 2, 2), "uint8", 0, 255, True), replace(SPEC, attributes=("x",))])
 def test_round_trip(tmp_path: Path, spec: ImageSpec) -> None:
     spec.save(tmp_path / "spec.json")
     assert load_spec(tmp_path / "spec.json") == spec

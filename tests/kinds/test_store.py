@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from vae_pipeline.kinds.parts import ImageSource, Part
 from vae_pipeline.kinds.splitting import split
 from vae_pipeline.kinds.store import PARTS, Prepared
 from vae_pipeline.kinds.writing import write
+from vae_pipeline.metrics.parts import taken
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.files import filled_folder
 
@@ -132,6 +134,34 @@ def test_prepared_holds_what_was_written(tmp_path: Path, dtype: str) -> None:
     assert data.spec.classes == ("a", "b", "c")
     assert data.card["observed"]["test"]["mean"] == pytest.approx(data.test.x[:].mean(dtype=float), abs=1e-5)
     assert data.card["classes"]["valid"] == dict(zip("abc", np.bincount(parts["valid"].labels).tolist(), strict=True))
+
+
+def test_attributes_stay_beside_their_rows(tmp_path: Path) -> None:
+    marks = np.random.default_rng(0).integers(0, 2, (80, 2)).astype(bool)
+    plain = source_of(numbered(80))
+    train = dataclasses.replace(plain.train, attributes=marks)
+    source = dataclasses.replace(plain, train=train, attributes=("smiling", "glasses"))
+    data = written(tmp_path / "marked", source)
+    assert data.spec.attributes == ("smiling", "glasses")
+    for name, part in zip(PARTS, (data.train, data.valid, data.test), strict=True):
+        np.testing.assert_array_equal(part.attributes, marks[part.x[:].ravel().astype(int)])
+        assert data.card["attributes"][name] == dict(zip(data.spec.attributes, part.attributes.sum(0), strict=True))
+    some = taken(data.train, np.array([3, 1]))
+    np.testing.assert_array_equal(some.attributes, data.train.attributes[[3, 1]])
+    unmarked = written(tmp_path / "plain", plain)
+    assert unmarked.train.attributes is None
+    assert "attributes" not in unmarked.spec.to_dict() | unmarked.card
+    assert unmarked.digest() != data.digest()
+
+
+@pytest.mark.parametrize("other", [np.zeros((3, 1), bool), np.zeros((80, 1))])
+def test_attributes_of_another_shape_or_type(tmp_path: Path, other: Array) -> None:
+    plain = source_of(numbered(80), valid=0.0, test=Part(numbered(1), None, attributes=np.ones((1, 1), bool)))
+    train = dataclasses.replace(plain.train, attributes=np.ones((80, 1), bool))
+    written(tmp_path, dataclasses.replace(plain, train=train, attributes=("smiling",)))
+    np.save(tmp_path / "train_attributes.npy", other)
+    with pytest.raises(DataError, match=r"train_attributes\.npy doesn't hold 1 attributes of each example"):
+        Prepared.open(tmp_path)
 
 
 def test_no_validation_part(tmp_path: Path) -> None:

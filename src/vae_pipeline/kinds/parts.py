@@ -16,6 +16,7 @@ from vae_pipeline.recipe.tokenizer import Tokenizer
 
 Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
+Marks = npt.NDArray[np.bool_]
 
 
 class Readable(Protocol):
@@ -38,6 +39,8 @@ class Part:
     """[height, width] of each row, uint8: 1 where its defect is, else 0."""
     indices: Indices | None = None
     """The place of each row in the part that this one was split off from; None where it wasn't."""
+    attributes: Marks | None = None
+    """[rows, attributes]: True where a row shows an attribute of `ImageSource.attributes`."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class ImageSource:
     split: SplitRule = HASHED
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The group of each row of train, and of parts with files of their own; empty where there are no groups."""
+    attributes: tuple[str, ...] = ()
+    """`ImageSpec.attributes`."""
 
 
 @dataclass(frozen=True)

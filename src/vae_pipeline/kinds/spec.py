@@ -52,6 +52,11 @@ class Spec(Protocol):
         ...
 
     @property
+    def attributes(self) -> tuple[str, ...]:
+        """Names of what an observation may show or not; empty where none are known."""
+        ...
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the values of an observation; empty where they have none."""
         ...

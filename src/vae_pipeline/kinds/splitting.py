@@ -109,6 +109,7 @@ def _subset(part: Part, indices: Indices) -> Part:
         None if part.labels is None else part.labels[indices],
         masks=None if part.masks is None else _Subset(part.masks, indices),
         indices=indices_of(part)[indices],
+        attributes=None if part.attributes is None else part.attributes[indices],
     )
 
 

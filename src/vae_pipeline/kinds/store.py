@@ -3,6 +3,7 @@
 train.npy valid.npy test.npy        [examples, *event], unscaled, uint8 or float32
 train_labels.npy ...                [examples], int64, where there are labels
 test_masks.npy                      [examples, height, width], uint8, where there are masks: 1 where a defect is
+train_attributes.npy ...            [examples, attributes], bool, where there are attributes
 train_sizes.npy                     [examples], int64, where examples differ in how much there is to compute of them
 spec.json                           what a model must know (DataSpec)
 card.json                           what a reader wants to know: counts, ranges, digests, what was dropped
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from vae_pipeline.kinds.mapped import MappedArray
-from vae_pipeline.kinds.parts import Array, Indices
+from vae_pipeline.kinds.parts import Array, Indices, Marks
 from vae_pipeline.kinds.raw import checked
 from vae_pipeline.kinds.spec import DataSpec, load_spec
 from vae_pipeline.system.errors import DataError
@@ -41,6 +42,8 @@ class Split:
     sizes: Indices | None = None
     """The size of each example, for batches that cost alike; of the training part alone, and None
     where examples don't differ in it."""
+    attributes: Marks | None = None
+    """[examples, attributes]: True where an example shows an attribute of the spec; None where it names none."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -107,8 +110,8 @@ class Prepared:
         )
 
     def digest(self) -> str:
-        """The sha256 of spec, arrays, labels, masks and sizes: equal data, equal digest."""
-        suffixes = (".npy", "_labels.npy", "_masks.npy", "_sizes.npy")
+        """The sha256 of spec, arrays, labels, masks, sizes and attributes: equal data, equal digest."""
+        suffixes = (".npy", "_labels.npy", "_masks.npy", "_sizes.npy", "_attributes.npy")
         names = [f"{part}{suffix}" for part in PARTS for suffix in suffixes]
         return content_key([[name, self.digests[name]] for name in ("spec.json", *names) if name in self.digests])
 
@@ -154,7 +157,18 @@ def _open_split(folder: Path, part: str, spec: DataSpec) -> Split:
                 "examples: run `vae-pipeline prepare` again"
             )
     masks = _open_masks(folder / f"{part}_masks.npy", (len(images), *spec.event_shape[1:]))
-    return Split(images, labels, masks, _open_sizes(folder / f"{part}_sizes.npy", len(images)))
+    sizes = _open_sizes(folder / f"{part}_sizes.npy", len(images))
+    return Split(images, labels, masks, sizes, _open_attributes(folder, part, (len(images), len(spec.attributes))))
+
+
+def _open_attributes(folder: Path, part: str, shape: tuple[int, int]) -> Marks | None:
+    if shape[1] == 0:
+        return None
+    path = folder / f"{part}_attributes.npy"
+    marks = _open_array(path)
+    if marks.shape != shape or marks.dtype != np.bool_:
+        raise DataError(f"{path} doesn't hold {shape[1]} attributes of each example: run `vae-pipeline prepare` again")
+    return marks[:]
 
 
 def _open_sizes(path: Path, count: int) -> Indices | None:

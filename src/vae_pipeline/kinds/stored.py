@@ -34,6 +34,11 @@ class StoredSpec(ABC):
         """True if labels always say what is normal."""
         return False
 
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Names of what an observation may show or not; empty where none are known."""
+        return ()
+
     def natural(self, x: Array) -> Array:
         """A graph's answer in the data's own units."""
         return x

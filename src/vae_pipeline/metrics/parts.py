@@ -56,4 +56,4 @@ def taken(split: Split, rows: npt.NDArray[np.int64]) -> Split:
     """Some rows of a part, in memory."""
     arrays = (split.labels, split.masks, split.sizes)
     labels, masks, sizes = (None if array is None else array[rows] for array in arrays)
-    return Split(split.x[rows], labels, masks, sizes)
+    return Split(split.x[rows], labels, masks, sizes, None if split.attributes is None else split.attributes[rows])

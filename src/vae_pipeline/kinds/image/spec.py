@@ -43,6 +43,8 @@ class ImageSpec(StoredSpec):
     """Names of the labels 0, 1, ...; empty where there are none."""
     levels: tuple[float, float] = LEVELS
     """For picture files with greys of over 8 bits: the value that becomes 0, and the one at which 256 would begin."""
+    attributes: tuple[str, ...] = ()
+    """Names of what each image may show or not, such as a smile, whatever its class; empty where none are known."""
     kind: str = "image"
 
     @property
@@ -96,6 +98,11 @@ class ImageSpec(StoredSpec):
                 f"[{self.low:g}, {self.high:g}] (scaling is part of it)"
             )
         return np.ascontiguousarray(inside.astype(self.dtype))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; without attributes as they were before there were any."""
+        values = super().to_dict()
+        return values if self.attributes else {name: values[name] for name in values if name != "attributes"}
 
     def metadata(self) -> dict[str, Any]:
         """A graph's metadata on raw values."""

@@ -51,6 +51,10 @@ def write_images(source: ImageSource, folder: Path, seed: int) -> None:
             save_array(folder / f"{name}_labels.npy", part.labels)
             counts = np.bincount(part.labels, minlength=len(source.classes))
             card["classes"][name] = dict(zip(source.classes, counts.tolist(), strict=True))
+        if part.attributes is not None:
+            save_array(folder / f"{name}_attributes.npy", part.attributes)
+            shown = part.attributes.sum(axis=0).tolist()
+            card.setdefault("attributes", {})[name] = dict(zip(source.attributes, shown, strict=True))
         if part.masks is not None and name == "test":
             anomalous = np.ones(len(part.masks), bool) if part.labels is None else part.labels != 0
             notes += _write_masks(folder / f"{name}_masks.npy", part.masks, anomalous, source.shape[1:])
@@ -59,7 +63,9 @@ def write_images(source: ImageSource, folder: Path, seed: int) -> None:
         card["split"] = split_card(kind, {name: indices_of(part) for name, part in parts.items()}, source.split)
     card["duplicates"] = duplicates(hashes)
     card["notes"] = [*notes, *_notes(card), *told(card)]
-    spec = ImageSpec(source.shape, source.dtype, source.low, source.high, binary, source.classes, source.levels)
+    spec = ImageSpec(
+        source.shape, source.dtype, source.low, source.high, binary, source.classes, source.levels, source.attributes
+    )
     spec.save(folder / "spec.json")
     write_json(folder / "card.json", card)
 
