@@ -103,6 +103,46 @@ class TestTasks:
         invoke("interpolate", lane.bundle, inputs, "-o", tmp_path / "m.png")
         assert (tmp_path / "m.png").stat().st_size > 1000
 
+    def test_morph(self, lane, x, tmp_path):
+        for index in range(3):
+            Image.fromarray(x[index, 0]).save(tmp_path / f"{index}.png")
+        pictures = [tmp_path / f"{index}.png" for index in range(3)]
+        printed = invoke("morph", lane.bundle, *pictures, "-o", tmp_path / "m.npy", "--frames", 16, "--even")
+        wanted = Bundle.load(lane.bundle).morph(x[:3], 16, even=True)
+        np.testing.assert_array_equal(np.load(tmp_path / "m.npy"), wanted.frames)
+        assert [line.split()[-4:-3] for line in printed.splitlines()[1:4]] == [["2"], ["3"], ["whole"]]
+        assert f"{wanted.whole.step_variation:.3f}" in printed.splitlines()[3]
+        assert wanted.whole.step_variation <= 0.1
+        looped = ["--loop", "--hold", 2, "--frames", 13, "--fps", 10]
+        invoke("morph", lane.bundle, *pictures[:2], "-o", tmp_path / "m.gif", *looped)
+        with Image.open(tmp_path / "m.gif") as film:
+            times = []
+            for at in range(film.n_frames):
+                film.seek(at)
+                times.append(film.info["duration"])
+            assert sum(times) == 100 * (12 + 2 * 2) and film.info["loop"] == 0
+        invoke("morph", lane.bundle, *pictures[:2], "-o", tmp_path / "m.png", "--path", "geodesic", "--frames", 5)
+        with Image.open(tmp_path / "m.png") as picture:
+            assert picture.size == (5 * (12 * 5 + 2) + 2, 12 * 5 + 4)
+
+    def test_a_film_in_mp4_shows_the_frames(self, lane, inputs, x, tmp_path):
+        import av
+
+        invoke("morph", lane.bundle, inputs, "-o", tmp_path / "m.mp4", "--frames", 9, "--fps", 12.5)
+        frames = Bundle.load(lane.bundle).morph(x[:7], 9).frames
+        with av.open(tmp_path / "m.mp4") as film:
+            seen = [frame.to_ndarray(format="gray8") for frame in film.decode(video=0)]
+            assert film.streams.video[0].average_rate == 12.5
+        assert len(seen) == 9 and seen[0].shape == (228, 228)  # 19 times as large
+        error = np.stack(seen) - frames[:, 0].repeat(19, 1).repeat(19, 2)
+        assert 10 * np.log10(255**2 / np.square(error).mean()) > 30  # dB
+
+    def test_a_film_in_mp4_says_what_it_needs(self, lane, inputs, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "av", None)
+        with pytest.raises(VaeError, match=r"needs the package av, .* pip install 'vae-pipeline\[video\]', or write"):
+            invoke("morph", lane.bundle, inputs, "-o", tmp_path / "m.mp4")
+        assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
+
     def test_a_picture_has_as_many_columns_as_asked(self, lane, tmp_path):
         invoke("sample", lane.bundle, "-o", tmp_path / "s.png", "--count", 6, "--grid", 6)
         with Image.open(tmp_path / "s.png") as picture:
@@ -154,6 +194,9 @@ class TestMistakes:
         [
             (["sample", "{bundle}", "-o", "{tmp}/s.jpg"], r"s\.jpg: the name must end in \.npy or \.png"),
             (["interpolate", "{bundle}", "{tmp}/one.npy", "-o", "{tmp}/m.gif"], "two examples or more; given 1"),
+            (["morph", "{bundle}", "{tmp}/one.npy", "-o", "{tmp}/m.gif"], "from one example to others; given 1"),
+            (["morph", "{bundle}", "{tmp}/one.npy", "-o", "{tmp}/m.avi"], r"must end in \.mp4 or \.gif or \.png"),
+            (["morph", "{bundle}", "{tmp}/two.png", "-o", "{tmp}/m.gif"], "two.png is 20x12 pixels, but 12x12"),
             (["encode", "{bundle}", "{tmp}/none.npy", "-o", "{tmp}/z.npy"], r"none\.npy isn't there"),
             (["encode", "{tmp}", "{tmp}/one.npy", "-o", "{tmp}/z.npy"], r"bundle\.json isn't there"),
             (["score", "{bundle}", "{tmp}/one.npy", "-o", "{tmp}/s.txt"], r"must end in \.csv or"),
@@ -164,9 +207,10 @@ class TestMistakes:
     def test_a_mistake_is_one_clear_line(self, arguments, message, lane, x, tmp_path):
         np.save(tmp_path / "one.npy", x[:1])
         (tmp_path / "list.yaml").write_text("recipes: digits\n")
+        Image.new("L", (20, 12)).save(tmp_path / "two.png")
         with pytest.raises(VaeError, match=message):
             invoke(*[argument.format(bundle=lane.bundle, tmp=tmp_path) for argument in arguments])
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["list.yaml", "one.npy"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["list.yaml", "one.npy", "two.png"]
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

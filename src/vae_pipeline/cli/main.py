@@ -15,6 +15,7 @@ from vae_pipeline.cli.begin import beginning
 from vae_pipeline.cli.bundles import bundles
 from vae_pipeline.cli.detection import detection
 from vae_pipeline.cli.json_output import print_error
+from vae_pipeline.cli.morphs import morphs
 from vae_pipeline.cli.options import BEGIN, MORE, STAGES, TASKS, BundleFolder
 from vae_pipeline.cli.output import console, print_columns
 from vae_pipeline.cli.stages import stages
@@ -63,6 +64,7 @@ app = typer.Typer(
 app.add_typer(beginning)
 app.add_typer(stages)
 app.add_typer(tasks)
+app.add_typer(morphs)
 app.add_typer(detection)
 app.add_typer(bundles)
 

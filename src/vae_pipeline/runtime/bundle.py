@@ -8,6 +8,7 @@ Needs numpy and onnxruntime, and nothing else: no torch, no pydantic.
 """
 
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,11 +18,13 @@ import numpy.typing as npt
 from vae_pipeline.kinds.spec import TextSpec
 from vae_pipeline.runtime.detection import Detection, alarms
 from vae_pipeline.runtime.files import read_calibration, read_golden, whole
+from vae_pipeline.runtime.geodesics import along, geodesic
 from vae_pipeline.runtime.graphs import BATCH, Graphs
 from vae_pipeline.runtime.inference import Encoding, Scores, encode, score
 from vae_pipeline.runtime.inputs import SEEDS, Labels, checked_numbers, checked_observations
 from vae_pipeline.runtime.manifest import CalibrationEntry, DetectorEntry, Manifest
-from vae_pipeline.runtime.paths import evenly, path_between
+from vae_pipeline.runtime.morphs import Morph, morph
+from vae_pipeline.runtime.paths import Seen, evenly, path_between
 from vae_pipeline.runtime.sessions import TIMEOUT_S
 from vae_pipeline.runtime.signatures import GraphName
 from vae_pipeline.system.errors import DataError
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from vae_pipeline.runtime.sentences import Sentences
 
 Array = npt.NDArray[Any]
+PathKind = Literal["linear", "spherical", "geodesic"]
 Rows = Any
 """An array [examples, *event]; of a table also a DataFrame, or records (mappings from column to value)."""
 
@@ -189,7 +193,7 @@ class Bundle(Graphs):
         return self.spec.natural(self.rows(GraphName.GENERATE, inputs, labels)[0])
 
     def interpolate(
-        self, start: Array, end: Array, steps: int, kind: Literal["linear", "spherical"] = "spherical",
+        self, start: Array, end: Array, steps: int, kind: PathKind = "spherical",
         label: int | None = None, even: bool = False,
     ) -> Array:  # fmt: skip
         """Observations [steps, *event] along a path between the posterior means of two observations.
@@ -198,13 +202,37 @@ class Bundle(Graphs):
         """
         if steps < 2:
             raise DataError(f"a path needs at least 2 steps; given {steps}")
-        labels = None if label is None else [label, label]
-        ends = self.encode(np.stack([start, end]), labels).mean
+        (seen,) = self._ways(np.stack([start, end]), kind, label)
+        return seen(evenly(seen, steps) if even else np.linspace(0, 1, steps))
 
-        def seen(place: Array) -> Array:
-            return self.decode(
-                path_between(ends[0], ends[1], place, kind), None if label is None else [label] * len(place)
-            )
+    def morph(
+        self, x: Array, frames: int | None = None, path: PathKind = "spherical", label: int | None = None,
+        even: bool = False, hold: int = 0, loop: bool = False,
+    ) -> Morph:  # fmt: skip
+        """A sequence of frames through the reconstructions of two observations or more, and what it measures.
 
-        place = np.linspace(0, 1, steps)
-        return seen(evenly(seen, place) if even else place)
+        There are 24 steps from each to the next, or `frames` in all, without those by which each observation is held
+        longer. A loop goes on to the first again, and leaves out the last frame, which is the first.
+
+        Raises:
+            DataError: there are fewer than two observations, or fewer frames than observations; or there is no such
+                path.
+        """
+        if len(x) < 2:
+            raise DataError(f"a morph leads from one example to others; given {len(x)}: name another file")
+        stops = np.concatenate([x, x[:1]]) if loop else x
+        return morph(self._ways(stops, path, label), frames, even, hold, loop)
+
+    def _ways(self, x: Array, kind: PathKind, label: int | None) -> list[Seen]:
+        """The ways between the posterior means of neighbours."""
+        labels = None if label is None else [label] * len(x)
+
+        def decode(z: Array) -> Array:
+            return self.decode(z, None if label is None else [label] * len(z))
+
+        def way(start: Array, end: Array) -> Seen:
+            if kind == "geodesic":
+                return along(decode, geodesic(decode, start, end))
+            return lambda place: decode(path_between(start, end, place, kind))
+
+        return [way(start, end) for start, end in pairwise(self.encode(x, labels).mean)]

@@ -58,9 +58,10 @@ def save_sheet(path: Path, pixels: Pixels, columns: int, side: int = 0, group: i
     replace_file(path, buffer.getvalue())
 
 
-def save_gif(path: Path, frames: Sequence[Pixels], frame_s: float = 0.08) -> None:
-    """Write an endless film of pictures of [channels, height, width]."""
+def save_gif(path: Path, frames: Sequence[Pixels], frame_s: float = 0.08, endless: bool = True) -> None:
+    """Write a film of pictures of [channels, height, width], endless or seen once."""
     first, *rest = [to_image(frame) for frame in frames]
     buffer = io.BytesIO()
-    first.save(buffer, "GIF", save_all=True, append_images=rest, duration=round(frame_s * 1000), loop=0)
+    again = {"loop": 0} if endless else {}
+    first.save(buffer, "GIF", save_all=True, append_images=rest, duration=round(frame_s * 1000), **again)
     replace_file(path, buffer.getvalue())

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from vae_pipeline.kinds.image.pictures import save_gif, save_sheet, tile, to_pixels
 from vae_pipeline.kinds.image.spec import ImageSpec
+from vae_pipeline.kinds.image.video import save_video
 
 Array = npt.NDArray[Any]
 SIDE, FILM_SIDE = 56, 224  # pixels of an image on a sheet, and in a film, at about
@@ -41,6 +42,16 @@ def save_film(path: Path, images: Array, spec: ImageSpec) -> None:
     pixels = to_pixels(images, spec.low, spec.high)
     there_and_back = np.concatenate([pixels, pixels[-2:0:-1]])
     save_gif(path, [tile(frame[None], 1, FILM_SIDE, gap=0) for frame in there_and_back])
+
+
+def save_sequence(path: Path, images: Array, spec: ImageSpec, fps: float, endless: bool) -> None:
+    """Write images as a film, in their order, to a .gif or .mp4; `endless` is for a .gif."""
+    pixels = to_pixels(images, spec.low, spec.high)
+    frames = [tile(frame[None], 1, FILM_SIDE, gap=0) for frame in pixels]
+    if path.suffix.lower() == ".mp4":
+        save_video(path, frames, fps)
+    else:
+        save_gif(path, frames, 1 / fps, endless)
 
 
 def _save_pairs(path: Path, above: Array, below: Array, blank: int) -> None:
