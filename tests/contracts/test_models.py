@@ -17,6 +17,22 @@ NETS = {
     "convolution": {"kind": "convolution", "channels": [8, 4], "activation": "silu"},
     "fitting": {"kind": "convolution", "channels": [8, 6, 4], "activation": "silu", "smallest": 4},
     "shortcut": {"kind": "convolution", "channels": [8, 4], "activation": "silu", "shortcut": True},
+    "residual": {
+        "kind": "residual",
+        "channels": [4, 4],
+        "blocks": 1,
+        "activation": "silu",
+        "normalisation": "local",
+    },
+    "attentive": {
+        "kind": "residual",
+        "channels": [4, 4],
+        "blocks": 1,
+        "activation": "silu",
+        "normalisation": "group",
+        "attention": True,
+        "checkpointing": True,
+    },
 }
 LIKELIHOODS = {
     "bernoulli": {"kind": "bernoulli"},
@@ -46,6 +62,7 @@ POSTERIORS = {
     "full_gaussian": {"kind": "full_gaussian", "latents": 3},
     "coupling_flow": {"kind": "coupling_flow", "latents": 3, "layers": 2, "width": 8},
 }
+MAPS = {"spatial_gaussian": {"kind": "spatial_gaussian", "channels": 3}}
 PRIORS = {
     "standard_normal": {"kind": "standard_normal"},
     "mixture": {"kind": "mixture", "components": 4},
@@ -56,7 +73,13 @@ CASES = [
     *itertools.product(["dense", "convolution"], ["dense", "convolution"], LIKELIHOODS, [False, True], SHAPES),
     *itertools.product(["dense"], ["convolution"], MORE_LIKELIHOODS, [False], SHAPES),
     *itertools.product(["fitting"], ["fitting"], ["bernoulli"], [False], SHAPES),
+    ("residual", "attentive", "gaussian_learned", True, SHAPES[1]),
     *itertools.product(["shortcut"], ["shortcut"], ["gaussian_learned"], [False, True], SHAPES),
+]
+MAP_CASES = [
+    ("residual", "spatial_gaussian", "standard_normal", False, SHAPES[0]),
+    ("attentive", "spatial_gaussian", "standard_normal", True, SHAPES[0]),
+    ("residual", "spatial_gaussian", "mixture", True, SHAPES[1]),
 ]
 LATENT_CASES = [pair for pair in itertools.product(POSTERIORS, PRIORS) if pair[1] != "vamp" or pair[0] == "gaussian"]
 
@@ -64,7 +87,7 @@ LATENT_CASES = [pair for pair in itertools.product(POSTERIORS, PRIORS) if pair[1
 def make(encoder, decoder, likelihood, conditional, shape, posterior="gaussian", prior="standard_normal"):
     model = {
         "encoder": NETS[encoder],
-        "posterior": POSTERIORS[posterior],
+        "posterior": (POSTERIORS | MAPS)[posterior],
         "prior": PRIORS[prior],
         "decoder": NETS[decoder],
         "likelihood": (LIKELIHOODS | MORE_LIKELIHOODS)[likelihood],
@@ -115,6 +138,28 @@ def test_posteriors_and_priors_keep_it(case):
     for model in models:
         wake(model)
     keeps_its_contract(*models, batch((1, 8, 8))[0], None)
+
+
+@pytest.mark.parametrize("case", MAP_CASES, ids=lambda case: "-".join(map(str, case)))
+def test_a_map_of_latents_keeps_it(case):
+    net, posterior, prior, conditional, shape = case
+    models = [make(net, net, "gaussian_learned", conditional, shape, posterior, prior) for _ in range(2)]
+    x, labels = batch(shape)
+    keeps_its_contract(*models, x, labels if conditional else None)
+    model, label = models[0], labels if conditional else None
+    channels, rows, columns = model.latent_shape
+    assert (channels, rows, columns) == (3, 4, -(-shape[2] // 2)) and model.latents == channels * rows * columns
+    larger = torch.cat([x, x.flip(3)], 3)[:, :, : 2 * (shape[1] // 2), : 2 * shape[2]]
+    mean, log_variance = model.encode_map(larger, label)
+    assert mean.shape == log_variance.shape == (5, 3, larger.shape[2] // 2, larger.shape[3] // 2)
+    assert model.decode_map(mean, label).mean.shape == larger.shape
+    if not shape[1] % 2:
+        flat = torch.stack([mean.flatten(1) for mean in model.encode_map(x, label)])
+        q = model.encode(x, label)
+        assert torch.equal(flat, torch.stack([q.mean, q.log_variance]))
+        assert torch.equal(
+            model.decode_map(q.mean.unflatten(1, model.latent_shape), label).mean, model.decode(q.mean, label).mean
+        )
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

@@ -424,9 +424,19 @@ FLOW = {"kind": "coupling_flow", "latents": 3, "layers": 2, "width": 8}
 IMPORTANCE = {"kind": "importance_weighted", "samples": 5, "doubly_reparameterised": True}
 
 
+MAP = {"kind": "spatial_gaussian", "channels": 4}
+RESIDUAL = {"kind": "residual", "channels": [8, 8], "blocks": 1, "activation": "silu", "normalisation": "local"}
+SPATIAL = {"model.posterior": MAP, "model.encoder": RESIDUAL, "model.decoder": RESIDUAL}
+
+
 @pytest.mark.parametrize(
     ("changes", "wanted"),
     [
+        ({"model.posterior": MAP}, "needs an encoder and a decoder of kind residual; they are dense and dense"),
+        ({**SPATIAL, "model.decoder": {**RESIDUAL, "channels": [8]}}, "the encoder's channels are 2, the decoder's 1"),
+        ({**SPATIAL, "model.prior": {"kind": "vamp", "components": 5}}, "posteriors of kind gaussian"),
+        ({**SPATIAL, "sampler": "mixture"}, "sampler: mixture knows no places"),
+        ({"model.encoder": {**RESIDUAL, "activation": "gated"}}, "model.encoder.activation: input should be 'relu'"),
         ({"model.prior": {"kind": "vamp", "components": 5}, "model.posterior": FLOW}, "posteriors of kind gaussian"),
         ({"objective": IMPORTANCE, "model.posterior": FLOW}, "model.posterior.kind is coupling_flow"),
         ({"objective": {"kind": "total_correlation", "weight": 4.0}, "model.posterior": FLOW}, "normalised_gaussian"),

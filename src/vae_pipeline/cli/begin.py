@@ -96,10 +96,11 @@ def _init_project(name: str, scm: bool) -> None:
 
 def _described(recipe: "Recipe") -> str:
     """The model and its training in a line."""
-    from vae_pipeline.recipe.model import Model
+    from vae_pipeline.recipe.model import Model, VectorPosterior
 
-    model = recipe.model
-    latents = f"{model.posterior.latents} latents, " if isinstance(model, Model) else ""
+    model, latents = recipe.model, ""
+    if isinstance(model, Model) and isinstance(model.posterior, VectorPosterior):
+        latents = f"{model.posterior.latents} latents, "
     kind = model.likelihood.kind.replace("_", " ")
     return f"{latents}likelihood {kind}, {recipe.train.length} of {recipe.train.batch}"
 

@@ -30,6 +30,26 @@ class GaussianPosterior(nn.Module):
         return DiagonalGaussian(mean, nn.functional.hardtanh(log_variance, *LOG_VARIANCE))
 
 
+class SpatialGaussianPosterior(nn.Module):
+    """Diagonal Gaussian over the places of a map, by one convolution of the features around each."""
+
+    def __init__(self, features: int, channels: int) -> None:
+        super().__init__()
+        self.moments = nn.Conv2d(features, 2 * channels, 3, padding=1)
+
+    def forward(self, features: Float[Tensor, "batch features rows columns"]) -> DiagonalGaussian:
+        """q(z|x) of the flat map."""
+        mean, log_variance = self.map(features)
+        return DiagonalGaussian(mean.flatten(1), log_variance.flatten(1))
+
+    def map(
+        self, features: Float[Tensor, "batch features rows columns"]
+    ) -> tuple[Float[Tensor, "batch channels rows columns"], Float[Tensor, "batch channels rows columns"]]:
+        """Its mean and log-variance, as maps."""
+        mean, log_variance = self.moments(features).float().chunk(2, 1)
+        return mean, nn.functional.hardtanh(log_variance, *LOG_VARIANCE)
+
+
 class NormalisedPosterior(GaussianPosterior):
     """A posterior whose means have the standard deviation `spread` over each batch: rate >= latents * spread² / 2.
 

@@ -120,6 +120,11 @@ class VAE(nn.Module):
         return self.latent_prior.latents
 
     @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """The shape of the latents that z holds, flat: of a vector (latents,), of a map channels, height and width."""
+        return (self.latents,)
+
+    @property
     def noise(self) -> int:
         """Numbers of noise that `draw` needs."""
         return self._sampler().noise

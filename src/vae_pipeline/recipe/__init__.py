@@ -20,6 +20,8 @@ from vae_pipeline.recipe.model import (
     Ladder,
     Model,
     NormalisedPosterior,
+    SpatialPosterior,
+    VectorPosterior,
 )
 from vae_pipeline.recipe.objective import (
     CapacityControl,
@@ -81,8 +83,7 @@ class Recipe(Section):
             )
         fits(self.data, self.model, self.sampler, self.detection)
         self._objective_fits()
-        if self.sampler == "flow" and isinstance(self.model, Model) and self.model.posterior.latents == 1:
-            raise ValueError("sampler: flow needs two latents or more; take mixture")
+        self._sampler_fits()
         steered = isinstance(self.rate_control, CapacityControl | TargetRateControl | TargetDistortionControl)
         if steered and self.train.keep == "best":
             raise ValueError(
@@ -99,6 +100,18 @@ class Recipe(Section):
             raise ValueError("data.valid and data.test leave nothing to train on: together they must be under 1")
         require_possible(self.evaluate.gates, self.data, self.detection)
         return self
+
+    def _sampler_fits(self) -> None:
+        kind = self.sampler if isinstance(self.sampler, str) else self.sampler.kind
+        if not isinstance(self.model, Model):
+            return
+        posterior = self.model.posterior
+        if isinstance(posterior, SpatialPosterior) and kind in ("gaussian", "mixture", "flow"):
+            raise ValueError(
+                f"sampler: {kind} knows no places, and a map of latents has too many numbers for it: take prior or auto"
+            )
+        if kind == "flow" and isinstance(posterior, VectorPosterior) and posterior.latents == 1:
+            raise ValueError("sampler: flow needs two latents or more; take mixture")
 
     def _objective_fits(self) -> None:
         objective, control = self.objective, self.rate_control

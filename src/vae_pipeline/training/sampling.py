@@ -72,7 +72,7 @@ def choose_sampler(model: VAE, train: Split, valid: Split, features: Reference, 
     A mixture has as many components as bring its samples nearest.
     """
     wanted = features.of(subset(valid if len(valid) >= LEAST else train, POINTS, seed))
-    kinds = [kind for kind in KINDS if kind != "flow" or model.latents > 1]  # a coupling needs two halves
+    kinds = candidates(model)
     before = model.sampler
     fitted: dict[Kind, Sampler | None] = {}
     distances: dict[Kind, float] = {}
@@ -88,6 +88,13 @@ def choose_sampler(model: VAE, train: Split, valid: Split, features: Reference, 
         model.sampler = before
     best = min(kinds, key=lambda kind: distances[kind])
     return ChosenSampler(best, fitted[best], distances)
+
+
+def candidates(model: VAE) -> list[Kind]:
+    """The kinds that may be fitted to a model's latents: of a map there are too many for a covariance or a flow."""
+    if len(model.latent_shape) > 1:
+        return ["prior"]
+    return [kind for kind in KINDS if kind != "flow" or model.latents > 1]  # a coupling needs two halves
 
 
 def _as_sampler(fit: "GaussianMixture") -> MixtureSampler:

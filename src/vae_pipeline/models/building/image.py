@@ -1,5 +1,6 @@
 """Models of images."""
 
+import math
 from typing import assert_never
 
 from torch import nn
@@ -19,7 +20,11 @@ from vae_pipeline.models.likelihoods.student_t import StudentTLikelihood
 from vae_pipeline.models.nets.convolution import ConvolutionDecoder, ConvolutionEncoder, fitting
 from vae_pipeline.models.nets.dense import DenseDecoder, DenseEncoder
 from vae_pipeline.models.nets.ladder import LadderDecoder, LadderEncoder, LadderHead, levels_of
+from vae_pipeline.models.nets.residual import ResidualDecoder, ResidualEncoder
+from vae_pipeline.models.nets.residual_blocks import Style, groups_of
+from vae_pipeline.models.posteriors import SpatialGaussianPosterior
 from vae_pipeline.models.scaling import Scaling
+from vae_pipeline.models.spatial import SpatialVAE
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.recipe import model as recipe
 from vae_pipeline.system.errors import RecipeError
@@ -29,12 +34,30 @@ def image_model(model: recipe.AnyModel, spec: ImageSpec, classes: int) -> VAE:
     """A VAE of images, conditional on so many classes."""
     if isinstance(model, recipe.Ladder):
         return _ladder(model, spec, classes)
+    likelihood = _likelihood(model.likelihood, spec)
+    if isinstance(model.posterior, recipe.SpatialPosterior):
+        return _spatial(model, model.posterior, spec, classes, likelihood)
     encoder = _encoder(model.encoder, spec, classes)
     posterior = posterior_of(model.posterior, encoder.features)
     prior = prior_of(model.prior, model.posterior.latents, spec)
-    likelihood = _likelihood(model.likelihood, spec)
-    decoder = _decoder(model.decoder, spec, model.posterior.latents + classes, likelihood.planes)
+    decoder = _decoder(model.decoder, spec, model.posterior.latents, classes, likelihood.planes)
     return VAE(Scaling(spec.low, spec.high), encoder, posterior, prior, decoder, likelihood, classes)
+
+
+def _spatial(
+    model: recipe.Model,
+    section: recipe.SpatialPosterior,
+    spec: ImageSpec,
+    classes: int,
+    likelihood: Likelihood,
+) -> SpatialVAE:
+    assert isinstance(model.encoder, recipe.ResidualNet) and isinstance(model.decoder, recipe.ResidualNet)
+    encoder = _residual_encoder(model.encoder, spec, classes, flat=False)
+    posterior = SpatialGaussianPosterior(encoder.channels, section.channels)
+    shape = (section.channels, *encoder.side)
+    prior = prior_of(model.prior, math.prod(shape), spec)
+    decoder = _residual_decoder(model.decoder, spec, shape, classes, likelihood.planes)
+    return SpatialVAE(Scaling(spec.low, spec.high), encoder, posterior, prior, decoder, likelihood, classes)
 
 
 def _ladder(model: recipe.Ladder, spec: ImageSpec, classes: int) -> LadderVAE:
@@ -47,20 +70,25 @@ def _ladder(model: recipe.Ladder, spec: ImageSpec, classes: int) -> LadderVAE:
     return LadderVAE(Scaling(spec.low, spec.high), encoder, heads, prior, decoder, likelihood, classes)
 
 
-def _encoder(net: recipe.EncoderNet, spec: ImageSpec, labels: int) -> DenseEncoder | ConvolutionEncoder:
+def _encoder(
+    net: recipe.EncoderNet, spec: ImageSpec, labels: int
+) -> DenseEncoder | ConvolutionEncoder | ResidualEncoder:
     match net:
         case recipe.DenseNet():
             return DenseEncoder(spec.event_shape, labels, net.layers, net.activation)
         case recipe.ConvolutionNet():
             layers = fitting(spec.event_shape[1:], len(net.channels), net.smallest)
             return ConvolutionEncoder(spec.event_shape, labels, net.channels[:layers], net.activation, net.shortcut)
+        case recipe.ResidualNet():
+            return _residual_encoder(net, spec, labels, flat=True)
         case recipe.RecurrentEncoder():
             raise RecipeError("model.encoder.kind recurrent is of sentences, but the data are images")
         case _:
             assert_never(net)
 
 
-def _decoder(net: recipe.DecoderNet, spec: ImageSpec, features: int, planes: int) -> nn.Module:
+def _decoder(net: recipe.DecoderNet, spec: ImageSpec, latents: int, labels: int, planes: int) -> nn.Module:
+    features = latents + labels
     match net:
         case recipe.DenseNet():
             return DenseDecoder(features, spec.event_shape, planes, net.layers, net.activation)
@@ -69,10 +97,27 @@ def _decoder(net: recipe.DecoderNet, spec: ImageSpec, features: int, planes: int
             return ConvolutionDecoder(
                 features, spec.event_shape, planes, net.channels[-layers:], net.activation, net.shortcut
             )
+        case recipe.ResidualNet():
+            return _residual_decoder(net, spec, (latents,), labels, planes)
         case recipe.RecurrentDecoder():
             raise RecipeError("model.decoder.kind recurrent is of sentences, but the data are images")
         case _:
             assert_never(net)
+
+
+def _residual_encoder(net: recipe.ResidualNet, spec: ImageSpec, labels: int, flat: bool) -> ResidualEncoder:
+    return ResidualEncoder(spec.event_shape, labels, net.channels, net.blocks, _style(net), flat)
+
+
+def _residual_decoder(
+    net: recipe.ResidualNet, spec: ImageSpec, latent_shape: tuple[int, ...], labels: int, planes: int
+) -> ResidualDecoder:
+    return ResidualDecoder(latent_shape, labels, spec.event_shape, planes, net.channels, net.blocks, _style(net))
+
+
+def _style(net: recipe.ResidualNet) -> Style:
+    groups = groups_of(net.channels) if net.normalisation == "group" else None
+    return Style(net.activation, groups, net.attention, net.checkpointing)
 
 
 def _likelihood(likelihood: recipe.Likelihood, spec: ImageSpec) -> Likelihood:

@@ -9,8 +9,8 @@ from vae_pipeline.models import posteriors, priors
 from vae_pipeline.recipe import model as recipe
 
 
-def posterior_of(posterior: recipe.Posterior, features: int) -> nn.Module:
-    """A module that makes q(z|x) of an encoder's features."""
+def posterior_of(posterior: recipe.VectorPosterior, features: int) -> nn.Module:
+    """A module that makes q(z|x), of a vector of latents, of an encoder's features."""
     match posterior:
         case recipe.GaussianPosterior():
             return posteriors.GaussianPosterior(features, posterior.latents)

@@ -17,6 +17,7 @@ def table_model(model: recipe.AnyModel, spec: TableSpec) -> VAE:
     if not (
         isinstance(model, recipe.Model)
         and isinstance(model.likelihood, recipe.MixedLikelihood)
+        and isinstance(model.posterior, recipe.VectorPosterior)
         and isinstance(model.encoder, recipe.DenseNet)
         and isinstance(model.decoder, recipe.DenseNet)
     ):

@@ -20,6 +20,7 @@ def text_model(model: recipe.AnyModel, spec: TextSpec) -> VAE:
         and isinstance(model.encoder, recipe.RecurrentEncoder)
         and isinstance(model.decoder, recipe.RecurrentDecoder)
         and isinstance(model.likelihood, recipe.AutoregressiveLikelihood)
+        and isinstance(model.posterior, recipe.VectorPosterior)
     ):
         raise RecipeError("the data are sentences: the model needs recurrent nets and a likelihood autoregressive")
     net, latents, cut = model.decoder, model.posterior.latents, model.decoder.latents == "cut"

@@ -12,8 +12,11 @@ from vae_pipeline.recipe.model.latents import (
     NormalisedPosterior,
     Posterior,
     Prior,
+    SpatialGaussianPosterior,
+    SpatialPosterior,
     StandardNormalPrior,
     VampPrior,
+    VectorPosterior,
 )
 from vae_pipeline.recipe.model.likelihoods import (
     AdaptiveOutput,
@@ -39,6 +42,7 @@ from vae_pipeline.recipe.model.nets import (
     EncoderNet,
     RecurrentDecoder,
     RecurrentEncoder,
+    ResidualNet,
 )
 from vae_pipeline.recipe.section import Activation, Count, Section
 
@@ -47,8 +51,9 @@ __all__ = [
     "Cell", "ContinuousLikelihood", "ConvolutionNet", "DecoderNet", "DenseNet", "DiscretisedLikelihood",
     "EncoderNet", "FlowPosterior", "FullOutput", "FullPosterior", "GaussianLikelihood", "GaussianPosterior",
     "Ladder", "LaplaceLikelihood", "Level", "Likelihood", "LogisticLikelihood", "MixedLikelihood", "MixturePrior",
-    "Model", "NormalisedPosterior", "Posterior", "Prior", "RecurrentDecoder", "RecurrentEncoder", "Scale",
-    "StandardNormalPrior", "StudentTLikelihood", "VampPrior",
+    "Model", "NormalisedPosterior", "Posterior", "Prior", "RecurrentDecoder", "RecurrentEncoder", "ResidualNet",
+    "Scale", "SpatialGaussianPosterior", "SpatialPosterior", "StandardNormalPrior", "StudentTLikelihood", "VampPrior",
+    "VectorPosterior",
 ]  # fmt: skip
 
 
@@ -74,6 +79,8 @@ class Model(Section):
             raise ValueError("a vamp prior has no labels to condition on: set conditional: false, or another prior")
         if isinstance(self.prior, VampPrior) and not isinstance(self.posterior, GaussianPosterior):
             raise ValueError("a vamp prior is a mixture of posteriors of kind gaussian")
+        if isinstance(self.posterior, SpatialPosterior):
+            _require_map(self.posterior.kind, self.encoder, self.decoder)
         match self.likelihood, self.decoder:
             case AutoregressiveLikelihood(output=FullOutput(tied=True)), RecurrentDecoder() as decoder:
                 if decoder.width != decoder.embedding:
@@ -82,6 +89,17 @@ class Model(Section):
                         f"{decoder.width} and its embedding {decoder.embedding}: make them equal"
                     )
         return self
+
+
+def _require_map(posterior: str, encoder: EncoderNet, decoder: DecoderNet) -> None:
+    wanted = f"model.posterior.kind {posterior} needs an encoder and a decoder of kind residual"
+    if not (isinstance(encoder, ResidualNet) and isinstance(decoder, ResidualNet)):
+        raise ValueError(f"{wanted}; they are {encoder.kind} and {decoder.kind}")
+    if len(encoder.channels) != len(decoder.channels):
+        raise ValueError(
+            f"{wanted}, of as many levels: the encoder's channels are {len(encoder.channels)}, the decoder's "
+            f"{len(decoder.channels)}"
+        )
 
 
 class Level(Section):

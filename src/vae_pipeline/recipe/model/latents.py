@@ -45,9 +45,20 @@ class FlowPosterior(Section):
     """Hidden units of each coupling layer's network."""
 
 
-Posterior = Annotated[
-    GaussianPosterior | NormalisedPosterior | FullPosterior | FlowPosterior, Field(discriminator="kind")
-]
+class SpatialGaussianPosterior(Section):
+    """Diagonal Gaussian over a map of latents, [channels, height / f, width / f], so that a model takes images of any
+    size. It needs an encoder and a decoder of kind residual, of as many levels."""
+
+    kind: Literal["spatial_gaussian"]
+    channels: Count
+    """Latents at each place of the map."""
+
+
+VectorPosterior = GaussianPosterior | NormalisedPosterior | FullPosterior | FlowPosterior
+"""Posteriors of a vector of so many latents."""
+SpatialPosterior = SpatialGaussianPosterior
+"""Posteriors of a map, which has a place for each f x f pixels."""
+Posterior = Annotated[VectorPosterior | SpatialPosterior, Field(discriminator="kind")]
 
 
 class StandardNormalPrior(Section):

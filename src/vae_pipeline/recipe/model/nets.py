@@ -37,6 +37,29 @@ class ConvolutionNet(Section):
     z to the image."""
 
 
+class ResidualNet(Section):
+    """Residual blocks at some levels, for images of any height, width and channels; each level but the last one of an
+    encoder halves the sides, and each but the last one of a decoder doubles them."""
+
+    kind: Literal["residual"]
+    channels: Layers
+    """Channels of each level, in the order in which they are passed: an encoder's from the image on, a decoder's from
+    the latents on. The factor f, by which the map of the lowest level is smaller than the image, is
+    2^(levels - 1)."""
+    blocks: Count
+    """Residual blocks of each level; a decoder has one more."""
+    activation: Literal["relu", "tanh", "silu", "gelu"]
+    """The non-linearity, as of a dense net."""
+    normalisation: Literal["group", "local"]
+    """`group`: over the whole image, in 32 groups of channels, or as many as divide the channels of every level.
+    `local`: over the channels of each place, so that a place sees a part of the image alone, and an image in tiles is
+    what it is as a whole."""
+    attention: bool = False
+    """True for attention among the places of the lowest level."""
+    checkpointing: bool = False
+    """True to compute blocks again for their gradients, which takes less memory and a third more time."""
+
+
 Cell = Literal["lstm", "gru"]
 
 
@@ -72,5 +95,5 @@ class RecurrentDecoder(Section):
     """`cut`: neither z nor x reaches it; what is left is a language model, to compare with."""
 
 
-EncoderNet = Annotated[DenseNet | ConvolutionNet | RecurrentEncoder, Field(discriminator="kind")]
-DecoderNet = Annotated[DenseNet | ConvolutionNet | RecurrentDecoder, Field(discriminator="kind")]
+EncoderNet = Annotated[DenseNet | ConvolutionNet | ResidualNet | RecurrentEncoder, Field(discriminator="kind")]
+DecoderNet = Annotated[DenseNet | ConvolutionNet | ResidualNet | RecurrentDecoder, Field(discriminator="kind")]
