@@ -243,12 +243,38 @@ def test_bad_value_of_arrays(key: str, value: Any, wanted: str) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value", "wanted"),
-    [("shape", [4, 8, 8], "1 channel"), ("train", "", "at least 1 character"), ("resize", "squash", "stretch")],
+    [
+        ("shape", [4, 8, 8], "1 channel"),
+        ("train", "", "at least 1 character"),
+        ("resize", "squash", "stretch"),
+    ],
 )
 def test_bad_value_of_folder(key: str, value: Any, wanted: str) -> None:
     text = refusal(changed(f"data.{key}", value, FOLDER))
     assert text.startswith(f"mine.yaml: data.{key}: ")
     assert wanted in text
+
+
+@pytest.mark.parametrize(
+    ("split", "wanted"),
+    [
+        ({"size": "exactly"}, ".size: input should be 'hash' or 'exact'; given 'exactly'"),
+        ({"kind": "listed"}, ".file: this key is missing"),
+        ({"groups": {"folder": 1, "file": "people.txt"}}, ".groups: give one of column, folder, pattern and file; "),
+        ({"groups": {"column": "person"}}, ": groups.column means nothing to this kind of data: take folder or "),
+    ],
+)
+def test_bad_split_of_a_folder(split: dict[str, Any], wanted: str) -> None:
+    assert refusal(changed("data.split", split, FOLDER)).startswith(f"mine.yaml: data.split{wanted}")
+
+
+def test_a_list_says_which_pictures_are_valid_and_test() -> None:
+    recipe = changed("data.split", {"kind": "listed", "file": "parts.txt"}, FOLDER)
+    assert "split.kind listed says which pictures are valid and test: leave both out" in refusal(recipe)
+    del recipe["data"]["valid"], recipe["data"]["test"]
+    assert parse(Recipe, recipe, PATH).data.test is None
+    del recipe["data"]["split"]
+    assert "give valid and test: a path, or a fraction of train; or a split of kind listed" in refusal(recipe)
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def read_array(path: Path, key: str | None = None) -> Array:
 def _read_picture(content: bytes, shown: str, spec: ImageSpec, resize: Resize) -> Array:
     if spec.shape[0] not in (1, 3):
         raise DataError(f"{shown} is a picture, but this model takes {spec.shape[0]} channels: give .npy or .npz")
-    pixels = read_picture(content, shown, spec.shape, resize, spec.levels)
+    pixels = read_picture(content, shown, spec.shape, resize, spec.levels, spec.crop)
     scaled = spec.low + pixels[None] / 255 * (spec.high - spec.low)
     return (np.rint(scaled) if spec.dtype == "uint8" else scaled).astype(spec.dtype)
 

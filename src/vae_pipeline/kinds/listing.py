@@ -70,6 +70,11 @@ def is_archive(place: Path) -> bool:
     return place.is_file() and (zipfile.is_zipfile(place) or _is_tar(place))
 
 
+def common_folder(pictures: Pictures) -> PurePosixPath:
+    """The folder that all pictures lie in, at any depth."""
+    return PurePosixPath(os.path.commonpath([PurePosixPath(name).parent for name in pictures.names]))
+
+
 def readable(name: str) -> str:
     """A file's name in one form of its letters; bytes that aren't UTF-8 are spelt out."""
     return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "backslashreplace"))

@@ -70,6 +70,8 @@ class ImageSource:
     """The group of each row of train, and of parts with files of their own; empty where there are no groups."""
     attributes: tuple[str, ...] = ()
     """`ImageSpec.attributes`."""
+    crop: int | None = None
+    """`ImageSpec.crop`."""
 
 
 @dataclass(frozen=True)

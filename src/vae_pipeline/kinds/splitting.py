@@ -81,7 +81,7 @@ def parts_of(source: ImageSource, division: Division) -> dict[str, Part]:
     parts = {}
     for name in PARTS:
         part = given[name]
-        parts[name] = part if isinstance(part, Part) else _subset(source.train, division.rows[name])
+        parts[name] = part if isinstance(part, Part) else subset(source.train, division.rows[name])
         wanted = name == "train" or (isinstance(part, float) and part > 0) or isinstance(part, Part)
         if wanted and len(parts[name].rows) == 0:
             raise DataError(
@@ -103,7 +103,8 @@ class _Subset:
         return self.rows[self.indices[indices]]
 
 
-def _subset(part: Part, indices: Indices) -> Part:
+def subset(part: Part, indices: Indices) -> Part:
+    """Some rows of a part."""
     return Part(
         _Subset(part.rows, indices),
         None if part.labels is None else part.labels[indices],

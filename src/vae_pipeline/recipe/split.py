@@ -1,9 +1,9 @@
 """The rule by which rows are divided into parts, where `valid` or `test` is a fraction."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, Discriminator, Tag, model_validator
 
 from vae_pipeline.recipe.section import Count, Place, Section
 
@@ -17,11 +17,13 @@ class Groups(Section):
     """For pictures: the level of a folder below the one that all lie in, 1 for the topmost."""
     pattern: Place | None = None
     """A regular expression for a picture's path or a line: its first group, or all that it matches, is the name."""
+    file: Place | None = None
+    """For pictures: a list of a picture's name and its group a line, such as CelebA's identity_CelebA.txt."""
 
     @model_validator(mode="after")
     def _one(self) -> "Groups":
-        if sum(value is not None for value in (self.column, self.folder, self.pattern)) != 1:
-            raise ValueError("give one of column, folder and pattern")
+        if len(self.model_dump(exclude_none=True)) != 1:
+            raise ValueError("give one of column, folder, pattern and file")
         try:
             re.compile(self.pattern or "")
         except re.error as error:
@@ -39,6 +41,15 @@ class SplitRule(Section):
     """For equal rows: `drop` keeps one, `together` keeps all in one part."""
     groups: Groups | None = None
     """Rows of one group are of one part."""
+
+
+class ListedSplit(Section):
+    """The rule by which pictures are divided where a file lists the part of each: `valid` and `test` are left out."""
+
+    kind: Literal["listed"]
+    file: Place
+    """A list of a picture's name and its part a line: 0 or train, 1 or valid, 2 or test. CelebA's
+    list_eval_partition.txt, or a CSV whose first row names the columns."""
 
 
 HASHED = SplitRule()
@@ -67,6 +78,16 @@ def require_fractions(rule: SplitRule, *parts: object) -> None:
 
 
 Ungrouped = Annotated[SplitRule, _grouped_by()]
-GroupedByPath = Annotated[SplitRule, _grouped_by("folder", "pattern")]
+GroupedByPath = Annotated[SplitRule, _grouped_by("folder", "pattern", "file")]
+
+
+def _split_meant(value: Any) -> str:
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return "SplitRule" if kind is None else "listed"
+
+
+SplitOfPictures = Annotated[
+    Annotated[GroupedByPath, Tag("SplitRule")] | Annotated[ListedSplit, Tag("listed")], Discriminator(_split_meant)
+]
 GroupedByColumn = Annotated[SplitRule, _grouped_by("column")]
 GroupedByLine = Annotated[SplitRule, _grouped_by("column", "pattern")]

@@ -28,19 +28,27 @@ class CorruptPictureError(DataError):
 
 
 def read_picture(
-    content: bytes, name: str, shape: tuple[int, int, int], resize: Resize, levels: tuple[float, float] = LEVELS
+    content: bytes,
+    name: str,
+    shape: tuple[int, int, int],
+    resize: Resize,
+    levels: tuple[float, float] = LEVELS,
+    crop: int | None = None,
 ) -> Pixels:
     """Decode a picture of any mode and bring it to `shape` [channels, height, width], values 0..255.
 
     Transparent parts are laid on white; greys of more than 8 bits are spread from `levels` to 0..255; the camera's
-    orientation is applied.
+    orientation is applied. Of one of another size, a square of side `crop` in its middle is taken first.
 
     Raises:
         CorruptPictureError: the picture is truncated or corrupt.
-        DataError: it is of another size, and `resize` is `none`; or it is too large, holds several frames or NaN.
+        DataError: it is of another size, and `resize` is `none`; or it is smaller than `crop`, too large, or holds
+            several frames or NaN.
     """
     channels, height, width = shape
     picture = _to_mode(_open(content, name), name, "L" if channels == 1 else "RGB", levels)
+    if picture.size != (width, height) and crop is not None:
+        picture = _middle(picture, name, crop)
     if picture.size != (width, height):
         picture = _to_size(picture, name, (width, height), resize, Image.Resampling.LANCZOS)
     pixels: Pixels = np.asarray(picture, np.uint8)
@@ -180,6 +188,16 @@ def _to_mode(picture: Image.Image, name: str, mode: str, levels: tuple[float, fl
         ground = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(ground, picture.convert("RGBA")).convert(mode)
     return picture.convert(mode)
+
+
+def _middle(picture: Image.Image, name: str, side: int) -> Image.Image:
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    if min(left, top) < 0:
+        raise DataError(
+            f"{name} is {picture.width}x{picture.height} pixels, too small for the {side}x{side} that are cut out of "
+            "its middle: leave it out, or set a smaller crop"
+        )
+    return picture.crop((left, top, left + side, top + side))
 
 
 def _to_size(

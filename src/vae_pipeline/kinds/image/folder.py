@@ -1,64 +1,24 @@
-"""Pictures in a folder or in an archive, decoded when they are asked for."""
+"""Pictures in a folder or in an archive, divided as the recipe says: their classes, groups and attributes."""
 
 import dataclasses
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import numpy as np
 
 from vae_pipeline.kinds.grouping import named
-from vae_pipeline.kinds.image.decoding import read_mask, read_picture
+from vae_pipeline.kinds.image.lists import NamedList, read_attributes, read_groups, read_parts
+from vae_pipeline.kinds.image.rows import DecodedMasks, DecodedRows
 from vae_pipeline.kinds.image.survey import PictureSurvey
-from vae_pipeline.kinds.listing import Pictures, list_pictures, readable
-from vae_pipeline.kinds.parts import Array, ImageSource, Indices, Part
+from vae_pipeline.kinds.listing import Pictures, common_folder, list_pictures, readable
+from vae_pipeline.kinds.parts import ImageSource, Indices, Part
+from vae_pipeline.kinds.splitting import subset
+from vae_pipeline.kinds.store import PARTS
 from vae_pipeline.recipe.data import FolderData, NormalFolder
-from vae_pipeline.recipe.split import Groups
+from vae_pipeline.recipe.split import Groups, ListedSplit
 from vae_pipeline.system.errors import DataError
-
-
-@dataclass(frozen=True)
-class DecodedRows:
-    """Pictures as rows of [channels, height, width]."""
-
-    pictures: Pictures
-    data: FolderData
-    levels: tuple[float, float]
-
-    def __len__(self) -> int:
-        return len(self.pictures.names)
-
-    def __getitem__(self, indices: Indices) -> Array:
-        return np.stack([self.decode(self.pictures.names[index]) for index in indices])
-
-    def decode(self, name: str) -> Array:
-        """Read one picture."""
-        content = self.pictures.read(name)
-        return read_picture(content, f"{self.pictures.place}/{name}", self.data.shape, self.data.resize, self.levels)
-
-
-@dataclass(frozen=True)
-class DecodedMasks:
-    """The masks of pictures, [height, width] each; one without a mask has no defect."""
-
-    pictures: Pictures
-    mask_of: Mapping[str, str]
-    data: FolderData
-
-    def __len__(self) -> int:
-        return len(self.pictures.names)
-
-    def __getitem__(self, indices: Indices) -> Array:
-        return np.stack([self.decode(self.mask_of.get(self.pictures.names[index])) for index in indices])
-
-    def decode(self, name: str | None) -> Array:
-        """Read one mask; of None, an empty one."""
-        size = self.data.shape[1:]
-        if name is None:
-            return np.zeros(size, np.uint8)
-        return read_mask(self.pictures.read(name), f"{self.pictures.place}/{name}", size, self.data.resize)
+from vae_pipeline.system.files import sha256_of
 
 
 def open_folder(data: FolderData) -> ImageSource:
@@ -79,10 +39,16 @@ def open_folder(data: FolderData) -> ImageSource:
         folders[name], merged = _class_names(part, data.labels)
         notes += merged
     classes = tuple(sorted({folder for part in folders.values() for folder in part}))
-    parts = {
-        name: Part(DecodedRows(part, data, survey.levels), _labels(folders[name], classes), part.names)
-        for name, part in pictures.items()
-    }
+    shown = None if data.attributes is None else read_attributes(Path(data.attributes))
+    parts = {}
+    for name, part in pictures.items():
+        marks, spare = (None, []) if shown is None else shown.marks(part)
+        labels = _labels(folders[name], classes)
+        parts[name] = Part(DecodedRows(part, data, survey.levels), labels, part.names, attributes=marks)
+        notes += spare
+    if isinstance(data.split, ListedSplit):
+        parts, spare = _listed(parts["train"], pictures["train"], read_parts(Path(data.split.file)))
+        notes += spare
     return ImageSource(
         shape=data.shape,
         dtype="uint8",
@@ -90,24 +56,49 @@ def open_folder(data: FolderData) -> ImageSource:
         high=255,
         classes=classes,
         train=parts["train"],
-        valid=parts["valid"] if "valid" in parts else float(data.valid),
-        test=parts["test"] if "test" in parts else float(data.test),
-        origins={part.place: part.digest() for part in pictures.values()},
+        valid=parts["valid"] if "valid" in parts else float(data.valid),  # type: ignore[arg-type]
+        test=parts["test"] if "test" in parts else float(data.test),  # type: ignore[arg-type]
+        origins={part.place: part.digest() for part in pictures.values()} | _digests(data),
         dropped=dict(survey.dropped),
         levels=survey.levels,
         notes=(*survey.notes, *notes),
-        split=data.split,
-        groups={name: _groups(part, data.split.groups) for name, part in pictures.items() if data.split.groups},
+        split=data.rule,
+        groups={name: _groups(part, data.rule.groups) for name, part in pictures.items() if data.rule.groups},
+        attributes=() if shown is None else shown.columns,
+        crop=data.crop,
     )
 
 
+def _listed(whole: Part, pictures: Pictures, listed: NamedList[str]) -> tuple[dict[str, Part], list[str]]:
+    """The parts of the pictures as a list has them, and what is to be said of names that no picture has."""
+    named, spare = listed.matched(pictures)
+    of_each = np.array([named[name] for name in pictures.names])
+    parts = {name: subset(whole, np.flatnonzero(of_each == name)) for name in PARTS}
+    for name, part in parts.items():
+        if not len(part.rows):
+            raise DataError(
+                f"{listed.path} has none of the {len(of_each)} pictures of {pictures.place} in its part {name}: give "
+                "pictures of all parts, or valid and test as fractions"
+            )
+    return parts, spare
+
+
+def _digests(data: FolderData) -> dict[str, str]:
+    """The sha256 of each list of pictures."""
+    group = data.rule.groups.file if data.rule.groups else None
+    lists = (data.attributes, data.split.file if isinstance(data.split, ListedSplit) else None, group)
+    return {path: f"sha256:{sha256_of(Path(path))}" for path in lists if path is not None}
+
+
 def _open_one_class(data: FolderData, labels: NormalFolder) -> ImageSource:
-    assert not isinstance(data.valid, str) and not isinstance(data.test, str)  # a recipe says so
+    assert isinstance(data.valid, float | int) and isinstance(data.test, float)  # a recipe says so
     listed = list_pictures(Path(data.train))
     mask_of = _masks(listed.names) if labels.masks == "beside" else {}
     masks, survey = set(mask_of.values()), PictureSurvey(data)
     pictures = survey.add(dataclasses.replace(listed, names=[name for name in listed.names if name not in masks]))
     classes, numbers = _kinds(pictures, labels.normal)
+    shown = None if data.attributes is None else read_attributes(Path(data.attributes))
+    marks, spare = (None, []) if shown is None else shown.marks(pictures)
     if labels.masks == "beside":
         for name, number in zip(pictures.names, numbers, strict=True):
             if number and name not in mask_of:
@@ -126,16 +117,19 @@ def _open_one_class(data: FolderData, labels: NormalFolder) -> ImageSource:
             numbers,
             pictures.names,
             DecodedMasks(pictures, mask_of, data) if labels.masks == "beside" else None,
+            attributes=marks,
         ),
         valid=float(data.valid),
         test=float(data.test),
-        origins={pictures.place: listed.digest()},
+        origins={pictures.place: listed.digest()} | _digests(data),
         dropped=dict(survey.dropped),
         one_class=True,
         levels=survey.levels,
-        notes=survey.notes,
-        split=data.split,
-        groups={"train": _groups(pictures, data.split.groups)} if data.split.groups else {},
+        notes=(*survey.notes, *spare),
+        split=data.rule,
+        groups={"train": _groups(pictures, data.rule.groups)} if data.rule.groups else {},
+        attributes=() if shown is None else shown.columns,
+        crop=data.crop,
     )
 
 
@@ -167,7 +161,7 @@ def _class_names(pictures: Pictures, labels: Literal["none", "folders", "paths"]
     if labels == "none":
         return [], []
     parents = [PurePosixPath(name).parent for name in pictures.names]
-    root = _root(pictures) if labels == "paths" else None
+    root = common_folder(pictures) if labels == "paths" else None
     names = [readable((parent.name if root is None else str(parent.relative_to(root))) or ".") for parent in parents]
     paths, kinds = len(set(parents)), len(set(names))
     if paths == kinds:
@@ -177,14 +171,12 @@ def _class_names(pictures: Pictures, labels: Literal["none", "folders", "paths"]
     return names, [f"{said}; labels: paths takes those in different folders apart" if root is None else said]
 
 
-def _root(pictures: Pictures) -> PurePosixPath:
-    """The folder that all pictures lie in, at any depth."""
-    return PurePosixPath(os.path.commonpath([PurePosixPath(name).parent for name in pictures.names]))
-
-
 def _groups(pictures: Pictures, groups: Groups) -> list[str]:
-    """The group of each picture, by its path below the folder that all lie in."""
-    root = _root(pictures)
+    """The group of each picture, by its path below the folder that all lie in, or as a list has it."""
+    if groups.file is not None:
+        group_of, _ = read_groups(Path(groups.file)).matched(pictures)
+        return [group_of[name] for name in pictures.names]
+    root = common_folder(pictures)
     paths = [PurePosixPath(name).relative_to(root) for name in pictures.names]
     if groups.folder is None:
         return named(map(str, paths), groups)

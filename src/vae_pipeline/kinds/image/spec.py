@@ -45,6 +45,8 @@ class ImageSpec(StoredSpec):
     """For picture files with greys of over 8 bits: the value that becomes 0, and the one at which 256 would begin."""
     attributes: tuple[str, ...] = ()
     """Names of what each image may show or not, such as a smile, whatever its class; empty where none are known."""
+    crop: int | None = None
+    """For picture files of another size: the side of the square that is cut out of the middle; None for none."""
     kind: str = "image"
 
     @property
@@ -100,9 +102,9 @@ class ImageSpec(StoredSpec):
         return np.ascontiguousarray(inside.astype(self.dtype))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON; without attributes as they were before there were any."""
+        """Plain values, for JSON; a field that came later is left out where it says nothing."""
         values = super().to_dict()
-        return values if self.attributes else {name: values[name] for name in values if name != "attributes"}
+        return {name: value for name, value in values.items() if value or name not in ("attributes", "crop")}
 
     def metadata(self) -> dict[str, Any]:
         """A graph's metadata on raw values."""

@@ -63,9 +63,8 @@ def write_images(source: ImageSource, folder: Path, seed: int) -> None:
         card["split"] = split_card(kind, {name: indices_of(part) for name, part in parts.items()}, source.split)
     card["duplicates"] = duplicates(hashes)
     card["notes"] = [*notes, *_notes(card), *told(card)]
-    spec = ImageSpec(
-        source.shape, source.dtype, source.low, source.high, binary, source.classes, source.levels, source.attributes
-    )
+    values = (source.shape, source.dtype, source.low, source.high, binary, source.classes, source.levels)
+    spec = ImageSpec(*values, source.attributes, source.crop)
     spec.save(folder / "spec.json")
     write_json(folder / "card.json", card)
 

@@ -8,7 +8,9 @@ from vae_pipeline.recipe.data.file import File
 from vae_pipeline.recipe.section import Count, Finite, Fraction, Place, Section, Shape, SomeFraction
 from vae_pipeline.recipe.split import (
     HASHED,
-    GroupedByPath,
+    ListedSplit,
+    SplitOfPictures,
+    SplitRule,
     Ungrouped,
     require_fractions,
 )
@@ -107,18 +109,34 @@ class FolderData(Section):
     """Truncated or corrupt pictures: `fail` at the first, or `drop` them and count."""
     depth: Annotated[int, Field(ge=1, le=32)] | None = None
     """Bits of greys that are stored in more than 8; null for the range that they fill."""
+    crop: Count | None = None
+    """The side of a square that is cut out of the middle of each picture of another size before it is resized."""
+    attributes: Place | None = None
+    """A list of what each picture shows or not, by its name, such as CelebA's list_attr_celeba.txt, or a CSV: 1 or
+    true where it does, 0, -1 or false where it doesn't."""
     train: Place
     """Path of the folder or archive."""
-    valid: Fraction | Place
-    """A path, or a fraction of train."""
-    test: SomeFraction | Place
-    """A path, or a fraction of train."""
-    split: GroupedByPath = HASHED
-    """The rule by which the fractions are taken."""
+    valid: Fraction | Place | None = None
+    """A path, or a fraction of train; null where split is listed."""
+    test: SomeFraction | Place | None = None
+    """A path, or a fraction of train; null where split is listed."""
+    split: SplitOfPictures = HASHED
+    """The rule by which the fractions are taken, or a list of each picture's part."""
+
+    @property
+    def rule(self) -> SplitRule:
+        """The rule by which fractions are taken; where a list says each picture's part there are none."""
+        return HASHED if isinstance(self.split, ListedSplit) else self.split
 
     @model_validator(mode="after")
     def _parts_can_be_divided(self) -> "FolderData":
-        require_fractions(self.split, self.valid, self.test)
+        listed, given = isinstance(self.split, ListedSplit), [self.valid, self.test]
+        if listed and given != [None, None]:
+            raise ValueError("split.kind listed says which pictures are valid and test: leave both out")
+        if not listed and None in given:
+            raise ValueError("give valid and test: a path, or a fraction of train; or a split of kind listed")
+        if not listed:
+            require_fractions(self.rule, *given)
         return self
 
     @field_validator("shape")
@@ -130,7 +148,8 @@ class FolderData(Section):
 
     @model_validator(mode="after")
     def _anomalies_are_for_test(self) -> "FolderData":
-        if isinstance(self.labels, NormalFolder) and (isinstance(self.valid, str) or isinstance(self.test, str)):
+        own = isinstance(self.split, ListedSplit) or isinstance(self.valid, str) or isinstance(self.test, str)
+        if isinstance(self.labels, NormalFolder) and own:
             raise ValueError(
                 "labels.normal keeps the anomalies of train for the test part: give valid and test as fractions "
                 "(of the normal pictures)"
@@ -153,12 +172,12 @@ class DrawnDefectsData(Section):
     """The share of the test part that is defective."""
 
     @property
-    def valid(self) -> Fraction | Place | ArrayPart:
+    def valid(self) -> Fraction | Place | ArrayPart | None:
         """The images' own part."""
         return self.images.valid
 
     @property
-    def test(self) -> SomeFraction | Place | ArrayPart:
+    def test(self) -> SomeFraction | Place | ArrayPart | None:
         """The images' own part."""
         return self.images.test
 
