@@ -21,6 +21,7 @@ with install_import_hook(
         "vae_pipeline.models.nets",
         "vae_pipeline.metrics",
         "vae_pipeline.training.objectives",
+        "vae_pipeline.training.sharpness",
         "vae_pipeline.numerics.kernels",
     ],
     "tests.typechecker.check",
@@ -39,7 +40,8 @@ with install_import_hook(
     import vae_pipeline.metrics.two_sample
     import vae_pipeline.models.build
     import vae_pipeline.models.detector
-    import vae_pipeline.training.objectives  # noqa: F401
+    import vae_pipeline.training.objectives
+    import vae_pipeline.training.sharpness.building  # noqa: F401
 
 import torch
 from filelock import FileLock, Timeout

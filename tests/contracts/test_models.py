@@ -210,6 +210,10 @@ def keeps_its_contract(model, other, x, label):
     torch.testing.assert_close(inference.rates().sum(-1), inference.rate())
     assert inference.likelihood.sample().shape == (2, *x.shape)
     assert inference.likelihood.mean.shape == (2, *x.shape)
+    # What judges E[x|z] reaches the decoder's output, as the distortion does.
+    for value in (inference.likelihood.mean.sum(), inference.distortion().mean()):
+        (gradient,) = torch.autograd.grad(value, inference.output, retain_graph=True)
+        assert gradient.isfinite().all() and gradient.any()
 
     (inference.distortion() + inference.rate()).mean().backward()
     without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]

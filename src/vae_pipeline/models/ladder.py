@@ -101,5 +101,5 @@ class LadderVAE(VAE):
     def explain(self, target: Tensor, draw: Draw, label: Tensor | None) -> Inference:  # noqa: ARG002
         """Explain by the walk that drew z; q given the levels above is the posterior, so the rate has a closed form."""
         assert draw.state is not None
-        output = self.decoder.finish(draw.state).float()
-        return Inference(target, draw, self.prior(), self.likelihood(output.unflatten(0, draw.z.shape[:-1])))
+        output = self.decoder.finish(draw.state).float().unflatten(0, draw.z.shape[:-1])
+        return Inference(target, draw, self.prior(), self.likelihood(output), output)

@@ -50,6 +50,8 @@ class Inference:
     draw: Draw
     prior: Distribution
     likelihood: ObservedDistribution
+    output: Float[Tensor, "samples batch planes *event"] | None = None
+    """The decoder's output, of which the likelihood is made."""
 
     @property
     def z(self) -> Float[Tensor, "samples batch latents"]:
@@ -142,10 +144,16 @@ class VAE(nn.Module):
         self, z: Float[Tensor, "*samples batch latents"], label: Int[Tensor, " batch"] | None = None
     ) -> ObservedDistribution:
         """p(x|z), over scaled observations."""
+        return self.likelihood(self.decoded(z, label))
+
+    def decoded(
+        self, z: Float[Tensor, "*samples batch latents"], label: Int[Tensor, " batch"] | None = None
+    ) -> Float[Tensor, "*samples_batch_planes_event"]:
+        """The decoder's output, of which the likelihood is made."""
         one_hot = self._one_hot(label)
         joined = z if one_hot is None else torch.cat([z, one_hot.expand(*z.shape[:-1], -1)], -1)
-        output: Tensor = self.decoder(joined.flatten(0, -2)).float()
-        return self.likelihood(output.unflatten(0, z.shape[:-1]))
+        output: Tensor = self.decoder(joined.flatten(0, -2)).float().unflatten(0, z.shape[:-1])
+        return output
 
     def forward(
         self,
@@ -174,7 +182,8 @@ class VAE(nn.Module):
         label: Int[Tensor, " batch"] | None,
     ) -> Inference:
         """Explain `target`, which is scaled, by draws [samples, batch] of its posterior."""
-        return Inference(target, draw, self.prior(), self.decode(draw.z, label))
+        output = self.decoded(draw.z, label)
+        return Inference(target, draw, self.prior(), self.likelihood(output), output)
 
     def draw(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch latents"]:
         """New latents from noise of N(0, I)."""

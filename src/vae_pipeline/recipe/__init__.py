@@ -32,6 +32,7 @@ from vae_pipeline.recipe.objective import (
     TargetDistortionControl,
     TargetRateControl,
     TotalCorrelationObjective,
+    TrimmedObjective,
 )
 from vae_pipeline.recipe.section import Section
 from vae_pipeline.recipe.train import Sampler, Train
@@ -90,6 +91,7 @@ class Recipe(Section):
                 f"rate_control.kind {self.rate_control.kind} is at its target in the last epoch, and train.keep: best "
                 "would take the one with the best ELBO: set train.keep: last and train.patience: null"
             )
+        self._sharpness_fits()
         wants_psnr = isinstance(self.rate_control, TargetDistortionControl) and self.rate_control.psnr is not None
         if wants_psnr and kind_of(self.data) != "image":
             raise ValueError(
@@ -112,6 +114,17 @@ class Recipe(Section):
             )
         if kind == "flow" and isinstance(posterior, VectorPosterior) and posterior.latents == 1:
             raise ValueError("sampler: flow needs two latents or more; take mixture")
+
+    def _sharpness_fits(self) -> None:
+        if self.train.sharpness is None:
+            return
+        if kind_of(self.data) != "image":
+            raise ValueError(f"train.sharpness is for images, and data.kind is {self.data.kind}: set it to null")
+        if isinstance(self.objective, TrimmedObjective):
+            raise ValueError(
+                "objective.kind trimmed leaves out what may be an anomaly, and train.sharpness compares every image: "
+                "take objective.kind elbo, or set train.sharpness to null"
+            )
 
     def _objective_fits(self) -> None:
         objective, control = self.objective, self.rate_control

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from vae_pipeline.recipe.section import Count, Positive, Section, SomeFraction
+from vae_pipeline.recipe.sharpness import Sharpness
 
 
 class Train(Section):
@@ -44,11 +45,24 @@ class Train(Section):
     """Stop after so many epochs without a better validation ELBO; null for never."""
     stop_on_alarm: bool
     """End with an error at the first alarm (collapse, idle latents, an autoencoder); else it is told and kept."""
+    sharpness: Annotated[Sharpness | None, Field(exclude_if=lambda value: value is None)] = None
+    """Terms beside the objective that make images sharp, or null: a model that has any isn't trained by the ELBO
+    alone."""
 
     @model_validator(mode="after")
     def _one_length(self) -> "Train":
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("the length is told by one of the keys epochs and steps: give one, and not the other")
+        return self
+
+    @model_validator(mode="after")
+    def _keeps_what_is_sharp(self) -> "Train":
+        adversarial = self.sharpness is not None and self.sharpness.adversarial is not None
+        if adversarial and (self.keep == "best" or self.patience is not None):
+            raise ValueError(
+                "the discriminator of train.sharpness costs ELBO from the step on at which it starts, and keep: best "
+                "and patience would choose an epoch before: set train.keep: last and train.patience: null"
+            )
         return self
 
     @property

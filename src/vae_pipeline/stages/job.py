@@ -6,6 +6,9 @@ from pathlib import Path
 from rich.console import Console
 
 from vae_pipeline.recipe import Recipe, TrainedRecipe
+from vae_pipeline.recipe.train import Train
+from vae_pipeline.system.errors import RecipeError
+from vae_pipeline.system.files import sha256_of
 from vae_pipeline.system.redaction import redacted
 from vae_pipeline.system.settings import Settings
 from vae_pipeline.system.tracking.tracker import Tracker
@@ -41,14 +44,31 @@ class Job:
 
 
 def sections_of(job: Job) -> TrainedRecipe:
-    """The sections of a recipe that make a job's model."""
+    """The sections of a recipe that make a job's model.
+
+    Raises:
+        RecipeError: a network that the recipe names isn't there, or is another.
+    """
     recipe = job.recipe
     return TrainedRecipe(
         about=recipe.about,
         model=recipe.model,
         objective=recipe.objective,
         rate_control=recipe.rate_control,
-        train=recipe.train,
+        train=_pinned(recipe.train),
         sampler=recipe.sampler,
         seed=job.seed,
     )
+
+
+def _pinned(train: Train) -> Train:
+    """The section with the digest of the user's network of features, which makes the weights as the data do."""
+    sharpness = train.sharpness
+    if sharpness is None or sharpness.network is None:
+        return train
+    try:
+        return train.model_copy(update={"sharpness": sharpness.pinned(sha256_of(Path(sharpness.network)))})
+    except OSError as error:
+        raise RecipeError(
+            f"train.sharpness.perceptual.features: {sharpness.network} can't be read ({error})"
+        ) from error

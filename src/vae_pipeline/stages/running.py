@@ -20,10 +20,11 @@ from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.recipe.objective import TargetDistortionControl
 from vae_pipeline.recipe.train import MixtureOf
 from vae_pipeline.stages.display import Display
+from vae_pipeline.stages.execution import execution_of
 from vae_pipeline.stages.interrupt import interruptible
 from vae_pipeline.stages.job import Job, sections_of
 from vae_pipeline.stages.progress_display import showing_progress
-from vae_pipeline.system.errors import Interrupted, SettingsError, TrainingError
+from vae_pipeline.system.errors import Interrupted, TrainingError
 from vae_pipeline.system.files import filled_folder, sha256_of
 from vae_pipeline.system.seal import seal
 from vae_pipeline.system.tracking.journal import flatten
@@ -37,11 +38,10 @@ from vae_pipeline.training.length import Length, too_short
 from vae_pipeline.training.loop import Epoch, Training, fit
 from vae_pipeline.training.processes import Processes
 from vae_pipeline.training.sampling import ChosenSampler, choose_sampler, fit_sampler
-from vae_pipeline.training.step import Execution
+from vae_pipeline.training.sharpness.building import build_sharpener
 from vae_pipeline.training.trained import SamplerChoice, write_trained
 
 AGREE_EVERY = 10  # steps between the moments at which several processes ask each other whether to stop
-WORTH_COMPILING = 20_000  # steps
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,11 @@ class Run:
         self.job, self.recipe, self.prepared, self.key = job, sections_of(job), prepared, key
         self.processes = processes
         self.checkpoints = Checkpoints(job.settings.home, key)
+        steps = Length.of(self.recipe.train, math.ceil(len(prepared.train) / self.recipe.train.batch)).steps
+        self.execution = execution_of(self.recipe, job.settings, device, processes, steps)
+        sharpener, self.recipe = build_sharpener(self.recipe, prepared, job.settings.home, device, job.warn)
         self.training = _start(self.recipe, prepared, device, start)
+        self.training.sharpener = sharpener
         if processes.first:
             for problem in self.checkpoints.restore(self.training):
                 job.warn(f"checkpoint passed over: {problem}")
@@ -101,7 +105,7 @@ class Run:
             assert kept is not None  # the best of at least one epoch
             with showing_progress(self.job.console, self.job.name):
                 model, choice = self._with_sampler()
-            history = history_rows(self.training.history, kept)
+            history = history_rows(self.training.history, kept, self.recipe.train.sharpness is not None)
             sampler = SamplerChoice(choice.kind, {str(kind): distance for kind, distance in choice.distances.items()})
             told = [asdict(alarm) for alarm in self._alarms()]
             with filled_folder(out) as folder:
@@ -183,7 +187,7 @@ class Run:
             batches,
             self.prepared.valid,
             self.recipe.seed,
-            self._execution(length.steps),
+            self.execution,
         )
         limit = math.inf if recipe.max_minutes is None else 60 * recipe.max_minutes
         size = 4 * sum(parameter.nbytes for parameter in training.model.parameters())  # moments and best or average
@@ -266,17 +270,6 @@ class Run:
             self.processes.count,
             labelled=self.training.model.classes > 0,
         )
-
-    def _execution(self, steps: int) -> Execution:
-        settings, gpu = self.job.settings, self.training.totals.device.type == "cuda"
-        compiled = settings.compile == "on" or (settings.compile == "auto" and gpu and steps >= WORTH_COMPILING)
-        capturable = gpu and self.recipe.train.accumulate == 1 and self.processes.count == 1
-        if settings.cuda_graph == "on" and not capturable:
-            raise SettingsError(
-                "VAE_CUDA_GRAPH=on: a step can be captured on one CUDA device, in one process, with "
-                "train.accumulate: 1; use auto"
-            )
-        return Execution(compiled, settings.cuda_graph != "off" and capturable, self.processes)
 
 
 def _start(recipe: TrainedRecipe, prepared: Prepared, device: torch.device, start: Path | None) -> Training:

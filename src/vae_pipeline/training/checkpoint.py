@@ -25,8 +25,8 @@ from vae_pipeline.training.loop import Epoch, Training
 KEPT = 2
 # Code that determines the weights, beside recipe, data and seed: a half-run of other code is not gone on with.
 SOURCES = (
-    "evaluation/gates.py", "kinds", "metrics", "models", "numerics", "stages/running.py", "stages/train.py",
-    "system/seal.py", "system/typed_json.py", "training",
+    "evaluation/gates.py", "kinds", "metrics", "models", "numerics", "stages/execution.py", "stages/running.py",
+    "stages/train.py", "system/seal.py", "system/typed_json.py", "training",
 )  # fmt: skip
 
 
@@ -99,6 +99,8 @@ def pack(training: Training) -> tuple[dict[str, Tensor], dict[str, object]]:
     if training.averaged is not None:
         tensors |= {f"averaged/{name}": tensor for name, tensor in training.averaged.state_dict().items()}
     tensors |= {f"optimizer/{index}": tensor for index, tensor in enumerate(training.optimizer.state())}
+    if training.sharpener is not None:
+        tensors |= {f"sharpness/{name}": tensor for name, tensor in training.sharpener.state().items()}
     header = {
         "step": training.step,
         "seconds": training.seconds,
@@ -120,6 +122,10 @@ def unpack(training: Training, tensors: dict[str, Tensor], header: dict[str, obj
     saved = _group(tensors, "optimizer")
     for index, tensor in enumerate(training.optimizer.state()):
         tensor.copy_(saved[str(index)])
+    if training.sharpener is not None:
+        held = _group(tensors, "sharpness")
+        for name, tensor in training.sharpener.state().items():
+            tensor.copy_(held[name])
     training.totals.copy_(tensors["totals"])
     set_generator_states(_group(tensors, "generator"))
     training.step = int(str(header["step"]))

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from vae_pipeline.training.loop import Epoch
-from vae_pipeline.training.trained import COLUMNS, Row
+from vae_pipeline.training.trained import Row, columns
 
 
-def history_rows(history: Sequence[Epoch], kept: int) -> list[Row]:
+def history_rows(history: Sequence[Epoch], kept: int, sharpened: bool) -> list[Row]:
     """The rows of a history, from epochs of which the one with number `kept` was kept."""
+    names = columns(sharpened)
     return [
-        {name: float(epoch.epoch == kept) if name == "kept" else _number(getattr(epoch, name)) for name in COLUMNS}
+        {name: float(epoch.epoch == kept) if name == "kept" else _number(getattr(epoch, name)) for name in names}
         for epoch in history
     ]
 

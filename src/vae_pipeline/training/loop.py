@@ -31,6 +31,7 @@ from vae_pipeline.training.objectives import build_objective, samples_of
 from vae_pipeline.training.processes import Processes
 from vae_pipeline.training.rate_control import RateControl, build_rate_control
 from vae_pipeline.training.schedules import learning_rate_at
+from vae_pipeline.training.sharpness.sharpener import Sharpener
 from vae_pipeline.training.step import Execution, Step
 
 GAIN_BY = 256  # examples: what they cost is little beside an epoch
@@ -57,6 +58,13 @@ class Epoch:
     decoder_gain: float | None = None
     """The decoder gain in nats; None where there is a single example."""
     decoder_gain_share: float | None = None
+    perceptual: float | None = None
+    """Terms of `train.sharpness`: means over the epoch's training examples, at a drawn z."""
+    perceptual_weight: float | None = None
+    adversarial: float | None = None
+    adversarial_weight: float | None = None
+    discriminator: float | None = None
+    """The discriminator's own loss: 2 where it can't tell, 0 where it always can."""
 
     @property
     def train_elbo(self) -> float:
@@ -107,6 +115,8 @@ class Training:
     """Sums over the current epoch, of this process's rows: distortion, rate."""
     averaged: VAE | None = None
     """The moving average of the weights, where the recipe asks for one."""
+    sharpener: Sharpener | None = None
+    """The terms beside the objective, where the recipe asks for any."""
     step: int = 0
     seconds: float = 0.0
     """The seconds spent up to here, in all the parts that the run was computed in."""
@@ -181,12 +191,15 @@ def fit(
         train,
         execution,
         check,
+        training.sharpener,
     )
     training.model.train()
     while training.step < steps and not training.stopped:
         for batch in batches.epoch(*divmod(training.step, len(batches))):
             rate = learning_rate_at(train, training.step, steps)
             training.control.advance(training.step / steps)
+            if training.sharpener is not None:
+                training.sharpener.advance(training.step / steps)
             loss = step(batch, rate)
             if training.averaged is not None and train.ema is not None:
                 _average(training.averaged, training.model, train.ema, training.step)
@@ -245,6 +258,7 @@ def _end_epoch(
         beta=training.control.beta.item(),
         decoder_gain=None if gain is None else gain.nats,
         decoder_gain_share=None if gain is None else gain.share,
+        **({} if training.sharpener is None else asdict(training.sharpener.figures())),
     )
     ended = processes.share(ended)  # other devices may round otherwise, and would stop at another epoch
     training.history.append(ended)

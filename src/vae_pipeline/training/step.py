@@ -21,6 +21,7 @@ from vae_pipeline.training.batches import Batch, BatchPart
 from vae_pipeline.training.objectives import Objective
 from vae_pipeline.training.processes import ALONE, Processes
 from vae_pipeline.training.rate_control import RateControl
+from vae_pipeline.training.sharpness.sharpener import Sharpener
 
 WARM_UP = 3  # steps before a CUDA graph is captured, as torch's documentation asks
 
@@ -50,15 +51,17 @@ class Step:
         train: Train,
         execution: Execution,
         check: Callable[[Tensor], None],
+        sharpener: Sharpener | None = None,
     ) -> None:
         """`check` is given each loss on a CPU, before the update."""
+        self.sharpener = sharpener
         self.control, self.processes = control, execution.processes
         self.optimizer, self.totals, self.clip, self.check = optimizer, totals, train.clip, check
         self.device = totals.device
         self.full = train.batch
         self.rate = torch.zeros((), device=self.device)
         autocast = train.precision == "bfloat16" and self.device.type == "cuda"
-        loss = _Loss(model, objective, samples, control, autocast)
+        loss = _Loss(model, objective, samples, control, autocast, sharpener)
         if execution.compiled:
             import torch._inductor.config as inductor  # noqa: PLC0415 (seconds, for those who compile)
 
@@ -97,6 +100,8 @@ class Step:
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.optimizer.parameters, self.clip)
         self.optimizer.step(self.rate)
+        if self.sharpener is not None:
+            self.sharpener.step(self.rate)
         return loss
 
     def _part(self, part: BatchPart, last: bool) -> tuple[Tensor, Tensor]:
@@ -117,6 +122,8 @@ class Step:
         if part.weight != 1:
             loss = loss * part.weight
         loss.backward()
+        if self.sharpener is not None:
+            self.sharpener.learn(part.weight)
         return loss, sums
 
 
@@ -131,15 +138,25 @@ def _not_compiled(error: Exception) -> SettingsError:
 class _Loss(nn.Module):
     """The loss of observations; beside it the sums of distortion, rate and, where wanted, squared error."""
 
-    def __init__(self, model: VAE, objective: Objective, samples: int, control: RateControl, autocast: bool) -> None:
+    def __init__(
+        self,
+        model: VAE,
+        objective: Objective,
+        samples: int,
+        control: RateControl,
+        autocast: bool,
+        sharpener: Sharpener | None,
+    ) -> None:
         super().__init__()
         self.model, self.objective, self.samples = model, objective, samples
-        self.control, self.autocast = control, autocast
+        self.control, self.autocast, self.sharpener = control, autocast, sharpener
 
     def forward(self, x: Tensor, target: Tensor | None, label: Tensor | None) -> tuple[Tensor, Tensor]:
         with torch.autocast(x.device.type, torch.bfloat16) if self.autocast else nullcontext():
             inference: Inference = self.model(x, target, self.samples, label)
         loss = self.objective(inference, self.control)
+        if self.sharpener is not None:
+            loss = loss + self.sharpener.pull(self.model, inference, label)
         with torch.no_grad():
             sums = [inference.distortion(), inference.rate()]
             if self.control.squared_error:

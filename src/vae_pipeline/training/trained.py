@@ -27,7 +27,14 @@ COLUMNS = (
     "valid_elbo", "valid_distortion", "valid_rate", "active_units", "mutual_information", "posterior_variance",
     "decoder_gain", "decoder_gain_share", "learning_rate", "beta", "kept",
 )  # fmt: skip
+SHARPNESS = ("perceptual", "perceptual_weight", "adversarial", "adversarial_weight", "discriminator")
+"""Columns of a history whose recipe has `train.sharpness`, before the last."""
 Row = dict[str, float | None]
+
+
+def columns(sharpened: bool) -> tuple[str, ...]:
+    """The columns of a history."""
+    return (*COLUMNS[:-1], *SHARPNESS, COLUMNS[-1]) if sharpened else COLUMNS
 
 
 @dataclass(frozen=True)
@@ -117,8 +124,10 @@ def read_history(path: Path) -> list[Row]:
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        history = [{name: float(row[name]) if row[name] else None for name in COLUMNS} for row in rows]
+            reader = csv.DictReader(file)
+            rows, sharpened = list(reader), "perceptual" in (reader.fieldnames or ())
+        names = columns(sharpened)
+        history = [{name: float(row[name]) if row[name] else None for name in names} for row in rows]
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
         raise DataError(f"{path} isn't what `vae-pipeline train` wrote ({error}): train again") from error
     required = [row[name] for row in history for name in ("epoch", "train_elbo", "train_distortion", "train_rate")]

@@ -1,0 +1,1 @@
+"""Terms beside the ELBO that make images sharp: a distance in features, and a discriminator of patches."""

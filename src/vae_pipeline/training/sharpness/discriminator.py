@@ -1,0 +1,41 @@
+"""The discriminator: says of every patch of an image how real it looks."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from vae_pipeline.models.nets.convolution import fitting
+
+SLOPE = 0.2  # of the leaky units
+
+
+class PatchDiscriminator(nn.Module):
+    """Images to a score for each of their overlapping patches, high for what looks real.
+
+    Source: Isola, Zhu, Zhou and Efros, Image-to-Image Translation with Conditional Adversarial Networks, 2017, section
+    3.2.2; that each layer stretches nothing: Miyato, Kataoka, Koyama and Yoshida, Spectral Normalization, 2018.
+    """
+
+    def __init__(self, shape: Sequence[int], channels: Sequence[int]) -> None:
+        super().__init__()
+        widths = [shape[0], *channels[: fitting(shape[1:], len(channels), smallest=2)]]
+        layers: list[nn.Module] = []
+        for before, after in pairwise(widths):
+            layers += [spectral_norm(nn.Conv2d(before, after, 3, stride=2, padding=1)), nn.LeakyReLU(SLOPE)]
+        self.layers = nn.Sequential(*layers, spectral_norm(nn.Conv2d(widths[-1], 1, 3, padding=1)))
+
+    def forward(self, images: Float[Tensor, "batch _ _ _"]) -> Float[Tensor, "batch 1 rows columns"]:
+        """Scores."""
+        scores: Tensor = self.layers(images)
+        return scores
+
+
+def hinge(real: Tensor, made: Tensor) -> Float[Tensor, ""]:
+    """E max(0, 1 - D(real)) + E max(0, 1 + D(made)): 2 of a discriminator that can't tell, 0 of one that always can.
+
+    Source: Lim and Ye, Geometric GAN, 2017, eq. 12.
+    """
+    return (1 - real).relu().mean() + (1 + made).relu().mean()
