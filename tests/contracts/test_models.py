@@ -98,19 +98,21 @@ def make(encoder, decoder, likelihood, conditional, shape, posterior="gaussian",
     return build(Model.model_validate(model), spec)
 
 
-LADDERS = {  # stride, channels, latents, blocks
+LADDERS = {  # stride, channels, latents, blocks, and what came later: repeat, bottleneck
     "one": [(2, 8, 2, 1)],
     "convolution": [(2, 8, 2, 1), (1, 8, 1, 2), (3, 4, 1, 1)],
     "dense": [(1, 8, 2, 1), (10, 16, 3, 1)],
     "mixed": [(5, 16, 4, 1), (2, 8, 1, 1)],
+    "deep": [(5, 8, 2, 1, 2), (2, 4, 1, 1, 2, 2)],
 }
 
 
 def ladder(levels, likelihood, conditional, shape, activation="silu"):
-    names = ("stride", "channels", "latents", "blocks")
+    names = ("stride", "channels", "latents", "blocks", "repeat", "bottleneck")
     model = {
         "kind": "ladder",
-        "levels": [dict(zip(names, level, strict=True)) for level in LADDERS[levels]],
+        "levels": [dict(zip(names, level, strict=False)) for level in LADDERS[levels]],
+        "residual": levels == "deep",
         "activation": activation,
         "likelihood": (LIKELIHOODS | MORE_LIKELIHOODS)[likelihood],
         "conditional": conditional,

@@ -12,7 +12,14 @@ from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.importance import importance_bound
 from vae_pipeline.models.ladder import MOST_LOG_VARIANCE, LadderVAE
 from vae_pipeline.models.likelihoods.gaussian import GaussianLikelihood
-from vae_pipeline.models.nets.ladder import MOST_LOG_SCALE, LadderDecoder, LadderEncoder, LadderHead, levels_of
+from vae_pipeline.models.nets.ladder import (
+    MOST_LOG_SCALE,
+    LadderDecoder,
+    LadderEncoder,
+    LadderHead,
+    begin_small,
+)
+from vae_pipeline.models.nets.levels import LevelRow, levels_of
 from vae_pipeline.models.priors import StandardNormalPrior
 from vae_pipeline.models.scaling import Scaling
 
@@ -30,7 +37,7 @@ def bounded(value, most):
 @pytest.fixture(scope="module")
 def oracle():
     """A linear ladder with its exact posterior; its means, covariances, and draws of it."""
-    levels = levels_of(SHAPE, [(2, 1, 1, 1), (2, 1, 1, 3)])
+    levels = levels_of(SHAPE, [LevelRow(2, 1, 1, 1), LevelRow(2, 1, 1, 3)])
     encoder = LadderEncoder(SHAPE, 0, levels, "silu")
     decoder = LadderDecoder(SHAPE, 0, 1, levels, "silu")
     heads = nn.ModuleList(LadderHead(level, "silu") for level in levels)
@@ -111,7 +118,7 @@ def test_ancestral_draws_have_the_models_moments(oracle):
 def drawn():
     """A ladder of random weights, far enough from its start that q differs from p, and one pass of many draws."""
     torch.manual_seed(0)
-    levels = levels_of((1, 6, 6), [(8, 3, 1, 3), (4, 1, 1, 2)])
+    levels = levels_of((1, 6, 6), [LevelRow(8, 3, 1, 3), LevelRow(4, 1, 1, 2)])
     decoder = LadderDecoder((1, 6, 6), 0, 1, levels, "silu")
     parts = (LadderEncoder((1, 6, 6), 0, levels, "silu"), nn.ModuleList(LadderHead(level, "silu") for level in levels))
     likelihood = GaussianLikelihood((1, 6, 6), 1.0)
@@ -149,3 +156,36 @@ def test_a_lower_level_is_inferred_from_what_was_drawn_above(drawn):
     moved = (posterior.at(z).posterior.mean - posterior.mean).abs().amax(0)
     assert (moved[:3] < 1e-6).all()
     assert (moved[3:] > 1e-4).all()
+
+
+def test_levels_of_one_row_lie_on_one_map_and_read_the_same_features():
+    levels = levels_of(
+        (3, 9, 14), [LevelRow(8, 2, 1, 9), LevelRow(8, 1, 1, 1, repeat=2), LevelRow(4, 1, 2, 2, repeat=3)]
+    )
+    assert [level.side for level in levels] == [(1, 1), *[(5, 7)] * 5]
+    assert [level.stride for level in levels] == [7, 1, 1, 1, 1, 2]
+    encoder = LadderEncoder((3, 9, 14), 0, levels, "silu")
+    features = encoder(torch.rand(2, 3, 9, 14), None)
+    assert len(encoder.levels) == 3
+    assert [map_.shape[1] for map_ in features] == [8, 8, 8, 4, 4, 4]
+    assert features[1] is features[2] and features[3] is features[4] is features[5]
+
+
+def test_a_deep_ladder_begins_with_no_more_variance_than_a_shallow_one():
+    """What is added to the residual state shrinks with the number of blocks, and no level tells anything yet."""
+
+    def begun(repeat):
+        torch.manual_seed(0)
+        levels = levels_of((1, 8, 8), [LevelRow(16, 2, 1, 2, repeat)])
+        heads = nn.ModuleList(LadderHead(level, "silu") for level in levels)
+        decoder = LadderDecoder((1, 8, 8), 0, 1, levels, "silu", residual=True)
+        encoder = LadderEncoder((1, 8, 8), 0, levels, "silu")
+        begin_small(encoder, heads, decoder)
+        likelihood, prior = GaussianLikelihood((1, 8, 8), 1.0), StandardNormalPrior(sum(decoder.sizes))
+        model = LadderVAE(Scaling(0, 1), encoder, heads, prior, decoder, likelihood).eval()
+        inference = model(torch.rand(16, 1, 8, 8))
+        return inference.draw.state.var().item(), (inference.rate() / model.latents).mean().item()
+
+    (shallow, _), (deep, rate) = begun(2), begun(24)
+    assert deep < 1.5 * shallow
+    assert rate < 0.02

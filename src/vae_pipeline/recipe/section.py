@@ -1,6 +1,6 @@
 """The class of every section, and the types of its fields."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,3 +19,8 @@ class Section(BaseModel):
     """A part of a recipe: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def later(default: Any) -> Any:
+    """A field that came later: a recipe without it means `default`, and one that is at it is stored without it."""
+    return Field(default, exclude_if=lambda value: value == default)

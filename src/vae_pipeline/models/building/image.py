@@ -6,9 +6,8 @@ from typing import assert_never
 from torch import nn
 
 from vae_pipeline.kinds.spec import ImageSpec
-from vae_pipeline.models import priors
+from vae_pipeline.models.building.ladder import ladder_model
 from vae_pipeline.models.building.latents import posterior_of, prior_of
-from vae_pipeline.models.ladder import LadderVAE
 from vae_pipeline.models.likelihoods import Likelihood
 from vae_pipeline.models.likelihoods.bernoulli import BernoulliLikelihood
 from vae_pipeline.models.likelihoods.categorical import CategoricalLikelihood
@@ -19,7 +18,6 @@ from vae_pipeline.models.likelihoods.logistic import LogisticLikelihood
 from vae_pipeline.models.likelihoods.student_t import StudentTLikelihood
 from vae_pipeline.models.nets.convolution import ConvolutionDecoder, ConvolutionEncoder, fitting
 from vae_pipeline.models.nets.dense import DenseDecoder, DenseEncoder
-from vae_pipeline.models.nets.ladder import LadderDecoder, LadderEncoder, LadderHead, levels_of
 from vae_pipeline.models.nets.residual import ResidualDecoder, ResidualEncoder
 from vae_pipeline.models.nets.residual_blocks import Style, groups_of
 from vae_pipeline.models.posteriors import SpatialGaussianPosterior
@@ -33,7 +31,7 @@ from vae_pipeline.system.errors import RecipeError
 def image_model(model: recipe.AnyModel, spec: ImageSpec, classes: int) -> VAE:
     """A VAE of images, conditional on so many classes."""
     if isinstance(model, recipe.Ladder):
-        return _ladder(model, spec, classes)
+        return ladder_model(model, spec, classes, _likelihood(model.likelihood, spec))
     likelihood = _likelihood(model.likelihood, spec)
     if isinstance(model.posterior, recipe.SpatialPosterior):
         return _spatial(model, model.posterior, spec, classes, likelihood)
@@ -58,16 +56,6 @@ def _spatial(
     prior = prior_of(model.prior, math.prod(shape), spec)
     decoder = _residual_decoder(model.decoder, spec, shape, classes, likelihood.planes)
     return SpatialVAE(Scaling(spec.low, spec.high), encoder, posterior, prior, decoder, likelihood, classes)
-
-
-def _ladder(model: recipe.Ladder, spec: ImageSpec, classes: int) -> LadderVAE:
-    levels = levels_of(spec.event_shape, [(row.channels, row.latents, row.blocks, row.stride) for row in model.levels])
-    likelihood = _likelihood(model.likelihood, spec)
-    encoder = LadderEncoder(spec.event_shape, classes, levels, model.activation)
-    heads = nn.ModuleList(LadderHead(level, model.activation) for level in levels)
-    decoder = LadderDecoder(spec.event_shape, classes, likelihood.planes, levels, model.activation)
-    prior = priors.StandardNormalPrior(sum(decoder.sizes))
-    return LadderVAE(Scaling(spec.low, spec.high), encoder, heads, prior, decoder, likelihood, classes)
 
 
 def _encoder(

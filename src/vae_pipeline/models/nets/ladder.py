@@ -1,12 +1,7 @@
-"""The two networks of a ladder: up from an observation to features of every level, down from latents to an output.
-
-A level is a map of features; its stride says how many times smaller its sides are than those of the level below, or
-of the image. A map of 1 x 1 makes a level dense: a stride as long as the map below, or longer, is a full connection.
-"""
+"""The two networks of a ladder: up from an observation to features of every level, down from latents to an output."""
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -15,42 +10,12 @@ from torch import Tensor, nn
 
 from vae_pipeline.models.nets.activation import activation, outputs
 from vae_pipeline.models.nets.convolution import group_norm
+from vae_pipeline.models.nets.levels import Level
 from vae_pipeline.recipe.section import Activation
 
 Map = Float[Tensor, "batch _ _ _"]
 MOST_LOG_SCALE = 3.0  # what a level draws is stretched by e^3 at most
-
-
-@dataclass(frozen=True)
-class Level:
-    """The sizes of one level."""
-
-    channels: int
-    latents: int
-    """Latents at each place of its map."""
-    blocks: int
-    stride: int
-    side: tuple[int, int]
-    """Height and width of its map."""
-    below: tuple[int, int]
-    """Height and width of the level below, or of the image."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of its latents."""
-        return (self.latents, *self.side)
-
-
-def levels_of(shape: Sequence[int], sizes: Sequence[tuple[int, int, int, int]]) -> list[Level]:
-    """The levels over images of `shape`, from the channels, latents, blocks and stride of each; topmost first."""
-    levels: list[Level] = []
-    below = (shape[1], shape[2])
-    for channels, latents, blocks, stride in reversed(sizes):
-        shrunk = min(stride, max(below))
-        side = (-(-below[0] // shrunk), -(-below[1] // shrunk))
-        levels.insert(0, Level(channels, latents, blocks, shrunk, side, below))
-        below = side
-    return levels
+LITTLE = 0.1  # of a residual ladder's usual first weights, what those of a level's mean and scale begin with
 
 
 class LadderEncoder(nn.Module):
@@ -58,11 +23,14 @@ class LadderEncoder(nn.Module):
 
     def __init__(self, shape: Sequence[int], labels: int, levels: Sequence[Level], function: Activation) -> None:
         super().__init__()
-        widths = [shape[0] + labels, *[level.channels for level in reversed(levels)]]
+        stages = [level for level in reversed(levels) if not level.shared]
+        widths = [shape[0] + labels, *[level.channels for level in stages]]
         self.levels = nn.ModuleList(
             nn.Sequential(_Shrink(before, level), *_blocks(level, function))
-            for before, level in zip(widths, reversed(levels), strict=False)
+            for before, level in zip(widths, stages, strict=False)
         )
+        self.readers = [sum(not above.shared for above in levels[index:]) - 1 for index in range(len(levels))]
+        """For each level, topmost first, the stage whose features it reads."""
 
     def forward(self, x: Map, label: Float[Tensor, "batch classes"] | None) -> list[Map]:
         """Features, topmost level first; a one-hot `label` joins the image as constant channels."""
@@ -72,15 +40,22 @@ class LadderEncoder(nn.Module):
         for level in self.levels:
             x = level(x)
             features.append(x)
-        return features[::-1]
+        return [features[stage] for stage in self.readers]
 
 
 class LadderDecoder(nn.Module):
     """The way down: each level adds what its latents say to the state that comes from above."""
 
     def __init__(
-        self, shape: Sequence[int], labels: int, planes: int, levels: Sequence[Level], function: Activation
+        self,
+        shape: Sequence[int],
+        labels: int,
+        planes: int,
+        levels: Sequence[Level],
+        function: Activation,
+        residual: bool = False,
     ) -> None:
+        """Of a `residual` decoder nothing but blocks lies between levels on one map: the state goes on as it is."""
         super().__init__()
         top, bottom = levels[0], levels[-1]
         self.shape, self.sizes = (planes, *shape), [math.prod(level.shape) for level in levels]
@@ -88,7 +63,11 @@ class LadderDecoder(nn.Module):
         self.label = nn.Linear(labels, top.channels, bias=False) if labels else None
         self.levels = nn.ModuleList(_Draw(level) for level in levels)
         self.ways = nn.ModuleList(
-            nn.Sequential(*_blocks(level, function), _Grow(level, below.channels)) for level, below in pairwise(levels)
+            nn.Sequential(
+                *_blocks(level, function),
+                *([] if residual and level.continues(below) else [_Grow(level, below.channels)]),
+            )
+            for level, below in pairwise(levels)
         )
         self.output = nn.Sequential(
             *_blocks(bottom, function), group_norm(bottom.channels), _Grow(bottom, planes * shape[0])
@@ -163,12 +142,18 @@ class _Block(nn.Module):
     def __init__(self, level: Level, function: Activation) -> None:
         super().__init__()
         channels, kernel = level.channels, 1 if level.side == (1, 1) else 3
-        self.layers = nn.Sequential(
-            group_norm(channels),
-            nn.Conv2d(channels, outputs(function) * channels, kernel, padding=kernel // 2),
-            activation(function),
-            nn.Conv2d(channels, channels, kernel, padding=kernel // 2),
-        )
+        inner = -(-channels // level.bottleneck)
+        sizes = [(channels, channels, kernel), (channels, channels, kernel)]
+        if level.bottleneck > 1:
+            sizes = [(channels, inner, 1), (inner, inner, kernel), (inner, channels, 1)]
+        layers: list[nn.Module] = [group_norm(channels)]
+        for before, after, side in sizes[:-1]:
+            layers += [
+                nn.Conv2d(before, outputs(function) * after, side, padding=side // 2),
+                activation(function),
+            ]
+        before, after, side = sizes[-1]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(before, after, side, padding=side // 2))
 
     def forward(self, x: Map) -> Map:
         added: Tensor = x + self.layers(x)
@@ -205,3 +190,28 @@ class _Grow(nn.Module):
     def forward(self, x: Map) -> Map:
         grown: Tensor = self.layers(x)[:, :, : self.side[0], : self.side[1]]
         return grown
+
+
+@torch.no_grad()
+def begin_small(encoder: LadderEncoder, heads: nn.ModuleList, decoder: LadderDecoder) -> None:
+    """Shrink what is added to a residual state by the root of how often that is done, so that depth brings no growth.
+
+    Every level begins next to N(0, I), in the prior as in the posterior.
+
+    Source: Child, Very Deep VAEs, 2021, section 3.
+    """
+    for network in (encoder, decoder):
+        blocks = [module for module in network.modules() if isinstance(module, _Block)]
+        for block in blocks:
+            _shrink(block.layers[-1], len(blocks) ** -0.5)
+    for level, head in zip(decoder.levels, heads, strict=True):
+        assert isinstance(level, _Draw) and isinstance(head, LadderHead)
+        _shrink(level.input, len(decoder.levels) ** -0.5)
+        _shrink(level.prior, LITTLE)
+        _shrink(head.layers[-1], LITTLE)
+
+
+def _shrink(layer: nn.Module, factor: float) -> None:
+    assert isinstance(layer, nn.Conv2d) and layer.bias is not None
+    layer.weight.mul_(factor)
+    layer.bias.zero_()

@@ -44,7 +44,7 @@ from vae_pipeline.recipe.model.nets import (
     RecurrentEncoder,
     ResidualNet,
 )
-from vae_pipeline.recipe.section import Activation, Count, Section
+from vae_pipeline.recipe.section import Activation, Count, Section, later
 
 __all__ = [
     "AdaptiveOutput", "AnyModel", "AutoregressiveLikelihood", "BernoulliLikelihood", "CategoricalLikelihood",
@@ -114,6 +114,10 @@ class Level(Section):
     """Latents at each place of the map."""
     blocks: Count
     """Residual blocks, in the encoder, in the decoder and in the posterior's head alike."""
+    repeat: Count = later(1)
+    """Levels of these sizes on this map, one over the other; the encoder's features are the same for all of them."""
+    bottleneck: Count = later(1)
+    """The factor by which a block is narrower inside; over 1, its kernel of 3 x 3 lies between two of 1 x 1."""
 
 
 class Ladder(Section):
@@ -124,6 +128,9 @@ class Ladder(Section):
     """Topmost first, as in z."""
     activation: Activation
     """The non-linearity of all blocks."""
+    residual: bool = later(False)
+    """True if one residual state goes from the top to the bottom: levels on one map have nothing but blocks between
+    them, and all that is added to the state begins small. Many levels need it."""
     likelihood: Likelihood
     """The distribution of an observation given its latents."""
     conditional: bool
