@@ -141,3 +141,22 @@ def push(
         return
     said = f"{bundle} -> {to}" if pushed.new else f"{to} has all of {bundle} already"
     console().print(f"{said}: commit {pushed.commit}, {pushed.url}")
+
+
+@bundles.command(rich_help_panel=TASKS)
+def shrink(
+    bundle: BundleFolder,
+    to: Annotated[
+        Literal["fp16", "int8"], typer.Option(help="Networks in float16; or their products in 8 bits, calibrated.")
+    ],
+    data: Annotated[Path, typer.Option(help="Folder that `prepare` filled: train calibrates, test measures the loss.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to fill; replaced once all has gone well.")],
+    timeout: Timeout = TIMEOUT_S,
+) -> None:
+    """Write a smaller variant of a bundle, and measure what it loses."""
+    from vae_pipeline.bundles.variants.cost import print_table
+    from vae_pipeline.bundles.variants.shrink import shrink as run
+
+    cost = run(bundle, to, data, out, timeout)
+    print_table(console(), cost)
+    console().print(f"{bundle} as {to} -> {out}")

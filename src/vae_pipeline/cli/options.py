@@ -9,6 +9,7 @@ import typer
 from vae_pipeline.cli.completion import bundles, completing
 
 if TYPE_CHECKING:
+    from vae_pipeline.kinds.spec import ImageSpec, TableSpec
     from vae_pipeline.runtime.bundle import Bundle
     from vae_pipeline.runtime.choosing import Choice
 
@@ -60,6 +61,13 @@ Fit = Annotated[
     Literal["none", "stretch", "crop", "pad"],
     typer.Option(help="How pictures of another size are brought to the model's."),
 ]
+Tile = Annotated[
+    int | None,
+    typer.Option(
+        help="Of a model whose latents are a map: compute images in tiles of so many pixels a side, in less memory.",
+        min=1,
+    ),
+]
 Label = Annotated[int | None, typer.Option(help="Class of all examples, for a conditional model.", min=0)]
 Timeout = Annotated[
     float, typer.Option(help="Seconds that a graph may take to open, or for a batch of up to 256 rows.", min=0.1)
@@ -94,6 +102,29 @@ def refuse_options(model: "Bundle", **given: bool) -> None:
     for name, is_given in given.items():
         if is_given:
             raise DataError(f"--{name.replace('_', '-')} means nothing to a model of {kind}: leave it out")
+
+
+def seen_spec(model: "Bundle", spec: "ImageSpec | TableSpec", inputs: list[Path], key: str | None, resize: str) -> Any:
+    """The spec to read inputs by: where latents are a map, images are as large as the first, unless resized."""
+    from vae_pipeline.kinds.input_files import as_large_as
+    from vae_pipeline.kinds.spec import ImageSpec
+
+    if model.latent_map is None or resize != "none" or not isinstance(spec, ImageSpec):
+        return spec
+    return as_large_as(inputs[0], spec, key)
+
+
+def refuse_tiles(model: "Bundle", tile: int | None, scaled: bool = False) -> None:
+    """Refuse options of maps of latents for a model whose latents are a vector.
+
+    Raises:
+        DataError: one is given.
+    """
+    from vae_pipeline.system.errors import DataError
+
+    given = "--tile" if tile is not None else "--scaled" if scaled else None
+    if given and model.latent_map is None:
+        raise DataError(f"{given} is for a model whose latents are a map, and those of {model.folder} are a vector")
 
 
 def choice(

@@ -22,6 +22,7 @@ from vae_pipeline.cli.options import (
     LabelFile,
     Seed,
     Temperature,
+    Tile,
     Timeout,
     TopK,
     TopP,
@@ -29,10 +30,11 @@ from vae_pipeline.cli.options import (
     read_labels,
     refuse_choices,
     refuse_options,
+    refuse_tiles,
     require_options,
+    seen_spec,
 )
 from vae_pipeline.cli.output import (
-    console,
     image_spec,
     open_bundle,
     progress,
@@ -108,6 +110,7 @@ def reconstruct(
     ],
     key: Key = None,
     resize: Fit = "none",
+    tile: Tile = None,
     labels: LabelFile = None,
     column: Column = None,
     choose: Choose = None,
@@ -124,6 +127,7 @@ def reconstruct(
 
     model = open_bundle(bundle, timeout)
     require_options(model, key, resize, labels, column)
+    refuse_tiles(model, tile)
     if isinstance(model.spec, TextSpec):
         require_suffix(out, ".txt", as_json=as_json)
         chosen = choice(choose or "greedy", temperature, top_k, top_p, beams)
@@ -133,9 +137,9 @@ def reconstruct(
     require_suffix(out, ".npy", shown_as(model), as_json=as_json)
     from vae_pipeline.kinds.observations import read_observations
 
-    x = read_observations(inputs, model.spec, key, resize)
+    x = read_observations(inputs, seen_spec(model, model.spec, inputs, key, resize), key, resize)
     with progress(model, len(x)):
-        x_mean = model.reconstruct(x, read_labels(labels))
+        x_mean = model.reconstruct(x, read_labels(labels), tile)
     if out.suffix.lower() == ".png":
         from vae_pipeline.kinds.image.sheets import save_pairs
 
@@ -159,6 +163,10 @@ def encode(
     ],
     key: Key = None,
     resize: Fit = "none",
+    tile: Tile = None,
+    scaled: Annotated[
+        bool, typer.Option("--scaled", help="Of maps: each channel less its mean, over its deviation.")
+    ] = False,
     labels: LabelFile = None,
     column: Column = None,
     keep: Keep = None,
@@ -177,14 +185,20 @@ def encode(
     model = open_bundle(bundle, timeout)
     require_options(model, key, resize, labels, column)
     refuse_options(model, keep=bool(keep) and not model.spec.names)
+    refuse_tiles(model, tile, scaled)
+    if as_table and model.latent_map is not None:
+        raise DataError(f"{out} is a table, and this model's latents are a map: write .npy or .npz")
     if isinstance(model.spec, TextSpec):
         x = _sentences(model, inputs, column)
         origins = {"example": list(range(len(x)))}
     else:
-        seen = Examples(inputs, model.spec, key, resize, keep=keep or ()).all()
+        seen = Examples(inputs, seen_spec(model, model.spec, inputs, key, resize), key, resize, keep=keep or ()).all()
         x, origins = seen.x, seen.origins()
     with progress(model, len(x)):
-        found = model.encode(x, read_labels(labels))
+        if model.latent_map is None:
+            found = model.encode(x, read_labels(labels))
+        else:
+            found = model.encode_map(x, read_labels(labels), tile, scaled)
     if as_table:
         import pandas as pd
 
@@ -264,25 +278,6 @@ def interpolate(
     else:
         write_arrays(out, frames)
     say(out, len(frames), "steps" if out.suffix.lower() == ".gif" else "images", as_json)
-
-
-@tasks.command(rich_help_panel=TASKS)
-def shrink(
-    bundle: BundleFolder,
-    to: Annotated[
-        Literal["fp16", "int8"], typer.Option(help="Networks in float16; or their products in 8 bits, calibrated.")
-    ],
-    data: Annotated[Path, typer.Option(help="Folder that `prepare` filled: train calibrates, test measures the loss.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to fill; replaced once all has gone well.")],
-    timeout: Timeout = TIMEOUT_S,
-) -> None:
-    """Write a smaller variant of a bundle, and measure what it loses."""
-    from vae_pipeline.bundles.variants.cost import print_table
-    from vae_pipeline.bundles.variants.shrink import shrink as run
-
-    cost = run(bundle, to, data, out, timeout)
-    print_table(console(), cost)
-    console().print(f"{bundle} as {to} -> {out}")
 
 
 def _sentences(model: "Bundle", inputs: list[Path], column: str | None) -> "npt.NDArray[np.int32]":

@@ -3,7 +3,7 @@
 import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vae_pipeline.kinds.image.decoding import SUFFIXES, Resize, read_picture
+from vae_pipeline.kinds.image.decoding import SUFFIXES, Resize, read_picture, size_of
 from vae_pipeline.kinds.listing import is_archive, list_pictures
 from vae_pipeline.kinds.spec import ImageSpec, TableSpec
 from vae_pipeline.kinds.table.spec import is_table
@@ -61,6 +61,25 @@ def input_files(
         yield _picture(str(path), partial(_content, path), spec, resize)
     else:
         yield _array(_as_events(read_array(path, key), spec, path), path)
+
+
+def as_large_as(path: Path, spec: ImageSpec, key: str | None) -> ImageSpec:
+    """The spec with height and width of the first image that a path stands for; as it is, of a pipe or of its own size.
+
+    Raises:
+        DataError: the file isn't there or can't be read.
+    """
+    if str(path) == "-":
+        return spec
+    if path.is_dir() or (not path.name.lower().endswith(ARRAYS) and is_archive(path)):
+        pictures = list_pictures(path)
+        sides = [size_of(pictures.read(name), f"{path}/{name}") for name in pictures.names[:1]]
+    elif path.suffix.lower() in SUFFIXES:
+        sides = [size_of(_content(path), str(path))]
+    else:
+        array = read_array(path, key)
+        sides = [] if _fits(array, spec) or array.ndim < 2 or 0 in array.shape else [array.shape[-2:]]
+    return replace(spec, shape=(spec.shape[0], *sides[0])) if sides else spec
 
 
 def _rows(path: Path, spec: TableSpec, key: str | None, keep: Sequence[str]) -> InputFile:
@@ -154,12 +173,15 @@ def _read_picture(content: bytes, shown: str, spec: ImageSpec, resize: Resize) -
 
 def _as_events(array: Array, spec: ImageSpec, path: Path) -> Array:
     """One observation or many; a missing axis of one channel, or flat rows, are put right."""
+    if _fits(array, spec):
+        return array.reshape(-1, *spec.shape)
     channels, height, width = spec.shape
-    for shape in (spec.shape, (height, width), (spec.dimensions,)):
-        if shape == (height, width) and channels != 1:
-            continue
-        if array.shape == shape or array.shape[1:] == shape:
-            return array.reshape(-1, *spec.shape)
     raise DataError(
         f"{path} holds an array of shape {list(array.shape)}; wanted [examples, {channels}, {height}, {width}]"
     )
+
+
+def _fits(array: Array, spec: ImageSpec) -> bool:
+    channels, height, width = spec.shape
+    shapes: list[tuple[int, ...]] = [spec.shape, (spec.dimensions,), *([(height, width)] if channels == 1 else [])]
+    return any(shape in (array.shape, array.shape[1:]) for shape in shapes)

@@ -22,7 +22,9 @@ from vae_pipeline.runtime.geodesics import along, geodesic
 from vae_pipeline.runtime.graphs import BATCH, Graphs
 from vae_pipeline.runtime.inference import Encoding, Scores, encode, score
 from vae_pipeline.runtime.inputs import SEEDS, Labels, checked_numbers, checked_observations
+from vae_pipeline.runtime.latent_map import LatentMapEntry
 from vae_pipeline.runtime.manifest import CalibrationEntry, DetectorEntry, Manifest
+from vae_pipeline.runtime.maps import decode_map, encode_map, reconstruct_map
 from vae_pipeline.runtime.morphs import Morph, morph
 from vae_pipeline.runtime.paths import Seen, evenly, path_between
 from vae_pipeline.runtime.sessions import TIMEOUT_S
@@ -86,13 +88,43 @@ class Bundle(Graphs):
 
     def decode(self, z: Array, labels: Labels = None) -> Array:
         """E[x|z] of latents [examples, latents], in the data's units."""
-        return self.spec.natural(
-            self.rows(GraphName.DECODER, {"z": checked_numbers("z", z, [self.latents])}, labels)[0]
-        )
+        wanted = self.manifest.graphs[GraphName.DECODER].inputs["z"]
+        return self.spec.natural(self.rows(GraphName.DECODER, {"z": checked_numbers("z", z, wanted)}, labels)[0])
 
-    def reconstruct(self, x: Rows, labels: Labels = None) -> Array:
-        """E[x|z] at the posterior's mean, in the data's units."""
+    def reconstruct(self, x: Rows, labels: Labels = None, tile: int | None = None) -> Array:
+        """E[x|z] at the posterior's mean, in the data's units; where latents are a map, of images of any size.
+
+        `tile` computes an image in tiles of so many pixels a side, beside which lies what they depend on: in less
+        memory the same answer. See `encode_map`.
+        """
+        if tile is not None or (self.latent_map is not None and np.shape(x)[1:] != self.spec.event_shape):
+            return reconstruct_map(self, x, labels, tile)
         return self.spec.natural(self.rows(GraphName.RECONSTRUCT, {"x": checked_observations(x, self.spec)}, labels)[0])
+
+    @property
+    def latent_map(self) -> LatentMapEntry | None:
+        """The channels, factor, radii and spread of a map of latents; None where latents are a vector."""
+        return self.manifest.latent_map
+
+    def encode_map(self, x: Array, labels: Labels = None, tile: int | None = None, scaled: bool = False) -> Encoding:
+        """q(z|x) of raw images of any size, as maps [examples, latent channels, rows, columns].
+
+        A map has a place for each factor x factor pixels; sides that the factor doesn't divide are padded by repeating
+        the last row and column. `tile` as in `reconstruct`. `scaled` gives latents of mean 0 and deviation 1 in each
+        channel, over draws of q(z|x) of the training part: what a model of these latents is to be trained on.
+
+        Raises:
+            DataError: the latents are no map, the images can't be used, or tiles wouldn't be exact.
+        """
+        return encode_map(self, x, labels, tile, scaled)
+
+    def decode_map(self, z: Array, labels: Labels = None, tile: int | None = None, scaled: bool = False) -> Array:
+        """E[x|z] of maps of any size, in the data's units; of `scaled` ones that `encode_map` gave, say so.
+
+        Raises:
+            DataError: the latents are no map, these are none of the model's, or tiles wouldn't be exact.
+        """
+        return decode_map(self, z, labels, tile, scaled)
 
     def score(self, x: Rows, labels: Labels = None, samples: int = 16, seed: int = 0) -> Scores:
         """-ELBO, distortion and rate, averaged over `samples` draws of z.

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vae_pipeline.kinds.raw import fits
 from vae_pipeline.runtime.arrays import read_arrays
 from vae_pipeline.runtime.manifest import CalibrationEntry, GraphEntry
 from vae_pipeline.system.errors import BundleError
@@ -74,7 +75,8 @@ def read_golden(folder: Path, name: str, graph: GraphEntry) -> dict[str, Array]:
         arrays = read_arrays(path, tensors)
         counts = {len(arrays[key]) for key in tensors if arrays[key].ndim}
         for key, tensor in tensors.items():
-            if arrays[key].dtype != tensor.dtype or arrays[key].shape[1:] != tensor.event or len(counts) != 1:
+            whole_rows = arrays[key].ndim and fits(arrays[key].shape[1:], tensor.event)
+            if arrays[key].dtype != tensor.dtype or not whole_rows or len(counts) != 1:
                 raise ValueError(f"{key} is {arrays[key].dtype} of shape {list(arrays[key].shape)}")
     except ValueError as error:
         raise BundleError(f"{path} doesn't hold the golden answers of {name} ({error}): export again") from error

@@ -12,6 +12,7 @@ from vae_pipeline.runtime.files import file_of
 from vae_pipeline.runtime.inputs import Labels, checked_inputs, checked_labels
 from vae_pipeline.runtime.manifest import Manifest
 from vae_pipeline.runtime.sessions import TIMEOUT_S, open_session, run_session
+from vae_pipeline.runtime.signatures import GraphName
 from vae_pipeline.system.errors import BundleError, DataError
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ class Graphs:
         """
         entry = self.manifest.graphs[name]
         rows = checked_inputs(entry, inputs, self.spec)
+        if name == GraphName.MAP_ENCODER and self.manifest.latent_map is not None:
+            self.manifest.latent_map.require_divided(rows["x"])
         return dict(zip(entry.outputs, self.rows(name, rows, inputs.get("label")), strict=True))
 
 

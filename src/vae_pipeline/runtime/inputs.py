@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vae_pipeline.kinds.raw import checked
+from vae_pipeline.kinds.raw import checked, fits
 from vae_pipeline.kinds.spec import DataSpec, TableSpec, TextSpec
 from vae_pipeline.kinds.table.records import plain_records
-from vae_pipeline.runtime.manifest import GraphEntry
+from vae_pipeline.runtime.manifest import GraphEntry, TensorEntry
 from vae_pipeline.system.errors import DataError, MissingError
 
 SEEDS = 2**24
@@ -58,9 +58,9 @@ def checked_inputs(graph: GraphEntry, inputs: Mapping[str, Array], spec: DataSpe
     rows: dict[str, Array] = {}
     for name, tensor in graph.inputs.items():
         if name == "x":
-            rows[name] = checked(inputs[name], spec, centred=True)
+            rows[name] = checked(inputs[name], spec, centred=True, event=tensor.event)
         elif name != "label":
-            rows[name] = checked_numbers(name, inputs[name], tensor.event)
+            rows[name] = checked_numbers(name, inputs[name], tensor)
     if "token" in rows:
         assert isinstance(spec, TextSpec)  # the graphs of no other kind take tokens
         rows["token"] = _ids(rows["token"], spec)
@@ -70,15 +70,15 @@ def checked_inputs(graph: GraphEntry, inputs: Mapping[str, Array], spec: DataSpe
     return rows
 
 
-def checked_numbers(name: str, values: Array, event: Sequence[int]) -> Array:
+def checked_numbers(name: str, values: Array, tensor: TensorEntry) -> Array:
     """Finite values of the input `name`, [examples, *event], as float32.
 
     Raises:
         DataError: they are of another shape or type, or not finite.
     """
     values = np.asarray(values)
-    if values.shape[1:] != tuple(event) or values.ndim != len(event) + 1:
-        wanted = ["examples", *event]
+    if not values.ndim or not fits(values.shape[1:], tensor.event):
+        wanted = ["examples", *tensor.event]
         raise DataError(f"{name}: values of shape {list(values.shape)} were given; wanted {wanted}".replace("'", ""))
     if values.dtype.kind not in "iuf":
         raise DataError(f"{name}: values of type {values.dtype} were given; numbers are wanted")

@@ -12,7 +12,8 @@ from typing import Any
 
 from vae_pipeline.kinds.spec import DataSpec, spec_of
 from vae_pipeline.runtime.formats import upgraded
-from vae_pipeline.runtime.signatures import GraphName, Signature, signatures_of
+from vae_pipeline.runtime.latent_map import LatentMapEntry
+from vae_pipeline.runtime.signatures import MAPS, GraphName, Signature, signatures_of
 from vae_pipeline.system.errors import BundleError, DataError
 from vae_pipeline.system.files import content_key, sha256_of, write_json
 from vae_pipeline.system.typed_json import read_json, typed
@@ -21,6 +22,8 @@ FILE = "bundle.json"
 DIGEST = "sha256"
 """The key of the digest of all the others."""
 WIDEST, LARGEST = 2**16, 2**28  # numbers in a row of latents or noise; in a row of anything
+FREE = ("height", "width", "rows", "columns")
+"""Sides of any length: of images that graphs of maps take, and of these maps."""
 DTYPES = ("uint8", "int32", "int64", "float32")
 
 
@@ -30,19 +33,19 @@ class TensorEntry:
 
     dtype: str
     shape: tuple[int | str, ...]
-    """`batch` and the sides of a row."""
+    """`batch` and the sides of a row; of a map its free sides by their names."""
 
     def __post_init__(self) -> None:
-        sides = self.shape[1:]
-        if self.dtype not in DTYPES or self.shape[:1] != ("batch",) or not all(_counts(side) for side in sides):
+        known = [side for side in self.event if side not in FREE]
+        if self.dtype not in DTYPES or self.shape[:1] != ("batch",) or not all(_counts(side) for side in known):
             raise ValueError(f"{self.dtype} of shape {list(self.shape)}; wanted {', '.join(DTYPES)}, batch and sides")
-        if math.prod(int(side) for side in sides) > LARGEST:
-            raise ValueError(f"a row of shape {list(sides)} has over {LARGEST} numbers")
+        if math.prod(int(side) for side in known) > LARGEST:
+            raise ValueError(f"a row of shape {list(self.event)} has over {LARGEST} numbers")
 
     @property
-    def event(self) -> tuple[int, ...]:
+    def event(self) -> tuple[int | str, ...]:
         """The shape of a row."""
-        return tuple(int(side) for side in self.shape[1:])
+        return self.shape[1:]
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,8 @@ class Manifest:
     units: dict[str, str]
     metrics: dict[str, float | str | bool]
     graphs: dict[str, GraphEntry]
+    latent_map: LatentMapEntry | None = None
+    """None where latents are no map: then nothing but the trained size is taken."""
     variant: VariantEntry | None = None
     files: dict[str, str] = field(default_factory=dict)
     """The sha256 of each file that a person or `verify` reads; a bundle that was exported earlier has none of these."""
@@ -155,7 +160,7 @@ class Manifest:
             raise ValueError(f"latents are {self.latents}; wanted 1 to {WIDEST}")
         if self.conditional and not self.spec.classes:
             raise ValueError("conditional is true, but the spec names no classes")
-        signatures = signatures_of(self.spec)
+        signatures = signatures_of(self.spec, self.latent_map is not None)
         for name in signatures:
             if name not in self.graphs and name != GraphName.DETECT:
                 raise ValueError(f"graphs.{name} is missing")
@@ -173,18 +178,26 @@ class Manifest:
                 f"graphs.{name} takes {', '.join(graph.inputs)} and gives {', '.join(graph.outputs)}; wanted "
                 f"{', '.join(inputs)} and {', '.join(signature.outputs)}"
             )
-        wanted = {"x": self.spec.event_shape, "x_mean": self.spec.event_shape, "contributions": self.spec.event_shape}
-        wanted |= dict.fromkeys(("z", "mean", "log_variance"), (self.latents,))
+        event: tuple[int | str, ...] = self.spec.event_shape
+        latents: tuple[int | str, ...] = (self.latents,)
+        if name in MAPS and self.latent_map is not None:
+            event, latents = (event[0], "height", "width"), (self.latent_map.channels, "rows", "columns")
+        wanted = dict.fromkeys(("x", "x_mean", "contributions"), event)
+        wanted |= dict.fromkeys(("z", "mean", "log_variance"), latents)
         for key, tensor in {**graph.inputs, **graph.outputs}.items():
             if key in wanted and tensor.event != wanted[key]:
                 raise ValueError(f"graphs.{name}: {key} has rows of {list(tensor.event)}; wanted {list(wanted[key])}")
-            if key in ("noise", "state") and not (len(tensor.event) == 1 and tensor.event[0] <= WIDEST):
+            if key not in wanted and any(side in FREE for side in tensor.event):
+                raise ValueError(
+                    f"graphs.{name}: {key} has rows of {list(tensor.event)}; wanted sides that are numbers"
+                )
+            if key in ("noise", "state") and not (len(tensor.event) == 1 and int(tensor.event[0]) <= WIDEST):
                 raise ValueError(f"graphs.{name}: {key} has rows of {list(tensor.event)}; wanted one side to {WIDEST}")
 
     @property
     def noise(self) -> int:
         """Numbers that a draw of `sample` wants."""
-        return self.graphs[GraphName.SAMPLE].inputs["noise"].event[0]
+        return int(self.graphs[GraphName.SAMPLE].inputs["noise"].event[0])
 
     def save_with(self, folder: Path, *names: str) -> None:
         """Write bundle.json, with the digests of files that lie beside it already."""
@@ -198,8 +211,9 @@ class Manifest:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as bundle.json has them."""
         values = asdict(self) | {"spec": self.spec.to_dict()}
-        if self.variant is None:
-            del values["variant"]
+        for name in ("variant", "latent_map"):
+            if values[name] is None:
+                del values[name]
         return values
 
 

@@ -19,6 +19,8 @@ class GraphName(StrEnum):
     SAMPLE = "sample"
     GENERATE = "generate"
     DETECT = "detect"
+    MAP_ENCODER = "map_encoder"
+    MAP_DECODER = "map_decoder"
     INITIAL = "initial"
     STEP = "step"
     GREEDY = "greedy"
@@ -41,6 +43,11 @@ SIGNATURES: dict[GraphName, Signature] = {
     GraphName.DETECT: Signature(("x",), ("score", "p_value", "distortion", "rate", "contributions")),
 }
 """The graphs of images and tables; `detect` is there where the detector could be calibrated."""
+MAPS: dict[GraphName, Signature] = {
+    GraphName.MAP_ENCODER: SIGNATURES[GraphName.ENCODER],
+    GraphName.MAP_DECODER: SIGNATURES[GraphName.DECODER],
+}
+"""The graphs beside these of a model whose latents are a map; heights and widths are free."""
 STEPWISE: dict[GraphName, Signature] = {
     GraphName.ENCODER: SIGNATURES[GraphName.ENCODER],
     GraphName.SCORE: SIGNATURES[GraphName.SCORE],
@@ -52,6 +59,8 @@ STEPWISE: dict[GraphName, Signature] = {
 """The graphs of sentences, which are written token by token."""
 
 
-def signatures_of(spec: DataSpec) -> dict[GraphName, Signature]:
-    """The graphs that a model of these data has."""
-    return STEPWISE if spec.stepwise else SIGNATURES
+def signatures_of(spec: DataSpec, maps: bool) -> dict[GraphName, Signature]:
+    """The graphs that a model of these data has; `maps` if its latents are a map."""
+    if spec.stepwise:
+        return STEPWISE
+    return SIGNATURES | MAPS if maps else SIGNATURES

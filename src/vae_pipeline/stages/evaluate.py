@@ -21,12 +21,14 @@ from vae_pipeline.metrics.bounds import elbo_terms, standard_error
 from vae_pipeline.metrics.detection import fit_detector, normal_part
 from vae_pipeline.metrics.gain import Gain, decoder_gain
 from vae_pipeline.metrics.importance import importance_bound
+from vae_pipeline.metrics.latent_map import latent_map
 from vae_pipeline.metrics.latents import ACTIVE, Latents, latents
 from vae_pipeline.metrics.pareto import TRUSTED
 from vae_pipeline.metrics.parts import chosen_rows, subset
 from vae_pipeline.metrics.two_sample import against_prior
 from vae_pipeline.metrics.usage import usage
 from vae_pipeline.models.samplers import MixtureSampler
+from vae_pipeline.models.spatial import SpatialVAE
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.device import prepare_device
 from vae_pipeline.numerics.randomness import derive, in_float32
@@ -67,6 +69,8 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
     device = prepare_device(job.settings)
     vae = trained.model.to(device)
     metrics, used = measure(vae, prepared, job.recipe.evaluate, job.seed, device)
+    if isinstance(vae, SpatialVAE):
+        metrics["latent_map"] = latent_map(vae, prepared.train, job.seed, device)
     metrics |= {"sampler": trained.sampler.kind, "sampler_candidates": trained.sampler.distances}
     if isinstance(vae.sampler, MixtureSampler):
         metrics["sampler_components"] = len(vae.sampler.mean)

@@ -30,10 +30,12 @@ from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive
 from vae_pipeline.runtime.agreement import Units
 from vae_pipeline.runtime.formats import FORMAT
+from vae_pipeline.runtime.latent_map import LatentMapEntry
 from vae_pipeline.runtime.manifest import GraphEntry, Manifest, TensorEntry
 from vae_pipeline.runtime.signatures import GraphName
 from vae_pipeline.system.files import replace_file, sha256_of
 from vae_pipeline.system.progress import counted
+from vae_pipeline.system.typed_json import typed
 from vae_pipeline.system.version import __version__
 
 UNITS = {
@@ -135,6 +137,7 @@ def write_bundle(
         units=UNITS,
         metrics=measured,
         graphs=described,
+        latent_map=None if metrics.get("latent_map") is None else typed(LatentMapEntry, metrics["latent_map"]),
     )
     manifest.save(folder)
     rows = [

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Any
 
 import onnx
 import torch
@@ -28,6 +29,10 @@ class Graph(ABC):
         self, frozen: VAE, inputs: Tensors, made: Mapping[str, onnx.ModelProto], metadata: Mapping[str, str]
     ) -> onnx.ModelProto:
         """The graph of a frozen model, traced by some `inputs` or put together from those that were `made` before."""
+
+    def resized(self, model: VAE, x: Tensor, seed: int) -> Tensors:  # noqa: ARG002 (most graphs take one size)
+        """Inputs of another size than the trained one, where the graph takes any."""
+        return {}
 
     @torch.inference_mode()
     def answers(self, model: VAE, inputs: Tensors, found: Arrays | None = None) -> dict[str, Tensor]:
@@ -56,17 +61,25 @@ class TracedGraph(Graph):
         metadata: Mapping[str, str],
     ) -> onnx.ModelProto:
         """The module's trace."""
-        return to_onnx(self.module(frozen), inputs, self.signature.outputs, self.about, metadata)
+        return to_onnx(self.module(frozen), inputs, self.signature.outputs, self.about, metadata, self.free(frozen))
+
+    def free(self, frozen: VAE) -> Mapping[str, Mapping[int, Any]]:  # noqa: ARG002 (most graphs have none)
+        """The axes of inputs, beside the batch, that may be of any length, as torch.export has them."""
+        return {}
 
 
 def example_inputs(graph: Graph, model: VAE, x: Tensor, labels: Tensor | None, seed: int) -> dict[str, Tensor]:
-    """Real rows, and noise for what is drawn; `label` last where the model is conditional."""
+    """Real rows, and noise for what is drawn; `label` last where the model is conditional.
+
+    A graph of maps gets them in another size, which is another for each number of rows.
+    """
     width = model.noise if graph.name == GraphName.SAMPLE else model.latents
     noise = torch.randn(len(x), width, generator=torch.Generator().manual_seed(seed))
     index = torch.arange(len(x), dtype=torch.float32)
     values = {"x": x, "z": noise, "noise": noise, "seed": torch.full_like(index, seed % SEEDS), "index": index}
     if graph.name == GraphName.STEP:
         values |= {"token": x[:, 0].contiguous(), "state": model.decoder(noise).detach()}
+    values |= graph.resized(model, x, seed)
     inputs = {name: values[name] for name in graph.signature.inputs}
     if model.classes:
         assert labels is not None  # a conditional model was built from data with labels

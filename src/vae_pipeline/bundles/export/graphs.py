@@ -11,6 +11,7 @@ own or repeats another's; a conditional model takes `label` as well.
     generate     seed, index  -> x_mean            the same, with noise that is made inside (`export.noise`)
     detect       x            -> score, p_value, distortion, rate, contributions       calibrated; z by constant draws
 
+A model whose latents are a map has those of `export.maps` too, for images of any size.
 The graphs of a model that writes token by token are `encoder`, `score` and those of `export.stepwise`.
 """
 
@@ -20,6 +21,7 @@ import onnx
 from torch import Tensor, nn
 
 from vae_pipeline.bundles.export.graph import Graph, Tensors, TracedGraph
+from vae_pipeline.bundles.export.maps import WHOLE_IMAGES
 from vae_pipeline.bundles.export.noise import noise_graph, normal_noise
 from vae_pipeline.bundles.export.parity import Arrays
 from vae_pipeline.bundles.export.proto import OPSET, preceded
@@ -27,6 +29,7 @@ from vae_pipeline.bundles.export.stepwise import WRITING
 from vae_pipeline.models.detector import Detector, DetectorOutputs
 from vae_pipeline.models.gaussian import DiagonalGaussian
 from vae_pipeline.models.likelihoods.autoregressive import AutoregressiveLikelihood
+from vae_pipeline.models.spatial import SpatialVAE
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.runtime.signatures import SIGNATURES, GraphName
 
@@ -221,4 +224,5 @@ def graphs_of(model: VAE, detector: Detector | None) -> tuple[Graph, ...]:
     """The graphs that a bundle has."""
     if isinstance(model.likelihood, AutoregressiveLikelihood):
         return STEPWISE
-    return GRAPHS if detector is None else (*GRAPHS, DetectGraph(detector))
+    detects = () if detector is None else (DetectGraph(detector),)
+    return (*GRAPHS, *detects, *(WHOLE_IMAGES if isinstance(model, SpatialVAE) else ()))

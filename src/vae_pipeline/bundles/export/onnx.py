@@ -8,6 +8,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -25,8 +26,11 @@ def to_onnx(
     outputs: tuple[str, ...],
     about: str,
     metadata: Mapping[str, str],
+    free: Mapping[str, Mapping[int, Any]] | None = None,
 ) -> onnx.ModelProto:
     """Export `module`, whose inputs all have a batch as their first axis; checked in full.
+
+    `free` are other axes of inputs, by their names, that may be of any length.
 
     Raises:
         ExportError: the module does what torch's exporter can't follow, or what ONNX has no operator for.
@@ -43,7 +47,7 @@ def to_onnx(
                 opset_version=OPSET,
                 input_names=list(inputs),
                 output_names=[f"output.{name}" for name in outputs],
-                dynamic_shapes=tuple({0: batch} for _ in inputs),
+                dynamic_shapes=tuple({0: batch, **(free or {}).get(name, {})} for name in inputs),
                 external_data=False,
                 verbose=False,
             )

@@ -30,6 +30,8 @@ class Agreement:
     """Largest |graph - model|, in the output's own units."""
     relative: float
     """The same, relative: `agreement.differences`."""
+    event: tuple[int, ...] = ()
+    """The shape of a row, which graphs of maps have in several sizes."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -67,7 +69,7 @@ def compare(graph: str, given: Arrays, wanted: Arrays, units: Units) -> list[Agr
         difference, relative = differences(answer, model, units.of(name))
         if not np.isfinite(relative):
             raise ParityError(f"{graph}: the largest difference in {name} at batch {batch} is {relative}")
-        rows.append(Agreement(graph, batch, name, difference, relative))
+        rows.append(Agreement(graph, batch, name, difference, relative, model.shape[1:]))
     return rows
 
 

@@ -13,8 +13,12 @@ DATATYPES = {"uint8": "UINT8", "int32": "INT32", "int64": "INT64", "float32": "F
 
 
 def metadata(described: Mapping[str, TensorEntry]) -> list[dict[str, Any]]:
-    """A graph's inputs or outputs as bundle.json has them, as the protocol does; -1 is the batch's free size."""
+    """A graph's inputs or outputs as bundle.json has them, as the protocol does; -1 is a free size."""
     return [
-        {"name": name, "datatype": DATATYPES[tensor.dtype], "shape": [-1, *tensor.event]}
+        {"name": name, "datatype": DATATYPES[tensor.dtype], "shape": _sizes(tensor)}
         for name, tensor in described.items()
     ]
+
+
+def _sizes(tensor: TensorEntry) -> list[int]:
+    return [side if isinstance(side, int) else -1 for side in tensor.shape]

@@ -1,0 +1,102 @@
+"""A bundle of a model whose latents are a map, in the classes of its images: every graph, at every size."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from tests.contracts.test_models import make
+
+from vae_pipeline.bundles.conformance.conform import conform
+from vae_pipeline.bundles.conformance.runtimes import Runtime
+from vae_pipeline.bundles.export import parity
+from vae_pipeline.bundles.export.bundle import Provenance, write_bundle
+from vae_pipeline.bundles.export.maps import other_side
+from vae_pipeline.bundles.serving.repository import write_repository
+from vae_pipeline.bundles.variants.calibration import calibration
+from vae_pipeline.bundles.variants.float16 import to_float16
+from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.kinds.store import Split
+from vae_pipeline.metrics.latent_map import latent_map
+from vae_pipeline.runtime import Bundle
+from vae_pipeline.runtime.manifest import Manifest
+from vae_pipeline.runtime.signatures import MAPS
+from vae_pipeline.system.files import write_json
+
+pytestmark = pytest.mark.slow
+SHAPE = (3, 10, 12)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("maps")
+    model = make("residual", "residual", "gaussian_learned", True, SHAPE, "spatial_gaussian").eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    draw = np.random.default_rng(0)
+    test = Split(draw.integers(0, 256, (20, *SHAPE)).astype(np.uint8), draw.integers(0, 3, 20))
+    metrics = {"failed_gates": [], "latent_map": latent_map(model, test, 0, torch.device("cpu"))}
+    origin = Provenance("tiny", "", "", "", "prior", "none")
+    spec = ImageSpec(SHAPE, "uint8", 0, 255, False, ("a", "b", "c"))
+    rows, _ = write_bundle(model, spec, None, test, metrics, origin, 0, folder)
+    write_json(folder / "parity.json", {"tolerance": 1e-4})
+    Manifest.load(folder).save_with(folder, "parity.json")
+    return folder, model, test, rows
+
+
+def test_graphs_are_the_model_at_sizes_that_were_not_trained(exported):
+    _, model, _, rows = exported
+    parity.require(rows, 1e-4)
+    sizes = {row.event[-2:] for row in rows if row.graph in MAPS and row.output == "mean"}
+    assert sizes == {other_side(batch, *model.latent_shape[1:]) for batch in parity.BATCHES}
+    assert len(sizes) == 3 and model.latent_shape[1:] not in sizes and any(rows != columns for rows, columns in sizes)
+
+
+def test_a_photograph_in_tiles_is_the_photograph(exported):
+    folder, model, _, _ = exported
+    bundle = Bundle.load(folder)
+    x = np.random.default_rng(1).integers(0, 256, (1, 3, 481, 321)).astype(np.uint8)
+    whole, tiled = (bundle.reconstruct(x, [1], tile=tile) for tile in (None, 96))
+    assert whole.shape == x.shape and np.ptp(whole) > 1
+    assert np.abs(tiled - whole).max() / bundle.spec.unit < 1e-4
+    with torch.no_grad():
+        padded = torch.from_numpy(np.pad(x, ((0, 0), (0, 0), (0, 1), (0, 1)), mode="edge"))
+        label = torch.tensor([1])
+        mean, _ = model.encode_map(padded, label)
+        wanted = model.scaling.inverse(model.decode_map(mean, label).mean)[..., :481, :321]
+    np.testing.assert_allclose(whole, wanted, rtol=0, atol=1e-4 * bundle.spec.unit)
+
+
+def test_draws_of_scaled_latents_have_deviation_1(exported):
+    folder, _, test, _ = exported
+    bundle = Bundle.load(folder)
+    found = bundle.encode_map(test.x, test.labels, scaled=True)
+    noise = np.random.default_rng(0).standard_normal((500, *found.mean.shape))
+    z = found.mean + np.exp(found.log_variance / 2) * noise
+    np.testing.assert_allclose(z.mean((0, 1, 3, 4)), 0, atol=0.02)
+    np.testing.assert_allclose(z.std((0, 1, 3, 4)), 1, atol=0.02)
+    told = bundle.latent_map
+    mean, deviation = (np.array(each)[:, None, None] for each in (told.mean, told.deviation))
+    assert told.scale_factor == pytest.approx(1 / (z * deviation + mean).std(), rel=0.02)
+
+
+def test_runtimes_are_asked_for_maps_of_two_sizes(exported, tmp_path):
+    folder = exported[0]
+    rows = list(conform(folder, [Runtime.ONNXRUNTIME, Runtime.REFERENCE], tmp_path))
+    assert {(row.outcome, row.reason) for row in rows} == {("works", "")}
+    assert {row.graph for row in rows} >= set(MAPS)
+
+
+def test_maps_are_served_and_made_smaller(exported, tmp_path):
+    folder, _, test, _ = exported
+    bundle = Bundle.load(folder)
+    names = write_repository(bundle, "triton", tmp_path / "repository")
+    config = (tmp_path / "repository" / "tiny_map_encoder" / "config.pbtxt").read_text()
+    assert "tiny_map_decoder" in names and "dims: [ 3, -1, -1 ]" in config
+    for name in MAPS:
+        given = calibration(bundle, name, test.x[:4], test.labels[:4])[0]
+        file = tmp_path / f"{name}.onnx"
+        file.write_bytes(to_float16(onnx.load(folder / f"{name}.onnx")).SerializeToString())
+        full, half = (parity.run(path, given, MAPS[name].outputs) for path in (folder / f"{name}.onnx", file))
+        for output, wanted in full.items():
+            assert 0 < np.abs(half[output] - wanted).max() < 0.05 * np.ptp(wanted)
