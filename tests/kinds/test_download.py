@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from vae_pipeline.kinds.download import Finder, has_digest
-from vae_pipeline.recipe.data import File
+from vae_pipeline.recipe.data import File, Repacked
 from vae_pipeline.system.errors import DataError, DownloadError, OutputError
 from vae_pipeline.system.files import filled_folder
 
@@ -330,3 +330,20 @@ def test_two_processes_at_once_fetch_it_once(tmp_path: Path, site: Site) -> None
         found = list(pool.map(lambda _: Finder(tmp_path).find(file_at(site.url)).read_bytes(), range(4)))
     assert found == [CONTENT] * 4
     assert site.asked == [("/train.gz", None)]
+
+
+def test_the_same_values_in_another_form_are_taken_before_a_download(tmp_path: Path, closed: str) -> None:
+    repacked = Repacked(name="faces.npz", digest=digest_of(b"repacked"), key="images")
+    file = File(url=f"{closed}/5976027", digest=digest_of(CONTENT), key="faces", name="faces.mat", repacked=repacked)
+    finder = Finder(tmp_path / "cache", str(tmp_path / "mirror"))
+    other = saved(tmp_path / "mirror" / "deep" / "faces.npz", b"another")
+    with pytest.raises(DownloadError, match=r"faces\.mat can't be had: .*can't be reached"):
+        finder.find_array(file)
+    other.write_bytes(b"repacked")
+    assert finder.find_array(file) == (other, "images")
+    here = file.model_copy(update={"url": None, "digest": None, "name": None, "path": str(tmp_path / "faces.mat")})
+    assert finder.find_array(here) == (other, "images")
+    mine = saved(tmp_path / "faces.mat", b"mine")
+    assert finder.find_array(here) == (mine, "faces")
+    whole = saved(tmp_path / "mirror" / "faces.mat", CONTENT)
+    assert finder.find_array(file) == (whole, "faces")

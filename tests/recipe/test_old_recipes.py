@@ -7,9 +7,19 @@ from tests.recipe.freeze import MEANING, OLD
 
 from vae_pipeline.recipe import Recipe
 
+FILES = [
+    "data.file",
+    *("data.train", "data.valid", "data.test"),
+    *("data.train.images", "data.train.labels", "data.test.images", "data.test.labels", "data.valid.images"),
+    *("data.images.train.images", "data.images.test.images"),
+]
+"""Places of files in the recipes that are kept."""
 LATER: dict[str, object] = {
     "data.attributes": None,
     "data.crop": None,
+    "data.flat": "rows",
+    "data.images.flat": "rows",
+    **{f"{file}.{field}": None for file in FILES for field in ("name", "repacked")},
 }
 """Fields that came after a recipe was kept, and the default that leaves its numbers as they were.
 

@@ -49,30 +49,40 @@ class Finder:
     warn: Callable[[str], None] = lambda _: None
 
     def find(self, file: File) -> Path:
-        """Path of a local copy that has the digest.
+        """Path of a local copy that has the digest, or of the same values in another form: as `find_array`."""
+        return self.find_array(file)[0]
+
+    def find_array(self, file: File) -> tuple[Path, str | None]:
+        """Path of a local copy that has the digest, and the key of the array that is meant there.
+
+        It is the copy that `file.repacked` names where the mirror holds that and the file itself isn't at hand.
 
         Raises:
             DataError: a `path` that isn't there.
             DownloadError: no network, or every copy has another checksum.
         """
+        other = file.repacked
+        if other is not None and not self._is_at_hand(file):
+            for path in self._in_mirror(other.name):
+                if has_digest(path, other.digest):
+                    return path, other.key
+        return self._find(file), file.key
+
+    def _find(self, file: File) -> Path:
         if file.path is not None:
             path = Path(file.path)
             if not path.exists():
                 raise DataError(f"{path} isn't there (it is sought from {Path.cwd()}): mend the path in the recipe")
             return path
         assert file.url is not None and file.digest is not None
-        try:
-            name = Path(urllib.parse.urlsplit(file.url).path).name or "download"
-        except ValueError as error:
-            raise DownloadError(f"{file.url} isn't a URL ({error}): mend it in the recipe") from error
-        cached = self.cache / file.digest.replace(":", "-") / name
+        name, cached = self._kept(file)
         if cached.is_file() and has_digest(cached, file.digest):
             return cached
-        folder = self._mirror_folder()
-        candidates = [] if folder is None else _named(folder, name) + _named(folder, f"{name}.gz")
+        candidates = self._in_mirror(name)
         for path in candidates:
             if has_digest(path, file.digest):
                 return path
+        folder = self._mirror_folder()
         urls = [file.url]
         if self.mirror is not None and folder is None:
             urls = [f"{self.mirror.rstrip('/')}/{suffix}" for suffix in (name, f"{name}.gz")] + urls
@@ -92,6 +102,27 @@ class Finder:
             f"{name} can't be had: {'; '.join(problems)}. Put a copy with {file.digest} into a folder "
             "and name that folder in VAE_MIRROR"
         )
+
+    def _is_at_hand(self, file: File) -> bool:
+        if file.path is not None:
+            return Path(file.path).exists()
+        assert file.digest is not None  # with a url
+        name, cached = self._kept(file)
+        return any(path.is_file() and has_digest(path, file.digest) for path in (cached, *self._in_mirror(name)))
+
+    def _kept(self, file: File) -> tuple[str, Path]:
+        """The name of a file at a url, and the path at which its download is kept."""
+        assert file.url is not None and file.digest is not None
+        try:
+            name = file.name or Path(urllib.parse.urlsplit(file.url).path).name or "download"
+        except ValueError as error:
+            raise DownloadError(f"{file.url} isn't a URL ({error}): mend it in the recipe") from error
+        return name, self.cache / file.digest.replace(":", "-") / name
+
+    def _in_mirror(self, name: str) -> list[Path]:
+        """The files of that name, gzipped or not, where the mirror is a folder."""
+        folder = self._mirror_folder()
+        return [] if folder is None else _named(folder, name) + _named(folder, f"{name}.gz")
 
     def _mirror_folder(self) -> Path | None:
         if self.mirror is None or "://" in self.mirror:

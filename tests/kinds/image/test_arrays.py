@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.io import savemat
 
 from vae_pipeline.kinds.download import Finder
 from vae_pipeline.kinds.image.arrays import read_array
@@ -18,8 +19,9 @@ from vae_pipeline.kinds.parts import ImageSource, Part
 from vae_pipeline.kinds.raw import checked
 from vae_pipeline.kinds.sources import open_source
 from vae_pipeline.kinds.spec import ImageSpec, within
+from vae_pipeline.kinds.splitting import split
 from vae_pipeline.kinds.writing import write
-from vae_pipeline.recipe.data import ArrayPart, ArraysData, File
+from vae_pipeline.recipe.data import ArrayPart, ArraysData, File, Runs
 from vae_pipeline.system.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -69,8 +71,9 @@ def opened(
     span: tuple[float, float] = (0, 255),
     test: Any = 0.2,
     valid: Any = 0.1,
+    flat: Any = "rows",
 ) -> ImageSource:
-    data = ArraysData(kind="arrays", shape=shape, range=span, train=train, valid=valid, test=test)
+    data = ArraysData(kind="arrays", shape=shape, range=span, flat=flat, train=train, valid=valid, test=test)
     return open_source(data, Finder(Path("nowhere")), seed=0)
 
 
@@ -125,6 +128,63 @@ def test_layouts_arrive_as_examples_channels_height_width(
     np.testing.assert_array_equal(found, IMAGES.reshape(5, *shape))
 
 
+def mat(zipped: bool = False, **arrays: Any) -> bytes:
+    buffer = io.BytesIO()
+    savemat(buffer, arrays, do_compression=zipped)
+    return buffer.getvalue()
+
+
+COLOUR = np.random.default_rng(0).integers(0, 256, (5, 3, 4, 2), np.uint8)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize(
+    ("array", "flat", "wanted"),
+    [
+        # As MATLAB's reshape(x(:, i), 3, 4) wants them, and so Olivetti's faces: column by column.
+        (np.stack([image[0].ravel(order="F") for image in IMAGES], axis=1), "columns", IMAGES),
+        # As Frey's faces are, which MATLAB shows by reshape(x(:, i), 4, 3)'.
+        (IMAGES.reshape(5, 12).T, "rows", IMAGES),
+        (IMAGES[:, 0].transpose(1, 2, 0), "rows", IMAGES),
+        (COLOUR.transpose(2, 3, 1, 0), "rows", COLOUR),
+        (np.stack([image.transpose(1, 2, 0).ravel(order="F") for image in COLOUR], axis=1), "columns", COLOUR),
+        (IMAGES.reshape(5, 12), "rows", IMAGES),
+    ],
+    ids=["flat columns", "flat rows", "HWN", "HWCN", "flat columns of colour", "examples first"],
+)
+def test_matlabs_layouts(tmp_path: Path, array: Array, flat: str, wanted: Array, zipped: bool) -> None:
+    path = saved(tmp_path / "x.mat", mat(zipped, faces=array, people=np.arange(5)))
+    assert isinstance(wanted.shape, tuple)
+    given = ArrayPart(images=File(path=str(path), key="faces"), labels=File(path=str(path), key="people"))
+    source = opened(given, wanted.shape[1:], flat=flat)
+    np.testing.assert_array_equal(rows(source), wanted)
+    assert source.train.labels is not None
+    assert source.train.labels.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "said"),
+    [
+        (mat(a=IMAGES, b=IMAGES), None, "holds the arrays a, b: a key is wanted"),
+        (mat(a=IMAGES), "faces", "holds the arrays a: there is no 'faces'"),
+        (mat(a=["x", IMAGES]), "a", "holds no array of numbers at 'a': save it as one"),
+        (mat(a={"b": IMAGES}), "a", "holds no array of numbers at 'a': save it as one"),
+        (mat(a=IMAGES)[:-50], None, "is a truncated or corrupt .mat ("),
+        (b"MATLAB 7.3 MAT-file, Platform: GLNXA64" + bytes(90), None, "is a .mat of version 7.3, which is another"),
+    ],
+)
+def test_mat_files_that_cant_be_read(tmp_path: Path, content: bytes, key: str | None, said: str) -> None:
+    assert said in refusal(saved(tmp_path / "x.mat", content), key)
+
+
+def test_images_that_follow_each_other_are_groups(tmp_path: Path) -> None:
+    images = np.arange(100, dtype=np.uint8).reshape(100, 1, 1, 1)
+    film = File(path=str(saved(tmp_path / "x.npy", npy(images))))
+    source = opened(ArrayPart(images=film, labels=None, groups=Runs(run=8)), (1, 1, 1), valid=0.3, test=0.3)
+    parts = [part.rows[np.arange(len(part.rows))].ravel() // 8 for part in split(source, 0).values()]
+    assert sorted(place for part in parts for place in set(part)) == list(range(13))  # none in two parts
+
+
 @pytest.mark.parametrize("shape", [(5, 4, 3), (5, 13), (5, 2, 3, 4), (5,), ()])
 def test_other_layouts_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
     path = saved(tmp_path / "x.npy", npy(np.zeros(shape)))
@@ -162,7 +222,7 @@ def test_npz_key(tmp_path: Path) -> None:
 
 
 def test_key_of_what_isnt_an_npz(tmp_path: Path) -> None:
-    assert "isn't an .npz, so it has no key 'one'" in refusal(saved(tmp_path / "x.npy", npy(IMAGES)), "one")
+    assert "is no .npz or .mat, so it has no key 'one'" in refusal(saved(tmp_path / "x.npy", npy(IMAGES)), "one")
 
 
 def test_truncated_gz(tmp_path: Path) -> None:
@@ -231,7 +291,7 @@ def test_empty_file(tmp_path: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize("content", [b"1 2\n3\n", b"1 two\n", b"\xff\xd8\xff\xe0 picture", b"a,b\n1,2\n"])
 def test_unknown_format(tmp_path: Path, content: bytes) -> None:
-    assert "isn't IDX, .npy, .npz or .amat" in refusal(saved(tmp_path / "x", content))
+    assert "isn't IDX, .npy, .npz, .mat or .amat" in refusal(saved(tmp_path / "x", content))
 
 
 def test_amat_holds_what_numpy_reads(tmp_path: Path) -> None:

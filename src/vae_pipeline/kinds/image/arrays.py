@@ -1,4 +1,4 @@
-"""IDX, .npy, .npz and .amat files, gzipped or not, told apart by their contents and not by their names."""
+"""IDX, .npy, .npz, .amat and .mat files, gzipped or not, told apart by their contents and not by their names."""
 
 import gzip
 import io
@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from vae_pipeline.kinds.download import Finder
+from vae_pipeline.kinds.image.matlab import read_mat
 from vae_pipeline.kinds.parts import Array, ImageSource, Indices, Part
-from vae_pipeline.recipe.data import ArrayPart, ArraysData, File
+from vae_pipeline.recipe.data import ArrayPart, ArraysData, File, Runs
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.files import sha256_of
 
@@ -35,7 +36,7 @@ def open_arrays(data: ArraysData, finder: Finder) -> ImageSource:
     if labels and len(labels) < len(raw):
         raise DataError("some parts of the data have labels and some have none: give labels for all parts, or null")
     groups = {
-        name: _read_groups(part.groups, len(raw[name][0]), finder, origins)
+        name: _groups(part.groups, name, len(raw[name][0]), finder, origins)
         for name, part in named.items()
         if part.groups is not None
     }
@@ -66,14 +67,14 @@ def open_arrays(data: ArraysData, finder: Finder) -> ImageSource:
 def _read_part(
     part: ArrayPart, data: ArraysData, finder: Finder, origins: dict[str, str]
 ) -> tuple[Array, Indices | None]:
-    path = _find(part.images, finder, origins)
-    images = _arrange(read_array(path, part.images.key), data.shape, path)
+    path, key = _find(part.images, finder, origins)
+    images = _arrange(read_array(path, key), data, path)
     if part.labels is None:
         return images, None
-    label_path = _find(part.labels, finder, origins)
-    labels = read_array(label_path, part.labels.key)
-    if labels.shape[1:] == (1,):
-        labels = labels[:, 0]
+    label_path, key = _find(part.labels, finder, origins)
+    labels = read_array(label_path, key)
+    if labels.ndim == 2 and 1 in labels.shape:
+        labels = labels.ravel()
     if labels.ndim != 1 or len(labels) != len(images):
         raise DataError(
             f"{label_path} holds labels of shape {labels.shape}, but {path} holds {len(images)} images: "
@@ -85,11 +86,13 @@ def _read_part(
     return images, whole
 
 
-def _read_groups(file: File, count: int, finder: Finder, origins: dict[str, str]) -> list[str]:
+def _groups(groups: File | Runs, part: str, count: int, finder: Finder, origins: dict[str, str]) -> list[str]:
     """The id of each image, as a text."""
-    path = _find(file, finder, origins)
-    ids = read_array(path, file.key)
-    if ids.shape not in ((count,), (count, 1)):
+    if isinstance(groups, Runs):
+        return [f"{part} {index // groups.run}" for index in range(count)]
+    path, key = _find(groups, finder, origins)
+    ids = read_array(path, key)
+    if ids.shape not in ((count,), (count, 1), (1, count)):
         raise DataError(f"{path} holds groups of shape {list(ids.shape)} for {count} images: one id an image is wanted")
     whole = _as_whole(ids, np.int64)
     if ids.dtype.kind not in "US" and whole is None:
@@ -97,23 +100,24 @@ def _read_groups(file: File, count: int, finder: Finder, origins: dict[str, str]
     return [str(each) for each in (ids.astype(str) if whole is None else whole).ravel()]
 
 
-def _find(file: File, finder: Finder, origins: dict[str, str]) -> Path:
-    path = finder.find(file)
-    origins[file.path or path.name] = file.digest or f"sha256:{sha256_of(path)}"
-    return path
+def _find(file: File, finder: Finder, origins: dict[str, str]) -> tuple[Path, str | None]:
+    path, key = finder.find_array(file)
+    here = file.path is not None and Path(file.path) == path
+    digest = None if file.repacked else file.digest
+    origins[str(file.path) if here else path.name] = digest or f"sha256:{sha256_of(path)}"
+    return path, key
 
 
-def _arrange(array: Array, shape: tuple[int, int, int], path: Path) -> Array:
+def _arrange(array: Array, data: ArraysData, path: Path) -> Array:
     """Bring an array to [examples, channels, height, width] of uint8 or float32."""
-    channels, height, width = shape
-    given = array.shape[1:]
-    if given == shape or (channels == 1 and given == (height, width)) or given == (channels * height * width,):
-        arranged = array.reshape(len(array), *shape)
-    elif given == (height, width, channels):
-        arranged = array.transpose(0, 3, 1, 2)
-    else:
+    if array.ndim == 0:
+        array = array.reshape(1)
+    arranged = _laid_out(array, data)
+    if arranged is None:
+        arranged = _laid_out(np.moveaxis(array, -1, 0), data)  # as MATLAB has them
+    if arranged is None:
         raise DataError(
-            f"{path} holds examples of shape {list(given)}, but data.shape says {list(shape)} "
+            f"{path} holds examples of shape {list(array.shape[1:])}, but data.shape says {list(data.shape)} "
             "(channels, height, width): set data.shape to what the file holds"
         )
     if arranged.dtype == np.uint8:
@@ -122,6 +126,17 @@ def _arrange(array: Array, shape: tuple[int, int, int], path: Path) -> Array:
         with np.errstate(over="ignore"):  # becomes infinite, which is refused later
             return arranged.astype(np.uint8 if _fits_uint8(arranged) else np.float32, copy=False)
     raise DataError(f"{path} holds values of type {array.dtype}: real numbers are wanted")
+
+
+def _laid_out(array: Array, data: ArraysData) -> Array | None:
+    """[examples, channels, height, width] of an array whose first axis is the examples', None where it doesn't fit."""
+    channels, height, width = data.shape
+    given = array.shape[1:]
+    if given == (channels * height * width,) and data.flat == "columns":
+        return array.reshape(len(array), channels, width, height).transpose(0, 1, 3, 2)
+    if given == data.shape or (channels == 1 and given == (height, width)) or given == (channels * height * width,):
+        return array.reshape(len(array), *data.shape)
+    return array.transpose(0, 3, 1, 2) if given == (height, width, channels) else None
 
 
 def _is_real(array: Array) -> bool:
@@ -165,8 +180,10 @@ def read_array(path: Path, key: str | None) -> Array:
             raise DataError(f"{path} is a truncated or corrupt .gz ({error}): fetch it again") from error
     if content[:2] == b"PK":
         return _read_npz(content, key, path)
+    if content.startswith(b"MATLAB"):
+        return read_mat(content, key, path)
     if key is not None:
-        raise DataError(f"{path} isn't an .npz, so it has no key {key!r}: leave key out")
+        raise DataError(f"{path} is no .npz or .mat, so it has no key {key!r}: leave key out")
     if content[: len(NPY)] == NPY:
         return _load_npy(io.BytesIO(content), path)
     if content[:2] == b"\x00\x00" and len(content) >= 4 and content[2] in IDX_TYPES:
@@ -220,7 +237,7 @@ def _read_amat(content: bytes, path: Path) -> Array:
             warnings.filterwarnings("ignore", "loadtxt: input contained no data")
             table = np.loadtxt(io.BytesIO(content), ndmin=2)
     except (ValueError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} isn't IDX, .npy, .npz or .amat (rows of numbers): {error}") from error
+        raise DataError(f"{path} isn't IDX, .npy, .npz, .mat or .amat (rows of numbers): {error}") from error
     if table.size == 0:
         raise DataError(f"{path} is empty")
     whole = _as_whole(table, np.uint8)

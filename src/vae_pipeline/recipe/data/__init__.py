@@ -4,7 +4,7 @@ from typing import Annotated, Literal, assert_never
 
 from pydantic import Field
 
-from vae_pipeline.recipe.data.file import File
+from vae_pipeline.recipe.data.file import File, Repacked
 from vae_pipeline.recipe.data.image import (
     ArrayPart,
     ArraysData,
@@ -12,6 +12,7 @@ from vae_pipeline.recipe.data.image import (
     DrawnDefectsData,
     FolderData,
     NormalFolder,
+    Runs,
     SyntheticData,
 )
 from vae_pipeline.recipe.data.table import ColumnScaling, DateColumn, TableData, TableLabel, TumoursData
@@ -19,8 +20,8 @@ from vae_pipeline.recipe.data.text import DrawnSentencesData, TextData
 
 __all__ = [
     "ArrayPart", "ArraysData", "ColumnScaling", "Data", "DateColumn", "DigitsData", "DrawnDefectsData",
-    "DrawnSentencesData", "File", "FolderData", "Kind", "NormalFolder", "SyntheticData", "TableData", "TableLabel",
-    "TextData", "TumoursData", "has_labels", "kind_of", "told",
+    "DrawnSentencesData", "File", "FolderData", "Kind", "NormalFolder", "Repacked", "Runs", "SyntheticData",
+    "TableData", "TableLabel", "TextData", "TumoursData", "has_labels", "kind_of", "told",
 ]  # fmt: skip
 
 Kind = Literal["image", "table", "text"]

@@ -2,8 +2,21 @@
 
 from pydantic import Field, field_validator, model_validator
 
-from vae_pipeline.recipe.section import Section
+from vae_pipeline.recipe.section import Place, Section
 from vae_pipeline.system.redaction import require_encoded
+
+DIGEST = r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$"
+
+
+class Repacked(Section):
+    """A file in the folder that VAE_MIRROR names, which holds the same values in another form."""
+
+    name: Place
+    """The file's name."""
+    digest: str = Field(pattern=DIGEST)
+    """`sha256:...` or `md5:...` of the file."""
+    key: str | None = None
+    """The array that is meant of an .npz or a .mat; may be left out if there is one."""
 
 
 class File(Section):
@@ -13,10 +26,14 @@ class File(Section):
     """Path of a local file, from the folder in which the command runs."""
     url: str | None = Field(None, pattern=r"^(https?|ftp|file)://")
     """Address of type http, https, ftp or file; the download is kept."""
-    digest: str | None = Field(None, pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")
+    digest: str | None = Field(None, pattern=DIGEST)
     """`sha256:...` or `md5:...` of what the URL delivers or, where that is gzipped, of what is inside."""
     key: str | None = Field(None, description="which array of an .npz")
-    """The array that is meant of an .npz; may be left out if there is one."""
+    """The array that is meant of an .npz or a .mat; may be left out if there is one."""
+    name: Place | None = None
+    """The name under which a mirror has what the url delivers; null for the last part of the url."""
+    repacked: Repacked | None = None
+    """The same values in another form, taken from the mirror where this file isn't at hand, before it is downloaded."""
 
     @field_validator("url")
     @classmethod
@@ -30,4 +47,6 @@ class File(Section):
             raise ValueError("give either path, or url and digest")
         if (self.url is None) != (self.digest is None):
             raise ValueError("a url needs the digest of what it delivers (sha256:... or md5:...)")
+        if self.name is not None and self.url is None:
+            raise ValueError("name is what a mirror calls the file at a url, and none is given: leave name out")
         return self

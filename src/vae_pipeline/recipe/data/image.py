@@ -16,6 +16,13 @@ from vae_pipeline.recipe.split import (
 )
 
 
+class Runs(Section):
+    """Groups of images that follow each other in a file: the pictures of a person, or a piece of a film."""
+
+    run: Count
+    """Images of a group; the last may have fewer."""
+
+
 class ArrayPart(Section):
     """Images, and their labels if there are any."""
 
@@ -23,8 +30,9 @@ class ArrayPart(Section):
     """The file of the images."""
     labels: File | None
     """The file of the labels, whole numbers; null if there are none."""
-    groups: File | None = None
-    """An id for each image, a number or a text: images of one id (of one patient, say) are of one part."""
+    groups: File | Runs | None = None
+    """An id for each image, a number or a text: images of one id (of one patient, say) are of one part. Or so many
+    images, one after the other, are a group."""
 
 
 class SyntheticData(Section):
@@ -56,13 +64,16 @@ class DigitsData(Section):
 
 
 class ArraysData(Section):
-    """IDX, .npy, .npz or .amat files, gzipped or not; `valid` and `test` are files, or a fraction of train."""
+    """IDX, .npy, .npz, .amat or .mat files, gzipped or not; `valid` and `test` are files, or a fraction of train."""
 
     kind: Literal["arrays"]
     shape: Shape
     """Channels, height, width of one image."""
     range: tuple[Finite, Finite]
     """The lowest and highest value that can occur; the model maps them to 0 and 1."""
+    flat: Literal["rows", "columns"] = "rows"
+    """The order in which images that a file holds as flat lists of values were written: row by row, or column by
+    column, as MATLAB does."""
     train: ArrayPart
     """Images and labels to train on."""
     valid: Fraction | ArrayPart
