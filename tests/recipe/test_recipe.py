@@ -462,6 +462,7 @@ SPATIAL = {"model.posterior": MAP, "model.encoder": RESIDUAL, "model.decoder": R
         ({**SPATIAL, "model.decoder": {**RESIDUAL, "channels": [8]}}, "the encoder's channels are 2, the decoder's 1"),
         ({**SPATIAL, "model.prior": {"kind": "vamp", "components": 5}}, "posteriors of kind gaussian"),
         ({**SPATIAL, "sampler": "mixture"}, "sampler: mixture knows no places"),
+        ({**SPATIAL, "detection.score": "mahalanobis"}, "covariance of all latents"),
         ({"model.encoder": {**RESIDUAL, "activation": "gated"}}, "model.encoder.activation: input should be 'relu'"),
         ({"model.prior": {"kind": "vamp", "components": 5}, "model.posterior": FLOW}, "posteriors of kind gaussian"),
         ({"objective": IMPORTANCE, "model.posterior": FLOW}, "model.posterior.kind is coupling_flow"),

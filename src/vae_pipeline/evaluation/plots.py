@@ -44,8 +44,8 @@ def _frame_tail(axes: Axes) -> None:
     axes.set_ylim(low - margin, high + margin)
 
 
-def rates(path: Path, rate: Array, active: Array) -> None:
-    """Rate of each latent dimension, largest first; inactive ones are grey."""
+def rates(path: Path, rate: Array, active: Array, part: str = "dimension") -> None:
+    """Rate of each latent dimension, or of each channel of a map, largest first; inactive ones are grey."""
     order = np.argsort(-rate)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(max(4.5, min(11.0, 0.28 * len(rate) + 2)), 3.2), layout="constrained")
@@ -55,9 +55,9 @@ def rates(path: Path, rate: Array, active: Array) -> None:
         step = max(1, len(rate) // 25)
         axes.set_xticks(np.arange(len(rate))[::step], [str(index) for index in order[::step]])
         axes.grid(axis="x", visible=False)
-        axes.set_xlabel("latent dimension")
+        axes.set_xlabel(f"latent {part}")
         axes.set_ylabel("rate (nats)")
-        axes.set_title(f"{int(active.sum())} of {len(rate)} dimensions are active, {rate.sum():.1f} nats in all")
+        axes.set_title(f"{int(active.sum())} of {len(rate)} {part}s are active, {rate.sum():.1f} nats in all")
         save(figure, path)
 
 

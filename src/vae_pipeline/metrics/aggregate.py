@@ -26,7 +26,7 @@ from vae_pipeline.models.gaussian import DiagonalGaussian, StandardNormal
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, seeded
 
-EXAMPLES, FEWER = 10_000, 500  # every draw is held against every posterior; FEWER where that is no diagonal Gaussian
+EXAMPLES, FEWER = 10_000, 500  # every draw is held against every posterior; FEWER of a map, or of no diagonal Gaussian
 ROWS = 128  # draws at a time, whose densities under a batch of posteriors stay in a CPU's cache
 PAIRED = 2**22  # numbers that the pairs of other posteriors may need at a time
 CLEAR = 1.0  # nats that information stays under its cap where what is left of the rate says something
@@ -65,7 +65,8 @@ def aggregate(model: VAE, split: Split, seed: int, device: torch.device) -> Aggr
     with seeded(derive(seed, "aggregate")), evaluating(model):
         prior = model.prior()
         one = next(batches(split, device, "the aggregate posterior", rows=1))
-        most = EXAMPLES if isinstance(model.encode(one.x, one.label), DiagonalGaussian) else FEWER
+        quick = not model.is_map and isinstance(model.encode(one.x, one.label), DiagonalGaussian)
+        most = EXAMPLES if quick else FEWER
         posteriors, drawn, rates, own = [], [], [], []
         for rows in batches(subset(split, most, seed), device, "the aggregate posterior"):
             posterior = model.encode(rows.x, rows.label)
@@ -100,9 +101,9 @@ def lower_bound(model: VAE, train: Split, test: Split, seed: int) -> PerExample 
     """log f(z) - log p(z) at a z of each test example, by a mixture f that was fitted to training examples.
 
     Its mean is at most KL(q(z) ‖ p(z)) of all examples that there might be, since no density is likelier on average
-    than q's own (Gibbs' inequality). None of too few examples.
+    than q's own (Gibbs' inequality). None of too few examples, and of a map, whose covariance has too many numbers.
     """
-    if min(len(train), len(test)) < FEWEST:
+    if model.is_map or min(len(train), len(test)) < FEWEST:
         return None
     known, judging = (posterior_draws(model, part, seed, FITTED) for part in without_a_tenth(train, FITTED, seed))
     z = posterior_draws(model, test, seed, min(len(test), EXAMPLES))  # one each

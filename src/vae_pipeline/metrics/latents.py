@@ -48,8 +48,8 @@ def latents(model: VAE, split: Split, device: torch.device) -> Latents:
         for rows in batches(split, device, "latents"):
             posterior = model.encode(rows.x, rows.label)
             means.append(posterior.mean.cpu().double().numpy())
-            rates.append(rate_per_dimension(diagonal(posterior), prior).cpu().double().numpy())
-    return Latents(np.concatenate(means), np.concatenate(rates).mean(axis=0))
+            rates.append(rate_per_dimension(diagonal(posterior), prior).cpu().double().numpy().sum(axis=0))
+    return Latents(np.concatenate(means), np.sum(rates, axis=0) / len(split))
 
 
 def diagonal(distribution: Distribution) -> DiagonalGaussian:

@@ -19,6 +19,7 @@ from vae_pipeline.numerics.randomness import derive, seeded
 Array = npt.NDArray[Any]
 
 KERNEL_POINTS, CLASSIFIER_POINTS = 1_000, 2_000  # of each set, at most
+NUMBERS = 2**26  # that pairs may need at a time
 PERMUTATIONS = 200
 FOLDS = 5
 LEAST = 2 * FOLDS  # of fewer points nothing can be said
@@ -54,7 +55,8 @@ def kernel_test(first: Array, second: Array, seed: int) -> tuple[float, float]:
     """
     points = torch.from_numpy(np.concatenate([first, second]))
     # A few rows at a time: a pair needs a number a latent.
-    kernel = torch.cat([inverse_multiquadratic(rows, points) for rows in points.split(32)]).double().numpy()
+    some = max(1, min(32, NUMBERS // points.numel()))
+    kernel = torch.cat([inverse_multiquadratic(rows, points) for rows in points.split(some)]).double().numpy()
     np.fill_diagonal(kernel, 0)
     draw = np.random.default_rng(seed)
     in_first = np.repeat([1.0, 0.0], [len(first), len(second)])

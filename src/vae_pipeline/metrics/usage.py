@@ -17,6 +17,7 @@ from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, seeded
 
 ROWS = 1024  # examples at a time
+PAIRED = 256  # examples that are held against each other where z is a map
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class Usage:
     active_units: int
     """Dimensions whose mean varies over x by more than 0.01 (Burda et al., 2016, section 5.2)."""
     mutual_information: float
-    """Information of z on the example that it belongs to, in nats: I(x; z), at most the log of the examples' number."""
+    """Information of z on the example that it belongs to, in nats: I(x; z), at most the log of the examples' number.
+
+    Of a map of latents, that of 256 examples at most."""
     posterior_variance: float | None
     """The variance of active dimensions, averaged over them and the examples; None where there are none."""
 
@@ -46,7 +49,8 @@ def usage(model: VAE, split: Split, seed: int, device: torch.device, most: int |
     mean, log_variance = torch.cat(parts, 1).to(widest(device))
     active = mean.var(0, correction=0) > ACTIVE
     with seeded(derive(seed, "usage")):
-        information = mutual_information(DiagonalGaussian(mean, log_variance))
+        step = -(-count // PAIRED) if model.is_map else 1
+        information = mutual_information(DiagonalGaussian(mean[::step], log_variance[::step]))
     return Usage(
         active_units=int(active.sum()),
         mutual_information=information.item(),

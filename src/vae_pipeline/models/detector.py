@@ -151,7 +151,8 @@ class Detector(nn.Module):
             )
         self.register_buffer("noise", noise)
         self.register_buffer("centre", means.mean(0))
-        self.register_buffer("whitening", _whitening(means))
+        # The covariance of a map would have a square of thousands of numbers.
+        self.register_buffer("whitening", means.new_zeros(0) if model.is_map else _whitening(means))
         self.tails = nn.ModuleDict()
         """The tail of each member of the ensemble, on training examples."""
         self.calibration: EmpiricalTail | None = None
@@ -222,8 +223,10 @@ class Detector(nn.Module):
             "reconstruction_probability": distortion,
             "importance_bound": -(most + (weight - most).exp().mean(0).log()),
             "rate": rate + unheard_of,
-            "mahalanobis": ((posterior.mean - self.centre) @ self.whitening).square().sum(1) + unheard_of,
         }
+        if not self.model.is_map:
+            away = (posterior.mean - self.centre) @ self.whitening
+            found["mahalanobis"] = away.square().sum(1) + unheard_of
         if self.heat:
             by_element = self.heat(inference.likelihood.deviance_by_element(target).mean(0))
             found["hottest_part"] = self.heat.score(by_element)

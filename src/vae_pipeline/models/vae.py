@@ -127,6 +127,11 @@ class VAE(nn.Module):
         return (self.latents,)
 
     @property
+    def is_map(self) -> bool:
+        """True if z is a map, which has too many numbers for whatever compares all pairs of them, or of examples."""
+        return len(self.latent_shape) > 1
+
+    @property
     def noise(self) -> int:
         """Numbers of noise that `draw` needs."""
         return self._sampler().noise

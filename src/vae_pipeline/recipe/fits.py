@@ -13,6 +13,7 @@ from vae_pipeline.recipe.model import (
     Model,
     RecurrentDecoder,
     RecurrentEncoder,
+    SpatialPosterior,
     VampPrior,
 )
 from vae_pipeline.recipe.tokenizer import BytePairs, Words
@@ -29,6 +30,12 @@ def fits(data: Data, model: AnyModel, sampler: Sampler, detection: DetectionSect
     match kind:
         case "image":
             _refuse_recurrent(data, model)
+            whole = detection is not None and detection.score == "mahalanobis"
+            if whole and isinstance(model, Model) and isinstance(model.posterior, SpatialPosterior):
+                raise ValueError(
+                    "detection.score mahalanobis wants the covariance of all latents, and a map has too many: take "
+                    "negative_elbo or another"
+                )
             if isinstance(model.likelihood, MixedLikelihood):
                 raise ValueError(f"model.likelihood.kind mixed is for the columns of a table; data.kind is {data.kind}")
         case "table":

@@ -16,6 +16,7 @@ from vae_pipeline.recipe.model import (
     Model,
     NormalisedPosterior,
     RecurrentDecoder,
+    SpatialPosterior,
 )
 from vae_pipeline.recipe.objective import ImportanceObjective, RateControl
 
@@ -31,7 +32,7 @@ def to_carry_more(recipe: Recipe | TrainedRecipe) -> str:
             if model.decoder.latents == "cut":
                 return "set model.decoder.latents to used"
             found += [] if model.decoder.word_dropout else ["word_dropout of the decoder"]
-        if not isinstance(model.posterior, NormalisedPosterior):
+        if not isinstance(model.posterior, NormalisedPosterior | SpatialPosterior):
             found.append("a normalised_gaussian posterior")
     return f"try {either([*found, *_sharper(model), 'more steps'])}"
 

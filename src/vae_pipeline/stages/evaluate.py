@@ -153,6 +153,9 @@ def measure(
     if least is not None:
         optional["aggregate_kl_lower_bound"] = float(least.mean())
         optional["aggregate_kl_lower_bound_standard_error"] = standard_error(least)
+    if model.is_map:
+        reason = f"a density of {model.latents:,} latents, which are a map, would want a covariance of all of them"
+        metrics["left_out"]["aggregate_kl_lower_bound"] = reason
     if whole.aggregate_kl is None:
         reason = (
             f"information of {whole.mutual_information:.3g} nats is within a nat of its cap, the log of "
@@ -190,7 +193,17 @@ def _shown_elbo(row: Row) -> float | None:
 def draw(trained: Trained, test: Split, used: Latents, places: npt.NDArray[Any], folder: Path) -> None:
     """The pictures of any observations; `places` are the posterior means of the test part."""
     plots.curves(folder / "curves.png", trained.history, trained.kept_epoch)
-    plots.rates(folder / "rate_per_dimension.png", used.rate, used.variance_of_means > ACTIVE)
+    rates, active = used.rate, used.variance_of_means > ACTIVE
+    if trained.model.is_map:
+        channels = trained.model.latent_shape[0]
+        plots.rates(
+            folder / "rate_per_dimension.png",
+            rates.reshape(channels, -1).sum(axis=1),
+            np.asarray(active.reshape(channels, -1).any(axis=1)),
+            "channel",
+        )
+    else:
+        plots.rates(folder / "rate_per_dimension.png", rates, active)
     if trained.model.latents == 1:
         return
     order = np.argsort(-used.rate)

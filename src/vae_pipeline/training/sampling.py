@@ -92,7 +92,7 @@ def choose_sampler(model: VAE, train: Split, valid: Split, features: Reference, 
 
 def candidates(model: VAE) -> list[Kind]:
     """The kinds that may be fitted to a model's latents: of a map there are too many for a covariance or a flow."""
-    if len(model.latent_shape) > 1:
+    if model.is_map:
         return ["prior"]
     return [kind for kind in KINDS if kind != "flow" or model.latents > 1]  # a coupling needs two halves
 

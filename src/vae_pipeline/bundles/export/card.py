@@ -13,6 +13,8 @@ from vae_pipeline.kinds.words import Wording, words_of
 from vae_pipeline.recipe import TrainedRecipe, figures
 from vae_pipeline.recipe.evaluate import Export
 from vae_pipeline.recipe.model import AnyModel, Ladder
+from vae_pipeline.runtime.latent_map import LatentMapEntry
+from vae_pipeline.system.typed_json import typed
 
 
 def model_card(
@@ -58,7 +60,7 @@ Licence: {export.licence}
 
 {origins}
 
-## Measured on the test part
+{_scale(metrics)}## Measured on the test part
 
 | figure | value | to compare |
 |---|---:|---|
@@ -73,6 +75,29 @@ Licence: {export.licence}
 `bundle.json` names each graph with its inputs, outputs, shapes and sha256; beside each graph lies an `.npz` with
 inputs and the answers that were proved. {words.raw}
 `score` and `sample` take their noise as an input.
+"""
+
+
+def _scale(metrics: Mapping[str, Any]) -> str:
+    """A section on a map of latents: what a model of these latents has to know."""
+    if "latent_map" not in metrics:
+        return ""
+    told = typed(LatentMapEntry, metrics["latent_map"])
+    mean, deviation, scale = (
+        ", ".join(map(_number, values)) for values in (told.mean, told.deviation, [1 / each for each in told.deviation])
+    )
+    tiles = (
+        "places depend on the whole image, so that tiles aren't exact"
+        if not told.bounded
+        else f"a place depends on {told.encoder_radius} pixels around its own, a pixel on {told.decoder_radius} places"
+    )
+    return f"""## Latents
+
+A map of {told.channels} channels with a place for each {told.factor} x {told.factor} pixels, of images of any size; \
+{tiles}. Over places and draws of q(z|x) of {told.images:,} training images, scale factor \
+{told.scale_factor:.6g} (1 / the deviation of all channels together, as diffusers means it); by channel: mean {mean}; \
+deviation {deviation}; 1 / deviation {scale}. `bundle.json` has them as `latent_map`.
+
 """
 
 

@@ -10,6 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from vae_pipeline.bundles.variants.products import networks
 
+ARGUMENTS = {"Resize": 1}
+"""The inputs, from the first on, that are values; the others of such a node are sizes, which are float32 always."""
+
 
 def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
     """The graph with its networks in float16, between casts."""
@@ -35,7 +38,7 @@ def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
         return halves[name]
 
     for place, node in enumerate(graph.node):
-        rounded = [at for at, name in enumerate(node.input) if name in floats]
+        rounded = [at for at, name in enumerate(node.input[: ARGUMENTS.get(node.op_type)]) if name in floats]
         if place not in inside or not rounded:
             nodes.append(node)
             continue

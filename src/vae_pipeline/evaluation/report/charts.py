@@ -60,7 +60,7 @@ def line_chart(title: str, epochs: Sequence[int], series: Mapping[str, Sequence[
     return _svg(title, f"{title} by epoch, {' and '.join(lines)}; epoch {kept} was kept", parts)
 
 
-def bar_chart(title: str, values: Sequence[float], marked: Sequence[bool]) -> str:
+def bar_chart(title: str, values: Sequence[float], marked: Sequence[bool], part: str = "dimension") -> str:
     """Bars from the highest to the lowest, each with its number below; those that aren't marked are pale."""
     order = sorted(range(len(values)), key=lambda index: -values[index])
     high = max(*values, 1e-9) * 1.06
@@ -75,7 +75,7 @@ def bar_chart(title: str, values: Sequence[float], marked: Sequence[bool]) -> st
         parts.append(
             f'<rect class="{"active" if marked[index] else "idle"}" x="{left:.2f}" y="{top:.1f}" '
             f'width="{0.72 * step:.2f}" height="{TOP + TALL - top:.1f}">'
-            f"<title>dimension {index}: {values[index]:.3f} nats</title></rect>"
+            f"<title>{part} {index}: {values[index]:.3f} nats</title></rect>"
         )
         if place % math.ceil(16 / step) == 0:
             parts.append(_text("tick", left + 0.36 * step, HEIGHT - 7, str(index)))

@@ -12,6 +12,7 @@ from vae_pipeline.evaluation.report.charts import bar_chart, line_chart
 from vae_pipeline.evaluation.report.checks import attention, checks, needs_attention
 from vae_pipeline.evaluation.report.figures import figure_table, others
 from vae_pipeline.evaluation.report.findings import Findings
+from vae_pipeline.evaluation.report.latent_map import by_channel, scale_of
 from vae_pipeline.evaluation.report.markup import MINUS, datum, figure, picture, table
 from vae_pipeline.evaluation.report.provenance import provenance
 from vae_pipeline.recipe.figures import figures_of, names
@@ -186,10 +187,13 @@ def _scores(scores: Mapping[str, Mapping[str, float]], chosen: str | None) -> st
 
 def _latents(findings: Findings) -> list[str]:
     rates = [float(rate) for rate in findings.metrics["rate_per_dimension"].values()]
-    idle = " Pale ones are idle." if not all(findings.active) else ""
+    active, part = findings.active, "dimension"
+    if told := findings.metrics.get("latent_map"):
+        (rates, active), part = by_channel(rates, active, told), "channel"
+    idle = " Pale ones are idle." if not all(active) else ""
     spectrum = figure(
-        bar_chart("Rate of each latent dimension, nats", rates, findings.active),
-        f"The rate, KL(q(z | x) ‖ p(z)), split over the latent dimensions, highest first.{idle}",
+        bar_chart(f"Rate of each latent {part}, nats", rates, active, part),
+        f"The rate, KL(q(z | x) ‖ p(z)), split over the latent {part}s, highest first.{idle}",
     )
     colours = ", coloured by class" if findings.spec.classes else ""
     return [
@@ -209,6 +213,7 @@ def _latents(findings: Findings) -> list[str]:
             f"Where test {findings.words.nouns} lie in two latent dimensions: their posterior means{colours}.",
             "diagram",
         ),
+        scale_of(told) if told else "",
         figure_table("More on the latents", figures_of("latents"), findings),
     ]  # fmt: skip
 
