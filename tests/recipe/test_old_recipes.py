@@ -19,6 +19,7 @@ LATER: dict[str, object] = {
     "data.crop": None,
     "data.flat": "rows",
     "data.images.flat": "rows",
+    "data.overlap": 0,
     **{f"{file}.{field}": None for file in FILES for field in ("name", "repacked")},
 }
 """Fields that came after a recipe was kept, and the default that leaves its numbers as they were.

@@ -268,6 +268,17 @@ def test_bad_split_of_a_folder(split: dict[str, Any], wanted: str) -> None:
     assert refusal(changed("data.split", split, FOLDER)).startswith(f"mine.yaml: data.split{wanted}")
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("overlap", 2, "overlap is of tiles: set resize to tiles, or leave overlap out"),
+        ("resize", "tiles", "resize: tiles doesn't go with labels.normal or crop: leave these out"),
+    ],
+)
+def test_tiles_that_cant_be_cut(key: str, value: Any, wanted: str) -> None:
+    assert wanted in refusal(changed(f"data.{key}", value, FOLDER | {"crop": 8}))
+
+
 def test_a_list_says_which_pictures_are_valid_and_test() -> None:
     recipe = changed("data.split", {"kind": "listed", "file": "parts.txt"}, FOLDER)
     assert "split.kind listed says which pictures are valid and test: leave both out" in refusal(recipe)

@@ -31,7 +31,7 @@ def rows_of(estimator: BaseEstimator, X: Any, spec: DataSpec, layout: images.Lay
         case TextSpec():
             return _tokens(X, spec)
         case ImageSpec() if is_path(X):
-            resize = data.resize if isinstance(data, FolderData) else "none"
+            resize = data.fit if isinstance(data, FolderData) else "none"
             return checked(read_observations([Path(X)], spec, None, resize), spec)
         case ImageSpec():
             if not are_images(X):

@@ -46,13 +46,30 @@ def read_picture(
             several frames or NaN.
     """
     channels, height, width = shape
-    picture = _to_mode(_open(content, name), name, "L" if channels == 1 else "RGB", levels)
+    picture = _in_channels(content, name, channels, levels)
     if picture.size != (width, height) and crop is not None:
         picture = _middle(picture, name, crop)
     if picture.size != (width, height):
         picture = _to_size(picture, name, (width, height), resize, Image.Resampling.LANCZOS)
+    return _pixels(picture)
+
+
+def read_whole(content: bytes, name: str, channels: int, levels: tuple[float, float] = LEVELS) -> Pixels:
+    """Decode a picture of any mode and size to [channels, height, width], values 0..255, as `read_picture` does.
+
+    Raises:
+        CorruptPictureError, DataError: as `read_picture`.
+    """
+    return _pixels(_in_channels(content, name, channels, levels))
+
+
+def _in_channels(content: bytes, name: str, channels: int, levels: tuple[float, float]) -> Image.Image:
+    return _to_mode(_open(content, name), name, "L" if channels == 1 else "RGB", levels)
+
+
+def _pixels(picture: Image.Image) -> Pixels:
     pixels: Pixels = np.asarray(picture, np.uint8)
-    return pixels.reshape(1, height, width) if channels == 1 else pixels.transpose(2, 0, 1)
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
 def read_mask(content: bytes, name: str, size: tuple[int, int], resize: Resize) -> Pixels:

@@ -11,6 +11,7 @@ from vae_pipeline.kinds.grouping import named
 from vae_pipeline.kinds.image.lists import NamedList, read_attributes, read_groups, read_parts
 from vae_pipeline.kinds.image.rows import DecodedMasks, DecodedRows
 from vae_pipeline.kinds.image.survey import PictureSurvey
+from vae_pipeline.kinds.image.tiles import TiledRows
 from vae_pipeline.kinds.listing import Pictures, common_folder, list_pictures, readable
 from vae_pipeline.kinds.parts import ImageSource, Indices, Part
 from vae_pipeline.kinds.splitting import subset
@@ -40,11 +41,17 @@ def open_folder(data: FolderData) -> ImageSource:
         notes += merged
     classes = tuple(sorted({folder for part in folders.values() for folder in part}))
     shown = None if data.attributes is None else read_attributes(Path(data.attributes))
-    parts = {}
+    parts: dict[str, Part] = {}
+    groups: dict[str, list[str]] = {}
     for name, part in pictures.items():
         marks, spare = (None, []) if shown is None else shown.marks(part)
         labels = _labels(folders[name], classes)
         parts[name] = Part(DecodedRows(part, data, survey.levels), labels, part.names, attributes=marks)
+        groups |= {name: _groups(part, data.rule.groups)} if data.rule.groups else {}
+        if data.resize == "tiles":
+            tiled = TiledRows(part, data, survey.levels)
+            parts[name] = _repeated(parts[name], tiled)
+            groups |= {name: [groups[name][picture] for picture in tiled.owners]} if groups else {}
         notes += spare
     if isinstance(data.split, ListedSplit):
         parts, spare = _listed(parts["train"], pictures["train"], read_parts(Path(data.split.file)))
@@ -63,21 +70,30 @@ def open_folder(data: FolderData) -> ImageSource:
         levels=survey.levels,
         notes=(*survey.notes, *notes),
         split=data.rule,
-        groups={name: _groups(part, data.rule.groups) for name, part in pictures.items() if data.rule.groups},
+        groups=groups,
         attributes=() if shown is None else shown.columns,
         crop=data.crop,
     )
 
 
+def _repeated(whole: Part, tiled: TiledRows) -> Part:
+    """Tiles, each with what is known of its picture: the name too, so that all of one are of one part."""
+    part = subset(whole, tiled.owners)
+    assert whole.names is not None  # they are pictures
+    names = [whole.names[picture] for picture in tiled.owners]
+    return dataclasses.replace(part, rows=tiled, names=names, indices=None)
+
+
 def _listed(whole: Part, pictures: Pictures, listed: NamedList[str]) -> tuple[dict[str, Part], list[str]]:
     """The parts of the pictures as a list has them, and what is to be said of names that no picture has."""
     named, spare = listed.matched(pictures)
-    of_each = np.array([named[name] for name in pictures.names])
+    assert whole.names is not None  # they are pictures
+    of_each = np.array([named[name] for name in whole.names])
     parts = {name: subset(whole, np.flatnonzero(of_each == name)) for name in PARTS}
     for name, part in parts.items():
         if not len(part.rows):
             raise DataError(
-                f"{listed.path} has none of the {len(of_each)} pictures of {pictures.place} in its part {name}: give "
+                f"{listed.path} has none of the {len(named)} pictures of {pictures.place} in its part {name}: give "
                 "pictures of all parts, or valid and test as fractions"
             )
     return parts, spare

@@ -29,7 +29,7 @@ class DecodedRows:
         """Read one picture."""
         content = self.pictures.read(name)
         shown, data = f"{self.pictures.place}/{name}", self.data
-        return read_picture(content, shown, data.shape, data.resize, self.levels, data.crop)
+        return read_picture(content, shown, data.shape, data.fit, self.levels, data.crop)
 
 
 @dataclass(frozen=True)
@@ -51,4 +51,4 @@ class DecodedMasks:
         size = self.data.shape[1:]
         if name is None:
             return np.zeros(size, np.uint8)
-        return read_mask(self.pictures.read(name), f"{self.pictures.place}/{name}", size, self.data.resize)
+        return read_mask(self.pictures.read(name), f"{self.pictures.place}/{name}", size, self.data.fit)

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections import Counter
 
-from vae_pipeline.kinds.image.decoding import CorruptPictureError, read_picture, wide_levels
+from vae_pipeline.kinds.image.decoding import CorruptPictureError, read_whole, wide_levels
 from vae_pipeline.kinds.image.spec import LEVELS
 from vae_pipeline.kinds.listing import Pictures
 from vae_pipeline.recipe.data import FolderData
@@ -48,7 +48,7 @@ class PictureSurvey:
 
     def _look(self, content: bytes, shown: str) -> None:
         if self.data.corrupt == "drop":
-            read_picture(content, shown, self.data.shape, self.data.resize)
+            read_whole(content, shown, self.data.shape[0])
         found = wide_levels(content, shown)
         if found is not None:
             self._low, self._high = min(self._low, found[0]), max(self._high, found[1])

@@ -111,9 +111,11 @@ class FolderData(Section):
     kind: Literal["folder"]
     shape: Shape
     """Channels (1: grey, 3: RGB), height, width that every image is brought to."""
-    resize: Literal["none", "stretch", "crop", "pad"]
+    resize: Literal["none", "stretch", "crop", "pad", "tiles"]
     """Pictures of another size: `none` refuses them, `stretch` changes their proportions, `crop` cuts the edges, `pad`
-    adds a border."""
+    adds a border. `tiles` cuts each into as many images as fit, all of one part."""
+    overlap: Annotated[int, Field(ge=0)] = 0
+    """Pixels that neighbouring tiles share."""
     labels: Literal["none", "folders", "paths"] | NormalFolder
     """`folders`: the name of the folder that an image lies in is its class; `paths`: the folder's path is."""
     corrupt: Literal["fail", "drop"]
@@ -135,6 +137,11 @@ class FolderData(Section):
     """The rule by which the fractions are taken, or a list of each picture's part."""
 
     @property
+    def fit(self) -> Literal["none", "stretch", "crop", "pad"]:
+        """The way in which a picture becomes one image; where they are cut into tiles, it has to be one."""
+        return "none" if self.resize == "tiles" else self.resize
+
+    @property
     def rule(self) -> SplitRule:
         """The rule by which fractions are taken; where a list says each picture's part there are none."""
         return HASHED if isinstance(self.split, ListedSplit) else self.split
@@ -148,6 +155,16 @@ class FolderData(Section):
             raise ValueError("give valid and test: a path, or a fraction of train; or a split of kind listed")
         if not listed:
             require_fractions(self.rule, *given)
+        return self
+
+    @model_validator(mode="after")
+    def _tiles_can_be_cut(self) -> "FolderData":
+        if self.resize != "tiles" and self.overlap:
+            raise ValueError("overlap is of tiles: set resize to tiles, or leave overlap out")
+        if self.overlap >= min(self.shape[1:]):
+            raise ValueError("overlap must be under the sides of shape")
+        if self.resize == "tiles" and (isinstance(self.labels, NormalFolder) or self.crop is not None):
+            raise ValueError("resize: tiles doesn't go with labels.normal or crop: leave these out")
         return self
 
     @field_validator("shape")
