@@ -26,7 +26,7 @@ from vae_pipeline.metrics.parts import subset
 from vae_pipeline.metrics.samples import generation
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, seeded
-from vae_pipeline.training.trained import Trained
+from vae_pipeline.training.trained import SHARPNESS, Trained
 
 PAIRS, SAMPLES, PLANE = 30, 100, 20
 TRAVERSED = 10
@@ -55,7 +55,7 @@ def describe(
     }
     if model.likelihood.measure(spec.binary) == "cross_entropy":
         optional["entropy_floor"] = entropy_floor(test, spec.low, spec.high)
-    figures |= {name: value for name, value in optional.items() if value is not None}
+    figures |= {name: value for name, value in optional.items() if value is not None} | _sharpened(trained)
     features = reference(prepared, home, device)
     copies = memorised(model, prepared, features, seed)
     if copies is not None:
@@ -63,6 +63,15 @@ def describe(
         plots.pairs(folder / "closest.png", to_pixels(copies.samples, 0, 1), originals)
         figures |= copies.figures | {"alarms": without_epoch(copies.alarms())}
     return figures | generation(model, prepared, features, seed)
+
+
+def _sharpened(trained: Trained) -> dict[str, Any]:
+    """The terms that the model was trained for beside its objective, as they were in the epoch that was kept."""
+    sharpness, kept = trained.recipe.train.sharpness, trained.history[trained.kept_epoch - 1]
+    if sharpness is None:
+        return {}
+    figures = {name: kept[name] for name in SHARPNESS if kept[name] is not None}
+    return {"trained_for": " + ".join([trained.recipe.objective.kind, *sharpness.terms]), **figures}
 
 
 def _draw(model: VAE, test: Split, spec: ImageSpec, used: Latents, seed: int, folder: Path) -> None:

@@ -50,7 +50,7 @@ class Inference:
     draw: Draw
     prior: Distribution
     likelihood: ObservedDistribution
-    output: Float[Tensor, "samples batch planes *event"] | None = None
+    output: Float[Tensor, "samples batch *decoded"] | None = None
     """The decoder's output, of which the likelihood is made."""
 
     @property
@@ -153,7 +153,7 @@ class VAE(nn.Module):
 
     def decoded(
         self, z: Float[Tensor, "*samples batch latents"], label: Int[Tensor, " batch"] | None = None
-    ) -> Float[Tensor, "*samples_batch_planes_event"]:
+    ) -> Float[Tensor, "*samples_batch_decoded"]:
         """The decoder's output, of which the likelihood is made."""
         one_hot = self._one_hot(label)
         joined = z if one_hot is None else torch.cat([z, one_hot.expand(*z.shape[:-1], -1)], -1)

@@ -62,15 +62,21 @@ class Sharpness(Section):
         return self.perceptual.features if self.perceptual is not None and given else None
 
     @property
+    def terms(self) -> tuple[str, ...]:
+        """The names of the terms."""
+        named = {"perceptual": self.perceptual, "adversarial": self.adversarial}
+        return tuple(name for name, term in named.items() if term is not None)
+
+    @property
     def told(self) -> str:
-        """The terms in words."""
+        """A sentence on what a model was trained for."""
         terms = []
         if self.perceptual is not None:
             terms.append(f"a perceptual distance (weight {self.perceptual.weight:g})")
         if self.adversarial is not None:
             begins = f" from {self.adversarial.start:.0%} of the steps on" if self.adversarial.start else ""
             terms.append(f"a discriminator (weight {self.adversarial.weight:g}{begins})")
-        return " and ".join(terms)
+        return f"It was not trained by the ELBO alone: the decoder followed {' and '.join(terms)} too."
 
     def pinned(self, sha256: str) -> "Sharpness":
         """The section with the digest of the network that was found.

@@ -46,7 +46,8 @@ A Variational Autoencoder with {metrics["latents"]} latent dimensions{conditiona
 Objective: {_said(trained.objective.kind)}; rate control: {_said(trained.rate_control.kind)} ({control}). \
 Trained for up to {train.length}, batches of {train.batch}, \
 learning rate {train.learning_rate:g} ({train.schedule.replace("_", " ")}), seed {trained.seed}; \
-the {train.keep} epoch's weights were kept.
+the {train.keep} epoch's weights were kept.\
+{"" if train.sharpness is None else f" {train.sharpness.told} ELBO and bounds are measured as of any model."}
 
 ## Intended use
 

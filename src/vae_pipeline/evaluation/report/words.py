@@ -8,6 +8,7 @@ from vae_pipeline.evaluation.report.findings import Findings
 from vae_pipeline.evaluation.report.markup import datum, typeset
 from vae_pipeline.kinds.words import Wording
 from vae_pipeline.recipe.figures import names
+from vae_pipeline.recipe.sharpness import Sharpness
 
 COMPARED = ("auroc", "heat_auroc", "pixel_auroc")
 """The figures of detection that simpler detectors have too."""
@@ -47,7 +48,9 @@ def _training(findings: Findings) -> str:
     kept = f"epoch {findings.kept_epoch} was kept" if epochs > 1 else "which was kept"
     count = f"{epochs:,} epochs; {kept}" if epochs > 1 else f"one epoch, {kept}"
     within = "" if steps is None else f"at most {steps:,} steps, validated as "
-    return f"Trained on {findings.card['examples']['train']:,} {observations(findings)} for {within}{count}."
+    sharpness = findings.recipe["train"].get("sharpness")
+    beside = "" if sharpness is None else f" {escape(Sharpness.model_validate(sharpness).told)}"
+    return f"Trained on {findings.card['examples']['train']:,} {observations(findings)} for {within}{count}.{beside}"
 
 
 def observations(findings: Findings) -> str:
