@@ -48,7 +48,7 @@ AnyClassifier = TypeVar("AnyClassifier", bound=Classifier)
 
 
 def task_of(prepared: Prepared) -> Task:
-    """What a classifier of these data is to tell."""
+    """The question that a classifier of these data is asked."""
     labels = prepared.train.labels
     return "labels" if labels is not None and len(np.unique(labels)) > 1 else "mirrorings"
 

@@ -48,7 +48,7 @@ class Adversarial(Section):
 
 
 class Sharpness(Section):
-    """What a model of images is trained for beside the ELBO."""
+    """The terms that a model of images is trained for beside the ELBO."""
 
     perceptual: Perceptual | None
     """The distance in features, or null."""

@@ -55,7 +55,7 @@ class LadderDecoder(nn.Module):
         function: Activation,
         residual: bool = False,
     ) -> None:
-        """Of a `residual` decoder nothing but blocks lies between levels on one map: the state goes on as it is."""
+        """With `residual` nothing but blocks lies between levels on one map: the state goes on as it is."""
         super().__init__()
         top, bottom = levels[0], levels[-1]
         self.shape, self.sizes = (planes, *shape), [math.prod(level.shape) for level in levels]
