@@ -6,6 +6,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PEERS = {
+    "diffusers": ["diffusers==0.42.1", "torch==2.13.0", "safetensors==0.8.0"],
     "keras": ["keras==3.15.1", "tensorflow-cpu==2.21.0", "numpy>=2"],
     "jax": ["jax==0.10.2", "optax"],
     "pyod": ["pyod==3.6.7", "torch==2.13.0", "tqdm"],

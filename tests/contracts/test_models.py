@@ -62,7 +62,10 @@ POSTERIORS = {
     "full_gaussian": {"kind": "full_gaussian", "latents": 3},
     "coupling_flow": {"kind": "coupling_flow", "latents": 3, "layers": 2, "width": 8},
 }
-MAPS = {"spatial_gaussian": {"kind": "spatial_gaussian", "channels": 3}}
+MAPS = {
+    "spatial_gaussian": {"kind": "spatial_gaussian", "channels": 3},
+    "pointwise": {"kind": "spatial_gaussian", "channels": 3, "pointwise": True},
+}
 PRIORS = {
     "standard_normal": {"kind": "standard_normal"},
     "mixture": {"kind": "mixture", "components": 4},
@@ -78,7 +81,7 @@ CASES = [
 ]
 MAP_CASES = [
     ("residual", "spatial_gaussian", "standard_normal", False, SHAPES[0]),
-    ("attentive", "spatial_gaussian", "standard_normal", True, SHAPES[0]),
+    ("attentive", "pointwise", "standard_normal", True, SHAPES[0]),
     ("residual", "spatial_gaussian", "mixture", True, SHAPES[1]),
 ]
 LATENT_CASES = [pair for pair in itertools.product(POSTERIORS, PRIORS) if pair[1] != "vamp" or pair[0] == "gaussian"]

@@ -10,6 +10,8 @@ from vae_pipeline.models.nets.coupling import CouplingFlow
 
 # exp(10) and exp(-14) bound the variance: beyond them a step has gone astray, and exp would overflow.
 LOG_VARIANCE = (-14.0, 10.0)
+# Those of a map are diffusers': autoencoders that are trained with next to no rate are surer of a latent than exp(-14).
+MAP_LOG_VARIANCE = (-30.0, 20.0)
 
 
 class GaussianPosterior(nn.Module):
@@ -31,11 +33,13 @@ class GaussianPosterior(nn.Module):
 
 
 class SpatialGaussianPosterior(nn.Module):
-    """Diagonal Gaussian over the places of a map, by one convolution of the features around each."""
+    """Diagonal Gaussian over the places of a map, by one convolution of the features around each; `pointwise`: by
+    another one, of each place alone, after it."""
 
-    def __init__(self, features: int, channels: int) -> None:
+    def __init__(self, features: int, channels: int, pointwise: bool = False) -> None:
         super().__init__()
         self.moments = nn.Conv2d(features, 2 * channels, 3, padding=1)
+        self.mixed = nn.Conv2d(2 * channels, 2 * channels, 1) if pointwise else nn.Identity()
 
     def forward(self, features: Float[Tensor, "batch features rows columns"]) -> DiagonalGaussian:
         """q(z|x) of the flat map."""
@@ -46,8 +50,8 @@ class SpatialGaussianPosterior(nn.Module):
         self, features: Float[Tensor, "batch features rows columns"]
     ) -> tuple[Float[Tensor, "batch channels rows columns"], Float[Tensor, "batch channels rows columns"]]:
         """Its mean and log-variance, as maps."""
-        mean, log_variance = self.moments(features).float().chunk(2, 1)
-        return mean, nn.functional.hardtanh(log_variance, *LOG_VARIANCE)
+        mean, log_variance = self.mixed(self.moments(features)).float().chunk(2, 1)
+        return mean, nn.functional.hardtanh(log_variance, *MAP_LOG_VARIANCE)
 
 
 class NormalisedPosterior(GaussianPosterior):

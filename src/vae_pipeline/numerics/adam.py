@@ -29,10 +29,13 @@ class _Group:
 
 
 class AdamW:
-    """The weights of layers decay; biases, norms, learned scales, means and pseudo-inputs don't."""
+    """The weights of layers decay; biases, norms, learned scales, means and pseudo-inputs don't.
+
+    Parameters that are frozen (`requires_grad` is False) stay as they are.
+    """
 
     def __init__(self, model: nn.Module, weight_decay: float) -> None:
-        self.parameters = list(model.parameters())
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
         if weight_decay:
             layers = {id(p) for name, p in model.named_parameters() if name.endswith("weight") and p.ndim > 1}
             decaying = [p for p in self.parameters if id(p) in layers]

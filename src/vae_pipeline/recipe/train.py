@@ -4,13 +4,26 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from vae_pipeline.recipe.section import Count, Positive, Section, SomeFraction
+from vae_pipeline.recipe.section import Count, Place, Positive, Section, SomeFraction
 from vae_pipeline.recipe.sharpness import Sharpness
+
+
+class DiffusersStart(Section):
+    """The weights of an AutoencoderKL of diffusers, whose structure the model must have (docs/diffusers.md)."""
+
+    kind: Literal["diffusers"]
+    folder: Place
+    """A folder that `save_pretrained` filled: config.json and diffusion_pytorch_model.safetensors."""
+    part: Literal["whole", "decoder"]
+    """The part that is trained. `decoder`: encoder and posterior stay as they are, and so do the latents of every
+    image; a learned prior or scale is trained with it."""
 
 
 class Train(Section):
     """Adam with decoupled weight decay."""
 
+    start: DiffusersStart | None = Field(None, exclude_if=lambda start: start is None)
+    """Weights to begin with; null, which isn't stored, for fresh ones."""
     epochs: Count | None = None
     """Passes over the training part; each ends with a validation."""
     steps: Count | None = None

@@ -39,6 +39,7 @@ from vae_pipeline.training.loop import Epoch, Training, fit
 from vae_pipeline.training.processes import Processes
 from vae_pipeline.training.sampling import ChosenSampler, choose_sampler, fit_sampler
 from vae_pipeline.training.sharpness.building import build_sharpener
+from vae_pipeline.training.start import begin
 from vae_pipeline.training.trained import SamplerChoice, write_trained
 
 AGREE_EVERY = 10  # steps between the moments at which several processes ask each other whether to stop
@@ -68,7 +69,7 @@ class Run:
         start: Path | None,
         watch: Callable[[Epoch], None] | None = None,
     ) -> None:
-        """`key` is that of the checkpoints; `start` is a file of weights to begin with, instead of fresh ones."""
+        """`key` is that of the checkpoints; `start` is a file of weights to begin with, instead of the recipe's."""
         self.watch = watch
         self.job, self.recipe, self.prepared, self.key = job, sections_of(job), prepared, key
         self.processes = processes
@@ -275,6 +276,7 @@ class Run:
 def _start(recipe: TrainedRecipe, prepared: Prepared, device: torch.device, start: Path | None) -> Training:
     torch.manual_seed(derive(recipe.seed, "weights"))
     model = build(recipe.model, prepared.spec)  # on the CPU, so that every device starts from the same weights
+    begin(model, recipe, prepared.spec)
     if start is not None:
         load_weights(model, start)
     torch.manual_seed(derive(recipe.seed, "noise"))

@@ -25,12 +25,12 @@ def train(
 ) -> TrainReport | None:
     """Fill `out` with weights, history, recipe and spec; of several processes the first does, and alone reports.
 
-    `start` is a file of weights to begin with, instead of fresh ones. `watch` sees each epoch of a single process at
-    its end; what it raises ends the run, whose checkpoints are then removed.
+    `start` is a file of weights to begin with, instead of those that the recipe says. `watch` sees each epoch of a
+    single process at its end; what it raises ends the run, whose checkpoints are then removed.
 
     Raises:
         DataError: `data` isn't a folder that `prepare` filled.
-        WeightsError: `start` isn't a file of weights, or they don't fit the recipe.
+        WeightsError: what it is to begin with isn't weights, or they don't fit the recipe.
         TrainingError: the loss isn't finite, or another process is gone.
         OutputError: `out` can't be written.
         Interrupted: SIGINT or SIGTERM; the same command goes on from there.

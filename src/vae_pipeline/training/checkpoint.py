@@ -21,6 +21,7 @@ from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.system.errors import WeightsError
 from vae_pipeline.system.files import content_key, replace_file, sha256_of
 from vae_pipeline.training.loop import Epoch, Training
+from vae_pipeline.training.start import digest_of
 
 KEPT = 2
 # Code that determines the weights, beside recipe, data and seed: a half-run of other code is not gone on with.
@@ -31,11 +32,14 @@ SOURCES = (
 
 
 def run_key(recipe: TrainedRecipe, data_digest: str, device: torch.device, start: str | None = None) -> str:
-    """The sha256 of all that determines a run's weights; `start` is the sha256 of those that it begins with."""
+    """The sha256 of all that determines a run's weights.
+
+    `start` is the sha256 of a file of weights that it begins with, instead of those that the recipe says.
+    """
     parts = {
         "recipe": recipe.model_dump(mode="json", exclude={"about"}),
         "data": data_digest,
-        "start": start,
+        "start": digest_of(recipe) if start is None else start,
         "device": device.type,
         "torch": torch.__version__,
         "code": _code_digest(),

@@ -51,10 +51,10 @@ def _spatial(
 ) -> SpatialVAE:
     assert isinstance(model.encoder, recipe.ResidualNet) and isinstance(model.decoder, recipe.ResidualNet)
     encoder = _residual_encoder(model.encoder, spec, classes, flat=False)
-    posterior = SpatialGaussianPosterior(encoder.channels, section.channels)
+    posterior = SpatialGaussianPosterior(encoder.channels, section.channels, section.pointwise)
     shape = (section.channels, *encoder.side)
     prior = prior_of(model.prior, math.prod(shape), spec)
-    decoder = _residual_decoder(model.decoder, spec, shape, classes, likelihood.planes)
+    decoder = _residual_decoder(model.decoder, spec, shape, classes, likelihood.planes, section.pointwise)
     return SpatialVAE(Scaling(spec.low, spec.high), encoder, posterior, prior, decoder, likelihood, classes)
 
 
@@ -98,9 +98,16 @@ def _residual_encoder(net: recipe.ResidualNet, spec: ImageSpec, labels: int, fla
 
 
 def _residual_decoder(
-    net: recipe.ResidualNet, spec: ImageSpec, latent_shape: tuple[int, ...], labels: int, planes: int
+    net: recipe.ResidualNet,
+    spec: ImageSpec,
+    latent_shape: tuple[int, ...],
+    labels: int,
+    planes: int,
+    pointwise: bool = False,
 ) -> ResidualDecoder:
-    return ResidualDecoder(latent_shape, labels, spec.event_shape, planes, net.channels, net.blocks, _style(net))
+    return ResidualDecoder(
+        latent_shape, labels, spec.event_shape, planes, net.channels, net.blocks, _style(net), pointwise
+    )
 
 
 def _style(net: recipe.ResidualNet) -> Style:

@@ -63,7 +63,8 @@ class ResidualEncoder(nn.Module):
 class ResidualDecoder(nn.Module):
     """Latents, and a label if there is one, to `planes` numbers for each value of an image.
 
-    Latents of shape [channels, height, width] are the map that the net begins with; a vector passes a linear layer.
+    Latents of shape [channels, height, width] are the map that the net begins with, `pointwise` by a 1x1 convolution; a
+    vector passes a linear layer.
     """
 
     def __init__(
@@ -75,11 +76,13 @@ class ResidualDecoder(nn.Module):
         channels: Sequence[int],
         blocks: int,
         style: Style,
+        pointwise: bool = False,
     ) -> None:
         super().__init__()
         self.factor, side = grid(shape, len(channels))
         self.shape, self.latent_shape = (planes, *shape), tuple(latent_shape)
         self.start: nn.Module | None = None
+        self.mixed = nn.Conv2d(latent_shape[0], latent_shape[0], 1) if pointwise else nn.Identity()
         inputs = latent_shape[0] + labels
         if len(latent_shape) == 1:
             start = (channels[0], *side)
@@ -105,7 +108,7 @@ class ResidualDecoder(nn.Module):
 
     def map(self, z: Map, label: Label) -> Float[Tensor, "batch planes channels height width"]:
         """The same of a map of any height and width."""
-        state: Tensor = self.input(_joined(z, label).contiguous(memory_format=torch.channels_last))
+        state: Tensor = self.input(_joined(self.mixed(z), label).contiguous(memory_format=torch.channels_last))
         state = self.middle(state)
         for level in self.levels:
             state = level(state)

@@ -52,6 +52,8 @@ class SpatialGaussianPosterior(Section):
     kind: Literal["spatial_gaussian"]
     channels: Count
     """Latents at each place of the map."""
+    pointwise: bool = False
+    """True for a 1x1 convolution on either side of the latents, as older autoencoders of diffusers have them."""
 
 
 VectorPosterior = GaussianPosterior | NormalisedPosterior | FullPosterior | FlowPosterior
