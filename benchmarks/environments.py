@@ -6,7 +6,6 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PEERS = {
-    "diffusers": ["diffusers==0.42.1", "torch==2.13.0", "safetensors==0.8.0"],
     "keras": ["keras==3.15.1", "tensorflow-cpu==2.21.0", "numpy>=2"],
     "jax": ["jax==0.10.2", "optax"],
     "pyod": ["pyod==3.6.7", "torch==2.13.0", "tqdm"],
@@ -18,7 +17,9 @@ RUNTIMES = [
     *("onnx==1.23.2", "onnxruntime==1.32.0", "openvino==2026.4.1", "opencv-python-headless==5.0.0.93"),
     *("tract==0.23.9", "MNN==3.6.1"),
 ]
-ENVIRONMENTS = PEERS | {"runtimes": RUNTIMES}
+# What reads and writes the autoencoders that we exchange with it.
+DIFFUSERS = ["diffusers==0.42.1", "torch==2.13.0", "safetensors==0.8.0"]
+ENVIRONMENTS = PEERS | {"runtimes": RUNTIMES, "diffusers": DIFFUSERS}
 
 
 def python(peer: str) -> Path:

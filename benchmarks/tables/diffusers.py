@@ -156,7 +156,7 @@ def furthest(net: SpatialVAE, answers: Path) -> float:
 
 
 def told(answers: Path) -> dict[str, Any]:
-    """What diffusers said of a folder."""
+    """The notes that diffusers made of a folder."""
     found: dict[str, Any] = json.loads(answers.with_suffix(".json").read_text())
     return found
 

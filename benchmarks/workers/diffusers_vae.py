@@ -38,7 +38,7 @@ def waved(net: AutoencoderKL) -> None:
 
 
 def answers(net: AutoencoderKL, sides: list[list[int]]) -> dict[str, np.ndarray]:
-    """What the net makes of an image of each size, and of latents of its own."""
+    """The net's latents of an image of each size, and its image of latents that follow from their name."""
     found = {}
     for height, width in sides:
         x = wave("image", (1, net.config.in_channels, height, width))

@@ -20,9 +20,9 @@ def given(root, name="smoke", sharpness=None, **sections):
 def test_it_is_stored_where_there_is_one(root):
     recipe = given(root, train={"keep": "last"})
     assert recipe.model_dump(mode="json")["train"]["sharpness"]["adversarial"] == ADVERSARIAL
-    assert (
-        recipe.train.sharpness.told
-        == "a perceptual distance (weight 1) and a discriminator (weight 0.5 from 25% of the steps on)"
+    assert recipe.train.sharpness.told == (
+        "It was not trained by the ELBO alone: the decoder followed a perceptual distance (weight 1) and a "
+        "discriminator (weight 0.5 from 25% of the steps on) too."
     )
     without = Recipe.load(root / "pipeline" / "smoke.yaml")
     values = without.model_dump(mode="json")

@@ -47,8 +47,11 @@ FOREIGN = {
     "ModelConfig",
     "NaN",
     "Independent",
+    "AutoencoderKL",
+    "AutoencoderTiny",
+    "AsymmetricAutoencoderKL",
 }
-"""ONNX's operators, classes of a browser, of Triton and of torch, and a number."""
+"""ONNX's operators, classes of a browser, of Triton, of torch and of diffusers, and a number."""
 
 
 def quoted(page):

@@ -1,7 +1,7 @@
 """The commands that run a stage of the pipeline, and the one that trains its model at several prices of the rate."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -93,13 +93,25 @@ def export(
     report: Annotated[Path, typer.Option(help="Folder that `eval` filled.")],
     out: OutFolder,
     seed: Seed = 0,
+    layout: Annotated[
+        Literal["bundle", "diffusers"],
+        typer.Option(help="A bundle, or a folder for AutoencoderKL.from_pretrained of diffusers."),
+    ] = "bundle",
 ) -> None:
-    """Export a model as a bundle of ONNX graphs, each proved equal to it."""
-    from vae_pipeline.stages.export import export as run
+    """Export a model as a bundle of ONNX graphs, each proved equal to it; or for diffusers."""
     from vae_pipeline.stages.job import Job
-    from vae_pipeline.stages.progress_display import showing_progress
 
     terminal = console()
+    if layout == "diffusers":
+        from vae_pipeline.stages.export_diffusers import export_diffusers
+
+        scale = export_diffusers(Job.of(recipe, seed, terminal), data, model, report, out)
+        terminal.print(f"{recipe.stem}: an AutoencoderKL of diffusers, scaling factor {scale:.6g} -> {out}")
+        return
+
+    from vae_pipeline.stages.export import export as run
+    from vae_pipeline.stages.progress_display import showing_progress
+
     with showing_progress(terminal, recipe.stem):
         done = run(Job.of(recipe, seed, terminal), data, model, report, out)
     terminal.print(

@@ -56,7 +56,7 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Export
     require_writable(out, data, model, report)
     recipe = job.recipe
     prepared, trained = Prepared.open(data), Trained.load(model)
-    metrics, page = _read_metrics(report), _read_page(report, trained.weights_sha256)
+    metrics, page = read_metrics(report), read_page(report, trained.weights_sha256)
     if prepared.spec != trained.spec:
         raise DataError(f"{model} was trained on data of another spec than {data}: prepare and train again")
     prepare_device(job.settings)
@@ -107,7 +107,12 @@ def _calibrated(job: Job, trained: Trained, prepared: Prepared) -> Calibrated | 
     return None if wanted is None or detector is None else Calibrated(detector, wanted.collected, chosen)
 
 
-def _read_metrics(report: Path) -> dict[str, Any]:
+def read_metrics(report: Path) -> dict[str, Any]:
+    """The figures that `eval` measured.
+
+    Raises:
+        DataError: they aren't there, or were altered.
+    """
     path = report / "metrics.json"
     try:
         metrics = dict(read_json(path))
@@ -120,7 +125,12 @@ def _read_metrics(report: Path) -> dict[str, Any]:
     return metrics
 
 
-def _read_page(report: Path, weights_sha256: str) -> str:
+def read_page(report: Path, weights_sha256: str) -> str:
+    """The report of these weights.
+
+    Raises:
+        DataError: it isn't there, or is of others.
+    """
     path = report / "index.html"
     try:
         page = path.read_text(encoding="utf-8")

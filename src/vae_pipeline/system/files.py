@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from vae_pipeline.system.errors import OutputError
 
 # One of these is in every folder that a command filled; a folder of anything else is never replaced.
-STAGE_FILES = ("spec.json", "metrics.json", "bundle.json", "curve.json", "explorer.js")
+STAGE_FILES = ("spec.json", "metrics.json", "bundle.json", "curve.json", "explorer.js", "vae_pipeline.json")
 
 
 @contextmanager

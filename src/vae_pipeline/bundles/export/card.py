@@ -25,8 +25,9 @@ def model_card(
     card: Mapping[str, Any],
     metrics: Mapping[str, Any],
     weights: str,
+    files: str | None = None,
 ) -> str:
-    """The card, as Markdown."""
+    """The card, as Markdown; `files` is its last section, where that isn't a bundle's."""
     model, train, words = trained.model, trained.train, words_of(spec)
     conditional = f"; conditional on a label of {len(spec.classes)}" if model.conditional else ""
     origins = "\n".join(f"- {origin}: `{digest}`" for origin, digest in card["origins"].items())
@@ -46,7 +47,7 @@ A Variational Autoencoder with {metrics["latents"]} latent dimensions{conditiona
 Objective: {_said(trained.objective.kind)}; rate control: {_said(trained.rate_control.kind)} ({control}). \
 Trained for up to {train.length}, batches of {train.batch}, \
 learning rate {train.learning_rate:g} ({train.schedule.replace("_", " ")}), seed {trained.seed}; \
-the {train.keep} epoch's weights were kept.\
+the {train.keep} epoch's weights were kept.{_begun(trained)}\
 {"" if train.sharpness is None else f" {train.sharpness.told} ELBO and bounds are measured as of any model."}
 
 ## Intended use
@@ -71,12 +72,25 @@ Licence: {export.licence}
 
 {_gates(metrics)}
 
-## Files
+{files or _bundle_files(words, metrics)}"""
+
+
+def _bundle_files(words: Wording, metrics: Mapping[str, Any]) -> str:
+    spread = " The spread of the latents is `latent_map` in `bundle.json`." if "latent_map" in metrics else ""
+    return f"""## Files
 
 `bundle.json` names each graph with its inputs, outputs, shapes and sha256; beside each graph lies an `.npz` with
 inputs and the answers that were proved. {words.raw}
-`score` and `sample` take their noise as an input.
+`score` and `sample` take their noise as an input.{spread}
 """
+
+
+def _begun(trained: TrainedRecipe) -> str:
+    start = trained.train.start
+    if start is None:
+        return ""
+    trains = "of which the decoder alone was trained" if start.part == "decoder" else "all of which were trained on"
+    return f" It began with the weights of an AutoencoderKL of diffusers in `{start.folder}`, {trains}."
 
 
 def _scale(metrics: Mapping[str, Any]) -> str:
@@ -97,7 +111,7 @@ def _scale(metrics: Mapping[str, Any]) -> str:
 A map of {told.channels} channels with a place for each {told.factor} x {told.factor} pixels, of images of any size; \
 {tiles}. Over places and draws of q(z|x) of {told.images:,} training images, scale factor \
 {told.scale_factor:.6g} (1 / the deviation of all channels together, as diffusers means it); by channel: mean {mean}; \
-deviation {deviation}; 1 / deviation {scale}. `bundle.json` has them as `latent_map`.
+deviation {deviation}; 1 / deviation {scale}.
 
 """
 

@@ -36,7 +36,7 @@ def metadata(manifest: Manifest) -> dict[str, Any]:
     drawn = isinstance(manifest.spec, ImageSpec) and not manifest.conditional
     detects = ["anomaly-detection"] if manifest.detection is not None else []
     return {
-        **_licence(manifest.licence),
+        **licence(manifest.licence),
         "library_name": "vae-pipeline",
         "tags": ["vae", "variational-autoencoder", "onnx", kind, *detects],
         **(task if drawn else {}),
@@ -44,8 +44,8 @@ def metadata(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _licence(text: str) -> dict[str, str]:
-    """An identifier that stands alone, or before words in brackets about whom it is owed to; else `other`."""
+def licence(text: str) -> dict[str, str]:
+    """The fields of a licence: an identifier, alone or before words in brackets on whom it is owed to; else other."""
     name = text.partition(" (")[0].strip().lower()
     return {"license": name} if name in LICENCES else {"license": "other", "license_name": text}
 

@@ -136,7 +136,7 @@ class Config:
 
 
 def _lacking(model: recipe.AnyModel, spec: ImageSpec) -> Iterator[str]:
-    """What diffusers has none of, as the ends of sentences."""
+    """Name all that diffusers has none of, as the ends of sentences."""
     if not isinstance(model, recipe.Model):
         yield f"no model of kind {model.kind}: its latents are one map"
         return
