@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.lanes import ROOT
+from tests.lanes import ROOT, alter
 from typer.testing import CliRunner
 
 from vae_pipeline.cli import main as cli
@@ -125,6 +126,23 @@ class TestTasks:
         with Image.open(tmp_path / "m.png") as picture:
             assert picture.size == (5 * (12 * 5 + 2) + 2, 12 * 5 + 4)
 
+    def test_edit(self, lane, inputs, x, tmp_path):
+        towards = ["--towards", "lying:1.5", "--towards", "upright:-0.5"]
+        invoke("edit", lane.bundle, inputs, *towards, "-o", tmp_path / "e.npy")
+        bundle = Bundle.load(lane.bundle)
+        wanted = bundle.edit(x[:7], {"lying": 1.5, "upright": -0.5})
+        np.testing.assert_allclose(np.load(tmp_path / "e.npy"), wanted, atol=1e-3)
+        invoke("edit", lane.bundle, inputs, *towards, "-o", tmp_path / "e.npy", "--steps", 3)
+        strip = np.load(tmp_path / "e.npy").reshape(7, 3, 1, 12, 12)
+        np.testing.assert_allclose(strip[:, 2], wanted, atol=1e-3)
+        np.testing.assert_allclose(strip[:, 0], bundle.reconstruct(x[:7]), atol=1e-2)
+        shutil.copytree(lane.bundle, tmp_path / "bundle")
+        for auroc, wanted_line in ((0.55, "no better than chance, AUROC 0.55 ± 0.04;"), (0.75, "")):
+            told = {"auroc": auroc, "auroc_standard_error": 0.04}
+            alter(tmp_path / "bundle", lambda manifest, told=told: manifest["directions"]["found"][1].update(told))
+            printed = invoke("edit", tmp_path / "bundle", inputs, *towards[:2], "-o", tmp_path / "e.png")
+            assert wanted_line in printed and ("warning" in printed) == bool(wanted_line)
+
     def test_a_film_in_mp4_shows_the_frames(self, lane, inputs, x, tmp_path):
         import av
 
@@ -197,6 +215,11 @@ class TestMistakes:
             (["morph", "{bundle}", "{tmp}/one.npy", "-o", "{tmp}/m.gif"], "from one example to others; given 1"),
             (["morph", "{bundle}", "{tmp}/one.npy", "-o", "{tmp}/m.avi"], r"must end in \.mp4 or \.gif or \.png"),
             (["morph", "{bundle}", "{tmp}/two.png", "-o", "{tmp}/m.gif"], "two.png is 20x12 pixels, but 12x12"),
+            (["edit", "{bundle}", "{tmp}/one.npy", "--towards", "liing:1", "-o", "{tmp}/e.png"], "but lying, upright"),
+            (
+                ["edit", "{bundle}", "{tmp}/one.npy", "--towards", "lying", "-o", "{tmp}/e.png"],
+                "wanted a name and a",
+            ),
             (["encode", "{bundle}", "{tmp}/none.npy", "-o", "{tmp}/z.npy"], r"none\.npy isn't there"),
             (["encode", "{tmp}", "{tmp}/one.npy", "-o", "{tmp}/z.npy"], r"bundle\.json isn't there"),
             (["score", "{bundle}", "{tmp}/one.npy", "-o", "{tmp}/s.txt"], r"must end in \.csv or"),

@@ -16,6 +16,7 @@ COMMANDS = {
     "encode": ["x.npy", "-o", "z.csv"],
     "interpolate": ["x.npy", "-o", "m.gif"],
     "morph": ["x.npy", "-o", "m.npy", "--frames", "5"],
+    "edit": ["x.npy", "-o", "e.png", "--towards", "lying:1"],
     "score": ["x.npy"],
     "drift": ["x.npy"],
     "verify": [],
@@ -28,13 +29,15 @@ COUNTS = {
     "encode": 3,
     "interpolate": 31,
     "morph": 5,
+    "edit": 3,
     "score": 3,
     "drift": 1,
     "verify": 7,
 }
-BESIDE = {"morph": 3}
-"""Commands that write a file and tell what they found of it too: here of two ways and of the whole."""
+BESIDE = {"morph": 3, "edit": 1}
+"""Commands that write a file and tell what they found of it too: two ways and the whole; a direction."""
 FOUND = {
+    "edit": {"direction", "amount", "shown", "others", "auroc", "auroc_standard_error"},
     "morph": {"way", "step_variation", "length_over_chord", "midpoint_distance"},
     "score": {"example", "p_value"},
     "drift": {"examples", "verdict"},

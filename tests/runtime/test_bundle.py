@@ -135,6 +135,21 @@ def test_interpolation_ends_at_the_reconstructions(bundle, x):
         np.testing.assert_allclose(path[[0, -1]], bundle.reconstruct(x[:2]), atol=1e-2)
 
 
+def test_an_edit_moves_the_mean_along_directions(bundle, x, conditional_lane):
+    z = bundle.encode(x[:3]).mean
+    upright, lying = bundle.directions.vectors["upright"], bundle.directions.vectors["lying"]
+    np.testing.assert_allclose(upright, -lying, rtol=1e-4)  # of two classes, each is not the other
+    found = bundle.edit(x[:3], {"lying": 1.5, "upright": 0.25})
+    np.testing.assert_allclose(found, bundle.decode(z + 1.25 * lying), atol=1e-2)
+    np.testing.assert_allclose(bundle.edit(x[:3], {}), bundle.reconstruct(x[:3]), atol=1e-2)
+    assert len(bundle.directions) == 2 and bundle.directions["lying"].kind == "class"
+    for towards, message in (({"lyin": 1}, "no direction 'lyin', but lying, upright"), ({"lying": np.inf}, "finite")):
+        with pytest.raises(DataError, match=message):
+            bundle.edit(x[:3], towards)
+    with pytest.raises(DataError, match="has no directions: they come with an export of data that have attributes"):
+        Bundle.load(conditional_lane.bundle).edit(x[:3], {"lying": 1}, [0] * 3)
+
+
 def test_the_spherical_path_keeps_the_length():
     start, end = np.array([3.0, 0, 0]), np.array([0, 3.0, 0])
     path = path_between(start, end, np.linspace(0, 1, 9), "spherical")

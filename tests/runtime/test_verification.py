@@ -54,14 +54,14 @@ def test_an_edited_weight_is_found_by_its_answers_too(bundle):
         verify(bundle)
 
 
-@pytest.mark.parametrize("name", ["parity.json", "MODEL_CARD.md", "report.html"])
+@pytest.mark.parametrize("name", ["directions.npz", "parity.json", "MODEL_CARD.md", "report.html"])
 def test_an_edited_file_beside_the_graphs_is_found(name, bundle, tmp_path):
     (bundle / name).write_bytes((bundle / name).read_bytes() + b" ")
     with pytest.raises(BundleError, match=f"{re.escape(name)} isn't the file that was exported"):
         verify(bundle)
     with pytest.raises(BundleError, match=f"{re.escape(name)} isn't the file that was exported"):
         write_repository(Bundle.load(bundle), "triton", tmp_path / "served")
-    alter(bundle, lambda manifest: manifest.pop("files"))  # as bundles of earlier versions are
+    alter(bundle, lambda manifest: [manifest.pop(key) for key in ("files", "directions")])  # as earlier bundles are
     verify(bundle)
 
 

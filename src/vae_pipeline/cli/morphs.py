@@ -1,15 +1,40 @@
-"""The commands that move images through the latent space."""
+"""The commands that move examples through the latent space."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from vae_pipeline.cli.json_output import print_answer
-from vae_pipeline.cli.options import TASKS, TIMEOUT_S, BundleFolder, Fit, Inputs, Json, Key, Label, Timeout
-from vae_pipeline.cli.output import PIPE, console, image_spec, open_bundle, require_room, require_suffix, write_arrays
+from vae_pipeline.cli.options import (
+    TASKS,
+    TIMEOUT_S,
+    BundleFolder,
+    Fit,
+    Inputs,
+    Json,
+    Key,
+    Label,
+    LabelFile,
+    Timeout,
+    read_labels,
+    refuse_options,
+)
+from vae_pipeline.cli.output import (
+    PIPE,
+    console,
+    image_spec,
+    open_bundle,
+    require_room,
+    require_suffix,
+    shown_as,
+    write_arrays,
+    write_observations,
+)
 
 if TYPE_CHECKING:
+    from vae_pipeline.runtime.manifest import DirectionEntry
     from vae_pipeline.runtime.morphs import Morph
 
 morphs = typer.Typer()
@@ -67,6 +92,99 @@ def morph(
     else:
         write_arrays(out, found.frames)
     _say(found, len(x), out, as_json)
+
+
+@morphs.command(rich_help_panel=TASKS)
+def edit(
+    bundle: BundleFolder,
+    inputs: Inputs,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help=".png (edited images), .npy (values), of a table .csv; - writes .npy to a pipe."
+        ),
+    ],
+    towards: Annotated[
+        list[str],
+        typer.Option(
+            help="A direction and how far, such as smiling:1.5 or glasses:-1; 1 leads from the mean of examples "
+            "without to that of examples with it. Again for more.",
+            metavar="NAME:AMOUNT",
+        ),
+    ],
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Of images: a strip of so many, from the reconstruction to the whole amount.", min=2),
+    ] = None,
+    key: Key = None,
+    resize: Fit = "none",
+    labels: LabelFile = None,
+    timeout: Timeout = TIMEOUT_S,
+    as_json: Json = False,
+) -> None:
+    """Move examples along directions of the latent space that attributes or classes have."""
+    import json
+    from dataclasses import asdict
+
+    import numpy as np
+
+    from vae_pipeline.kinds.observations import read_observations
+    from vae_pipeline.kinds.spec import TextSpec
+
+    model, amounts = open_bundle(bundle, timeout), _amounts(towards)
+    known = {name: model.directions[name] for name in amounts}  # where there are none, no input is read
+    assert not isinstance(model.spec, TextSpec)
+    require_suffix(out, ".npy", shown_as(model), as_json=as_json)
+    refuse_options(model, steps=steps is not None and model.spec.kind != "image")
+    x, classes = read_observations(inputs, model.spec, key, resize), read_labels(labels)
+    require_room(model, len(x) * (steps or 1), "edited examples")
+    shares = np.ones(1) if steps is None else np.linspace(0, 1, steps)
+    edits = [{name: share * amount for name, amount in amounts.items()} for share in shares]
+    made = np.stack([model.edit(x, each, classes) for each in edits], axis=1)
+    for each in known.values():
+        _warn_of_chance(each)
+    found = [json.dumps({"direction": name, "amount": amounts[name], **asdict(known[name])}) for name in amounts]
+    write_observations(out, made.reshape(-1, *made.shape[2:]), model, as_json, steps, found)
+
+
+def _amounts(towards: list[str]) -> dict[str, float]:
+    """The amounts by their directions' names.
+
+    Raises:
+        DataError: one of them is none.
+    """
+    from vae_pipeline.system.errors import DataError
+
+    amounts: dict[str, float] = {}
+    for given in towards:
+        name, _, amount = given.rpartition(":")
+        try:
+            value = float(amount)
+        except ValueError:
+            value = math.nan
+        if not name or not math.isfinite(value):
+            raise DataError(f"--towards {given} was given: wanted a name and a number, such as --towards smiling:1.5")
+        if name in amounts:
+            raise DataError(f"--towards {name} was given twice: give it once")
+        amounts[name] = value
+    return amounts
+
+
+def _warn_of_chance(direction: "DirectionEntry") -> None:
+    """Say of a direction that validation examples don't bear it out."""
+    if not direction.is_chance:
+        return
+    judged = "no validation example judges it"
+    if direction.auroc is not None:
+        judged = (
+            f"on validation examples it is no better than chance, AUROC {direction.auroc:.2f} ± "
+            f"{direction.auroc_standard_error:.2f}"
+        )
+    console(stderr=True).print(
+        f"warning: {direction.name}: {judged}; {direction.shown:,} training examples show it and {direction.others:,} "
+        "don't. What it changes need not be what it is named after",
+        style="yellow",
+    )
 
 
 def _say(found: "Morph", images: int, out: Path, as_json: bool) -> None:

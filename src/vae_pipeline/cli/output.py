@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vae_pipeline.cli.json_output import print_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
     import pandas as pd
@@ -145,8 +145,10 @@ def write_sentences(out: Path, lines: list[str], as_json: bool) -> None:
     say(out, len(lines), "sentences", as_json)
 
 
-def write_observations(out: Path, x: Any, model: "Bundle", as_json: bool, columns: int | None = None) -> None:
-    """Write what the file's name asks for: a picture, a table or an array."""
+def write_observations(
+    out: Path, x: Any, model: "Bundle", as_json: bool, columns: int | None = None, found: "Iterable[str]" = ()
+) -> None:
+    """Write what the file's name asks for: a picture, a table or an array; `found` is for JSON, beside it."""
     from vae_pipeline.kinds.spec import TableSpec
 
     if out.suffix.lower() == ".png":
@@ -160,7 +162,7 @@ def write_observations(out: Path, x: Any, model: "Bundle", as_json: bool, column
         replace_file(out, decode(x, model.spec.columns).to_csv(index=False).encode())
     else:
         write_arrays(out, x)
-    say(out, len(x), "images" if model.spec.kind == "image" else "rows", as_json)
+    say(out, len(x), "images" if model.spec.kind == "image" else "rows", as_json, found)
 
 
 def write_table(frame: "pd.DataFrame", out: Path | None, what: str, as_json: bool) -> None:
@@ -207,9 +209,9 @@ def write_arrays(out: Path, content: Any) -> None:
         replace_file(out, buffer.getvalue())
 
 
-def say(out: Path, count: int, what: str, as_json: bool) -> None:
+def say(out: Path, count: int, what: str, as_json: bool, found: "Iterable[str]" = ()) -> None:
     """Say which file was written; nothing where a pipe has it."""
     if as_json:
-        print_answer(count, out)
+        print_answer(count, out, found)
     elif str(out) != PIPE:
         sys.stdout.write(f"{count} {what} -> {out}\n")

@@ -7,6 +7,7 @@ Needs numpy and onnxruntime, and nothing else: no torch, no pydantic.
     bundle.sample(16, seed=0)            # [16, channels, height, width], in the data's units
 """
 
+from collections.abc import Mapping
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,8 @@ import numpy.typing as npt
 
 from vae_pipeline.kinds.spec import TextSpec
 from vae_pipeline.runtime.detection import Detection, alarms
-from vae_pipeline.runtime.files import read_calibration, read_golden, whole
+from vae_pipeline.runtime.directions import Directions
+from vae_pipeline.runtime.files import read_calibration, read_directions, read_golden, whole
 from vae_pipeline.runtime.geodesics import along, geodesic
 from vae_pipeline.runtime.graphs import BATCH, Graphs
 from vae_pipeline.runtime.inference import Encoding, Scores, encode, score
@@ -254,6 +256,30 @@ class Bundle(Graphs):
             raise DataError(f"a morph leads from one example to others; given {len(x)}: name another file")
         stops = np.concatenate([x, x[:1]]) if loop else x
         return morph(self._ways(stops, path, label), frames, even, hold, loop)
+
+    @cached_property
+    def directions(self) -> Directions:
+        """The directions that `edit` knows, with what each was worth on the validation part.
+
+        Raises:
+            DataError: the bundle has none.
+            BundleError: the file isn't the one that was exported, or holds something else.
+        """
+        entry = self.manifest.directions
+        if entry is None:
+            raise DataError(
+                f"{self.folder} has no directions: they come with an export of data that have attributes, or classes "
+                "that the model isn't conditional on"
+            )
+        return Directions(entry.found, read_directions(self.folder, entry, self.latents))
+
+    def edit(self, x: Rows, towards: Mapping[str, float], labels: Labels = None) -> Array:
+        """E[x|z] at the posterior's mean, moved along directions; 1 is the way from the mean of others to its own.
+
+        Raises:
+            DataError: the bundle has no such direction.
+        """
+        return self.decode(self.directions.moved(self.encode(x, labels).mean, towards), labels)
 
     def _ways(self, x: Array, kind: PathKind, label: int | None) -> list[Seen]:
         """The ways between the posterior means of neighbours."""

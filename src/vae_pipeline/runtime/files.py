@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from vae_pipeline.kinds.raw import fits
 from vae_pipeline.runtime.arrays import read_arrays
-from vae_pipeline.runtime.manifest import CalibrationEntry, GraphEntry
+from vae_pipeline.runtime.manifest import CalibrationEntry, DirectionsEntry, GraphEntry
 from vae_pipeline.system.errors import BundleError
 from vae_pipeline.system.files import sha256_of
 
@@ -61,6 +61,24 @@ def read_calibration(folder: Path, entry: CalibrationEntry) -> Array:
     except ValueError as error:
         raise BundleError(f"{path} doesn't hold {entry.examples} rising scores ({error}): export again") from error
     return scores
+
+
+def read_directions(folder: Path, entry: DirectionsEntry, latents: int) -> Array:
+    """The directions of the latent space [directions, latents].
+
+    Raises:
+        BundleError: the file isn't the one that was exported, or holds something else.
+    """
+    path = whole(folder, entry.file, entry.sha256)
+    try:
+        vectors = read_arrays(path, ["directions"])["directions"]
+        if vectors.shape != (len(entry.found), latents) or vectors.dtype != np.float32:
+            raise ValueError(f"directions are {vectors.dtype} of shape {list(vectors.shape)}")
+        if not np.isfinite(vectors).all():
+            raise ValueError("the directions aren't finite")
+    except ValueError as error:
+        raise BundleError(f"{path} doesn't hold {len(entry.found)} directions ({error}): export again") from error
+    return vectors
 
 
 def read_golden(folder: Path, name: str, graph: GraphEntry) -> dict[str, Array]:

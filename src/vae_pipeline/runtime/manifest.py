@@ -8,7 +8,7 @@ import math
 import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from vae_pipeline.kinds.spec import DataSpec, spec_of
 from vae_pipeline.runtime.formats import upgraded
@@ -21,6 +21,8 @@ from vae_pipeline.system.typed_json import read_json, typed
 FILE = "bundle.json"
 DIGEST = "sha256"
 """The key of the digest of all the others."""
+LATER = ("variant", "directions", "latent_map")
+"""Fields that came later, and are left out where there is nothing to say."""
 WIDEST, LARGEST = 2**16, 2**28  # numbers in a row of latents or noise; in a row of anything
 FREE = ("height", "width", "rows", "columns")
 """Sides of any length: of images that graphs of maps take, and of these maps."""
@@ -97,6 +99,40 @@ class DetectorEntry:
 
 
 @dataclass(frozen=True)
+class DirectionEntry:
+    """A direction of the latent space: from the mean of examples that don't show something to that of those that do."""
+
+    name: str
+    kind: Literal["attribute", "class"]
+    shown: int
+    """Training examples that show it."""
+    others: int
+    """Training examples that don't."""
+    auroc: float | None
+    """How well the projection onto the direction tells validation examples that show it; None where none could."""
+    auroc_standard_error: float | None
+
+    @property
+    def is_chance(self) -> bool:
+        """True unless validation examples say that the direction is better than chance, by two standard errors."""
+        return self.auroc is None or self.auroc - 2 * (self.auroc_standard_error or 0.0) <= 0.5
+
+
+@dataclass(frozen=True)
+class DirectionsEntry:
+    """The file of the directions, and what is known of each, in its order."""
+
+    file: str
+    sha256: str
+    found: tuple[DirectionEntry, ...]
+
+    def __post_init__(self) -> None:
+        _require_inside(self.file)
+        if not 1 <= len({each.name for each in self.found}) == len(self.found):
+            raise ValueError("found names no direction, or one of them twice")
+
+
+@dataclass(frozen=True)
 class VariantEntry:
     """The origin of a smaller bundle."""
 
@@ -127,6 +163,7 @@ class Manifest:
     latent_map: LatentMapEntry | None = None
     """None where latents are no map: then nothing but the trained size is taken."""
     variant: VariantEntry | None = None
+    directions: DirectionsEntry | None = None
     files: dict[str, str] = field(default_factory=dict)
     """The sha256 of each file that a person or `verify` reads; a bundle that was exported earlier has none of these."""
 
@@ -199,6 +236,12 @@ class Manifest:
         """Numbers that a draw of `sample` wants."""
         return int(self.graphs[GraphName.SAMPLE].inputs["noise"].event[0])
 
+    @property
+    def arrays(self) -> dict[str, str]:
+        """The sha256 of each file of numbers beside the graphs."""
+        calibration = None if self.detection is None else self.detection.calibration
+        return {entry.file: entry.sha256 for entry in (calibration, self.directions) if entry is not None}
+
     def save_with(self, folder: Path, *names: str) -> None:
         """Write bundle.json, with the digests of files that lie beside it already."""
         replace(self, files={name: sha256_of(folder / name) for name in names}).save(folder)
@@ -211,10 +254,7 @@ class Manifest:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as bundle.json has them."""
         values = asdict(self) | {"spec": self.spec.to_dict()}
-        for name in ("variant", "latent_map"):
-            if values[name] is None:
-                del values[name]
-        return values
+        return {name: value for name, value in values.items() if value is not None or name not in LATER}
 
 
 def _require_digest(values: dict[str, Any]) -> None:

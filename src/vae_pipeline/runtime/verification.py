@@ -42,7 +42,7 @@ def verify(folder: Path | str, timeout_s: float = TIMEOUT_S) -> list[Verified]:
         BundleError: names the first thing that isn't as bundle.json says.
     """
     bundle = Bundle.load(folder, timeout_s)
-    for name, sha256 in bundle.manifest.files.items():
+    for name, sha256 in (bundle.manifest.files | bundle.manifest.arrays).items():
         whole(bundle.folder, name, sha256)
     tolerance = _tolerance(bundle.folder)
     return [_verify(bundle, name, tolerance) for name in bundle.manifest.graphs]

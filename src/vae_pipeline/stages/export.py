@@ -13,6 +13,7 @@ from vae_pipeline.bundles.export.card import model_card
 from vae_pipeline.evaluation.report.exported import with_parity
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.detection import fit_detector
+from vae_pipeline.metrics.directions import directions
 from vae_pipeline.numerics.device import prepare_device
 from vae_pipeline.numerics.randomness import in_float32
 from vae_pipeline.runtime.bundle import Bundle
@@ -69,9 +70,10 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Export
         licence=recipe.export.licence,
     )
     calibrated = _calibrated(job, trained, prepared)
+    towards = directions(trained.model.cpu(), prepared.spec, prepared.train, prepared.valid, job.seed)
     with filled_folder(out) as folder:
         rows, order = write_bundle(
-            trained.model, prepared.spec, calibrated, prepared.test, metrics, origin, job.seed, folder
+            trained.model, prepared.spec, calibrated, towards, prepared.test, metrics, origin, job.seed, folder
         )
         alarms = None if calibrated is None else alarm_parity(
             Bundle.load(folder), calibrated.detector, prepared.test

@@ -177,7 +177,7 @@ def test_the_graphs_of_recurrent_nets_are_the_model(name, tmp_path):
     for weight in built.parameters():  # larger than at the start, so that each token depends on those before it
         torch.nn.init.normal_(weight)
     origin = Provenance("tiny", "", "", "", "prior", "none")
-    rows, order = write_bundle(built, spec, None, test, {"failed_gates": []}, origin, 0, tmp_path)
+    rows, order = write_bundle(built, spec, None, [], test, {"failed_gates": []}, origin, 0, tmp_path)
     parity.require(rows, 1e-5)
     assert not any(zeros_allowed(onnx.load(file)) for file in tmp_path.glob("*.onnx"))
     assert {row.graph for row in rows} == {graph.name for graph in STEPWISE} and order.flips == 0

@@ -1,7 +1,7 @@
 """The bundle: graphs, golden answers, bundle.json; filled into one folder."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import onnx
 import torch
 
 from vae_pipeline.bundles.export.calibration import Calibrated
+from vae_pipeline.bundles.export.directions import write_directions
 from vae_pipeline.bundles.export.graph import Graph, example_inputs
 from vae_pipeline.bundles.export.graphs import graphs_of
 from vae_pipeline.bundles.export.parity import (
@@ -26,6 +27,7 @@ from vae_pipeline.bundles.export.parity import (
 )
 from vae_pipeline.kinds.spec import DataSpec
 from vae_pipeline.kinds.store import Split
+from vae_pipeline.metrics.directions import Direction
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive
 from vae_pipeline.runtime.agreement import Units
@@ -85,6 +87,7 @@ def write_bundle(
     model: VAE,
     spec: DataSpec,
     calibrated: Calibrated | None,
+    directions: Sequence[Direction],
     test: Split,
     metrics: Mapping[str, Any],
     origin: Provenance,
@@ -138,6 +141,7 @@ def write_bundle(
         metrics=measured,
         graphs=described,
         latent_map=None if metrics.get("latent_map") is None else typed(LatentMapEntry, metrics["latent_map"]),
+        directions=write_directions(directions, folder) if directions else None,
     )
     manifest.save(folder)
     rows = [

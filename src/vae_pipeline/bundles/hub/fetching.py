@@ -51,8 +51,7 @@ def fetch(address: str, home: Path = HOME) -> Fetched:
 def files_of(manifest: Manifest) -> list[str]:
     """The names of all files of a bundle, none of which leads out of its folder."""
     graphs = [name for graph in manifest.graphs.values() for name in (graph.file, graph.golden)]
-    calibration = [] if manifest.detection is None else [manifest.detection.calibration.file]
-    return sorted({FILE, *graphs, *calibration, *manifest.files})
+    return sorted({FILE, *graphs, *manifest.arrays, *manifest.files})
 
 
 def _place(cached: Path, path: Path, of: Address) -> None:

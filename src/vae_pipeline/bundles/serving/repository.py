@@ -54,10 +54,9 @@ def write_repository(bundle: Bundle, layout: Layout, out: Path) -> list[str]:
             names.append(name)
         if layout == "mlserver":
             write_json(folder / "settings.json", SERVER)
-        calibration = [bundle.detector.calibration.file] if bundle.detects else []
-        for file, sha256 in manifest.files.items():
+        for file, sha256 in (manifest.files | manifest.arrays).items():
             whole(bundle.folder, file, sha256)
-        for file in (*(manifest.files or KEPT), *calibration):
+        for file in (*(manifest.files or KEPT), *manifest.arrays):
             shutil.copyfile(file_of(bundle.folder, file), folder / file)
         replace(manifest, graphs=described).save(folder)
     return names

@@ -1,5 +1,6 @@
 """A variant of a bundle: the same graphs in fewer bytes, with golden answers of their own and what they cost."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, assert_never
@@ -17,7 +18,7 @@ from vae_pipeline.bundles.variants.int8 import to_int8
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.runtime.agreement import Units
 from vae_pipeline.runtime.bundle import Array, Bundle
-from vae_pipeline.runtime.files import file_of
+from vae_pipeline.runtime.files import file_of, whole
 from vae_pipeline.runtime.manifest import FILE, GraphEntry, Manifest, VariantEntry
 from vae_pipeline.runtime.sessions import TIMEOUT_S
 from vae_pipeline.runtime.signatures import GraphName
@@ -85,7 +86,10 @@ def _fill(folder: Path, bundle: Bundle, to: Kind, x: Array, labels: Array | None
         np.savez(golden, **given, **answers)  # type: ignore[arg-type]
         described[name] = replace(entry, sha256=sha256_of(file), golden_sha256=sha256_of(golden))
     variant = VariantEntry(to, sha256_of(bundle.folder / FILE))
-    replace(bundle.manifest, variant=variant, detection=None, graphs=described, files={}).save(folder)
+    manifest = replace(bundle.manifest, variant=variant, detection=None, graphs=described, files={})
+    for name, sha256 in manifest.arrays.items():
+        shutil.copyfile(whole(bundle.folder, name, sha256), folder / name)
+    manifest.save(folder)
     write_json(folder / "parity.json", {"tolerance": TOLERANCE, "agreement": [row.to_dict() for row in rows]})
 
 
