@@ -66,7 +66,7 @@ def directions(model: VAE, spec: DataSpec, train: Split, valid: Split, seed: int
 
 
 def _named(spec: DataSpec, model: VAE) -> list[tuple[str, Literal["attribute", "class"]]]:
-    """What may have a direction; an attribute goes before a class of its name."""
+    """Names that may have a direction; an attribute goes before a class of its name."""
     classes = [] if model.classes or not 2 <= len(spec.classes) <= CLASSES else spec.classes
     names: dict[str, Literal["attribute", "class"]] = dict.fromkeys(classes, "class")
     return list((names | dict.fromkeys(spec.attributes, "attribute")).items())
