@@ -16,7 +16,7 @@ LISTED = 20  # names in an error
 
 
 class Directions(Mapping[str, DirectionEntry]):
-    """What is known of each direction, by its name; an amount of 1 leads from one mean to the other."""
+    """The facts about each direction, by its name; an amount of 1 leads from one mean to the other."""
 
     def __init__(self, found: tuple[DirectionEntry, ...], vectors: Array) -> None:
         self._found = {each.name: each for each in found}

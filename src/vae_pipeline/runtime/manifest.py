@@ -109,7 +109,7 @@ class DirectionEntry:
     others: int
     """Training examples that don't."""
     auroc: float | None
-    """How well the projection onto the direction tells validation examples that show it; None where none could."""
+    """The AUROC by which a projection onto the direction tells validation examples that show it; None where none do."""
     auroc_standard_error: float | None
 
     @property
