@@ -18,6 +18,7 @@ from tests.lanes import ROOT, alter
 from vae_pipeline.bundles.explorer import browser_runtime
 from vae_pipeline.bundles.explorer.page import GRAPHS
 from vae_pipeline.recipe.data.file import File
+from vae_pipeline.runtime.bundle import Bundle
 from vae_pipeline.system.errors import BundleError, DownloadError, OutputError
 from vae_pipeline.system.files import sha256_of
 
@@ -125,6 +126,19 @@ def test_the_examples_are_the_golden_inputs(lane, conditional_lane, tmp_path):
         with np.load(bundle / "encoder.npz") as golden:
             assert base64.b64decode(examples["x"]) == golden["x"].tobytes()
             assert examples["labels"] == (golden["label"].tolist() if name == "conditional" else [])
+
+
+def test_the_directions_are_those_of_the_bundle(lane, conditional_lane, tmp_path):
+    for name, bundle in (("plain", lane.bundle), ("conditional", conditional_lane.bundle)):
+        invoke("explore", bundle, "--out", tmp_path / name)
+    plain, none = (read(tmp_path / name / "index.html").bundle for name in ("plain", "conditional"))
+    directions = Bundle.load(lane.bundle).directions
+    vectors = np.frombuffer(base64.b64decode(plain["moves"]["vectors"]), "<f4").reshape(2, 2)
+    found = zip(plain["directions"]["found"], vectors, plain["moves"]["chance"], strict=True)
+    for entry, vector, chance in found:
+        np.testing.assert_array_equal(vector, directions.vectors[entry["name"]])
+        assert chance == directions[entry["name"]].is_chance
+    assert none["moves"] == {"vectors": "", "chance": []} and "directions" not in none
 
 
 def test_words_of_a_bundle_cant_end_an_element(lane, tmp_path):

@@ -2,7 +2,7 @@
 
 import { bundle, examples, size, Values } from "model.js";
 
-const { shape: [channels, height, width], dtype, low, high, binary } = bundle.spec;
+const { shape: [channels, height, width], dtype, low, high, binary, crop } = bundle.spec;
 const plane = height * width;
 
 export const aspect = [width * (channels === 3 ? 1 : channels), height];
@@ -76,18 +76,21 @@ export function stroke(x, from, to, ink) {
   return raw(drawn);
 }
 
-/** A picture file as one observation: cut to shape around its middle, laid on white. Throws for what is no picture. */
+/** A picture file as one observation, laid on white. Of one of another size, what lies around its middle is taken: the
+ * square that training pictures were cut to, where they were, and of that the part of the model's shape. Throws for what
+ * is no picture, or is smaller than that square. */
 export async function read(file) {
   const picture = await createImageBitmap(file, { colorSpaceConversion: "none" }).catch(() => {
     throw new Error("isn't a picture that this browser reads: give a PNG or JPEG");
   });
-  const factor = Math.max(width / picture.width, height / picture.height);
-  const [wide, tall] = [picture.width * factor, picture.height * factor];
+  const [left, top, across, down] = middle(picture);
+  const factor = Math.max(width / across, height / down);
+  const [wide, tall] = [across * factor, down * factor];
   const context = new OffscreenCanvas(width, height).getContext("2d");
   context.imageSmoothingQuality = "high";
   context.fillStyle = "white";
   context.fillRect(0, 0, width, height);
-  context.drawImage(picture, (width - wide) / 2, (height - tall) / 2, wide, tall);
+  context.drawImage(picture, left, top, across, down, (width - wide) / 2, (height - tall) / 2, wide, tall);
   const { data } = context.getImageData(0, 0, width, height);
   const fractions = new Float32Array(size);
   for (let at = 0; at < plane; at++) {
@@ -96,4 +99,13 @@ export async function read(file) {
     else fractions[at] = (0.299 * red + 0.587 * green + 0.114 * blue) / 255; // Rec. 601, as Pillow does
   }
   return [raw(fractions)];
+}
+
+/** Left, top, width and height of what is taken of a picture. */
+function middle(picture) {
+  if (!crop || (picture.width === width && picture.height === height)) return [0, 0, picture.width, picture.height];
+  const [left, top] = [picture.width, picture.height].map((side) => Math.floor((side - crop) / 2));
+  if (Math.min(left, top) < 0)
+    throw new Error(`is ${picture.width} × ${picture.height} pixels, too small for the ${crop} × ${crop} that are cut out of its middle`);
+  return [left, top, crop, crop];
 }

@@ -8,7 +8,7 @@ import { openEditor, read, readable, showInput, showReconstruction, thumb } from
 import { show } from "plane.js";
 
 const DRAWS = 16; // of z, for a score
-const OFFERED = 12; // rows of a file to choose from
+const OFFERED = 12; // observations of files to choose from
 
 let input;
 let arrived; // whether the point has gone to the input
@@ -64,14 +64,17 @@ function openFiles() {
   document.onpaste = (event) => take(event.clipboardData.files);
 }
 
-async function take([file]) {
-  if (!file) return;
-  try {
-    const found = await read(file);
-    $("problem").textContent = "";
-    if (found.length > 1) offer(found.slice(0, OFFERED), "Row");
-    setInput(found[0]);
-  } catch ({ message }) {
-    $("problem").textContent = `${file.name} ${message}.`;
-  }
+async function take(files) {
+  const found = await readAll(files);
+  if (found.length > 1) offer(found.slice(0, OFFERED), "Given");
+  if (found.length) setInput(found[0]);
+}
+
+/** The observations of files; of a file that can't be used, the page says why. */
+export async function readAll(files) {
+  const found = [], problems = [];
+  for (const file of files)
+    await read(file).then((some) => found.push(...some), ({ message }) => problems.push(`${file.name} ${message}.`));
+  if (files.length) $("problem").textContent = problems.join(" ");
+  return found;
 }

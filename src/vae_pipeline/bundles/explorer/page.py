@@ -83,7 +83,7 @@ def _page(bundle: Bundle, style: str, addresses: Mapping[str, str], inside: str 
         name=escape(manifest.recipe),
         style=style,
         imports=_json({"imports": addresses}),
-        bundle=_json(manifest.to_dict() | {"examples": _examples(bundle), "missing": _missing(bundle.spec)}),
+        bundle=_json(manifest.to_dict() | _added(bundle)),
         **_words(bundle.spec),
         score=escape(score.replace("elbo", "ELBO").replace("_", " ")),
         latents=latents,
@@ -144,6 +144,19 @@ def _elbo(metrics: Mapping[str, Any]) -> str:
         raise BundleError("bundle.json has no metrics.elbo, which the page shows: export again")
     spread = f" ± {error:.2f}" if isinstance(error, int | float) else ""
     return f"{elbo:.2f}{spread}".replace("-", "−")
+
+
+def _added(bundle: Bundle) -> dict[str, Any]:
+    """Parts of a bundle that lie beside its manifest, or follow from it."""
+    return {"examples": _examples(bundle), "moves": _moves(bundle), "missing": _missing(bundle.spec)}
+
+
+def _moves(bundle: Bundle) -> dict[str, Any]:
+    """The vectors of the directions, little-endian float32, and which of them are no better than chance."""
+    if bundle.manifest.directions is None:
+        return {"vectors": "", "chance": []}
+    vectors = b"".join(bundle.directions.vectors[name].astype("<f4").tobytes() for name in bundle.directions)
+    return {"vectors": _base64(vectors), "chance": [each.is_chance for each in bundle.directions.values()]}
 
 
 def _examples(bundle: Bundle) -> dict[str, Any]:

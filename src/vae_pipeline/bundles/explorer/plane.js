@@ -1,5 +1,6 @@
 // The latent plane: two latents across and up, the point to drag, and behind it what the decoder draws at each place.
 
+import { NAMES } from "dom.js";
 import { between, follow, move, point } from "latents.js";
 import { decode, latents, size } from "model.js";
 import { aspect, backdrop, paint } from "observations.js";
@@ -21,12 +22,13 @@ const selects = ["across", "up"].map((name) => document.getElementById(name));
 export let axes = [0, Math.min(1, latents - 1)];
 const shown = {};
 
-export function openPlane(chosen, names) {
+/** Begin with two latents across and up, and offer some. */
+export function openPlane(chosen, offered) {
   canvas.width = canvas.height = SIDE * TILE;
   canvas.style.background = backdrop;
   context.imageSmoothingEnabled = INSIDE < LONGEST; // else by a whole factor
   selects.forEach((select, side) => {
-    select.append(...names.map((name, index) => new Option(name, index)));
+    select.append(...offered.map((index) => new Option(NAMES[index], index)));
     select.disabled = latents < 3; // there is nothing to choose
     select.onchange = () => setAxes(selects.map((other) => Number(other.value)), side);
   });
@@ -42,8 +44,9 @@ export function openPlane(chosen, names) {
   setAxes(chosen);
 }
 
-/** Show where an input lies (mean and scale of its posterior), and the way of a morph. */
+/** Show where an input lies (mean and scale of its posterior), and the way of a morph through its stops. */
 export function show(marks) {
+  if (marks.stops && marks.stops !== shown.stops) drawPath(marks.stops);
   Object.assign(shown, marks);
   drawMarks();
 }
@@ -52,6 +55,7 @@ function setAxes(chosen, changed = 0) {
   if (latents > 1 && chosen[0] === chosen[1]) chosen[1 - changed] = axes[changed]; // they change places
   axes = chosen;
   selects.forEach((select, side) => (select.value = axes[side]));
+  if (shown.stops) drawPath(shown.stops);
   drawMarks();
   drawTiles();
 }
@@ -76,19 +80,21 @@ function onKey(event) {
   event.preventDefault();
 }
 
+const place = (z) => [z[axes[0]], latents > 1 ? -z[axes[1]] : 0];
+const set = (mark, values) => Object.entries(values).forEach(([name, value]) => mark.setAttribute(name, value));
+
+function drawPath(stops) {
+  const way = (end, index) => Array.from({ length: 33 }, (_, step) => place(between(stops[index], end, step / 32)).join());
+  set(path, { points: stops.slice(1).flatMap(way).join(" ") });
+}
+
 function drawMarks() {
-  const place = (z) => [z[axes[0]], latents > 1 ? -z[axes[1]] : 0];
   const within = (z) => place(z).map((value) => Math.min(REACH, Math.max(-REACH, value)));
-  const set = (mark, values) => Object.entries(values).forEach(([name, value]) => mark.setAttribute(name, value));
   const [cx, cy] = within(point.z);
   element.querySelectorAll(".mark").forEach((mark) => set(mark, { cx, cy }));
   if (shown.mean) {
     const [x, y] = place(shown.mean), [rx, ry] = axes.map((axis) => shown.scale[axis]);
     set(posterior, { cx: x, cy: y, rx, ry: latents > 1 ? ry : rx });
-  }
-  if (shown.start) {
-    const points = Array.from({ length: 33 }, (_, step) => place(between(shown.start, shown.end, step / 32)).join());
-    set(path, { points: points.join(" ") });
   }
 }
 
