@@ -60,11 +60,20 @@ def test_a_row_is_its_own():
     assert np.isfinite(noise(5, [0, SEEDS - 1], 4000)).all()
 
 
-def test_the_graph_gives_the_same_noise():
+def test_dimensions_beyond_a_word_are_noise_of_their_own():
+    found = noise(5, np.arange(4), 10_000)
+    np.testing.assert_array_equal(found[:, :4096], noise(5, np.arange(4), 4096))
+    for row in found:
+        assert stats.kstest(row, "norm").pvalue > 1e-3
+        assert abs(np.corrcoef(row[:4096], row[4096:8192])[0, 1]) < 4.5 / 64
+
+
+@pytest.mark.parametrize(("width", "rows"), [(5, 500), (4100, 3)])
+def test_the_graph_gives_the_same_noise(width, rows):
     draw = np.random.default_rng(0)
-    seed, index = (draw.integers(0, SEEDS, 500).astype(np.float32) for _ in range(2))
-    wanted = normal_noise(torch.from_numpy(seed), torch.from_numpy(index), 5).numpy()
-    proto = noise_graph(5, 18)
+    seed, index = (draw.integers(0, SEEDS, rows).astype(np.float32) for _ in range(2))
+    wanted = normal_noise(torch.from_numpy(seed), torch.from_numpy(index), width).numpy()
+    proto = noise_graph(width, 18)
     inputs = {"seed": seed, "index": index}
     (reference,) = ReferenceEvaluator(proto).run(None, inputs)
     (found,) = onnxruntime.InferenceSession(proto.SerializeToString()).run(None, inputs)

@@ -83,7 +83,7 @@ export async function read(file) {
   const picture = await createImageBitmap(file, { colorSpaceConversion: "none" }).catch(() => {
     throw new Error("isn't a picture that this browser reads: give a PNG or JPEG");
   });
-  const [left, top, across, down] = middle(picture);
+  const [left, top, across, down] = middle(picture, crop);
   const factor = Math.max(width / across, height / down);
   const [wide, tall] = [across * factor, down * factor];
   const context = new OffscreenCanvas(width, height).getContext("2d");
@@ -101,8 +101,8 @@ export async function read(file) {
   return [raw(fractions)];
 }
 
-/** Left, top, width and height of what is taken of a picture. */
-function middle(picture) {
+/** Left, top, width and height of what is taken of a picture: all, or of one of another size a square of side `crop`. */
+export function middle(picture, crop) {
   if (!crop || (picture.width === width && picture.height === height)) return [0, 0, picture.width, picture.height];
   const [left, top] = [picture.width, picture.height].map((side) => Math.floor((side - crop) / 2));
   if (Math.min(left, top) < 0)

@@ -29,11 +29,15 @@ def normal_noise(seed: Tensor, index: Tensor, width: int) -> Tensor:
 
     `seed` and `index` are whole numbers [batch], float32, from 0 to 2^24 - 1.
     """
-    assert width < WORD
     dimension = torch.arange(width, dtype=torch.float32, device=seed.device)[None]
     same = torch.zeros_like(dimension)
     keys = (_low(seed)[:, None], torch.floor(seed / WORD)[:, None])
-    words = [torch.floor(index / WORD)[:, None] + same, _low(index)[:, None] + same, dimension, same]
+    words = [
+        torch.floor(index / WORD)[:, None] + same,
+        _low(index)[:, None] + same,
+        dimension,
+        torch.floor(dimension / WORD),
+    ]
     for turn in range(ROUNDS):
         first, second, third = ODD[turn], ODD[turn + ROUNDS], ODD[turn + 2 * ROUNDS]
         a, b = _low(words[1] + keys[turn % 2] + first), _low(words[3] + second)
@@ -85,7 +89,8 @@ def noise_graph(width: int, opset: int) -> onnx.ModelProto:
     dimension = constant(np.arange(width)[None])
     same = mul(dimension, 0.0)
     keys = (low(seed), part(seed, WORD))
-    words = [add(part(index, WORD), same), add(low(index), same), dimension, same]
+    above = same if width <= WORD else part(dimension, WORD)
+    words = [add(part(index, WORD), same), add(low(index), same), dimension, above]
     for turn in range(ROUNDS):
         first, second, third = ODD[turn], ODD[turn + ROUNDS], ODD[turn + 2 * ROUNDS]
         a, b = low(add(add(words[1], keys[turn % 2]), first)), low(add(words[3], second))
