@@ -420,24 +420,97 @@ def test_a_colour_is_drawn(colours):
 def test_morphing(page):
     from selenium.webdriver.common.keys import Keys
 
-    page.drag("#plane", (0.25, 0.5))
-    start = page.rest()
-    page.find("#set-start").click()
-    page.drag("#plane", (0.5, 0.1))
-    end = page.rest()
-    page.find("#set-end").click()
+    page.find("#even").click()  # off: even in z
+    ends = []
+    for place in ((0.25, 0.5), (0.5, 0.1)):
+        page.drag("#plane", place)
+        ends.append(page.rest())
+        page.find("#add").click()
+    page.find("#only").click()
+    page.rest()
+    start, end = ends
     page.press("#place", *[Keys.HOME, *[Keys.ARROW_RIGHT] * 25])  # steps of a hundredth
     z = page.rest()
     np.testing.assert_allclose(z, path_between(start, end, np.linspace(0, 1, 5), "spherical")[1], atol=1e-5)
     page.assert_shows("#between", page.bundle.decode(z[None])[0])
-    page.assert_shows("#start", page.bundle.decode(start[None])[0])
-    page.assert_shows("#end", page.bundle.decode(end[None])[0])
+    page.assert_shows("#stops span:nth-child(2) canvas", page.bundle.decode(end[None])[0])
     page.find("#play").click()
+    assert page.find("#play").text == "Pause"
     moved = [page.rest() for _ in range(4)]
     assert all(np.abs(later - earlier).max() > 0.01 for earlier, later in pairwise([z, *moved]))
     page.find("#play").click()
     still = page.rest()
     np.testing.assert_array_equal(page.rest(), still)
+
+
+def test_a_morph_through_several_pictures_has_even_steps(page):
+    with np.load(page.bundle.folder / "encoder.npz") as golden:
+        stops = page.bundle.encode(golden["x"][:3]).mean
+    page.ask(
+        "for (const shade of ['#fff', '#000']) {"
+        "  const canvas = new OffscreenCanvas(28, 28); const context = canvas.getContext('2d');"
+        "  context.fillStyle = shade; context.fillRect(0, 0, 28, 28);"
+        "  const files = new DataTransfer(); files.items.add(new File([await canvas.convertToBlob()], 'x.png'));"
+        "  const drop = new DragEvent('drop', {dataTransfer: files, bubbles: true, cancelable: true});"
+        "  document.getElementById('morph').dispatchEvent(drop);"
+        "  await new Promise((go) => setTimeout(go, 300));"
+        "}"
+    )
+    page.wait("return document.querySelectorAll('#stops > span').length === 5")
+    page.find("#stops > span:nth-child(5) button:nth-child(2)").click()  # the black one is taken out
+    page.rest()
+    white = page.bundle.encode(np.full((1, 1, 28, 28), 255, np.uint8)).mean
+
+    def steps(even):
+        if page.find("#even").is_selected() != even:
+            page.find("#even").click()
+        for _ in range(4):  # until the way is measured
+            page.rest()
+        seen = page.ask(
+            "const [place, found] = [document.getElementById('place'), []];"
+            "const {point} = await import('latents.js'); const {decode} = await import('model.js');"
+            "for (let step = 0; step <= 48; step++) {"
+            "  place.value = step / 48; place.oninput(); found.push([[...point.z], [...await decode(point.z, 0)]]);"
+            "} return found"
+        )
+        z, x = (np.array([each[part] for each in seen], np.float64) for part in (0, 1))
+        np.testing.assert_allclose(z[[0, -1]], [stops[0], white[0]], atol=1e-3)
+        sizes = np.linalg.norm(np.diff(x, axis=0), axis=1)
+        return sizes.std() / sizes.mean()
+
+    plain, even = steps(even=False), steps(even=True)
+    assert even <= 0.1 < plain
+
+
+def test_sliders_move_along_directions(page):
+    from selenium.webdriver.common.keys import Keys
+
+    start, directions = page.rest(), page.bundle.directions
+    names = [name.text.removesuffix(" †") for name in page.driver.find_elements("css selector", "#towards .name")]
+    marked = ["†" in name.text for name in page.driver.find_elements("css selector", "#towards .name")]
+    assert names == list(directions) and marked == [each.is_chance for each in directions.values()]
+    page.press("#towards label:nth-child(2) input", Keys.END)
+    z = page.rest()
+    np.testing.assert_allclose(z, directions.moved(start[None], {names[1]: 3})[0], atol=1e-4)
+    page.assert_shows("#output", page.bundle.decode(z[None])[0])
+    assert page.find("#towards label:nth-child(2) output").text == "3.00"
+    page.press("#towards label:nth-child(2) input", Keys.HOME)
+    np.testing.assert_allclose(page.rest(), directions.moved(start[None], {names[1]: -3})[0], atol=1e-4)
+    page.press("#plane", Keys.HOME)
+    page.rest()
+    assert page.find("#towards label:nth-child(2) output").text == "0.00"
+
+
+def test_dropped_pictures_are_cut_as_those_of_the_training(colours):
+    """A square of 48 in the middle is scaled to 16, of which 12 rows are the model's; the rest isn't looked at."""
+    seen = colours.ask(
+        "const {middle} = await import('images.js');"
+        "const sizes = [[178, 218, 140], [16, 12, 140], [9, 7, 4]];"
+        "return sizes.map(([width, height, crop]) => middle({width, height}, crop))"
+    )
+    assert seen == [[19, 39, 140, 140], [0, 0, 16, 12], [2, 1, 4, 4]]
+    with pytest.raises(AssertionError, match="is 100 × 200 pixels, too small for the 140 × 140"):
+        colours.ask("return (await import('images.js')).middle({width: 100, height: 200}, 140)")
 
 
 def test_samples_follow_from_the_seed(page):
