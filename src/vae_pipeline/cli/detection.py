@@ -173,13 +173,11 @@ def drift(
     import json
 
     from vae_pipeline.kinds.observations import read_observations
-    from vae_pipeline.kinds.spec import TextSpec
     from vae_pipeline.runtime.drift import drift as run
     from vae_pipeline.runtime.drift import require_stable, said
 
     model = open_bundle(bundle, timeout)
     _ = model.detector  # where there is none, as in every model of sentences, no input is read
-    assert not isinstance(model.spec, TextSpec)
     x = read_observations(inputs, model.spec, key, resize)
     with progress(model, len(x)):
         result = run(model, model.detect(x, read_labels(labels)))

@@ -129,11 +129,9 @@ def edit(
     import numpy as np
 
     from vae_pipeline.kinds.observations import read_observations
-    from vae_pipeline.kinds.spec import TextSpec
 
     model, amounts = open_bundle(bundle, timeout), _amounts(towards)
     known = {name: model.directions[name] for name in amounts}  # where there are none, no input is read
-    assert not isinstance(model.spec, TextSpec)
     require_suffix(out, ".npy", shown_as(model), as_json=as_json)
     refuse_options(model, steps=steps is not None and model.spec.kind != "image")
     x, classes = read_observations(inputs, model.spec, key, resize), read_labels(labels)

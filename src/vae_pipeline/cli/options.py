@@ -9,7 +9,7 @@ import typer
 from vae_pipeline.cli.completion import bundles, completing
 
 if TYPE_CHECKING:
-    from vae_pipeline.kinds.spec import ImageSpec, TableSpec
+    from vae_pipeline.kinds.spec import DataSpec
     from vae_pipeline.runtime.bundle import Bundle
     from vae_pipeline.runtime.choosing import Choice
 
@@ -104,14 +104,14 @@ def refuse_options(model: "Bundle", **given: bool) -> None:
             raise DataError(f"--{name.replace('_', '-')} means nothing to a model of {kind}: leave it out")
 
 
-def seen_spec(model: "Bundle", spec: "ImageSpec | TableSpec", inputs: list[Path], key: str | None, resize: str) -> Any:
+def seen_spec(model: "Bundle", inputs: list[Path], key: str | None, resize: str) -> "DataSpec":
     """The spec to read inputs by: where latents are a map, images are as large as the first, unless resized."""
     from vae_pipeline.kinds.input_files import as_large_as
     from vae_pipeline.kinds.spec import ImageSpec
 
-    if model.latent_map is None or resize != "none" or not isinstance(spec, ImageSpec):
-        return spec
-    return as_large_as(inputs[0], spec, key)
+    if model.latent_map is None or resize != "none" or not isinstance(model.spec, ImageSpec):
+        return model.spec
+    return as_large_as(inputs[0], model.spec, key)
 
 
 def refuse_tiles(model: "Bundle", tile: int | None, scaled: bool = False) -> None:

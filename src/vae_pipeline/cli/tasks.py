@@ -137,7 +137,7 @@ def reconstruct(
     require_suffix(out, ".npy", shown_as(model), as_json=as_json)
     from vae_pipeline.kinds.observations import read_observations
 
-    x = read_observations(inputs, seen_spec(model, model.spec, inputs, key, resize), key, resize)
+    x = read_observations(inputs, seen_spec(model, inputs, key, resize), key, resize)
     with progress(model, len(x)):
         x_mean = model.reconstruct(x, read_labels(labels), tile)
     if out.suffix.lower() == ".png":
@@ -192,7 +192,7 @@ def encode(
         x = _sentences(model, inputs, column)
         origins = {"example": list(range(len(x)))}
     else:
-        seen = Examples(inputs, seen_spec(model, model.spec, inputs, key, resize), key, resize, keep=keep or ()).all()
+        seen = Examples(inputs, seen_spec(model, inputs, key, resize), key, resize, keep=keep or ()).all()
         x, origins = seen.x, seen.origins()
     with progress(model, len(x)):
         if model.latent_map is None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from vae_pipeline.kinds.image.decoding import Resize
 from vae_pipeline.kinds.input_files import InputFile, Piece, input_files
 from vae_pipeline.kinds.raw import checked
-from vae_pipeline.kinds.spec import ImageSpec, TableSpec
+from vae_pipeline.kinds.spec import DataSpec, ImageSpec, TableSpec, TextSpec
 from vae_pipeline.system.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -62,14 +62,14 @@ def joined(found: Sequence[Observed]) -> Observed:
     )
 
 
-def read_observations(paths: Sequence[Path], spec: ImageSpec | TableSpec, key: str | None, resize: Resize) -> Array:
+def read_observations(paths: Sequence[Path], spec: DataSpec, key: str | None, resize: Resize) -> Array:
     """All observations of `paths` in their order, as [examples, *event] in the data's units.
 
     Pictures are mapped from 0..255 to the range of the data; arrays are taken as they are; a table's columns are
     found by their names. For sentences there is `text.inputs.read_sentences`.
 
     Raises:
-        DataError: a file isn't there, can't be read, or is of another shape.
+        DataError: a file isn't there, can't be read, or is of another shape; or the model is one of sentences.
     """
     return Examples(paths, spec, key, resize).all().x
 
@@ -83,7 +83,7 @@ class Examples:
     def __init__(
         self,
         paths: Sequence[Path],
-        spec: ImageSpec | TableSpec,
+        spec: DataSpec,
         key: str | None,
         resize: Resize,
         on_error: OnError = "refuse",
@@ -92,10 +92,16 @@ class Examples:
         """Find the files and how many observations there are.
 
         Raises:
-            DataError: a file isn't there or can't be read.
+            DataError: a file isn't there or can't be read; or the model is one of sentences.
         """
+        match spec:
+            case ImageSpec() | TableSpec():
+                self.parts = [part for path in _some(paths) for part in input_files(path, spec, key, resize, keep)]
+            case TextSpec():
+                raise DataError("this model is one of sentences, which are no images or rows of a table")
+            case _:
+                assert_never(spec)
         self.spec, self.on_error = spec, on_error
-        self.parts = [part for path in _some(paths) for part in input_files(path, spec, key, resize, keep)]
         self.count = sum(part.count for part in self.parts)
 
     def all(self) -> Observed:

@@ -38,7 +38,7 @@ def exported(tmp_path_factory):
     metrics = {"failed_gates": [], "latent_map": latent_map(model, test, 0, torch.device("cpu"))}
     origin = Provenance("tiny", "", "", "", "prior", "none")
     spec = ImageSpec(SHAPE, "uint8", 0, 255, False, ("a", "b", "c"))
-    rows, _ = write_bundle(model, spec, None, test, metrics, origin, 0, folder)
+    rows, _ = write_bundle(model, spec, None, [], test, metrics, origin, 0, folder)
     write_json(folder / "parity.json", {"tolerance": 1e-4})
     Manifest.load(folder).save_with(folder, "parity.json")
     return folder, model, test, rows
