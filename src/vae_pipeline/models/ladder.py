@@ -11,6 +11,7 @@ Vahdat and Kautz, NVAE, 2020, section 3.2.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -18,7 +19,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vae_pipeline.models.draw import Draw, Posterior
-from vae_pipeline.models.gaussian import DiagonalGaussian
+from vae_pipeline.models.gaussian import DiagonalGaussian, rate_per_dimension
+from vae_pipeline.models.ladder_prior import TopAndRest
 from vae_pipeline.models.nets.ladder import LadderDecoder
 from vae_pipeline.models.vae import VAE, Inference
 
@@ -61,6 +63,17 @@ class LadderPosterior(Posterior):
         """Log density, summed over the levels, in nats."""
         return self.at(value).log_q()
 
+    @property
+    def top(self) -> DiagonalGaussian:
+        """q of the topmost level, over which nothing is drawn."""
+        features = self.features[0]
+        return self._given(0, self.decoder.begun(features.shape[0], self.label), features)
+
+    def _given(self, index: int, state: Tensor, features: Tensor) -> DiagonalGaussian:
+        """q of one level, given the state above it."""
+        mean, log_variance = self.heads[index](state, features)
+        return DiagonalGaussian(mean, MOST_LOG_VARIANCE * torch.tanh(log_variance / MOST_LOG_VARIANCE))
+
     @cached_property
     def _middle(self) -> Draw:
         return self.draw(self.like)
@@ -75,10 +88,9 @@ class LadderPosterior(Posterior):
             return x.expand(*batch, *x.shape[1:]).flatten(0, len(batch) - 1)
 
         def choose(index: int, state: Tensor) -> Tensor:
-            mean, log_variance = self.heads[index](state, spread(self.features[index]))
-            bounded = MOST_LOG_VARIANCE * torch.tanh(log_variance / MOST_LOG_VARIANCE)
-            z = draw(DiagonalGaussian(mean, bounded), pieces[index])
-            parts.append((z, mean, bounded))
+            q = self._given(index, state, spread(self.features[index]))
+            z = draw(q, pieces[index])
+            parts.append((z, q.mean, q.log_variance))
             return z
 
         label = None if self.label is None else spread(self.label)
@@ -88,11 +100,46 @@ class LadderPosterior(Posterior):
         return Draw(z, factors, lambda: factors.log_prob(z), state)
 
 
+@dataclass(frozen=True)
+class LadderInference(Inference):
+    """One pass through a ladder, whose rate has a part of each level."""
+
+    levels: tuple[int, ...] = ()
+    """The numbers of latents of the levels, topmost first."""
+
+    def rates(self) -> Float[Tensor, "samples batch parts"]:
+        """The rate of each dimension; of a topmost level with a learned prior, its one-sample estimate in one part."""
+        if not isinstance(self.prior, TopAndRest):
+            return super().rates()
+        assert isinstance(self.posterior, DiagonalGaussian)
+        q, first = self.posterior, self.prior.first
+        top = DiagonalGaussian(q.mean[..., :first], q.log_variance[..., :first])
+        rest = DiagonalGaussian(q.mean[..., first:], q.log_variance[..., first:])
+        z = self.z[..., :first]
+        estimate = top.log_prob(z) - self.prior.top.log_prob(z)
+        return torch.cat([estimate.unsqueeze(-1), rate_per_dimension(rest, self.prior.rest)], -1)
+
+    def level_rates(self) -> Float[Tensor, "samples batch levels"]:
+        """The rate of each level, topmost first."""
+        learned = isinstance(self.prior, TopAndRest)
+        parts = (1, *self.levels[1:]) if learned else self.levels
+        return torch.stack([part.sum(-1) for part in self.rates().split(parts, -1)], -1)
+
+    @cached_property
+    def _rate(self) -> Tensor:
+        return self.rates().sum(-1) if isinstance(self.prior, TopAndRest) else super()._rate
+
+
 class LadderVAE(VAE):
     """A VAE whose posterior walks down its decoder; `posterior` holds the heads that it has at each level."""
 
     decoder: LadderDecoder
     posterior: nn.ModuleList
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The numbers of latents of the levels, topmost first."""
+        return tuple(self.decoder.sizes)
 
     def _posterior(self, scaled: Tensor, label: Tensor | None) -> LadderPosterior:
         one_hot = self._one_hot(label)
@@ -102,4 +149,4 @@ class LadderVAE(VAE):
         """Explain by the walk that drew z; q given the levels above is the posterior, so the rate has a closed form."""
         assert draw.state is not None
         output = self.decoder.finish(draw.state).float().unflatten(0, draw.z.shape[:-1])
-        return Inference(target, draw, self.prior(), self.likelihood(output), output)
+        return LadderInference(target, draw, self.prior(), self.likelihood(output), output, self.levels)

@@ -46,7 +46,7 @@ class MixturePrior(nn.Module):
         """p(z)."""
         return GaussianMixture(self.logits.log_softmax(0), self.means, self.log_variances)
 
-    def sampler(self, infer: Infer) -> Sampler:
+    def sampler(self, infer: Infer) -> MixtureSampler:
         """Draws of p(z) from noise."""
         return _mixture_sampler(self(infer))
 
@@ -70,7 +70,7 @@ class VampPrior(nn.Module):
         assert isinstance(q, DiagonalGaussian)  # a recipe says so
         return GaussianMixture(self.logits.log_softmax(0), q.mean, q.log_variance)
 
-    def sampler(self, infer: Infer) -> Sampler:
+    def sampler(self, infer: Infer) -> MixtureSampler:
         """Draws of p(z) from noise."""
         return _mixture_sampler(self(infer))
 
@@ -85,7 +85,7 @@ class VampPrior(nn.Module):
         return frozen
 
 
-def _mixture_sampler(prior: GaussianMixture) -> Sampler:
+def _mixture_sampler(prior: GaussianMixture) -> MixtureSampler:
     scale = (0.5 * prior.log_variances).exp()
     return MixtureSampler(prior.log_weight.exp().detach(), prior.means.detach(), torch.diag_embed(scale).detach())
 

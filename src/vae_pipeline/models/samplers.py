@@ -79,7 +79,21 @@ class FlowSampler(nn.Module):
         return log_determinant - 0.5 * noise.square().sum(-1)
 
 
-Sampler = StandardNormalSampler | MixtureSampler | FlowSampler
+class LevelsSampler(nn.Module):
+    """A sampler of a ladder's topmost level, and the noise itself for the others."""
+
+    noise: int
+
+    def __init__(self, top: MixtureSampler, rest: StandardNormalSampler) -> None:
+        super().__init__()
+        self.top, self.noise = top, top.noise + rest.noise
+
+    def forward(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch latents"]:
+        """z."""
+        return torch.cat([self.top(noise[:, : self.top.noise]), noise[:, self.top.noise :]], 1)
+
+
+Sampler = StandardNormalSampler | MixtureSampler | FlowSampler | LevelsSampler
 
 
 def skeleton(weights: Mapping[str, Tensor]) -> MixtureSampler | FlowSampler:

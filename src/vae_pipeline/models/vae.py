@@ -18,6 +18,7 @@ from torch.distributions import Distribution, kl_divergence
 
 from vae_pipeline.models.draw import Draw, Posterior
 from vae_pipeline.models.gaussian import DiagonalGaussian, rate_per_dimension
+from vae_pipeline.models.ladder_prior import LadderPrior
 from vae_pipeline.models.likelihoods import Likelihood, ObservedDistribution
 from vae_pipeline.models.priors import Prior, VampPrior
 from vae_pipeline.models.samplers import Sampler
@@ -38,6 +39,10 @@ class Terms(Protocol):
 
     def rates(self) -> Float[Tensor, "samples batch parts"]:
         """The rate's parts."""
+        ...
+
+    def level_rates(self) -> Float[Tensor, "samples batch levels"]:
+        """The rate of each level."""
         ...
 
 
@@ -77,6 +82,10 @@ class Inference:
             return rate_per_dimension(self.posterior, self.prior).expand(*self.z.shape)
         return self.rate().unsqueeze(-1)
 
+    def level_rates(self) -> Float[Tensor, "samples batch levels"]:
+        """The rate of each level of a ladder, topmost first; of any other model, which has one level, the whole."""
+        return self.rate().unsqueeze(-1)
+
     def log_weight(self) -> Float[Tensor, "samples batch"]:
         """Log of the importance weight p(x, z) / q(z|x) (Burda et al., 2016, eq. 7)."""
         return self.prior.log_prob(self.z) - self.draw.log_q() - self.distortion()
@@ -103,7 +112,7 @@ class VAE(nn.Module):
         scaling: AnyScaling,
         encoder: nn.Module,
         posterior: nn.Module,
-        prior: Prior,
+        prior: Prior | LadderPrior,
         decoder: nn.Module,
         likelihood: Likelihood,
         classes: int = 0,
@@ -130,6 +139,11 @@ class VAE(nn.Module):
     def is_map(self) -> bool:
         """True if z is a map, which has too many numbers for whatever compares all pairs of them, or of examples."""
         return len(self.latent_shape) > 1
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The numbers of latents of a ladder's levels, topmost first in z; of any other model, which has one, all."""
+        return (self.latents,)
 
     @property
     def noise(self) -> int:
@@ -199,7 +213,7 @@ class VAE(nn.Module):
         """A copy whose prior and sampler are made: arithmetic alone, which can be exported."""
         copied = copy.deepcopy(self)
         copied.sampler = self._sampler()
-        if isinstance(self.latent_prior, VampPrior):
+        if isinstance(self.latent_prior, VampPrior | LadderPrior):
             copied.latent_prior = self.latent_prior.frozen(self._unlabelled)
         return copied
 

@@ -12,7 +12,7 @@ from vae_pipeline.kinds.spec import DataSpec
 from vae_pipeline.kinds.words import Wording, words_of
 from vae_pipeline.recipe import TrainedRecipe, figures
 from vae_pipeline.recipe.evaluate import Export
-from vae_pipeline.recipe.model import AnyModel, Ladder
+from vae_pipeline.recipe.model import AnyModel, Ladder, StandardNormalPrior
 from vae_pipeline.runtime.latent_map import LatentMapEntry
 from vae_pipeline.system.typed_json import typed
 
@@ -130,7 +130,8 @@ def _gates(metrics: Mapping[str, Any]) -> str:
 
 def _parts(model: AnyModel) -> str:
     if isinstance(model, Ladder):
-        return f"a ladder of {len(model.levels)} levels, standard normal prior"
+        where = "" if isinstance(model.prior, StandardNormalPrior) else " at the top"
+        return f"a ladder of {sum(row.repeat for row in model.levels)} levels, {_said(model.prior.kind)} prior{where}"
     return (
         f"{_said(model.encoder.kind)} encoder, {_said(model.posterior.kind)} posterior, "
         f"{_said(model.prior.kind)} prior, {_said(model.decoder.kind)} decoder"

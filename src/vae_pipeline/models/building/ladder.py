@@ -3,11 +3,13 @@
 from torch import nn
 
 from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.models.building.latents import prior_of
 from vae_pipeline.models.ladder import LadderVAE
+from vae_pipeline.models.ladder_prior import LadderPrior
 from vae_pipeline.models.likelihoods import Likelihood
 from vae_pipeline.models.nets.ladder import LadderDecoder, LadderEncoder, LadderHead, begin_small
 from vae_pipeline.models.nets.levels import LevelRow, levels_of
-from vae_pipeline.models.priors import StandardNormalPrior
+from vae_pipeline.models.priors import Prior, StandardNormalPrior
 from vae_pipeline.models.scaling import Scaling
 from vae_pipeline.recipe.model import Ladder
 
@@ -23,5 +25,12 @@ def ladder_model(model: Ladder, spec: ImageSpec, classes: int, likelihood: Likel
     decoder = LadderDecoder(spec.event_shape, classes, likelihood.planes, levels, function, model.residual)
     if model.residual:
         begin_small(encoder, heads, decoder)
-    prior = StandardNormalPrior(sum(decoder.sizes))
+    prior = _prior(prior_of(model.prior, decoder.sizes[0], spec), sum(decoder.sizes))
     return LadderVAE(Scaling(spec.low, spec.high), encoder, heads, prior, decoder, likelihood, classes)
+
+
+def _prior(top: Prior, latents: int) -> Prior | LadderPrior:
+    """The prior of all levels, where `top` is that of the topmost."""
+    if isinstance(top, StandardNormalPrior):
+        return StandardNormalPrior(latents)
+    return LadderPrior(top, latents - top.latents)

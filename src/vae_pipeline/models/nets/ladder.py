@@ -80,13 +80,18 @@ class LadderDecoder(nn.Module):
         choose: Callable[[int, Map], Tensor],
     ) -> Map:
         """The last state for `count` rows, where `choose` gives the flat latents of a level, given its state."""
-        state = self.start.expand(count, -1, -1, -1)
-        if self.label is not None and label is not None:
-            state = state + self.label(label)[:, :, None, None]
+        state = self.begun(count, label)
         for index, level in enumerate(self.levels):
             state = level(state, choose(index, state))
             if index < len(self.ways):
                 state = self.ways[index](state)
+        return state
+
+    def begun(self, count: int | torch.SymInt, label: Float[Tensor, "batch classes"] | None) -> Map:
+        """The state over the topmost level."""
+        state = self.start.expand(count, -1, -1, -1)
+        if self.label is not None and label is not None:
+            state = state + self.label(label)[:, :, None, None]
         return state
 
     def finish(self, state: Map) -> Float[Tensor, "batch planes channels height width"]:

@@ -75,8 +75,7 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _parts_agree(self) -> "Model":
-        if self.conditional and isinstance(self.prior, VampPrior):
-            raise ValueError("a vamp prior has no labels to condition on: set conditional: false, or another prior")
+        _refuse_labelled_vamp(self.conditional, self.prior)
         if isinstance(self.prior, VampPrior) and not isinstance(self.posterior, GaussianPosterior):
             raise ValueError("a vamp prior is a mixture of posteriors of kind gaussian")
         if isinstance(self.posterior, SpatialPosterior):
@@ -121,7 +120,8 @@ class Level(Section):
 
 
 class Ladder(Section):
-    """Levels of latents, each inferred from the observation and the levels above it; p(z) = N(0, I)."""
+    """Levels of latents, each inferred from the observation and the levels above it; p(z) is N(0, I), or learned at the
+    top."""
 
     kind: Literal["ladder"]
     levels: Annotated[tuple[Level, ...], Field(min_length=1)]
@@ -131,10 +131,22 @@ class Ladder(Section):
     residual: bool = later(False)
     """True if one residual state goes from the top to the bottom: levels on one map have nothing but blocks between
     them, and all that is added to the state begins small. Many levels need it."""
+    prior: Prior = later(StandardNormalPrior(kind="standard_normal"))
+    """The distribution of the topmost level's latents; those of the others are N(0, I) given the levels above them."""
     likelihood: Likelihood
     """The distribution of an observation given its latents."""
     conditional: bool
     """True if the label is one more input of encoder and decoder."""
+
+    @model_validator(mode="after")
+    def _prior_fits(self) -> "Ladder":
+        _refuse_labelled_vamp(self.conditional, self.prior)
+        return self
+
+
+def _refuse_labelled_vamp(conditional: bool, prior: Prior) -> None:
+    if conditional and isinstance(prior, VampPrior):
+        raise ValueError("a vamp prior has no labels to condition on: set conditional: false, or another prior")
 
 
 def _which(model: Any) -> str:
