@@ -79,6 +79,14 @@ Choose = Annotated[
     typer.Option(help="Of text: how each token is chosen. [default: sample for new sentences, else greedy]"),
 ]
 Temperature = Annotated[float, typer.Option(help="Of drawn tokens: under 1, likely ones are drawn more often.")]
+LevelTemperature = Annotated[
+    str,
+    typer.Option(
+        metavar="T[,T...]",
+        help="Factor of the noise of new latents: under 1, likelier and less diverse; one for all levels of a ladder, "
+        "or one for each, topmost first. Of text: of drawn tokens.",
+    ),
+]
 TopK = Annotated[int | None, typer.Option(help="Of drawn tokens: from the k likeliest alone.", min=1)]
 TopP = Annotated[float | None, typer.Option(help="Of drawn tokens: from the fewest that have this probability.")]
 Beams = Annotated[int | None, typer.Option(help="Of --choose beam: beginnings that are kept. [default: 4]", min=1)]

@@ -20,6 +20,7 @@ from vae_pipeline.cli.options import (
     Key,
     Label,
     LabelFile,
+    LevelTemperature,
     Seed,
     Temperature,
     Tile,
@@ -71,7 +72,7 @@ def sample(
     label: Label = None,
     grid: Grid = None,
     choose: Choose = None,
-    temperature: Temperature = 1.0,
+    temperature: LevelTemperature = "1",
     top_k: TopK = None,
     top_p: TopP = None,
     beams: Beams = None,
@@ -79,19 +80,22 @@ def sample(
     as_json: Json = False,
 ) -> None:
     """Draw new examples from the prior."""
+    from vae_pipeline.runtime.temperature import one, temperatures
+
+    by_level = temperatures(temperature)
     model = open_bundle(bundle, timeout)
     require_room(model, count, "samples")
     if model.spec.kind == "text":
         require_suffix(out, ".txt", as_json=as_json)
         refuse_options(model, label=label is not None, grid=grid is not None)
-        chosen = choice(choose or "sample", temperature, top_k, top_p, beams)
+        chosen = choice(choose or "sample", one(by_level), top_k, top_p, beams)
         write_sentences(out, model.sentences.sample(count, seed, chosen), as_json)
         return
-    refuse_choices(model, choose, temperature, top_k, top_p, beams)
+    refuse_choices(model, choose, 1, top_k, top_p, beams)
     require_suffix(out, ".npy", shown_as(model), as_json=as_json)
     labels = None if label is None else [label] * count
     with progress(model, count):
-        x = model.sample(count, seed, labels)
+        x = model.sample(count, seed, labels, by_level)
     write_observations(out, x, model, as_json, grid)
 
 

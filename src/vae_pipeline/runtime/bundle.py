@@ -31,6 +31,7 @@ from vae_pipeline.runtime.morphs import Morph, morph
 from vae_pipeline.runtime.paths import Seen, evenly, path_between
 from vae_pipeline.runtime.sessions import TIMEOUT_S
 from vae_pipeline.runtime.signatures import GraphName
+from vae_pipeline.runtime.temperature import Temperature, drawn
 from vae_pipeline.system.errors import DataError
 
 if TYPE_CHECKING:
@@ -207,12 +208,17 @@ class Bundle(Graphs):
         """
         return read_golden(self.folder, name, self.manifest.graphs[name])
 
-    def sample(self, count: int, seed: int = 0, labels: Labels = None) -> Array:
-        """`count` draws of the fitted sampler, or of the prior, decoded; [count, *event] in the data's units."""
+    def sample(self, count: int, seed: int = 0, labels: Labels = None, temperature: Temperature = 1.0) -> Array:
+        """`count` draws of the fitted sampler, or of the prior, decoded; [count, *event] in the data's units.
+
+        A `temperature` under 1 keeps nearer to the mean: one number, or one for each level of a ladder without a fitted
+        sampler, topmost first.
+        """
         if count < 1:
             raise DataError(f"at least 1 sample is wanted; given {count}")
+        levels = self.manifest.levels if self.manifest.sampler == "prior" else ()  # a fitted sampler mixes its noise
+        noise = drawn(count, seed, temperature, levels or (self.latents,), self.manifest.noise)
         self.session(GraphName.DECODER)
-        noise = np.random.default_rng(seed).standard_normal((count, self.manifest.noise)).astype(np.float32)
         return self.spec.natural(self.rows(GraphName.SAMPLE, {"noise": noise}, labels)[0])
 
     def generate(self, count: int, seed: int = 0, first: int = 0, labels: Labels = None) -> Array:

@@ -21,7 +21,7 @@ from vae_pipeline.system.typed_json import read_json, typed
 FILE = "bundle.json"
 DIGEST = "sha256"
 """The key of the digest of all the others."""
-LATER = ("variant", "directions", "latent_map")
+LATER = ("variant", "directions", "latent_map", "levels")
 """Fields that came later, and are left out where there is nothing to say."""
 WIDEST, LARGEST = 2**16, 2**28  # numbers in a row of latents or noise; in a row of anything
 FREE = ("height", "width", "rows", "columns")
@@ -166,6 +166,8 @@ class Manifest:
     directions: DirectionsEntry | None = None
     files: dict[str, str] = field(default_factory=dict)
     """The sha256 of each file that a person or `verify` reads; a bundle that was exported earlier has none of these."""
+    levels: tuple[int, ...] = ()
+    """The numbers of latents of a ladder's levels, topmost first in z; empty where z is one level."""
 
     @classmethod
     def load(cls, folder: Path) -> "Manifest":
@@ -197,6 +199,8 @@ class Manifest:
             raise ValueError(f"latents are {self.latents}; wanted 1 to {WIDEST}")
         if self.conditional and not self.spec.classes:
             raise ValueError("conditional is true, but the spec names no classes")
+        if self.levels and (min(self.levels) < 1 or sum(self.levels) != self.latents):
+            raise ValueError(f"levels are {list(self.levels)}; wanted numbers from 1 that sum to {self.latents}")
         signatures = signatures_of(self.spec, self.latent_map is not None)
         for name in signatures:
             if name not in self.graphs and name != GraphName.DETECT:
@@ -254,7 +258,7 @@ class Manifest:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as bundle.json has them."""
         values = asdict(self) | {"spec": self.spec.to_dict()}
-        return {name: value for name, value in values.items() if value is not None or name not in LATER}
+        return {name: value for name, value in values.items() if value or name not in LATER}
 
 
 def _require_digest(values: dict[str, Any]) -> None:

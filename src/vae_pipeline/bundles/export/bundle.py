@@ -142,6 +142,7 @@ def write_bundle(
         graphs=described,
         latent_map=None if metrics.get("latent_map") is None else typed(LatentMapEntry, metrics["latent_map"]),
         directions=write_directions(directions, folder) if directions else None,
+        levels=model.levels if len(model.levels) > 1 else (),
     )
     manifest.save(folder)
     rows = [
