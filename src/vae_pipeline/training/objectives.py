@@ -76,6 +76,9 @@ class _Likeliest:
     def rates(self) -> Tensor:
         return self.whole.rates()[:, self.rows]
 
+    def level_rates(self) -> Tensor:
+        return self.whole.level_rates()[:, self.rows]
+
 
 def importance_weighted(inference: Inference, control: RateControl) -> Tensor:
     """-log of the mean importance weight (Burda et al., 2016, eq. 8), the rate's part taken beta times."""
