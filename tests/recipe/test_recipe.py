@@ -485,7 +485,17 @@ SPATIAL = {"model.posterior": MAP, "model.encoder": RESIDUAL, "model.decoder": R
         ({"rate_control": {"kind": "target_rate", "nats": 5.0}, "train.keep": "best"}, "set train.keep: last"),
         ({"rate_control": {"kind": "target_distortion", "nats": None, "psnr": None}}, "either nats or psnr"),
         ({"sampler": "flow", "model.posterior.latents": 1}, "two latents or more"),
-        ({"sampler": "magic"}, "'mixture'"),
+        (
+            {"sampler": {"kind": "auto", "among": ["prior", "flow"]}, "model.posterior.latents": 1},
+            "two latents or more",
+        ),
+        ({"sampler": {"kind": "auto", "among": []}}, "sampler.among: tuple should have at least 1 item"),
+        (
+            {"sampler": {"kind": "flow_matching", "steps": 0}},
+            "sampler.steps: input should be greater than or equal to 1",
+        ),
+        ({"sampler": {"kind": "magic"}}, "unknown kind 'magic'; valid kinds: 'mixture', 'flow_matching', 'auto'"),
+        ({"sampler": "magic"}, "'flow_matching'"),
     ],
 )
 def test_sections_that_do_not_fit_each_other(changes: dict[str, Any], wanted: str) -> None:

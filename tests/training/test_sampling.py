@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import logsumexp
-from scipy.stats import multivariate_normal
+from scipy.stats import kstest, multivariate_normal, norm
 
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.features import reference
@@ -13,10 +13,11 @@ from vae_pipeline.metrics.mixtures import chosen_mixture, mixture
 from vae_pipeline.metrics.samples import SAMPLES, sample_features, samples
 from vae_pipeline.models.build import build
 from vae_pipeline.models.weights import load_weights, save_weights
-from vae_pipeline.recipe.train import MixtureOf
+from vae_pipeline.recipe.sampler import FlowMatching, MixtureOf
 from vae_pipeline.system.errors import WeightsError
 from vae_pipeline.training import sampling
-from vae_pipeline.training.sampling import KINDS, choose_sampler, fit_sampler
+from vae_pipeline.training.flow_matching import fit_flow_matching
+from vae_pipeline.training.sampling import candidates, choose_sampler, fit_sampler
 from vae_pipeline.training.trained import Trained
 
 
@@ -38,6 +39,11 @@ def crescent(count, seed=0):
 
 def noise(sampler, count=20_000):
     return torch.randn(count, sampler.noise, generator=torch.Generator().manual_seed(0))
+
+
+def matched(z):
+    asked = FlowMatching(kind="flow_matching", steps=32, width=64, layers=1, updates=600)
+    return fit_flow_matching(torch.from_numpy(z), (z.shape[1],), asked)
 
 
 def mixture_of(z, components):
@@ -68,6 +74,32 @@ def test_a_flow_and_a_mixture_know_a_crescent_better_than_a_gaussian():
     assert inside(gaussian(noise(gaussian)).numpy()) < 0.8
 
 
+def test_draws_by_flow_matching_are_those_of_the_mixture_that_was_learned():
+    draw, weights = np.random.default_rng(0), np.array([0.5, 0.2, 0.3])
+    centres = np.array([[-3.0, 0.0], [2.0, -2.0], [2.0, 3.0]])
+    z = (centres[draw.choice(3, 4000, p=weights)] + draw.standard_normal((4000, 2))).astype(np.float32)
+    torch.manual_seed(0)
+    drawn = matched(z)(torch.randn(1000, 2)).numpy()
+    nearest = np.linalg.norm(drawn[:, None] - centres, axis=2).argmin(1)
+    np.testing.assert_allclose(np.bincount(nearest) / 1000, weights, atol=0.05)
+    for direction in np.array([[1, 0], [0, 1], [0.6, 0.8], [0.8, -0.6]]):
+        exact = lambda values, at=centres @ direction: norm.cdf(values[:, None] - at) @ weights  # noqa: E731
+        assert kstest(drawn @ direction, exact).pvalue > 0.05
+
+
+@pytest.mark.slow
+def test_flow_matching_of_a_map_has_the_moments_of_each_place():
+    draw, side = np.random.default_rng(0), np.linspace(0, 1, 12)
+    spread = np.exp(-10 * (side[:, None] - side) ** 2)
+    z = draw.multivariate_normal(np.linspace(-3, 3, 12), 4 * spread, 4000).astype(np.float32)
+    torch.manual_seed(0)
+    asked = FlowMatching(kind="flow_matching", steps=4, width=16, layers=1, updates=500)
+    sampler = fit_flow_matching(torch.from_numpy(z), (1, 3, 4), asked)
+    drawn = sampler(torch.randn(4000, 12)).numpy()
+    np.testing.assert_allclose(drawn.mean(0), z.mean(0), atol=0.2)
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(z.T), atol=0.4)
+
+
 @pytest.mark.parametrize("groups", [8, 30])
 def test_components_double_until_held_out_draws_are_no_likelier(groups):
     draw = np.random.default_rng(0)
@@ -91,7 +123,7 @@ def test_a_count_of_components_is_asked_for(smoke, trained):
     )
     assert recipe.sampler == MixtureOf(kind="mixture", components=3)
     model, prepared = trained[0].model, trained[1]
-    assert len(fit_sampler("mixture", model, prepared.train, 0, recipe.sampler.components).mean) == 3
+    assert len(fit_sampler(recipe.sampler, model, prepared.train, 0).mean) == 3
     assert len(fit_sampler("mixture", model, prepared.train, 0).mean) == 10
     with pytest.raises(ValueError, match="greater than"):
         MixtureOf(kind="mixture", components=0)
@@ -103,7 +135,7 @@ def test_the_nearest_is_chosen_and_the_same_again(trained, tmp_path):
     choice = choose_sampler(model, prepared.train, prepared.valid, features, seed=3)
     assert len(prepared.valid) < LEAST  # and so the training part is compared with
     assert model.sampler is None  # as it was
-    assert set(choice.distances) == set(KINDS)
+    assert list(choice.distances) == candidates(model) == ["prior", "gaussian", "mixture", "flow"]
     assert choice.distances[choice.kind] == min(choice.distances.values())
     model.sampler = choice.sampler
     try:
@@ -121,7 +153,21 @@ def test_samples_are_images_and_as_many_as_asked(trained):
     assert drawn.min() >= 0 and drawn.max() <= 1
 
 
-@pytest.mark.parametrize("kind", KINDS)
+LITTLE = FlowMatching(kind="flow_matching", steps=2, width=8, layers=1, updates=5)
+
+
+def test_the_best_of_the_kinds_that_are_named_is_chosen(trained, tmp_path, monkeypatch):
+    model, prepared = trained[0].model, trained[1]
+    fitted = fit_sampler(LITTLE, model, prepared.train, 0)
+    monkeypatch.setattr(sampling, "fit_flow_matching", lambda *_: fitted)
+    features = reference(prepared, tmp_path, torch.device("cpu"))
+    among = ("flow_matching", "prior")
+    choice = choose_sampler(model, prepared.train, prepared.valid, features, 3, among)
+    assert tuple(choice.distances) == among
+    assert choice.distances[choice.kind] == min(choice.distances.values())
+
+
+@pytest.mark.parametrize("kind", ["prior", "gaussian", "mixture", "flow", LITTLE])
 def test_the_sampler_is_part_of_the_weights(kind, trained, tmp_path):
     found, prepared = trained
     model = build(found.recipe.model, found.spec)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vae_pipeline.models.flow_matching import FlowMatchingSampler
 from vae_pipeline.models.nets.coupling import CouplingFlow
 
 
@@ -93,10 +94,11 @@ class LevelsSampler(nn.Module):
         return torch.cat([self.top(noise[:, : self.top.noise]), noise[:, self.top.noise :]], 1)
 
 
-Sampler = StandardNormalSampler | MixtureSampler | FlowSampler | LevelsSampler
+Fitted = MixtureSampler | FlowSampler | FlowMatchingSampler
+Sampler = StandardNormalSampler | LevelsSampler | Fitted
 
 
-def skeleton(weights: Mapping[str, Tensor]) -> MixtureSampler | FlowSampler:
+def skeleton(weights: Mapping[str, Tensor]) -> Fitted:
     """The fitted sampler whose state has these names and shapes; its values are yet to be loaded.
 
     Raises:
@@ -107,5 +109,12 @@ def skeleton(weights: Mapping[str, Tensor]) -> MixtureSampler | FlowSampler:
         components = weights["mean"].shape[0]
         unit = torch.eye(latents).expand(components, -1, -1).clone()
         return MixtureSampler(torch.full([components], 1 / components), torch.zeros(components, latents), unit)
-    layers = len({name.split(".")[2] for name in weights if name.startswith("flow.layers.")})
-    return FlowSampler(latents, layers, weights["flow.layers.0.input.weight"].shape[0])
+    if "moments" in weights:
+        layers, width = _count(weights, "velocity.layers."), weights["velocity.input.weight"].shape[0]
+        return FlowMatchingSampler(weights["mean"].shape, layers, width, len(weights["moments"]))
+    return FlowSampler(latents, _count(weights, "flow.layers."), weights["flow.layers.0.input.weight"].shape[0])
+
+
+def _count(weights: Mapping[str, Tensor], layers: str) -> int:
+    """The number of layers whose weights' names begin so."""
+    return len({name.removeprefix(layers).split(".")[0] for name in weights if name.startswith(layers)})

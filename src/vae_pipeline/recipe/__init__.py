@@ -34,8 +34,9 @@ from vae_pipeline.recipe.objective import (
     TotalCorrelationObjective,
     TrimmedObjective,
 )
+from vae_pipeline.recipe.sampler import Sampler, kinds_of
 from vae_pipeline.recipe.section import Section
-from vae_pipeline.recipe.train import Sampler, Train
+from vae_pipeline.recipe.train import Train
 from vae_pipeline.system.reading import parse, read_yaml
 
 
@@ -56,8 +57,8 @@ class Recipe(Section):
     """The search for the weights: its length and its steps."""
     sampler: Sampler
     """The distribution that new latents are drawn from; fitted at the end of training, and stored with the weights.
-    `mixture` has ten Gaussians; `auto` tries all, and keeps the one whose samples are nearest to the validation
-    part."""
+    `auto` fits prior, gaussian, mixture and flow (of a map of latents prior and flow_matching), and keeps the one whose
+    samples are nearest to the validation part; {kind: auto, among: [...]} names the kinds."""
     detection: DetectionSection | None
     """The score that tells anomalies from what is normal; null, as of sentences, for none."""
     evaluate: Evaluate
@@ -104,15 +105,16 @@ class Recipe(Section):
         return self
 
     def _sampler_fits(self) -> None:
-        kind = self.sampler if isinstance(self.sampler, str) else self.sampler.kind
         if not isinstance(self.model, Model):
             return
-        posterior = self.model.posterior
-        if isinstance(posterior, SpatialPosterior) and kind in ("gaussian", "mixture", "flow"):
+        posterior, kinds = self.model.posterior, kinds_of(self.sampler)
+        unsuited = [kind for kind in kinds if kind in ("gaussian", "mixture", "flow")]
+        if isinstance(posterior, SpatialPosterior) and unsuited:
             raise ValueError(
-                f"sampler: {kind} knows no places, and a map of latents has too many numbers for it: take prior or auto"
+                f"sampler: {unsuited[0]} knows no places, and a map of latents has too many numbers for it: "
+                "take prior, flow_matching or auto"
             )
-        if kind == "flow" and isinstance(posterior, VectorPosterior) and posterior.latents == 1:
+        if "flow" in kinds and isinstance(posterior, VectorPosterior) and posterior.latents == 1:
             raise ValueError("sampler: flow needs two latents or more; take mixture")
 
     def _sharpness_fits(self) -> None:

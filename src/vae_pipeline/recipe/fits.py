@@ -16,8 +16,8 @@ from vae_pipeline.recipe.model import (
     SpatialPosterior,
     VampPrior,
 )
+from vae_pipeline.recipe.sampler import Among, Sampler
 from vae_pipeline.recipe.tokenizer import BytePairs, Words
-from vae_pipeline.recipe.train import Sampler
 
 
 def fits(data: Data, model: AnyModel, sampler: Sampler, detection: DetectionSection | None) -> None:
@@ -65,7 +65,7 @@ def _table_fits(model: AnyModel, sampler: Sampler, detection: DetectionSection |
     nets = isinstance(model, Model) and isinstance(model.encoder, DenseNet) and isinstance(model.decoder, DenseNet)
     if not nets or (isinstance(model, Model) and isinstance(model.prior, VampPrior)):
         raise ValueError("a table needs an encoder and a decoder of kind dense, and a prior other than vamp")
-    if sampler == "auto":
+    if sampler == "auto" or isinstance(sampler, Among):
         raise ValueError("sampler: auto compares features of images; for a table take prior, mixture or another")
 
 
@@ -79,7 +79,7 @@ def _text_fits(data: Data, model: AnyModel, sampler: Sampler, detection: Detecti
         raise ValueError("sentences need an encoder and a decoder of kind recurrent, a likelihood autoregressive")
     if isinstance(model.prior, VampPrior):
         raise ValueError("a vamp prior learns observations, and tokens are whole numbers: take another prior")
-    if sampler == "auto":
+    if sampler == "auto" or isinstance(sampler, Among):
         raise ValueError("sampler: auto compares features of images; for sentences take prior, mixture or another")
     if detection is not None:
         raise ValueError("tokens have no mean, with which detection compares a value: set detection to null")

@@ -82,19 +82,3 @@ class Train(Section):
     def length(self) -> str:
         """The length in words, as the recipe gives it."""
         return f"{self.epochs} epochs" if self.steps is None else f"{self.steps:,} steps"
-
-
-class MixtureOf(Section):
-    """A fitted mixture of so many Gaussians."""
-
-    kind: Literal["mixture"]
-    components: Count
-    """Gaussians of the mixture."""
-
-
-Sampler = Literal["auto", "prior", "gaussian", "mixture", "flow"] | MixtureOf
-"""The sampler of new latents: the prior, or a distribution fitted to the posteriors of the training data.
-
-`mixture` has ten components. `auto` takes the sampler whose samples are nearest to the validation data, and as many
-components of a mixture as bring them nearest.
-"""

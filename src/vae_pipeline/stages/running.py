@@ -18,7 +18,7 @@ from vae_pipeline.models.weights import load_weights
 from vae_pipeline.numerics.randomness import derive
 from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.recipe.objective import TargetDistortionControl
-from vae_pipeline.recipe.train import MixtureOf
+from vae_pipeline.recipe.sampler import Among
 from vae_pipeline.stages.display import Display
 from vae_pipeline.stages.execution import execution_of
 from vae_pipeline.stages.interrupt import interruptible
@@ -138,14 +138,13 @@ class Run:
         model, recipe, prepared = self.training.judged, self.recipe, self.prepared
         model.load_state_dict(self.training.weights(recipe.train))
         match recipe.sampler:
-            case "auto":
+            case "auto" | Among():
+                among = None if recipe.sampler == "auto" else recipe.sampler.among
                 features = reference(prepared, self.job.settings.home, self.training.totals.device)
-                choice = choose_sampler(model, prepared.train, prepared.valid, features, recipe.seed)
-            case MixtureOf(kind=kind, components=components):
-                fitted = fit_sampler(kind, model, prepared.train, recipe.seed, components)
-                choice = ChosenSampler(kind, fitted, {})
-            case kind:
-                choice = ChosenSampler(kind, fit_sampler(kind, model, prepared.train, recipe.seed), {})
+                choice = choose_sampler(model, prepared.train, prepared.valid, features, recipe.seed, among)
+            case asked:
+                kind = asked if isinstance(asked, str) else asked.kind
+                choice = ChosenSampler(kind, fit_sampler(asked, model, prepared.train, recipe.seed), {})
         model.sampler = choice.sampler
         return model, choice
 

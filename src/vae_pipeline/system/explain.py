@@ -11,9 +11,15 @@ from pydantic import BaseModel, ValidationError
 def explain(cls: type[BaseModel], error: ValidationError) -> str:
     """Name all problems, the one that matters most first, in the words of somebody who writes recipes."""
     # Where there is a choice of types (a fraction, or files) each is an error of its own: the one that lies deepest is
-    # about the type that was meant.
+    # about the type that was meant; of a section with an unknown kind, that kind says more than that it is no word.
     problems = sorted(
-        error.errors(), key=lambda problem: (problem["type"] == "extra_forbidden", len(problem["loc"])), reverse=True
+        error.errors(),
+        key=lambda problem: (
+            problem["type"] == "extra_forbidden",
+            len(problem["loc"]),
+            problem["type"].startswith("union_tag"),
+        ),
+        reverse=True,
     )
     found: dict[str, str] = {}
     meant: set[str] = set()  # a misspelt key is missing under its right name too

@@ -1,8 +1,9 @@
 """Samplers fitted after training to the posteriors of the training data, and the choice among them."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +21,13 @@ from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.adam import AdamW
 from vae_pipeline.numerics.device import one_thread
 from vae_pipeline.numerics.randomness import derive, seeded
+from vae_pipeline.recipe.sampler import Asked, FlowMatching, MixtureOf, SamplerKind
 from vae_pipeline.system.progress import counted, going
+from vae_pipeline.training.flow_matching import DRAWS, fit_flow_matching
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
 
-Kind = Literal["prior", "gaussian", "mixture", "flow"]
-KINDS: tuple[Kind, ...] = ("prior", "gaussian", "mixture", "flow")
-COMPONENTS = 10
 COUNTS = (10, 20, 40, 80)
 """Components of the mixture that `choose_sampler` tries, for as long as samples come nearer."""
 LAYERS, WIDTH, STEPS, BATCH, LEARNING_RATE = 4, 64, 1000, 512, 3e-3
@@ -39,47 +39,63 @@ Array = npt.NDArray[Any]
 class ChosenSampler:
     """The sampler that was taken."""
 
-    kind: Kind
+    kind: SamplerKind
     sampler: Sampler | None
     """None: the prior's own."""
-    distances: dict[Kind, float]
+    distances: dict[SamplerKind, float]
     """Fréchet distance of each candidate's samples to the validation part; empty where none was measured."""
 
 
-def fit_sampler(kind: Kind, model: VAE, train: Split, seed: int, components: int = COMPONENTS) -> Sampler | None:
-    """A sampler of that kind, fitted to draws of q(z|x) of training examples; a mixture has so many components."""
-    if kind == "prior":
-        return None
-    z = posterior_draws(model, train, seed)
+def fit_sampler(asked: Asked, model: VAE, train: Split, seed: int) -> Sampler | None:
+    """What is asked for, fitted to draws of q(z|x) of training examples; None for the prior's own."""
+    match asked:
+        case "prior":
+            return None
+        case "mixture":
+            asked = MixtureOf(kind="mixture")
+        case "flow_matching":
+            asked = FlowMatching(kind="flow_matching")
+    kind = asked if isinstance(asked, str) else asked.kind
+    z = posterior_draws(model, train, seed, DRAWS if kind == "flow_matching" else POINTS)
     device = next(model.parameters()).device
     with seeded(derive(seed, "sampler", kind)):
-        match kind:
+        match asked:
             case "gaussian":
                 going("fit of the sampler gaussian", 0, 1)
                 return _as_sampler(mixture(z, 1, seed)).to(device)
-            case "mixture":
+            case MixtureOf(components=components):
                 going(f"fit of the sampler mixture of {components}", 0, 1)
                 return _as_sampler(mixture(z, components, seed)).to(device)
             case "flow":
                 return _flow(z).to(device)
+            case FlowMatching():
+                return fit_flow_matching(torch.from_numpy(z).to(device), model.latent_shape, asked)
             case _:
-                assert_never(kind)
+                assert_never(asked)
 
 
-def choose_sampler(model: VAE, train: Split, valid: Split, features: Reference, seed: int) -> ChosenSampler:
-    """The kind whose samples are nearest to the validation part (to the training part, where that is too small).
+def choose_sampler(
+    model: VAE,
+    train: Split,
+    valid: Split,
+    features: Reference,
+    seed: int,
+    among: Sequence[SamplerKind] | None = None,
+) -> ChosenSampler:
+    """The kind whose samples are nearest to the validation part (the training part, if that is too small).
 
     A mixture has as many components as bring its samples nearest.
     """
     wanted = features.of(subset(valid if len(valid) >= LEAST else train, POINTS, seed))
-    kinds = candidates(model)
+    kinds = candidates(model) if among is None else among
     before = model.sampler
-    fitted: dict[Kind, Sampler | None] = {}
-    distances: dict[Kind, float] = {}
+    fitted: dict[SamplerKind, Sampler | None] = {}
+    distances: dict[SamplerKind, float] = {}
     try:
         for kind in kinds:
-            for components in COUNTS if kind == "mixture" else (COMPONENTS,):
-                model.sampler = fit_sampler(kind, model, train, seed, components)
+            counts = [MixtureOf(kind="mixture", components=count) for count in COUNTS]
+            for asked in counts if kind == "mixture" else [kind]:
+                model.sampler = fit_sampler(asked, model, train, seed)
                 distance = frechet_distance(wanted, sample_features(model, train, features, seed))
                 if distance >= distances.get(kind, np.inf):
                     break
@@ -90,11 +106,11 @@ def choose_sampler(model: VAE, train: Split, valid: Split, features: Reference, 
     return ChosenSampler(best, fitted[best], distances)
 
 
-def candidates(model: VAE) -> list[Kind]:
-    """The kinds that may be fitted to a model's latents: of a map there are too many for a covariance or a flow."""
+def candidates(model: VAE) -> list[SamplerKind]:
+    """The kinds that `auto` fits and compares: a map has too many latents for a covariance or a coupling flow."""
     if model.is_map:
-        return ["prior"]
-    return [kind for kind in KINDS if kind != "flow" or model.latents > 1]  # a coupling needs two halves
+        return ["prior", "flow_matching"]
+    return ["prior", "gaussian", "mixture", *(["flow"] if model.latents > 1 else [])]  # a coupling needs two halves
 
 
 def _as_sampler(fit: "GaussianMixture") -> MixtureSampler:

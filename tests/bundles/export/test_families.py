@@ -11,6 +11,7 @@ from tests.lanes import edited
 from tests.models.test_columns import ROWS
 from tests.models.test_columns import SPEC as TABLE
 from tests.models.test_columns import model as table_model
+from tests.models.test_flow_matching import shaken
 
 from vae_pipeline.bundles.export import parity
 from vae_pipeline.bundles.export.bundle import Provenance, write_bundle
@@ -44,6 +45,7 @@ SAMPLERS = {
     "prior": lambda: None,
     "mixture": lambda: MixtureSampler(torch.tensor([0.3, 0.7]), torch.randn(2, 3), torch.eye(3).repeat(2, 1, 1)),
     "flow": lambda: FlowSampler(3, 2, 8),
+    "flow_matching": lambda: shaken((3,)),
 }
 ASKED = [
     ("normalised", "normal", "mixture", ("encoder", "score", "detect", "sample")),
@@ -51,6 +53,7 @@ ASKED = [
     ("full", "mixture", "prior", ("score", "detect", "sample")),
     ("flow", "mixture", "prior", ("encoder", "reconstruct", "score", "detect")),
     ("gaussian", "vamp", "prior", ("score", "detect", "sample")),
+    ("gaussian", "normal", "flow_matching", ("sample",)),
 ]
 
 

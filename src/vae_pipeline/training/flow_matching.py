@@ -1,0 +1,75 @@
+"""The fit of a flow-matching sampler to draws of the aggregate posterior."""
+
+import copy
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vae_pipeline.models.flow_matching import FlowMatchingSampler, on_the_way
+from vae_pipeline.models.nets.velocity import moments
+from vae_pipeline.numerics.adam import AdamW
+from vae_pipeline.numerics.device import one_thread
+from vae_pipeline.recipe.sampler import FlowMatching
+from vae_pipeline.system.progress import counted
+
+DRAWS = 100_000
+WIDTH, MAP_WIDTH = 256, 32
+BATCH, LEARNING_RATE, WARM_UP, DECAY = 512, 4e-3, 200, 0.999
+HELD_OUT, MOST_HELD_OUT, CHECK_EVERY = 0.1, 2048, 200
+
+
+def fit_flow_matching(
+    z: Float[Tensor, "draws latents"], shape: Sequence[int], asked: FlowMatching
+) -> FlowMatchingSampler:
+    """The moving average of the weights that was best on the draws held out; z is flat, of latents of such a shape.
+
+    It runs where z lies, a vector's small products on one thread. What is random comes from torch's global generator on
+    the CPU, the same for every device.
+    """
+    if len(shape) == 1:
+        with one_thread():
+            return _fitted(z, shape, asked, asked.width or WIDTH)
+    return _fitted(z, shape, asked, asked.width or MAP_WIDTH)
+
+
+def _fitted(z: Tensor, shape: Sequence[int], asked: FlowMatching, width: int) -> FlowMatchingSampler:
+    sampler = FlowMatchingSampler(shape, asked.layers, width, asked.steps).to(z.device)
+    sampler.mean.copy_(z.mean(0).view(*shape))
+    sampler.scale.copy_(z.std(0).clamp_min(1e-6).view(*shape))
+    draws = ((z - sampler.mean.flatten()) / sampler.scale.flatten())[torch.randperm(len(z)).to(z.device)]
+    held_out, draws = draws.tensor_split([min(MOST_HELD_OUT, math.ceil(HELD_OUT * len(z)))])
+    others = _pairs(held_out)
+    averaged = copy.deepcopy(sampler).requires_grad_(False)
+    optimizer = AdamW(sampler, weight_decay=0.0)
+    best, kept = math.inf, averaged.state_dict()
+    for step in counted("fit of the sampler flow_matching", range(asked.updates)):
+        loss = _error(sampler, *_pairs(draws[torch.randint(len(draws), (BATCH,)).to(z.device)]))
+        sampler.zero_grad()
+        loss.backward()
+        fallen = 0.5 * (1 + math.cos(math.pi * step / asked.updates))
+        optimizer.step(torch.tensor(LEARNING_RATE * min(1.0, (step + 1) / WARM_UP) * fallen))
+        with torch.no_grad():
+            weight = 1 - min(DECAY, (step + 1) / (step + 10))
+            torch._foreach_lerp_(list(averaged.parameters()), list(sampler.parameters()), weight)
+            if (step + 1) % CHECK_EVERY == 0 or step + 1 == asked.updates:
+                reached = _error(averaged, *others).item()
+                if reached < best:
+                    best, kept = reached, copy.deepcopy(averaged.state_dict())
+    averaged.load_state_dict(kept)
+    return averaged
+
+
+def _pairs(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Noise for each draw, the draws, and times that fill the way evenly."""
+    share = (torch.arange(len(x)) + torch.rand(len(x))) / len(x)
+    return torch.randn(x.shape).to(x), x, (0.5 * math.pi * share).to(x)
+
+
+def _error(sampler: FlowMatchingSampler, noise: Tensor, x: Tensor, angle: Tensor) -> Tensor:
+    """Mean squared error of the velocity."""
+    z, velocity = on_the_way(noise, x, angle)
+    error: Tensor = (sampler.velocity(z, moments(angle)) - velocity).square().mean()
+    return error
