@@ -51,6 +51,6 @@ class FlowMatchingSampler(nn.Module):
 def on_the_way(
     noise: Float[Tensor, "batch latents"], x: Float[Tensor, "batch latents"], angle: Float[Tensor, " batch"]
 ) -> tuple[Float[Tensor, "batch latents"], Float[Tensor, "batch latents"]]:
-    """Where each pair is at its time, and how it moves."""
+    """The point of each pair at its time, and its velocity there."""
     cosine, sine = angle.cos()[:, None], angle.sin()[:, None]
     return cosine * noise + sine * x, cosine * x - sine * noise

@@ -26,7 +26,7 @@ class FlowMatching(Section):
     steps: Count = 8
     """Evaluations of the network in a draw, which the exported graph makes one after the other."""
     width: Count | None = None
-    """Width of the network's layers; null for 256."""
+    """Width of the network's layers; null for 256, or 32 channels where latents are a map."""
     layers: Count = 3
     """Residual layers of the network."""
     updates: Count = 8000

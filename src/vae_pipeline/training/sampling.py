@@ -47,7 +47,7 @@ class ChosenSampler:
 
 
 def fit_sampler(asked: Asked, model: VAE, train: Split, seed: int) -> Sampler | None:
-    """What is asked for, fitted to draws of q(z|x) of training examples; None for the prior's own."""
+    """Fit what is asked for to draws of q(z|x) of training examples; None for the prior's own."""
     match asked:
         case "prior":
             return None

@@ -5,6 +5,7 @@ import onnx
 import pytest
 import torch
 from tests.contracts.test_models import make
+from tests.models.test_flow_matching import shaken
 
 from vae_pipeline.bundles.conformance.conform import conform
 from vae_pipeline.bundles.conformance.runtimes import Runtime
@@ -19,7 +20,7 @@ from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.latent_map import latent_map
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.runtime.manifest import Manifest
-from vae_pipeline.runtime.signatures import MAPS
+from vae_pipeline.runtime.signatures import MAPS, GraphName
 from vae_pipeline.system.files import write_json
 
 pytestmark = pytest.mark.slow
@@ -33,10 +34,11 @@ def exported(tmp_path_factory):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    model.sampler = shaken(model.latent_shape)
     draw = np.random.default_rng(0)
     test = Split(draw.integers(0, 256, (20, *SHAPE)).astype(np.uint8), draw.integers(0, 3, 20))
     metrics = {"failed_gates": [], "latent_map": latent_map(model, test, 0, torch.device("cpu"))}
-    origin = Provenance("tiny", "", "", "", "prior", "none")
+    origin = Provenance("tiny", "", "", "", "flow_matching", "none")
     spec = ImageSpec(SHAPE, "uint8", 0, 255, False, ("a", "b", "c"))
     rows, _ = write_bundle(model, spec, None, [], test, metrics, origin, 0, folder)
     write_json(folder / "parity.json", {"tolerance": 1e-4})
@@ -78,6 +80,20 @@ def test_draws_of_scaled_latents_have_deviation_1(exported):
     told = bundle.latent_map
     mean, deviation = (np.array(each)[:, None, None] for each in (told.mean, told.deviation))
     assert told.scale_factor == pytest.approx(1 / (z * deviation + mean).std(), rel=0.02)
+
+
+def test_samples_are_decoded_from_the_steps_of_flow_matching(exported):
+    folder, model, _, _ = exported
+    noise = np.random.default_rng(2).standard_normal((3, model.noise)).astype(np.float32)
+    label = torch.tensor([0, 1, 2])
+    found = Bundle.load(folder).rows(GraphName.SAMPLE, {"noise": noise}, label.numpy())[0]
+    with torch.no_grad():
+        z = model.draw(torch.from_numpy(noise))
+        wanted = model.scaling.inverse(model.decode(z, label).mean)
+        by_prior = model.scaling.inverse(model.decode(torch.from_numpy(noise), label).mean)
+    unit = model.scaling.width
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4 * unit)
+    assert (wanted - by_prior).abs().max() > 0.01 * unit
 
 
 def test_runtimes_are_asked_for_maps_of_two_sizes(exported, tmp_path):
