@@ -110,7 +110,8 @@ def candidates(model: VAE) -> list[SamplerKind]:
     """The kinds that `auto` fits and compares: a map has too many latents for a covariance or a coupling flow."""
     if model.is_map:
         return ["prior", "flow_matching"]
-    return ["prior", "gaussian", "mixture", *(["flow"] if model.latents > 1 else [])]  # a coupling needs two halves
+    vectors: list[SamplerKind] = ["prior", "gaussian", "mixture", "flow"]
+    return vectors if model.latents > 1 else vectors[:-1]  # a coupling needs two halves
 
 
 def _as_sampler(fit: "GaussianMixture") -> MixtureSampler:
