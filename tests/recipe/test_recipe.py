@@ -482,6 +482,18 @@ SPATIAL = {"model.posterior": MAP, "model.encoder": RESIDUAL, "model.decoder": R
             {"objective": IMPORTANCE, "rate_control": {"kind": "free_bits", "nats": 0.1, "share": 0.0}},
             "no rate of its own",
         ),
+        (
+            {"objective": IMPORTANCE, "rate_control.balanced": True},
+            "no rate of its own that could be balanced: set rate_control.balanced to false",
+        ),
+        (
+            {"model": {**LADDER, "prior": {"kind": "normal"}}},
+            "model.prior: unknown kind 'normal'; valid kinds: 'standard_normal', 'mixture', 'vamp'",
+        ),
+        (
+            {"model": {**LADDER, "prior": {"kind": "vamp", "components": 5}, "conditional": True}},
+            "a vamp prior has no labels to condition on",
+        ),
         ({"rate_control": {"kind": "target_rate", "nats": 5.0}, "train.keep": "best"}, "set train.keep: last"),
         ({"rate_control": {"kind": "target_distortion", "nats": None, "psnr": None}}, "either nats or psnr"),
         ({"sampler": "flow", "model.posterior.latents": 1}, "two latents or more"),

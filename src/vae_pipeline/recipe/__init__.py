@@ -33,6 +33,7 @@ from vae_pipeline.recipe.objective import (
     TargetRateControl,
     TotalCorrelationObjective,
     TrimmedObjective,
+    WarmUpControl,
 )
 from vae_pipeline.recipe.sampler import Sampler, kinds_of
 from vae_pipeline.recipe.section import Section
@@ -134,6 +135,11 @@ class Recipe(Section):
             raise ValueError(
                 f"objective.kind importance_weighted has no rate of its own for rate_control.kind {control.kind}: "
                 "take another"
+            )
+        if isinstance(objective, ImportanceObjective) and isinstance(control, WarmUpControl) and control.balanced:
+            raise ValueError(
+                "objective.kind importance_weighted has no rate of its own that could be balanced: set "
+                "rate_control.balanced to false"
             )
         needs_gaussian = isinstance(objective, TotalCorrelationObjective) or (
             isinstance(objective, ImportanceObjective) and objective.doubly_reparameterised

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from vae_pipeline.recipe.section import Count, Finite, Positive, Section
+from vae_pipeline.recipe.section import Count, Finite, Positive, Section, later
 
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -74,6 +74,9 @@ class WarmUpControl(Section):
     """Its last value."""
     share: Share
     """The share of all steps in which beta rises."""
+    balanced: bool = later(False)
+    """True if, while beta rises, a nat of a ladder's level costs the more, the more nats the level has, so that all
+    levels come into use; not with the objective importance_weighted."""
 
 
 class CyclicalControl(Section):
@@ -97,6 +100,8 @@ class FreeBitsControl(Section):
     """Nats that cost nothing."""
     share: Share
     """The share of all steps in which the cost rises."""
+    per: Literal["dimension", "level"] = later("dimension")
+    """The part of the rate that has these nats for nothing: a dimension, or a level of a ladder."""
 
 
 class CapacityControl(Section):

@@ -5,13 +5,15 @@ before each step and `observe` after it, with the whole batch's means over all p
 """
 
 import math
-from typing import assert_never
+from typing import Literal, assert_never
 
 import torch
 from torch import Tensor, nn
 
 from vae_pipeline.models.vae import Terms
 from vae_pipeline.recipe import objective as recipe
+
+LEAST_RATE = 0.01  # nats, in the balance: a level without any must cost something, or its first nat would be free
 
 
 def build_rate_control(control: recipe.RateControl) -> "RateControl":
@@ -20,11 +22,12 @@ def build_rate_control(control: recipe.RateControl) -> "RateControl":
         case recipe.ConstantControl():
             return RateControl(control.beta)
         case recipe.WarmUpControl():
-            return WarmUp(control.beta, control.share)
+            build = Balanced if control.balanced else WarmUp
+            return build(control.beta, control.share)
         case recipe.CyclicalControl():
             return Cyclical(control.beta, control.cycles, control.share)
         case recipe.FreeBitsControl():
-            return FreeBits(control.nats, control.share)
+            return FreeBits(control.nats, control.share, control.per)
         case recipe.CapacityControl():
             return Capacity(control.nats, control.weight, control.share)
         case recipe.TargetRateControl():
@@ -71,6 +74,30 @@ class WarmUp(RateControl):
         self.beta.fill_(self.final * _risen(progress, self.share))
 
 
+class Balanced(WarmUp):
+    """beta Σ weight_l rate_l: while beta rises the weight is the level's rate in proportion to their mean, then 1.
+
+    Source: Vahdat and Kautz, NVAE, 2020, appendix A, where the weights follow the sizes of the levels' maps too.
+    """
+
+    rising: Tensor
+
+    def __init__(self, beta: float, share: float) -> None:
+        super().__init__(beta, share)
+        self.register_buffer("rising", torch.tensor(True), persistent=False)  # it follows from the step
+
+    def advance(self, progress: float) -> None:
+        """Set beta, and end the balance with its rise."""
+        super().advance(progress)
+        self.rising.fill_(progress < self.share)
+
+    def cost(self, inference: Terms) -> Tensor:
+        """The levels' rates, weighted."""
+        rates = inference.level_rates().mean((0, 1))
+        given = rates.detach().clamp_min(0) + LEAST_RATE
+        return self.beta * (torch.where(self.rising, given / given.mean(), torch.ones_like(given)) * rates).sum()
+
+
 class Cyclical(WarmUp):
     """beta rises and stays, again and again.
 
@@ -87,18 +114,19 @@ class Cyclical(WarmUp):
 
 
 class FreeBits(WarmUp):
-    """Σ max(nats, rate_j), each rate averaged over the batch first.
+    """Σ max(nats, rate_j), each rate averaged over the batch first; j are the dimensions, or the levels of a ladder.
 
     Source: Kingma, Salimans, Jozefowicz, Chen, Sutskever and Welling, Inverse Autoregressive Flow, 2016, eq. 15.
     """
 
-    def __init__(self, nats: float, share: float) -> None:
+    def __init__(self, nats: float, share: float, per: Literal["dimension", "level"] = "dimension") -> None:
         super().__init__(1.0, share)
-        self.nats = nats
+        self.nats, self.per = nats, per
 
     def cost(self, inference: Terms) -> Tensor:
         """The rate over the floor, and the floor."""
-        return self.beta * inference.rates().mean((0, 1)).clamp_min(self.nats).sum()
+        rates = inference.rates() if self.per == "dimension" else inference.level_rates()
+        return self.beta * rates.mean((0, 1)).clamp_min(self.nats).sum()
 
 
 class Capacity(RateControl):
