@@ -28,7 +28,7 @@ from vae_pipeline.stages.train import train
 from vae_pipeline.stages.trial import Pruned, _watcher
 from vae_pipeline.system.errors import DataError, Interrupted, OutputError, RecipeError, TrainingError, WeightsError
 from vae_pipeline.system.stopping import Stopped
-from vae_pipeline.training.loop import Epoch
+from vae_pipeline.training.epoch import Epoch
 from vae_pipeline.training.trained import Trained
 
 SET = ["model.posterior.latents=2,4,8", "train.learning_rate=0.001..0.1:log"]

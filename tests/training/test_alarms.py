@@ -25,7 +25,7 @@ from vae_pipeline.system.errors import Interrupted, TrainingError
 from vae_pipeline.system.tracking.journal import read_journal
 from vae_pipeline.system.tracking.tracker import Tracker
 from vae_pipeline.training.alarms import alarms
-from vae_pipeline.training.loop import Epoch
+from vae_pipeline.training.epoch import Epoch
 from vae_pipeline.training.trained import Trained
 
 

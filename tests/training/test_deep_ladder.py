@@ -1,9 +1,11 @@
-"""Ladders of many levels in training."""
+"""Ladders of many levels in training: stable, and told of level by level."""
 
 import pytest
 import torch
 
 from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.metrics.alarms import alarms_of
+from vae_pipeline.metrics.usage import Usage
 from vae_pipeline.models.build import build
 from vae_pipeline.numerics.adam import AdamW
 from vae_pipeline.numerics.device import one_thread
@@ -80,3 +82,17 @@ def test_free_bits_of_levels_are_free_for_a_level_as_a_whole():
     control = build_rate_control(FreeBitsControl(kind="free_bits", nats=0.05, share=0, per="level"))
     control.advance(0)
     torch.testing.assert_close(control.cost(inference), rates.clamp_min(0.05).sum())
+
+
+def test_an_idle_level_is_named(smoke):
+    used = Usage(active_units=5, mutual_information=3.0, posterior_variance=0.1)
+    found = alarms_of(used, None, 7.01, 10, smoke, [3.0, 0.004, 4.0, 0.006])
+    assert set(found) == {"idle_levels"}
+    assert found["idle_levels"].startswith(
+        "2 of 4 levels, the topmost being 1, carry under 0.05 nats: level 2 (0.004 nats), level 4 (0.006 nats): try"
+    )
+    assert "free_bits per level" in found["idle_levels"]
+    assert alarms_of(used, None, 7, 10, smoke, [3.0, 4.0]) == {}
+    control = FreeBitsControl(kind="free_bits", nats=1.0, share=0.1, per="level")
+    per_level = smoke.model_copy(update={"rate_control": control})
+    assert "a higher rate_control.nats" in alarms_of(used, None, 7, 10, per_level, [7.0, 0.0])["idle_levels"]

@@ -3,19 +3,20 @@
     collapse         z tells nothing of x
     ignored_latents  z tells of x, and the decoder does no better by it than by another example's
     idle_latents     most dimensions are the same for every x
+    idle_levels      some levels of a ladder tell nothing, where others do
     autoencoder      q(z|x) is next to a point: z is a place in a table, and what lies between the places means nothing
 
 Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, and Burda et al., 2016, section 5.2, for
 collapse and idle latents; Alemi et al., Fixing a Broken ELBO, 2018, for the last.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vae_pipeline.metrics.gain import Gain
 from vae_pipeline.metrics.usage import Usage
 from vae_pipeline.recipe import Recipe, TrainedRecipe
-from vae_pipeline.recipe.remedies import to_carry_less, to_carry_more
+from vae_pipeline.recipe.remedies import to_carry_less, to_carry_more, to_use_levels
 
 EXAMPLES = 1000  # that are looked at, at most
 INFORMATION, RATE = 0.1, 0.05  # nats, under which z tells nothing
@@ -27,9 +28,17 @@ VARIANCE = 1e-4  # of q(z|x), under which it is next to a point
 
 
 def alarms_of(
-    used: Usage, gain: Gain | None, rate: float, latents: int, recipe: Recipe | TrainedRecipe
+    used: Usage,
+    gain: Gain | None,
+    rate: float,
+    latents: int,
+    recipe: Recipe | TrainedRecipe,
+    level_rates: Sequence[float] = (),
 ) -> dict[str, str]:
-    """The alarms that there is reason for, each with what it means and what to try."""
+    """The alarms that there is reason for, each with what it means and what to try.
+
+    `level_rates` are those of a ladder's levels, topmost first.
+    """
     found = {}
     if used.mutual_information < INFORMATION or rate < RATE:
         found["collapse"] = (
@@ -42,12 +51,24 @@ def alarms_of(
         found["idle_latents"] = (
             f"{used.active_units} of {latents} latent dimensions are active: {to_carry_more(recipe)} (or fewer latents)"
         )
+    idle = idle_levels(level_rates)
+    if idle and "collapse" not in found:
+        which = ", ".join(f"level {number} ({level_rates[number - 1]:.2g} nats)" for number in idle)
+        found["idle_levels"] = (
+            f"{len(idle)} of {len(level_rates)} levels, the topmost being 1, carry under {RATE:g} nats: {which}: "
+            f"{to_use_levels(recipe)}"
+        )
     if used.posterior_variance is not None and used.posterior_variance < VARIANCE:
         found["autoencoder"] = (
             f"posteriors are next to points (variance {used.posterior_variance:.2g} in the active dimensions), so that "
             f"the space between them means nothing: {to_carry_less(recipe)}"
         )
     return found
+
+
+def idle_levels(level_rates: Sequence[float]) -> list[int]:
+    """The numbers of a ladder's levels that carry next to nothing, the topmost being 1."""
+    return [number for number, rate in enumerate(level_rates, 1) if rate < RATE]
 
 
 def ignorance(gain: Gain) -> str:

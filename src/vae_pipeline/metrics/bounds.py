@@ -24,6 +24,8 @@ class ElboTerms:
 
     distortion: PerExample
     rate: PerExample
+    level_rates: npt.NDArray[np.float64]
+    """The rate of each level, [examples, levels]; a model that isn't a ladder has one."""
 
     @property
     def elbo(self) -> PerExample:
@@ -36,12 +38,14 @@ def elbo_terms(model: VAE, split: Split, seed: int, device: torch.device) -> Elb
     """Distortion and rate of every example; the same draws for the same seed."""
     distortion: list[npt.NDArray[Any]] = []
     rate: list[npt.NDArray[Any]] = []
+    by_level: list[npt.NDArray[Any]] = []
     with seeded(derive(seed, "elbo")), evaluating(model):
         for rows in batches(split, device, "ELBO"):
             inference = model(rows.x, rows.target, label=rows.label)
             distortion.append(inference.distortion()[0].cpu().double().numpy())
             rate.append(inference.rate()[0].cpu().double().numpy())
-    return ElboTerms(np.concatenate(distortion), np.concatenate(rate))
+            by_level.append(inference.level_rates()[0].cpu().double().numpy())
+    return ElboTerms(np.concatenate(distortion), np.concatenate(rate), np.concatenate(by_level))
 
 
 def widest(device: torch.device) -> torch.dtype:

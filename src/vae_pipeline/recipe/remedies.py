@@ -58,6 +58,19 @@ def to_carry_less(recipe: Recipe | TrainedRecipe) -> str:
     return f"try {price} or fewer latents"
 
 
+def to_use_levels(recipe: Recipe | TrainedRecipe) -> str:
+    """Changes for a ladder some of whose levels tell nothing."""
+    control, found = recipe.rate_control, []
+    if not isinstance(recipe.objective, ImportanceObjective):
+        if not (isinstance(control, objectives.WarmUpControl) and control.balanced):
+            found.append("a warm_up that is balanced")
+        if not isinstance(control, objectives.FreeBitsControl):
+            found.append("free_bits per level")
+        elif control.per == "level":
+            found.append("a higher rate_control.nats")
+    return f"try {either([*found, 'fewer levels'])}"
+
+
 def either(options: Sequence[str]) -> str:
     """`a, b or c`."""
     return " or ".join(filter(None, [", ".join(options[:-1]), options[-1]]))

@@ -6,8 +6,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from vae_pipeline.training.epoch import Epoch
 from vae_pipeline.training.length import Length
-from vae_pipeline.training.loop import Epoch
 from vae_pipeline.training.loop import Progress as Step
 
 PLAIN_EVERY_S = 5.0

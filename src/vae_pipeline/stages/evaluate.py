@@ -136,6 +136,11 @@ def measure(
         "left_out": {},
         "rate_per_dimension": {str(index): float(rate) for index, rate in enumerate(used.rate)},
     }
+    if len(model.levels) > 1:
+        metrics["rate_per_level"] = {
+            str(number): float(rate) for number, rate in enumerate(terms.level_rates.mean(0), 1)
+        }
+        metrics["latents_per_level"] = {str(number): size for number, size in enumerate(model.levels, 1)}
     optional: dict[str, float | None] = {
         **({} if gain is None else gain.figures()),
         "aggregate_kl": whole.aggregate_kl,
@@ -181,7 +186,8 @@ def alarms_on(
 ) -> list[dict[str, Any]]:
     """Alarms for which the test part gives reason, in the form of those of training; they belong to no epoch."""
     used = usage(trained.model, test, derive(seed, "evaluate"), device, EXAMPLES)
-    found = alarms_of(used, Gain.of(metrics), metrics["rate"], trained.model.latents, trained.recipe)
+    levels = list(metrics.get("rate_per_level", {}).values())
+    found = alarms_of(used, Gain.of(metrics), metrics["rate"], trained.model.latents, trained.recipe, levels)
     return without_epoch(found)
 
 

@@ -33,9 +33,10 @@ from vae_pipeline.training.alarms import Alarm, alarms
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.checkpoint import Checkpoints, pack, unpack
 from vae_pipeline.training.clock import BYTES_PER_S, Clock
+from vae_pipeline.training.epoch import Epoch
 from vae_pipeline.training.history import history_rows
 from vae_pipeline.training.length import Length, too_short
-from vae_pipeline.training.loop import Epoch, Training, fit
+from vae_pipeline.training.loop import Training, fit
 from vae_pipeline.training.processes import Processes
 from vae_pipeline.training.sampling import ChosenSampler, choose_sampler, fit_sampler
 from vae_pipeline.training.sharpness.building import build_sharpener

@@ -15,7 +15,7 @@ from vae_pipeline.system.files import require_writable, sha256_of
 from vae_pipeline.system.locking import held
 from vae_pipeline.system.tracking.journal import running
 from vae_pipeline.training.checkpoint import run_key
-from vae_pipeline.training.loop import Epoch
+from vae_pipeline.training.epoch import Epoch
 from vae_pipeline.training.processes import joined
 
 

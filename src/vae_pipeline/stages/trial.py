@@ -16,7 +16,7 @@ from vae_pipeline.stages.evaluate import add, measure
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.train import train
 from vae_pipeline.system.errors import DataError
-from vae_pipeline.training.loop import Epoch
+from vae_pipeline.training.epoch import Epoch
 from vae_pipeline.training.trained import Trained
 
 

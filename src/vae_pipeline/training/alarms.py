@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from vae_pipeline.metrics.alarms import PREFERRED, RATE, alarms_of
+from vae_pipeline.metrics.alarms import PREFERRED, RATE, alarms_of, idle_levels
 from vae_pipeline.recipe import Recipe, TrainedRecipe
-from vae_pipeline.training.loop import Epoch
+from vae_pipeline.training.epoch import Epoch
 
 RECOVERING = 1.1  # a rate that grows by more than this an epoch is on its way out of collapse,
 CHANCE = 0.5  # share of the examples that their own z explains better, where the decoder ignores it
@@ -30,11 +30,12 @@ def alarms(history: Sequence[Epoch], latents: int, recipe: Recipe | TrainedRecip
 
     None begins while what it is about is on its way to the better: collapse while the rate grows fast enough, as
     it does in the first epochs or under a rising capacity; ignored latents while more and more examples are explained
-    better by their own, or while beta rises, as in a warm-up from 0; autoencoder while beta rises.
+    better by their own, or while beta rises, as in a warm-up from 0; idle levels while they become fewer, or while beta
+    rises; autoencoder while beta rises.
     """
     found: list[Alarm] = []
     for before, now in pairwise(history):
-        earlier, reasons = (alarms_of(epoch.used, epoch.gain, epoch.rate, latents, recipe) for epoch in (before, now))
+        earlier, reasons = (_of(epoch, latents, recipe) for epoch in (before, now))
         found = [
             replace(alarm, cleared=now.epoch) if alarm.cleared is None and alarm.name not in reasons else alarm
             for alarm in found
@@ -46,10 +47,17 @@ def alarms(history: Sequence[Epoch], latents: int, recipe: Recipe | TrainedRecip
     return found
 
 
+def _of(epoch: Epoch, latents: int, recipe: Recipe | TrainedRecipe) -> dict[str, str]:
+    return alarms_of(epoch.used, epoch.gain, epoch.rate, latents, recipe, epoch.level_rates or ())
+
+
 def _getting_better(name: str, before: Epoch, now: Epoch) -> bool:
     match name:
         case "autoencoder":
             return now.beta > before.beta
+        case "idle_levels":
+            fewer = len(idle_levels(now.level_rates or ())) < len(idle_levels(before.level_rates or ()))
+            return fewer or now.beta > before.beta
         case "ignored_latents":
             shares = [CHANCE if epoch.gain is None else epoch.gain.share for epoch in (before, now)]
             growing = _recovering(shares[0] - CHANCE, shares[1] - CHANCE, PREFERRED - CHANCE)

@@ -20,7 +20,8 @@ from vae_pipeline.numerics.randomness import generator_states, set_generator_sta
 from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.system.errors import WeightsError
 from vae_pipeline.system.files import content_key, replace_file, sha256_of
-from vae_pipeline.training.loop import Epoch, Training
+from vae_pipeline.training.epoch import Epoch
+from vae_pipeline.training.loop import Training
 from vae_pipeline.training.start import digest_of
 
 KEPT = 2

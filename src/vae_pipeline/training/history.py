@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from vae_pipeline.training.loop import Epoch
+from vae_pipeline.training.epoch import Epoch
 from vae_pipeline.training.trained import Row, columns
 
 
@@ -10,7 +10,10 @@ def history_rows(history: Sequence[Epoch], kept: int, sharpened: bool) -> list[R
     """The rows of a history, from epochs of which the one with number `kept` was kept."""
     names = columns(sharpened)
     return [
-        {name: float(epoch.epoch == kept) if name == "kept" else _number(getattr(epoch, name)) for name in names}
+        {
+            **{name: float(epoch.epoch == kept) if name == "kept" else _number(getattr(epoch, name)) for name in names},
+            **epoch.further(),
+        }
         for epoch in history
     ]
 

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.alarms import EXAMPLES
 from vae_pipeline.metrics.bounds import elbo_terms, widest
-from vae_pipeline.metrics.gain import Gain, decoder_gain
-from vae_pipeline.metrics.usage import Usage, usage
+from vae_pipeline.metrics.gain import decoder_gain
+from vae_pipeline.metrics.usage import usage
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.adam import AdamW
 from vae_pipeline.numerics.randomness import derive
@@ -26,6 +26,7 @@ from vae_pipeline.recipe import objective as recipe
 from vae_pipeline.recipe.train import Train
 from vae_pipeline.system.errors import TrainingError
 from vae_pipeline.training.batches import Batches
+from vae_pipeline.training.epoch import Epoch
 from vae_pipeline.training.length import Length
 from vae_pipeline.training.objectives import build_objective, samples_of
 from vae_pipeline.training.processes import Processes
@@ -36,72 +37,6 @@ from vae_pipeline.training.step import Execution, Step
 
 GAIN_BY = 256  # examples: what they cost is little beside an epoch
 CHECK_EVERY = 50  # steps between readings of the loss: on a GPU each of them stalls the queue
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One row of the history; nats an example. The validation figures are None where there is no such part.
-
-    The use of the latents is that by at most 1,000 examples of the validation part; of training, where there is none.
-    """
-
-    epoch: int
-    train_distortion: float
-    train_rate: float
-    valid_distortion: float | None
-    valid_rate: float | None
-    active_units: int
-    mutual_information: float
-    posterior_variance: float | None
-    learning_rate: float
-    beta: float
-    decoder_gain: float | None = None
-    """The decoder gain in nats; None where there is a single example."""
-    decoder_gain_share: float | None = None
-    perceptual: float | None = None
-    """Terms of `train.sharpness`: means over the epoch's training examples, at a drawn z."""
-    perceptual_weight: float | None = None
-    adversarial: float | None = None
-    adversarial_weight: float | None = None
-    discriminator: float | None = None
-    """The discriminator's own loss: 2 where it can't tell, 0 where it always can."""
-
-    @property
-    def train_elbo(self) -> float:
-        """The ELBO at beta = 1, averaged over the epoch's steps."""
-        return -(self.train_distortion + self.train_rate)
-
-    @property
-    def valid_elbo(self) -> float | None:
-        """The ELBO at beta = 1, at the epoch's end."""
-        if self.valid_distortion is None or self.valid_rate is None:
-            return None
-        return -(self.valid_distortion + self.valid_rate)
-
-    @property
-    def rate(self) -> float:
-        """On the validation part, or in training where there is none."""
-        return self.train_rate if self.valid_rate is None else self.valid_rate
-
-    @property
-    def distortion(self) -> float:
-        """On the validation part, or in training where there is none."""
-        return self.train_distortion if self.valid_distortion is None else self.valid_distortion
-
-    @property
-    def used(self) -> Usage:
-        """The use of the latents at the end of the epoch."""
-        return Usage(self.active_units, self.mutual_information, self.posterior_variance)
-
-    @property
-    def gain(self) -> Gain | None:
-        """The decoder's, by latents."""
-        return Gain.of({**asdict(self), "decoder_gain_standard_error": None})
-
-    def figures(self) -> dict[str, float]:
-        """Numbers by their names, as far as there are any."""
-        named = {**asdict(self), "train_elbo": self.train_elbo, "valid_elbo": self.valid_elbo}
-        return {name: value for name, value in named.items() if value is not None and name != "epoch"}
 
 
 @dataclass
@@ -258,6 +193,7 @@ def _end_epoch(
         beta=training.control.beta.item(),
         decoder_gain=None if gain is None else gain.nats,
         decoder_gain_share=None if gain is None else gain.share,
+        level_rates=None if terms is None or len(model.levels) == 1 else terms.level_rates.mean(0).tolist(),
         **({} if training.sharpener is None else asdict(training.sharpener.figures())),
     )
     ended = processes.share(ended)  # other devices may round otherwise, and would stop at another epoch

@@ -29,6 +29,8 @@ COLUMNS = (
 )  # fmt: skip
 SHARPNESS = ("perceptual", "perceptual_weight", "adversarial", "adversarial_weight", "discriminator")
 """Columns of a history whose recipe has `train.sharpness`, before the last."""
+LEVEL = "rate_of_level_"
+"""With it begin the names of columns after the last, of a ladder's levels, the topmost being 1."""
 Row = dict[str, float | None]
 
 
@@ -126,7 +128,8 @@ def read_history(path: Path) -> list[Row]:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             rows, sharpened = list(reader), "perceptual" in (reader.fieldnames or ())
-        names = columns(sharpened)
+            more = [name for name in reader.fieldnames or () if name.startswith(LEVEL)]
+        names = (*columns(sharpened), *more)
         history = [{name: float(row[name]) if row[name] else None for name in names} for row in rows]
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
         raise DataError(f"{path} isn't what `vae-pipeline train` wrote ({error}): train again") from error

@@ -202,6 +202,7 @@ def _latents(findings: Findings) -> list[str]:
     colours = ", coloured by class" if findings.spec.classes else ""
     return [
         spectrum,
+        _levels(findings),
         _shown(
             findings, "manifold.png", "A square of images that change smoothly from one to the next.",
             "The latent plane: what the decoder makes of the quantiles of N(0, I), first dimension rightwards, second "
@@ -220,6 +221,19 @@ def _latents(findings: Findings) -> list[str]:
         scale_of(told) if told else "",
         figure_table("More on the latents", figures_of("latents"), findings),
     ]  # fmt: skip
+
+
+def _levels(findings: Findings) -> str:
+    """Each level of a ladder: its latents, what they carry, and how many of them are active."""
+    rates, sizes = (findings.metrics.get(f"{key}_per_level", {}) for key in ("rate", "latents"))
+    rows, first = [], 0
+    for number, rate in rates.items():
+        active = sum(findings.active[first : first + sizes[number]])
+        share = 100 * rate / max(findings.metrics["rate"], 1e-9)
+        rows.append([number, f"{sizes[number]:,}", f"{active:,}", datum(rate), f"{share:.0f} %"])
+        first += sizes[number]
+    header = ("level", "latents", "active", "rate, nats", "of the rate")
+    return table("The levels, topmost first", header, rows) if rows else ""
 
 
 def _shown(findings: Findings, name: str, alt: str, caption: str, kind: str = "") -> str:
