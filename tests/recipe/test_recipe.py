@@ -494,6 +494,7 @@ SPATIAL = {"model.posterior": MAP, "model.encoder": RESIDUAL, "model.decoder": R
             {"model": {**LADDER, "prior": {"kind": "vamp", "components": 5}, "conditional": True}},
             "a vamp prior has no labels to condition on",
         ),
+        ({"train.clip": 5.0, "train.skip_threshold": 5.0}, "no step would be clipped: set the threshold far over it"),
         ({"rate_control": {"kind": "target_rate", "nats": 5.0}, "train.keep": "best"}, "set train.keep: last"),
         ({"rate_control": {"kind": "target_distortion", "nats": None, "psnr": None}}, "either nats or psnr"),
         ({"sampler": "flow", "model.posterior.latents": 1}, "two latents or more"),

@@ -211,6 +211,55 @@ def test_a_divergent_run_is_stopped(smoke, prepared):
         run(recipe, prepared)
 
 
+def spiked(prepared, monkeypatch, at):
+    """Plant a gradient of a million times its size at some steps."""
+    from vae_pipeline.training import loop
+
+    made = []
+
+    class Spiked(loop.Step):
+        def _part(self, part, last):
+            made.append(part)
+            found = super()._part(part, last)
+            if len(made) in at:
+                for parameter in self.optimizer.parameters:
+                    parameter.grad.mul_(1e6)
+            return found
+
+    monkeypatch.setattr(loop, "Step", Spiked)
+
+
+def test_a_step_whose_gradient_is_a_spike_is_skipped_and_counted(smoke, prepared, monkeypatch, tmp_path):
+    """The weights stay those of the step before, to the last bit, and a run taken up again counts alike."""
+    recipe = edited(smoke, train={"epochs": 2, "skip_threshold": 1e6, "ema": 0.9})
+    spiked(prepared, monkeypatch, {3, 5})
+    training = start(recipe, prepared)
+    loop, weights = steps(training, recipe, prepared), []
+    for step in loop:
+        weights.append({name: value.clone() for name, value in training.model.state_dict().items()})
+        if step.step == 4:
+            Checkpoints(tmp_path, "key").save(training)
+        if step.step == 6:
+            break
+    same(weights[2], weights[1])
+    same(weights[4], weights[3])
+    assert not torch.equal(*(next(iter(each.values())) for each in (weights[5], weights[4])))
+    assert training.skipped == 2
+    again = start(recipe, prepared)
+    assert Checkpoints(tmp_path, "key").restore(again) == []
+    assert again.skipped == 1 and again.optimizer.state()[-1] == 3  # Adam has made three steps
+    spiked(prepared, monkeypatch, {1})
+    history = [step.epoch for step in steps(again, recipe, prepared) if step.epoch]
+    assert [epoch.skipped_steps for epoch in history] == [2, 0]
+    assert history[0].figures()["skipped_steps"] == 2
+
+
+def test_an_epoch_of_nothing_but_skipped_steps_is_an_error(smoke, prepared):
+    recipe = edited(smoke, train={"skip_threshold": 1e-6})
+    with pytest.raises(TrainingError, match=r"all 7 steps up to step 7 were skipped, .* train\.skip_threshold 1e-06"):
+        run(recipe, prepared)
+
+
 def test_clipping_bounds_the_gradient(smoke, prepared):
     recipe = edited(smoke, train={"clip": 1e-3, "epochs": 1})
     training = start(recipe, prepared)

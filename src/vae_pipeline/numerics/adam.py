@@ -45,15 +45,18 @@ class AdamW:
             self._groups = [_group(self.parameters, 0.0)]
 
     @torch.no_grad()
-    def step(self, rate: Tensor) -> None:
-        """Move every parameter against its gradient; `rate` is a single number on the CPU or the device."""
+    def step(self, rate: Tensor, skipped: Tensor | None = None) -> None:
+        """Move every parameter against its gradient; `rate` is a single number on the CPU or the device.
+
+        Where `skipped`, on the device, is 1 and not 0, nothing changes: the step is as none.
+        """
         for group in self._groups:
-            group.count.add_(1)
+            group.count.add_(1 if skipped is None else 1 - skipped)
             torch._fused_adamw_(
                 group.parameters, [_gradient(p) for p in group.parameters], group.means, group.squares,
                 [], [group.count] * len(group.parameters),
                 lr=rate, beta1=BETAS[0], beta2=BETAS[1], weight_decay=group.decay, eps=EPSILON,
-                amsgrad=False, maximize=False,
+                amsgrad=False, maximize=False, found_inf=skipped,
             )  # fmt: skip
 
     def state(self) -> list[Tensor]:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from vae_pipeline.recipe.section import Count, Place, Positive, Section, SomeFraction
+from vae_pipeline.recipe.section import Count, Place, Positive, Section, SomeFraction, later
 from vae_pipeline.recipe.sharpness import Sharpness
 
 
@@ -50,6 +50,9 @@ class Train(Section):
     none."""
     clip: Positive | None
     """Largest norm of the gradient, or null."""
+    skip_threshold: Positive | None = later(None)
+    """Norm of the gradient, before it is clipped, over which a step is skipped, counted and told; or null. The first
+    steps of a run have high norms: the threshold must be over these."""
     ema: SomeFraction | None
     """Decay of a moving average of the weights, which is then what is validated and kept; or null."""
     keep: Literal["best", "last"]
@@ -75,6 +78,15 @@ class Train(Section):
             raise ValueError(
                 "the discriminator of train.sharpness costs ELBO from the step on at which it starts, and keep: best "
                 "and patience would choose an epoch before: set train.keep: last and train.patience: null"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _clips_before_it_skips(self) -> "Train":
+        if self.skip_threshold is not None and self.clip is not None and self.skip_threshold <= self.clip:
+            raise ValueError(
+                f"train.skip_threshold is {self.skip_threshold:g} and train.clip {self.clip:g}, so that no step would "
+                "be clipped: set the threshold far over it, such as to five times the clip"
             )
         return self
 

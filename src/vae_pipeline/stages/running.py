@@ -201,6 +201,7 @@ class Run:
                     self.journal.metrics({"loss": step.loss}, step=step.step)
                 if step.epoch is not None:
                     self.journal.metrics(step.epoch.figures(), step=step.epoch.epoch)
+                    self._tell_skipped(step.epoch)
                     self._tell_alarms()
                     self._show_to_watcher(step.epoch)
                 elif processes.count > 1 and step.step % AGREE_EVERY:
@@ -224,6 +225,11 @@ class Run:
         """Alarms of the epochs so far, but for the last `before`."""
         history = self.training.history
         return alarms(history[: len(history) - before], self.training.model.latents, self.recipe)
+
+    def _tell_skipped(self, epoch: Epoch) -> None:
+        if epoch.skipped_steps:
+            why = f"as their gradients had norms over train.skip_threshold {self.recipe.train.skip_threshold:g}"
+            self.job.warn(f"{self.job.name}: epoch {epoch.epoch}: {epoch.skipped_steps} steps were skipped, {why}")
 
     def _tell_alarms(self) -> None:
         """Say what the last epoch changed.

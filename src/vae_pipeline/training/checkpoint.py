@@ -96,7 +96,7 @@ class Checkpoints:
 
 def pack(training: Training) -> tuple[dict[str, Tensor], dict[str, object]]:
     """The state of a run, as tensors on the CPU and values of JSON."""
-    tensors = {"totals": training.totals}
+    tensors = {"totals": training.totals, "skipped": training.skipped}
     tensors |= {f"generator/{name}": state for name, state in generator_states().items()}
     tensors |= {f"model/{name}": tensor for name, tensor in training.model.state_dict().items()}
     tensors |= {f"control/{name}": tensor for name, tensor in training.control.state_dict().items()}
@@ -132,6 +132,7 @@ def unpack(training: Training, tensors: dict[str, Tensor], header: dict[str, obj
         for name, tensor in training.sharpener.state().items():
             tensor.copy_(held[name])
     training.totals.copy_(tensors["totals"])
+    training.skipped.copy_(tensors["skipped"])
     set_generator_states(_group(tensors, "generator"))
     training.step = int(str(header["step"]))
     training.seconds = float(str(header["seconds"]))

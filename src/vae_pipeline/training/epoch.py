@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 from vae_pipeline.metrics.gain import Gain
 from vae_pipeline.metrics.usage import Usage
-from vae_pipeline.training.trained import LEVEL
+from vae_pipeline.training.trained import LEVEL, SKIPPED
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Epoch:
     decoder_gain: float | None = None
     """The decoder gain in nats; None where there is a single example."""
     decoder_gain_share: float | None = None
+    skipped_steps: int | None = None
+    """Steps that train.skip_threshold kept from being made; None without it."""
     level_rates: list[float] | None = None
     """The validation rate of each level of a ladder, topmost first; None of a model of one level."""
     perceptual: float | None = None
@@ -70,8 +72,9 @@ class Epoch:
         return Gain.of({**asdict(self), "decoder_gain_standard_error": None})
 
     def further(self) -> dict[str, float]:
-        """Figures that not every history has: the rates of a ladder's levels, the topmost being 1."""
-        return {f"{LEVEL}{number}": rate for number, rate in enumerate(self.level_rates or (), 1)}
+        """Figures that not every history has: skipped steps, and the rates of a ladder's levels, topmost first."""
+        skipped = {} if self.skipped_steps is None else {SKIPPED: float(self.skipped_steps)}
+        return skipped | {f"{LEVEL}{number}": rate for number, rate in enumerate(self.level_rates or (), 1)}
 
     def figures(self) -> dict[str, float]:
         """Numbers by their names, as far as there are any."""

@@ -50,6 +50,8 @@ class Training:
     """Sums over the current epoch, of this process's rows: distortion, rate."""
     averaged: VAE | None = None
     """The moving average of the weights, where the recipe asks for one."""
+    skipped: Tensor = field(default_factory=lambda: torch.zeros(()))
+    """Steps of the current epoch that weren't made, as the gradient's norm was over train.skip_threshold."""
     sharpener: Sharpener | None = None
     """The terms beside the objective, where the recipe asks for any."""
     step: int = 0
@@ -69,7 +71,8 @@ class Training:
         averaged = None if train.ema is None else copy.deepcopy(model).requires_grad_(False)
         totals = torch.zeros(2, dtype=widest(device), device=device)
         control = build_rate_control(rate_control).to(device)
-        return cls(model, AdamW(model, train.weight_decay), control, totals, averaged)
+        skipped = torch.zeros((), device=device)
+        return cls(model, AdamW(model, train.weight_decay), control, totals, averaged, skipped)
 
     @property
     def judged(self) -> VAE:
@@ -109,7 +112,8 @@ def fit(
     Where the caller sets `training.stopped`, the epoch is ended where it is, and the loop with it.
 
     Raises:
-        TrainingError: the loss isn't finite; names step, epoch, batch and parameter.
+        TrainingError: the loss isn't finite; names step, epoch, batch and parameter. Or every step of an epoch was
+            skipped.
     """
     execution = execution or Execution()
     length = Length.of(train, len(batches))
@@ -126,6 +130,7 @@ def fit(
         train,
         execution,
         check,
+        training.skipped,
         training.sharpener,
     )
     training.model.train()
@@ -145,6 +150,12 @@ def fit(
                 check(loss)
             begun = (training.step - 1) // length.epoch * length.epoch
             seen = batches.examples(training.step) - batches.examples(begun)
+            if whole and int(training.skipped) == training.step - begun:
+                raise TrainingError(
+                    f"all {training.step - begun} steps up to step {training.step} were skipped, as the norms of their "
+                    f"gradients were over train.skip_threshold {train.skip_threshold:g}: raise it over those of the "
+                    "first steps, or lower train.learning_rate"
+                )
             ended = end_epoch(seen, rate) if whole else None
             yield Progress(training.step, steps, batch.examples, ended, loss.item() if read else None)
             if training.stopped and not whole:  # out of time
@@ -193,9 +204,11 @@ def _end_epoch(
         beta=training.control.beta.item(),
         decoder_gain=None if gain is None else gain.nats,
         decoder_gain_share=None if gain is None else gain.share,
+        skipped_steps=None if train.skip_threshold is None else int(training.skipped),
         level_rates=None if terms is None or len(model.levels) == 1 else terms.level_rates.mean(0).tolist(),
         **({} if training.sharpener is None else asdict(training.sharpener.figures())),
     )
+    training.skipped.zero_()
     ended = processes.share(ended)  # other devices may round otherwise, and would stop at another epoch
     training.history.append(ended)
     if train.keep == "best" or train.patience is not None:

@@ -51,13 +51,15 @@ class Step:
         train: Train,
         execution: Execution,
         check: Callable[[Tensor], None],
+        skipped: Tensor,
         sharpener: Sharpener | None = None,
     ) -> None:
-        """`check` is given each loss on a CPU, before the update."""
+        """`check` is given each loss on a CPU, before the update; `skipped` counts the steps that aren't made."""
         self.sharpener = sharpener
         self.control, self.processes = control, execution.processes
         self.optimizer, self.totals, self.clip, self.check = optimizer, totals, train.clip, check
         self.device = totals.device
+        self.skip_threshold, self.skipped = train.skip_threshold, skipped
         self.full = train.batch
         self.rate = torch.zeros((), device=self.device)
         autocast = train.precision == "bfloat16" and self.device.type == "cuda"
@@ -97,12 +99,20 @@ class Step:
             self.control.observe(*(total / examples))
         if self.device.type == "cpu":
             self.check(loss)
+        over = None if self.skip_threshold is None else self._over(self.skip_threshold)
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.optimizer.parameters, self.clip)
-        self.optimizer.step(self.rate)
+        self.optimizer.step(self.rate, over)
         if self.sharpener is not None:
             self.sharpener.step(self.rate)
         return loss
+
+    def _over(self, threshold: float) -> Tensor:
+        """1 if the norm of the gradient is over the threshold, or isn't a number, else 0; counted."""
+        norm = nn.utils.get_total_norm([p.grad for p in self.optimizer.parameters if p.grad is not None])
+        over = (~(norm <= threshold)).float()
+        self.skipped.add_(over)
+        return over
 
     def _part(self, part: BatchPart, last: bool) -> tuple[Tensor, Tensor]:
         if isinstance(self.loss, _Loss):

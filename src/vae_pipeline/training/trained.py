@@ -29,8 +29,9 @@ COLUMNS = (
 )  # fmt: skip
 SHARPNESS = ("perceptual", "perceptual_weight", "adversarial", "adversarial_weight", "discriminator")
 """Columns of a history whose recipe has `train.sharpness`, before the last."""
-LEVEL = "rate_of_level_"
-"""With it begin the names of columns after the last, of a ladder's levels, the topmost being 1."""
+SKIPPED, LEVEL = "skipped_steps", "rate_of_level_"
+"""Columns after the last that some recipes have: the second begins the names of those of a ladder's levels, the topmost
+being 1."""
 Row = dict[str, float | None]
 
 
@@ -128,7 +129,7 @@ def read_history(path: Path) -> list[Row]:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             rows, sharpened = list(reader), "perceptual" in (reader.fieldnames or ())
-            more = [name for name in reader.fieldnames or () if name.startswith(LEVEL)]
+            more = [name for name in reader.fieldnames or () if name == SKIPPED or name.startswith(LEVEL)]
         names = (*columns(sharpened), *more)
         history = [{name: float(row[name]) if row[name] else None for name in names} for row in rows]
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:

@@ -50,7 +50,10 @@ def _training(findings: Findings) -> str:
     within = "" if steps is None else f"at most {steps:,} steps, validated as "
     sharpness = findings.recipe["train"].get("sharpness")
     beside = "" if sharpness is None else f" {escape(Sharpness.model_validate(sharpness).told)}"
-    return f"Trained on {findings.card['examples']['train']:,} {observations(findings)} for {within}{count}.{beside}"
+    skipped = sum(row.get("skipped_steps") or 0 for row in findings.history)
+    without = f" {skipped:,.0f} of its steps were skipped, as their gradients were too large." if skipped else ""
+    examples = f"{findings.card['examples']['train']:,} {observations(findings)}"
+    return f"Trained on {examples} for {within}{count}.{beside}{without}"
 
 
 def observations(findings: Findings) -> str:
