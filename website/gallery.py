@@ -93,6 +93,14 @@ def _entry(folder: Path, docs: Path) -> Iterator[str]:
 
 
 def write(folders: Sequence[Path], docs: Path) -> None:
-    """Write the page of these bundles into the folder `docs`, in their order, and its pictures beside it."""
-    parts = [HEAD.rstrip(), *(part for folder in folders for part in _entry(folder, docs))]
-    (docs / "gallery.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    """Write the entries of these bundles into docs/gallery.md, and their pictures beside it; other entries stay.
+
+    An entry takes the place of its recipe's earlier one; new ones come last, in their order.
+    """
+    page = docs / "gallery.md"
+    standing = page.read_text(encoding="utf-8").split("\n## ")[1:] if page.exists() else []
+    entries = {each.partition("\n")[0]: f"## {each}".rstrip() for each in standing}
+    for folder in folders:
+        heading, *rest = _entry(folder, docs)
+        entries[heading.removeprefix("## ")] = "\n\n".join([heading, *rest])
+    page.write_text("\n\n".join([HEAD.rstrip(), *entries.values()]) + "\n", encoding="utf-8")

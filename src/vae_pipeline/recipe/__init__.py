@@ -94,6 +94,7 @@ class Recipe(Section):
                 "would take the one with the best ELBO: set train.keep: last and train.patience: null"
             )
         self._sharpness_fits()
+        self._augment_fits()
         wants_psnr = isinstance(self.rate_control, TargetDistortionControl) and self.rate_control.psnr is not None
         if wants_psnr and kind_of(self.data) != "image":
             raise ValueError(
@@ -128,6 +129,12 @@ class Recipe(Section):
                 "objective.kind trimmed leaves out what may be an anomaly, and train.sharpness compares every image: "
                 "take objective.kind elbo, or set train.sharpness to null"
             )
+
+    def _augment_fits(self) -> None:
+        if self.train.augment is None:
+            return
+        if kind_of(self.data) != "image":
+            raise ValueError(f"train.augment is for images, and data.kind is {self.data.kind}: set it to null")
 
     def _objective_fits(self) -> None:
         objective, control = self.objective, self.rate_control

@@ -19,6 +19,29 @@ class DiffusersStart(Section):
     image; a learned prior or scale is trained with it."""
 
 
+class Augment(Section):
+    """Changes that each training image goes through, drawn anew in every epoch; no other part is changed."""
+
+    mirror: bool = False
+    """Left and right are swapped in one half of the images: for what looks as likely the other way round, as faces do
+    and digits don't."""
+    shift: Annotated[int, Field(ge=0)] = 0
+    """The most pixels by which an image is moved, up or down and left or right; its edge is repeated behind it."""
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> "Augment":
+        if not self.mirror and self.shift == 0:
+            raise ValueError("augment changes nothing: set mirror to true, shift to 1 or more, or augment to null")
+        return self
+
+    @property
+    def told(self) -> str:
+        """The changes in a sentence."""
+        pixels = f"{self.shift} pixel{'s' if self.shift > 1 else ''}"
+        ways = ["mirrored at random"] * self.mirror + [f"moved by up to {pixels}"] * (self.shift > 0)
+        return f"In each epoch the training images were {' and '.join(ways)}."
+
+
 class Train(Section):
     """Adam with decoupled weight decay."""
 
@@ -34,6 +57,8 @@ class Train(Section):
     """End after so long, wherever the epoch is, or null; the time of interrupted parts counts."""
     batch: Count
     """Examples a step, over all processes."""
+    augment: Annotated[Augment | None, Field(exclude_if=lambda value: value is None)] = None
+    """Changes of the training images, or null, which isn't stored, for none."""
     accumulate: Count
     """Pieces that a batch is computed in, one after the other, where the memory doesn't hold it whole."""
     precision: Literal["float32", "bfloat16"]

@@ -276,6 +276,7 @@ class Run:
             self.processes.rank,
             self.processes.count,
             labelled=self.training.model.classes > 0,
+            augment=train.augment,
         )
 
 

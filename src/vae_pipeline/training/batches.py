@@ -10,15 +10,17 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from vae_pipeline.kinds.mapped import MappedArray
-from vae_pipeline.kinds.parts import Array
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.models.rows import Rows
 from vae_pipeline.numerics.randomness import Share, derive
+from vae_pipeline.recipe.train import Augment
+from vae_pipeline.training.augmentation import Augmentation
 
 AHEAD = 4  # batches
 POOL = 64  # batches whose rows are drawn together and sorted by size
@@ -58,12 +60,14 @@ class Batches:
         rank: int = 0,
         processes: int = 1,
         labelled: bool = True,
+        augment: Augment | None = None,
     ) -> None:
         """`pieces` a batch is computed in; `resident` bytes at most lie on the device."""
         split = split if labelled else Split(split.x, None, sizes=split.sizes)
         self.split = split
         self.count, self.batch, self.seed, self.pieces = len(split), batch, seed, pieces
         self.rank, self.processes = rank, processes
+        self.augment = augment
         self._rows = _Resident(split, device) if split.x.nbytes <= resident else _Streamed(split, device)
 
     def __len__(self) -> int:
@@ -83,26 +87,35 @@ class Batches:
             order = _like_sized(order, torch.from_numpy(self.split.sizes), self.batch, generator)
         if isinstance(self._rows, _Resident):
             order = order.to(self._rows.x.device)
-            yield from map(self._read, order.split(self.batch)[start:])
+            read = partial(self._read, self._augmentation(number, order.device))
+            yield from map(read, order.split(self.batch)[start:])
             return
+        read = partial(self._read, self._augmentation(number, order.device))
         ahead: deque[Future[Batch]] = deque()
         with ThreadPoolExecutor(1, "reader") as reader:
             for rows in order.split(self.batch)[start:]:
-                ahead.append(reader.submit(self._read, rows))
+                ahead.append(reader.submit(read, rows))
                 if len(ahead) > AHEAD:
                     yield self._rows.arrived(ahead.popleft().result())
             while ahead:
                 yield self._rows.arrived(ahead.popleft().result())
 
-    def _read(self, rows: Tensor) -> Batch:
-        pieces = rows.tensor_split(min(self.pieces, len(rows))) if self.pieces > 1 else (rows,)
-        return Batch([self._part(piece, len(rows)) for piece in pieces], len(rows))
+    def _augmentation(self, epoch: int, device: torch.device) -> Augmentation | None:
+        """The changes of one epoch's images, which seed and epoch determine."""
+        if self.augment is None:
+            return None
+        generator = torch.Generator().manual_seed(derive(self.seed, "augment", epoch))
+        return Augmentation.draw(self.augment, self.count, generator, device)
 
-    def _part(self, piece: Tensor, examples: int) -> BatchPart:
+    def _read(self, augmentation: Augmentation | None, rows: Tensor) -> Batch:
+        pieces = rows.tensor_split(min(self.pieces, len(rows))) if self.pieces > 1 else (rows,)
+        return Batch([self._part(augmentation, piece, len(rows)) for piece in pieces], len(rows))
+
+    def _part(self, augmentation: Augmentation | None, piece: Tensor, examples: int) -> BatchPart:
         share = Share(self.rank, self.processes, len(piece))
         mine = piece if self.processes == 1 else piece[share.rows]
         weight = 0.0 if share.empty else len(mine) * self.processes / examples
-        return BatchPart(self._rows.read(mine), share, weight)
+        return BatchPart(self._rows.read(mine, augmentation), share, weight)
 
 
 def _like_sized(order: Tensor, sizes: Tensor, batch: int, generator: torch.Generator) -> Tensor:
@@ -125,9 +138,11 @@ class _Resident:
         self.x = torch.from_numpy(split.x[:]).to(device)
         self.labels = None if split.labels is None else torch.from_numpy(split.labels).to(device)
 
-    def read(self, rows: Tensor) -> Rows:
-        # On a CPU this is fifteen times as fast as an index, x[rows].
-        return Rows(self.x.index_select(0, rows), None if self.labels is None else self.labels.index_select(0, rows))
+    def read(self, rows: Tensor, augmentation: Augmentation | None) -> Rows:
+        x = self.x.index_select(0, rows)  # on a CPU this is fifteen times as fast as an index, x[rows]
+        if augmentation is not None:
+            x = augmentation(x, rows)
+        return Rows(x, None if self.labels is None else self.labels.index_select(0, rows))
 
 
 class _Streamed:
@@ -139,13 +154,14 @@ class _Streamed:
         if isinstance(split.x, MappedArray):
             split.x.expect_any_order()
 
-    def read(self, rows: Tensor) -> Rows:
+    def read(self, rows: Tensor, augmentation: Augmentation | None) -> Rows:
         indices = rows.numpy()
-        x = self._moved(self.split.x[indices])
-        return Rows(x, None if self.split.labels is None else self._moved(self.split.labels[indices]))
+        x, labels = torch.from_numpy(self.split.x[indices]), self.split.labels
+        if augmentation is not None:
+            x = augmentation(x, rows)
+        return Rows(self._moved(x), None if labels is None else self._moved(torch.from_numpy(labels[indices])))
 
-    def _moved(self, values: Array) -> Tensor:
-        tensor = torch.from_numpy(values)
+    def _moved(self, tensor: Tensor) -> Tensor:
         if self.stream is None:
             return tensor.to(self.device)
         with torch.cuda.stream(self.stream):
