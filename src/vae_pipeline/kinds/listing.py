@@ -1,4 +1,4 @@
-"""Pictures that a folder, a .zip or a .tar holds, and how to read one.
+"""Pictures or other files that a folder, a .zip or a .tar holds, and how to read one.
 
 A folder's links are followed, each folder once. An archive is read where it is and never unpacked; one that holds
 absolute paths or `..` is refused, and its links aren't followed, but for a .tar's second names of one file.
@@ -26,6 +26,9 @@ LITTER = ("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir")  # that systems leav
 OTHER = "not a picture "  # and its suffix: why a file was passed over
 ENCRYPTED, UTF8 = 0x1, 0x800  # flags of a member of a .zip
 
+Pick = Callable[[Iterable[str]], tuple[list[str], Counter[str]]]
+"""A choice among names: those that are kept, and for what reason how many others aren't."""
+
 
 @dataclass(frozen=True)
 class Pictures:
@@ -48,16 +51,7 @@ def list_pictures(place: Path) -> Pictures:
     Raises:
         DataError: it isn't there, isn't whole, holds no picture or unsafe paths, or is encrypted.
     """
-    if place.is_dir():
-        found = _list_folder(place)
-    elif zipfile.is_zipfile(place):
-        found = _list_zip(place)
-    elif place.is_file() and _is_tar(place):
-        found = _list_tar(place)
-    elif place.exists():
-        raise DataError(f"{place} is neither a folder nor a whole .zip or .tar: make or fetch it again")
-    else:
-        raise DataError(f"{place} isn't there (it is sought from {Path.cwd()}): mend the path in the recipe")
+    found = list_files(place, _pick)
     if not found.names and not found.broken:
         kinds = ", ".join(reason.removeprefix(OTHER) for reason in found.skipped)
         others = f"; it holds {found.skipped.total()} other files: {kinds}" if found.skipped else ""
@@ -65,8 +59,25 @@ def list_pictures(place: Path) -> Pictures:
     return found
 
 
+def list_files(place: Path, pick: Pick) -> Pictures:
+    """The files of a folder or an archive that `pick` keeps.
+
+    Raises:
+        DataError: it isn't there, isn't whole, holds unsafe paths, or is encrypted.
+    """
+    if place.is_dir():
+        return _list_folder(place, pick)
+    if zipfile.is_zipfile(place):
+        return _list_zip(place, pick)
+    if place.is_file() and _is_tar(place):
+        return _list_tar(place, pick)
+    if place.exists():
+        raise DataError(f"{place} is neither a folder nor a whole .zip or .tar: make or fetch it again")
+    raise DataError(f"{place} isn't there (it is sought from {Path.cwd()}): mend the path in the recipe")
+
+
 def is_archive(place: Path) -> bool:
-    """True if `list_pictures` takes the file for an archive."""
+    """True if `list_files` takes the file for an archive."""
     return place.is_file() and (zipfile.is_zipfile(place) or _is_tar(place))
 
 
@@ -99,9 +110,9 @@ def _pick(names: Iterable[str]) -> tuple[list[str], Counter[str]]:
     return kept, Counter(dict(sorted(others.items())))
 
 
-def _list_folder(place: Path) -> Pictures:
+def _list_folder(place: Path, pick: Pick) -> Pictures:
     files, broken, passed = _walk(place)
-    names, skipped = _pick(sorted(files))
+    names, skipped = pick(sorted(files))
 
     def read(name: str) -> bytes:
         try:
@@ -162,7 +173,7 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _list_zip(place: Path) -> Pictures:
+def _list_zip(place: Path, pick: Pick) -> Pictures:
     try:
         archive = zipfile.ZipFile(place)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
@@ -170,7 +181,7 @@ def _list_zip(place: Path) -> Pictures:
     files = [member for member in archive.infolist() if not member.is_dir()]
     _refuse_unsafe([member.filename for member in files], place)
     members = {_name_in_zip(member): member for member in files if not _is_link(member)}
-    names, skipped = _pick(members)
+    names, skipped = pick(members)
     if any(members[name].flag_bits & ENCRYPTED for name in names):
         archive.close()
         raise DataError(f"{place} is encrypted: unpack it with its password, and name the folder")
@@ -202,7 +213,7 @@ def _name_in_zip(member: zipfile.ZipInfo) -> str:
         return name
 
 
-def _list_tar(place: Path) -> Pictures:
+def _list_tar(place: Path, pick: Pick) -> Pictures:
     try:
         archive = tarfile.open(place)  # noqa: SIM115 (it stays open as long as its rows are read)
         assert archive.fileobj is not None  # it is open
@@ -213,7 +224,7 @@ def _list_tar(place: Path) -> Pictures:
         raise DataError(f"{place} is a truncated or corrupt archive ({error}): make or fetch it again") from error
     _refuse_unsafe(list(found), place)
     members = {name.replace("\\", "/"): member for name, member in found.items() if member.isfile() or member.islnk()}
-    names, skipped = _pick(members)
+    names, skipped = pick(members)
     skipped += _links(sum(member.issym() for member in found.values()))
     skipped += Counter({"no regular file": sum(member.isdev() for member in found.values())})
 

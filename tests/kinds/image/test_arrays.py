@@ -21,7 +21,7 @@ from vae_pipeline.kinds.sources import open_source
 from vae_pipeline.kinds.spec import ImageSpec, within
 from vae_pipeline.kinds.splitting import split
 from vae_pipeline.kinds.writing import write
-from vae_pipeline.recipe.data import ArrayPart, ArraysData, File, Runs
+from vae_pipeline.recipe.data import ArrayFile, ArrayPart, ArraysData, Runs
 from vae_pipeline.system.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -61,8 +61,8 @@ def saved(path: Path, content: bytes) -> Path:
 
 
 def part(images: Path, labels: Path | None = None, key: str | None = None) -> ArrayPart:
-    found = None if labels is None else File(path=str(labels))
-    return ArrayPart(images=File(path=str(images), key=key), labels=found)
+    found = None if labels is None else ArrayFile(path=str(labels))
+    return ArrayPart(images=ArrayFile(path=str(images), key=key), labels=found)
 
 
 def opened(
@@ -155,7 +155,7 @@ COLOUR = np.random.default_rng(0).integers(0, 256, (5, 3, 4, 2), np.uint8)
 def test_matlabs_layouts(tmp_path: Path, array: Array, flat: str, wanted: Array, zipped: bool) -> None:
     path = saved(tmp_path / "x.mat", mat(zipped, faces=array, people=np.arange(5)))
     assert isinstance(wanted.shape, tuple)
-    given = ArrayPart(images=File(path=str(path), key="faces"), labels=File(path=str(path), key="people"))
+    given = ArrayPart(images=ArrayFile(path=str(path), key="faces"), labels=ArrayFile(path=str(path), key="people"))
     source = opened(given, wanted.shape[1:], flat=flat)
     np.testing.assert_array_equal(rows(source), wanted)
     assert source.train.labels is not None
@@ -179,7 +179,7 @@ def test_mat_files_that_cant_be_read(tmp_path: Path, content: bytes, key: str | 
 
 def test_images_that_follow_each_other_are_groups(tmp_path: Path) -> None:
     images = np.arange(100, dtype=np.uint8).reshape(100, 1, 1, 1)
-    film = File(path=str(saved(tmp_path / "x.npy", npy(images))))
+    film = ArrayFile(path=str(saved(tmp_path / "x.npy", npy(images))))
     source = opened(ArrayPart(images=film, labels=None, groups=Runs(run=8)), (1, 1, 1), valid=0.3, test=0.3)
     parts = [part.rows[np.arange(len(part.rows))].ravel() // 8 for part in split(source, 0).values()]
     assert sorted(place for part in parts for place in set(part)) == list(range(13))  # none in two parts

@@ -1,10 +1,11 @@
-"""IDX, .npy, .npz, .amat and .mat files, gzipped or not, told apart by their contents and not by their names."""
+"""IDX, .npy, .npz, .amat and .mat files, gzipped or not, told apart by their contents and not by their names.
 
-import gzip
+Files of records have nothing to be told by: the recipe says that they are some.
+"""
+
 import io
 import math
 import warnings
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import numpy as np
 
 from vae_pipeline.kinds.download import Finder
 from vae_pipeline.kinds.image.matlab import read_mat
+from vae_pipeline.kinds.image.records import gunzipped, read_records
 from vae_pipeline.kinds.parts import Array, ImageSource, Indices, Part
-from vae_pipeline.recipe.data import ArrayPart, ArraysData, File, Runs
+from vae_pipeline.recipe.data import ArrayFile, ArrayPart, ArraysData, File, LabelByte, Runs
 from vae_pipeline.system.errors import DataError
-from vae_pipeline.system.files import sha256_of
+from vae_pipeline.system.files import tree_digest
 
 NPY = b"\x93NUMPY"
 # IDX, third byte of the file: the type of its elements (big-endian).
@@ -54,7 +56,7 @@ def open_arrays(data: ArraysData, finder: Finder) -> ImageSource:
         dtype=dtype,
         low=data.range[0],
         high=data.range[1],
-        classes=tuple(str(value) for value in values),
+        classes=_names(values, data),
         train=parts["train"],
         valid=parts["valid"] if "valid" in parts else float(data.valid),  # type: ignore[arg-type]
         test=parts["test"] if "test" in parts else float(data.test),  # type: ignore[arg-type]
@@ -64,15 +66,28 @@ def open_arrays(data: ArraysData, finder: Finder) -> ImageSource:
     )
 
 
+def _names(values: Indices, data: ArraysData) -> tuple[str, ...]:
+    """The name of each of the numbers that label the images."""
+    if data.classes is None:
+        return tuple(str(value) for value in values)
+    if len(data.classes) != len(values):
+        raise DataError(
+            f"data.classes has {len(data.classes)} names, but the labels are {len(values)} different numbers, from "
+            f"{values[0]} to {values[-1]}: one name each is wanted"
+        )
+    return data.classes
+
+
 def _read_part(
     part: ArrayPart, data: ArraysData, finder: Finder, origins: dict[str, str]
 ) -> tuple[Array, Indices | None]:
-    path, key = _find(part.images, finder, origins)
-    images = _arrange(read_array(path, key), data, path)
+    path, found = _read(part.images, finder, origins)
+    images = _arrange(found if part.images.records is None else found[:, part.images.records.skip :], data, path)
     if part.labels is None:
         return images, None
-    label_path, key = _find(part.labels, finder, origins)
-    labels = read_array(label_path, key)
+    if isinstance(part.labels, LabelByte):
+        return images, found[:, part.labels.byte].astype(np.int64)
+    label_path, labels = _read(part.labels, finder, origins)
     if labels.ndim == 2 and 1 in labels.shape:
         labels = labels.ravel()
     if labels.ndim != 1 or len(labels) != len(images):
@@ -104,8 +119,14 @@ def _find(file: File, finder: Finder, origins: dict[str, str]) -> tuple[Path, st
     path, key = finder.find_array(file)
     here = file.path is not None and Path(file.path) == path
     digest = None if file.repacked else file.digest
-    origins[str(file.path) if here else path.name] = digest or f"sha256:{sha256_of(path)}"
+    origins[str(file.path) if here else path.name] = digest or f"sha256:{tree_digest(path)}"
     return path, key
+
+
+def _read(file: ArrayFile, finder: Finder, origins: dict[str, str]) -> tuple[Path, Array]:
+    """The array of a file; of records, all their bytes."""
+    path, key = _find(file, finder, origins)
+    return path, read_array(path, key) if file.records is None else read_records(path, key, file.records.bytes)
 
 
 def _arrange(array: Array, data: ArraysData, path: Path) -> Array:
@@ -173,11 +194,7 @@ def read_array(path: Path, key: str | None) -> Array:
         raise DataError(f"can't read {path}: {error.strerror}") from error
     if mapped:  # it may be larger than the memory
         return _load_npy(path, path)
-    if content[:2] == b"\x1f\x8b":
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{path} is a truncated or corrupt .gz ({error}): fetch it again") from error
+    content = gunzipped(content, path)
     if content[:2] == b"PK":
         return _read_npz(content, key, path)
     if content.startswith(b"MATLAB"):

@@ -4,13 +4,14 @@ from typing import Annotated, Literal, assert_never
 
 from pydantic import Field
 
-from vae_pipeline.recipe.data.file import File, Repacked
+from vae_pipeline.recipe.data.file import ArrayFile, File, Records, Repacked
 from vae_pipeline.recipe.data.image import (
     ArrayPart,
     ArraysData,
     DigitsData,
     DrawnDefectsData,
     FolderData,
+    LabelByte,
     NormalFolder,
     Runs,
     SyntheticData,
@@ -19,9 +20,9 @@ from vae_pipeline.recipe.data.table import ColumnScaling, DateColumn, TableData,
 from vae_pipeline.recipe.data.text import DrawnSentencesData, TextData
 
 __all__ = [
-    "ArrayPart", "ArraysData", "ColumnScaling", "Data", "DateColumn", "DigitsData", "DrawnDefectsData",
-    "DrawnSentencesData", "File", "FolderData", "Kind", "NormalFolder", "Repacked", "Runs", "SyntheticData",
-    "TableData", "TableLabel", "TextData", "TumoursData", "has_labels", "kind_of", "told",
+    "ArrayFile", "ArrayPart", "ArraysData", "ColumnScaling", "Data", "DateColumn", "DigitsData", "DrawnDefectsData",
+    "DrawnSentencesData", "File", "FolderData", "Kind", "LabelByte", "NormalFolder", "Records", "Repacked", "Runs",
+    "SyntheticData", "TableData", "TableLabel", "TextData", "TumoursData", "has_labels", "kind_of", "told",
 ]  # fmt: skip
 
 Kind = Literal["image", "table", "text"]

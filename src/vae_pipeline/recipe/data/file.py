@@ -1,8 +1,10 @@
 """A file of data, here or somewhere else."""
 
+from typing import Annotated
+
 from pydantic import Field, field_validator, model_validator
 
-from vae_pipeline.recipe.section import Place, Section
+from vae_pipeline.recipe.section import Count, Place, Section, later
 from vae_pipeline.system.redaction import require_encoded
 
 DIGEST = r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$"
@@ -50,3 +52,26 @@ class File(Section):
         if self.name is not None and self.url is None:
             raise ValueError("name is what a mirror calls the file at a url, and none is given: leave name out")
         return self
+
+
+class Records(Section):
+    """Records of one length, one an image, as CIFAR's binary files have them."""
+
+    bytes: Count
+    """The length of a record."""
+    skip: Annotated[int, Field(ge=0)] = 0
+    """Bytes at the beginning of each record that come before the values."""
+
+    @model_validator(mode="after")
+    def _values_are_left(self) -> "Records":
+        if self.skip >= self.bytes:
+            raise ValueError(f"skip {self.skip} leaves nothing of a record of {self.bytes} bytes: take fewer")
+        return self
+
+
+class ArrayFile(File):
+    """A file of one array. Records may lie in files of a folder, a .zip or a .tar: `key` is then a pattern of their
+    names, such as `data_batch_*.bin`."""
+
+    records: Records | None = later(None)
+    """The records of a file without a header, each value a byte; null for a file that tells its own form."""

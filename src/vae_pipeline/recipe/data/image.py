@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from vae_pipeline.recipe.data.file import File
-from vae_pipeline.recipe.section import Count, Finite, Fraction, Place, Section, Shape, SomeFraction
+from vae_pipeline.recipe.data.file import ArrayFile, File
+from vae_pipeline.recipe.section import Count, Finite, Fraction, Place, Section, Shape, SomeFraction, later
 from vae_pipeline.recipe.split import (
     HASHED,
     ListedSplit,
@@ -23,16 +23,33 @@ class Runs(Section):
     """Images of a group; the last may have fewer."""
 
 
+class LabelByte(Section):
+    """A byte of each record of the images, which is the label."""
+
+    byte: Annotated[int, Field(ge=0)]
+    """Its place in the record, from 0, among those that `records.skip` passes over."""
+
+
 class ArrayPart(Section):
     """Images, and their labels if there are any."""
 
-    images: File
+    images: ArrayFile
     """The file of the images."""
-    labels: File | None
-    """The file of the labels, whole numbers; null if there are none."""
+    labels: ArrayFile | LabelByte | None
+    """The file of the labels, whole numbers, or their place in the records of the images; null if there are none."""
     groups: File | Runs | None = None
     """An id for each image, a number or a text: images of one id (of one patient, say) are of one part. Or so many
     images, one after the other, are a group."""
+
+    @model_validator(mode="after")
+    def _labels_lie_before_the_values(self) -> "ArrayPart":
+        skipped = 0 if self.images.records is None else self.images.records.skip
+        if isinstance(self.labels, LabelByte) and self.labels.byte >= skipped:
+            raise ValueError(
+                f"labels.byte {self.labels.byte} isn't among the {skipped} bytes that images.records.skip passes over: "
+                "the first of them is 0"
+            )
+        return self
 
 
 class SyntheticData(Section):
@@ -64,7 +81,7 @@ class DigitsData(Section):
 
 
 class ArraysData(Section):
-    """IDX, .npy, .npz, .amat or .mat files, gzipped or not; `valid` and `test` are files, or a fraction of train."""
+    """IDX, .npy, .npz, .amat, .mat or records of bytes, gzipped or not; `valid` and `test` are files, or a fraction."""
 
     kind: Literal["arrays"]
     shape: Shape
@@ -74,6 +91,8 @@ class ArraysData(Section):
     flat: Literal["rows", "columns"] = "rows"
     """The order in which images that a file holds as flat lists of values were written: row by row, or column by
     column, as MATLAB does."""
+    classes: Annotated[tuple[Place, ...], Field(min_length=1)] | None = later(None)
+    """The names of the labels, in the order of their numbers; null for the numbers themselves."""
     train: ArrayPart
     """Images and labels to train on."""
     valid: Fraction | ArrayPart
@@ -86,6 +105,14 @@ class ArraysData(Section):
     @model_validator(mode="after")
     def _parts_can_be_divided(self) -> "ArraysData":
         require_fractions(self.split, self.valid, self.test)
+        return self
+
+    @model_validator(mode="after")
+    def _labels_can_be_named(self) -> "ArraysData":
+        if self.classes is not None and self.train.labels is None:
+            raise ValueError("classes names labels, and train.labels is null: leave classes out")
+        if self.classes is not None and len(set(self.classes)) < len(self.classes):
+            raise ValueError("classes has a name twice")
         return self
 
     @field_validator("range")
