@@ -35,7 +35,8 @@ class Adversarial(Section):
     """
 
     weight: Positive
-    """The length of the term's gradient at the decoder's output, in lengths of the distortion's."""
+    """The length of the term's gradient at the decoder's output, in lengths of the distortion's, where the
+    discriminator always can tell; the less it can, the shorter, down to nothing at chance."""
     start: Fraction
     """The share of all steps after which the discriminator begins."""
     learning_rate: Positive

@@ -8,7 +8,9 @@ from torch import Tensor
 from vae_pipeline.models.vae import VAE, Inference
 from vae_pipeline.numerics.adam import AdamW
 from vae_pipeline.recipe.sharpness import Adversarial
-from vae_pipeline.training.sharpness.discriminator import PatchDiscriminator, hinge
+from vae_pipeline.training.sharpness.discriminator import CHANCE, PatchDiscriminator, hinge
+
+PACE = 0.05  # of the moving average of the discriminator's loss
 
 
 class Adversary:
@@ -20,8 +22,18 @@ class Adversary:
         self.optimizer = AdamW(discriminator, weight_decay=0.0)
         self.pace = recipe.learning_rate / learning_rate
         self.begun = False
+        self.loss = torch.full((), CHANCE, device=next(discriminator.parameters()).device)
+        """The discriminator's loss, as a moving average."""
         self.shown: tuple[Tensor, Tensor] | None = None
         """The images of the last term, real and made, which the discriminator is yet to learn by."""
+
+    @property
+    def weight(self) -> Tensor:
+        """The recipe's weight times how well the discriminator tells: all of it at a loss of 0, nothing at chance.
+
+        A discriminator at chance has next to no gradient, and one that is made long is noise.
+        """
+        return self.recipe.weight * (1 - self.loss / CHANCE).clamp_min(0)
 
     def advance(self, share: float) -> None:
         """Begin once a share of the steps is over."""
@@ -47,6 +59,7 @@ class Adversary:
         scores = self.discriminator(torch.cat([real, made]))
         loss = hinge(*scores.split([len(real), len(made)]))
         (weight * loss).backward()
+        self.loss.lerp_(loss.detach(), weight * PACE)
         self.shown = None
         return loss.detach()
 
@@ -59,4 +72,5 @@ class Adversary:
     def state(self) -> dict[str, Tensor]:
         """Every tensor that a resumed run needs; to be copied into."""
         moments: Sequence[Tensor] = self.optimizer.state()
-        return {**self.discriminator.state_dict(), **{f"optimizer.{at}": each for at, each in enumerate(moments)}}
+        optimizer = {f"optimizer.{at}": each for at, each in enumerate(moments)}
+        return {"loss": self.loss, **self.discriminator.state_dict(), **optimizer}

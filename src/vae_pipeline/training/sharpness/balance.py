@@ -9,7 +9,9 @@ from torch import Tensor
 MOST = 1e4
 
 
-def balanced(distortion: Tensor, gradients: Sequence[Tensor], share: float) -> tuple[list[Tensor], Float[Tensor, ""]]:
+def balanced(
+    distortion: Tensor, gradients: Sequence[Tensor], share: float | Tensor
+) -> tuple[list[Tensor], Float[Tensor, ""]]:
     """A term's gradients made `share` times as long as the distortion's, and the weight that makes them so.
 
     All are gradients at the decoder's output. The weight is share ‖distortion‖ / ‖gradients‖, and at most 10,000; where

@@ -43,7 +43,7 @@ class Sharpener:
         assert inference.output is not None
         (distortion,) = torch.autograd.grad(inference.distortion()[0].mean(), inference.output, retain_graph=True)
 
-        def weighed(term: Tensor, outputs: list[Tensor], share: float, place: int) -> Tensor:
+        def weighed(term: Tensor, outputs: list[Tensor], share: float | Tensor, place: int) -> Tensor:
             gradients = torch.autograd.grad(values * term, outputs, retain_graph=True)
             pulls, weight = balanced(distortion, gradients, share)
             self.totals[place : place + 3] += count * torch.stack([term.detach(), weight, torch.ones_like(weight)])
@@ -56,7 +56,7 @@ class Sharpener:
             terms.append(weighed(distance(inference.likelihood.mean[0], target), [inference.output], share, 0))
         if self.adversary is not None and self.adversary.begun:
             term, outputs = self.adversary.term(model, inference, label)
-            terms.append(weighed(term, outputs, self.adversary.recipe.weight, 3))
+            terms.append(weighed(term, outputs, self.adversary.weight, 3))
         return torch.stack(terms).sum() if terms else torch.zeros((), device=target.device)
 
     def advance(self, share: float) -> None:
