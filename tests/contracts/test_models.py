@@ -64,6 +64,7 @@ POSTERIORS = {
 }
 MAPS = {
     "spatial_gaussian": {"kind": "spatial_gaussian", "channels": 3},
+    "finite_scalar": {"kind": "finite_scalar", "levels": [5, 8, 2]},
     "pointwise": {"kind": "spatial_gaussian", "channels": 3, "pointwise": True},
 }
 PRIORS = {
@@ -71,6 +72,7 @@ PRIORS = {
     "mixture": {"kind": "mixture", "components": 4},
     "vamp": {"kind": "vamp", "components": 5},
 }
+OF_CODES = {"uniform": {"kind": "uniform"}}
 SHAPES = [(1, 8, 8), (3, 7, 10)]
 CASES = [
     *itertools.product(["dense", "convolution"], ["dense", "convolution"], LIKELIHOODS, [False, True], SHAPES),
@@ -83,6 +85,7 @@ MAP_CASES = [
     ("residual", "spatial_gaussian", "standard_normal", False, SHAPES[0]),
     ("attentive", "pointwise", "standard_normal", True, SHAPES[0]),
     ("residual", "spatial_gaussian", "mixture", True, SHAPES[1]),
+    ("residual", "finite_scalar", "uniform", True, SHAPES[0]),
 ]
 LATENT_CASES = [pair for pair in itertools.product(POSTERIORS, PRIORS) if pair[1] != "vamp" or pair[0] == "gaussian"]
 
@@ -91,7 +94,7 @@ def make(encoder, decoder, likelihood, conditional, shape, posterior="gaussian",
     model = {
         "encoder": NETS[encoder],
         "posterior": (POSTERIORS | MAPS)[posterior],
-        "prior": PRIORS[prior],
+        "prior": (PRIORS | OF_CODES)[prior],
         "decoder": NETS[decoder],
         "likelihood": (LIKELIHOODS | MORE_LIKELIHOODS)[likelihood],
         "conditional": conditional,

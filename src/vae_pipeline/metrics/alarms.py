@@ -4,6 +4,7 @@
     ignored_latents  z tells of x, and the decoder does no better by it than by another example's
     idle_latents     most dimensions are the same for every x
     idle_levels      some levels of a ladder tell nothing, where others do
+    idle_codes       most codes of the codebook never occur
     autoencoder      q(z|x) is next to a point: z is a place in a table, and what lies between the places means nothing
 
 Source: Bowman et al., Generating Sentences from a Continuous Space, 2016, and Burda et al., 2016, section 5.2, for
@@ -24,6 +25,7 @@ INFORMATION, RATE = 0.1, 0.05  # nats, under which z tells nothing
 # networks came to 0.42 to 0.58, trained ones to 0.8 to 1.
 PREFERRED = 0.65
 SHARE = 0.05  # of the dimensions, under which most are idle
+CODES = 0.1  # share of the codebook, under which most of it is idle
 VARIANCE = 1e-4  # of q(z|x), under which it is next to a point
 
 
@@ -57,6 +59,11 @@ def alarms_of(
         found["idle_levels"] = (
             f"{len(idle)} of {len(level_rates)} levels, the topmost being 1, carry under {RATE:g} nats: {which}: "
             f"{to_use_levels(recipe)}"
+        )
+    if used.codebook_use is not None and used.codebook_use < CODES:
+        found["idle_codes"] = (
+            f"{100 * used.codebook_use:.2g} % of the codes that could occur do: try fewer or smaller "
+            f"model.posterior.levels, or {to_carry_more(recipe).removeprefix('try ')}"
         )
     if used.posterior_variance is not None and used.posterior_variance < VARIANCE:
         found["autoencoder"] = (

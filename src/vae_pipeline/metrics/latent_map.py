@@ -7,10 +7,11 @@ import torch
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.bounds import evaluating
 from vae_pipeline.metrics.parts import batches, subset
-from vae_pipeline.models.spatial import SpatialVAE
+from vae_pipeline.models.spatial import QuantisedVAE, SpatialVAE
 from vae_pipeline.numerics.randomness import derive
 
 IMAGES = 10_000  # of the training part, at most
+LEAST = 1e-6  # deviation of a channel that is told, or one whose codes are all the same would have 1 / 0
 
 
 @torch.inference_mode()
@@ -35,6 +36,7 @@ def latent_map(model: SpatialVAE, train: Split, seed: int, device: torch.device)
         "encoder_radius": model.encoder.radius,
         "decoder_radius": model.decoder.radius,
         "mean": middle.tolist(),
-        "deviation": (second / count - middle.square()).sqrt().tolist(),
+        "deviation": (second / count - middle.square()).clamp_min(LEAST**2).sqrt().tolist(),
         "images": len(some),
+        **({"levels": list(model.code_levels)} if isinstance(model, QuantisedVAE) else {}),
     }

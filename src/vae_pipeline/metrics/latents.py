@@ -6,11 +6,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float
+from torch import Tensor
 from torch.distributions import Distribution
 
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.bounds import evaluating
 from vae_pipeline.metrics.parts import batches
+from vae_pipeline.models.codes import Point, UniformCodes
+from vae_pipeline.models.draw import Posterior
 from vae_pipeline.models.gaussian import DiagonalGaussian, rate_per_dimension
 from vae_pipeline.models.vae import VAE
 
@@ -44,16 +48,24 @@ def latents(model: VAE, split: Split, device: torch.device) -> Latents:
     """Encode every example."""
     means, rates = [], []
     with evaluating(model):
-        prior = diagonal(model.prior())
+        prior = model.prior()
         for rows in batches(split, device, "latents"):
             posterior = model.encode(rows.x, rows.label)
             means.append(posterior.mean.cpu().double().numpy())
-            rates.append(rate_per_dimension(diagonal(posterior), prior).cpu().double().numpy().sum(axis=0))
+            rates.append(_rates(posterior, prior).cpu().double().numpy().sum(axis=0))
     return Latents(np.concatenate(means), np.sum(rates, axis=0) / len(split))
 
 
+def _rates(posterior: Posterior, prior: Distribution) -> Float[Tensor, "batch latents"]:
+    if isinstance(prior, UniformCodes):
+        return prior.rates.expand(posterior.mean.shape)
+    return rate_per_dimension(diagonal(posterior), diagonal(prior))
+
+
 def diagonal(distribution: Distribution) -> DiagonalGaussian:
-    """The diagonal Gaussian of the same means and variances."""
+    """The diagonal Gaussian of the same means and variances; at a point's code, one that is next to a point."""
     if isinstance(distribution, DiagonalGaussian):
         return distribution
+    if isinstance(distribution, Point):
+        return DiagonalGaussian(distribution.mean, distribution.log_variance)
     return DiagonalGaussian(distribution.mean, distribution.variance.log())

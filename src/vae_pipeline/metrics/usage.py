@@ -9,10 +9,12 @@ from torch import Tensor
 
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.bounds import evaluating, widest
+from vae_pipeline.metrics.codebook import codebook_use
 from vae_pipeline.metrics.latents import ACTIVE, diagonal
 from vae_pipeline.metrics.parts import at_once, read
 from vae_pipeline.models.gaussian import DiagonalGaussian
 from vae_pipeline.models.mixture import GaussianMixture
+from vae_pipeline.models.spatial import QuantisedVAE
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, seeded
 
@@ -31,7 +33,10 @@ class Usage:
 
     Of a map of latents, that of 256 examples at most."""
     posterior_variance: float | None
-    """The variance of active dimensions, averaged over them and the examples; None where there are none."""
+    """The variance of active dimensions, averaged over them and the examples; None where there are none, and of codes,
+    which have none."""
+    codebook_use: float | None = None
+    """The share of the codebook that occurs (`metrics.codebook`), of a model that has one."""
 
 
 @torch.inference_mode()
@@ -51,10 +56,12 @@ def usage(model: VAE, split: Split, seed: int, device: torch.device, most: int |
     with seeded(derive(seed, "usage")):
         step = -(-count // PAIRED) if model.is_map else 1
         information = mutual_information(DiagonalGaussian(mean[::step], log_variance[::step]))
+    codebook = codebook_use(model, mean.cpu().numpy()) if isinstance(model, QuantisedVAE) else None
     return Usage(
         active_units=int(active.sum()),
         mutual_information=information.item(),
-        posterior_variance=log_variance[:, active].exp().mean().item() if active.any() else None,
+        posterior_variance=log_variance[:, active].exp().mean().item() if active.any() and codebook is None else None,
+        codebook_use=None if codebook is None else codebook.share,
     )
 
 

@@ -1,9 +1,12 @@
 """Posteriors q(z|x): features to a distribution over latents, which `transform` draws from given noise."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vae_pipeline.models.codes import Point, bounded, rounded
 from vae_pipeline.models.flow import FlowGaussian
 from vae_pipeline.models.gaussian import DiagonalGaussian, FullGaussian
 from vae_pipeline.models.nets.coupling import CouplingFlow
@@ -52,6 +55,36 @@ class SpatialGaussianPosterior(nn.Module):
         """Its mean and log-variance, as maps."""
         mean, log_variance = self.mixed(self.moments(features)).float().chunk(2, 1)
         return mean, nn.functional.hardtanh(log_variance, *MAP_LOG_VARIANCE)
+
+
+class FiniteScalarPosterior(nn.Module):
+    """One code at each place of a map, by one convolution of the features around it (`models.codes`)."""
+
+    levels: Tensor
+    """[channels, 1, 1]."""
+
+    def __init__(self, features: int, levels: Sequence[int]) -> None:
+        super().__init__()
+        self.numbers = nn.Conv2d(features, len(levels), 3, padding=1)
+        self.register_buffer("levels", torch.tensor(levels).float()[:, None, None], persistent=False)
+
+    def forward(self, features: Float[Tensor, "batch features rows columns"]) -> Point:
+        """q(z|x) of the flat map."""
+        code, _ = self.map(features)
+        return Point(code.flatten(1))
+
+    def map(
+        self, features: Float[Tensor, "batch features rows columns"]
+    ) -> tuple[Float[Tensor, "batch channels rows columns"], Float[Tensor, "batch channels rows columns"]]:
+        """The code, and what stands for its log-variance, as maps."""
+        code = Point(rounded(self.within(features), self.levels))
+        return code.mean, code.log_variance
+
+    def within(
+        self, features: Float[Tensor, "batch features rows columns"]
+    ) -> Float[Tensor, "batch channels rows columns"]:
+        """The numbers that are rounded."""
+        return bounded(self.numbers(features).float(), self.levels)
 
 
 class NormalisedPosterior(GaussianPosterior):

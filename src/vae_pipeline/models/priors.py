@@ -3,12 +3,14 @@
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from vae_pipeline.models.codes import UniformCodes
 from vae_pipeline.models.gaussian import DiagonalGaussian, StandardNormal
 from vae_pipeline.models.mixture import GaussianMixture
-from vae_pipeline.models.samplers import MixtureSampler, Sampler, StandardNormalSampler
+from vae_pipeline.models.samplers import CodesSampler, MixtureSampler, Sampler, StandardNormalSampler
 
 Infer = Callable[[Tensor], Distribution]
 
@@ -30,6 +32,25 @@ class StandardNormalPrior(nn.Module):
     def sampler(self, infer: Infer) -> Sampler:  # noqa: ARG002
         """Draws of p(z) from noise."""
         return StandardNormalSampler(self.latents)
+
+
+class UniformPrior(nn.Module):
+    """The same probability for each code of so many levels: no parameters."""
+
+    levels: Tensor
+
+    def __init__(self, levels: Float[Tensor, " latents"]) -> None:
+        super().__init__()
+        self.latents = len(levels)
+        self.register_buffer("levels", levels, persistent=False)
+
+    def forward(self, infer: Infer) -> UniformCodes:  # noqa: ARG002
+        """p(z)."""
+        return UniformCodes(self.levels)
+
+    def sampler(self, infer: Infer) -> Sampler:  # noqa: ARG002
+        """Draws of p(z) from noise."""
+        return CodesSampler(self.levels)
 
 
 class MixturePrior(nn.Module):

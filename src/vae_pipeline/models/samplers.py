@@ -9,8 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vae_pipeline.models.codes import half
 from vae_pipeline.models.flow_matching import FlowMatchingSampler
 from vae_pipeline.models.nets.coupling import CouplingFlow
+
+FARTHEST = 1e9  # no number of N(0, 1) comes near it
 
 
 class StandardNormalSampler(nn.Module):
@@ -24,6 +27,27 @@ class StandardNormalSampler(nn.Module):
     def forward(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch latents"]:
         """z."""
         return noise
+
+
+class CodesSampler(nn.Module):
+    """Codes that are all as likely: each number of the noise chooses the level of one latent."""
+
+    thresholds: Tensor
+    """[latents, levels - 1]: quantiles of N(0, 1) between the levels; of fewer levels, the rest are out of reach."""
+    one: Tensor
+
+    def __init__(self, levels: Float[Tensor, " latents"]) -> None:
+        super().__init__()
+        self.noise = len(levels)
+        share = torch.arange(1, int(levels.max()), device=levels.device).double() / levels[:, None].double()
+        ends = torch.special.ndtri(share.clamp_max(1)).clamp_max(FARTHEST)
+        self.register_buffer("thresholds", ends.float())
+        self.register_buffer("one", half(levels))
+
+    def forward(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch latents"]:
+        """z."""
+        level = (noise[..., None] > self.thresholds).float().sum(-1)
+        return (level - self.one) / self.one
 
 
 class MixtureSampler(nn.Module):
@@ -95,7 +119,7 @@ class LevelsSampler(nn.Module):
 
 
 Fitted = MixtureSampler | FlowSampler | FlowMatchingSampler
-Sampler = StandardNormalSampler | LevelsSampler | Fitted
+Sampler = StandardNormalSampler | CodesSampler | LevelsSampler | Fitted
 
 
 def skeleton(weights: Mapping[str, Tensor]) -> Fitted:

@@ -3,9 +3,10 @@
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from vae_pipeline.models.codes import nearest
 from vae_pipeline.models.likelihoods import ObservedDistribution
-from vae_pipeline.models.nets.residual import ResidualDecoder, ResidualEncoder
-from vae_pipeline.models.posteriors import SpatialGaussianPosterior
+from vae_pipeline.models.nets.residual import ResidualDecoder, ResidualEncoder, repeated
+from vae_pipeline.models.posteriors import FiniteScalarPosterior, SpatialGaussianPosterior
 from vae_pipeline.models.vae import VAE
 
 LatentMap = Float[Tensor, "batch latent_channels rows columns"]
@@ -15,7 +16,7 @@ class SpatialVAE(VAE):
     """At the trained size z is that map, flat; images and maps of other sizes go through `encode_map`, `decode_map`."""
 
     encoder: ResidualEncoder
-    posterior: SpatialGaussianPosterior
+    posterior: SpatialGaussianPosterior | FiniteScalarPosterior
     decoder: ResidualDecoder
 
     @property
@@ -37,3 +38,25 @@ class SpatialVAE(VAE):
     def decode_map(self, z: LatentMap, label: Int[Tensor, " batch"] | None = None) -> ObservedDistribution:
         """p(x|z), over scaled images of f times the map's sides."""
         return self.likelihood(self.decoder.map(z, self._one_hot(label)).float())
+
+
+class QuantisedVAE(SpatialVAE):
+    """A map of codes: whatever the sampler draws becomes the code next to it."""
+
+    posterior: FiniteScalarPosterior
+
+    @property
+    def code_levels(self) -> tuple[int, ...]:
+        """Levels of each channel's numbers."""
+        return tuple(map(int, self.posterior.levels.flatten().tolist()))
+
+    def draw(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch latents"]:
+        """New codes from noise of N(0, I)."""
+        return nearest(super().draw(noise).unflatten(1, self.latent_shape), self.posterior.levels).flatten(1)
+
+    def within(
+        self, x: Shaped[Tensor, "batch channels height width"], label: Int[Tensor, " batch"] | None = None
+    ) -> LatentMap:
+        """The numbers that are rounded to codes, of raw images of any size."""
+        divided = repeated(self.scaling(x), [-side % self.factor for side in x.shape[2:]])
+        return self.posterior.within(self.encoder.map(divided, self._one_hot(label)))

@@ -16,11 +16,12 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
+from vae_pipeline.models.codes import UniformCodes
 from vae_pipeline.models.draw import Draw, Posterior
 from vae_pipeline.models.gaussian import DiagonalGaussian, rate_per_dimension
 from vae_pipeline.models.ladder_prior import LadderPrior
 from vae_pipeline.models.likelihoods import Likelihood, ObservedDistribution
-from vae_pipeline.models.priors import Prior, VampPrior
+from vae_pipeline.models.priors import Prior, UniformPrior, VampPrior
 from vae_pipeline.models.samplers import Sampler
 from vae_pipeline.models.scaling import AnyScaling
 
@@ -80,6 +81,8 @@ class Inference:
         """The rate's parts: of each dimension where there is a closed form, else the whole."""
         if isinstance(self.posterior, DiagonalGaussian) and isinstance(self.prior, DiagonalGaussian):
             return rate_per_dimension(self.posterior, self.prior).expand(*self.z.shape)
+        if isinstance(self.prior, UniformCodes):
+            return self.prior.rates.expand(*self.z.shape)
         return self.rate().unsqueeze(-1)
 
     def level_rates(self) -> Float[Tensor, "samples batch levels"]:
@@ -112,7 +115,7 @@ class VAE(nn.Module):
         scaling: AnyScaling,
         encoder: nn.Module,
         posterior: nn.Module,
-        prior: Prior | LadderPrior,
+        prior: Prior | LadderPrior | UniformPrior,
         decoder: nn.Module,
         likelihood: Likelihood,
         classes: int = 0,

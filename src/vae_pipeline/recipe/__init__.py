@@ -16,6 +16,7 @@ from vae_pipeline.recipe.fits import fits
 from vae_pipeline.recipe.gates import require_possible
 from vae_pipeline.recipe.model import (
     AnyModel,
+    FiniteScalarPosterior,
     GaussianPosterior,
     Ladder,
     Model,
@@ -25,6 +26,8 @@ from vae_pipeline.recipe.model import (
 )
 from vae_pipeline.recipe.objective import (
     CapacityControl,
+    ConstantControl,
+    ElboObjective,
     FreeBitsControl,
     ImportanceObjective,
     Objective,
@@ -86,6 +89,7 @@ class Recipe(Section):
             )
         fits(self.data, self.model, self.sampler, self.detection)
         self._objective_fits()
+        self._codes_fit()
         self._sampler_fits()
         steered = isinstance(self.rate_control, CapacityControl | TargetRateControl | TargetDistortionControl)
         if steered and self.train.keep == "best":
@@ -105,6 +109,25 @@ class Recipe(Section):
             raise ValueError("data.valid and data.test leave nothing to train on: together they must be under 1")
         require_possible(self.evaluate.gates, self.data, self.detection)
         return self
+
+    def _codes_fit(self) -> None:
+        if not isinstance(self.model, Model) or not isinstance(self.model.posterior, FiniteScalarPosterior):
+            return
+        if not isinstance(self.objective, ElboObjective | TrimmedObjective):
+            raise ValueError(
+                f"objective.kind {self.objective.kind} is of draws that differ, and a posterior of kind finite_scalar "
+                "has one code for an example: take elbo or trimmed"
+            )
+        if not isinstance(self.rate_control, ConstantControl):
+            raise ValueError(
+                f"rate_control.kind {self.rate_control.kind} steers the rate, and that of a posterior of kind "
+                "finite_scalar is the log of its codes, always: take constant"
+            )
+        if self.detection is not None and self.detection.score == "rate":
+            raise ValueError(
+                "detection.score rate is the same for all examples where model.posterior.kind is finite_scalar: take "
+                "negative_elbo or another"
+            )
 
     def _sampler_fits(self) -> None:
         if not isinstance(self.model, Model):

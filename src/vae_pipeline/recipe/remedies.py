@@ -13,6 +13,7 @@ from vae_pipeline.recipe.model import (
     ContinuousLikelihood,
     ConvolutionNet,
     DiscretisedLikelihood,
+    FiniteScalarPosterior,
     Model,
     NormalisedPosterior,
     RecurrentDecoder,
@@ -24,6 +25,8 @@ from vae_pipeline.recipe.objective import ImportanceObjective, RateControl
 def to_carry_more(recipe: Recipe | TrainedRecipe) -> str:
     """Changes for latents that tell too little."""
     model, control = recipe.model, recipe.rate_control
+    if isinstance(model, Model) and isinstance(model.posterior, FiniteScalarPosterior):  # its rate never changes
+        return f"try {either([*_sharper(model), 'more steps', 'wider nets'])}"
     found = _cheaper(control)
     if not isinstance(recipe.objective, ImportanceObjective):
         found += _freer(control)

@@ -18,6 +18,7 @@ from vae_pipeline.metrics.aggregate import aggregate, lower_bound
 from vae_pipeline.metrics.alarms import EXAMPLES, alarms_of, without_epoch
 from vae_pipeline.metrics.baselines import baseline_elbo
 from vae_pipeline.metrics.bounds import elbo_terms, standard_error
+from vae_pipeline.metrics.codebook import codebook_use
 from vae_pipeline.metrics.detection import fit_detector, normal_part
 from vae_pipeline.metrics.gain import Gain, decoder_gain
 from vae_pipeline.metrics.importance import importance_bound
@@ -28,7 +29,7 @@ from vae_pipeline.metrics.parts import chosen_rows, subset
 from vae_pipeline.metrics.two_sample import against_prior
 from vae_pipeline.metrics.usage import usage
 from vae_pipeline.models.samplers import MixtureSampler
-from vae_pipeline.models.spatial import SpatialVAE
+from vae_pipeline.models.spatial import QuantisedVAE, SpatialVAE
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.device import prepare_device
 from vae_pipeline.numerics.randomness import derive, in_float32
@@ -148,6 +149,8 @@ def measure(
         "dimensionwise_kl": whole.dimensionwise_kl,
     }
     optional |= model.likelihood.figures()
+    if isinstance(model, QuantisedVAE):
+        optional |= codebook_use(model, used.mean).figures()
     if measure == "mass" and spec.dimensions is not None:
         optional["bits_per_dimension"] = float(-terms.elbo.mean() / (spec.dimensions * np.log(2)))
     if importance.shape is not None:

@@ -27,6 +27,8 @@ class Epoch:
     decoder_gain: float | None = None
     """The decoder gain in nats; None where there is a single example."""
     decoder_gain_share: float | None = None
+    codebook_use: float | None = None
+    """The share of the codebook that occurs; None where latents aren't codes."""
     skipped_steps: int | None = None
     """Steps that train.skip_threshold kept from being made; None without it."""
     level_rates: list[float] | None = None
@@ -64,7 +66,7 @@ class Epoch:
     @property
     def used(self) -> Usage:
         """The use of the latents at the end of the epoch."""
-        return Usage(self.active_units, self.mutual_information, self.posterior_variance)
+        return Usage(self.active_units, self.mutual_information, self.posterior_variance, self.codebook_use)
 
     @property
     def gain(self) -> Gain | None:

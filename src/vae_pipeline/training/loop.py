@@ -200,6 +200,7 @@ def _end_epoch(
         active_units=used.active_units,
         mutual_information=used.mutual_information,
         posterior_variance=used.posterior_variance,
+        codebook_use=used.codebook_use,
         learning_rate=rate,
         beta=training.control.beta.item(),
         decoder_gain=None if gain is None else gain.nats,

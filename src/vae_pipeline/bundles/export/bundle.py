@@ -25,6 +25,7 @@ from vae_pipeline.bundles.export.parity import (
     ranking,
     run,
 )
+from vae_pipeline.bundles.export.rounding import clearest
 from vae_pipeline.kinds.spec import DataSpec
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.directions import Direction
@@ -104,6 +105,7 @@ def write_bundle(
     described: dict[str, GraphEntry] = {}
     protos: dict[str, onnx.ModelProto] = {}
     asked: dict[str, dict[int, _Asked]] = {}
+    test = clearest(model, test)
     for graph in counted("graphs", graphs_of(model, detector)):
         file, golden = folder / f"{graph.name}.onnx", folder / f"{graph.name}.npz"
         told = _metadata(graph, spec, model, measured, origin)

@@ -26,8 +26,8 @@ from vae_pipeline.bundles.export.noise import noise_graph, normal_noise
 from vae_pipeline.bundles.export.parity import Arrays
 from vae_pipeline.bundles.export.proto import OPSET, preceded
 from vae_pipeline.bundles.export.stepwise import WRITING
+from vae_pipeline.metrics.latents import diagonal
 from vae_pipeline.models.detector import Detector, DetectorOutputs
-from vae_pipeline.models.gaussian import DiagonalGaussian
 from vae_pipeline.models.likelihoods.autoregressive import AutoregressiveLikelihood
 from vae_pipeline.models.spatial import SpatialVAE
 from vae_pipeline.models.vae import VAE
@@ -40,10 +40,8 @@ class _Encoder(nn.Module):
         self.model = model
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        posterior = self.model.encode(x, label)
-        if isinstance(posterior, DiagonalGaussian):
-            return posterior.mean, posterior.log_variance
-        return posterior.mean, posterior.variance.log()
+        q = diagonal(self.model.encode(x, label))
+        return q.mean, q.log_variance
 
 
 class _Decoder(nn.Module):
@@ -100,7 +98,7 @@ class EncoderGraph(TracedGraph):
 
     def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
         posterior = model.encode(inputs["x"], inputs.get("label"))
-        return {"mean": posterior.mean, "log_variance": posterior.variance.log()}
+        return {"mean": posterior.mean, "log_variance": diagonal(posterior).log_variance}
 
 
 class DecoderGraph(TracedGraph):

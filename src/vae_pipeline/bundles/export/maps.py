@@ -16,7 +16,8 @@ from torch.export import Dim
 
 from vae_pipeline.bundles.export.graph import Tensors, TracedGraph
 from vae_pipeline.bundles.export.parity import BATCHES, GOLDEN, Arrays
-from vae_pipeline.models.spatial import SpatialVAE
+from vae_pipeline.bundles.export.rounding import either
+from vae_pipeline.models.spatial import QuantisedVAE, SpatialVAE
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.runtime.signatures import MAPS, GraphName
 
@@ -91,9 +92,12 @@ class MapEncoderGraph(_MapGraph):
         sides = Dim("rows"), Dim("columns")
         return {"x": dict(enumerate(sides if frozen.factor == 1 else (frozen.factor * side for side in sides), 2))}
 
-    def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
+    def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:
         assert isinstance(model, SpatialVAE)
-        mean, log_variance = model.encode_map(inputs["x"], inputs.get("label"))
+        x, label = inputs["x"], inputs.get("label")
+        mean, log_variance = model.encode_map(x, label)
+        if isinstance(model, QuantisedVAE) and found is not None:
+            mean = either(model.within(x, label), torch.from_numpy(found["mean"]), mean, model.posterior.levels)
         return {"mean": mean, "log_variance": log_variance}
 
 

@@ -3,6 +3,7 @@
 import math
 from typing import assert_never
 
+import torch
 from torch import nn
 
 from vae_pipeline.kinds.spec import ImageSpec
@@ -20,9 +21,10 @@ from vae_pipeline.models.nets.convolution import ConvolutionDecoder, Convolution
 from vae_pipeline.models.nets.dense import DenseDecoder, DenseEncoder
 from vae_pipeline.models.nets.residual import ResidualDecoder, ResidualEncoder
 from vae_pipeline.models.nets.residual_blocks import Style, groups_of
-from vae_pipeline.models.posteriors import SpatialGaussianPosterior
+from vae_pipeline.models.posteriors import FiniteScalarPosterior, SpatialGaussianPosterior
+from vae_pipeline.models.priors import UniformPrior
 from vae_pipeline.models.scaling import Scaling
-from vae_pipeline.models.spatial import SpatialVAE
+from vae_pipeline.models.spatial import QuantisedVAE, SpatialVAE
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.recipe import model as recipe
 from vae_pipeline.system.errors import RecipeError
@@ -51,11 +53,20 @@ def _spatial(
 ) -> SpatialVAE:
     assert isinstance(model.encoder, recipe.ResidualNet) and isinstance(model.decoder, recipe.ResidualNet)
     encoder = _residual_encoder(model.encoder, spec, classes, flat=False)
-    posterior = SpatialGaussianPosterior(encoder.channels, section.channels, section.pointwise)
-    shape = (section.channels, *encoder.side)
-    prior = prior_of(model.prior, math.prod(shape), spec)
-    decoder = _residual_decoder(model.decoder, spec, shape, classes, likelihood.planes, section.pointwise)
-    return SpatialVAE(Scaling(spec.low, spec.high), encoder, posterior, prior, decoder, likelihood, classes)
+    scaling, shape = Scaling(spec.low, spec.high), (section.channels, *encoder.side)
+    pointwise = isinstance(section, recipe.SpatialGaussianPosterior) and section.pointwise
+    decoder = _residual_decoder(model.decoder, spec, shape, classes, likelihood.planes, pointwise)
+    match section:
+        case recipe.SpatialGaussianPosterior():
+            gaussian = SpatialGaussianPosterior(encoder.channels, section.channels, section.pointwise)
+            prior = prior_of(model.prior, math.prod(shape), spec)
+            return SpatialVAE(scaling, encoder, gaussian, prior, decoder, likelihood, classes)
+        case recipe.FiniteScalarPosterior():
+            codes = FiniteScalarPosterior(encoder.channels, section.levels)
+            uniform = UniformPrior(torch.tensor(section.levels).float().repeat_interleave(math.prod(encoder.side)))
+            return QuantisedVAE(scaling, encoder, codes, uniform, decoder, likelihood, classes)
+        case _:
+            assert_never(section)
 
 
 def _encoder(

@@ -7,6 +7,7 @@ from torch import nn
 from vae_pipeline.kinds.spec import DataSpec
 from vae_pipeline.models import posteriors, priors
 from vae_pipeline.recipe import model as recipe
+from vae_pipeline.system.errors import RecipeError
 
 
 def posterior_of(posterior: recipe.VectorPosterior, features: int) -> nn.Module:
@@ -24,7 +25,7 @@ def posterior_of(posterior: recipe.VectorPosterior, features: int) -> nn.Module:
             assert_never(posterior)
 
 
-def prior_of(prior: recipe.Prior, latents: int, spec: DataSpec) -> priors.Prior:
+def prior_of(prior: recipe.AnyPrior, latents: int, spec: DataSpec) -> priors.Prior:
     """A module that makes p(z)."""
     match prior:
         case recipe.StandardNormalPrior():
@@ -33,5 +34,7 @@ def prior_of(prior: recipe.Prior, latents: int, spec: DataSpec) -> priors.Prior:
             return priors.MixturePrior(latents, prior.components)
         case recipe.VampPrior():
             return priors.VampPrior(latents, prior.components, spec.event_shape)
+        case recipe.UniformPrior():
+            raise RecipeError("model.prior.kind uniform is of codes: take model.posterior.kind finite_scalar")
         case _:
             assert_never(prior)

@@ -48,7 +48,7 @@ class ResidualEncoder(nn.Module):
         self, x: Float[Tensor, "batch channels height width"], label: Label
     ) -> Float[Tensor, "batch features"] | Map:
         """Features of images of the trained size."""
-        found = self.map(_repeated(x, self.missing), label)
+        found = self.map(repeated(x, self.missing), label)
         return found.flatten(1) if self.flat else found
 
     def map(self, x: Float[Tensor, "batch channels height width"], label: Label) -> Map:
@@ -170,8 +170,8 @@ def _joined(x: Map, label: Label) -> Map:
     return torch.cat([x, label[:, :, None, None].expand(-1, -1, x.shape[2], x.shape[3])], 1)
 
 
-def _repeated(x: Map, missing: Sequence[int]) -> Map:
-    """The map with its last row and column repeated so many times; runtimes lack the padding that does so."""
+def repeated(x: Map, missing: Sequence[int]) -> Map:
+    """Images or a map whose last row and column are repeated so many times; runtimes lack the padding that does so."""
     for axis, count in zip((2, 3), missing, strict=True):
         if count:
             x = torch.cat([x, *[x.narrow(axis, x.shape[axis] - 1, 1)] * count], axis)

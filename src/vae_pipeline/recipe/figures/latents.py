@@ -10,6 +10,17 @@ LATENTS = (
         beside=(("latents", "of {} latents"),),
     ),
     Figure(
+        "codebook_use", "Codebook use",
+        "Share of the codes that occur somewhere in the test part; of as many as it has places, where these are fewer.",
+        "latents", better="higher", gate=False, beside=(("codebook_size", "of {} codes"),),
+    ),
+    Figure(
+        "codebook_perplexity", "Codebook perplexity",
+        "exp of the entropy of the codes' frequencies over the test part: so many codes that are all as frequent would "
+        "tell as much.",
+        "latents", gate=False, beside=(("codebook_size", "of {} codes"),),
+    ),
+    Figure(
         "mutual_information", "Mutual information",
         "What z tells of which {noun} it came from; the set's size caps what can be seen of it. Near 0, the encoder "
         "ignores x.",

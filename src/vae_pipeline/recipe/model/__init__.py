@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from vae_pipeline.recipe.model.latents import (
+    AnyPrior,
+    FiniteScalarPosterior,
     FlowPosterior,
     FullPosterior,
     GaussianPosterior,
@@ -15,6 +17,7 @@ from vae_pipeline.recipe.model.latents import (
     SpatialGaussianPosterior,
     SpatialPosterior,
     StandardNormalPrior,
+    UniformPrior,
     VampPrior,
     VectorPosterior,
 )
@@ -47,13 +50,13 @@ from vae_pipeline.recipe.model.nets import (
 from vae_pipeline.recipe.section import Activation, Count, Section, later
 
 __all__ = [
-    "AdaptiveOutput", "AnyModel", "AutoregressiveLikelihood", "BernoulliLikelihood", "CategoricalLikelihood",
-    "Cell", "ContinuousLikelihood", "ConvolutionNet", "DecoderNet", "DenseNet", "DiscretisedLikelihood",
-    "EncoderNet", "FlowPosterior", "FullOutput", "FullPosterior", "GaussianLikelihood", "GaussianPosterior",
-    "Ladder", "LaplaceLikelihood", "Level", "Likelihood", "LogisticLikelihood", "MixedLikelihood", "MixturePrior",
-    "Model", "NormalisedPosterior", "Posterior", "Prior", "RecurrentDecoder", "RecurrentEncoder", "ResidualNet",
-    "Scale", "SpatialGaussianPosterior", "SpatialPosterior", "StandardNormalPrior", "StudentTLikelihood", "VampPrior",
-    "VectorPosterior",
+    "AdaptiveOutput", "AnyModel", "AnyPrior", "AutoregressiveLikelihood", "BernoulliLikelihood",
+    "CategoricalLikelihood", "Cell", "ContinuousLikelihood", "ConvolutionNet", "DecoderNet", "DenseNet",
+    "DiscretisedLikelihood", "EncoderNet", "FiniteScalarPosterior", "FlowPosterior", "FullOutput", "FullPosterior",
+    "GaussianLikelihood", "GaussianPosterior", "Ladder", "LaplaceLikelihood", "Level", "Likelihood",
+    "LogisticLikelihood", "MixedLikelihood", "MixturePrior", "Model", "NormalisedPosterior", "Posterior", "Prior",
+    "RecurrentDecoder", "RecurrentEncoder", "ResidualNet", "Scale", "SpatialGaussianPosterior", "SpatialPosterior",
+    "StandardNormalPrior", "StudentTLikelihood", "UniformPrior", "VampPrior", "VectorPosterior",
 ]  # fmt: skip
 
 
@@ -64,7 +67,7 @@ class Model(Section):
     """The net from an observation to features."""
     posterior: Posterior
     """The distribution of the latents given an observation."""
-    prior: Prior
+    prior: AnyPrior
     """The distribution of the latents before anything is seen."""
     decoder: DecoderNet
     """The net from latents to the parameters of the likelihood."""
@@ -80,6 +83,11 @@ class Model(Section):
             raise ValueError("a vamp prior is a mixture of posteriors of kind gaussian")
         if isinstance(self.posterior, SpatialPosterior):
             _require_map(self.posterior.kind, self.encoder, self.decoder)
+        if isinstance(self.posterior, FiniteScalarPosterior) != isinstance(self.prior, UniformPrior):
+            raise ValueError(
+                "a posterior of kind finite_scalar and a prior of kind uniform go together, as both are of codes; they "
+                f"are {self.posterior.kind} and {self.prior.kind}"
+            )
         match self.likelihood, self.decoder:
             case AutoregressiveLikelihood(output=FullOutput(tied=True)), RecurrentDecoder() as decoder:
                 if decoder.width != decoder.embedding:
@@ -144,7 +152,7 @@ class Ladder(Section):
         return self
 
 
-def _refuse_labelled_vamp(conditional: bool, prior: Prior) -> None:
+def _refuse_labelled_vamp(conditional: bool, prior: AnyPrior) -> None:
     if conditional and isinstance(prior, VampPrior):
         raise ValueError("a vamp prior has no labels to condition on: set conditional: false, or another prior")
 

@@ -1,10 +1,13 @@
 """The posterior q(z|x) and the prior p(z)."""
 
+import math
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from vae_pipeline.recipe.section import Count, Positive, Section
+
+CODEBOOK = 2**24  # codes, which float32 can still number
 
 
 class GaussianPosterior(Section):
@@ -56,9 +59,29 @@ class SpatialGaussianPosterior(Section):
     """True for a 1x1 convolution on either side of the latents, as older autoencoders of diffusers have them."""
 
 
+class FiniteScalarPosterior(Section):
+    """One code at each place of a map: each of its numbers is rounded to one of a few levels. It needs the nets of
+    spatial_gaussian, and a prior of kind uniform."""
+
+    kind: Literal["finite_scalar"]
+    levels: Annotated[tuple[Annotated[Count, Field(ge=2)], ...], Field(min_length=1)]
+    """The number of levels of each channel; a place has one of their product of codes."""
+
+    @property
+    def channels(self) -> int:
+        """Numbers at each place of the map."""
+        return len(self.levels)
+
+    @model_validator(mode="after")
+    def _can_be_counted(self) -> "FiniteScalarPosterior":
+        if (size := math.prod(self.levels)) > CODEBOOK:
+            raise ValueError(f"levels make {size:,} codes; wanted {CODEBOOK:,} at most: take fewer or smaller levels")
+        return self
+
+
 VectorPosterior = GaussianPosterior | NormalisedPosterior | FullPosterior | FlowPosterior
 """Posteriors of a vector of so many latents."""
-SpatialPosterior = SpatialGaussianPosterior
+SpatialPosterior = SpatialGaussianPosterior | FiniteScalarPosterior
 """Posteriors of a map, which has a place for each f x f pixels."""
 Posterior = Annotated[VectorPosterior | SpatialPosterior, Field(discriminator="kind")]
 
@@ -86,4 +109,12 @@ class VampPrior(Section):
     """Pseudo-inputs."""
 
 
+class UniformPrior(Section):
+    """The same probability for each code of a posterior of kind finite_scalar."""
+
+    kind: Literal["uniform"]
+
+
 Prior = Annotated[StandardNormalPrior | MixturePrior | VampPrior, Field(discriminator="kind")]
+"""Priors of latents that may take any value."""
+AnyPrior = Annotated[StandardNormalPrior | MixturePrior | VampPrior | UniformPrior, Field(discriminator="kind")]
