@@ -464,6 +464,11 @@ IMPORTANCE = {"kind": "importance_weighted", "samples": 5, "doubly_reparameteris
 MAP = {"kind": "spatial_gaussian", "channels": 4}
 RESIDUAL = {"kind": "residual", "channels": [8, 8], "blocks": 1, "activation": "silu", "normalisation": "local"}
 SPATIAL = {"model.posterior": MAP, "model.encoder": RESIDUAL, "model.decoder": RESIDUAL}
+OF_CODES = {
+    **SPATIAL,
+    "model.posterior": {"kind": "finite_scalar", "levels": [8, 5]},
+    "model.prior": {"kind": "uniform"},
+}
 
 
 @pytest.mark.parametrize(
@@ -474,6 +479,14 @@ SPATIAL = {"model.posterior": MAP, "model.encoder": RESIDUAL, "model.decoder": R
         ({**SPATIAL, "model.prior": {"kind": "vamp", "components": 5}}, "posteriors of kind gaussian"),
         ({**SPATIAL, "sampler": "mixture"}, "sampler: mixture knows no places"),
         ({**SPATIAL, "detection.score": "mahalanobis"}, "covariance of all latents"),
+        ({**OF_CODES, "model.prior": {"kind": "standard_normal"}}, "they are finite_scalar and standard_normal"),
+        ({"model.prior": {"kind": "uniform"}}, "they are gaussian and uniform"),
+        ({**OF_CODES, "model.posterior.levels": [8, 1]}, "model.posterior.levels.1: input should be greater"),
+        ({**OF_CODES, "model.posterior.levels": [4096, 4097]}, "levels make 16,781,312 codes; wanted 16,777,216"),
+        ({**OF_CODES, "sampler": "mixture"}, "sampler: mixture knows no places"),
+        ({**OF_CODES, "objective": {"kind": "mmd", "weight": 1.0}}, "take elbo or trimmed"),
+        ({**OF_CODES, "rate_control": {"kind": "warm_up", "beta": 1.0, "share": 0.1}}, "kind warm_up steers the rate"),
+        ({**OF_CODES, "detection.score": "rate"}, "detection.score rate is the same for all examples"),
         ({"model.encoder": {**RESIDUAL, "activation": "gated"}}, "model.encoder.activation: input should be 'relu'"),
         ({"model.prior": {"kind": "vamp", "components": 5}, "model.posterior": FLOW}, "posteriors of kind gaussian"),
         ({"objective": IMPORTANCE, "model.posterior": FLOW}, "model.posterior.kind is coupling_flow"),

@@ -131,6 +131,8 @@ HEARD = Gain(50.0, 2.0, 0.99)
         (replace(FINE, active_units=2), HEARD, 10.0, []),
         (Usage(0, 0.0, None), HEARD, 0.0, ["collapse"]),
         (replace(FINE, posterior_variance=9e-5), HEARD, 90.0, ["autoencoder"]),
+        (Usage(20, 5.0, None, codebook_use=0.09), HEARD, 90.0, ["idle_codes"]),
+        (Usage(20, 5.0, None, codebook_use=0.11), HEARD, 90.0, []),
         (Usage(1, 3.0, 9e-5), HEARD, 90.0, ["idle_latents", "autoencoder"]),
     ],
 )
