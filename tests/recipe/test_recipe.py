@@ -464,11 +464,8 @@ IMPORTANCE = {"kind": "importance_weighted", "samples": 5, "doubly_reparameteris
 MAP = {"kind": "spatial_gaussian", "channels": 4}
 RESIDUAL = {"kind": "residual", "channels": [8, 8], "blocks": 1, "activation": "silu", "normalisation": "local"}
 SPATIAL = {"model.posterior": MAP, "model.encoder": RESIDUAL, "model.decoder": RESIDUAL}
-OF_CODES = {
-    **SPATIAL,
-    "model.posterior": {"kind": "finite_scalar", "levels": [8, 5]},
-    "model.prior": {"kind": "uniform"},
-}
+CODES = {"kind": "finite_scalar", "levels": [8, 5]}
+OF_CODES = {**SPATIAL, "model.posterior": CODES, "model.prior": {"kind": "uniform"}}
 
 
 @pytest.mark.parametrize(
@@ -481,8 +478,14 @@ OF_CODES = {
         ({**SPATIAL, "detection.score": "mahalanobis"}, "covariance of all latents"),
         ({**OF_CODES, "model.prior": {"kind": "standard_normal"}}, "they are finite_scalar and standard_normal"),
         ({"model.prior": {"kind": "uniform"}}, "they are gaussian and uniform"),
-        ({**OF_CODES, "model.posterior.levels": [8, 1]}, "model.posterior.levels.1: input should be greater"),
-        ({**OF_CODES, "model.posterior.levels": [4096, 4097]}, "levels make 16,781,312 codes; wanted 16,777,216"),
+        (
+            {**OF_CODES, "model.posterior": {**CODES, "levels": [8, 1]}},
+            "levels: input should be greater than or equal to 2",
+        ),
+        (
+            {**OF_CODES, "model.posterior": {**CODES, "levels": [4096, 4097]}},
+            "levels make 16,781,312 codes; wanted 16,777,216",
+        ),
         ({**OF_CODES, "sampler": "mixture"}, "sampler: mixture knows no places"),
         ({**OF_CODES, "objective": {"kind": "mmd", "weight": 1.0}}, "take elbo or trimmed"),
         ({**OF_CODES, "rate_control": {"kind": "warm_up", "beta": 1.0, "share": 0.1}}, "kind warm_up steers the rate"),

@@ -111,7 +111,7 @@ class UniformCodes(Distribution):
 
     @property
     def rates(self) -> Float[Tensor, " latents"]:
-        """What each dimension's code costs, in nats: the log of its levels."""
+        """The cost of each dimension's level in nats: the log of their number."""
         return self.levels.log()
 
     def log_prob(self, value: Tensor) -> Tensor:
