@@ -465,7 +465,8 @@ MAP = {"kind": "spatial_gaussian", "channels": 4}
 RESIDUAL = {"kind": "residual", "channels": [8, 8], "blocks": 1, "activation": "silu", "normalisation": "local"}
 SPATIAL = {"model.posterior": MAP, "model.encoder": RESIDUAL, "model.decoder": RESIDUAL}
 CODES = {"kind": "finite_scalar", "levels": [8, 5]}
-OF_CODES = {**SPATIAL, "model.posterior": CODES, "model.prior": {"kind": "uniform"}}
+CONSTANT = {"kind": "constant", "beta": 1.0}
+OF_CODES = {**SPATIAL, "model.posterior": CODES, "model.prior": {"kind": "uniform"}, "rate_control": CONSTANT}
 
 
 @pytest.mark.parametrize(
