@@ -10,7 +10,7 @@ from scipy.stats import chisquare, entropy
 from tests.contracts.test_models import batch, make
 
 from vae_pipeline.metrics.codebook import codebook_use
-from vae_pipeline.models.codes import Point, UniformCodes, bounded, half, nearest, rounded
+from vae_pipeline.models.codes import CodePosterior, UniformCodes, bounded, half, nearest, rounded
 from vae_pipeline.models.flow_matching import FlowMatchingSampler
 from vae_pipeline.models.samplers import CodesSampler
 
@@ -72,9 +72,9 @@ def test_the_prior_has_the_moments_of_its_codebook_and_each_code_as_often():
 
 def test_a_point_is_itself_whatever_the_noise():
     code = CODEBOOK[:3]
-    draw = Point(code).draw(torch.randn(4, 3, 2))
+    draw = CodePosterior(code).draw(torch.randn(4, 3, 2))
     assert torch.equal(draw.z, code.expand(4, 3, 2)) and torch.equal(draw.log_q(), torch.zeros(4, 3))
-    assert Point(code).log_prob(code.flip(0)).tolist() == [-math.inf, 0, -math.inf]
+    assert CodePosterior(code).log_prob(code.flip(0)).tolist() == [-math.inf, 0, -math.inf]
 
 
 def test_the_elbo_is_a_bound_on_the_sum_over_all_codes():

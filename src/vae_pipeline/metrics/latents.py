@@ -13,7 +13,7 @@ from torch.distributions import Distribution
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.bounds import evaluating
 from vae_pipeline.metrics.parts import batches
-from vae_pipeline.models.codes import Point, UniformCodes
+from vae_pipeline.models.codes import CodePosterior, UniformCodes
 from vae_pipeline.models.draw import Posterior
 from vae_pipeline.models.gaussian import DiagonalGaussian, rate_per_dimension
 from vae_pipeline.models.vae import VAE
@@ -66,6 +66,6 @@ def diagonal(distribution: Distribution) -> DiagonalGaussian:
     """The diagonal Gaussian of the same means and variances; at a point's code, one that is next to a point."""
     if isinstance(distribution, DiagonalGaussian):
         return distribution
-    if isinstance(distribution, Point):
+    if isinstance(distribution, CodePosterior):
         return DiagonalGaussian(distribution.mean, distribution.log_variance)
     return DiagonalGaussian(distribution.mean, distribution.variance.log())

@@ -51,7 +51,7 @@ def nearest(z: Float[Tensor, "*batch_latents"], levels: Levels) -> Float[Tensor,
     return torch.minimum(torch.maximum((z * one).round(), -one), levels - 1 - one) / one
 
 
-class Point(Posterior):
+class CodePosterior(Posterior):
     """q(z|x) that is one code."""
 
     def __init__(self, code: Float[Tensor, "*batch latents"]) -> None:
@@ -125,6 +125,6 @@ class UniformCodes(Distribution):
         return (torch.minimum((share * self.levels).floor(), self.levels - 1) - one) / one
 
 
-@register_kl(Point, UniformCodes)  # type: ignore[untyped-decorator]
-def _kl(q: Point, p: UniformCodes) -> Tensor:
+@register_kl(CodePosterior, UniformCodes)  # type: ignore[untyped-decorator]
+def _kl(q: CodePosterior, p: UniformCodes) -> Tensor:
     return p.rates.sum().expand(q.batch_shape)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vae_pipeline.models.codes import Point, bounded, rounded
+from vae_pipeline.models.codes import CodePosterior, bounded, rounded
 from vae_pipeline.models.flow import FlowGaussian
 from vae_pipeline.models.gaussian import DiagonalGaussian, FullGaussian
 from vae_pipeline.models.nets.coupling import CouplingFlow
@@ -68,16 +68,16 @@ class FiniteScalarPosterior(nn.Module):
         self.numbers = nn.Conv2d(features, len(levels), 3, padding=1)
         self.register_buffer("levels", torch.tensor(levels).float()[:, None, None], persistent=False)
 
-    def forward(self, features: Float[Tensor, "batch features rows columns"]) -> Point:
+    def forward(self, features: Float[Tensor, "batch features rows columns"]) -> CodePosterior:
         """q(z|x) of the flat map."""
         code, _ = self.map(features)
-        return Point(code.flatten(1))
+        return CodePosterior(code.flatten(1))
 
     def map(
         self, features: Float[Tensor, "batch features rows columns"]
     ) -> tuple[Float[Tensor, "batch channels rows columns"], Float[Tensor, "batch channels rows columns"]]:
         """The code, and what stands for its log-variance, as maps."""
-        code = Point(rounded(self.within(features), self.levels))
+        code = CodePosterior(rounded(self.within(features), self.levels))
         return code.mean, code.log_variance
 
     def within(
