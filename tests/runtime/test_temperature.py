@@ -1,10 +1,12 @@
 """Temperatures of a draw's noise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from vae_pipeline.runtime.bundle import Bundle
-from vae_pipeline.runtime.temperature import factors, one, temperatures
+from vae_pipeline.runtime.temperature import drawn, factors, one, temperatures
 from vae_pipeline.system.errors import DataError
 
 
@@ -45,3 +47,22 @@ def test_samples_at_temperature_0_are_the_mean_path_and_at_1_as_ever(lane):
     np.testing.assert_array_equal(bundle.sample(3, temperature=1.0), bundle.sample(3))
     cold = bundle.sample(3, temperature=0.0)
     np.testing.assert_array_equal(cold, np.repeat(cold[:1], 3, 0))
+
+
+def test_a_ladder_takes_a_temperature_for_each_level(ladder_lane):
+    bundle = Bundle.load(ladder_lane.bundle)
+    top, below = bundle.manifest.levels
+    noise = drawn(3, 0, 1, (bundle.latents,), bundle.manifest.noise)
+    assert noise.shape == (3, top + below)
+    noise[:, top:] = 0
+    np.testing.assert_allclose(bundle.sample(3, temperature=[1, 0]), bundle.decode(noise), atol=1e-5)
+    with pytest.raises(DataError, match="temperature 1, 1, 1 was given; wanted one number for all 2 levels"):
+        bundle.sample(3, temperature=[1, 1, 1])
+
+
+def test_a_fitted_sampler_takes_one_temperature(ladder_lane):
+    """It mixes its noise in all levels, so that none has numbers of its own."""
+    bundle = Bundle.load(ladder_lane.bundle)
+    bundle.manifest = replace(bundle.manifest, sampler="mixture")
+    with pytest.raises(DataError, match="wanted one number, from 0"):
+        bundle.sample(3, temperature=[1, 0])

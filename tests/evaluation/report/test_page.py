@@ -12,7 +12,7 @@ import yaml
 from vae_pipeline.evaluation.report.markup import typeset
 from vae_pipeline.evaluation.report.page import page
 from vae_pipeline.kinds.store import Prepared
-from vae_pipeline.training.trained import Trained
+from vae_pipeline.training.trained import Trained, read_history
 
 VOID = {"meta", "img", "br"}
 
@@ -126,6 +126,16 @@ def test_a_noun_has_its_own_article_in_reports_and_cards(name, noun, wanted, req
     assert re.findall(r"\b(?:an (?:row|sentence|value|token|column)|a image)s?\b", told, re.IGNORECASE) == []
     others = {"image", "row", "sentence"} - {noun}
     assert re.findall(rf"\b(?:test|training|normal|nats an?) (?:{'|'.join(others)})s?\b", told) == []
+
+
+def test_each_level_of_a_ladder_is_told(ladder_lane):
+    metrics = json.loads((ladder_lane.report / "metrics.json").read_text())
+    assert sum(metrics["rate_per_level"].values()) == pytest.approx(metrics["rate"])
+    last = read_history(ladder_lane.model / "history.csv")[-1]
+    assert last["rate_of_level_1"] + last["rate_of_level_2"] == pytest.approx(last["valid_rate"])
+    html = (ladder_lane.bundle / "report.html").read_text(encoding="utf-8")
+    levels = html[html.index("The levels, topmost first") :]
+    assert levels[: levels.index("</table>")].count("<tr>") == 1 + len(metrics["latents_per_level"])
 
 
 class TestTheLane:
