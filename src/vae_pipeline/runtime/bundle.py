@@ -211,13 +211,11 @@ class Bundle(Graphs):
     def sample(self, count: int, seed: int = 0, labels: Labels = None, temperature: Temperature = 1.0) -> Array:
         """`count` draws of the fitted sampler, or of the prior, decoded; [count, *event] in the data's units.
 
-        A `temperature` under 1 keeps nearer to the mean: one number, or one for each level of a ladder without a fitted
-        sampler, topmost first.
+        A `temperature` under 1 keeps nearer to the mean; the levels of a ladder may have one each, topmost first.
         """
         if count < 1:
             raise DataError(f"at least 1 sample is wanted; given {count}")
-        levels = self.manifest.levels if self.manifest.sampler == "prior" else ()  # a fitted sampler mixes its noise
-        noise = drawn(count, seed, temperature, levels or (self.latents,), self.manifest.noise)
+        noise = drawn(count, seed, temperature, self.manifest.tempered, self.manifest.noise)
         self.session(GraphName.DECODER)
         return self.spec.natural(self.rows(GraphName.SAMPLE, {"noise": noise}, labels)[0])
 

@@ -236,6 +236,11 @@ class Manifest:
                 raise ValueError(f"graphs.{name}: {key} has rows of {list(tensor.event)}; wanted one side to {WIDEST}")
 
     @property
+    def tempered(self) -> tuple[int, ...]:
+        """The numbers of noise that have a temperature of their own; a fitted sampler mixes its noise in all levels."""
+        return self.levels if self.levels and self.sampler == "prior" else (self.latents,)
+
+    @property
     def noise(self) -> int:
         """Numbers that a draw of `sample` wants."""
         return int(self.graphs[GraphName.SAMPLE].inputs["noise"].event[0])
