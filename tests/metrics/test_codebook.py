@@ -60,7 +60,7 @@ def test_every_draw_is_the_same_and_so_is_every_bound(model, shown):
 
 def test_a_detector_of_codes_has_finite_scores(model, shown):
     section = DetectionSection(score="rank_ensemble", draws=2, collected=None)
-    scores, _ = calibrated(model, section, shown, shown, CPU).detector.scores(torch.from_numpy(shown.x))
+    scores, _ = calibrated(model, section, shown, shown, CPU).scores(torch.from_numpy(shown.x))
     assert all(value.isfinite().all() for value in scores.values())
     torch.testing.assert_close(scores["importance_bound"], scores["negative_elbo"], rtol=1e-4, atol=1e-3)
 

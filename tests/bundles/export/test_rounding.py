@@ -47,9 +47,8 @@ def test_the_codes_of_a_tile_are_those_of_the_whole():
     around = -(-model.encoder.radius // model.factor)
     with torch.no_grad():
         whole = model.encode_map(x)[0]
-        tile = model.encode_map(x[:, :, 2 * (20 - around) : 2 * (30 + around), 2 * (18 - around) : 2 * (24 + around)])[
-            0
-        ]
+        rows, columns = (slice(2 * (start - around), 2 * (stop + around)) for start, stop in ((20, 30), (18, 24)))
+        tile = model.encode_map(x[:, :, rows, columns])[0]
     assert torch.equal(tile[:, :, around : around + 10, around : around + 6], whole[:, :, 20:30, 18:24])
     assert len(whole.unique()) > 5
 
