@@ -9,7 +9,7 @@ from scipy.stats import linregress
 
 from vae_pipeline.models.flow_matching import FlowMatchingSampler, on_the_way
 from vae_pipeline.models.nets.velocity import FREQUENCIES, moments
-from vae_pipeline.models.samplers import skeleton
+from vae_pipeline.models.samplers import FlowSampler, skeleton
 
 WIDE = 3.0
 
@@ -41,6 +41,17 @@ def error(steps):
 def test_many_steps_are_the_exact_flow_and_twice_as_many_err_by_a_quarter():
     assert error(512) < 1e-4
     assert error(32) / error(64) == pytest.approx(4, rel=0.15)
+
+
+def test_the_way_back_is_the_exact_flow_too_and_a_known_flow_is_followed_back():
+    sampler, z = FlowMatchingSampler((2,), 1, 4, 512), torch.linspace(-2, 2, 10).view(5, 2)
+    sampler.velocity = Exact()
+    torch.testing.assert_close(sampler.inverse(WIDE * z), z, atol=1e-4, rtol=0)
+    flow = FlowSampler(3, 4, 8)
+    for parameter in flow.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    noise = torch.randn(5, 3)
+    torch.testing.assert_close(flow.inverse(flow(noise)), noise)
 
 
 @pytest.mark.parametrize("angle", [0.2, 0.8, 1.4])

@@ -56,7 +56,10 @@ def morph(
         typer.Option(help="Frames in all, without those that are held. [default: 24 steps a way]", min=2),
     ] = None,
     path: Annotated[
-        Literal["linear", "spherical", "geodesic"], typer.Option(help="The path through the latent space.")
+        Literal["linear", "spherical", "sampler", "geodesic"],
+        typer.Option(
+            help="The path through the latent space; sampler: spherical in the noise that it makes latents of."
+        ),
     ] = "spherical",
     even: Annotated[
         bool,

@@ -27,6 +27,8 @@ class FlowMatchingSampler(nn.Module):
 
     moments: Tensor
     """The beginning of each step, as the network is told it."""
+    back: Tensor
+    """The same of the way back."""
     mean: Tensor
     scale: Tensor
 
@@ -35,17 +37,25 @@ class FlowMatchingSampler(nn.Module):
         self.noise = math.prod(shape)
         self.velocity = MapVelocity(shape, layers, width) if len(shape) > 1 else DenseVelocity(shape[0], layers, width)
         self.register_buffer("moments", moments(torch.arange(steps) * (0.5 * math.pi / steps)))
+        self.register_buffer("back", moments(torch.arange(steps, 0, -1) * (0.5 * math.pi / steps)), persistent=False)
         self.register_buffer("mean", torch.zeros(tuple(shape)))
         self.register_buffer("scale", torch.ones(tuple(shape)))
 
     def forward(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch latents"]:
         """z."""
-        z, step, before = noise, 0.5 * math.pi / len(self.moments), None
-        for index in range(len(self.moments)):
-            now = self.velocity(z, self.moments[index : index + 1])
-            z = z + step * (now if before is None else 1.5 * now - 0.5 * before)
+        return self._followed(noise, self.moments, 1.0) * self.scale.flatten() + self.mean.flatten()
+
+    def inverse(self, z: Float[Tensor, "batch latents"]) -> Float[Tensor, "batch noise"]:
+        """The noise of which z is made, but for the error of the steps: the same way, followed back."""
+        return self._followed((z - self.mean.flatten()) / self.scale.flatten(), self.back, -1.0)
+
+    def _followed(self, place: Tensor, times: Tensor, direction: float) -> Tensor:
+        step, before = direction * 0.5 * math.pi / len(times), None
+        for index in range(len(times)):
+            now = self.velocity(place, times[index : index + 1])
+            place = place + step * (now if before is None else 1.5 * now - 0.5 * before)
             before = now
-        return z * self.scale.flatten() + self.mean.flatten()
+        return place
 
 
 def on_the_way(

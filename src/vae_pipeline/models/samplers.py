@@ -98,6 +98,11 @@ class FlowSampler(nn.Module):
         flowed: Tensor = self.flow(noise)[0]
         return flowed * self.scale + self.mean
 
+    def inverse(self, z: Float[Tensor, "batch latents"]) -> Float[Tensor, "batch noise"]:
+        """The noise of which z is made."""
+        noise: Tensor = self.flow.inverse((z - self.mean) / self.scale)[0]
+        return noise
+
     def log_prob(self, z: Float[Tensor, "batch latents"]) -> Float[Tensor, " batch"]:
         """Log density of latents, up to the constants of N(0, I) and of the stretch."""
         noise, log_determinant = self.flow.inverse((z - self.mean) / self.scale)
@@ -118,6 +123,8 @@ class LevelsSampler(nn.Module):
         return torch.cat([self.top(noise[:, : self.top.noise]), noise[:, self.top.noise :]], 1)
 
 
+Invertible = FlowSampler | FlowMatchingSampler
+"""The samplers that lead back from latents to noise."""
 Fitted = MixtureSampler | FlowSampler | FlowMatchingSampler
 Sampler = StandardNormalSampler | CodesSampler | LevelsSampler | Fitted
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_pipeline.kinds.spec import TextSpec
+from vae_pipeline.runtime.base import base
 from vae_pipeline.runtime.detection import Detection, alarms
 from vae_pipeline.runtime.directions import Directions
 from vae_pipeline.runtime.files import read_calibration, read_directions, read_golden, whole
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from vae_pipeline.runtime.sentences import Sentences
 
 Array = npt.NDArray[Any]
-PathKind = Literal["linear", "spherical", "geodesic"]
+PathKind = Literal["linear", "spherical", "sampler", "geodesic"]
 Rows = Any
 """An array [examples, *event]; of a table also a DataFrame, or records (mappings from column to value)."""
 
@@ -217,7 +218,7 @@ class Bundle(Graphs):
             raise DataError(f"at least 1 sample is wanted; given {count}")
         noise = drawn(count, seed, temperature, self.manifest.tempered, self.manifest.noise)
         self.session(GraphName.DECODER)
-        return self.spec.natural(self.rows(GraphName.SAMPLE, {"noise": noise}, labels)[0])
+        return self._sampled(noise, labels)
 
     def generate(self, count: int, seed: int = 0, first: int = 0, labels: Labels = None) -> Array:
         """Draws `first` to `first + count - 1` of a seed; the graph itself makes their noise, alike in any runtime."""
@@ -292,9 +293,18 @@ class Bundle(Graphs):
         def decode(z: Array) -> Array:
             return self.decode(z, None if label is None else [label] * len(z))
 
+        def sampled(noise: Array) -> Array:
+            return self._sampled(noise, None if label is None else [label] * len(noise))
+
         def way(start: Array, end: Array) -> Seen:
             if kind == "geodesic":
                 return along(decode, geodesic(decode, start, end))
+            if kind == "sampler":
+                return lambda place: sampled(path_between(start, end, place, "spherical"))
             return lambda place: decode(path_between(start, end, place, kind))
 
-        return [way(start, end) for start, end in pairwise(self.encode(x, labels).mean)]
+        z = self.encode(x, labels).mean
+        return [way(start, end) for start, end in pairwise(base(self, z) if kind == "sampler" else z)]
+
+    def _sampled(self, noise: Array, labels: Labels) -> Array:
+        return self.spec.natural(self.rows(GraphName.SAMPLE, {"noise": noise}, labels)[0])

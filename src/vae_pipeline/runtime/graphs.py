@@ -70,7 +70,7 @@ class Graphs:
             DataError: labels are missing, or given where the model isn't conditional.
         """
         count = len(next(iter(inputs.values())))
-        if self.classes:
+        if self.classes and name != GraphName.BASE:
             inputs = {**inputs, "label": checked_labels(labels, count, self.classes)}
         elif labels is not None:
             raise DataError("labels were given, but this model isn't conditional on any: leave them out")

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from vae_pipeline.kinds.spec import DataSpec, spec_of
 from vae_pipeline.runtime.formats import upgraded
 from vae_pipeline.runtime.latent_map import LatentMapEntry
-from vae_pipeline.runtime.signatures import MAPS, GraphName, Signature, signatures_of
+from vae_pipeline.runtime.signatures import MAPS, OPTIONAL, GraphName, Signature, signatures_of
 from vae_pipeline.system.errors import BundleError, DataError
 from vae_pipeline.system.files import content_key, sha256_of, write_json
 from vae_pipeline.system.typed_json import read_json, typed
@@ -203,7 +203,7 @@ class Manifest:
             raise ValueError(f"levels are {list(self.levels)}; wanted numbers from 1 that sum to {self.latents}")
         signatures = signatures_of(self.spec, self.latent_map is not None)
         for name in signatures:
-            if name not in self.graphs and name != GraphName.DETECT:
+            if name not in self.graphs and name not in OPTIONAL:
                 raise ValueError(f"graphs.{name} is missing")
         for given, graph in self.graphs.items():
             if given not in signatures:
@@ -213,7 +213,7 @@ class Manifest:
             raise ValueError("detection and the graph detect go together: wanted both or neither")
 
     def _check(self, name: GraphName, graph: GraphEntry, signature: Signature) -> None:
-        inputs = (*signature.inputs, "label") if self.conditional else signature.inputs
+        inputs = (*signature.inputs, "label") if self.conditional and signature.labelled else signature.inputs
         if tuple(graph.inputs) != inputs or tuple(graph.outputs) != signature.outputs:
             raise ValueError(
                 f"graphs.{name} takes {', '.join(graph.inputs)} and gives {', '.join(graph.outputs)}; wanted "
@@ -224,7 +224,7 @@ class Manifest:
         if name in MAPS and self.latent_map is not None:
             event, latents = (event[0], "height", "width"), (self.latent_map.channels, "rows", "columns")
         wanted = dict.fromkeys(("x", "x_mean", "contributions"), event)
-        wanted |= dict.fromkeys(("z", "mean", "log_variance"), latents)
+        wanted |= dict.fromkeys(("z", "z_again", "mean", "log_variance"), latents)
         for key, tensor in {**graph.inputs, **graph.outputs}.items():
             if key in wanted and tensor.event != wanted[key]:
                 raise ValueError(f"graphs.{name}: {key} has rows of {list(tensor.event)}; wanted {list(wanted[key])}")

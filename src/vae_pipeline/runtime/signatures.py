@@ -19,6 +19,7 @@ class GraphName(StrEnum):
     SAMPLE = "sample"
     GENERATE = "generate"
     DETECT = "detect"
+    BASE = "base"
     MAP_ENCODER = "map_encoder"
     MAP_DECODER = "map_decoder"
     INITIAL = "initial"
@@ -31,6 +32,8 @@ class Signature(NamedTuple):
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    labelled: bool = True
+    """False if the answer is the same for every label, and none is taken."""
 
 
 SIGNATURES: dict[GraphName, Signature] = {
@@ -43,6 +46,10 @@ SIGNATURES: dict[GraphName, Signature] = {
     GraphName.DETECT: Signature(("x",), ("score", "p_value", "distortion", "rate", "contributions")),
 }
 """The graphs of images and tables; `detect` is there where the detector could be calibrated."""
+BACK: dict[GraphName, Signature] = {GraphName.BASE: Signature(("z",), ("noise", "z_again"), labelled=False)}
+"""The graph beside these where the sampler has an inverse."""
+OPTIONAL = (GraphName.DETECT, GraphName.BASE)
+"""A variant has neither: coarser scores aren't those that were calibrated, and a coarser inverse is none."""
 MAPS: dict[GraphName, Signature] = {
     GraphName.MAP_ENCODER: SIGNATURES[GraphName.ENCODER],
     GraphName.MAP_DECODER: SIGNATURES[GraphName.DECODER],
@@ -63,4 +70,4 @@ def signatures_of(spec: DataSpec, maps: bool) -> dict[GraphName, Signature]:
     """The graphs that a model of these data has; `maps` if its latents are a map."""
     if spec.stepwise:
         return STEPWISE
-    return SIGNATURES | MAPS if maps else SIGNATURES
+    return SIGNATURES | BACK | (MAPS if maps else {})

@@ -16,7 +16,7 @@ from tests.models.test_flow_matching import shaken
 from vae_pipeline.bundles.export import parity
 from vae_pipeline.bundles.export.bundle import Provenance, write_bundle
 from vae_pipeline.bundles.export.graph import example_inputs
-from vae_pipeline.bundles.export.graphs import GRAPHS, SCORE, STEPWISE, DetectGraph
+from vae_pipeline.bundles.export.graphs import SCORE, STEPWISE, graphs_of
 from vae_pipeline.kinds.spec import ImageSpec, TextSpec
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.kinds.text.tokens import padded
@@ -49,11 +49,11 @@ SAMPLERS = {
 }
 ASKED = [
     ("normalised", "normal", "mixture", ("encoder", "score", "detect", "sample")),
-    ("full", "normal", "flow", ("encoder", "score", "detect", "sample")),
+    ("full", "normal", "flow", ("encoder", "score", "detect", "sample", "base")),
     ("full", "mixture", "prior", ("score", "detect", "sample")),
     ("flow", "mixture", "prior", ("encoder", "reconstruct", "score", "detect")),
     ("gaussian", "vamp", "prior", ("score", "detect", "sample")),
-    ("gaussian", "normal", "flow_matching", ("sample",)),
+    ("gaussian", "normal", "flow_matching", ("sample", "base")),
 ]
 
 
@@ -87,7 +87,9 @@ def are_the_model(recipe, sampler, asked, prepared, tmp_path):
     model.sampler = SAMPLERS[sampler]()
     x = torch.from_numpy(prepared.test.x[:5])
     detector = calibrated(model, recipe.detection, prepared.train, prepared.valid, torch.device("cpu"))
-    for graph in (*GRAPHS, DetectGraph(detector)):
+    graphs = {graph.name: graph for graph in graphs_of(model, detector)}
+    assert ("base" in graphs) == ("base" in asked)
+    for graph in graphs.values():
         if graph.name in asked:
             is_the_model(graph, model, x, Units(prepared.spec, detector.kind), tmp_path)
 

@@ -69,6 +69,16 @@ def test_a_photograph_in_tiles_is_the_photograph(exported):
     np.testing.assert_allclose(whole, wanted, rtol=0, atol=1e-4 * bundle.spec.unit)
 
 
+def test_a_morph_through_the_noise_of_flow_matching_ends_at_the_reconstructions(exported):
+    folder, _, test, _ = exported
+    bundle = Bundle.load(folder)
+    found = bundle.morph(test.x[:2], 5, "sampler", label=1)
+    wanted = bundle.reconstruct(test.x[:2], [1, 1])
+    np.testing.assert_allclose(found.frames[[0, -1]], wanted, atol=1e-3 * bundle.spec.unit)
+    other = bundle.morph(test.x[:2], 5, "linear", label=1).frames[2]
+    assert np.abs(found.frames[2] - other).max() > 1e-3 * bundle.spec.unit
+
+
 def test_draws_of_scaled_latents_have_deviation_1(exported):
     folder, _, test, _ = exported
     bundle = Bundle.load(folder)

@@ -53,6 +53,8 @@ UNITS = {
     "contributions": "nats",
     "state": "the decoder's",
     "next_state": "the decoder's",
+    "noise": "standard deviations",
+    "z_again": "latent space",
     "log_probability": "nats",
     "tokens": "ids",
 }

@@ -81,7 +81,7 @@ def example_inputs(graph: Graph, model: VAE, x: Tensor, labels: Tensor | None, s
         values |= {"token": x[:, 0].contiguous(), "state": model.decoder(noise).detach()}
     values |= graph.resized(model, x, seed)
     inputs = {name: values[name] for name in graph.signature.inputs}
-    if model.classes:
+    if model.classes and graph.signature.labelled:
         assert labels is not None  # a conditional model was built from data with labels
         inputs["label"] = labels
     return inputs

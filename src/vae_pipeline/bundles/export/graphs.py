@@ -10,6 +10,7 @@ own or repeats another's; a conditional model takes `label` as well.
     sample       noise        -> x_mean            decoded from a draw of the fitted sampler, or of the prior
     generate     seed, index  -> x_mean            the same, with noise that is made inside (`export.noise`)
     detect       x            -> score, p_value, distortion, rate, contributions       calibrated; z by constant draws
+    base         z            -> noise, z_again    the noise that the sampler makes z of, and what it makes of that
 
 A model whose latents are a map has those of `export.maps` too, for images of any size.
 The graphs of a model that writes token by token are `encoder`, `score` and those of `export.stepwise`.
@@ -29,9 +30,10 @@ from vae_pipeline.bundles.export.stepwise import WRITING
 from vae_pipeline.metrics.latents import diagonal
 from vae_pipeline.models.detector import Detector, DetectorOutputs
 from vae_pipeline.models.likelihoods.autoregressive import AutoregressiveLikelihood
+from vae_pipeline.models.samplers import Invertible
 from vae_pipeline.models.spatial import SpatialVAE
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.runtime.signatures import SIGNATURES, GraphName
+from vae_pipeline.runtime.signatures import BACK, SIGNATURES, GraphName
 
 
 class _Encoder(nn.Module):
@@ -72,6 +74,17 @@ class _Sample(nn.Module):
     def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
         x_mean: Tensor = self.decoder(self.model.draw(noise), label)
         return x_mean
+
+
+class _Base(nn.Module):
+    def __init__(self, model: VAE) -> None:
+        super().__init__()
+        assert isinstance(model.sampler, Invertible)
+        self.sampler = model.sampler
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        noise = self.sampler.inverse(z)
+        return noise, self.sampler(noise)
 
 
 class _Score(nn.Module):
@@ -207,6 +220,22 @@ class DetectGraph(TracedGraph):
         return answer._asdict()
 
 
+class BaseGraph(TracedGraph):
+    """The inverse of the sampler, where it has one."""
+
+    name = GraphName.BASE
+    about = "the noise of which the sampler makes z, and the z that it makes of this noise"
+    signature = BACK[name]
+
+    def module(self, frozen: VAE) -> nn.Module:
+        """The sampler, back and forth."""
+        return _Base(frozen)
+
+    def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
+        noise, again = _Base(model)(inputs["z"])
+        return {"noise": noise, "z_again": again}
+
+
 def _decoded(model: VAE, z: Tensor, inputs: Tensors) -> Tensor:
     return model.scaling.inverse(model.decode(z, inputs.get("label")).mean)
 
@@ -223,4 +252,5 @@ def graphs_of(model: VAE, detector: Detector | None) -> tuple[Graph, ...]:
     if isinstance(model.likelihood, AutoregressiveLikelihood):
         return STEPWISE
     detects = () if detector is None else (DetectGraph(detector),)
-    return (*GRAPHS, *detects, *(WHOLE_IMAGES if isinstance(model, SpatialVAE) else ()))
+    base = (BaseGraph(),) if isinstance(model.sampler, Invertible) else ()
+    return (*GRAPHS, *detects, *base, *(WHOLE_IMAGES if isinstance(model, SpatialVAE) else ()))

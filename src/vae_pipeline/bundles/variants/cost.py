@@ -16,7 +16,7 @@ from scipy.stats import sem, spearmanr
 from vae_pipeline.bundles.export.parity import Arrays
 from vae_pipeline.runtime.bundle import Array, Bundle
 from vae_pipeline.runtime.files import file_of
-from vae_pipeline.runtime.signatures import GraphName
+from vae_pipeline.runtime.signatures import OPTIONAL, GraphName
 
 TIMED = (GraphName.ENCODER, GraphName.DECODER, GraphName.SCORE)
 BATCHES = (1, 64)
@@ -128,7 +128,7 @@ def _summary(cost: Cost) -> str:
 
 def _bytes(bundle: Bundle) -> int:
     graphs = bundle.manifest.graphs.items()
-    return sum(file_of(bundle.folder, entry.file).stat().st_size for name, entry in graphs if name != GraphName.DETECT)
+    return sum(file_of(bundle.folder, entry.file).stat().st_size for name, entry in graphs if name not in OPTIONAL)
 
 
 def _latency(full: Bundle, variant: Bundle, graph: str, batch: int) -> Latency:

@@ -21,7 +21,7 @@ from vae_pipeline.runtime.bundle import Array, Bundle
 from vae_pipeline.runtime.files import file_of, whole
 from vae_pipeline.runtime.manifest import FILE, GraphEntry, Manifest, VariantEntry
 from vae_pipeline.runtime.sessions import TIMEOUT_S
-from vae_pipeline.runtime.signatures import GraphName
+from vae_pipeline.runtime.signatures import OPTIONAL, GraphName
 from vae_pipeline.runtime.verification import verify
 from vae_pipeline.system.errors import BundleError, DataError
 from vae_pipeline.system.files import filled_folder, replace_file, require_writable, sha256_of, write_json
@@ -66,7 +66,7 @@ def _fill(folder: Path, bundle: Bundle, to: Kind, x: Array, labels: Array | None
     rows: list[Agreement] = []
     units = Units.of_manifest(bundle.manifest)
     for name, entry in bundle.manifest.graphs.items():
-        if name == GraphName.DETECT:  # coarser scores aren't those that were calibrated
+        if name in OPTIONAL:
             continue
         full = onnx.load(file_of(bundle.folder, entry.file))
         told = {entry.key: entry.value for entry in full.metadata_props} | {"vae.variant": to}
