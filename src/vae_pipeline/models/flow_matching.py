@@ -23,7 +23,10 @@ from vae_pipeline.models.nets.velocity import DenseVelocity, MapVelocity, moment
 
 
 class FlowMatchingSampler(nn.Module):
-    """`steps` steps of the two-step method of Adams and Bashforth, then the latents' own deviation and mean."""
+    """`steps` steps of the two-step method of Adams and Bashforth, then the latents' own deviation and mean.
+
+    A vector's draws pass `stretch` between the two, which brings their covariance to that of the latents.
+    """
 
     moments: Tensor
     """The beginning of each step, as the network is told it."""
@@ -31,6 +34,9 @@ class FlowMatchingSampler(nn.Module):
     """The same of the way back."""
     mean: Tensor
     scale: Tensor
+    stretch: Tensor
+    shrink: Tensor
+    """The inverse of `stretch`."""
 
     def __init__(self, shape: Sequence[int], layers: int, width: int, steps: int) -> None:
         super().__init__()
@@ -40,14 +46,24 @@ class FlowMatchingSampler(nn.Module):
         self.register_buffer("back", moments(torch.arange(steps, 0, -1) * (0.5 * math.pi / steps)), persistent=False)
         self.register_buffer("mean", torch.zeros(tuple(shape)))
         self.register_buffer("scale", torch.ones(tuple(shape)))
+        self.is_map = len(shape) > 1
+        if not self.is_map:
+            self.register_buffer("stretch", torch.eye(shape[0]))
+            self.register_buffer("shrink", torch.eye(shape[0]))
 
     def forward(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch latents"]:
         """z."""
-        return self._followed(noise, self.moments, 1.0) * self.scale.flatten() + self.mean.flatten()
+        z = self.follow(noise)
+        return (z if self.is_map else z @ self.stretch.mT) * self.scale.flatten() + self.mean.flatten()
 
     def inverse(self, z: Float[Tensor, "batch latents"]) -> Float[Tensor, "batch noise"]:
         """The noise of which z is made, but for the error of the steps: the same way, followed back."""
-        return self._followed((z - self.mean.flatten()) / self.scale.flatten(), self.back, -1.0)
+        place = (z - self.mean.flatten()) / self.scale.flatten()
+        return self._followed(place if self.is_map else place @ self.shrink.mT, self.back, -1.0)
+
+    def follow(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch latents"]:
+        """The end of the way from `noise`: latents as the network was fitted to them, standardised."""
+        return self._followed(noise, self.moments, 1.0)
 
     def _followed(self, place: Tensor, times: Tensor, direction: float) -> Tensor:
         step, before = direction * 0.5 * math.pi / len(times), None

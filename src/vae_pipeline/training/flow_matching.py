@@ -18,6 +18,7 @@ from vae_pipeline.system.progress import counted
 DRAWS = 100_000
 WIDTH, MAP_WIDTH = 256, 32
 BATCH, LEARNING_RATE, WARM_UP, DECAY = 512, 4e-3, 200, 0.999
+CALIBRATED, CHUNK, RIDGE = 50_000, 5_000, 1e-4
 HELD_OUT, MOST_HELD_OUT, CHECK_EVERY = 0.1, 2048, 200
 
 
@@ -59,7 +60,31 @@ def _fitted(z: Tensor, shape: Sequence[int], asked: FlowMatching, width: int) ->
                 if reached < best:
                     best, kept = reached, copy.deepcopy(averaged.state_dict())
     averaged.load_state_dict(kept)
+    if not averaged.is_map:
+        _calibrate(averaged, draws)
     return averaged
+
+
+@torch.no_grad()
+def _calibrate(sampler: FlowMatchingSampler, draws: Float[Tensor, "draws latents"]) -> None:
+    """Bring mean and covariance of what is drawn to those of the latents: of a network that errs
+    the variance is too small.
+
+    Of a map there would be as many numbers as pairs of its latents.
+    """
+    found = torch.cat([sampler.follow(torch.randn(CHUNK, sampler.noise).to(draws)) for _ in range(CALIBRATED // CHUNK)])
+    wanted, had = (_root(each) for each in (draws, found))
+    sampler.stretch.copy_((wanted @ had.inverse()).to(draws))
+    sampler.shrink.copy_((had @ wanted.inverse()).to(draws))
+    sampler.mean.sub_((found.mean(0) @ sampler.stretch.mT) * sampler.scale)
+
+
+def _root(points: Float[Tensor, "points latents"]) -> Float[Tensor, "latents latents"]:
+    """The triangular root of their covariance, in float64 on the CPU; a dimension that is always the same has a bit."""
+    away = (points - points.mean(0)).cpu().double()
+    covariance = away.mT @ away / len(points)
+    root: Tensor = torch.linalg.cholesky(covariance + RIDGE * torch.eye(len(covariance), dtype=torch.float64))
+    return root
 
 
 def _pairs(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
