@@ -11,7 +11,7 @@ WIDTH = 140
 
 
 def page(kept: Kept) -> str:
-    """What was stored, and what it means."""
+    """The page, a section after the other."""
     model, tiles, rounding = kept["model"], kept["tiles"]["rows"], kept["rounding"]["rows"]
     told = f"""
     The recipe `photos_f4` learns 400 grey photographs in tiles of 64 x 64, with a [map of latents](models/spatial.md)

@@ -34,7 +34,7 @@ def read_records(path: Path, key: str | None, length: int) -> npt.NDArray[np.uin
 
 
 def gunzipped(content: bytes, path: Path) -> bytes:
-    """What is gzipped in the content, or the content itself.
+    """The content, decompressed where it is gzipped.
 
     Raises:
         DataError: it is cut short or corrupt.
