@@ -9,19 +9,16 @@ Needs numpy and onnxruntime, and nothing else: no torch, no pydantic.
 
 from collections.abc import Mapping
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vae_pipeline.kinds.spec import TextSpec
-from vae_pipeline.runtime.base import base
 from vae_pipeline.runtime.detection import Detection, alarms
 from vae_pipeline.runtime.directions import Directions
 from vae_pipeline.runtime.files import read_calibration, read_directions, read_golden, whole
-from vae_pipeline.runtime.geodesics import along, geodesic
 from vae_pipeline.runtime.graphs import BATCH, Graphs
 from vae_pipeline.runtime.inference import Encoding, Scores, encode, score
 from vae_pipeline.runtime.inputs import SEEDS, Labels, checked_numbers, checked_observations
@@ -29,17 +26,17 @@ from vae_pipeline.runtime.latent_map import LatentMapEntry
 from vae_pipeline.runtime.manifest import CalibrationEntry, DetectorEntry, Manifest
 from vae_pipeline.runtime.maps import decode_map, encode_map, reconstruct_map
 from vae_pipeline.runtime.morphs import Morph, morph
-from vae_pipeline.runtime.paths import Seen, evenly, path_between
+from vae_pipeline.runtime.paths import evenly
 from vae_pipeline.runtime.sessions import TIMEOUT_S
 from vae_pipeline.runtime.signatures import GraphName
 from vae_pipeline.runtime.temperature import Temperature, drawn
+from vae_pipeline.runtime.ways import PathKind, ways
 from vae_pipeline.system.errors import DataError
 
 if TYPE_CHECKING:
     from vae_pipeline.runtime.sentences import Sentences
 
 Array = npt.NDArray[Any]
-PathKind = Literal["linear", "spherical", "sampler", "geodesic"]
 Rows = Any
 """An array [examples, *event]; of a table also a DataFrame, or records (mappings from column to value)."""
 
@@ -218,7 +215,7 @@ class Bundle(Graphs):
             raise DataError(f"at least 1 sample is wanted; given {count}")
         noise = drawn(count, seed, temperature, self.manifest.tempered, self.manifest.noise)
         self.session(GraphName.DECODER)
-        return self._sampled(noise, labels)
+        return self.spec.natural(self.rows(GraphName.SAMPLE, {"noise": noise}, labels)[0])
 
     def generate(self, count: int, seed: int = 0, first: int = 0, labels: Labels = None) -> Array:
         """Draws `first` to `first + count - 1` of a seed; the graph itself makes their noise, alike in any runtime."""
@@ -241,7 +238,7 @@ class Bundle(Graphs):
         """
         if steps < 2:
             raise DataError(f"a path needs at least 2 steps; given {steps}")
-        (seen,) = self._ways(np.stack([start, end]), kind, label)
+        (seen,) = ways(self, np.stack([start, end]), kind, label)
         return seen(evenly(seen, steps) if even else np.linspace(0, 1, steps))
 
     def morph(
@@ -260,7 +257,7 @@ class Bundle(Graphs):
         if len(x) < 2:
             raise DataError(f"a morph leads from one example to others; given {len(x)}: name another file")
         stops = np.concatenate([x, x[:1]]) if loop else x
-        return morph(self._ways(stops, path, label), frames, even, hold, loop)
+        return morph(ways(self, stops, path, label), frames, even, hold, loop)
 
     @cached_property
     def directions(self) -> Directions:
@@ -285,26 +282,3 @@ class Bundle(Graphs):
             DataError: the bundle has no such direction.
         """
         return self.decode(self.directions.moved(self.encode(x, labels).mean, towards), labels)
-
-    def _ways(self, x: Array, kind: PathKind, label: int | None) -> list[Seen]:
-        """The ways between the posterior means of neighbours."""
-        labels = None if label is None else [label] * len(x)
-
-        def decode(z: Array) -> Array:
-            return self.decode(z, None if label is None else [label] * len(z))
-
-        def sampled(noise: Array) -> Array:
-            return self._sampled(noise, None if label is None else [label] * len(noise))
-
-        def way(start: Array, end: Array) -> Seen:
-            if kind == "geodesic":
-                return along(decode, geodesic(decode, start, end))
-            if kind == "sampler":
-                return lambda place: sampled(path_between(start, end, place, "spherical"))
-            return lambda place: decode(path_between(start, end, place, kind))
-
-        z = self.encode(x, labels).mean
-        return [way(start, end) for start, end in pairwise(base(self, z) if kind == "sampler" else z)]
-
-    def _sampled(self, noise: Array, labels: Labels) -> Array:
-        return self.spec.natural(self.rows(GraphName.SAMPLE, {"noise": noise}, labels)[0])
