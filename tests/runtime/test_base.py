@@ -11,13 +11,14 @@ from vae_pipeline.system.errors import DataError
 Z = np.random.default_rng(0).standard_normal((6, 3)).astype(np.float32)
 
 
-def graphs(inverse, made=lambda noise: 3 * noise + 1, sampler="flow_matching", latents=3, noise=3, base=True):
+def graphs(inverse, made=lambda noise: 3 * noise + 1, sampler="flow_matching", noise=3, base=True, levels=None):
     def rows(name, inputs, labels):
         assert name == "base" and labels is None
         found = inverse(inputs["z"])
         return found, made(found)
 
-    manifest = SimpleNamespace(sampler=sampler, latents=latents, noise=noise, graphs={"base": None} if base else {})
+    manifest = SimpleNamespace(sampler=sampler, latents=3, noise=noise, graphs={"base": None} if base else {})
+    manifest.latent_map = None if levels is None else SimpleNamespace(levels=levels)
     return SimpleNamespace(manifest=manifest, rows=rows, folder="exports/some")
 
 
@@ -27,8 +28,9 @@ def test_an_inverse_that_errs_is_corrected(error):
     np.testing.assert_allclose(3 * found + 1, Z, atol=1e-3)
 
 
-def test_of_the_prior_the_latents_are_the_noise():
-    assert base(graphs(None, sampler="prior", base=False), Z) is Z
+@pytest.mark.parametrize("levels", [None, ()])
+def test_of_the_prior_the_latents_are_the_noise(levels):
+    assert base(graphs(None, sampler="prior", base=False, levels=levels), Z) is Z
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,7 @@ def test_of_the_prior_the_latents_are_the_noise():
     [
         (graphs(None, sampler="mixture", noise=4, base=False), "exports/some draws by the sampler mixture, which"),
         (graphs(None, sampler="prior", noise=4, base=False), "take another path, or train with sampler: flow or"),
+        (graphs(None, sampler="prior", base=False, levels=(8, 5, 5)), "draws by the sampler prior, which doesn't lead"),
         (graphs(np.zeros_like), "what the sampler makes of its own inverse is .* from the latents that"),
     ],
 )

@@ -23,7 +23,8 @@ def base(graphs: Graphs, z: Array) -> Array:
         DataError: the sampler has no inverse, or its inverse isn't found.
     """
     manifest = graphs.manifest
-    if manifest.sampler == "prior" and manifest.noise == manifest.latents:
+    codes = manifest.latent_map is not None and manifest.latent_map.levels  # noise isn't these, but chooses them
+    if manifest.sampler == "prior" and manifest.noise == manifest.latents and not codes:
         return z
     if GraphName.BASE not in manifest.graphs:
         raise DataError(
