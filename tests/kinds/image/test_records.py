@@ -95,9 +95,10 @@ def test_one_of_two_label_bytes(tmp_path: Path, squeezed: bool) -> None:
 
 
 def test_labels_in_a_file_of_their_own_and_images_column_by_column(tmp_path: Path) -> None:
-    files = {"stl/train_X.bin": IMAGES.transpose(0, 1, 3, 2).tobytes(), "stl/train_y.bin": (LABELS + 1).tobytes()}
+    numbered = np.stack([np.arange(30, dtype=np.uint8), LABELS + 1], 1)
+    files = {"stl/train_X.bin": IMAGES.transpose(0, 1, 3, 2).tobytes(), "stl/train_y.bin": numbered.tobytes()}
     path = saved(tmp_path / "stl.tar.gz", tar(files))
-    labels = {"path": str(path), "key": "train_y.bin", "records": {"bytes": 1}}
+    labels = {"path": str(path), "key": "train_y.bin", "records": {"bytes": 2, "skip": 1}}
     source = opened(part(path, "train_X.bin", 12, 0, labels), flat="columns", classes=CLASSES)
     np.testing.assert_array_equal(held(source.train)[0], IMAGES)
     np.testing.assert_array_equal(held(source.train)[1], LABELS)

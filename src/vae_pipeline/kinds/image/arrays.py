@@ -82,12 +82,13 @@ def _read_part(
     part: ArrayPart, data: ArraysData, finder: Finder, origins: dict[str, str]
 ) -> tuple[Array, Indices | None]:
     path, found = _read(part.images, finder, origins)
-    images = _arrange(found if part.images.records is None else found[:, part.images.records.skip :], data, path)
+    images = _arrange(_values(found, part.images), data, path)
     if part.labels is None:
         return images, None
     if isinstance(part.labels, LabelByte):
         return images, found[:, part.labels.byte].astype(np.int64)
     label_path, labels = _read(part.labels, finder, origins)
+    labels = _values(labels, part.labels)
     if labels.ndim == 2 and 1 in labels.shape:
         labels = labels.ravel()
     if labels.ndim != 1 or len(labels) != len(images):
@@ -127,6 +128,11 @@ def _read(file: ArrayFile, finder: Finder, origins: dict[str, str]) -> tuple[Pat
     """The array of a file; of records, all their bytes."""
     path, key = _find(file, finder, origins)
     return path, read_array(path, key) if file.records is None else read_records(path, key, file.records.bytes)
+
+
+def _values(array: Array, file: ArrayFile) -> Array:
+    """The array without the bytes that its records begin with."""
+    return array if file.records is None else array[:, file.records.skip :]
 
 
 def _arrange(array: Array, data: ArraysData, path: Path) -> Array:
