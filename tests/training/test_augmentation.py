@@ -52,6 +52,12 @@ def test_moves_and_mirrors_are_as_often_as_told():
     assert not plain.mirrored.any() and set(plain.down.tolist()) == {-1, 0, 1}
 
 
+def test_images_are_not_moved_out_of_sight():
+    epoch(augment=Augment(shift=4))
+    with pytest.raises(RecipeError, match=r"train.augment.shift 5 can move images of 7 x 5 out of sight: wanted less"):
+        epoch(augment=Augment(shift=5))
+
+
 def test_none_is_stored_as_before_and_reads_as_it_lies():
     values = Recipe.load(ROOT / "pipeline" / "smoke.yaml").model_dump(mode="json")
     assert "augment" not in values["train"]

@@ -20,6 +20,7 @@ from vae_pipeline.kinds.store import Split
 from vae_pipeline.models.rows import Rows
 from vae_pipeline.numerics.randomness import Share, derive
 from vae_pipeline.recipe.train import Augment
+from vae_pipeline.system.errors import RecipeError
 from vae_pipeline.training.augmentation import Augmentation
 
 AHEAD = 4  # batches
@@ -62,7 +63,17 @@ class Batches:
         labelled: bool = True,
         augment: Augment | None = None,
     ) -> None:
-        """`pieces` a batch is computed in; `resident` bytes at most lie on the device."""
+        """`pieces` a batch is computed in; `resident` bytes at most lie on the device.
+
+        Raises:
+            RecipeError: `augment` moves images by as much as they are wide or high.
+        """
+        if augment is not None and augment.shift >= min(split.x.shape[2:]):
+            height, width = split.x.shape[2:]
+            raise RecipeError(
+                f"train.augment.shift {augment.shift} can move images of {height} x {width} out of sight: wanted less "
+                "than a side"
+            )
         split = split if labelled else Split(split.x, None, sizes=split.sizes)
         self.split = split
         self.count, self.batch, self.seed, self.pieces = len(split), batch, seed, pieces
