@@ -14,9 +14,10 @@ from vae_pipeline.metrics.samples import SAMPLES, sample_features, samples
 from vae_pipeline.models.build import build
 from vae_pipeline.models.weights import load_weights, save_weights
 from vae_pipeline.recipe.sampler import FlowMatching, MixtureOf
+from vae_pipeline.runtime.manifest import WIDEST
 from vae_pipeline.system.errors import WeightsError
 from vae_pipeline.training import sampling
-from vae_pipeline.training.flow_matching import fit_flow_matching
+from vae_pipeline.training.flow_matching import draws_of, fit_flow_matching
 from vae_pipeline.training.sampling import candidates, choose_sampler, fit_sampler
 from vae_pipeline.training.trained import Trained
 
@@ -103,6 +104,12 @@ def test_draws_by_flow_matching_have_the_moments_of_the_latents_however_little_w
 
 
 @pytest.mark.slow
+def test_draws_of_large_maps_fit_into_memory():
+    assert draws_of(32) == draws_of(4 * 16 * 16) == 100_000
+    assert draws_of(4 * 64 * 64) * 4 * 64 * 64 * np.float32().nbytes == 2**29
+    assert draws_of(WIDEST) > 2000
+
+
 def test_flow_matching_of_a_map_has_the_moments_of_each_place():
     draw, side = np.random.default_rng(0), np.linspace(0, 1, 12)
     spread = np.exp(-10 * (side[:, None] - side) ** 2)

@@ -15,11 +15,16 @@ from vae_pipeline.numerics.device import one_thread
 from vae_pipeline.recipe.sampler import FlowMatching
 from vae_pipeline.system.progress import counted
 
-DRAWS = 100_000
+DRAWS, NUMBERS = 100_000, 2**27  # the most draws, and numbers in all of them: 512 MiB, of which the fit has copies
 WIDTH, MAP_WIDTH = 256, 32
 BATCH, LEARNING_RATE, WARM_UP, DECAY = 512, 4e-3, 200, 0.999
 CALIBRATED, CHUNK, RIDGE = 50_000, 5_000, 1e-4
 HELD_OUT, MOST_HELD_OUT, CHECK_EVERY = 0.1, 2048, 200
+
+
+def draws_of(latents: int) -> int:
+    """The number of draws to fit to: fewer of large maps, so that they fit into memory."""
+    return min(DRAWS, NUMBERS // latents)
 
 
 def fit_flow_matching(

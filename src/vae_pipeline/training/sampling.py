@@ -23,7 +23,7 @@ from vae_pipeline.numerics.device import one_thread
 from vae_pipeline.numerics.randomness import derive, seeded
 from vae_pipeline.recipe.sampler import Asked, FlowMatching, MixtureOf, SamplerKind
 from vae_pipeline.system.progress import counted, going
-from vae_pipeline.training.flow_matching import DRAWS, fit_flow_matching
+from vae_pipeline.training.flow_matching import draws_of, fit_flow_matching
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
@@ -56,7 +56,7 @@ def fit_sampler(asked: Asked, model: VAE, train: Split, seed: int) -> Sampler | 
         case "flow_matching":
             asked = FlowMatching(kind="flow_matching")
     kind = asked if isinstance(asked, str) else asked.kind
-    z = posterior_draws(model, train, seed, DRAWS if kind == "flow_matching" else POINTS)
+    z = posterior_draws(model, train, seed, draws_of(model.latents) if kind == "flow_matching" else POINTS)
     device = next(model.parameters()).device
     with seeded(derive(seed, "sampler", kind)):
         match asked:
