@@ -93,6 +93,7 @@ def test_an_idle_level_is_named(smoke):
     )
     assert "free_bits per level" in found["idle_levels"]
     assert alarms_of(used, None, 7, 10, smoke, [3.0, 4.0]) == {}
-    control = FreeBitsControl(kind="free_bits", nats=1.0, share=0.1, per="level")
-    per_level = smoke.model_copy(update={"rate_control": control})
-    assert "a higher rate_control.nats" in alarms_of(used, None, 7, 10, per_level, [7.0, 0.0])["idle_levels"]
+    for per, told in (("level", "a higher rate_control.nats"), ("dimension", "free_bits per level")):
+        control = FreeBitsControl(kind="free_bits", nats=1.0, share=0.1, per=per)
+        freed = smoke.model_copy(update={"rate_control": control})
+        assert told in alarms_of(used, None, 7, 10, freed, [7.0, 0.0])["idle_levels"]

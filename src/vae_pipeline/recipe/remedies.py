@@ -67,10 +67,8 @@ def to_use_levels(recipe: Recipe | TrainedRecipe) -> str:
     if not isinstance(recipe.objective, ImportanceObjective):
         if not (isinstance(control, objectives.WarmUpControl) and control.balanced):
             found.append("a warm_up that is balanced")
-        if not isinstance(control, objectives.FreeBitsControl):
-            found.append("free_bits per level")
-        elif control.per == "level":
-            found.append("a higher rate_control.nats")
+        by_level = isinstance(control, objectives.FreeBitsControl) and control.per == "level"
+        found.append("a higher rate_control.nats" if by_level else "free_bits per level")
     return f"try {either([*found, 'fewer levels'])}"
 
 
