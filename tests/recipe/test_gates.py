@@ -90,7 +90,9 @@ def test_keys_and_names_are_unique():
         assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("name", ["lane", "conditional_lane", "ladder_lane", "table_lane", "text_lane"])
+@pytest.mark.parametrize(
+    "name", ["lane", "conditional_lane", pytest.param("ladder_lane", marks=pytest.mark.slow), "table_lane", "text_lane"]
+)
 def test_what_is_measured_is_said_to_be_measured(name, request):
     """The kinds of the table are those of real runs."""
     folders = request.getfixturevalue(name)

@@ -49,6 +49,7 @@ def test_samples_at_temperature_0_are_the_mean_path_and_at_1_as_ever(lane):
     np.testing.assert_array_equal(cold, np.repeat(cold[:1], 3, 0))
 
 
+@pytest.mark.slow
 def test_a_ladder_takes_a_temperature_for_each_level(ladder_lane):
     bundle = Bundle.load(ladder_lane.bundle)
     top, below = bundle.manifest.levels
@@ -60,6 +61,7 @@ def test_a_ladder_takes_a_temperature_for_each_level(ladder_lane):
         bundle.sample(3, temperature=[1, 1, 1])
 
 
+@pytest.mark.slow
 def test_a_fitted_sampler_takes_one_temperature(ladder_lane):
     """It mixes its noise in all levels, so that none has numbers of its own."""
     bundle = Bundle.load(ladder_lane.bundle)

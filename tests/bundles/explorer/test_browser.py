@@ -28,7 +28,8 @@ from vae_pipeline.kinds.image.pictures import to_pixels
 from vae_pipeline.kinds.observations import read_observations
 from vae_pipeline.kinds.raw import checked
 from vae_pipeline.recipe import Recipe
-from vae_pipeline.runtime.bundle import Bundle, path_between
+from vae_pipeline.runtime.bundle import Bundle
+from vae_pipeline.runtime.paths import path_between
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

@@ -113,7 +113,7 @@ def flat(metrics):
     [
         ("lane", "image", "an image"),
         ("conditional_lane", "image", "an image"),
-        ("ladder_lane", "image", "an image"),
+        pytest.param("ladder_lane", "image", "an image", marks=pytest.mark.slow),
         ("table_lane", "row", "a row"),
         ("text_lane", "sentence", "a sentence"),
     ],
@@ -128,6 +128,7 @@ def test_a_noun_has_its_own_article_in_reports_and_cards(name, noun, wanted, req
     assert re.findall(rf"\b(?:test|training|normal|nats an?) (?:{'|'.join(others)})s?\b", told) == []
 
 
+@pytest.mark.slow
 def test_each_level_of_a_ladder_is_told(ladder_lane):
     metrics = json.loads((ladder_lane.report / "metrics.json").read_text())
     assert sum(metrics["rate_per_level"].values()) == pytest.approx(metrics["rate"])
