@@ -17,7 +17,7 @@ class Repacked(Section):
     """The file's name."""
     digest: str = Field(pattern=DIGEST)
     """`sha256:...` or `md5:...` of the file."""
-    key: str | None = None
+    key: Place | None = None
     """The array that is meant of an .npz or a .mat; may be left out if there is one."""
 
 
@@ -30,7 +30,7 @@ class File(Section):
     """Address of type http, https, ftp or file; the download is kept."""
     digest: str | None = Field(None, pattern=DIGEST)
     """`sha256:...` or `md5:...` of what the URL delivers or, where that is gzipped, of what is inside."""
-    key: str | None = Field(None, description="which array of an .npz")
+    key: Place | None = Field(None, description="which array of an .npz")
     """The array that is meant of an .npz or a .mat; may be left out if there is one."""
     name: Place | None = None
     """The name under which a mirror has what the url delivers; null for the last part of the url."""
