@@ -46,8 +46,8 @@ class ArrayPart(Section):
         skipped = 0 if self.images.records is None else self.images.records.skip
         if isinstance(self.labels, LabelByte) and self.labels.byte >= skipped:
             raise ValueError(
-                f"labels.byte {self.labels.byte} isn't among the {skipped} bytes that images.records.skip passes over: "
-                "the first of them is 0"
+                f"labels.byte {self.labels.byte} lies beyond what is skipped of each record ({skipped} bytes, the "
+                f"first being 0): set images.records, with a skip of {self.labels.byte + 1} or more"
             )
         return self
 
