@@ -115,7 +115,7 @@ def test_flow_matching_of_a_map_has_the_moments_of_each_place():
     spread = np.exp(-10 * (side[:, None] - side) ** 2)
     z = draw.multivariate_normal(np.linspace(-3, 3, 12), 4 * spread, 4000).astype(np.float32)
     torch.manual_seed(0)
-    asked = FlowMatching(kind="flow_matching", steps=4, width=16, layers=1, updates=500)
+    asked = FlowMatching(kind="flow_matching", steps=4, width=16, layers=1, updates=1500)
     sampler = fit_flow_matching(torch.from_numpy(z), (1, 3, 4), asked)
     drawn = sampler(torch.randn(4000, 12)).numpy()
     np.testing.assert_allclose(drawn.mean(0), z.mean(0), atol=0.2)

@@ -29,8 +29,9 @@ class FlowMatching(Section):
     """Width of the network's layers; null for 256, or 32 channels where latents are a map."""
     layers: Count = 3
     """Residual layers of the network."""
-    updates: Count = 8000
-    """Updates of the network's weights when it is fitted."""
+    updates: Count | None = None
+    """Updates of the network's weights when it is fitted; null for 8,000, or 2,000 (of smaller batches) where latents
+    are a map."""
 
 
 class Among(Section):

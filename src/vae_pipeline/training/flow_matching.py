@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -16,10 +17,23 @@ from vae_pipeline.recipe.sampler import FlowMatching
 from vae_pipeline.system.progress import counted
 
 DRAWS, NUMBERS = 100_000, 2**27  # the most draws, and numbers in all of them: 512 MiB, of which the fit has copies
-WIDTH, MAP_WIDTH = 256, 32
-BATCH, LEARNING_RATE, WARM_UP, DECAY = 512, 4e-3, 200, 0.999
+WARM_UP, DECAY = 200, 0.999
 CALIBRATED, CHUNK, RIDGE = 50_000, 5_000, 1e-4
-HELD_OUT, MOST_HELD_OUT, CHECK_EVERY = 0.1, 2048, 200
+HELD_OUT, CHECK_EVERY = 0.1, 200
+
+
+class _Usual(NamedTuple):
+    """The size of a fit, where the recipe leaves it open."""
+
+    width: int
+    batch: int
+    updates: int
+    learning_rate: float
+    held_out: int
+    """The most draws on which an average of the weights is judged."""
+
+
+VECTOR, MAP = _Usual(256, 512, 8000, 4e-3, 2048), _Usual(32, 64, 2000, 1.5e-3, 512)
 
 
 def draws_of(latents: int) -> int:
@@ -37,30 +51,31 @@ def fit_flow_matching(
     """
     if len(shape) == 1:
         with one_thread():
-            return _fitted(z, shape, asked, asked.width or WIDTH)
-    return _fitted(z, shape, asked, asked.width or MAP_WIDTH)
+            return _fitted(z, shape, asked, VECTOR)
+    return _fitted(z, shape, asked, MAP)
 
 
-def _fitted(z: Tensor, shape: Sequence[int], asked: FlowMatching, width: int) -> FlowMatchingSampler:
-    sampler = FlowMatchingSampler(shape, asked.layers, width, asked.steps).to(z.device)
+def _fitted(z: Tensor, shape: Sequence[int], asked: FlowMatching, usual: _Usual) -> FlowMatchingSampler:
+    updates = asked.updates or usual.updates
+    sampler = FlowMatchingSampler(shape, asked.layers, asked.width or usual.width, asked.steps).to(z.device)
     sampler.mean.copy_(z.mean(0).view(*shape))
     sampler.scale.copy_(z.std(0).clamp_min(1e-6).view(*shape))
     draws = ((z - sampler.mean.flatten()) / sampler.scale.flatten())[torch.randperm(len(z)).to(z.device)]
-    held_out, draws = draws.tensor_split([min(MOST_HELD_OUT, math.ceil(HELD_OUT * len(z)))])
+    held_out, draws = draws.tensor_split([min(usual.held_out, math.ceil(HELD_OUT * len(z)))])
     others = _pairs(held_out)
     averaged = copy.deepcopy(sampler).requires_grad_(False)
     optimizer = AdamW(sampler, weight_decay=0.0)
     best, kept = math.inf, averaged.state_dict()
-    for step in counted("fit of the sampler flow_matching", range(asked.updates)):
-        loss = _error(sampler, *_pairs(draws[torch.randint(len(draws), (BATCH,)).to(z.device)]))
+    for step in counted("fit of the sampler flow_matching", range(updates)):
+        loss = _error(sampler, *_pairs(draws[torch.randint(len(draws), (usual.batch,)).to(z.device)]))
         sampler.zero_grad()
         loss.backward()
-        fallen = 0.5 * (1 + math.cos(math.pi * step / asked.updates))
-        optimizer.step(torch.tensor(LEARNING_RATE * min(1.0, (step + 1) / WARM_UP) * fallen))
+        fallen = 0.5 * (1 + math.cos(math.pi * step / updates))
+        optimizer.step(torch.tensor(usual.learning_rate * min(1.0, (step + 1) / WARM_UP) * fallen))
         with torch.no_grad():
             weight = 1 - min(DECAY, (step + 1) / (step + 10))
             torch._foreach_lerp_(list(averaged.parameters()), list(sampler.parameters()), weight)
-            if (step + 1) % CHECK_EVERY == 0 or step + 1 == asked.updates:
+            if (step + 1) % CHECK_EVERY == 0 or step + 1 == updates:
                 reached = _error(averaged, *others).item()
                 if reached < best:
                     best, kept = reached, copy.deepcopy(averaged.state_dict())
