@@ -30,8 +30,8 @@ class Graph(ABC):
     ) -> onnx.ModelProto:
         """The graph of a frozen model, traced by some `inputs` or put together from those that were `made` before."""
 
-    def resized(self, model: VAE, x: Tensor, seed: int) -> Tensors:  # noqa: ARG002 (most graphs take one size)
-        """Inputs of another size than the trained one, where the graph takes any."""
+    def other_inputs(self, model: VAE, x: Tensor, seed: int) -> Tensors:  # noqa: ARG002 (most graphs take one size)
+        """Inputs in place of the usual ones: of another size where the graph takes any, or where it is asked others."""
         return {}
 
     @torch.inference_mode()
@@ -79,7 +79,7 @@ def example_inputs(graph: Graph, model: VAE, x: Tensor, labels: Tensor | None, s
     values = {"x": x, "z": noise, "noise": noise, "seed": torch.full_like(index, seed % SEEDS), "index": index}
     if graph.name == GraphName.STEP:
         values |= {"token": x[:, 0].contiguous(), "state": model.decoder(noise).detach()}
-    values |= graph.resized(model, x, seed)
+    values |= graph.other_inputs(model, x, seed)
     inputs = {name: values[name] for name in graph.signature.inputs}
     if model.classes and graph.signature.labelled:
         assert labels is not None  # a conditional model was built from data with labels

@@ -19,6 +19,7 @@ The graphs of a model that writes token by token are `encoder`, `score` and thos
 from collections.abc import Mapping
 
 import onnx
+import torch
 from torch import Tensor, nn
 
 from vae_pipeline.bundles.export.graph import Graph, Tensors, TracedGraph
@@ -226,6 +227,11 @@ class BaseGraph(TracedGraph):
     name = GraphName.BASE
     about = "the noise of which the sampler makes z, and the z that it makes of this noise"
     signature = BACK[name]
+
+    def other_inputs(self, model: VAE, x: Tensor, seed: int) -> Tensors:
+        """Draws of the sampler: far from what it was fitted to, its inverse may amplify any rounding."""
+        noise = torch.randn(len(x), model.noise, generator=torch.Generator().manual_seed(seed))
+        return {"z": model.draw(noise).detach()}
 
     def module(self, frozen: VAE) -> nn.Module:
         """The sampler, back and forth."""

@@ -64,7 +64,7 @@ class _MapGraph(TracedGraph):
         onnx.checker.check_model(model, full_check=True)
         return model
 
-    def resized(self, model: VAE, x: Tensor, seed: int) -> Tensors:
+    def other_inputs(self, model: VAE, x: Tensor, seed: int) -> Tensors:
         """Images made of `x` beside itself, and noise as a map."""
         assert isinstance(model, SpatialVAE)
         rows, columns = other_side(len(x), *model.latent_shape[1:])
