@@ -1,16 +1,13 @@
 """The device on which torch computes."""
 
-import ctypes
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import torch
 
 from vae_pipeline.system.errors import SettingsError
 from vae_pipeline.system.settings import Settings
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 def prepare_device(settings: Settings) -> torch.device:
@@ -35,17 +32,6 @@ def prepare_device(settings: Settings) -> torch.device:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS isn't
         torch.use_deterministic_algorithms(True, warn_only=True)
     return device
-
-
-def keep_memory() -> None:
-    """Let glibc keep the memory of tensors up to 1 GiB, for the next ones, where it would give it back.
-
-    Decoding 4,096 examples at a time, a CPU was over half of the time with pages that it had given back just before.
-    """
-    with suppress(AttributeError, TypeError):  # another C library
-        allocator = ctypes.CDLL(None)
-        for threshold in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):
-            allocator.mallopt(threshold, 2**30)
 
 
 @contextmanager

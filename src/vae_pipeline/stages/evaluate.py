@@ -31,7 +31,7 @@ from vae_pipeline.metrics.usage import usage
 from vae_pipeline.models.samplers import MixtureSampler
 from vae_pipeline.models.spatial import QuantisedVAE, SpatialVAE
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.numerics.device import keep_memory, prepare_device
+from vae_pipeline.numerics.device import prepare_device
 from vae_pipeline.numerics.randomness import derive, in_float32
 from vae_pipeline.recipe.evaluate import Evaluate
 from vae_pipeline.recipe.figures import tracked
@@ -68,7 +68,6 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
     if prepared.spec != trained.spec:
         raise DataError(f"{model} was trained on data of another spec than {data}: prepare and train again")
     device = prepare_device(job.settings)
-    keep_memory()
     vae = trained.model.to(device)
     metrics, used = measure(vae, prepared, job.recipe.evaluate, job.seed, device)
     if isinstance(vae, SpatialVAE):
