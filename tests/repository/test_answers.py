@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from tests.lanes import ROOT
+from tests.mypy_cache import mypy_cache
 
 DUMMIES = """
 import torch
@@ -59,7 +60,7 @@ def inferred() -> Distribution:
 @pytest.mark.slow
 def test_mypy_names_the_answer_that_lacks(tmp_path):
     (tmp_path / "dummies.py").write_text(DUMMIES)
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", tmp_path / "dummies.py"]
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", mypy_cache(tmp_path), tmp_path / "dummies.py"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     said = done.stdout.replace('"', "")
     assert "abstract class Lacking with abstract attribute log_prob_expected" in said

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from tests.lanes import ROOT
+from tests.mypy_cache import mypy_cache
 
 SOURCE = ROOT / "src" / "vae_pipeline"
 KNOWING = {
@@ -31,7 +32,7 @@ def test_mypy_names_every_module_that_has_to_know_of_a_fourth_kind(tmp_path):
     union = package / "kinds" / "spec.py"
     joined = union.read_text().replace("| TextSpec\n", "| TextSpec | SoundSpec\n", 1)
     union.write_text(f"from vae_pipeline.kinds.sound import SoundSpec\n{joined}")
-    command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path / "cache"), "src"]
+    command = [sys.executable, "-m", "mypy", "--cache-dir", mypy_cache(tmp_path), "src"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     found = set(re.findall(r"^src/vae_pipeline/(\S+?):\d+: error:", done.stdout, flags=re.MULTILINE))
     assert found == KNOWING, done.stdout
