@@ -45,7 +45,7 @@ class Augment(Section):
 class Train(Section):
     """Adam with decoupled weight decay."""
 
-    start: DiffusersStart | None = Field(None, exclude_if=lambda start: start is None)
+    start: DiffusersStart | None = later(None)
     """Weights to begin with; null, which isn't stored, for fresh ones."""
     epochs: Count | None = None
     """Passes over the training part; each ends with a validation."""
@@ -57,7 +57,7 @@ class Train(Section):
     """End after so long, wherever the epoch is, or null; the time of interrupted parts counts."""
     batch: Count
     """Examples a step, over all processes."""
-    augment: Annotated[Augment | None, Field(exclude_if=lambda value: value is None)] = None
+    augment: Augment | None = later(None)
     """Changes of the training images, or null, which isn't stored, for none."""
     accumulate: Count
     """Pieces that a batch is computed in, one after the other, where the memory doesn't hold it whole."""
@@ -86,7 +86,7 @@ class Train(Section):
     """Stop after so many epochs without a better validation ELBO; null for never."""
     stop_on_alarm: bool
     """End with an error at the first alarm (collapse, idle latents, an autoencoder); else it is told and kept."""
-    sharpness: Annotated[Sharpness | None, Field(exclude_if=lambda value: value is None)] = None
+    sharpness: Sharpness | None = later(None)
     """Terms beside the objective that make images sharp, or null: a model that has any isn't trained by the ELBO
     alone."""
 
