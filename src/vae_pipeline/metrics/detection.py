@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from torch import Tensor
 
 from vae_pipeline.kinds.store import Prepared, Split
@@ -135,6 +134,8 @@ def detection(score: PerExample, anomalous: npt.NDArray[np.bool_]) -> dict[str, 
     """Figures of a score that is to be high where `anomalous`; nothing where one of the two is absent."""
     if anomalous.all() or not anomalous.any():
         return {}
+    from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve  # noqa: PLC0415 (a second of a CPU, which exports do without)
+
     false_alarms, recall, _ = roc_curve(anomalous, score, drop_intermediate=False)
     at = {f"recall_at_fpr_{rate:g}": float(recall[false_alarms <= rate].max()) for rate in RATES}
     return {

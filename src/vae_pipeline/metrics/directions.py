@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import roc_auc_score
 
 from vae_pipeline.kinds.spec import DataSpec
 from vae_pipeline.kinds.store import Split
@@ -89,5 +88,7 @@ def _worth(projection: Array, shown: npt.NDArray[np.bool_]) -> tuple[float | Non
     """The AUROC of a projection and its standard error."""
     if not 0 < shown.sum() < len(shown):
         return None, None
+    from sklearn.metrics import roc_auc_score  # noqa: PLC0415 (a second of a CPU, which exports do without)
+
     auroc = float(roc_auc_score(shown, projection))
     return auroc, auroc_error(auroc, int(shown.sum()), int((~shown).sum()))

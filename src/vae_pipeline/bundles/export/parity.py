@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-from scipy.stats import spearmanr
 
 from vae_pipeline.runtime.agreement import Units, differences
 from vae_pipeline.system.errors import ParityError
@@ -84,6 +83,8 @@ def run(file: Path, inputs: Arrays, outputs: Iterable[str]) -> Arrays:
 
 def ranking(given: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> Ranking:
     """Scores of a graph beside the model's."""
+    from scipy.stats import spearmanr  # noqa: PLC0415 (a second of a CPU, for detectors alone)
+
     above = [np.sign(scores[:, None] - scores[None]) for scores in (given, wanted)]
     flips = int((above[0] * above[1] < 0).sum()) // 2
     nats = float(np.abs(given.astype(np.float64) - wanted).max())
