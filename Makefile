@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-runtimes test-browser check check-deploy ui docs site gallery dist bench lock clean
+.PHONY: help setup run test test-slow test-all test-runtimes test-browser check check-deploy ui docs site gallery dist bench lock clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test: setup  ## Run the tests
 
 test-slow: setup  ## Run those that take long: kills, DVC, exports, trackers
 	@python -m pytest -n auto --dist loadfile -m "slow and not runtimes and not browser"
+
+test-all: setup  ## Run both in one go, which makes what they share once
+	@python -m pytest -n auto --dist loadfile -m "not runtimes and not browser"
 
 test-runtimes: setup .vae/serving/installed  ## Install the other runtimes and servers and run the tests that need them (and Node.js, Chromium)
 	@python -m pip install --quiet --constraint requirements.lock --editable '.[runtimes]'
