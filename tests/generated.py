@@ -17,6 +17,7 @@ from website.reference import api_page, settings_page
 
 from vae_pipeline.cli.main import app
 from vae_pipeline.recipe import Recipe, figures
+from vae_pipeline.recipe.gates import together
 
 ROOT = Path(__file__).parent.parent
 
@@ -40,12 +41,12 @@ def schema() -> str:
 
 def figures_page() -> str:
     """The table of figures, as `docs/figures.md`."""
-    kinds = {figures.EVERY: "any", ("image",): "images", ("table",): "tables", ("text",): "sentences"}
+    kinds = {"image": "images", "audio": "recordings", "table": "tables", "text": "sentences"}
     needs = {"detector": "a detector", "anomalies": "labels that tell anomalies", "masks": "masks of defects"}
     rows = []
     for figure in figures.FIGURES:
         wanted = [needs[need] for need in figure.needs if need == "masks" or "masks" not in figure.needs]
-        of = kinds.get(figure.kinds) or " and ".join(kinds[(kind,)] for kind in figure.kinds)
+        of = "any" if figure.kinds == figures.EVERY else together([kinds[kind] for kind in figure.kinds])
         meaning = figure.meaning("mass").format(noun="example", nouns="examples", a_noun="an example")
         name = f"{figure.name} ({figure.unit})" if figure.unit else figure.name
         cells = (name, f"`{figure.key}`", "yes" if figure.gate else "no", "; ".join([of, *wanted]), meaning)

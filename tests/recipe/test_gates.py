@@ -30,7 +30,7 @@ def gated(name, *figures, **sections):
         ("tumours", "psnr", "it is a figure of images, and data.kind tumours gives rows of a table"),
         ("sentences", "psnr", "it is a figure of images, and data.kind drawn_sentences gives sentences"),
         ("smoke", "perplexity", "it is a figure of sentences, and data.kind synthetic gives images"),
-        ("sentences", "auroc", "it is a figure of images and rows of a table"),
+        ("sentences", "auroc", "it is a figure of images, recordings and rows of a table"),
         ("smoke", "auroc", "it needs anomalies that labels tell"),
         ("digits", "pixel_auroc", "it needs masks of the defects"),
     ],

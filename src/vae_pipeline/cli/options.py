@@ -104,9 +104,10 @@ def refuse_options(model: "Bundle", **given: bool) -> None:
     Raises:
         DataError: there is one.
     """
+    from vae_pipeline.kinds.words import words_of
     from vae_pipeline.system.errors import DataError
 
-    kind = {"image": "images", "table": "a table", "text": "sentences"}[model.spec.kind]
+    kind = words_of(model.spec).nouns
     for name, is_given in given.items():
         if is_given:
             raise DataError(f"--{name.replace('_', '-')} means nothing to a model of {kind}: leave it out")
@@ -176,7 +177,7 @@ def require_options(model: "Bundle", key: str | None, resize: str, labels: Path 
     if model.spec.kind == "text":
         refuse_options(model, key=key is not None, resize=resize != "none", labels=labels is not None)
     else:
-        refuse_options(model, column=column is not None)
+        refuse_options(model, column=column is not None, resize=model.spec.kind == "audio" and resize != "none")
 
 
 def read_labels(path: Path | None) -> Any:

@@ -106,11 +106,13 @@ def image_spec(model: "Bundle") -> "ImageSpec":
         BundleError: it is of something else.
     """
     from vae_pipeline.kinds.spec import ImageSpec
+    from vae_pipeline.kinds.words import words_of
     from vae_pipeline.system.errors import BundleError
 
     if not isinstance(model.spec, ImageSpec):
-        kind = {"table": "a table", "text": "sentences"}[model.spec.kind]
-        raise BundleError(f"{model.folder} is a model of {kind}: pictures are made of images alone")
+        raise BundleError(
+            f"{model.folder} is a model of {words_of(model.spec).nouns}: pictures are made of images alone"
+        )
     return model.spec
 
 
@@ -148,8 +150,9 @@ def write_sentences(out: Path, lines: list[str], as_json: bool) -> None:
 def write_observations(
     out: Path, x: Any, model: "Bundle", as_json: bool, columns: int | None = None, found: "Iterable[str]" = ()
 ) -> None:
-    """Write what the file's name asks for: a picture, a table or an array; `found` is for JSON, beside it."""
-    from vae_pipeline.kinds.spec import TableSpec
+    """Write what the file's name asks for: a picture, a recording, a table, an array; `found` is for JSON, beside."""
+    from vae_pipeline.kinds.spec import AudioSpec, TableSpec
+    from vae_pipeline.kinds.words import words_of
 
     if out.suffix.lower() == ".png":
         from vae_pipeline.kinds.image.sheets import save_grid
@@ -160,9 +163,13 @@ def write_observations(
         from vae_pipeline.system.files import replace_file
 
         replace_file(out, decode(x, model.spec.columns).to_csv(index=False).encode())
+    elif isinstance(model.spec, AudioSpec) and out.suffix.lower() == ".wav":
+        from vae_pipeline.kinds.audio.encoding import save_recordings
+
+        save_recordings(out, x, model.spec)
     else:
         write_arrays(out, x)
-    say(out, len(x), "images" if model.spec.kind == "image" else "rows", as_json, found)
+    say(out, len(x), words_of(model.spec).nouns, as_json, found)
 
 
 def write_table(frame: "pd.DataFrame", out: Path | None, what: str, as_json: bool) -> None:

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator
 
 from vae_pipeline.estimators import images, tables
 from vae_pipeline.kinds.download import Finder
-from vae_pipeline.kinds.parts import ImageSource, Part, TableSource, TextSource
+from vae_pipeline.kinds.parts import AudioSource, ImageSource, Part, Source, TableSource, TextSource
 from vae_pipeline.kinds.sources import open_source
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.recipe.data import ArraysData, Data, DrawnSentencesData, TableData, TextData
@@ -28,7 +28,6 @@ from vae_pipeline.scaffold.looking.look import look
 from vae_pipeline.system.errors import InputError
 
 Array = npt.NDArray[Any]
-Source = ImageSource | TableSource | TextSource
 LEAST = 4  # rows, so that each part gets one
 PICTURE, STACK = 2, 3  # axes of an image, without channels and with them
 
@@ -247,7 +246,7 @@ def _labels(y: Any, count: int) -> tuple[npt.NDArray[np.int64] | None, Array | N
 
 
 def _names(source: Source) -> Array | None:
-    return np.array(source.classes) if isinstance(source, ImageSource) and source.classes else None
+    return np.array(source.classes) if isinstance(source, ImageSource | AudioSource) and source.classes else None
 
 
 def _digest(content: bytes) -> str:

@@ -13,7 +13,7 @@ from vae_pipeline.estimators import images, tables
 from vae_pipeline.estimators.given import are_images, are_sentences, is_path
 from vae_pipeline.kinds.observations import read_observations
 from vae_pipeline.kinds.raw import checked
-from vae_pipeline.kinds.spec import DataSpec, ImageSpec, TableSpec, TextSpec
+from vae_pipeline.kinds.spec import AudioSpec, DataSpec, ImageSpec, TableSpec, TextSpec
 from vae_pipeline.recipe.data import Data, FolderData
 from vae_pipeline.runtime.inputs import checked_observations
 from vae_pipeline.system.errors import InputError
@@ -37,8 +37,13 @@ def rows_of(estimator: BaseEstimator, X: Any, spec: DataSpec, layout: images.Lay
             if not are_images(X):
                 raise InputError(f"{_said(X)} was given; this model takes images, [n, *{list(spec.event_shape)}]")
             return checked(images.fitting(np.asarray(X), spec, layout), spec)
-        case TableSpec() if is_path(X):
+        case AudioSpec() | TableSpec() if is_path(X):
             return checked(read_observations([Path(X)], spec, None, "none"), spec)
+        case AudioSpec():
+            recordings = np.asarray(X)
+            if spec.channels == 1 and recordings.ndim == len(spec.event_shape):
+                recordings = recordings[:, None]
+            return checked(recordings, spec)
         case TableSpec() if not hasattr(estimator, "n_features_in_"):  # fitted to a file, whose columns have names
             return checked_observations(X, spec)
         case TableSpec():
@@ -65,6 +70,8 @@ def given_back(x: Array, spec: DataSpec, layout: images.Layout, names: Mapping[s
     match spec:
         case ImageSpec():
             return images.given_back(x, spec, layout)
+        case AudioSpec():
+            return x
         case TableSpec():
             return tables.given_back(x, spec, names)
         case TextSpec():

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from vae_pipeline.evaluation import defects, images
-from vae_pipeline.kinds.spec import ImageSpec, TableSpec, TextSpec
+from vae_pipeline.kinds.spec import AudioSpec, ImageSpec, TableSpec, TextSpec
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.latents import Latents
 from vae_pipeline.metrics.sentences import sentence_figures
@@ -36,7 +36,7 @@ def describe(of: Evaluation, folder: Path) -> dict[str, Any]:
             if of.prepared.tells_anomalies and of.detector is not None:
                 figures |= defects.describe(of.trained, of.detector, of.prepared, spec, of.seed, folder)
             return figures
-        case TableSpec():
+        case TableSpec() | AudioSpec():
             return {}
         case TextSpec() as spec:
             device = next(of.trained.model.parameters()).device

@@ -1,1 +1,1 @@
-"""The kinds of observation: images, rows of tables, sentences."""
+"""The kinds of observation: images, recordings, rows of tables, sentences."""

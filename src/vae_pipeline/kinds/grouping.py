@@ -1,24 +1,22 @@
-"""Groups of rows, by a pattern that a row's name or text matches."""
+"""Names of rows, by a pattern that a row's path or text matches."""
 
 import re
 from collections.abc import Iterable
 
-from vae_pipeline.recipe.split import Groups
 from vae_pipeline.system.errors import DataError
 
 
-def named(texts: Iterable[str], groups: Groups) -> list[str]:
-    """The first group of the pattern in each text, or all that it matches there.
+def named(texts: Iterable[str], wanted: str, key: str = "data.split.groups.pattern") -> list[str]:
+    """The first group of a pattern in each text, or all that it matches there; `key` is its place in a recipe.
 
     Raises:
         DataError: a text doesn't match.
     """
-    assert groups.pattern is not None  # a recipe says so
-    pattern = re.compile(groups.pattern)
+    pattern = re.compile(wanted)
     found = []
     for text in texts:
         match = pattern.search(text)
         if match is None:
-            raise DataError(f"{text[:80]!r} has no match of data.split.groups.pattern {groups.pattern!r}: widen it")
+            raise DataError(f"{text[:80]!r} has no match of {key} {wanted!r}: widen it")
         found.append(match.group(1 if pattern.groups else 0) or "")
     return found

@@ -1,4 +1,4 @@
-"""Files that hold observations: arrays, pictures, folders and archives of them, tables, or `-`, a pipe."""
+"""Files that hold observations: arrays, pictures, recordings, folders of them, tables, or `-`, a pipe."""
 
 import io
 import sys
@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vae_pipeline.kinds.audio import decoding as audio
+from vae_pipeline.kinds.audio.windows import count_windows, read_for, windows
 from vae_pipeline.kinds.image.decoding import SUFFIXES, Resize, read_picture, size_of
-from vae_pipeline.kinds.listing import is_archive, list_pictures
-from vae_pipeline.kinds.spec import ImageSpec, TableSpec
+from vae_pipeline.kinds.listing import is_archive, list_pictures, list_recordings
+from vae_pipeline.kinds.spec import AudioSpec, ImageSpec, TableSpec
 from vae_pipeline.kinds.table.spec import is_table
 from vae_pipeline.system.errors import DataError
 
@@ -42,9 +44,9 @@ class InputFile:
 
 
 def input_files(
-    path: Path, spec: ImageSpec | TableSpec, key: str | None, resize: Resize, keep: Sequence[str]
+    path: Path, spec: ImageSpec | AudioSpec | TableSpec, key: str | None, resize: Resize, keep: Sequence[str]
 ) -> Iterator[InputFile]:
-    """The files that a path stands for: of a folder or an archive each picture, else the one.
+    """The files that a path stands for: of a folder or an archive each picture or recording, else the one.
 
     Raises:
         DataError: a file isn't there or can't be read.
@@ -52,13 +54,13 @@ def input_files(
     if isinstance(spec, TableSpec):
         yield _rows(path, spec, key, keep)
     elif path.is_dir() or (not path.name.lower().endswith(ARRAYS) and is_archive(path)):
-        pictures = list_pictures(path)
-        if pictures.broken:
-            raise DataError(f"{path}/{pictures.broken[0]} is a link that leads nowhere: mend it, or take it away")
-        for name in pictures.names:
-            yield _picture(f"{path}/{name}", partial(pictures.read, name), spec, resize)
-    elif path.suffix.lower() in SUFFIXES:
-        yield _picture(str(path), partial(_content, path), spec, resize)
+        listing = list_recordings(path) if isinstance(spec, AudioSpec) else list_pictures(path)
+        if listing.broken:
+            raise DataError(f"{path}/{listing.broken[0]} is a link that leads nowhere: mend it, or take it away")
+        for name in listing.names:
+            yield _file(f"{path}/{name}", partial(listing.read, name), spec, resize)
+    elif path.suffix.lower() in (audio.SUFFIXES if isinstance(spec, AudioSpec) else SUFFIXES):
+        yield _file(str(path), partial(_content, path), spec, resize)
     else:
         yield _array(_as_events(read_array(path, key), spec, path), path)
 
@@ -112,6 +114,16 @@ def _array(array: Array, path: Path) -> InputFile:
     return InputFile(str(path), count, lambda: [Piece(count, array.__getitem__, {})])
 
 
+def _file(shown: str, content: Callable[[], bytes], spec: ImageSpec | AudioSpec, resize: Resize) -> InputFile:
+    if isinstance(spec, ImageSpec):
+        return _picture(shown, content, spec, resize)
+    header = audio.read_header(content(), shown)
+    count = count_windows(audio.count_at_rate(header.samples, header.rate_hz, spec.rate_hz), spec)
+    return InputFile(
+        shown, count, lambda: [Piece(count, lambda some: windows(read_for(content(), shown, spec).x, spec)[some], {})]
+    )
+
+
 def _picture(shown: str, content: Callable[[], bytes], spec: ImageSpec, resize: Resize) -> InputFile:
     def read(_: slice) -> Array:
         return _read_picture(content(), shown, spec, resize)
@@ -143,8 +155,8 @@ def read_array(path: Path, key: str | None = None) -> Array:
         file.seek(0)
         if not any(known.startswith(beginning) for known in BEGINNINGS):
             raise DataError(
-                f"{path} isn't an array (.npy, .npz), a picture ({', '.join(SUFFIXES)}) or an archive of pictures "
-                "(.zip, .tar): convert it to one of these"
+                f"{path} isn't an array (.npy, .npz), a picture ({', '.join(SUFFIXES)}), a recording "
+                f"({', '.join(audio.SUFFIXES)}) or an archive of them (.zip, .tar): convert it to one of these"
             )
         try:
             loaded = np.load(file, allow_pickle=False)
@@ -171,17 +183,15 @@ def _read_picture(content: bytes, shown: str, spec: ImageSpec, resize: Resize) -
     return (np.rint(scaled) if spec.dtype == "uint8" else scaled).astype(spec.dtype)
 
 
-def _as_events(array: Array, spec: ImageSpec, path: Path) -> Array:
+def _as_events(array: Array, spec: ImageSpec | AudioSpec, path: Path) -> Array:
     """One observation or many; a missing axis of one channel, or flat rows, are put right."""
     if _fits(array, spec):
-        return array.reshape(-1, *spec.shape)
-    channels, height, width = spec.shape
-    raise DataError(
-        f"{path} holds an array of shape {list(array.shape)}; wanted [examples, {channels}, {height}, {width}]"
-    )
+        return array.reshape(-1, *spec.event_shape)
+    wanted = ", ".join(map(str, spec.event_shape))
+    raise DataError(f"{path} holds an array of shape {list(array.shape)}; wanted [examples, {wanted}]")
 
 
-def _fits(array: Array, spec: ImageSpec) -> bool:
-    channels, height, width = spec.shape
-    shapes: list[tuple[int, ...]] = [spec.shape, (spec.dimensions,), *([(height, width)] if channels == 1 else [])]
+def _fits(array: Array, spec: ImageSpec | AudioSpec) -> bool:
+    channels, *inside = spec.event_shape
+    shapes = [spec.event_shape, (spec.dimensions,), *([tuple(inside)] if channels == 1 else [])]
     return any(shape in (array.shape, array.shape[1:]) for shape in shapes)

@@ -1,4 +1,4 @@
-"""Pictures or other files that a folder, a .zip or a .tar holds, and how to read one.
+"""Pictures, recordings or other files that a folder, a .zip or a .tar holds, and how to read one.
 
 A folder's links are followed, each folder once. An archive is read where it is and never unpacked; one that holds
 absolute paths or `..` is refused, and its links aren't followed, but for a .tar's second names of one file.
@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from vae_pipeline.kinds.image.decoding import SUFFIXES, CorruptPictureError
-from vae_pipeline.system.errors import DataError
+from vae_pipeline.kinds.audio.decoding import SUFFIXES as RECORDINGS
+from vae_pipeline.kinds.image.decoding import SUFFIXES as PICTURES
+from vae_pipeline.system.errors import CorruptFileError, DataError
 from vae_pipeline.system.files import sha256_of
 
 LITTER = ("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir")  # that systems leave beside pictures, as hidden files
-OTHER = "not a picture "  # and its suffix: why a file was passed over
 ENCRYPTED, UTF8 = 0x1, 0x800  # flags of a member of a .zip
 
 Pick = Callable[[Iterable[str]], tuple[list[str], Counter[str]]]
@@ -31,7 +31,7 @@ Pick = Callable[[Iterable[str]], tuple[list[str], Counter[str]]]
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Listing:
     """Named files, and how to read one."""
 
     place: str
@@ -45,21 +45,43 @@ class Pictures:
     """Links that lead nowhere."""
 
 
-def list_pictures(place: Path) -> Pictures:
+def list_pictures(place: Path) -> Listing:
     """The pictures of a folder or an archive.
 
     Raises:
         DataError: it isn't there, isn't whole, holds no picture or unsafe paths, or is encrypted.
     """
-    found = list_files(place, _pick)
+    return _list_kind(place, "picture", PICTURES)
+
+
+def list_recordings(place: Path) -> Listing:
+    """The recordings of a folder or an archive.
+
+    Raises:
+        DataError: it isn't there, isn't whole, holds no recording or unsafe paths, or is encrypted.
+    """
+    return _list_kind(place, "recording", RECORDINGS)
+
+
+def _list_kind(place: Path, noun: str, suffixes: tuple[str, ...]) -> Listing:
+    other = f"not a {noun} "  # and its suffix: why a file was passed over
+
+    def pick(names: Iterable[str]) -> tuple[list[str], Counter[str]]:
+        visible = [name for name in names if not _is_hidden(name)]
+        kept = [name for name in visible if name.lower().endswith(suffixes)]
+        passed = (readable(PurePosixPath(name).suffix) for name in set(visible) - set(kept))
+        others = Counter(f"{other}({suffix or 'no suffix'})" for suffix in passed)
+        return kept, Counter(dict(sorted(others.items())))
+
+    found = list_files(place, pick)
     if not found.names and not found.broken:
-        kinds = ", ".join(reason.removeprefix(OTHER) for reason in found.skipped)
+        kinds = ", ".join(reason.removeprefix(other) for reason in found.skipped)
         others = f"; it holds {found.skipped.total()} other files: {kinds}" if found.skipped else ""
-        raise DataError(f"{place} holds no pictures ({', '.join(SUFFIXES)}){others}")
+        raise DataError(f"{place} holds no {noun}s ({', '.join(suffixes)}){others}")
     return found
 
 
-def list_files(place: Path, pick: Pick) -> Pictures:
+def list_files(place: Path, pick: Pick) -> Listing:
     """The files of a folder or an archive that `pick` keeps.
 
     Raises:
@@ -81,9 +103,9 @@ def is_archive(place: Path) -> bool:
     return place.is_file() and (zipfile.is_zipfile(place) or _is_tar(place))
 
 
-def common_folder(pictures: Pictures) -> PurePosixPath:
-    """The folder that all pictures lie in, at any depth."""
-    return PurePosixPath(os.path.commonpath([PurePosixPath(name).parent for name in pictures.names]))
+def common_folder(listing: Listing) -> PurePosixPath:
+    """The folder that all files lie in, at any depth."""
+    return PurePosixPath(os.path.commonpath([PurePosixPath(name).parent for name in listing.names]))
 
 
 def readable(name: str) -> str:
@@ -102,15 +124,7 @@ def _is_hidden(name: str) -> bool:
     return any(part.startswith(".") or part in LITTER for part in PurePosixPath(name).parts)
 
 
-def _pick(names: Iterable[str]) -> tuple[list[str], Counter[str]]:
-    visible = [name for name in names if not _is_hidden(name)]
-    kept = [name for name in visible if name.lower().endswith(SUFFIXES)]
-    suffixes = (readable(PurePosixPath(name).suffix) for name in set(visible) - set(kept))
-    others = Counter(f"{OTHER}({suffix or 'no suffix'})" for suffix in suffixes)
-    return kept, Counter(dict(sorted(others.items())))
-
-
-def _list_folder(place: Path, pick: Pick) -> Pictures:
+def _list_folder(place: Path, pick: Pick) -> Listing:
     files, broken, passed = _walk(place)
     names, skipped = pick(sorted(files))
 
@@ -127,7 +141,7 @@ def _list_folder(place: Path, pick: Pick) -> Pictures:
             of_all.update(f"{name}\0{content}\n".encode(errors="surrogateescape"))
         return f"sha256:{of_all.hexdigest()}"
 
-    return Pictures(str(place), names, read, digest, skipped + passed, broken)
+    return Listing(str(place), names, read, digest, skipped + passed, broken)
 
 
 def _walk(place: Path) -> tuple[list[str], list[str], Counter[str]]:
@@ -173,7 +187,7 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _list_zip(place: Path, pick: Pick) -> Pictures:
+def _list_zip(place: Path, pick: Pick) -> Listing:
     try:
         archive = zipfile.ZipFile(place)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
@@ -192,10 +206,10 @@ def _list_zip(place: Path, pick: Pick) -> Pictures:
         except NotImplementedError as error:
             raise DataError(f"{place} is compressed in a way that isn't read ({error}): unpack it") from error
         except Exception as error:  # a corrupt archive raises whatever the decoders of its members do
-            raise CorruptPictureError(f"{place} is a truncated or corrupt archive at {name} ({error})") from error
+            raise CorruptFileError(f"{place} is a truncated or corrupt archive at {name} ({error})") from error
 
     skipped += _links(sum(map(_is_link, files)))
-    return Pictures(str(place), names, read, lambda: f"sha256:{sha256_of(place)}", skipped)
+    return Listing(str(place), names, read, lambda: f"sha256:{sha256_of(place)}", skipped)
 
 
 def _is_link(member: zipfile.ZipInfo) -> bool:
@@ -213,7 +227,7 @@ def _name_in_zip(member: zipfile.ZipInfo) -> str:
         return name
 
 
-def _list_tar(place: Path, pick: Pick) -> Pictures:
+def _list_tar(place: Path, pick: Pick) -> Listing:
     try:
         archive = tarfile.open(place)  # noqa: SIM115 (it stays open as long as its rows are read)
         assert archive.fileobj is not None  # it is open
@@ -234,9 +248,9 @@ def _list_tar(place: Path, pick: Pick) -> Pictures:
             assert file is not None  # only regular files, and second names of one, are listed
             return file.read()
         except (tarfile.TarError, KeyError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
-            raise CorruptPictureError(f"{place} is a truncated or corrupt archive at {name} ({error})") from error
+            raise CorruptFileError(f"{place} is a truncated or corrupt archive at {name} ({error})") from error
 
-    return Pictures(str(place), names, read, lambda: f"sha256:{sha256_of(place)}", skipped)
+    return Listing(str(place), names, read, lambda: f"sha256:{sha256_of(place)}", skipped)
 
 
 def _links(count: int) -> Counter[str]:

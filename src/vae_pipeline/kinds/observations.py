@@ -1,4 +1,4 @@
-"""Observations from what a user names: arrays, pictures, folders and archives of them, tables, or `-`, a pipe."""
+"""Observations from what a user names: arrays, pictures, recordings, folders of them, tables, or `-`, a pipe."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from vae_pipeline.kinds.image.decoding import Resize
 from vae_pipeline.kinds.input_files import InputFile, Piece, input_files
 from vae_pipeline.kinds.raw import checked
-from vae_pipeline.kinds.spec import DataSpec, ImageSpec, TableSpec, TextSpec
+from vae_pipeline.kinds.spec import AudioSpec, DataSpec, ImageSpec, TableSpec, TextSpec
 from vae_pipeline.system.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -65,7 +65,8 @@ def joined(found: Sequence[Observed]) -> Observed:
 def read_observations(paths: Sequence[Path], spec: DataSpec, key: str | None, resize: Resize) -> Array:
     """All observations of `paths` in their order, as [examples, *event] in the data's units.
 
-    Pictures are mapped from 0..255 to the range of the data; arrays are taken as they are; a table's columns are
+    Pictures are mapped from 0..255 to the range of the data; recordings get the spec's rate and
+    length; arrays are taken as they are; a table's columns are
     found by their names. For sentences there is `text.inputs.read_sentences`.
 
     Raises:
@@ -95,10 +96,10 @@ class Examples:
             DataError: a file isn't there or can't be read; or the model is one of sentences.
         """
         match spec:
-            case ImageSpec() | TableSpec():
+            case ImageSpec() | AudioSpec() | TableSpec():
                 self.parts = [part for path in _some(paths) for part in input_files(path, spec, key, resize, keep)]
             case TextSpec():
-                raise DataError("this model is one of sentences, which are no images or rows of a table")
+                raise DataError("this model is one of sentences, which are no images, recordings or rows of a table")
             case _:
                 assert_never(spec)
         self.spec, self.on_error = spec, on_error
@@ -192,5 +193,7 @@ class Examples:
 
 def _some(paths: Sequence[Path]) -> Sequence[Path]:
     if not paths:
-        raise DataError("no input was given: name .npy, .npz or picture files, folders or archives of them, or tables")
+        raise DataError(
+            "no input was given: name arrays, pictures or recordings, folders or archives of them, or tables"
+        )
     return paths

@@ -1,4 +1,4 @@
-"""The parts that every source delivers: images, rows of a table or sentences, their labels, and their origin."""
+"""The parts that every source delivers: images, recordings, rows of a table or sentences, labels, and their origin."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from vae_pipeline.kinds.audio.spec import AudioSpec
 from vae_pipeline.kinds.image.spec import LEVELS
 from vae_pipeline.kinds.spec import Column
 from vae_pipeline.kinds.table.spec import CsvFormat
@@ -29,7 +30,7 @@ class Readable(Protocol):
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of [channels, height, width], and a label (an index of `ImageSource.classes`) for each, or None."""
+    """Rows of images or recordings, and a label (an index of the source's classes) for each, or None."""
 
     rows: Readable
     labels: Indices | None
@@ -72,6 +73,42 @@ class ImageSource:
     """`ImageSpec.attributes`."""
     crop: int | None = None
     """`ImageSpec.crop`."""
+
+
+@dataclass(frozen=True)
+class AudioSource:
+    """Raw recordings; `valid` and `test` are parts of their own, or the fraction of `train` that is to be split off."""
+
+    spec: AudioSpec
+    train: Part
+    valid: Part | float
+    test: Part | float
+    findings: dict[str, Any] = field(default_factory=dict)
+    """Findings on the files: their rates, their seconds, how many were resampled, padded, clipped or silent."""
+    origins: dict[str, str] = field(default_factory=dict)
+    """Name of each file, or description: its digest."""
+    dropped: dict[str, int] = field(default_factory=dict)
+    """Reason: number of files that were left out."""
+    notes: tuple[str, ...] = ()
+    """Notes that a reader must see."""
+    split: SplitRule = HASHED
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The group of each row of train, and of parts with files of their own; empty where there are no groups."""
+
+    @property
+    def dtype(self) -> str:
+        """The type of a value on disk."""
+        return self.spec.dtype
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the labels."""
+        return self.spec.classes
+
+    @property
+    def one_class(self) -> bool:
+        """True if labels name anomalies: those of recordings don't."""
+        return False
 
 
 @dataclass(frozen=True)
@@ -120,3 +157,7 @@ class TextSource:
     split: SplitRule = HASHED
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The group of each row of train, and of parts with files of their own; empty where there are no groups."""
+
+
+Source = ImageSource | AudioSource | TableSource | TextSource
+"""Raw data of any kind."""

@@ -3,13 +3,15 @@
 from typing import assert_never
 
 from vae_pipeline.kinds.download import Finder
-from vae_pipeline.kinds.parts import ImageSource, TableSource, TextSource
+from vae_pipeline.kinds.parts import ImageSource, Source
 from vae_pipeline.recipe.data import (
     ArraysData,
+    AudioData,
     Data,
     DigitsData,
     DrawnDefectsData,
     DrawnSentencesData,
+    DrawnTonesData,
     FolderData,
     SyntheticData,
     TableData,
@@ -18,7 +20,7 @@ from vae_pipeline.recipe.data import (
 )
 
 
-def open_source(data: Data, finder: Finder, seed: int) -> ImageSource | TableSource | TextSource:
+def open_source(data: Data, finder: Finder, seed: int) -> Source:
     """Open what a recipe's data section describes.
 
     Raises:
@@ -48,6 +50,14 @@ def open_source(data: Data, finder: Finder, seed: int) -> ImageSource | TableSou
             images = open_source(data.images, finder, seed)
             assert isinstance(images, ImageSource)  # a recipe says so
             return with_defects(data, images, seed)
+        case DrawnTonesData():
+            from vae_pipeline.kinds.audio.drawn_tones import draw_tones
+
+            return draw_tones(data, seed)
+        case AudioData():
+            from vae_pipeline.kinds.audio.folder import open_recordings
+
+            return open_recordings(data, finder)
         case TumoursData():
             from vae_pipeline.kinds.table.tumours import open_tumours
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
+from vae_pipeline.kinds.audio.spec import AudioSpec
 from vae_pipeline.kinds.image.spec import ImageSpec, within
 from vae_pipeline.kinds.table.spec import ANOMALIES, CLIP, Column, ColumnKind, TableSpec
 from vae_pipeline.kinds.text.spec import TextSpec
@@ -16,8 +17,8 @@ from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.typed_json import read_json
 
 __all__ = [
-    "ANOMALIES", "CLIP", "Column", "ColumnKind", "DataSpec", "ImageSpec", "TableSpec", "TextSpec", "load_spec",
-    "spec_of", "within",
+    "ANOMALIES", "CLIP", "AudioSpec", "Column", "ColumnKind", "DataSpec", "ImageSpec", "TableSpec", "TextSpec",
+    "load_spec", "spec_of", "within",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -117,7 +118,7 @@ class Spec(Protocol):
         ...
 
 
-DataSpec = ImageSpec | TableSpec | TextSpec
+DataSpec = ImageSpec | AudioSpec | TableSpec | TextSpec
 """Observations on disk, and where they come from."""
 
 
@@ -134,6 +135,8 @@ def spec_of(values: dict[str, Any]) -> DataSpec:
     """
     kind = values.get("kind") if isinstance(values, dict) else None
     match kind:
+        case "audio":
+            return AudioSpec.from_dict(values)
         case "table":
             return TableSpec.from_dict(values)
         case "text":

@@ -1,4 +1,4 @@
-"""Images divided into parts, and what is to be told of any division."""
+"""Images or recordings divided into parts, and what is to be told of any division."""
 
 import hashlib
 import os
@@ -10,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_pipeline.kinds.division import Division, Fractions, divide, row_hash
-from vae_pipeline.kinds.parts import Array, ImageSource, Indices, Part, Readable
+from vae_pipeline.kinds.parts import Array, AudioSource, ImageSource, Indices, Part, Readable
 from vae_pipeline.kinds.store import PARTS
 from vae_pipeline.recipe.split import HASHED, SplitRule
 from vae_pipeline.system.errors import DataError
 
 CHUNK_ROWS = 4096
+PartedSource = ImageSource | AudioSource
+"""A source whose rows are arrays, in parts."""
 
 
 def split_card(kind: str, parts: Mapping[str, Indices], rule: SplitRule) -> dict[str, Any]:
@@ -25,12 +27,12 @@ def split_card(kind: str, parts: Mapping[str, Indices], rule: SplitRule) -> dict
     return {"kind": kind, "indices": digests, **told}
 
 
-def split(source: ImageSource, seed: int) -> dict[str, Part]:
-    """The three parts, as `divide_images` and `parts_of` make them."""
-    return parts_of(source, divide_images(source, seed))
+def split(source: PartedSource, seed: int) -> dict[str, Part]:
+    """The three parts, as `divide_rows` and `parts_of` make them."""
+    return parts_of(source, divide_rows(source, seed))
 
 
-def divide_images(source: ImageSource, seed: int) -> Division:
+def divide_rows(source: PartedSource, seed: int) -> Division:
     """Divide the rows of train where `valid` or `test` is a fraction of them.
 
     Of one class, anomalies among them all go to the test part. The hash is of the seed and the row's name (a picture's
@@ -71,7 +73,7 @@ def refuse_shared_groups(groups: Mapping[str, Any]) -> None:
                 raise DataError(f"group {shared[0]!r}, one of {len(shared)}, {both}: part the files by groups")
 
 
-def parts_of(source: ImageSource, division: Division) -> dict[str, Part]:
+def parts_of(source: PartedSource, division: Division) -> dict[str, Part]:
     """The parts of a division, and those that have files of their own.
 
     Raises:
@@ -108,6 +110,7 @@ def subset(part: Part, indices: Indices) -> Part:
     return Part(
         _Subset(part.rows, indices),
         None if part.labels is None else part.labels[indices],
+        None if part.names is None else [part.names[index] for index in indices],
         masks=None if part.masks is None else _Subset(part.masks, indices),
         indices=indices_of(part)[indices],
         attributes=None if part.attributes is None else part.attributes[indices],

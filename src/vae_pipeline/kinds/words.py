@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from vae_pipeline.kinds.spec import DataSpec, ImageSpec, TableSpec, TextSpec
+from vae_pipeline.kinds.spec import AudioSpec, DataSpec, ImageSpec, TableSpec, TextSpec
 
 MOST_COLUMNS = 40  # that a description names
 
@@ -41,6 +41,11 @@ def words_of(spec: DataSpec) -> Wording:
                 "image", "images", "an image", f"{colour} images of {width} × {height} pixels", f"{shape}, {values}",
                 "values scaled to [0, 1]",
             )  # fmt: skip
+        case AudioSpec(channels=channels):
+            heard = {1: "mono", 2: "stereo"}.get(channels, f"{channels}-channel")
+            short = f"{heard} recordings of {spec.seconds:g} s"
+            full = f"{short}: {channels} × {spec.length:,} samples (channels, time) at {spec.rate_hz:,} Hz, in [-1, 1]"
+            return Wording("recording", "recordings", "a recording", short, full, "samples, scaled by the model's view")
         case TableSpec(columns=columns):
             short = f"rows of {len(columns)} columns"
             named = ", ".join(f"{column.name} ({column.kind})" for column in columns[:MOST_COLUMNS])

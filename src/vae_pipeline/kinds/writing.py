@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import assert_never
 
+from vae_pipeline.kinds.audio.store import write_recordings
 from vae_pipeline.kinds.image.store import write_images
-from vae_pipeline.kinds.parts import ImageSource, TableSource, TextSource
+from vae_pipeline.kinds.parts import AudioSource, ImageSource, Source, TableSource, TextSource
 from vae_pipeline.kinds.table.store import write_table
 from vae_pipeline.kinds.text.store import write_text
 from vae_pipeline.system.seal import seal
 
 
-def write(source: ImageSource | TableSource | TextSource, folder: Path, seed: int) -> None:
+def write(source: Source, folder: Path, seed: int) -> None:
     """Split `source` and write it into `folder`.
 
     Raises:
@@ -19,6 +20,8 @@ def write(source: ImageSource | TableSource | TextSource, folder: Path, seed: in
     match source:
         case ImageSource():
             write_images(source, folder, seed)
+        case AudioSource():
+            write_recordings(source, folder, seed)
         case TableSource():
             write_table(source, folder, seed)
         case TextSource():

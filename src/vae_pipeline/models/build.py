@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from vae_pipeline.kinds.spec import DataSpec, ImageSpec, TableSpec, TextSpec
+from vae_pipeline.kinds.spec import AudioSpec, DataSpec, ImageSpec, TableSpec, TextSpec
 from vae_pipeline.models.building.image import image_model
 from vae_pipeline.models.building.table import table_model
 from vae_pipeline.models.building.text import text_model
@@ -23,6 +23,8 @@ def build(model: recipe.AnyModel, spec: DataSpec) -> VAE:
     match spec:
         case ImageSpec():
             return image_model(model, spec, classes)
+        case AudioSpec():
+            raise RecipeError("sound is prepared, and no model here takes it yet: take images, a table or sentences")
         case TableSpec():
             return table_model(model, spec)
         case TextSpec():

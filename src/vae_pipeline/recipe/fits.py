@@ -38,6 +38,9 @@ def fits(data: Data, model: AnyModel, sampler: Sampler, detection: DetectionSect
                 )
             if isinstance(model.likelihood, MixedLikelihood):
                 raise ValueError(f"model.likelihood.kind mixed is for the columns of a table; data.kind is {data.kind}")
+        case "audio":
+            _refuse_recurrent(data, model)
+            _audio_fits(model, sampler, detection)
         case "table":
             _refuse_recurrent(data, model)
             _table_fits(model, sampler, detection)
@@ -55,6 +58,17 @@ def _refuse_recurrent(data: Data, model: AnyModel) -> None:
         raise ValueError(
             f"recurrent nets and a likelihood of kind autoregressive are for sentences; data.kind is {data.kind}"
         )
+
+
+def _audio_fits(model: AnyModel, sampler: Sampler, detection: DetectionSection | None) -> None:
+    if isinstance(model.likelihood, MixedLikelihood):
+        raise ValueError(
+            "model.likelihood.kind mixed is for the columns of a table: for sound take gaussian or another"
+        )
+    if detection is not None and detection.score == "hottest_part":
+        raise ValueError("detection.score hottest_part is for images; for sound take negative_elbo or another")
+    if sampler == "auto" or isinstance(sampler, Among):
+        raise ValueError("sampler: auto compares features of images; for sound take prior, mixture or another")
 
 
 def _table_fits(model: AnyModel, sampler: Sampler, detection: DetectionSection | None) -> None:

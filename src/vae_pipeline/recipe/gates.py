@@ -1,7 +1,7 @@
 """Gates: the figures that a recipe may set bounds for, and whether its data can have them at all."""
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, GetJsonSchemaHandler
@@ -10,7 +10,7 @@ from vae_pipeline.recipe import figures
 from vae_pipeline.recipe.data import Data, Kind, kind_of, told
 from vae_pipeline.recipe.detection import DetectionSection
 
-NOUNS: dict[Kind, str] = {"image": "images", "table": "rows of a table", "text": "sentences"}
+NOUNS: dict[Kind, str] = {"image": "images", "audio": "recordings", "table": "rows of a table", "text": "sentences"}
 ABSENT: dict[figures.Need, str] = {
     "detector": "a detector, which is fitted where detection isn't null and data.valid isn't 0",
     "anomalies": "anomalies that labels tell from what is normal, which the data section doesn't name",
@@ -37,6 +37,12 @@ def _known(name: str) -> str:
 GateName = Annotated[str, AfterValidator(_known), _Names()]
 
 
+def together(nouns: Sequence[str]) -> str:
+    """A list in words: images, recordings and rows of a table."""
+    *others, last = nouns
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def require_possible(named: Collection[str], data: Data, detection: DetectionSection | None) -> None:
     """Refuse gates on figures that no model of such data has.
 
@@ -54,7 +60,7 @@ def require_possible(named: Collection[str], data: Data, detection: DetectionSec
         if name in possible:
             continue
         if kind not in figure.kinds:
-            of = " and ".join(NOUNS[each] for each in figure.kinds)
+            of = together([NOUNS[each] for each in figure.kinds])
             why = f"it is a figure of {of}, and data.kind {data.kind} gives {NOUNS[kind]}"
         else:
             why = " and ".join(f"it needs {ABSENT[need]}" for need in figure.needs if need not in has)

@@ -1,8 +1,9 @@
 """The class of every section, and the types of its fields."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 SomeFraction = Annotated[float, Field(gt=0, lt=1)]
@@ -12,6 +13,17 @@ Count = Annotated[int, Field(ge=1, le=10**9, strict=True)]
 Layers = Annotated[tuple[Count, ...], Field(min_length=1)]
 Shape = tuple[Count, Count, Count]
 Place = Annotated[str, Field(min_length=1)]
+
+
+def _compiled(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"pattern isn't a regular expression ({error})") from error
+    return pattern
+
+
+Pattern = Annotated[Place, AfterValidator(_compiled)]
 Activation = Literal["relu", "tanh", "silu", "gelu", "gated"]
 
 

@@ -1,11 +1,10 @@
 """The rule by which rows are divided into parts, where `valid` or `test` is a fraction."""
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Tag, model_validator
 
-from vae_pipeline.recipe.section import Count, Place, Section
+from vae_pipeline.recipe.section import Count, Pattern, Place, Section
 
 
 class Groups(Section):
@@ -14,9 +13,9 @@ class Groups(Section):
     column: Place | None = None
     """A column of a table, which the model doesn't see."""
     folder: Count | None = None
-    """For pictures: the level of a folder below the one that all lie in, 1 for the topmost."""
-    pattern: Place | None = None
-    """A regular expression for a picture's path or a line: its first group, or all that it matches, is the name."""
+    """For pictures and recordings: the level of a folder below the one that all lie in, 1 for the topmost."""
+    pattern: Pattern | None = None
+    """A regular expression for a file's path or a line: its first group, or all that it matches, is the name."""
     file: Place | None = None
     """For pictures: a list of a picture's name and its group a line, such as CelebA's identity_CelebA.txt."""
 
@@ -24,10 +23,6 @@ class Groups(Section):
     def _one(self) -> "Groups":
         if len(self.model_dump(exclude_none=True)) != 1:
             raise ValueError("give one of column, folder, pattern and file")
-        try:
-            re.compile(self.pattern or "")
-        except re.error as error:
-            raise ValueError(f"pattern isn't a regular expression ({error})") from error
         return self
 
 
@@ -89,5 +84,6 @@ def _split_meant(value: Any) -> str:
 SplitOfPictures = Annotated[
     Annotated[GroupedByPath, Tag("SplitRule")] | Annotated[ListedSplit, Tag("listed")], Discriminator(_split_meant)
 ]
+GroupedByName = Annotated[SplitRule, _grouped_by("folder", "pattern")]
 GroupedByColumn = Annotated[SplitRule, _grouped_by("column")]
 GroupedByLine = Annotated[SplitRule, _grouped_by("column", "pattern")]

@@ -4,6 +4,7 @@
     ├── RecipeError       a recipe that can't be read, or doesn't validate
     ├── SettingsError     a VAE_* variable or .env entry that doesn't validate
     ├── DataError         a source or prepared data that can't be used
+    │   ├── CorruptFileError a picture or a recording that is truncated or corrupt
     │   ├── DownloadError a file that can't be fetched, or has another checksum
     │   └── InputError    what an estimator was given can't be used; it is a ValueError, as scikit-learn wants it
     ├── WeightsError      weights that aren't ours, or don't fit the recipe
@@ -79,6 +80,10 @@ class SettingsError(VaeError):
 
 class DataError(VaeError):
     """A source, or prepared data, can't be used."""
+
+
+class CorruptFileError(DataError):
+    """A picture or a recording is truncated or corrupt."""
 
 
 class DownloadError(DataError):

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from vae_pipeline.kinds.image.decoding import CorruptPictureError, read_mask, read_picture, wide_levels
-from vae_pipeline.system.errors import DataError
+from vae_pipeline.kinds.image.decoding import read_mask, read_picture, wide_levels
+from vae_pipeline.system.errors import CorruptFileError, DataError
 
 Array = npt.NDArray[Any]
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
@@ -158,19 +158,19 @@ def test_truncated_picture(kind: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     content = encoded(Image.fromarray(noise), kind)
     for length in (0, 1, 8, len(content) // 4, len(content) // 2, len(content) * 3 // 4):
-        with pytest.raises(CorruptPictureError, match="cats/a is a truncated or corrupt picture"):
+        with pytest.raises(CorruptFileError, match="cats/a is a truncated or corrupt picture"):
             read_picture(content[:length], "cats/a", (3, 32, 32), "none")
 
 
 def test_corrupt_png() -> None:
     content = bytearray(encoded(Image.fromarray(COLOUR)))
     content[content.index(b"IDAT") + 10] ^= 0xFF
-    with pytest.raises(CorruptPictureError, match="truncated or corrupt picture"):
+    with pytest.raises(CorruptFileError, match="truncated or corrupt picture"):
         read_picture(bytes(content), "a", (3, 6, 8), "none")
 
 
 def test_a_file_that_is_no_picture() -> None:
-    with pytest.raises(CorruptPictureError, match="or none of PNG, JPEG, TIFF, WEBP, BMP, GIF, PPM"):
+    with pytest.raises(CorruptFileError, match="or none of PNG, JPEG, TIFF, WEBP, BMP, GIF, PPM"):
         read_picture(b"RIFF$\0\0\0WAVEfmt ", "a.png", (1, 6, 8), "none")
 
 
@@ -241,7 +241,7 @@ def test_too_many_pixels() -> None:
     content = b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
     with pytest.raises(DataError, match="a has over 178 million pixels: shrink it, or cut it into tiles") as caught:
         read_picture(content, "a", (1, 8, 8), "stretch")
-    assert not isinstance(caught.value, CorruptPictureError)  # which a recipe may drop
+    assert not isinstance(caught.value, CorruptFileError)  # which a recipe may drop
 
 
 DEEP = np.arange(48).reshape(6, 8)

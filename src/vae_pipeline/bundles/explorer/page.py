@@ -14,7 +14,7 @@ from string import Template
 from typing import Any, assert_never
 
 from vae_pipeline.bundles.explorer.browser_runtime import VERSION, WASM, BrowserRuntime
-from vae_pipeline.kinds.spec import DataSpec, ImageSpec, TableSpec, TextSpec
+from vae_pipeline.kinds.spec import AudioSpec, DataSpec, ImageSpec, TableSpec, TextSpec
 from vae_pipeline.kinds.table.spec import MISSING
 from vae_pipeline.runtime.bundle import Bundle
 from vae_pipeline.runtime.files import file_of
@@ -132,6 +132,8 @@ def _words(spec: DataSpec) -> dict[str, str]:
                 "contributions": '<ol id="contributions"></ol>',
                 "adds": "The columns that make it unlikely, with the nats that each adds to what is usual of it.",
             }
+        case AudioSpec():
+            raise BundleError("the explorer shows images and rows of a table, and this is a model of recordings")
         case TextSpec():
             raise BundleError("the explorer shows images and rows of a table, and this is a model of sentences")
         case _:

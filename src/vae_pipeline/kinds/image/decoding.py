@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vae_pipeline.kinds.image.spec import LEVELS
-from vae_pipeline.system.errors import DataError
+from vae_pipeline.system.errors import CorruptFileError, DataError
 
 Pixels = npt.NDArray[np.uint8]
 Resize = Literal["none", "stretch", "crop", "pad"]
@@ -21,10 +21,6 @@ FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
 ORIENTATION, LYING = 0x0112, 5  # a tag of Exif, and the first of its values whose picture lies on its side
 PNG = b"\x89PNG\r\n\x1a\n"
 PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"acTL", b"fcTL", b"IDAT", b"eXIf", b"IEND")
-
-
-class CorruptPictureError(DataError):
-    """A picture is truncated or corrupt."""
 
 
 def read_picture(
@@ -41,7 +37,7 @@ def read_picture(
     orientation is applied. Of one of another size, a square of side `crop` in its middle is taken first.
 
     Raises:
-        CorruptPictureError: the picture is truncated or corrupt.
+        CorruptFileError: the picture is truncated or corrupt.
         DataError: it is of another size, and `resize` is `none`; or it is smaller than `crop`, too large, or holds
             several frames or NaN.
     """
@@ -58,7 +54,7 @@ def read_whole(content: bytes, name: str, channels: int, levels: tuple[float, fl
     """Decode a picture of any mode and size to [channels, height, width], values 0..255, as `read_picture` does.
 
     Raises:
-        CorruptPictureError, DataError: as `read_picture`.
+        CorruptFileError, DataError: as `read_picture`.
     """
     return _pixels(_in_channels(content, name, channels, levels))
 
@@ -76,7 +72,7 @@ def read_mask(content: bytes, name: str, size: tuple[int, int], resize: Resize) 
     """Decode a mask and bring it to `size` [height, width]: 1 in each pixel that a marked one falls into, else 0.
 
     Raises:
-        CorruptPictureError, DataError: as `read_picture`.
+        CorruptFileError, DataError: as `read_picture`.
     """
     height, width = size
     mask = Image.fromarray(_marked(_open(content, name)).astype(np.uint8) * 255)
@@ -89,7 +85,7 @@ def wide_levels(content: bytes, name: str) -> tuple[float, float] | None:
     """The levels that a grey picture of more than 8 bits fills, the last one's end; None of any other.
 
     Raises:
-        CorruptPictureError, DataError: as `read_picture`.
+        CorruptFileError, DataError: as `read_picture`.
     """
     if not _is_wide(_open(content, name, load=False)):
         return None
@@ -102,7 +98,7 @@ def size_of(content: bytes, name: str) -> tuple[int, int]:
     """Height and width of a picture, upright; its pixels aren't decoded.
 
     Raises:
-        CorruptPictureError, DataError: as `read_picture`.
+        CorruptFileError, DataError: as `read_picture`.
     """
     picture = _open(content, name, load=False)
     try:
@@ -116,7 +112,7 @@ def is_grey(content: bytes, name: str) -> bool:
     """True if no pixel of a picture has a colour, whatever its mode.
 
     Raises:
-        CorruptPictureError, DataError: as `read_picture`.
+        CorruptFileError, DataError: as `read_picture`.
     """
     picture = _open(content, name)
     if _is_wide(picture) or picture.mode in ("1", "L", "LA"):
@@ -154,11 +150,11 @@ def _open(content: bytes, name: str, load: bool = True) -> Image.Image:
         most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
         raise DataError(f"{name} has over {most} million pixels: shrink it, or cut it into tiles") from error
     except UnidentifiedImageError as error:
-        raise CorruptPictureError(
+        raise CorruptFileError(
             f"{name} is a truncated or corrupt picture, or none of {', '.join(FORMATS)}: leave it out"
         ) from error
     except Exception as error:  # a decoder of damaged bytes raises whatever it does
-        raise CorruptPictureError(f"{name} is a truncated or corrupt picture ({error}): leave it out") from error
+        raise CorruptFileError(f"{name} is a truncated or corrupt picture ({error}): leave it out") from error
     if frames > 1:
         raise DataError(f"{name} holds {frames} frames, where one is wanted: save each as a picture of its own")
     return opened

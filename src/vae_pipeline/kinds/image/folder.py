@@ -3,16 +3,15 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 import numpy as np
 
-from vae_pipeline.kinds.grouping import named
+from vae_pipeline.kinds.folders import class_names, groups_of, numbered
 from vae_pipeline.kinds.image.lists import NamedList, read_attributes, read_groups, read_parts
 from vae_pipeline.kinds.image.rows import DecodedMasks, DecodedRows
 from vae_pipeline.kinds.image.survey import PictureSurvey
 from vae_pipeline.kinds.image.tiles import TiledRows
-from vae_pipeline.kinds.listing import Pictures, common_folder, list_pictures, readable
+from vae_pipeline.kinds.listing import Listing, list_pictures, readable
 from vae_pipeline.kinds.parts import ImageSource, Indices, Part
 from vae_pipeline.kinds.splitting import subset
 from vae_pipeline.kinds.store import PARTS
@@ -37,7 +36,7 @@ def open_folder(data: FolderData) -> ImageSource:
     }
     folders, notes = {}, []
     for name, part in pictures.items():
-        folders[name], merged = _class_names(part, data.labels)
+        folders[name], merged = class_names(part, data.labels)
         notes += merged
     classes = tuple(sorted({folder for part in folders.values() for folder in part}))
     shown = None if data.attributes is None else read_attributes(Path(data.attributes))
@@ -84,7 +83,7 @@ def _repeated(whole: Part, tiled: TiledRows) -> Part:
     return dataclasses.replace(part, rows=tiled, names=names, indices=None)
 
 
-def _listed(whole: Part, pictures: Pictures, listed: NamedList[str]) -> tuple[dict[str, Part], list[str]]:
+def _listed(whole: Part, pictures: Listing, listed: NamedList[str]) -> tuple[dict[str, Part], list[str]]:
     """The parts of the pictures as a list has them, and what is to be said of names that no picture has."""
     named, spare = listed.matched(pictures)
     assert whole.names is not None  # they are pictures
@@ -156,7 +155,7 @@ def _masks(names: Sequence[str]) -> dict[str, str]:
     return {name: found[stem] for name in photographs if (stem := name.rpartition(".")[0]) in found}
 
 
-def _kinds(pictures: Pictures, normal: str) -> tuple[tuple[str, ...], Indices]:
+def _kinds(pictures: Listing, normal: str) -> tuple[tuple[str, ...], Indices]:
     """The folders' names, `normal` first, and the number of each picture's: folders at the depth of `normal`."""
     folders = [PurePosixPath(readable(name)).parts[:-1] for name in pictures.names]
     normal = readable(normal)
@@ -169,46 +168,16 @@ def _kinds(pictures: Pictures, normal: str) -> tuple[tuple[str, ...], Indices]:
         )
     kinds = [parts[depth] if len(parts) > depth else "." for parts in folders]
     classes = (normal, *sorted(set(kinds) - {normal}))
-    return classes, _numbered(kinds, classes)
+    return classes, numbered(kinds, classes)
 
 
-def _class_names(pictures: Pictures, labels: Literal["none", "folders", "paths"]) -> tuple[list[str], list[str]]:
-    """The class of each picture, none without labels; and what is to be said of folders that became one."""
-    if labels == "none":
-        return [], []
-    parents = [PurePosixPath(name).parent for name in pictures.names]
-    root = common_folder(pictures) if labels == "paths" else None
-    names = [readable((parent.name if root is None else str(parent.relative_to(root))) or ".") for parent in parents]
-    paths, kinds = len(set(parents)), len(set(names))
-    if paths == kinds:
-        return names, []
-    classes = "1 class" if kinds == 1 else f"{kinds} classes"
-    said = f"{paths} folders of {pictures.place} are {classes}, as those of one name are one"
-    return names, [f"{said}; labels: paths takes those in different folders apart" if root is None else said]
-
-
-def _groups(pictures: Pictures, groups: Groups) -> list[str]:
+def _groups(pictures: Listing, groups: Groups) -> list[str]:
     """The group of each picture, by its path below the folder that all lie in, or as a list has it."""
-    if groups.file is not None:
-        group_of, _ = read_groups(Path(groups.file)).matched(pictures)
-        return [group_of[name] for name in pictures.names]
-    root = common_folder(pictures)
-    paths = [PurePosixPath(name).relative_to(root) for name in pictures.names]
-    if groups.folder is None:
-        return named(map(str, paths), groups)
-    lying = [path for path in paths if len(path.parts) <= groups.folder]
-    if lying:
-        raise DataError(
-            f"{pictures.place}: {lying[0]} lies in {len(lying[0].parts) - 1} folders, and data.split.groups.folder "
-            f"names the one of level {groups.folder}: set it to a level that all have"
-        )
-    return [readable(str(PurePosixPath(*path.parts[: groups.folder]))) for path in paths]
+    if groups.file is None:
+        return groups_of(pictures, groups)
+    group_of, _ = read_groups(Path(groups.file)).matched(pictures)
+    return [group_of[name] for name in pictures.names]
 
 
 def _labels(folders: Sequence[str], classes: tuple[str, ...]) -> Indices | None:
-    return _numbered(folders, classes) if classes else None
-
-
-def _numbered(folders: Sequence[str], classes: tuple[str, ...]) -> Indices:
-    number = {name: index for index, name in enumerate(classes)}
-    return np.array([number[folder] for folder in folders], np.int64)
+    return numbered(folders, classes) if classes else None

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from vae_pipeline.kinds.image.decoding import SUFFIXES
-from vae_pipeline.kinds.listing import Pictures, common_folder
+from vae_pipeline.kinds.listing import Listing, common_folder
 from vae_pipeline.kinds.parts import Marks
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.explain import brief
@@ -31,7 +31,7 @@ class NamedList(Generic[T]):
     columns: tuple[str, ...]
     values: Mapping[str, T]
 
-    def matched(self, pictures: Pictures) -> tuple[dict[str, T], list[str]]:
+    def matched(self, pictures: Listing) -> tuple[dict[str, T], list[str]]:
         """The value of each picture, and what is to be said of names that no picture has.
 
         Pictures are known by their file's name or, where several have one name, by the path below the folder that all
@@ -61,7 +61,7 @@ class NamedList(Generic[T]):
 class AttributeList(NamedList[bytes]):
     """A list of attributes: of each picture one byte an attribute, 1 where it shows it, else 0."""
 
-    def marks(self, pictures: Pictures) -> tuple[Marks, list[str]]:
+    def marks(self, pictures: Listing) -> tuple[Marks, list[str]]:
         """The attributes [pictures, columns] of pictures, and what is to be said of names that no picture has.
 
         Raises:

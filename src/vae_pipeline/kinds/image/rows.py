@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vae_pipeline.kinds.image.decoding import read_mask, read_picture
-from vae_pipeline.kinds.listing import Pictures
+from vae_pipeline.kinds.listing import Listing
 from vae_pipeline.kinds.parts import Array, Indices
 from vae_pipeline.recipe.data import FolderData
 
@@ -15,7 +15,7 @@ from vae_pipeline.recipe.data import FolderData
 class DecodedRows:
     """Pictures as rows of [channels, height, width]."""
 
-    pictures: Pictures
+    pictures: Listing
     data: FolderData
     levels: tuple[float, float]
 
@@ -36,7 +36,7 @@ class DecodedRows:
 class DecodedMasks:
     """The masks of pictures, [height, width] each; one without a mask has no defect."""
 
-    pictures: Pictures
+    pictures: Listing
     mask_of: Mapping[str, str]
     data: FolderData
 

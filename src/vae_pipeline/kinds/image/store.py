@@ -1,15 +1,15 @@
 """Images, split and written in the one on-disk form."""
 
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from vae_pipeline.kinds.division import row_hash
 from vae_pipeline.kinds.mapped import save_array
+from vae_pipeline.kinds.part_files import write_labels, write_rows
 from vae_pipeline.kinds.parts import Array, ImageSource, Readable
 from vae_pipeline.kinds.spec import ImageSpec, within
-from vae_pipeline.kinds.splitting import chunks, divide_images, duplicates, indices_of, parts_of, split_card, told
+from vae_pipeline.kinds.splitting import chunks, divide_rows, duplicates, indices_of, parts_of, split_card, told
 from vae_pipeline.recipe.split import HASHED
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.files import write_json
@@ -23,7 +23,7 @@ def write_images(source: ImageSource, folder: Path, seed: int) -> None:
     Raises:
         DataError: values that are not finite or out of range, or a split that comes out empty.
     """
-    division = divide_images(source, seed)
+    division = divide_rows(source, seed)
     parts = parts_of(source, division)
     card: dict[str, Any] = {
         "examples": {},
@@ -39,18 +39,15 @@ def write_images(source: ImageSource, folder: Path, seed: int) -> None:
     notes = [*source.notes, *division.notes]
     binary = True
     for name, part in parts.items():
-        with (folder / f"{name}.npy").open("wb") as file:
-            writer = _Writer(file, len(part.rows), source)
-            for chunk in chunks(part.rows):
-                writer.write(_checked(chunk, source, name))
-        binary = binary and writer.binary
-        hashes[name] = np.array(writer.hashes, np.uint64)
+        extremes = _Extremes(source)
+        checked = (extremes.seen(_checked(chunk, source, name)) for chunk in chunks(part.rows))
+        written = write_rows(folder / f"{name}.npy", len(part.rows), source.shape, source.dtype, checked)
+        binary = binary and extremes.alone
+        hashes[name] = written.hashes
         card["examples"][name] = len(part.rows)
-        card["observed"][name] = writer.summary()
+        card["observed"][name] = written.observed
         if part.labels is not None:
-            save_array(folder / f"{name}_labels.npy", part.labels)
-            counts = np.bincount(part.labels, minlength=len(source.classes))
-            card["classes"][name] = dict(zip(source.classes, counts.tolist(), strict=True))
+            card["classes"][name] = write_labels(folder / f"{name}_labels.npy", part.labels, source.classes)
         if part.attributes is not None:
             save_array(folder / f"{name}_attributes.npy", part.attributes)
             shown = part.attributes.sum(axis=0).tolist()
@@ -107,35 +104,12 @@ def _write_masks(path: Path, masks: Readable, anomalous: Array, shape: tuple[int
     return [f"{count} of {len(share)} masks of anomalies mark {what}" for what, count in odd.items() if count]
 
 
-class _Writer:
-    """Fills an .npy file chunk by chunk, and sums up what it held.
+class _Extremes:
+    """A watch on chunks: `alone` is True as long as the two ends of the range are their only values."""
 
-    Not through a memory map: on a full disk that ends the process instead of raising an error.
-    """
+    def __init__(self, source: ImageSource) -> None:
+        self.low, self.high, self.alone = source.low, source.high, True
 
-    def __init__(self, file: BinaryIO, count: int, source: ImageSource) -> None:
-        self.file = file
-        header = {
-            "descr": np.lib.format.dtype_to_descr(np.dtype(source.dtype)),
-            "fortran_order": False,
-            "shape": (count, *source.shape),
-        }
-        np.lib.format.write_array_header_1_0(file, header)
-        self.low, self.high = source.low, source.high
-        self.least, self.most, self.total, self.size = np.inf, -np.inf, 0.0, 0
-        self.binary = True
-        self.hashes: list[int] = []
-
-    def write(self, chunk: Array) -> None:
-        self.file.write(np.ascontiguousarray(chunk).data)
-        self.least, self.most = min(self.least, float(chunk.min())), max(self.most, float(chunk.max()))
-        self.total += float(chunk.sum(dtype=np.float64))
-        self.size += chunk.size
-        for row in chunk:
-            self.hashes.append(row_hash(row.tobytes()))
-        self.binary = self.binary and bool(((chunk == self.low) | (chunk == self.high)).all())
-
-    def summary(self) -> dict[str, float]:
-        if self.size == 0:
-            return {}
-        return {"min": self.least, "max": self.most, "mean": round(self.total / self.size, 6)}
+    def seen(self, chunk: Array) -> Array:
+        self.alone = self.alone and bool(((chunk == self.low) | (chunk == self.high)).all())
+        return chunk

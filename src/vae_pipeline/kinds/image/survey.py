@@ -4,11 +4,11 @@ import dataclasses
 import math
 from collections import Counter
 
-from vae_pipeline.kinds.image.decoding import CorruptPictureError, read_whole, wide_levels
+from vae_pipeline.kinds.image.decoding import read_whole, wide_levels
 from vae_pipeline.kinds.image.spec import LEVELS
-from vae_pipeline.kinds.listing import Pictures
+from vae_pipeline.kinds.listing import Listing
 from vae_pipeline.recipe.data import FolderData
-from vae_pipeline.system.errors import DataError
+from vae_pipeline.system.errors import CorruptFileError, DataError
 
 
 class PictureSurvey:
@@ -19,11 +19,11 @@ class PictureSurvey:
         self.dropped: Counter[str] = Counter()
         self._low, self._high = math.inf, -math.inf
 
-    def add(self, pictures: Pictures) -> Pictures:
+    def add(self, pictures: Listing) -> Listing:
         """Give the pictures without those that can't be read, where the recipe drops these.
 
         Raises:
-            CorruptPictureError, DataError: it doesn't, or none can be read.
+            CorruptFileError, DataError: it doesn't, or none can be read.
         """
         self.dropped.update(pictures.skipped)
         if pictures.broken and self.data.corrupt == "fail":
@@ -36,7 +36,7 @@ class PictureSurvey:
         for name in pictures.names:
             try:
                 self._look(pictures.read(name), f"{pictures.place}/{name}")
-            except CorruptPictureError:
+            except CorruptFileError:
                 if self.data.corrupt == "fail":
                     raise
                 self.dropped["truncated or corrupt picture"] += 1

@@ -8,7 +8,7 @@ from operator import itemgetter
 import numpy as np
 
 from vae_pipeline.kinds.image.decoding import read_whole, size_of
-from vae_pipeline.kinds.listing import Pictures
+from vae_pipeline.kinds.listing import Listing
 from vae_pipeline.kinds.parts import Array, Indices
 from vae_pipeline.recipe.data import FolderData
 from vae_pipeline.system.errors import DataError
@@ -29,7 +29,7 @@ def corners(size: tuple[int, int], tile: tuple[int, int], overlap: int) -> list[
 class TiledRows:
     """Tiles of pictures as rows of [channels, height, width]: those of a picture follow each other."""
 
-    pictures: Pictures
+    pictures: Listing
     data: FolderData
     levels: tuple[float, float]
 

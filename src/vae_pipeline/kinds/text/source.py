@@ -56,7 +56,8 @@ def open_text(data: TextData, finder: Finder) -> TextSource:
 def _groups(path: Path, found: Lines, groups: Groups) -> list[str]:
     """The group of each line, in its text or in another column of its row."""
     if groups.column is None:
-        return named(found.texts, groups)
+        assert groups.pattern is not None  # a recipe says so
+        return named(found.texts, groups.pattern)
     column = read_column(path, groups.column)
     of_each = [column[number - 1] for number in found.numbers]
     if not all(of_each):

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, assert_never
 
 from pydantic import Field
 
+from vae_pipeline.recipe.data.audio import AudioData, DrawnTonesData, Matching
 from vae_pipeline.recipe.data.file import ArrayFile, File, Records, Repacked
 from vae_pipeline.recipe.data.image import (
     ArrayPart,
@@ -20,12 +21,13 @@ from vae_pipeline.recipe.data.table import ColumnScaling, DateColumn, TableData,
 from vae_pipeline.recipe.data.text import DrawnSentencesData, TextData
 
 __all__ = [
-    "ArrayFile", "ArrayPart", "ArraysData", "ColumnScaling", "Data", "DateColumn", "DigitsData", "DrawnDefectsData",
-    "DrawnSentencesData", "File", "FolderData", "Kind", "LabelByte", "NormalFolder", "Records", "Repacked", "Runs",
-    "SyntheticData", "TableData", "TableLabel", "TextData", "TumoursData", "has_labels", "kind_of", "told",
+    "ArrayFile", "ArrayPart", "ArraysData", "AudioData", "ColumnScaling", "Data", "DateColumn", "DigitsData",
+    "DrawnDefectsData", "DrawnSentencesData", "DrawnTonesData", "File", "FolderData", "Kind", "LabelByte", "Matching",
+    "NormalFolder", "Records", "Repacked", "Runs", "SyntheticData", "TableData", "TableLabel", "TextData",
+    "TumoursData", "has_labels", "kind_of", "told",
 ]  # fmt: skip
 
-Kind = Literal["image", "table", "text"]
+Kind = Literal["image", "audio", "table", "text"]
 """The kinds of observation, by the names that spec.json has for them."""
 
 Data = Annotated[
@@ -34,6 +36,8 @@ Data = Annotated[
     | ArraysData
     | FolderData
     | DrawnDefectsData
+    | DrawnTonesData
+    | AudioData
     | TumoursData
     | TableData
     | DrawnSentencesData
@@ -47,6 +51,8 @@ def kind_of(data: Data) -> Kind:
     match data:
         case SyntheticData() | DigitsData() | ArraysData() | FolderData() | DrawnDefectsData():
             return "image"
+        case DrawnTonesData() | AudioData():
+            return "audio"
         case TumoursData() | TableData():
             return "table"
         case DrawnSentencesData() | TextData():
@@ -64,7 +70,9 @@ def has_labels(data: Data) -> bool:
             return data.train.labels is not None
         case FolderData():
             return data.labels in ("folders", "paths")
-        case SyntheticData() | DigitsData():
+        case AudioData():
+            return data.labels != "none"
+        case SyntheticData() | DigitsData() | DrawnTonesData():
             return True
         case _:
             assert_never(data)
@@ -79,7 +87,9 @@ def told(data: Data) -> set[Literal["anomalies", "masks"]]:
             return {"anomalies"}
         case TableData(label=label):
             return set() if label is None else {"anomalies"}
-        case SyntheticData() | DigitsData() | ArraysData() | FolderData() | DrawnSentencesData() | TextData():
+        case SyntheticData() | DigitsData() | ArraysData() | FolderData():
+            return set()
+        case DrawnTonesData() | AudioData() | DrawnSentencesData() | TextData():
             return set()
         case _:
             assert_never(data)

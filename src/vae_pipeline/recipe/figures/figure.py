@@ -7,10 +7,10 @@ from vae_pipeline.recipe.data import Kind
 
 Need = Literal["detector", "anomalies", "masks"]
 Part = Literal["headline", "bounds", "reconstructions", "sentences", "samples", "detection", "latents"]
-EVERY: tuple[Kind, ...] = ("image", "table", "text")
+EVERY: tuple[Kind, ...] = ("image", "audio", "table", "text")
 IMAGE: tuple[Kind, ...] = ("image",)
 TEXT: tuple[Kind, ...] = ("text",)
-VALUES: tuple[Kind, ...] = ("image", "table")
+VALUES: tuple[Kind, ...] = ("image", "audio", "table")
 ANOMALIES: tuple[Need, ...] = ("detector", "anomalies")
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from vae_pipeline.kinds.image.decoding import CorruptPictureError, is_grey, size_of
-from vae_pipeline.kinds.listing import Pictures, list_pictures
+from vae_pipeline.kinds.image.decoding import is_grey, size_of
+from vae_pipeline.kinds.listing import Listing, list_pictures
 from vae_pipeline.scaffold.facts import ImageFacts
 from vae_pipeline.scaffold.looking.found import PARTS, Found, Places, fractions, require_enough
-from vae_pipeline.system.errors import DataError
+from vae_pipeline.system.errors import CorruptFileError, DataError
 
 SAMPLE = 300  # pictures that are looked at
 MOST_SIDE = 64  # pixels, to which larger pictures are brought: four times as many take four times as long
@@ -90,7 +90,7 @@ def _division(parts: Mapping[str, Path], count: int, places: Places) -> dict[str
     return train | {part: places.written(parts[part]) if part in parts else 0.1 for part in ("valid", "test")}
 
 
-def _sample(parts: Sequence[Pictures], path: Path) -> _Sample:
+def _sample(parts: Sequence[Listing], path: Path) -> _Sample:
     """Some pictures, evenly spread over the parts."""
     every = [(part, name) for part in parts for name in part.names]
     step = max(1, len(every) // SAMPLE)
@@ -103,7 +103,7 @@ def _sample(parts: Sequence[Pictures], path: Path) -> _Sample:
             content = part.read(name)
             size = size_of(content, shown)
             grey = is_grey(content, shown) and grey
-        except CorruptPictureError:
+        except CorruptFileError:
             corrupt += 1
         else:
             sizes[size] += 1
@@ -130,7 +130,7 @@ def _shape(sample: _Sample) -> tuple[tuple[int, int, int], str, str]:
     return (channels, side, side), "crop", sizes
 
 
-def _labels(parts: Mapping[str, Pictures], count: int) -> tuple[str, int, str]:
+def _labels(parts: Mapping[str, Listing], count: int) -> tuple[str, int, str]:
     """The key `labels`, the number of classes, and what is to be said of them."""
     folders = {name: [PurePosixPath(each).parent for each in part.names] for name, part in parts.items()}
     paths = {path for part in folders.values() for path in part}

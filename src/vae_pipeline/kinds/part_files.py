@@ -1,0 +1,51 @@
+"""Rows and labels of a part, written in the one on-disk form and summed up."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vae_pipeline.kinds.division import Numbers, row_hash
+from vae_pipeline.kinds.mapped import save_array
+from vae_pipeline.kinds.parts import Array, Indices
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file of rows, summed up."""
+
+    hashes: Numbers
+    """A number for each row, equal of equal rows."""
+    observed: dict[str, float]
+    """Least, largest and mean value; nothing where there are no rows."""
+
+
+def write_rows(path: Path, count: int, shape: Sequence[int], dtype: str, chunks: Iterable[Array]) -> Written:
+    """Fill an .npy file of `count` rows chunk by chunk.
+
+    Not through a memory map: on a full disk that ends the process instead of raising an error.
+    """
+    least, most, total, size = np.inf, -np.inf, 0.0, 0
+    hashes: list[int] = []
+    with path.open("wb") as file:
+        header = {
+            "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
+            "fortran_order": False,
+            "shape": (count, *shape),
+        }
+        np.lib.format.write_array_header_1_0(file, header)
+        for chunk in chunks:
+            file.write(np.ascontiguousarray(chunk).data)
+            least, most = min(least, float(chunk.min())), max(most, float(chunk.max()))
+            total += float(chunk.sum(dtype=np.float64))
+            size += chunk.size
+            hashes += [row_hash(row.tobytes()) for row in chunk]
+    observed = {"min": least, "max": most, "mean": round(total / size, 6)} if size else {}
+    return Written(np.array(hashes, np.uint64), observed)
+
+
+def write_labels(path: Path, labels: Indices, classes: Sequence[str]) -> dict[str, int]:
+    """Write the labels of a part; returns the number of rows of each class."""
+    save_array(path, labels)
+    return dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))
