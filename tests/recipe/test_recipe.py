@@ -457,6 +457,24 @@ def test_an_objective_that_a_ladder_does_not_fit() -> None:
     assert text.endswith("needs a posterior of kind gaussian or normalised_gaussian; model.kind is ladder")
 
 
+WAVES = {"kind": "residual_1d", "channels": [4, 8], "stride": 4, "blocks": 1, "activation": "silu"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("model.view", {"kind": "waveform"}, "model.view is of sound, and the data are of the kind image"),
+        ("model.encoder", WAVES, "nets of kind residual_1d are of sound, and the data are of the kind image"),
+        ("model.decoder", {"kind": "recurrent_frames", "cell": "gru", "width": 8}, "recurrent_frames are of sound"),
+        ("model.view", {"kind": "spectrogram", "frame": 96, "hop": 40}, "set frame to 160, or another"),
+        ("model.view", {"kind": "spectrogram", "frame": 64, "hop": 64}, "twice as long at least"),
+        ("model.view", {"kind": "spectrogram", "frame": 64, "hop": 16, "floor_db": 0}, "less than or equal to -20"),
+    ],
+)
+def test_what_is_of_sound_alone(key: str, value: Any, wanted: str) -> None:
+    assert wanted in refusal(changed(key, value))
+
+
 FLOW = {"kind": "coupling_flow", "latents": 3, "layers": 2, "width": 8}
 IMPORTANCE = {"kind": "importance_weighted", "samples": 5, "doubly_reparameterised": True}
 

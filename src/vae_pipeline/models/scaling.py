@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from vae_pipeline.models.sound.view import SpectrogramScaling
+
 FAR = 1e30
 """Scaled units beyond the last knot, from which on all are alike."""
 
@@ -77,4 +79,9 @@ def _mapped(
     return (inside * slope + torch.cat([wanted[:, :1], none[:, 1:]], 1)).sum(-1)
 
 
-AnyScaling = Scaling | TableScaling
+AnyScaling = Scaling | TableScaling | SpectrogramScaling
+
+
+def resounded(scaling: AnyScaling, values: Tensor, x: Tensor) -> Tensor:
+    """Raw values of scaled ones that stand for raw `x`, whose phases they have where scaled values have none."""
+    return scaling.resounded(values, x) if isinstance(scaling, SpectrogramScaling) else scaling.inverse(values)

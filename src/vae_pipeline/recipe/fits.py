@@ -2,19 +2,22 @@
 
 from typing import assert_never
 
-from vae_pipeline.recipe.data import Data, DrawnSentencesData, TextData, kind_of
+from vae_pipeline.recipe.data import Data, DrawnSentencesData, Kind, TextData, kind_of
 from vae_pipeline.recipe.detection import DetectionSection
 from vae_pipeline.recipe.model import (
     AdaptiveOutput,
     AnyModel,
     AutoregressiveLikelihood,
     DenseNet,
+    FrameNet,
+    Ladder,
     MixedLikelihood,
     Model,
     RecurrentDecoder,
     RecurrentEncoder,
     SpatialPosterior,
     VampPrior,
+    WaveformNet,
 )
 from vae_pipeline.recipe.sampler import Among, Sampler
 from vae_pipeline.recipe.tokenizer import BytePairs, Words
@@ -27,6 +30,7 @@ def fits(data: Data, model: AnyModel, sampler: Sampler, detection: DetectionSect
         ValueError: something doesn't; the message says what to take.
     """
     kind = kind_of(data)
+    _view_fits(kind, model)
     match kind:
         case "image":
             _refuse_recurrent(data, model)
@@ -48,6 +52,15 @@ def fits(data: Data, model: AnyModel, sampler: Sampler, detection: DetectionSect
             _text_fits(data, model, sampler, detection)
         case _:
             assert_never(kind)
+
+
+def _view_fits(kind: Kind, model: AnyModel) -> None:
+    """Nets of sound go with a view, and that with sound; the builder knows which net goes through which view."""
+    if model.view is not None:
+        raise ValueError(f"model.view is of sound, and the data are of the kind {kind}: leave it out")
+    for part in () if isinstance(model, Ladder) else (model.encoder, model.decoder):
+        if isinstance(part, WaveformNet | FrameNet):
+            raise ValueError(f"nets of kind {part.kind} are of sound, and the data are of the kind {kind}: take others")
 
 
 def _refuse_recurrent(data: Data, model: AnyModel) -> None:

@@ -12,10 +12,12 @@ SIZES = [(300, 64, 16), (256, 64, 32), (40, 64, 16)]  # the last is shorter than
 @pytest.mark.parametrize(("length", "frame", "hop"), SIZES)
 def test_the_transform_is_torchs_and_so_is_its_inverse(length, frame, hop):
     fourier, x = Fourier(length, frame, hop), _noise(2, length)
-    found, whole = fourier(x), torch.nn.functional.pad(x, (0, -length % hop))
+    whole = torch.nn.functional.pad(x, (0, -length % hop))
+    found = fourier.convolved(whole)
     told = {"n_fft": frame, "hop_length": hop, "window": torch.hann_window(frame)}
     wanted = torch.stft(whole, **told, pad_mode="constant", return_complex=True)
     torch.testing.assert_close(torch.complex(*found.unbind(1)), wanted, rtol=0, atol=1e-5)
+    torch.testing.assert_close(fourier(x), found, rtol=0, atol=1e-5)
     changed = found * torch.rand_like(found)  # the transform of no recording
     back = torch.istft(torch.complex(*changed.unbind(1)), **told, length=whole.shape[1])[:, :length]
     torch.testing.assert_close(fourier.inverse(changed), back, rtol=0, atol=1e-5)
@@ -25,13 +27,20 @@ def test_the_transform_is_scipys():
     x = _noise(1, 256)
     transform = signal.ShortTimeFFT(signal.windows.hann(64, sym=False), 16, fs=1, phase_shift=None)
     wanted = transform.stft(x[0].numpy(), p0=0, p1=17)
-    np.testing.assert_allclose(torch.complex(*Fourier(256, 64, 16)(x)[0]).numpy(), wanted, atol=1e-5)
+    np.testing.assert_allclose(torch.complex(*Fourier(256, 64, 16).convolved(x)[0]).numpy(), wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize(("length", "frame", "hop"), SIZES)
 def test_a_recording_comes_back_from_its_transform(length, frame, hop):
     fourier, x = Fourier(length, frame, hop), _noise(2, length)
     torch.testing.assert_close(fourier.inverse(fourier(x)), x, rtol=0, atol=1e-5)
+
+
+def test_it_is_as_exact_beside_bfloat16():
+    fourier, x = Fourier(256, 64, 16), _noise(1, 256)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = fourier(x)
+    torch.testing.assert_close(found, fourier.convolved(x), rtol=0, atol=1e-5)
 
 
 def test_no_magnitude_is_over_the_gain():

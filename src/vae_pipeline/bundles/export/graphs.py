@@ -5,7 +5,7 @@ own or repeats another's; a conditional model takes `label` as well.
 
     encoder      x            -> mean, log_variance
     decoder      z            -> x_mean            the likelihood's mean, in the data's units
-    reconstruct  x            -> x_mean            decoded from the posterior's mean
+    reconstruct  x            -> x_mean            decoded from the posterior's mean; sound with the phases of x
     score        x, noise     -> negative_elbo, distortion, rate        nats, z drawn by the noise
     sample       noise        -> x_mean            decoded from a draw of the fitted sampler, or of the prior
     generate     seed, index  -> x_mean            the same, with noise that is made inside (`export.noise`)
@@ -32,6 +32,7 @@ from vae_pipeline.metrics.latents import diagonal
 from vae_pipeline.models.detector import Detector, DetectorOutputs
 from vae_pipeline.models.likelihoods.autoregressive import AutoregressiveLikelihood
 from vae_pipeline.models.samplers import Invertible
+from vae_pipeline.models.scaling import resounded
 from vae_pipeline.models.spatial import SpatialVAE
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.runtime.signatures import BACK, SIGNATURES, GraphName
@@ -59,12 +60,11 @@ class _Decoder(nn.Module):
 class _Reconstruct(nn.Module):
     def __init__(self, model: VAE) -> None:
         super().__init__()
-        self.encoder, self.decoder = _Encoder(model), _Decoder(model)
+        self.model, self.encoder = model, _Encoder(model)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         mean, _ = self.encoder(x, label)
-        x_mean: Tensor = self.decoder(mean, label)
-        return x_mean
+        return resounded(self.model.scaling, self.model.decode(mean, label).mean, x)
 
 
 class _Sample(nn.Module):
@@ -142,8 +142,9 @@ class ReconstructGraph(TracedGraph):
         return _Reconstruct(frozen)
 
     def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
-        posterior = model.encode(inputs["x"], inputs.get("label"))
-        return {"x_mean": _decoded(model, posterior.mean, inputs)}
+        x, label = inputs["x"], inputs.get("label")
+        mean = model.decode(model.encode(x, label).mean, label).mean
+        return {"x_mean": resounded(model.scaling, mean, x)}
 
 
 class ScoreGraph(TracedGraph):

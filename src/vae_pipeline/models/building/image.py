@@ -1,4 +1,4 @@
-"""Models of images."""
+"""Models of images, and of sound in views that are like images or sequences."""
 
 import math
 from typing import assert_never
@@ -9,6 +9,7 @@ from torch import nn
 from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.models.building.ladder import ladder_model
 from vae_pipeline.models.building.latents import posterior_of, prior_of
+from vae_pipeline.models.building.seen import Seen
 from vae_pipeline.models.likelihoods import Likelihood
 from vae_pipeline.models.likelihoods.bernoulli import BernoulliLikelihood
 from vae_pipeline.models.likelihoods.categorical import CategoricalLikelihood
@@ -19,105 +20,122 @@ from vae_pipeline.models.likelihoods.logistic import LogisticLikelihood
 from vae_pipeline.models.likelihoods.student_t import StudentTLikelihood
 from vae_pipeline.models.nets.convolution import ConvolutionDecoder, ConvolutionEncoder, fitting
 from vae_pipeline.models.nets.dense import DenseDecoder, DenseEncoder
+from vae_pipeline.models.nets.frames import FrameDecoder, FrameEncoder
 from vae_pipeline.models.nets.residual import ResidualDecoder, ResidualEncoder
 from vae_pipeline.models.nets.residual_blocks import Style, groups_of
+from vae_pipeline.models.nets.waveform import WaveformDecoder, WaveformEncoder
 from vae_pipeline.models.posteriors import FiniteScalarPosterior, SpatialGaussianPosterior
 from vae_pipeline.models.priors import UniformPrior
-from vae_pipeline.models.scaling import Scaling
 from vae_pipeline.models.spatial import QuantisedVAE, SpatialVAE
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.recipe import model as recipe
-from vae_pipeline.system.errors import RecipeError
 
 
 def image_model(model: recipe.AnyModel, spec: ImageSpec, classes: int) -> VAE:
     """A VAE of images, conditional on so many classes."""
+    return seen_model(model, Seen.of_images(spec), classes)
+
+
+def seen_model(model: recipe.AnyModel, seen: Seen, classes: int) -> VAE:
+    """A VAE of scaled values with axes, conditional on so many classes."""
     if isinstance(model, recipe.Ladder):
-        return ladder_model(model, spec, classes, _likelihood(model.likelihood, spec))
-    likelihood = _likelihood(model.likelihood, spec)
+        return ladder_model(model, seen, classes, _likelihood(model.likelihood, seen))
+    likelihood = _likelihood(model.likelihood, seen)
     if isinstance(model.posterior, recipe.SpatialPosterior):
-        return _spatial(model, model.posterior, spec, classes, likelihood)
-    encoder = _encoder(model.encoder, spec, classes)
+        return _spatial(model, model.posterior, seen, classes, likelihood)
+    encoder = _encoder(model.encoder, seen, classes)
     posterior = posterior_of(model.posterior, encoder.features)
-    prior = prior_of(model.prior, model.posterior.latents, spec)
-    decoder = _decoder(model.decoder, spec, model.posterior.latents, classes, likelihood.planes)
-    return VAE(Scaling(spec.low, spec.high), encoder, posterior, prior, decoder, likelihood, classes)
+    prior = prior_of(model.prior, model.posterior.latents, seen.event_shape)
+    decoder = _decoder(model.decoder, seen, model.posterior.latents, classes, likelihood.planes)
+    return VAE(seen.scaling, encoder, posterior, prior, decoder, likelihood, classes)
 
 
 def _spatial(
     model: recipe.Model,
     section: recipe.SpatialPosterior,
-    spec: ImageSpec,
+    seen: Seen,
     classes: int,
     likelihood: Likelihood,
 ) -> SpatialVAE:
     assert isinstance(model.encoder, recipe.ResidualNet) and isinstance(model.decoder, recipe.ResidualNet)
-    encoder = _residual_encoder(model.encoder, spec, classes, flat=False)
-    scaling, shape = Scaling(spec.low, spec.high), (section.channels, *encoder.side)
+    encoder = _residual_encoder(model.encoder, seen, classes, flat=False)
+    shape = (section.channels, *encoder.side)
     pointwise = isinstance(section, recipe.SpatialGaussianPosterior) and section.pointwise
-    decoder = _residual_decoder(model.decoder, spec, shape, classes, likelihood.planes, pointwise)
+    decoder = _residual_decoder(model.decoder, seen, shape, classes, likelihood.planes, pointwise)
     match section:
         case recipe.SpatialGaussianPosterior():
             gaussian = SpatialGaussianPosterior(encoder.channels, section.channels, section.pointwise)
-            prior = prior_of(model.prior, math.prod(shape), spec)
-            return SpatialVAE(scaling, encoder, gaussian, prior, decoder, likelihood, classes)
+            prior = prior_of(model.prior, math.prod(shape), seen.event_shape)
+            return SpatialVAE(seen.scaling, encoder, gaussian, prior, decoder, likelihood, classes)
         case recipe.FiniteScalarPosterior():
             codes = FiniteScalarPosterior(encoder.channels, section.levels)
             uniform = UniformPrior(torch.tensor(section.levels).float().repeat_interleave(math.prod(encoder.side)))
-            return QuantisedVAE(scaling, encoder, codes, uniform, decoder, likelihood, classes)
+            return QuantisedVAE(seen.scaling, encoder, codes, uniform, decoder, likelihood, classes)
         case _:
             assert_never(section)
 
 
 def _encoder(
-    net: recipe.EncoderNet, spec: ImageSpec, labels: int
-) -> DenseEncoder | ConvolutionEncoder | ResidualEncoder:
+    net: recipe.EncoderNet, seen: Seen, labels: int
+) -> DenseEncoder | ConvolutionEncoder | ResidualEncoder | WaveformEncoder | FrameEncoder:
+    seen.require("encoder", net)
     match net:
         case recipe.DenseNet():
-            return DenseEncoder(spec.event_shape, labels, net.layers, net.activation)
+            return DenseEncoder(seen.event_shape, labels, net.layers, net.activation)
         case recipe.ConvolutionNet():
-            layers = fitting(spec.event_shape[1:], len(net.channels), net.smallest)
-            return ConvolutionEncoder(spec.event_shape, labels, net.channels[:layers], net.activation, net.shortcut)
+            layers = fitting(seen.event_shape[1:], len(net.channels), net.smallest)
+            return ConvolutionEncoder(seen.event_shape, labels, net.channels[:layers], net.activation, net.shortcut)
         case recipe.ResidualNet():
-            return _residual_encoder(net, spec, labels, flat=True)
+            return _residual_encoder(net, seen, labels, flat=True)
+        case recipe.WaveformNet():
+            return WaveformEncoder(seen.event_shape, labels, net.channels, net.stride, net.blocks, net.activation)
+        case recipe.FrameNet():
+            return FrameEncoder(seen.event_shape, labels, net.cell, net.width)
         case recipe.RecurrentEncoder():
-            raise RecipeError("model.encoder.kind recurrent is of sentences, but the data are images")
+            raise seen.refused("encoder", net.kind, "sentences")
         case _:
             assert_never(net)
 
 
-def _decoder(net: recipe.DecoderNet, spec: ImageSpec, latents: int, labels: int, planes: int) -> nn.Module:
+def _decoder(net: recipe.DecoderNet, seen: Seen, latents: int, labels: int, planes: int) -> nn.Module:
     features = latents + labels
+    seen.require("decoder", net)
     match net:
         case recipe.DenseNet():
-            return DenseDecoder(features, spec.event_shape, planes, net.layers, net.activation)
+            return DenseDecoder(features, seen.event_shape, planes, net.layers, net.activation)
         case recipe.ConvolutionNet():
-            layers = fitting(spec.event_shape[1:], len(net.channels), net.smallest)
+            layers = fitting(seen.event_shape[1:], len(net.channels), net.smallest)
             return ConvolutionDecoder(
-                features, spec.event_shape, planes, net.channels[-layers:], net.activation, net.shortcut
+                features, seen.event_shape, planes, net.channels[-layers:], net.activation, net.shortcut
             )
         case recipe.ResidualNet():
-            return _residual_decoder(net, spec, (latents,), labels, planes)
+            return _residual_decoder(net, seen, (latents,), labels, planes)
+        case recipe.WaveformNet():
+            return WaveformDecoder(
+                features, seen.event_shape, planes, net.channels, net.stride, net.blocks, net.activation
+            )
+        case recipe.FrameNet():
+            return FrameDecoder(features, seen.event_shape, planes, net.cell, net.width)
         case recipe.RecurrentDecoder():
-            raise RecipeError("model.decoder.kind recurrent is of sentences, but the data are images")
+            raise seen.refused("decoder", net.kind, "sentences")
         case _:
             assert_never(net)
 
 
-def _residual_encoder(net: recipe.ResidualNet, spec: ImageSpec, labels: int, flat: bool) -> ResidualEncoder:
-    return ResidualEncoder(spec.event_shape, labels, net.channels, net.blocks, _style(net), flat)
+def _residual_encoder(net: recipe.ResidualNet, seen: Seen, labels: int, flat: bool) -> ResidualEncoder:
+    return ResidualEncoder(seen.event_shape, labels, net.channels, net.blocks, _style(net), flat)
 
 
 def _residual_decoder(
     net: recipe.ResidualNet,
-    spec: ImageSpec,
+    seen: Seen,
     latent_shape: tuple[int, ...],
     labels: int,
     planes: int,
     pointwise: bool = False,
 ) -> ResidualDecoder:
     return ResidualDecoder(
-        latent_shape, labels, spec.event_shape, planes, net.channels, net.blocks, _style(net), pointwise
+        latent_shape, labels, seen.event_shape, planes, net.channels, net.blocks, _style(net), pointwise
     )
 
 
@@ -126,8 +144,8 @@ def _style(net: recipe.ResidualNet) -> Style:
     return Style(net.activation, groups, net.attention, net.checkpointing)
 
 
-def _likelihood(likelihood: recipe.Likelihood, spec: ImageSpec) -> Likelihood:
-    shape, rank = spec.event_shape, len(spec.event_shape)
+def _likelihood(likelihood: recipe.Likelihood, seen: Seen) -> Likelihood:
+    shape, rank = seen.event_shape, len(seen.event_shape)
     match likelihood:
         case recipe.BernoulliLikelihood():
             return BernoulliLikelihood(rank)
@@ -139,25 +157,15 @@ def _likelihood(likelihood: recipe.Likelihood, spec: ImageSpec) -> Likelihood:
             return StudentTLikelihood(shape, likelihood.scale, likelihood.mean, likelihood.degrees)
         case recipe.DiscretisedLikelihood():
             tail = NormalTail() if likelihood.kind == "discretised_gaussian" else LaplaceTail()
-            levels = _levels(likelihood.kind, spec)
+            levels = seen.levels(likelihood.kind)
             return DiscretisedLikelihood(tail, shape, likelihood.scale, likelihood.mean, levels)
         case recipe.LogisticLikelihood():
-            return LogisticLikelihood(rank, _levels(likelihood.kind, spec), likelihood.components)
+            return LogisticLikelihood(rank, seen.levels(likelihood.kind), likelihood.components)
         case recipe.CategoricalLikelihood():
-            return CategoricalLikelihood(rank, _levels(likelihood.kind, spec))
+            return CategoricalLikelihood(rank, seen.levels(likelihood.kind))
         case recipe.AutoregressiveLikelihood():
-            raise RecipeError("model.likelihood.kind autoregressive is of sentences, but the data are images")
+            raise seen.refused("likelihood", likelihood.kind, "sentences")
         case recipe.MixedLikelihood():
-            raise RecipeError("model.likelihood.kind mixed is of the columns of a table, but the data are images")
+            raise seen.refused("likelihood", likelihood.kind, "the columns of a table")
         case _:
             assert_never(likelihood)
-
-
-def _levels(kind: str, spec: ImageSpec) -> int:
-    """The number of whole numbers from the data's lowest to its highest."""
-    if spec.dtype != "uint8":
-        raise RecipeError(
-            f"model.likelihood.kind {kind} gives probabilities to whole numbers, but the data are {spec.dtype}: "
-            "give uint8 data, or take gaussian or laplace"
-        )
-    return round(spec.high - spec.low) + 1

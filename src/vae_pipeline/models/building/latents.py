@@ -4,7 +4,6 @@ from typing import assert_never
 
 from torch import nn
 
-from vae_pipeline.kinds.spec import DataSpec
 from vae_pipeline.models import posteriors, priors
 from vae_pipeline.recipe import model as recipe
 from vae_pipeline.system.errors import RecipeError
@@ -25,15 +24,15 @@ def posterior_of(posterior: recipe.VectorPosterior, features: int) -> nn.Module:
             assert_never(posterior)
 
 
-def prior_of(prior: recipe.AnyPrior, latents: int, spec: DataSpec) -> priors.Prior:
-    """A module that makes p(z)."""
+def prior_of(prior: recipe.AnyPrior, latents: int, shape: tuple[int, ...]) -> priors.Prior:
+    """A module that makes p(z), of observations whose scaled values have that shape."""
     match prior:
         case recipe.StandardNormalPrior():
             return priors.StandardNormalPrior(latents)
         case recipe.MixturePrior():
             return priors.MixturePrior(latents, prior.components)
         case recipe.VampPrior():
-            return priors.VampPrior(latents, prior.components, spec.event_shape)
+            return priors.VampPrior(latents, prior.components, shape)
         case recipe.UniformPrior():
             raise RecipeError("model.prior.kind uniform is of codes: take model.posterior.kind finite_scalar")
         case _:

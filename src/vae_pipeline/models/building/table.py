@@ -31,7 +31,7 @@ def table_model(model: recipe.AnyModel, spec: TableSpec) -> VAE:
         model.encoder.activation,
     )
     posterior = posterior_of(model.posterior, encoder.features)
-    prior = prior_of(model.prior, latents, spec)
+    prior = prior_of(model.prior, latents, spec.event_shape)
     # A category has one class more than it has values: for those that training never saw.
     layout = Layout(
         tuple(_family(column) for column in columns),

@@ -35,7 +35,7 @@ def text_model(model: recipe.AnyModel, spec: TextSpec) -> VAE:
         else RecurrentEncoder(spec.vocabulary, eyes.cell, eyes.embedding, eyes.width, eyes.bidirectional)
     )
     start = BlindStart(decoder.layer.size) if cut else LatentStart(latents, decoder.layer.size)
-    posterior, prior = posterior_of(model.posterior, encoder.features), prior_of(model.prior, latents, spec)
+    posterior, prior = posterior_of(model.posterior, encoder.features), prior_of(model.prior, latents, spec.event_shape)
     return VAE(Scaling(0, 1), encoder, posterior, prior, start, likelihood)
 
 

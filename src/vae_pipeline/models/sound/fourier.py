@@ -1,10 +1,10 @@
-"""The short-time Fourier transform and its inverse, as convolutions with constant bases.
+"""The short-time Fourier transform and its inverse, which graphs hold as convolutions with constant bases.
 
     X[k, t] = Σ_n w[n] x[n + hop t - frame / 2] exp(-2πi k n / frame)           k = 0, ..., frame / 2
 
-w is a periodic Hann window, and x is silent before its start and after its end. The inverse adds the frames up, windowed
-once more, and divides by the sum of the windows' squares (Griffin and Lim, 1984, eq. 6): of an X that is the transform
-of a recording it gives the recording, and of any other the recording whose transform is nearest.
+w is a periodic Hann window, and x is silent before its start and after its end. The inverse adds the frames up, each
+windowed once more, and divides by the sum of the windows' squares (Griffin and Lim, 1984, eq. 6): of an X that is the
+transform of a recording it gives the recording, and of any other the recording whose transform is nearest.
 """
 
 import math
@@ -21,6 +21,7 @@ Spectra = Float[Tensor, "rows 2 bins frames"]
 class Fourier(nn.Module):
     """The transform of recordings of one length, and its inverse."""
 
+    window: Tensor
     analysis: Tensor
     synthesis: Tensor
     weight: Tensor
@@ -32,6 +33,7 @@ class Fourier(nn.Module):
         self.length, self.frame, self.hop = length, frame, hop
         self.bins, self.frames = frame // 2 + 1, -(-length // hop) + 1
         window = torch.hann_window(frame, dtype=torch.float64)
+        self.register_buffer("window", window.float(), persistent=False)
         self.gain = float(window.sum())
         """The most that |X| is of samples within [-1, 1]."""
         angles = (2 * math.pi / frame) * torch.outer(torch.arange(self.bins), torch.arange(frame)).double()
@@ -57,8 +59,17 @@ class Fourier(nn.Module):
         """The transform; beyond the recording all is silent."""
         if self._padded > self.length:
             x = nn.functional.pad(x, (0, self._padded - self.length))
-        found = nn.functional.conv1d(x.unsqueeze(1), self.analysis, stride=self.hop, padding=self.frame // 2)
-        return found.unflatten(1, (2, self.bins))
+        if torch.compiler.is_exporting():
+            return self.convolved(x)
+        # torch's own is faster, and of full precision on a GPU and beside bfloat16.
+        found = torch.stft(x, self.frame, self.hop, window=self.window, pad_mode="constant", return_complex=True)
+        return torch.view_as_real(found).movedim(-1, 1)
+
+    def convolved(self, x: Waves) -> Spectra:
+        """The same of recordings whose length is a multiple of the hop, by a convolution."""
+        rows = nn.functional.conv1d(x.unsqueeze(1), self.analysis, stride=self.hop, padding=self.frame // 2)
+        found: Tensor = rows.unflatten(1, (2, self.bins))
+        return found
 
     def inverse(self, spectra: Spectra) -> Waves:
         """The recording whose transform is nearest."""

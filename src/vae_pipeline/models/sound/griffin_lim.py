@@ -1,8 +1,8 @@
 """Phases for magnitudes that come without any: the fast algorithm of Griffin and Lim, so many steps of it.
 
-A step takes the recording that is nearest to the magnitudes with the phases so far, and the phases of its transform, led
-on in the direction of the last step. It begins with drawn phases, always the same: equal ones, or those of steady tones,
-give frames that are alike, whose sums nearly vanish somewhere, and there the phases are rounding.
+A step takes the recording that is nearest to the magnitudes with the phases so far, and the phases of its transform,
+led on in the direction of the last step. It begins with drawn phases, always the same: equal ones, or those of steady
+tones, make frames that are alike, whose sums nearly vanish somewhere, and phases there would be rounding.
 
 Source: Perraudin, Balazs and Søndergaard, A Fast Griffin-Lim Algorithm, 2013.
 """

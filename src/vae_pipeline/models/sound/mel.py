@@ -2,8 +2,8 @@
 
     mel(f) = 2595 log10(1 + f / 700)        f in Hz
 
-Source: O'Shaughnessy, Speech Communication: Human and Machine, 1987, for the scale; Davis and Mermelstein, Comparison of
-Parametric Representations for Monosyllabic Word Recognition, 1980, for triangles that overlap by half.
+Source: O'Shaughnessy, Speech Communication: Human and Machine, 1987, for the scale; Davis and Mermelstein, Comparison
+of Parametric Representations for Monosyllabic Word Recognition, 1980, for triangles that overlap by half.
 """
 
 import numpy as np

@@ -8,7 +8,6 @@ for 1e-8 or so). Within, p is counted in floors: torch's exporter would leave ou
 
 import math
 
-import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
@@ -52,7 +51,8 @@ class SpectrogramScaling(nn.Module):
 
     def forward(self, x: Recordings) -> Spectrograms:
         """Log magnitudes."""
-        return self._scaled(self._transformed(x)).unflatten(0, x.shape[:-1])
+        values: Tensor = self._scaled(self._transformed(x)).unflatten(0, x.shape[:-1])
+        return values
 
     def inverse(self, values: Spectrograms) -> Recordings:
         """Recordings of about these magnitudes, with phases by Griffin and Lim."""
@@ -60,8 +60,8 @@ class SpectrogramScaling(nn.Module):
         powers = self._powers(values)
         if self.mel is not None:
             powers = self.mel.solved(powers, self._powers(self.mel.spread(values)))
-        waves: Tensor = self.phases(powers.sqrt())
-        return waves.unflatten(0, batch) * self.unit
+        waves: Tensor = self.phases(powers.sqrt()).unflatten(0, batch)
+        return waves * self.unit
 
     def resounded(self, values: Spectrograms, x: Recordings) -> Recordings:
         """Raw recordings `x` made as loud, at every time and frequency, as `values` say; the phases stay theirs.
@@ -73,7 +73,8 @@ class SpectrogramScaling(nn.Module):
         if self.mel is not None:
             louder = self.mel.spread(louder)
         gains = (louder * (0.5 * self.depth)).exp()
-        return self.fourier.inverse(spectra * gains.unsqueeze(1)).unflatten(0, x.shape[:-1])
+        waves: Tensor = self.fourier.inverse(spectra * gains.unsqueeze(1)).unflatten(0, x.shape[:-1])
+        return waves
 
     def _transformed(self, x: Tensor) -> Tensor:
         spectra: Tensor = self.fourier(x.float().flatten(0, -2))

@@ -43,26 +43,32 @@ from vae_pipeline.recipe.model.nets import (
     DecoderNet,
     DenseNet,
     EncoderNet,
+    FrameNet,
     RecurrentDecoder,
     RecurrentEncoder,
     ResidualNet,
+    WaveformNet,
 )
+from vae_pipeline.recipe.model.views import SpectrogramView, View, WaveformView
 from vae_pipeline.recipe.section import Activation, Count, Section, later
 
 __all__ = [
     "AdaptiveOutput", "AnyModel", "AnyPrior", "AutoregressiveLikelihood", "BernoulliLikelihood",
     "CategoricalLikelihood", "Cell", "ContinuousLikelihood", "ConvolutionNet", "DecoderNet", "DenseNet",
-    "DiscretisedLikelihood", "EncoderNet", "FiniteScalarPosterior", "FlowPosterior", "FullOutput", "FullPosterior",
-    "GaussianLikelihood", "GaussianPosterior", "Ladder", "LaplaceLikelihood", "Level", "Likelihood",
+    "DiscretisedLikelihood", "EncoderNet", "FiniteScalarPosterior", "FlowPosterior", "FrameNet", "FullOutput",
+    "FullPosterior", "GaussianLikelihood", "GaussianPosterior", "Ladder", "LaplaceLikelihood", "Level", "Likelihood",
     "LogisticLikelihood", "MixedLikelihood", "MixturePrior", "Model", "NormalisedPosterior", "Posterior", "Prior",
     "RecurrentDecoder", "RecurrentEncoder", "ResidualNet", "Scale", "SpatialGaussianPosterior", "SpatialPosterior",
-    "StandardNormalPrior", "StudentTLikelihood", "UniformPrior", "VampPrior", "VectorPosterior",
+    "SpectrogramView", "StandardNormalPrior", "StudentTLikelihood", "UniformPrior", "VampPrior", "VectorPosterior",
+    "View", "WaveformNet", "WaveformView",
 ]  # fmt: skip
 
 
 class Model(Section):
     """Encoder, posterior, prior, decoder, likelihood."""
 
+    view: View | None = later(None)
+    """The form in which encoder and likelihood see sound; null, which isn't stored, of all else."""
     encoder: EncoderNet
     """The net from an observation to features."""
     posterior: Posterior
@@ -132,6 +138,8 @@ class Ladder(Section):
     top."""
 
     kind: Literal["ladder"]
+    view: View | None = later(None)
+    """The form in which encoder and likelihood see sound; null, which isn't stored, of all else."""
     levels: Annotated[tuple[Level, ...], Field(min_length=1)]
     """Topmost first, as in z."""
     activation: Activation

@@ -95,5 +95,35 @@ class RecurrentDecoder(Section):
     """`cut`: neither z nor x reaches it; what is left is a language model, to compare with."""
 
 
-EncoderNet = Annotated[DenseNet | ConvolutionNet | ResidualNet | RecurrentEncoder, Field(discriminator="kind")]
-DecoderNet = Annotated[DenseNet | ConvolutionNet | ResidualNet | RecurrentDecoder, Field(discriminator="kind")]
+class WaveformNet(Section):
+    """Residual blocks of one-dimensional convolutions at some levels, for sound in the view `waveform`; each level but
+    the last one of an encoder makes it shorter by the stride, and each but the last one of a decoder longer."""
+
+    kind: Literal["residual_1d"]
+    channels: Layers
+    """Channels of each level, in the order in which they are passed."""
+    stride: Annotated[Count, Field(ge=2)]
+    """The factor between the lengths of two levels."""
+    blocks: Count
+    """Residual blocks of each level; the samples that one of them joins lie 1, 3, 9, ... apart."""
+    activation: Literal["relu", "tanh", "silu", "gelu"]
+    """The non-linearity, as of a dense net."""
+
+
+class FrameNet(Section):
+    """One layer of recurrent cells over the frames of sound in the view `spectrogram`: an encoder's goes either way,
+    and features are its last states; in a decoder z is in the first state and in every input."""
+
+    kind: Literal["recurrent_frames"]
+    cell: Cell
+    """The kind of cell."""
+    width: Count
+    """Units of the layer."""
+
+
+EncoderNet = Annotated[
+    DenseNet | ConvolutionNet | ResidualNet | WaveformNet | FrameNet | RecurrentEncoder, Field(discriminator="kind")
+]
+DecoderNet = Annotated[
+    DenseNet | ConvolutionNet | ResidualNet | WaveformNet | FrameNet | RecurrentDecoder, Field(discriminator="kind")
+]
