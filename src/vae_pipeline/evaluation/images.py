@@ -22,8 +22,9 @@ from vae_pipeline.metrics.features import reference
 from vae_pipeline.metrics.images import entropy_floor, fidelity
 from vae_pipeline.metrics.latents import Latents
 from vae_pipeline.metrics.memorised import memorised
-from vae_pipeline.metrics.parts import subset
+from vae_pipeline.metrics.parts import read, subset
 from vae_pipeline.metrics.samples import generation
+from vae_pipeline.models.rows import Rows
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, seeded
 from vae_pipeline.training.trained import SHARPNESS, Trained
@@ -51,6 +52,8 @@ def describe(
     }
     optional = {
         "sharpness": near.sharpness,
+        "psnr_of_input": near.psnr_of_input,
+        "ssim_of_input": near.ssim_of_input,
         "baseline_psnr": baseline_psnr(prepared.train, test, spec, model.latents, drawn),
     }
     if model.likelihood.measure(spec.binary) == "cross_entropy":
@@ -77,8 +80,9 @@ def _sharpened(trained: Trained) -> dict[str, Any]:
 def _draw(model: VAE, test: Split, spec: ImageSpec, used: Latents, seed: int, folder: Path) -> None:
     shown = subset(test, PAIRS, seed)
     first = shown.labels[:1] if shown.labels is not None else None
-    pixels = to_pixels(shown.x[:], spec.low, spec.high)
-    plots.pairs(folder / "reconstructions.png", pixels, _reconstruct(model, shown, spec))
+    seen = read(shown, slice(None), next(model.parameters()).device)
+    pixels = to_pixels(seen.x.cpu().numpy(), spec.low, spec.high)
+    plots.pairs(folder / "reconstructions.png", pixels, _reconstruct(model, seen, spec))
     with seeded(derive(seed, "samples")), torch.inference_mode():
         z = model.draw(torch.randn(SAMPLES, model.noise)).numpy()
     by_class = np.arange(SAMPLES) // 10 % max(1, model.classes)
@@ -94,12 +98,9 @@ def _draw(model: VAE, test: Split, spec: ImageSpec, used: Latents, seed: int, fo
 
 
 @torch.inference_mode()
-def _reconstruct(model: VAE, split: Split, spec: ImageSpec) -> Pixels:
-    device = next(model.parameters()).device
-    images = torch.from_numpy(split.x[:]).to(device)
-    labels = None if split.labels is None else torch.from_numpy(split.labels).to(device)
+def _reconstruct(model: VAE, rows: Rows, spec: ImageSpec) -> Pixels:
     with evaluating(model):
-        return _pixels(model, model.decode(model.encode(images, labels).mean, labels).mean, spec)
+        return _pixels(model, model.decode(model.encode(rows.x, rows.label).mean, rows.label).mean, spec)
 
 
 @torch.inference_mode()

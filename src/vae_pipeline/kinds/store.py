@@ -10,16 +10,18 @@ card.json                           what a reader wants to know: counts, ranges,
 digests.json                        the sha256 of each of these files
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vae_pipeline.kinds.corruption import Corruption
 from vae_pipeline.kinds.mapped import MappedArray
 from vae_pipeline.kinds.parts import Array, Indices, Marks
 from vae_pipeline.kinds.raw import checked
-from vae_pipeline.kinds.spec import DataSpec, load_spec
+from vae_pipeline.kinds.spec import DataSpec, ImageSpec, load_spec
+from vae_pipeline.recipe.denoise import Denoise
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.files import content_key
 from vae_pipeline.system.seal import unsealed
@@ -44,9 +46,16 @@ class Split:
     where examples don't differ in it."""
     attributes: Marks | None = None
     """[examples, attributes]: True where an example shows an attribute of the spec; None where it names none."""
+    corruption: Corruption | None = None
+    """The corruption that each example goes through before a model sees it; `x` is clean."""
 
     def __len__(self) -> int:
         return len(self.x)
+
+    @property
+    def clean(self) -> "Split":
+        """The same part as it lies on disk."""
+        return replace(self, corruption=None)
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,18 @@ class Prepared:
         for part, split in parts.items():
             _require_possible(split, spec, folder / f"{part}.npy")
         return cls(folder, spec, **parts, digests=digests)
+
+    def corrupted(self, denoise: Denoise | None, seed: int) -> "Prepared":
+        """The same data, whose rows a model sees as the recipe's section corrupts them; `self` where it has none."""
+        if denoise is None:
+            return self
+        assert isinstance(self.spec, ImageSpec)  # a recipe says so
+        low, high = self.spec.low, self.spec.high
+        train, valid, test = (
+            replace(split, corruption=Corruption.of(denoise, low, high, seed, part, len(split)))
+            for part, split in zip(PARTS, (self.train, self.valid, self.test), strict=True)
+        )
+        return replace(self, train=train, valid=valid, test=test)
 
     @property
     def tells_anomalies(self) -> bool:

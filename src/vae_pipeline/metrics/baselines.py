@@ -12,7 +12,7 @@ from torch import Tensor
 from vae_pipeline.kinds.spec import AudioSpec, DataSpec, ImageSpec, TableSpec, TextSpec
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.images import psnr
-from vae_pipeline.metrics.parts import at_once, subset
+from vae_pipeline.metrics.parts import at_once, batches, subset
 from vae_pipeline.models.likelihoods import Likelihood
 from vae_pipeline.models.likelihoods.values import Values
 from vae_pipeline.models.scaling import TableScaling
@@ -20,6 +20,7 @@ from vae_pipeline.numerics.randomness import derive
 from vae_pipeline.system.errors import DataError
 
 Array = npt.NDArray[Any]
+CPU = torch.device("cpu")
 
 EXAMPLES = 10_000  # of training, where they are needed at once
 VALUES = 2**25  # likewise, in all
@@ -64,9 +65,10 @@ def baseline_psnr(train: Split, test: Split, spec: ImageSpec, latents: int, seed
         return None
     components = PCA(latents, svd_solver="randomized", random_state=derive(seed, "pca") % 2**32).fit(images)
     squares = []
-    for x in scaled(test, spec):
-        output = components.inverse_transform(components.transform(x.astype(np.float32))).clip(0, 1)
-        squares.append(((x - output) ** 2).mean(axis=1))
+    for rows in batches(test, CPU, "the linear baseline", at_once(test, ROWS)):
+        given = _on_unit_range(rows.x, spec).astype(np.float32)
+        output = components.inverse_transform(components.transform(given)).clip(0, 1)
+        squares.append(((_on_unit_range(rows.original, spec) - output) ** 2).mean(axis=1))
     return float(psnr(np.concatenate(squares)).mean())
 
 
@@ -77,8 +79,11 @@ def fitted(train: Split, spec: ImageSpec, seed: int) -> Array:
 
 
 def scaled(split: Split, spec: ImageSpec) -> Iterator[Array]:
-    """[examples, values] on [0, 1], some at a time."""
-    rows = at_once(split, ROWS)
-    for start in range(0, len(split), rows):
-        x = split.x[start : start + rows].astype(np.float64)
-        yield (x.reshape(len(x), -1) - spec.low) / (spec.high - spec.low)
+    """The values that a decoder is to explain, some examples at a time: [examples, values] on [0, 1]."""
+    for rows in batches(split, CPU, "the baseline of independent values", at_once(split, ROWS)):
+        yield _on_unit_range(rows.explained, spec)
+
+
+def _on_unit_range(x: Tensor, spec: ImageSpec) -> Array:
+    values: Array = (x.flatten(1).numpy().astype(np.float64) - spec.low) / (spec.high - spec.low)
+    return values

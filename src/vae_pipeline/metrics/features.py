@@ -63,7 +63,8 @@ class Reference:
     def of(self, split: Split) -> Array:
         """Features [examples, 64] of raw images."""
         device = next(self.net.parameters()).device
-        return np.concatenate([self.of_scaled(self.net.scaling(rows.x)) for rows in batches(split, device, "features")])
+        parts = batches(split.clean, device, "features")
+        return np.concatenate([self.of_scaled(self.net.scaling(rows.x)) for rows in parts])
 
     @torch.inference_mode()
     def of_scaled(self, images: Tensor) -> Array:

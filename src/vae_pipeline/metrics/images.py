@@ -33,16 +33,20 @@ class Fidelity:
     psnr_of_sample: float
     sharpness: float | None
     """Variance of the Laplacian over that of the images; None where those are flat."""
+    psnr_of_input: float | None
+    ssim_of_input: float | None
+    """PSNR and SSIM of the corrupted images it was given, clipped to [0, 1]; None where it was given clean ones."""
 
 
 @torch.inference_mode()
 def fidelity(model: VAE, split: Split, seed: int, device: torch.device) -> Fidelity:
-    """E[x|z], clipped to [0, 1], against its image: z is the posterior's mean or, `of_sample`, a draw."""
+    """E[x|z], clipped to [0, 1], against its clean image: z is the posterior's mean or, `of_sample`, a draw."""
     squares, squares_of_sample, ssim, edges, given_edges = [], [], [], [], []
+    given: list[Array] = []
     with seeded(derive(seed, "fidelity")), evaluating(model):
         for rows in batches(split, device, "reconstructions"):
             posterior = model.encode(rows.x, rows.label)
-            target = model.scaling(rows.explained).cpu().double().numpy()
+            target = model.scaling(rows.original).cpu().double().numpy()
             output = _decoded(model, posterior.mean, rows.label)
             of_sample = _decoded(model, posterior.rsample(), rows.label)
             squares.append(((target - output) ** 2).mean(axis=(1, 2, 3)))
@@ -50,15 +54,21 @@ def fidelity(model: VAE, split: Split, seed: int, device: torch.device) -> Fidel
             ssim.append(structural_similarity(target, output))
             edges.append(laplacian_variance(output))
             given_edges.append(laplacian_variance(target))
+            if rows.clean is not None:
+                x = model.scaling(rows.x).clamp(0, 1).cpu().double().numpy()
+                found = psnr(((target - x) ** 2).mean(axis=(1, 2, 3))), structural_similarity(target, x)
+                given.append(np.stack(found))
     mse, mse_of_sample = np.concatenate(squares), np.concatenate(squares_of_sample)
-    given = float(np.concatenate(given_edges).mean())
+    edges_of_images = float(np.concatenate(given_edges).mean())
+    of_input = [float(figure) for figure in np.concatenate(given, 1).mean(1)] if given else [None, None]
     return Fidelity(
         float(mse.mean()),
         float(psnr(mse).mean()),
         float(np.concatenate(ssim).mean()),
         float(mse_of_sample.mean()),
         float(psnr(mse_of_sample).mean()),
-        float(np.concatenate(edges).mean()) / given if given > 0 else None,
+        float(np.concatenate(edges).mean()) / edges_of_images if edges_of_images > 0 else None,
+        *of_input,
     )
 
 

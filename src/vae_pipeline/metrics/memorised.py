@@ -93,7 +93,7 @@ def nearest(train: Split, reference: Reference, *points: Array) -> list[tuple[Ar
     found = [(np.full(len(each), np.inf), np.zeros(len(each), np.int64)) for each in points]
     device = next(reference.net.parameters()).device
     start = 0
-    for rows in batches(train, device, "the nearest training images", ROWS):
+    for rows in batches(train.clean, device, "the nearest training images", ROWS):
         features = reference.of_scaled(reference.net.scaling(rows.x))
         for each, (distance, row) in zip(points, found, strict=True):
             squares = (each**2).sum(1)[:, None] + (features**2).sum(1) - 2 * each @ features.T

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 
 from vae_pipeline.kinds.store import Split
+from vae_pipeline.models.corruption import corrupted_rows
 from vae_pipeline.models.rows import Rows
 from vae_pipeline.numerics.randomness import derive
 from vae_pipeline.system.progress import going
@@ -33,9 +34,10 @@ def batches(split: Split, device: torch.device, what: str, rows: int | None = No
 
 
 def read(split: Split, rows: slice | npt.NDArray[np.int64], device: torch.device) -> Rows:
-    """Some rows of a part, on a device."""
-    label = None if split.labels is None else torch.from_numpy(split.labels[rows]).to(device)
-    return Rows(torch.from_numpy(split.x[rows]).to(device), label)
+    """Some rows of a part, on a device, as a model sees them."""
+    label = None if split.labels is None else torch.from_numpy(split.labels[rows])
+    found = corrupted_rows(Rows(torch.from_numpy(split.x[rows]), label), split.corruption, rows)
+    return found.map(lambda tensor: tensor.to(device))
 
 
 def subset(split: Split, count: int | None, seed: int) -> Split:
@@ -56,4 +58,6 @@ def taken(split: Split, rows: npt.NDArray[np.int64]) -> Split:
     """Some rows of a part, in memory."""
     arrays = (split.labels, split.masks, split.sizes)
     labels, masks, sizes = (None if array is None else array[rows] for array in arrays)
-    return Split(split.x[rows], labels, masks, sizes, None if split.attributes is None else split.attributes[rows])
+    attributes = None if split.attributes is None else split.attributes[rows]
+    corruption = None if split.corruption is None else split.corruption.taken(rows)
+    return Split(split.x[rows], labels, masks, sizes, attributes, corruption)

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import model_validator
 
 from vae_pipeline.recipe.data import Data, has_labels, kind_of
+from vae_pipeline.recipe.denoise import denoising_fits
 from vae_pipeline.recipe.detection import DetectionSection
 from vae_pipeline.recipe.evaluate import Evaluate, Export
 from vae_pipeline.recipe.fits import fits
@@ -99,6 +100,7 @@ class Recipe(Section):
             )
         self._sharpness_fits()
         self._augment_fits()
+        denoising_fits(self.train.denoise, self.data, self.model)
         wants_psnr = isinstance(self.rate_control, TargetDistortionControl) and self.rate_control.psnr is not None
         if wants_psnr and kind_of(self.data) != "image":
             raise ValueError(

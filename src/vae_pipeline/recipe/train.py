@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from vae_pipeline.recipe.denoise import Denoise
 from vae_pipeline.recipe.section import Count, Place, Positive, Section, SomeFraction, later
 from vae_pipeline.recipe.sharpness import Sharpness
 
@@ -59,6 +60,8 @@ class Train(Section):
     """Examples a step, over all processes."""
     augment: Augment | None = later(None)
     """Changes of the training images, or null, which isn't stored, for none."""
+    denoise: Denoise | None = later(None)
+    """Corruption of what the encoder sees, whose clean origin is the answer; null, which isn't stored, for none."""
     accumulate: Count
     """Pieces that a batch is computed in, one after the other, where the memory doesn't hold it whole."""
     precision: Literal["float32", "bfloat16"]

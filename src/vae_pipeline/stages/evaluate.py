@@ -67,6 +67,7 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
     prepared, trained = Prepared.open(data), Trained.load(model)
     if prepared.spec != trained.spec:
         raise DataError(f"{model} was trained on data of another spec than {data}: prepare and train again")
+    prepared = trained.sees(prepared)
     device = prepare_device(job.settings)
     vae = trained.model.to(device)
     metrics, used = measure(vae, prepared, job.recipe.evaluate, job.seed, device)

@@ -60,6 +60,7 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Export
     metrics, page = read_metrics(report), read_page(report, trained.weights_sha256)
     if prepared.spec != trained.spec:
         raise DataError(f"{model} was trained on data of another spec than {data}: prepare and train again")
+    prepared = trained.sees(prepared)
     prepare_device(job.settings)
     origin = Provenance(
         recipe=job.name,

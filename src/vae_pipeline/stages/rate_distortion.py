@@ -92,7 +92,8 @@ def rate_distortion(
         for index, (each, folder) in enumerate(zip(jobs, folders, strict=True)):
             if not folder.is_dir():
                 train(each, data, folder, folders[index - 1] / "weights.safetensors" if index else None)
-            points.append(_measured(Trained.load(folder), prepared, job.seed, device))
+            trained = Trained.load(folder)
+            points.append(_measured(trained, trained.sees(prepared), job.seed, device))
         with filled_folder(out) as filled:
             _write(filled, job, prepared, Trained.load(folders[0]), points)
         _record(job, key, folders, points, out)

@@ -72,7 +72,8 @@ class Run:
     ) -> None:
         """`key` is that of the checkpoints; `start` is a file of weights to begin with, instead of the recipe's."""
         self.watch = watch
-        self.job, self.recipe, self.prepared, self.key = job, sections_of(job), prepared, key
+        self.job, self.recipe, self.key = job, sections_of(job), key
+        self.prepared = prepared = prepared.corrupted(self.recipe.train.denoise, self.recipe.seed)
         self.processes = processes
         self.checkpoints = Checkpoints(job.settings.home, key)
         steps = Length.of(self.recipe.train, math.ceil(len(prepared.train) / self.recipe.train.batch)).steps

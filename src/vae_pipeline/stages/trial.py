@@ -38,6 +38,7 @@ def measured(
     if not out.is_dir():
         train(job, data, out, watch=_watcher(trial, figure, prune))
     trained = Trained.load(out)
+    prepared = trained.sees(prepared)
     model = trained.model.to(device)
     metrics, used = measure(model, prepared, job.recipe.evaluate, job.seed, device)
     if figure.key not in metrics:

@@ -1,15 +1,15 @@
 """Training batches: the same rows in the same order wherever the data lie and however many processes share them.
 
-Data up to a limit lie on the device, as they lie on disk; larger data are read ahead by a thread. Seed and epoch
-determine the order. Where examples differ in size, a batch holds like ones: a network computes all of a batch at the
-size of its largest.
+Data up to a limit lie on the device, as they lie on disk; larger data, and those that are corrupted, are read ahead by
+a thread. Seed and epoch determine the order. Where examples differ in size, a batch holds like ones: a network computes
+all of a batch at the size of its largest.
 """
 
 import math
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vae_pipeline.kinds.mapped import MappedArray
 from vae_pipeline.kinds.store import Split
+from vae_pipeline.models.corruption import corrupted_rows
 from vae_pipeline.models.rows import Rows
 from vae_pipeline.numerics.randomness import Share, derive
 from vae_pipeline.recipe.train import Augment
@@ -74,12 +75,12 @@ class Batches:
                 f"train.augment.shift {augment.shift} can move images of {height} x {width} out of sight: wanted less "
                 "than a side"
             )
-        split = split if labelled else Split(split.x, None, sizes=split.sizes)
-        self.split = split
+        self.split = split = split if labelled else replace(split, labels=None)
         self.count, self.batch, self.seed, self.pieces = len(split), batch, seed, pieces
         self.rank, self.processes = rank, processes
         self.augment = augment
-        self._rows = _Resident(split, device) if split.x.nbytes <= resident else _Streamed(split, device)
+        held = split.x.nbytes <= resident and split.corruption is None  # the reader's thread corrupts ahead
+        self._rows = _Resident(split, device) if held else _Streamed(split, device)
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -98,10 +99,10 @@ class Batches:
             order = _like_sized(order, torch.from_numpy(self.split.sizes), self.batch, generator)
         if isinstance(self._rows, _Resident):
             order = order.to(self._rows.x.device)
-            read = partial(self._read, self._augmentation(number, order.device))
+            read = partial(self._read, number, self._augmentation(number, order.device))
             yield from map(read, order.split(self.batch)[start:])
             return
-        read = partial(self._read, self._augmentation(number, order.device))
+        read = partial(self._read, number, self._augmentation(number, order.device))
         ahead: deque[Future[Batch]] = deque()
         with ThreadPoolExecutor(1, "reader") as reader:
             for rows in order.split(self.batch)[start:]:
@@ -118,15 +119,15 @@ class Batches:
         generator = torch.Generator().manual_seed(derive(self.seed, "augment", epoch))
         return Augmentation.draw(self.augment, self.count, generator, device)
 
-    def _read(self, augmentation: Augmentation | None, rows: Tensor) -> Batch:
+    def _read(self, epoch: int, augmentation: Augmentation | None, rows: Tensor) -> Batch:
         pieces = rows.tensor_split(min(self.pieces, len(rows))) if self.pieces > 1 else (rows,)
-        return Batch([self._part(augmentation, piece, len(rows)) for piece in pieces], len(rows))
+        return Batch([self._part(epoch, augmentation, piece, len(rows)) for piece in pieces], len(rows))
 
-    def _part(self, augmentation: Augmentation | None, piece: Tensor, examples: int) -> BatchPart:
+    def _part(self, epoch: int, augmentation: Augmentation | None, piece: Tensor, examples: int) -> BatchPart:
         share = Share(self.rank, self.processes, len(piece))
         mine = piece if self.processes == 1 else piece[share.rows]
         weight = 0.0 if share.empty else len(mine) * self.processes / examples
-        return BatchPart(self._rows.read(mine, augmentation), share, weight)
+        return BatchPart(self._rows.read(mine, augmentation, epoch), share, weight)
 
 
 def _like_sized(order: Tensor, sizes: Tensor, batch: int, generator: torch.Generator) -> Tensor:
@@ -149,7 +150,7 @@ class _Resident:
         self.x = torch.from_numpy(split.x[:]).to(device)
         self.labels = None if split.labels is None else torch.from_numpy(split.labels).to(device)
 
-    def read(self, rows: Tensor, augmentation: Augmentation | None) -> Rows:
+    def read(self, rows: Tensor, augmentation: Augmentation | None, epoch: int) -> Rows:  # noqa: ARG002
         x = self.x.index_select(0, rows)  # on a CPU this is fifteen times as fast as an index, x[rows]
         if augmentation is not None:
             x = augmentation(x, rows)
@@ -165,12 +166,15 @@ class _Streamed:
         if isinstance(split.x, MappedArray):
             split.x.expect_any_order()
 
-    def read(self, rows: Tensor, augmentation: Augmentation | None) -> Rows:
-        indices = rows.numpy()
-        x, labels = torch.from_numpy(self.split.x[indices]), self.split.labels
-        if augmentation is not None:
-            x = augmentation(x, rows)
-        return Rows(self._moved(x), None if labels is None else self._moved(torch.from_numpy(labels[indices])))
+    def read(self, rows: Tensor, augmentation: Augmentation | None, epoch: int) -> Rows:
+        indices, labels = rows.numpy(), self.split.labels
+        label = None if labels is None else torch.from_numpy(labels[indices])
+        clean = Rows(torch.from_numpy(self.split.x[indices]), label)
+        found = corrupted_rows(clean, self.split.corruption, indices, epoch)
+        x, target = found.x, found.target
+        if augmentation is not None:  # after the corruption: noise that is drawn once moves with its image
+            x, target = augmentation(x, rows), None if target is None else augmentation(target, rows)
+        return Rows(x, found.label, target).map(self._moved)
 
     def _moved(self, tensor: Tensor) -> Tensor:
         if self.stream is None:
@@ -184,7 +188,7 @@ class _Streamed:
             using = torch.cuda.current_stream(self.device)
             using.wait_stream(self.stream)
             for part in batch.parts:
-                for tensor in (part.rows.x, part.rows.label):
+                for tensor in (part.rows.x, part.rows.label, part.rows.target):
                     if tensor is not None:
                         tensor.record_stream(using)
         return batch

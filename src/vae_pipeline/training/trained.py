@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from vae_pipeline.kinds.spec import DataSpec, load_spec
+from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.models.build import build
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.models.weights import load_weights, save_weights
@@ -85,6 +86,10 @@ class Trained:
     def kept_epoch(self) -> int:
         """The epoch whose weights these are."""
         return next(int(row["epoch"] or 0) for row in self.history if row["kept"] == 1)
+
+    def sees(self, prepared: Prepared) -> Prepared:
+        """The data as the model is shown them: corrupted, where its recipe says so."""
+        return prepared.corrupted(self.recipe.train.denoise, self.recipe.seed)
 
     @classmethod
     def load(cls, folder: Path) -> "Trained":

@@ -17,7 +17,8 @@ IMAGES = (
         "psnr", "PSNR",
         "Reconstructions from the posterior's mean against their images, each image's own, averaged.",
         "headline", unit="dB", better="higher", kinds=IMAGE, column=SummaryColumn("PSNR", "{:.1f} dB", dispensable=3),
-        beside=(("baseline_psnr", "PCA of as many components {}"), ("psnr_of_sample", "from a drawn z {}")),
+        beside=(("psnr_of_input", "the corrupted images {}"), ("baseline_psnr", "PCA of as many components {}"),
+                ("psnr_of_sample", "from a drawn z {}")),
     ),
     Figure(
         "psnr_of_sample", "PSNR at a drawn z", "As PSNR, of reconstructions from a z drawn from the posterior.",
@@ -33,7 +34,7 @@ IMAGES = (
     ),
     Figure(
         "ssim", "SSIM", "Structural similarity in windows of 11 × 11 pixels; 1 for equal images.",
-        "reconstructions", better="higher", kinds=IMAGE,
+        "reconstructions", better="higher", kinds=IMAGE, beside=(("ssim_of_input", "the corrupted images {}"),),
     ),
     Figure(
         "sharpness", "Sharpness",
