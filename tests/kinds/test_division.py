@@ -16,7 +16,7 @@ from vae_pipeline.kinds.division import Fractions, divide, uniform
 from vae_pipeline.kinds.download import Finder
 from vae_pipeline.kinds.parts import ImageSource, Part
 from vae_pipeline.kinds.sources import open_source
-from vae_pipeline.kinds.splitting import divide_images
+from vae_pipeline.kinds.splitting import divide_rows
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.kinds.writing import write
 from vae_pipeline.recipe.data import ArraysData, FolderData, TextData
@@ -174,7 +174,7 @@ class TestImages:
         images, groups = ({"path": str(tmp_path / "all.npz"), "key": key} for key in ("x", "patient"))
         train = {"images": images, "labels": None, "groups": groups}
         found = open_source(arrays(train=train, split={"size": "exact"}), Finder(tmp_path), 0)
-        parts = [{*np.ravel(ids)[rows]} for rows in divide_images(found, 0).rows.values()]
+        parts = [{*np.ravel(ids)[rows]} for rows in divide_rows(found, 0).rows.values()]
         assert sum(map(len, parts)) == len({*np.ravel(ids)}) == len(set.union(*parts)) and all(parts)
         card = prepared(tmp_path / "out", arrays(train=train, split={"size": "exact", "duplicates": "together"})).card
         assert shared(card) == 0

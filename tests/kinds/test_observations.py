@@ -119,7 +119,7 @@ def test_a_folder_for_a_model_of_a_table(tmp_path: Path) -> None:
 
 
 def test_nothing_given() -> None:
-    with pytest.raises(DataError, match=r"no input was given: name \.npy"):
+    with pytest.raises(DataError, match=r"no input was given: name arrays"):
         read_observations([], SPEC, None, "none")
 
 

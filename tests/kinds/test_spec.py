@@ -25,7 +25,7 @@ def test_dimensions() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"kind": "sound"}, "reads data of kind 'image', 'table' or 'text'; given 'sound'"),
+        ({"kind": "sound"}, "reads data of kind 'image', 'audio', 'table' or 'text'; given 'sound'"),
         ({"colour": "red"}, "colour"),
         ({"shape": 3}, "not a data spec"),
         ({"classes": None}, "not a data spec"),

@@ -5,6 +5,7 @@ Commands import what they need inside the function, so that `--help` loads no to
 
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -212,6 +213,7 @@ def main() -> None:
     """Run, and turn a user's mistake into one line and an exit code."""
     listen()
     make_usable()
+    warnings.showwarning = _show
     try:
         require_one_version()
         app()
@@ -234,6 +236,11 @@ def main() -> None:
         _leave(said, 2)
     finally:
         ignore()
+
+
+def _show(message: Warning | str, *_: object, **__: object) -> None:
+    """A warning as a line, without the place in the code."""
+    sys.stderr.write(f"warning: {message}\n")
 
 
 def _refused(error: OSError) -> str:

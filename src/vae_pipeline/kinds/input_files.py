@@ -41,6 +41,8 @@ class InputFile:
     file: str
     count: int
     pieces: Callable[[], Iterable[Piece]]
+    changed: str = ""
+    """The change that its observations undergo when they are read, in words."""
 
 
 def input_files(
@@ -51,6 +53,7 @@ def input_files(
     Raises:
         DataError: a file isn't there or can't be read.
     """
+    noun, suffixes = ("recording", audio.SUFFIXES) if isinstance(spec, AudioSpec) else ("picture", SUFFIXES)
     if isinstance(spec, TableSpec):
         yield _rows(path, spec, key, keep)
     elif path.is_dir() or (not path.name.lower().endswith(ARRAYS) and is_archive(path)):
@@ -59,10 +62,10 @@ def input_files(
             raise DataError(f"{path}/{listing.broken[0]} is a link that leads nowhere: mend it, or take it away")
         for name in listing.names:
             yield _file(f"{path}/{name}", partial(listing.read, name), spec, resize)
-    elif path.suffix.lower() in (audio.SUFFIXES if isinstance(spec, AudioSpec) else SUFFIXES):
+    elif path.suffix.lower() in suffixes:
         yield _file(str(path), partial(_content, path), spec, resize)
     else:
-        yield _array(_as_events(read_array(path, key), spec, path), path)
+        yield _array(_as_events(read_array(path, key, noun, suffixes), spec, path), path)
 
 
 def as_large_as(path: Path, spec: ImageSpec, key: str | None) -> ImageSpec:
@@ -117,11 +120,24 @@ def _array(array: Array, path: Path) -> InputFile:
 def _file(shown: str, content: Callable[[], bytes], spec: ImageSpec | AudioSpec, resize: Resize) -> InputFile:
     if isinstance(spec, ImageSpec):
         return _picture(shown, content, spec, resize)
+    return _recording(shown, content, spec)
+
+
+def _recording(shown: str, content: Callable[[], bytes], spec: AudioSpec) -> InputFile:
     header = audio.read_header(content(), shown)
-    count = count_windows(audio.count_at_rate(header.samples, header.rate_hz, spec.rate_hz), spec)
-    return InputFile(
-        shown, count, lambda: [Piece(count, lambda some: windows(read_for(content(), shown, spec).x, spec)[some], {})]
-    )
+    samples = audio.count_at_rate(header.samples, header.rate_hz, spec.rate_hz)
+    count = count_windows(samples, spec)
+    changes = {
+        f"{header.rate_hz:,} samples a second become {spec.rate_hz:,}": header.rate_hz != spec.rate_hz,
+        f"{header.channels} channels are mixed": header.channels > spec.channels == 1,
+        f"of {samples / spec.rate_hz:.3g} s the first {spec.seconds:.3g} are taken": samples > count * spec.length,
+    }
+
+    def read(some: slice) -> Array:
+        return windows(read_for(content(), shown, spec).x, spec)[some]
+
+    changed = ", ".join(change for change, made in changes.items() if made)
+    return InputFile(shown, count, lambda: [Piece(count, read, {})], changed)
 
 
 def _picture(shown: str, content: Callable[[], bytes], spec: ImageSpec, resize: Resize) -> InputFile:
@@ -138,8 +154,10 @@ def _content(path: Path) -> bytes:
         raise DataError(f"can't read {path}: {(error.strerror or '').lower()}") from error
 
 
-def read_array(path: Path, key: str | None = None) -> Array:
+def read_array(path: Path, key: str | None = None, noun: str = "picture", suffixes: Sequence[str] = SUFFIXES) -> Array:
     """One array of an .npy or .npz, or of one that comes by standard input; never unpickled.
+
+    `noun` and `suffixes` are of the other files that may be given in its place.
 
     Raises:
         DataError: the file isn't there, is corrupt, or holds several arrays and no key says which.
@@ -155,8 +173,8 @@ def read_array(path: Path, key: str | None = None) -> Array:
         file.seek(0)
         if not any(known.startswith(beginning) for known in BEGINNINGS):
             raise DataError(
-                f"{path} isn't an array (.npy, .npz), a picture ({', '.join(SUFFIXES)}), a recording "
-                f"({', '.join(audio.SUFFIXES)}) or an archive of them (.zip, .tar): convert it to one of these"
+                f"{path} isn't an array (.npy, .npz), a {noun} ({', '.join(suffixes)}) or an archive of {noun}s "
+                "(.zip, .tar): convert it to one of these"
             )
         try:
             loaded = np.load(file, allow_pickle=False)

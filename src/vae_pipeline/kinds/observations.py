@@ -1,6 +1,7 @@
 """Observations from what a user names: arrays, pictures, recordings, folders of them, tables, or `-`, a pipe."""
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,8 @@ class Examples:
     ) -> None:
         """Find the files and how many observations there are.
 
+        A recording that is resampled, mixed or cropped is told by a UserWarning.
+
         Raises:
             DataError: a file isn't there or can't be read; or the model is one of sentences.
         """
@@ -102,6 +105,10 @@ class Examples:
                 raise DataError("this model is one of sentences, which are no images, recordings or rows of a table")
             case _:
                 assert_never(spec)
+        changed = [part for part in self.parts if part.changed]
+        if changed:
+            others = f" ({len(changed) - 1:,} other files likewise)" if len(changed) > 1 else ""
+            warnings.warn(f"{changed[0].file}: {changed[0].changed}{others}", UserWarning, stacklevel=2)
         self.spec, self.on_error = spec, on_error
         self.count = sum(part.count for part in self.parts)
 

@@ -2,15 +2,19 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io.wavfile
 from pydantic import ValidationError
 from tests.kinds.audio.test_decoding import RATE_HZ, SINE, recorded, wav
 from tests.kinds.image.test_folder import as_folder, as_tar_gz, as_zip
 
+from vae_pipeline.kinds.audio.encoding import save_recordings
 from vae_pipeline.kinds.download import Finder
+from vae_pipeline.kinds.observations import Examples, read_observations
 from vae_pipeline.kinds.sources import open_source
 from vae_pipeline.kinds.spec import AudioSpec, load_spec
 from vae_pipeline.kinds.store import Prepared
@@ -131,8 +135,10 @@ def test_the_card_counts_what_was_done(tmp_path):
     assert counts == {"resampled": 1, "mixed": 1, "padded": 2, "cropped": 2, "clipped": 1, "silent": 2}
     assert found["seconds"] == pytest.approx((4 * 40 + 20 + 1) / RATE_HZ, abs=1e-3)
     assert prepared.card["dropped"] == {"not a recording (.txt)": 1}
-    assert "2 of 6 recordings are silent" in prepared.card["notes"]  # the mean of stereo.wav is silence
-    assert "1 of 6 recordings reach full scale, where they may have been clipped" in prepared.card["notes"]
+    assert prepared.card["notes"][0] == (  # the mean of stereo.wav is silence
+        "6 recordings, 0.0 s: 1 resampled, 1 mixed to mono, 2 padded with silence, 2 cropped, 1 at full scale, where "
+        "they may have been clipped, 2 silent"
+    )
 
 
 def test_channels_that_are_kept_are_as_many_everywhere(tmp_path):
@@ -245,3 +251,47 @@ def test_the_recipe_of_spoken_digits_has_the_official_test_part(tmp_path):
     assert len(source.train.names) == 2700 and len(source.test.names) == 300
     assert np.bincount(source.test.labels).tolist() == [30] * 10
     assert source.findings["rates_hz"] == {"8000": 3000}
+
+
+SPEC = AudioSpec(RATE_HZ, 40, 1)
+
+
+def test_new_recordings_are_read_as_those_that_trained(tmp_path):
+    files = {"a.wav": recorded(np.repeat(SINE[:200], 2), 16000), "b.flac": recorded(SINE[:40], form="FLAC")}
+    place = as_folder(tmp_path / "sounds", files)
+    with pytest.warns(UserWarning, match=r"a\.wav: 16,000 samples a second become 8,000, of 0\.025 s the first 0\.005"):
+        x = read_observations([place], SPEC, None, "none")
+    assert x.shape == (2, 1, 40)
+    np.testing.assert_allclose(x[1, 0], SINE[:40], atol=2**-15)
+    in_windows = replace(SPEC, longer="windows")
+    with pytest.warns(UserWarning, match="a second become 8,000$"):
+        x = read_observations([place / "a.wav", place / "b.flac"], in_windows, None, "none")
+    assert x.shape == (6, 1, 40)
+    found = list(Examples([place / "b.flac"], in_windows, None, "none").some())
+    assert [each.files for each in found] == [[str(place / "b.flac")]]
+
+
+def test_arrays_of_samples_are_taken_and_another_length_is_told(tmp_path):
+    np.save(tmp_path / "x.npy", NOISE.astype(np.float32))
+    x = read_observations([tmp_path / "x.npy"], SPEC, None, "none")
+    np.testing.assert_array_equal(x[:, 0], NOISE.astype(np.float32))
+    with pytest.raises(DataError, match=r"holds an array of shape \[12, 40\]; wanted \[examples, 1, 41\]"):
+        read_observations([tmp_path / "x.npy"], replace(SPEC, length=41), None, "none")
+
+
+def test_broken_inputs_are_marked_or_refused(tmp_path):
+    place = as_folder(
+        tmp_path / "sounds", {"a.wav": recorded(SINE[:40]), "b.wav": wav(form=3, bits=32, data=b"\xff" * 160)}
+    )
+    with pytest.raises(DataError, match=r"b\.wav holds NaN or infinity"):
+        read_observations([place], SPEC, None, "none")
+    found = Examples([place], SPEC, None, "none", "mark").all()
+    assert found.usable.tolist() == [0] and "NaN" in found.faults[1]
+
+
+def test_sounds_are_written_as_a_wav_that_scipy_reads(tmp_path):
+    x = np.stack([NOISE[:2], 3 * NOISE[2:4]]).astype(np.float32)
+    save_recordings(tmp_path / "x.wav", x, replace(SPEC, channels=2))
+    rate_hz, values = scipy.io.wavfile.read(tmp_path / "x.wav")
+    assert rate_hz == RATE_HZ and values.shape == (80, 2)
+    np.testing.assert_allclose(values / 32768, np.concatenate([*x.clip(-1, 1)], axis=1).T, atol=2**-14)

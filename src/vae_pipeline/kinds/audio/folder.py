@@ -53,7 +53,7 @@ def open_recordings(data: AudioData, finder: Finder) -> AudioSource:
         findings=survey.findings,
         origins=origins,
         dropped=dict(survey.dropped),
-        notes=(*survey.notes, *notes),
+        notes=(survey.note, *notes),
         split=data.split,
         groups=groups,
     )

@@ -14,9 +14,14 @@ from vae_pipeline.recipe.data import AudioData
 from vae_pipeline.system.errors import CorruptFileError, DataError
 
 TOLD = {
-    "clipped": "reach full scale, where they may have been clipped",
-    "silent": "are silent",
+    "resampled": "resampled",
+    "mixed": "mixed to mono",
+    "padded": "padded with silence",
+    "cropped": "cropped",
+    "clipped": "at full scale, where they may have been clipped",
+    "silent": "silent",
 }
+"""The counts on the data card, and how they are told."""
 
 
 class AudioSurvey:
@@ -28,9 +33,7 @@ class AudioSurvey:
         self.spec: AudioSpec | None = None
         self._rates: Counter[int] = Counter()
         self._channels: Counter[int] = Counter()
-        self._counts: Counter[str] = Counter(
-            dict.fromkeys(("resampled", "mixed", "padded", "cropped", "clipped", "silent"), 0)
-        )
+        self._counts: Counter[str] = Counter(dict.fromkeys(TOLD, 0))
         self._samples = 0
 
     def add(self, listing: Listing) -> WindowedRows:
@@ -96,9 +99,8 @@ class AudioSurvey:
         }
 
     @property
-    def notes(self) -> list[str]:
-        """Notes that a reader must see."""
-        total = self._rates.total()
-        return [
-            f"{self._counts[key]:,} of {total:,} recordings {said}" for key, said in TOLD.items() if self._counts[key]
-        ]
+    def note(self) -> str:
+        """A line on what was done with them."""
+        found = self.findings
+        counts = ", ".join(f"{found[key]:,} {said}" for key, said in TOLD.items() if found[key])
+        return f"{found['count']:,} recordings, {found['seconds']:,.1f} s" + (f": {counts}" if counts else "")

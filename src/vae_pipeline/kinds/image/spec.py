@@ -112,7 +112,8 @@ class ImageSpec(StoredSpec):
 
     def _validate(self) -> None:
         if self.kind != "image":
-            raise ValueError(f"this version reads data of kind 'image', 'table' or 'text'; given {self.kind!r}")
+            known = "'image', 'audio', 'table' or 'text'"
+            raise ValueError(f"this version reads data of kind {known}; given {self.kind!r}")
         if not 0 < min(self.shape) <= self.dimensions <= LARGEST:
             raise ValueError(
                 f"shape is {list(self.shape)}; wanted channels, height and width, {LARGEST:,} values at most"
