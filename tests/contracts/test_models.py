@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.kinds.spec import AudioSpec, ImageSpec
 from vae_pipeline.models.build import build
 from vae_pipeline.recipe.figures import names
 from vae_pipeline.recipe.model import Ladder, Model
@@ -180,6 +180,38 @@ def test_a_ladder_keeps_it(levels, likelihood, conditional, shape):
     keeps_its_contract(*models, x, labels if conditional else None)
 
 
+WAVEFORM, SPECTROGRAM = {"kind": "waveform"}, {"kind": "spectrogram", "frame": 32, "hop": 16}
+OF_SOUND = {
+    "residual_1d": {"kind": "residual_1d", "channels": [4, 6], "stride": 3, "blocks": 2, "activation": "silu"},
+    "gru": {"kind": "recurrent_frames", "cell": "gru", "width": 6},
+    "lstm": {"kind": "recurrent_frames", "cell": "lstm", "width": 6},
+}
+SOUND_CASES = [
+    (WAVEFORM, "residual_1d", "gaussian_learned", True),
+    (WAVEFORM, "residual_1d", "laplace_per_element", False),
+    (SPECTROGRAM, "gru", "student_t_learned", True),
+    (SPECTROGRAM | {"mel": 6}, "lstm", "gaussian_per_element", False),
+    (SPECTROGRAM, "residual", "gaussian_learned", True),
+    (SPECTROGRAM | {"mel": 6}, "convolution", "gaussian_per_channel", False),
+]
+
+
+@pytest.mark.parametrize("case", SOUND_CASES, ids=lambda case: "-".join([case[0]["kind"], *map(str, case[1:])]))
+def test_sound_keeps_it_in_any_view(case):
+    view, net, likelihood, conditional = case
+    x = 0.3 * torch.randn(5, 2, 100, generator=torch.Generator().manual_seed(0)).clamp(-3, 3)
+    label = torch.arange(5) % 3 if conditional else None
+    keeps_its_contract(*(heard(view, net, likelihood, conditional) for _ in range(2)), x, label)
+
+
+def heard(view, net, likelihood, conditional):
+    parts = {"view": view, "encoder": (NETS | OF_SOUND)[net], "decoder": (NETS | OF_SOUND)[net]}
+    parts |= {"posterior": POSTERIORS["gaussian"], "prior": PRIORS["standard_normal"], "conditional": conditional}
+    model = Model.model_validate({**parts, "likelihood": (LIKELIHOODS | MORE_LIKELIHOODS)[likelihood]})
+    torch.manual_seed(0)
+    return build(model, AudioSpec(800, 100, 2, ("a", "b", "c")))
+
+
 @pytest.mark.parametrize("posterior", [*POSTERIORS, "ladder"])
 def test_a_draw_is_a_value(posterior):
     """What is asked of a posterior after a draw changes nothing of what the draw says."""
@@ -216,8 +248,8 @@ def keeps_its_contract(model, other, x, label):
         assert term.shape == (2, 5)
         assert torch.isfinite(term).all()
     torch.testing.assert_close(inference.rates().sum(-1), inference.rate())
-    assert inference.likelihood.sample().shape == (2, *x.shape)
-    assert inference.likelihood.mean.shape == (2, *x.shape)
+    assert inference.likelihood.sample().shape == (2, *inference.target.shape)
+    assert inference.likelihood.mean.shape == (2, *inference.target.shape)
     # What judges E[x|z] reaches the decoder's output, as the distortion does.
     for value in (inference.likelihood.mean.sum(), inference.distortion().mean()):
         (gradient,) = torch.autograd.grad(value, inference.output, retain_graph=True)
@@ -237,7 +269,7 @@ def keeps_its_contract(model, other, x, label):
     inference = model(x, label=label)
     target, observed = inference.target, inference.likelihood
     by_element = observed.log_prob_by_element(target)
-    assert by_element.shape == (1, *x.shape)
+    assert by_element.shape == (1, *target.shape)
     for answer in (observed.squared_error_by_element(target), observed.deviance_by_element(target)):
         assert answer.shape == by_element.shape and (answer >= 0).all() and torch.isfinite(answer).all()
     assert observed.unheard_of(target) is None

@@ -475,6 +475,33 @@ def test_what_is_of_sound_alone(key: str, value: Any, wanted: str) -> None:
     assert wanted in refusal(changed(key, value))
 
 
+TONES = {"kind": "drawn_tones", "examples": 64, "rate_hz": 800, "seconds": 0.1, "valid": 0.1, "test": 0.2}
+SPECTROGRAM = {"kind": "spectrogram", "frame": 32, "hop": 16}
+LAPLACE = {"kind": "laplace", "scale": "learned", "mean": "linear"}
+OF_FRAMES = {"kind": "recurrent_frames", "cell": "gru", "width": 4}
+OF_SOUND = {**RECIPE["model"], "view": SPECTROGRAM, "likelihood": LAPLACE}
+
+
+@pytest.mark.parametrize(
+    ("model", "wanted"),
+    [
+        (OF_SOUND | {"view": None}, "sound needs model.view: {kind: waveform}, or {kind: spectrogram"),
+        (OF_SOUND | {"encoder": WAVES}, "model.view.kind spectrogram goes with nets of kind dense, convolution"),
+        (
+            OF_SOUND
+            | {"view": {"kind": "waveform"}, "decoder": {"kind": "recurrent_frames", "cell": "gru", "width": 4}},
+            "model.view.kind waveform goes with nets of kind dense and residual_1d; given recurrent_frames",
+        ),
+        (OF_SOUND | {"likelihood": {"kind": "categorical"}}, "categorical is of whole numbers, of a few values"),
+        (OF_SOUND | {"likelihood": {"kind": "bernoulli"}}, "for sound take gaussian, laplace or student_t"),
+    ],
+)
+def test_what_goes_with_a_view(model: dict[str, Any], wanted: str) -> None:
+    recipe = {**RECIPE, "data": TONES, "detection": None}
+    assert parse(Recipe, {**recipe, "model": OF_SOUND}, PATH).model.view is not None
+    assert wanted in refusal({**recipe, "model": model})
+
+
 FLOW = {"kind": "coupling_flow", "latents": 3, "layers": 2, "width": 8}
 IMPORTANCE = {"kind": "importance_weighted", "samples": 5, "doubly_reparameterised": True}
 

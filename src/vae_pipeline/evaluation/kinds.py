@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
-from vae_pipeline.evaluation import defects, images
+from vae_pipeline.evaluation import audio, defects, images
 from vae_pipeline.kinds.spec import AudioSpec, ImageSpec, TableSpec, TextSpec
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.latents import Latents
@@ -36,7 +36,9 @@ def describe(of: Evaluation, folder: Path) -> dict[str, Any]:
             if of.prepared.tells_anomalies and of.detector is not None:
                 figures |= defects.describe(of.trained, of.detector, of.prepared, spec, of.seed, folder)
             return figures
-        case TableSpec() | AudioSpec():
+        case AudioSpec() as spec:
+            return audio.describe(of.trained, of.prepared, spec, of.seed, of.home, folder)
+        case TableSpec():
             return {}
         case TextSpec() as spec:
             device = next(of.trained.model.parameters()).device

@@ -158,6 +158,27 @@ def heat_maps(path: Path, images: Pixels, heat: Array, masks: Array | None, name
         save(figure, path)
 
 
+def sounds(path: Path, waves: Array, spectrograms: Array, seconds: float, columns: int) -> None:
+    """Waveforms [n, length], each above its spectrogram [n, bands, frames], in rows of so many."""
+    lines = -(-len(waves) // columns)
+    style = {"axes.grid": False, "figure.facecolor": "none", "text.color": GREY, "axes.labelcolor": GREY}
+    with matplotlib.rc_context(STYLE | style):
+        figure = Figure(figsize=(1.5 * columns, 1.7 * lines))
+        ratios: Any = {"height_ratios": [1, 2] * lines, "wspace": 0.06, "hspace": 0.06}
+        grid = figure.subplots(2 * lines, columns, squeeze=False, gridspec_kw=ratios)
+        figure.subplots_adjust(left=0.005, right=0.995, bottom=0.01, top=0.99)
+        for axes in grid.flat:
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+        for index, (wave, spectrogram) in enumerate(zip(waves, spectrograms, strict=True)):
+            line, column = divmod(index, columns)
+            above, below = grid[2 * line, column], grid[2 * line + 1, column]
+            above.plot(np.linspace(0, seconds, len(wave)), wave, color=VALID, linewidth=0.5)
+            above.set(xlim=(0, seconds), ylim=(-1, 1))
+            below.imshow(spectrogram, "inferno", vmin=0, vmax=1, origin="lower", aspect="auto")
+        save(figure, path)
+
+
 def pairs(path: Path, images: Pixels, reconstructions: Pixels, columns: int = 10) -> None:
     """Rows of images, each above its reconstruction."""
     rows = []

@@ -16,10 +16,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.kinds.spec import AudioSpec, ImageSpec
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.parts import at_once
-from vae_pipeline.models.scaling import Scaling
+from vae_pipeline.models.scaling import AnyScaling
 from vae_pipeline.numerics.adam import AdamW
 from vae_pipeline.numerics.randomness import derive, in_float32
 from vae_pipeline.system.files import content_key, replace_file, sha256_of
@@ -28,14 +28,17 @@ from vae_pipeline.system.progress import counted
 STEPS, EPOCHS, BATCH, LEARNING_RATE, WARM_UP = 1500, 30, 128, 3e-3, 0.2
 MIRRORINGS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
 # Code that determines a classifier, beside its own and the data: one that other code trained isn't read again.
-SOURCES = ("metrics/classifier.py", "numerics/adam.py", "models/nets/convolution.py", "models/nets/activation.py")
+SOURCES = (
+    "metrics/classifier.py", "numerics/adam.py", "models/nets/convolution.py", "models/nets/activation.py",
+    "models/sound/view.py", "models/sound/mel.py",
+)  # fmt: skip
 Task = Literal["labels", "mirrorings"]
 
 
 class Classifier(nn.Module, ABC):
-    """Images to logits of classes."""
+    """Images, or recordings heard as such, to logits of classes."""
 
-    def __init__(self, scaling: Scaling) -> None:
+    def __init__(self, scaling: AnyScaling) -> None:
         super().__init__()
         self.scaling = scaling
 
@@ -53,7 +56,7 @@ def task_of(prepared: Prepared) -> Task:
     return "labels" if labels is not None and len(np.unique(labels)) > 1 else "mirrorings"
 
 
-def classes_of(spec: ImageSpec, task: Task) -> int:
+def classes_of(spec: ImageSpec | AudioSpec, task: Task) -> int:
     """The number of classes that it tells apart."""
     return len(spec.classes) if task == "labels" else len(MIRRORINGS)
 

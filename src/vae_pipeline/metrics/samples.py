@@ -17,7 +17,7 @@ from vae_pipeline.metrics.parts import at_once, batches, subset
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, seeded
 
-SAMPLES, SHARP = 10_000, 1_000
+SAMPLES, RECORDINGS, SHARP = 10_000, 1_000, 1_000
 OF_SETS = (
     "frechet_samples", "frechet_reconstructions", "precision", "recall", "density", "coverage",
     "nearest_neighbour_ratio", "nearer_than_any_test",
@@ -43,8 +43,10 @@ def samples(model: VAE, train: Split, seed: int, count: int = SAMPLES) -> Iterat
 
 
 def sample_features(model: VAE, train: Split, reference: Reference, seed: int) -> Array:
-    """Features [10,000, 64] of new observations."""
-    return np.concatenate([reference.of_scaled(images) for images in samples(model, train, seed)])
+    """Features [10,000, 64] of new observations; of sound, whose phases take their time, [1,000, 64]."""
+    count = SAMPLES if len(train.x.shape) == 4 else RECORDINGS
+    parts = samples(model, train, seed, count)
+    return np.concatenate([reference.of_answers(model.scaling, values) for values in parts])
 
 
 @torch.inference_mode()
@@ -68,7 +70,7 @@ def generation(model: VAE, prepared: Prepared, reference: Reference, seed: int) 
         "features_sha256": reference.sha256,
     }
     if len(test) < LEAST:
-        reason = f"{len(test)} test images are too few for distances and shares of sets: {LEAST} are wanted"
+        reason = f"{len(test)} test examples are too few for distances and shares of sets: {LEAST} are wanted"
         return figures | {"left_out": dict.fromkeys(OF_SETS, reason)}
     real, near = reference.of(test), reference.of(subset(train, len(test), derive(seed, "floor")))
     drawn = sample_features(model, train, reference, seed)
@@ -83,7 +85,7 @@ def generation(model: VAE, prepared: Prepared, reference: Reference, seed: int) 
         "coverage": near_real.coverage,
         "nearest_neighbour_ratio": nearest_neighbour_ratio(drawn, near, real),
     }
-    sharpness = _sharpness(model, prepared, seed)
+    sharpness = _sharpness(model, prepared, seed) if len(train.x.shape) == 4 else None
     if sharpness is not None:
         figures["samples_sharpness"] = sharpness
     if model.sampler is not None:
@@ -102,5 +104,5 @@ def reconstruction_features(model: VAE, split: Split, reference: Reference) -> A
     with evaluating(model):
         for rows in batches(split, next(model.parameters()).device, "reconstructions"):
             mean = model.decode(model.encode(rows.x, rows.label).mean, rows.label).mean
-            found.append(reference.of_scaled(mean.clamp(0, 1)))
+            found.append(reference.of_answers(model.scaling, mean.clamp(0, 1), rows.x))
     return np.concatenate(found)

@@ -3,6 +3,7 @@
 from typing import assert_never
 
 from vae_pipeline.kinds.spec import AudioSpec, DataSpec, ImageSpec, TableSpec, TextSpec
+from vae_pipeline.models.building.audio import audio_model
 from vae_pipeline.models.building.image import image_model
 from vae_pipeline.models.building.table import table_model
 from vae_pipeline.models.building.text import text_model
@@ -24,7 +25,7 @@ def build(model: recipe.AnyModel, spec: DataSpec) -> VAE:
         case ImageSpec():
             return image_model(model, spec, classes)
         case AudioSpec():
-            raise RecipeError("sound is prepared, and no model here takes it yet: take images, a table or sentences")
+            return audio_model(model, spec, classes)
         case TableSpec():
             return table_model(model, spec)
         case TextSpec():

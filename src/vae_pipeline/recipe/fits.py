@@ -8,16 +8,23 @@ from vae_pipeline.recipe.model import (
     AdaptiveOutput,
     AnyModel,
     AutoregressiveLikelihood,
+    ContinuousLikelihood,
+    ConvolutionNet,
+    DecoderNet,
     DenseNet,
+    EncoderNet,
     FrameNet,
     Ladder,
     MixedLikelihood,
     Model,
     RecurrentDecoder,
     RecurrentEncoder,
+    ResidualNet,
     SpatialPosterior,
+    SpectrogramView,
     VampPrior,
     WaveformNet,
+    WaveformView,
 )
 from vae_pipeline.recipe.sampler import Among, Sampler
 from vae_pipeline.recipe.tokenizer import BytePairs, Words
@@ -30,7 +37,8 @@ def fits(data: Data, model: AnyModel, sampler: Sampler, detection: DetectionSect
         ValueError: something doesn't; the message says what to take.
     """
     kind = kind_of(data)
-    _view_fits(kind, model)
+    if kind != "audio":
+        _require_no_view(kind, model)
     match kind:
         case "image":
             _refuse_recurrent(data, model)
@@ -54,13 +62,16 @@ def fits(data: Data, model: AnyModel, sampler: Sampler, detection: DetectionSect
             assert_never(kind)
 
 
-def _view_fits(kind: Kind, model: AnyModel) -> None:
-    """Nets of sound go with a view, and that with sound; the builder knows which net goes through which view."""
+def _require_no_view(kind: Kind, model: AnyModel) -> None:
     if model.view is not None:
         raise ValueError(f"model.view is of sound, and the data are of the kind {kind}: leave it out")
-    for part in () if isinstance(model, Ladder) else (model.encoder, model.decoder):
-        if isinstance(part, WaveformNet | FrameNet):
-            raise ValueError(f"nets of kind {part.kind} are of sound, and the data are of the kind {kind}: take others")
+    for net in _nets(model):
+        if isinstance(net, WaveformNet | FrameNet):
+            raise ValueError(f"nets of kind {net.kind} are of sound, and the data are of the kind {kind}: take others")
+
+
+def _nets(model: AnyModel) -> tuple[EncoderNet | DecoderNet, ...]:
+    return () if isinstance(model, Ladder) else (model.encoder, model.decoder)
 
 
 def _refuse_recurrent(data: Data, model: AnyModel) -> None:
@@ -74,9 +85,34 @@ def _refuse_recurrent(data: Data, model: AnyModel) -> None:
 
 
 def _audio_fits(model: AnyModel, sampler: Sampler, detection: DetectionSection | None) -> None:
-    if isinstance(model.likelihood, MixedLikelihood):
+    through: tuple[type, ...]
+    match model.view:
+        case WaveformView():
+            through, kinds = (DenseNet, WaveformNet), "dense and residual_1d"
+        case SpectrogramView():
+            through = (DenseNet, ConvolutionNet, ResidualNet, FrameNet)
+            kinds = "dense, convolution, residual and recurrent_frames"
+        case None:
+            raise ValueError(
+                "sound needs model.view: {kind: waveform}, or {kind: spectrogram, frame: 256, hop: 64} with frame and "
+                "hop in samples"
+            )
+        case _:
+            assert_never(model.view)
+    for net in _nets(model):
+        if not isinstance(net, through):
+            raise ValueError(f"model.view.kind {model.view.kind} goes with nets of kind {kinds}; given {net.kind}")
+    if isinstance(model, Ladder) and isinstance(model.view, WaveformView):
+        raise ValueError("a ladder's levels are maps, and model.view.kind waveform gives none: take spectrogram")
+    if isinstance(model, Model) and isinstance(model.posterior, SpatialPosterior):
         raise ValueError(
-            "model.likelihood.kind mixed is for the columns of a table: for sound take gaussian or another"
+            f"model.posterior.kind {model.posterior.kind} is of images of any size: for sound take gaussian, or "
+            "model.kind ladder"
+        )
+    if not isinstance(model.likelihood, ContinuousLikelihood):
+        raise ValueError(
+            f"model.likelihood.kind {model.likelihood.kind} is of whole numbers, of a few values or of columns: for "
+            "sound take gaussian, laplace or student_t"
         )
     if detection is not None and detection.score == "hottest_part":
         raise ValueError("detection.score hottest_part is for images; for sound take negative_elbo or another")

@@ -119,7 +119,7 @@ def measure(
     metrics: dict[str, Any] = {
         "elbo": float(terms.elbo.mean()),
         "elbo_standard_error": standard_error(terms.elbo),
-        "baseline_elbo": baseline_elbo(model.likelihood, prepared.train, test, spec, drawn),
+        "baseline_elbo": baseline_elbo(model.likelihood, prepared.train, test, spec, drawn, model.scaling),
         "distortion": float(terms.distortion.mean()),
         "rate": float(terms.rate.mean()),
         "measure": measure,

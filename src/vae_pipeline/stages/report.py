@@ -45,6 +45,7 @@ def write_page(
         kept_epoch=trained.kept_epoch,
         active=(used.variance_of_means > ACTIVE).tolist(),
         pictures={path.name: path.read_bytes() for path in sorted((folder / "plots").glob("*.png"))},
+        sounds={path.name: path.read_bytes() for path in sorted((folder / "plots").glob("*.wav"))},
         digests={name: f"sha256:{digest}" for name, digest in digests.items()},
         versions={"vae-pipeline": __version__, "torch": torch.__version__},
     )

@@ -1,7 +1,7 @@
 """The findings that a report is written from: plain values, and the bytes of pictures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from vae_pipeline.kinds.spec import DataSpec
@@ -37,6 +37,8 @@ class Findings:
     digests: Mapping[str, str]
     """sha256 of what went in, by name."""
     versions: Mapping[str, str]
+    sounds: Mapping[str, bytes] = field(default_factory=dict)
+    """.wav files by name, where the observations are sound."""
 
     @property
     def words(self) -> Wording:

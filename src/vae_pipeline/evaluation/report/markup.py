@@ -55,6 +55,16 @@ def figure(content: str, caption: str, kind: str = "") -> str:
     return f"<figure{of}>\n{content}\n<figcaption>{caption}</figcaption>\n</figure>"
 
 
+def players(sounds: Iterable[bytes], what: str) -> str:
+    """.wav files, inside the page, each with the browser's own player."""
+    elements = "\n".join(
+        f'<audio controls preload="none" aria-label="{escape(what)} {number}" '
+        f'src="data:audio/wav;base64,{base64.b64encode(sound).decode()}"></audio>'
+        for number, sound in enumerate(sounds, 1)
+    )
+    return f'<div class="players">\n{elements}\n</div>'
+
+
 def picture(png: bytes, alt: str, kind: str = "") -> str:
     """A PNG file, inside the page."""
     width, height = struct.unpack(">II", png[16:24])

@@ -13,7 +13,7 @@ from vae_pipeline.evaluation.report.checks import attention, checks, needs_atten
 from vae_pipeline.evaluation.report.figures import figure_table, others
 from vae_pipeline.evaluation.report.findings import Findings
 from vae_pipeline.evaluation.report.latent_map import by_channel, scale_of
-from vae_pipeline.evaluation.report.markup import MINUS, datum, figure, picture, table
+from vae_pipeline.evaluation.report.markup import MINUS, datum, figure, picture, players, table
 from vae_pipeline.evaluation.report.provenance import provenance
 from vae_pipeline.recipe.figures import figures_of, names
 
@@ -21,7 +21,7 @@ STYLE = Path(__file__).with_name("style.css")
 SCORED = ("auroc", "average_precision", "recall_at_fpr_0.01")
 """The figures that each score of a detector is told by."""
 # Nothing is loaded and nothing runs, whatever a recipe's words hold.
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
 
 
 def page(findings: Findings) -> str:
@@ -118,6 +118,8 @@ def _curves(findings: Findings) -> str:
 
 
 def _reconstructions(findings: Findings) -> list[str]:
+    if findings.sounds:
+        return _heard_again(findings)
     alt = "Rows of test images, each row above the row of its reconstructions."
     caption = "Test images; under each, its reconstruction from the posterior's mean."
     figures = figure_table("More on reconstructions", figures_of("reconstructions"), findings)
@@ -125,6 +127,8 @@ def _reconstructions(findings: Findings) -> list[str]:
 
 
 def _samples(findings: Findings) -> list[str]:
+    if findings.sounds:
+        return _heard_anew(findings)
     by_class = " Each row is of one class." if findings.recipe["model"]["conditional"] else ""
     caption = f"New images: the decoder's means at draws of {words.sampler(findings)}.{by_class}"
     figures = figure_table("More on samples", figures_of("samples"), findings)
@@ -136,6 +140,36 @@ def _samples(findings: Findings) -> list[str]:
         _shown(findings, "samples.png", "A grid of images that the model drew.", caption),
         _shown(findings, "closest.png", "Samples above the training images that they lie nearest to.", closest),
         figures,
+    ]
+
+
+def _heard_again(findings: Findings) -> list[str]:
+    sounds = [sound for name, sound in findings.sounds.items() if name.startswith("reconstructions")]
+    half = len(sounds) // 2
+    alt = "Waveforms and spectrograms of test recordings, above those of their reconstructions."
+    caption = (
+        "Test recordings, each as a waveform and as a mel spectrogram, from low tones up to high ones, over 80 dB of "
+        "loudness; under them their reconstructions from the posterior's mean."
+    )
+    return [
+        _shown(findings, "reconstructions.png", alt, caption),
+        figure(players(sounds[:half], "Test recording"), "Test recordings."),
+        figure(players(sounds[half:], "Reconstruction"), "Their reconstructions, in the same order."),
+        figure_table("More on reconstructions", figures_of("reconstructions"), findings),
+    ]
+
+
+def _heard_anew(findings: Findings) -> list[str]:
+    drawn = [sound for name, sound in findings.sounds.items() if name.startswith("samples")]
+    path = [sound for name, sound in findings.sounds.items() if name.startswith("path")]
+    caption = f"New recordings: the decoder's means at draws of {words.sampler(findings)}."
+    morph = "The way from one test recording to another, in even steps of the latents."
+    return [
+        _shown(findings, "samples.png", "Waveforms and spectrograms that the model drew.", caption),
+        figure(players(drawn, "Sample"), "The same, to be heard."),
+        _shown(findings, "path.png", "Waveforms and spectrograms that change from one to another.", morph),
+        figure(players(path, "Step"), "The same, to be heard."),
+        figure_table("More on samples", figures_of("samples"), findings),
     ]
 
 

@@ -78,7 +78,6 @@ def _spatial(
 def _encoder(
     net: recipe.EncoderNet, seen: Seen, labels: int
 ) -> DenseEncoder | ConvolutionEncoder | ResidualEncoder | WaveformEncoder | FrameEncoder:
-    seen.require("encoder", net)
     match net:
         case recipe.DenseNet():
             return DenseEncoder(seen.event_shape, labels, net.layers, net.activation)
@@ -99,7 +98,6 @@ def _encoder(
 
 def _decoder(net: recipe.DecoderNet, seen: Seen, latents: int, labels: int, planes: int) -> nn.Module:
     features = latents + labels
-    seen.require("decoder", net)
     match net:
         case recipe.DenseNet():
             return DenseDecoder(features, seen.event_shape, planes, net.layers, net.activation)

@@ -5,7 +5,6 @@ from typing import Literal
 
 from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.models.scaling import AnyScaling, Scaling
-from vae_pipeline.recipe import model as recipe
 from vae_pipeline.system.errors import RecipeError
 
 
@@ -38,24 +37,6 @@ class Seen:
                 "images, or take gaussian or laplace"
             )
         return self.whole
-
-    def require(self, part: Literal["encoder", "decoder"], net: recipe.EncoderNet | recipe.DecoderNet) -> None:
-        """Refuse a net that goes through other axes.
-
-        Raises:
-            RecipeError: it does.
-        """
-        match net:
-            case recipe.WaveformNet():
-                wanted = "waveforms"
-            case recipe.FrameNet():
-                wanted = "spectrograms"
-            case recipe.ConvolutionNet() | recipe.ResidualNet() if len(self.event_shape) != 3:
-                wanted = "images and spectrograms"
-            case _:
-                return
-        if self.about not in wanted:
-            raise self.refused(part, net.kind, wanted)
 
     def refused(self, part: str, kind: str, wanted: str) -> RecipeError:
         """The error of a part of the model that is of something else."""

@@ -68,24 +68,29 @@ def hz(mels: Array) -> Array:
     return np.asarray(700 * (10 ** (mels / 2595) - 1))
 
 
+def most_bands(bins: int, rate_hz: int) -> int:
+    """The most bands of which each holds a bin: the lowest one, which is the narrowest, ends beyond bin 1."""
+    highest = rate_hz / 2
+    return max(1, int(np.ceil(2 * mel(np.array(highest)) / mel(np.array(highest / (bins - 1))))) - 2)
+
+
 def bank(bands: int, bins: int, rate_hz: int) -> Array:
     """Weights [bands, bins] with which each band averages the bins' power: triangles, each of the sum 1.
 
     Raises:
-        RecipeError: a band would lie between two bins.
+        RecipeError: the lowest bands would lie between two bins.
     """
-    frequencies = np.linspace(0, rate_hz / 2, bins)
-    edges = hz(np.linspace(0, mel(np.array(rate_hz / 2)), bands + 2))
-    rising = (frequencies - edges[:-2, None]) / np.diff(edges)[:-1, None]
-    falling = (edges[2:, None] - frequencies) / np.diff(edges)[1:, None]
-    weights = np.minimum(rising, falling).clip(0)
-    sums = weights.sum(1, keepdims=True)
-    if not sums.all():
+    if bands > most_bands(bins, rate_hz):
         raise RecipeError(
-            f"model.view.mel is {bands}, but {int((sums == 0).sum())} of its bands lie between two of the {bins} "
-            f"frequencies that a frame tells apart at {rate_hz:,} Hz: take fewer bands, or a longer model.view.frame"
+            f"model.view.mel is {bands}, but the {bins} frequencies that a frame tells apart at {rate_hz:,} Hz make "
+            f"{most_bands(bins, rate_hz)} bands at most: take so many, or a longer model.view.frame"
         )
-    return np.asarray(weights / sums)
+    edges = hz(np.linspace(0, mel(np.array(rate_hz / 2)), bands + 2))
+    frequencies, widths = np.linspace(0, rate_hz / 2, bins), np.diff(edges)[:, None]
+    rising = (frequencies - edges[:-2, None]) / widths[:-1]
+    falling = (edges[2:, None] - frequencies) / widths[1:]
+    weights = np.minimum(rising, falling).clip(0)
+    return np.asarray(weights / weights.sum(1, keepdims=True))
 
 
 def _between(bands: int, bins: int, rate_hz: int) -> Array:

@@ -13,6 +13,7 @@ from vae_pipeline.recipe.figures.figure import EVERY, Figure, Need, Part, Summar
 from vae_pipeline.recipe.figures.images import IMAGES
 from vae_pipeline.recipe.figures.latents import LATENTS
 from vae_pipeline.recipe.figures.sentences import SENTENCES
+from vae_pipeline.recipe.figures.sound import SOUND
 
 __all__ = [
     "EVERY",
@@ -29,7 +30,7 @@ __all__ = [
     "tracked",
 ]
 
-FIGURES: tuple[Figure, ...] = (*BOUNDS, *LATENTS, *IMAGES, *SENTENCES, *DETECTION)
+FIGURES: tuple[Figure, ...] = (*BOUNDS, *LATENTS, *IMAGES, *SOUND, *SENTENCES, *DETECTION)
 
 
 def figures_of(part: Part) -> tuple[Figure, ...]:

@@ -1,6 +1,6 @@
-"""Reconstructions and samples of images."""
+"""Reconstructions and samples of images, and those figures of them that sound has too."""
 
-from vae_pipeline.recipe.figures.figure import IMAGE, Figure, SummaryColumn
+from vae_pipeline.recipe.figures.figure import IMAGE, PERCEIVED, Figure, SummaryColumn
 
 IMAGES = (
     Figure(
@@ -43,16 +43,16 @@ IMAGES = (
     ),
     Figure(
         "frechet_samples", "Fréchet distance",
-        "Of samples from test images, in the features of a small classifier of our own (so it isn't the FID of "
-        "papers). Training images show about what perfect samples would reach.",
-        "headline", better="lower", kinds=IMAGE,
-        beside=(("frechet_floor", "training images {}"), ("frechet_reconstructions", "reconstructions {}"),
+        "Of samples from test {nouns}, in the features of a small classifier of our own (so it isn't the FID of "
+        "papers). Training {nouns} show about what perfect samples would reach.",
+        "headline", better="lower", kinds=PERCEIVED,
+        beside=(("frechet_floor", "training {nouns} {}"), ("frechet_reconstructions", "reconstructions {}"),
                 ("frechet_prior", "draws of the prior {}")),
     ),
     Figure(
         "frechet_reconstructions", "Fréchet distance of reconstructions",
-        "As the Fréchet distance of samples, of reconstructions of test images.",
-        "reconstructions", better="lower", kinds=IMAGE,
+        "As the Fréchet distance of samples, of reconstructions of test {nouns}.",
+        "reconstructions", better="lower", kinds=PERCEIVED,
     ),
     Figure(
         "sampler", "Sampler",
@@ -67,27 +67,27 @@ IMAGES = (
         "samples", kinds=IMAGE,
     ),
     Figure(
-        "precision", "Precision", "Share of samples that lie among test images in feature space.",
-        "samples", better="higher", kinds=IMAGE,
+        "precision", "Precision", "Share of samples that lie among test {nouns} in feature space.",
+        "samples", better="higher", kinds=PERCEIVED,
     ),
     Figure(
-        "recall", "Recall", "Share of test images that lie among samples: whether all kinds are drawn.",
-        "samples", better="higher", kinds=IMAGE,
+        "recall", "Recall", "Share of test {nouns} that lie among samples: whether all kinds are drawn.",
+        "samples", better="higher", kinds=PERCEIVED,
     ),
     Figure(
         "density", "Density",
-        "How many test images' neighbourhoods a sample lies in, relative to what is expected; near 1 is good.",
-        "samples", kinds=IMAGE,
+        "How many test {nouns}' neighbourhoods a sample lies in, relative to what is expected; near 1 is good.",
+        "samples", kinds=PERCEIVED,
     ),
     Figure(
-        "coverage", "Coverage", "Share of test images with a sample in their neighbourhood.",
-        "samples", better="higher", kinds=IMAGE,
+        "coverage", "Coverage", "Share of test {nouns} with a sample in their neighbourhood.",
+        "samples", better="higher", kinds=PERCEIVED,
     ),
     Figure(
         "nearest_neighbour_ratio", "Nearest-neighbour ratio",
-        "Distance of samples to the nearest training image over that to the nearest test image: well under 1 means "
-        "that training images are copied.",
-        "samples", kinds=IMAGE,
+        "Distance of samples to the nearest training {noun} over that to the nearest test {noun}: well under 1 means "
+        "that training {nouns} are copied.",
+        "samples", kinds=PERCEIVED,
     ),
     Figure(
         "nearer_than_any_test", "Nearer than any test image",
@@ -107,8 +107,8 @@ IMAGES = (
     ),
     Figure(
         "feature_accuracy", "Accuracy of the features",
-        "Share of test images that the classifier behind the features names rightly. The features are as good as it "
+        "Share of test {nouns} that the classifier behind the features names rightly. The features are as good as it "
         "is.",
-        "samples", gate=False, kinds=IMAGE,
+        "samples", gate=False, kinds=PERCEIVED,
     ),
 )  # fmt: skip
