@@ -96,6 +96,11 @@ class AudioSource:
     """The group of each row of train, and of parts with files of their own; empty where there are no groups."""
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a row."""
+        return self.spec.event_shape
+
+    @property
     def dtype(self) -> str:
         """The type of a value on disk."""
         return self.spec.dtype

@@ -1,8 +1,9 @@
 """Images or recordings divided into parts, and what is to be told of any division."""
 
 import hashlib
+import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from vae_pipeline.kinds.store import PARTS
 from vae_pipeline.recipe.split import HASHED, SplitRule
 from vae_pipeline.system.errors import DataError
 
-CHUNK_ROWS = 4096
+CHUNK_ROWS, CHUNK_VALUES = 4096, 2**24  # read at a time, at most
 PartedSource = ImageSource | AudioSource
 """A source whose rows are arrays, in parts."""
 
@@ -54,8 +55,8 @@ def divide_rows(source: PartedSource, seed: int) -> Division:
         _row_numbers(train),
         apart,
         source.groups.get("train"),
-        lambda: _contents(train.rows, source.dtype),
-        lambda: np.concatenate([np.empty(0, np.uint64), *(_contents(part.rows, source.dtype) for part in own)]),
+        lambda: _contents(train.rows, source),
+        lambda: np.concatenate([np.empty(0, np.uint64), *(_contents(part.rows, source) for part in own)]),
     )
 
 
@@ -129,14 +130,15 @@ def _row_numbers(part: Part) -> npt.NDArray[np.uint64]:
     return np.array([row_hash(os.fsencode(name)) for name in part.names], np.uint64)
 
 
-def chunks(rows: Readable) -> Iterator[Array]:
-    """Readable of a source, some at a time."""
-    for start in range(0, len(rows), CHUNK_ROWS):
-        yield rows[np.arange(start, min(start + CHUNK_ROWS, len(rows)))]
+def chunks(rows: Readable, shape: Sequence[int]) -> Iterator[Array]:
+    """Rows of a source, each of a shape, so many at a time that they fit into memory."""
+    size = max(1, min(CHUNK_ROWS, CHUNK_VALUES // math.prod(shape)))
+    for start in range(0, len(rows), size):
+        yield rows[np.arange(start, min(start + size, len(rows)))]
 
 
-def _contents(rows: Readable, dtype: str) -> npt.NDArray[np.uint64]:
-    hashes = (row_hash(row.tobytes()) for chunk in chunks(rows) for row in chunk.astype(dtype))
+def _contents(rows: Readable, source: PartedSource) -> npt.NDArray[np.uint64]:
+    hashes = (row_hash(row.tobytes()) for chunk in chunks(rows, source.shape) for row in chunk.astype(source.dtype))
     return np.fromiter(hashes, np.uint64)
 
 

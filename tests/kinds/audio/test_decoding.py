@@ -168,3 +168,22 @@ def test_of_a_crop_only_its_beginning_is_read(monkeypatch):
 def test_a_header_is_read_without_samples():
     header = read_header(recorded(np.zeros((10, 2)), 22050), "a")
     assert (header.rate_hz, header.channels, header.samples) == (22050, 2, 10)
+
+
+def test_a_file_with_any_bytes_changed_is_sound_or_refused():
+    draw = np.random.default_rng(0)
+    whole = [recorded(SINE, form=form) for form in ("WAV", "FLAC", "OGG")]
+    outcomes = {True: 0, False: 0}
+    for turn in range(300):
+        content = bytearray(whole[turn % 3])
+        places = draw.integers(0, 90, 3)
+        for place, value in zip(places, draw.integers(0, 256, 3), strict=True):
+            content[place] = value
+        try:
+            x = read_recording(bytes(content), "a", RATE_HZ, mono=True).x
+        except DataError:
+            outcomes[False] += 1
+        else:
+            outcomes[True] += 1
+            assert np.isfinite(x).all() and np.abs(x).max() <= 1
+    assert min(outcomes.values()) > 30

@@ -33,7 +33,7 @@ def write_recordings(source: AudioSource, folder: Path, seed: int) -> None:
     }
     hashes: dict[str, Array] = {}
     for name, part in parts.items():
-        checked = (spec.checked(chunk, 0, False) for chunk in chunks(part.rows))
+        checked = (spec.checked(chunk, 0, False) for chunk in chunks(part.rows, source.shape))
         written = write_rows(folder / f"{name}.npy", len(part.rows), spec.event_shape, spec.dtype, checked)
         hashes[name] = written.hashes
         card["examples"][name] = len(part.rows)

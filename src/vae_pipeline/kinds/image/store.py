@@ -40,7 +40,7 @@ def write_images(source: ImageSource, folder: Path, seed: int) -> None:
     binary = True
     for name, part in parts.items():
         extremes = _Extremes(source)
-        checked = (extremes.seen(_checked(chunk, source, name)) for chunk in chunks(part.rows))
+        checked = (extremes.seen(_checked(chunk, source, name)) for chunk in chunks(part.rows, source.shape))
         written = write_rows(folder / f"{name}.npy", len(part.rows), source.shape, source.dtype, checked)
         binary = binary and extremes.alone
         hashes[name] = written.hashes
@@ -96,7 +96,7 @@ def _write_masks(path: Path, masks: Readable, anomalous: Array, shape: tuple[int
     with path.open("wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": (len(masks), *shape)}
         np.lib.format.write_array_header_1_0(file, header)
-        for chunk in chunks(masks):
+        for chunk in chunks(masks, shape):
             file.write(np.ascontiguousarray(chunk, np.uint8).data)
             shares.append(chunk.reshape(len(chunk), -1).mean(axis=1))
     share = np.concatenate(shares)[anomalous]
