@@ -224,7 +224,9 @@ def interpolate(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", help=".gif (a film), .png (a strip), .npy (values), of text .txt; - writes to a pipe."
+            "--out",
+            "-o",
+            help=".gif (a film), .png (a strip), .npy (values), of sound .wav, of text .txt; - writes to a pipe.",
         ),
     ],
     steps: Annotated[int, typer.Option(help="Examples from the first to the last.", min=2)] = 16,
@@ -249,7 +251,7 @@ def interpolate(
 
     import numpy as np
 
-    from vae_pipeline.kinds.image.sheets import save_film, save_grid
+    from vae_pipeline.kinds.image.sheets import save_film
     from vae_pipeline.kinds.observations import read_observations
     from vae_pipeline.system.errors import DataError
 
@@ -267,21 +269,20 @@ def interpolate(
         ways = [model.sentences.between(a, b, steps, path or "linear", chosen) for a, b in pairwise(means)]
         write_sentences(out, [*ways[0], *(each for way in ways[1:] for each in way[1:])], as_json)
         return
-    require_suffix(out, ".gif", ".png", ".npy", as_json=as_json)
+    sound = model.spec.kind == "audio"
+    require_suffix(out, *([".wav"] if sound else [".gif", ".png"]), ".npy", as_json=as_json)
     refuse_options(model, beams=beams != 1)
-    spec = image_spec(model)
+    spec = model.spec if sound else image_spec(model)
     x = read_observations(inputs, spec, key, resize)
     if len(x) < 2:
         raise DataError(f"a path needs two examples or more; given {len(x)}: name another file")
     morphs = [model.interpolate(a, b, steps, path or "spherical", label, even) for a, b in pairwise(x)]
     frames = np.concatenate([morphs[0], *(morph[1:] for morph in morphs[1:])])
     if out.suffix.lower() == ".gif":
-        save_film(out, frames, spec)
-    elif out.suffix.lower() == ".png":
-        save_grid(out, frames, spec, steps if len(morphs) == 1 else None)
+        save_film(out, frames, image_spec(model))
+        say(out, len(frames), "steps", as_json)
     else:
-        write_arrays(out, frames)
-    say(out, len(frames), "steps" if out.suffix.lower() == ".gif" else "images", as_json)
+        write_observations(out, frames, model, as_json, steps if len(morphs) == 1 else None)
 
 
 def _sentences(model: "Bundle", inputs: list[Path], column: str | None) -> "npt.NDArray[np.int32]":

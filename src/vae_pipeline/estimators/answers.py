@@ -14,6 +14,7 @@ from vae_pipeline.kinds.spec import DataSpec, TextSpec
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.bounds import PerExample, evaluating
 from vae_pipeline.metrics.parts import VALUES, batches
+from vae_pipeline.models.scaling import resounded
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, seeded
 
@@ -36,9 +37,13 @@ def means(model: VAE, x: Array, labels: Labels, device: torch.device) -> npt.NDA
 
 @torch.inference_mode()
 def decoded(
-    model: VAE, z: Array, labels: Labels, spec: DataSpec, device: torch.device, seed: int | None = None
-) -> Array:
-    """E[x|z] in raw values, [examples, *event]; of sentences the likeliest tokens or, by a seed, drawn ones."""
+    model: VAE, z: Array, labels: Labels, spec: DataSpec, device: torch.device, seed: int | None = None,
+    x: Array | None = None,
+) -> Array:  # fmt: skip
+    """E[x|z] in raw values, [examples, *event]; of sentences the likeliest tokens or, by a seed, drawn ones.
+
+    Sound has the phases of `x`, which the latents are of, where that is given.
+    """
     found = []
     with _on(model, device), seeded(0 if seed is None else derive(seed, "tokens")):
         for some in _pieces(len(z), spec):
@@ -46,8 +51,10 @@ def decoded(
             observed = model.decode(torch.from_numpy(z[some]).float().to(device), label)
             if isinstance(spec, TextSpec):
                 values: Tensor = observed.mean if seed is None else observed.sample()
-            else:
+            elif x is None:
                 values = model.scaling.inverse(observed.mean)
+            else:
+                values = resounded(model.scaling, observed.mean, torch.from_numpy(x[some]).to(device))
             found.append(values.cpu().numpy())
     return np.concatenate(found)
 

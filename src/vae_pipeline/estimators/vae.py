@@ -100,7 +100,10 @@ class VAE(TransformerMixin, RecipeEstimator):  # type: ignore[misc]
 
     def reconstruct(self, X: Any, y: Any = None) -> Any:  # noqa: N803
         """E[x|z] at the posterior's mean of each row, in the data's units."""
-        return self._decoded(self._means(X, y), y)
+        x, labels = self._rows(X, y)
+        with self._computing() as device:
+            z = answers.means(self.trained_.model, x, labels, device)
+        return self._decoded(z, y, x=x)
 
     def sample(self, n: int = 1, y: Any = None, random_state: RandomState = None) -> Any:
         """New observations: `n` draws of z by the fitted sampler, or by the prior, each as E[x|z]; sentences are drawn.
@@ -169,8 +172,8 @@ class VAE(TransformerMixin, RecipeEstimator):  # type: ignore[misc]
         with self._computing() as device:
             return answers.means(self.trained_.model, x, labels, device)
 
-    def _decoded(self, z: Array, y: Any, seed: int | None = None) -> Any:
+    def _decoded(self, z: Array, y: Any, seed: int | None = None, x: Array | None = None) -> Any:
         spec, labels = self.trained_.spec, self._labels(y, len(z))
         with self._computing() as device:
-            x = answers.decoded(self.trained_.model, z, labels, spec, device, seed)
-        return given_back(x, spec, self._layout, self._names)
+            found = answers.decoded(self.trained_.model, z, labels, spec, device, seed, x)
+        return given_back(found, spec, self._layout, self._names)
