@@ -11,10 +11,12 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
+from tests.kinds.audio.test_decoding import recorded
+from tests.kinds.image.test_folder import as_folder, as_zip
 from tests.tables import mixed_frame
 
 from vae_pipeline.kinds.download import Finder
-from vae_pipeline.kinds.parts import ImageSource, TableSource, TextSource
+from vae_pipeline.kinds.parts import Source
 from vae_pipeline.kinds.sources import open_source
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.scaffold.begin import Begun, begin, name_of, project_of
@@ -49,7 +51,7 @@ def begun(data: Path | str, **options) -> Begun:
     return begin(Path(data), Path(), **options)
 
 
-def opened(found: Begun) -> ImageSource | TableSource | TextSource:
+def opened(found: Begun) -> Source:
     return open_source(found.recipe.data, Finder(Path()), 0)
 
 
@@ -118,6 +120,35 @@ class TestPictures:
         assert "1 of 61 that were looked at are corrupt" in said(found)
         assert "passed over: 1 x not a picture (.docx)" in said(found)
         assert len(opened(found).train.rows) == ENOUGH
+
+
+class TestRecordings:
+    def test_short_ones_are_taken_whole_and_folders_are_classes(self):
+        for index in range(ENOUGH):
+            as_folder(Path("sounds"), {f"{'ab'[index % 2]}/{index}.wav": recorded(np.full(400 + index, 0.1), 44100)})
+        found = begun("sounds", conditional=True)
+        data = found.recipe.data
+        assert (data.rate_hz, data.length, data.longer, data.labels) == (16000, 1024, "crop", "folders")
+        assert found.recipe.model.conditional
+        assert "60 recordings of 0.00907 to 0.0104 s at 44,100 Hz" in said(found)
+        assert opened(found).train.rows[np.arange(2)].shape == (2, 1, 1024)
+
+    def test_long_ones_are_cut_into_windows(self):
+        content = recorded(np.tile(np.linspace(-0.5, 0.5, 100), (2, 400)).T, 8000)
+        place = as_zip(Path("long.zip"), {f"{index}.wav": content for index in range(12)} | {"cover.png": b""})
+        found = begun(place)
+        data = found.recipe.data
+        assert (data.rate_hz, data.length, data.longer, data.labels) == (8000, 8192, "windows", "none")
+        assert "in about 60 windows" in said(found) and "mixed to mono" in said(found)
+        assert "passed over: 1 x not a recording (.png)" in said(found)
+        assert len(opened(found).train.rows) == 60
+
+    def test_broken_ones_are_left_out_and_one_alone_is_not_taken(self):
+        files = {f"{index}.wav": recorded(np.full(100, 0.1)) for index in range(ENOUGH)}
+        found = begun(as_folder(Path("sounds"), files | {"z.wav": b"no sound"}))
+        assert found.recipe.data.corrupt == "drop" and "1 of 61 that were looked at are broken" in said(found)
+        with pytest.raises(DataError, match="is one recording: name the folder"):
+            begun("sounds/0.wav")
 
 
 class TestArrays:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vae_pipeline.recipe import Recipe
-from vae_pipeline.recipe.model import AdaptiveOutput, AutoregressiveLikelihood
-from vae_pipeline.scaffold.facts import Facts, ImageFacts, TableFacts, TextFacts
+from vae_pipeline.recipe.model import AdaptiveOutput, AutoregressiveLikelihood, SpectrogramView
+from vae_pipeline.scaffold.facts import AudioFacts, Facts, ImageFacts, TableFacts, TextFacts
 from vae_pipeline.scaffold.suggestion import suggested
 from vae_pipeline.system.errors import RecipeError
 
@@ -34,6 +34,9 @@ def images(draw: st.DrawFn) -> ImageFacts:
 TABLES = st.builds(
     TableFacts, examples=EXAMPLES, numbers=COUNT, booleans=COUNT, categories=COUNT, dates=COUNT, labelled=st.booleans()
 )
+RECORDINGS = st.builds(
+    AudioFacts, EXAMPLES, st.integers(1, 192_000), st.integers(1, 2**20).map(lambda n: 1024 * n), COUNT
+)
 TEXTS = st.builds(TextFacts, EXAMPLES, st.integers(5, 10**6), st.integers(1, 5000), st.integers(1, 500))
 
 
@@ -44,6 +47,12 @@ def data_of(facts: Facts, labels: bool) -> dict[str, Any]:
         case ImageFacts():
             part = {"images": {"path": "x.npy"}, "labels": {"path": "y.npy"} if labels else None}
             return {"kind": "arrays", "shape": facts.shape, "range": facts.range, "train": part, **parts}
+        case AudioFacts():
+            return {
+                "kind": "audio", "rate_hz": facts.rate_hz, "seconds": facts.length / facts.rate_hz, "longer": "crop",
+                "channels": "mono", "labels": "folders" if labels else "none", "corrupt": "fail",
+                "train": {"path": "sounds"}, **parts,
+            }  # fmt: skip
         case TableFacts():
             label = {"column": "y", "normal": "0"} if facts.labelled else None
             file = {"path": "rows.csv"}
@@ -64,7 +73,7 @@ def recipe_of(facts: Facts, conditional: bool = False) -> Recipe:
     return Recipe.model_validate({"about": "", "data": data_of(facts, conditional), **sections})
 
 
-@given(st.one_of(images(), TABLES, TEXTS))
+@given(st.one_of(images(), RECORDINGS, TABLES, TEXTS))
 def test_any_facts_give_a_valid_recipe(facts: Facts) -> None:
     recipe = recipe_of(facts)
 
@@ -76,13 +85,19 @@ def test_any_facts_give_a_valid_recipe(facts: Facts) -> None:
         assert not isinstance(output, AdaptiveOutput) or output.cutoffs[-1] < facts.vocabulary
 
 
-@given(images())
-def test_a_conditional_model_needs_classes(facts: ImageFacts) -> None:
+@given(st.one_of(images(), RECORDINGS))
+def test_a_conditional_model_needs_classes(facts: ImageFacts | AudioFacts) -> None:
     if facts.classes:
         assert recipe_of(facts, conditional=True).model.conditional
     else:
         with pytest.raises(RecipeError, match="labels"):
             suggested(facts, conditional=True)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16000, 22050, 44100])
+def test_frames_of_sound_last_20_to_35_ms(rate_hz: int) -> None:
+    view = recipe_of(AudioFacts(1000, rate_hz, 8192, 0)).model.view
+    assert isinstance(view, SpectrogramView) and 0.02 <= view.frame / rate_hz <= 0.035
 
 
 @given(st.one_of(TABLES, TEXTS))

@@ -22,14 +22,14 @@ def init(
     data: Annotated[
         Path | None,
         typer.Argument(
-            help="A folder, .zip or .tar of pictures; IDX, .npy or .npz of images; a table (.csv, .parquet, .jsonl, "
-            ".npz of X and y); a text of a sentence a line.",
+            help="A folder, .zip or .tar of pictures or recordings; IDX, .npy or .npz of images; a table (.csv, "
+            ".parquet, .jsonl, .npz of X and y); a text of a sentence a line.",
             metavar="DATA",
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Of the recipe. [default: that of the data]")] = None,
     conditional: Annotated[
-        bool, typer.Option("--conditional", help="Images with labels: a model of each class.")
+        bool, typer.Option("--conditional", help="Images or recordings with labels: a model of each class.")
     ] = False,
     label: Annotated[
         str | None,

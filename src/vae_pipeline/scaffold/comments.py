@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from vae_pipeline.scaffold.facts import ImageFacts, TableFacts, TextFacts
+from vae_pipeline.scaffold.facts import AudioFacts, ImageFacts, TableFacts, TextFacts
 from vae_pipeline.scaffold.looking.found import Found
 
 EVERY = {
@@ -25,6 +25,22 @@ IMAGES = {
     "sampler": "New images are decoded from a mixture of Gaussians that is fitted to the latents of the training part.",
     "train": "More steps draw better where the report's curves still rise; batch fits any computer.",
     "detection": "A score for images that are unlike the training part; null for none.",
+}
+RECORDINGS = {
+    "data.rate_hz": "Samples a second, which other rates are brought to; half of it is the highest tone.",
+    "data.seconds": "Duration of each; silence is added to a shorter one.",
+    "data.longer": "crop: the beginning of longer ones; windows: all of them, in pieces of one part.",
+    "data.channels": "mono: the mean of channels; kept: as many as there are, the same number in every recording.",
+    "data.labels": "none; folders: the folder's name is the class; paths: its path is; {pattern: '^([a-z]+)_'}: a "
+    "piece of the file's name.",
+    "data.corrupt": "fail: stop at a recording that can't be read; drop: leave it out, and count it.",
+    "model": "A mel spectrogram, computed in the model, and convolutions over it. More latents keep more of a "
+    "recording, and need more recordings.",
+    "sampler": "New recordings are decoded from a mixture of Gaussians that is fitted to the latents of the training "
+    "part.",
+    "train": "More steps help where the report's curves still rise.",
+    "detection": "A score for recordings that are unlike the training part, such as {score: negative_elbo, draws: 4, "
+    "collected: null}; null for none.",
 }
 ROWS = {
     "data.file": "A path of one file; columns' kinds are read off their values.",
@@ -57,6 +73,8 @@ def comments(found: Found) -> dict[str, str]:
     match found.facts:
         case ImageFacts():
             return {**EVERY, **CONTROL, **IMAGES}
+        case AudioFacts():
+            return {**EVERY, **CONTROL, **RECORDINGS}
         case TableFacts():
             return {**EVERY, **CONTROL, **ROWS}
         case TextFacts():

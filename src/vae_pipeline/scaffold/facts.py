@@ -22,6 +22,19 @@ class ImageFacts:
 
 
 @dataclass(frozen=True)
+class AudioFacts:
+    """Recordings of one length."""
+
+    examples: int
+    """The number of all of them, in windows where they are cut, before any are held back."""
+    rate_hz: int
+    length: int
+    """Samples of each."""
+    classes: int
+    """Different labels; 0 if there are none."""
+
+
+@dataclass(frozen=True)
 class TableFacts:
     """Rows, and the columns that a model learns."""
 
@@ -54,4 +67,4 @@ class TextFacts:
     """Tokens of a sentence in the middle."""
 
 
-Facts = ImageFacts | TableFacts | TextFacts
+Facts = ImageFacts | AudioFacts | TableFacts | TextFacts

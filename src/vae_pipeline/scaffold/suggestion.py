@@ -7,11 +7,13 @@ The choices are those of the shipped recipes, by the number of examples and what
 from typing import Any, assert_never
 
 from vae_pipeline.recipe.train import Train
-from vae_pipeline.scaffold.facts import Facts, ImageFacts, TableFacts, TextFacts
+from vae_pipeline.scaffold.facts import AudioFacts, Facts, ImageFacts, TableFacts, TextFacts
 from vae_pipeline.system.errors import RecipeError
 
 CHANNELS = (16, 32, 64, 64)
 WIDE = 112  # pixels of the longer side, from which one more layer is worth its time
+FRAMES = {12_000: 256, 24_000: 512}  # the most samples a second, and the samples of a frame then: about 30 ms
+LONGEST_FRAME = 1024
 LARGE_VOCABULARY = 5000  # ids, from which an adaptive output is the faster one
 
 
@@ -21,11 +23,15 @@ def suggested(facts: Facts, *, conditional: bool = False) -> dict[str, Any]:
     Raises:
         RecipeError: a conditional model is asked for, and the data have no classes.
     """
-    if conditional and not (isinstance(facts, ImageFacts) and facts.classes):
-        raise RecipeError("a conditional model needs images that have labels: leave conditional out, or add labels")
+    if conditional and not (isinstance(facts, ImageFacts | AudioFacts) and facts.classes):
+        raise RecipeError(
+            "a conditional model needs images or recordings that have labels: leave conditional out, or add labels"
+        )
     match facts:
         case ImageFacts():
             sections = _for_images(facts, conditional)
+        case AudioFacts():
+            sections = _for_recordings(facts, conditional)
         case TableFacts():
             sections = _for_rows(facts)
         case TextFacts():
@@ -78,6 +84,18 @@ def _for_images(facts: ImageFacts, conditional: bool) -> dict[str, Any]:
         "detection": {"score": "negative_elbo", "draws": 4, "collected": None},
         "measured": 1000,
     }
+
+
+def _for_recordings(facts: AudioFacts, conditional: bool) -> dict[str, Any]:
+    """Convolutions over a mel spectrogram, as over an image of 64 rows."""
+    frame = next((frame for most, frame in FRAMES.items() if facts.rate_hz <= most), LONGEST_FRAME)
+    bands = 64
+    spectrogram = ImageFacts(
+        facts.examples, (1, bands, 4 * facts.length // frame + 1), "float32", (0, 1), False, facts.classes
+    )
+    sections = _for_images(spectrogram, conditional)
+    view = {"kind": "spectrogram", "frame": frame, "hop": frame // 4, "mel": bands}
+    return {**sections, "model": {"view": view, **sections["model"]}, "detection": None}
 
 
 def _latents_of_images(facts: ImageFacts) -> int:

@@ -3,16 +3,19 @@
 import gzip
 import zipfile
 import zlib
+from collections import Counter
 from pathlib import Path
 
+from vae_pipeline.kinds.audio import decoding as audio
 from vae_pipeline.kinds.image.arrays import IDX_TYPES, NPY
 from vae_pipeline.kinds.image.decoding import SUFFIXES
-from vae_pipeline.kinds.listing import is_archive
+from vae_pipeline.kinds.listing import is_archive, list_files
 from vae_pipeline.kinds.table.spec import is_table
 from vae_pipeline.scaffold.looking.arrays import look_at_arrays, opened
 from vae_pipeline.scaffold.looking.found import Found, Places
 from vae_pipeline.scaffold.looking.lines import look_at_lines
 from vae_pipeline.scaffold.looking.pictures import look_at_pictures
+from vae_pipeline.scaffold.looking.recordings import look_at_recordings
 from vae_pipeline.scaffold.looking.rows import look_at_rows
 from vae_pipeline.system.errors import DataError
 
@@ -21,8 +24,8 @@ FILES = (".npy", ".npz", ".txt", ".amat", "-ubyte", ".gz")  # names of other fil
 BEGINNING = 4096
 OTHER = {"y": "holds other values than 0 of normal rows and 1 of others (--label y=NORMAL names a normal value)"}
 KNOWN = (
-    "a folder, .zip or .tar of pictures; IDX, .npy or .npz of images; a table as .csv, .tsv, .parquet, .jsonl, or .npz "
-    "of X and y; a text in UTF-8 of a sentence a line"
+    "a folder, .zip or .tar of pictures or recordings; IDX, .npy or .npz of images; a table as .csv, .tsv, .parquet, "
+    ".jsonl, or .npz of X and y; a text in UTF-8 of a sentence a line"
 )
 
 
@@ -43,13 +46,15 @@ def look(path: Path, places: Places, label: tuple[str, str] | None = None) -> Fo
         return look_at_rows(path, places, label, OTHER if own and label is None else {})
     if path.is_dir():
         _refuse_other_files(path)
-        return look_at_pictures(path, places)
+        return _look_at_files(path, places)
     if path.name.lower().endswith(".npz"):
         return look_at_arrays(path, places)
     if is_archive(path):
-        return look_at_pictures(path, places)
+        return _look_at_files(path, places)
     if path.name.lower().endswith(SUFFIXES):
         raise DataError(f"{path} is one picture: name the folder that holds it and others")
+    if path.name.lower().endswith(audio.SUFFIXES):
+        raise DataError(f"{path} is one recording: name the folder that holds it and others")
     beginning = _beginning(path)
     if beginning.startswith(NPY) or path.name.lower().endswith((".amat", ".amat.gz")) or _is_idx(beginning):
         return look_at_arrays(path, places)
@@ -60,15 +65,22 @@ def look(path: Path, places: Places, label: tuple[str, str] | None = None) -> Fo
     return look_at_lines(path, places)
 
 
+def _look_at_files(path: Path, places: Places) -> Found:
+    """Look at the recordings of a folder or an archive that holds more of them than pictures, else at the pictures."""
+    names = list_files(path, lambda names: (list(names), Counter())).names
+    recordings, pictures = (sum(each.lower().endswith(ends) for each in names) for ends in (audio.SUFFIXES, SUFFIXES))
+    return (look_at_recordings if recordings > pictures else look_at_pictures)(path, places)
+
+
 def _refuse_other_files(folder: Path) -> None:
-    """Refuse a folder without pictures, of whose files one is to be named.
+    """Refuse a folder without pictures or recordings, of whose files one is to be named.
 
     Raises:
         DataError: it is one.
     """
     usable = sorted(each for each in folder.iterdir() if is_table(each) or each.name.lower().endswith(FILES))
-    if usable and not any(each.name.lower().endswith(SUFFIXES) for each in folder.rglob("*")):
-        raise DataError(f"{folder} holds no pictures: name one of its files, such as {usable[0]}")
+    if usable and not any(each.name.lower().endswith((*SUFFIXES, *audio.SUFFIXES)) for each in folder.rglob("*")):
+        raise DataError(f"{folder} holds no pictures or recordings: name one of its files, such as {usable[0]}")
 
 
 def _is_rows(path: Path) -> bool:

@@ -2,21 +2,21 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from vae_pipeline.kinds.image.decoding import is_grey, size_of
 from vae_pipeline.kinds.listing import Listing, list_pictures
 from vae_pipeline.scaffold.facts import ImageFacts
-from vae_pipeline.scaffold.looking.found import PARTS, Found, Places, fractions, require_enough
+from vae_pipeline.scaffold.looking.found import Found, Places, require_enough
+from vae_pipeline.scaffold.looking.layout import division, labels_of, parts_of, told_parts
 from vae_pipeline.system.errors import CorruptFileError, DataError
 
 SAMPLE = 300  # pictures that are looked at
 MOST_SIDE = 64  # pixels, to which larger pictures are brought: four times as many take four times as long
 LARGEST_SIDE = 96  # pixels of pictures of one size that are taken as they are
-ALL_PARTS = {name for names in PARTS.values() for name in names}
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ def look_at_pictures(path: Path, places: Places) -> Found:
     Raises:
         DataError: there are too few that can be read.
     """
-    parts = _parts(path)
+    parts = parts_of(path)
     listed = {name: list_pictures(place) for name, place in parts.items()}
     count = sum(len(part.names) for part in listed.values())
     notes = require_enough(count, "pictures", path)
     sample = _sample(list(listed.values()), path)
     shape, resize, sizes = _shape(sample)
-    labels, classes, told = _labels(listed, count)
+    labels, classes, told = labels_of(listed, count, "picture")
     skipped = sum((part.skipped for part in listed.values()), Counter[str]())
     broken = sum(len(part.broken) for part in listed.values())
     corrupt = "drop" if sample.corrupt or broken else "fail"
@@ -48,8 +48,7 @@ def look_at_pictures(path: Path, places: Places) -> Found:
         f"{count:,} {colour} pictures, {sizes}",
         f"brought to {shape[2]}x{shape[1]}: data.shape and data.resize change that" if resize != "none" else "",
         told,
-        f"in parts: {', '.join(f'{len(part.names):,} {name}' for name, part in listed.items())}" if _divided(parts)
-        else "",
+        told_parts(listed),
         f"{sample.corrupt} of {sample.looked_at} that were looked at are corrupt: such are left out, and counted"
         if sample.corrupt else "",
         f"{broken} links lead nowhere: they are left out" if broken else "",
@@ -62,32 +61,10 @@ def look_at_pictures(path: Path, places: Places) -> Found:
         "resize": resize,
         "labels": labels,
         "corrupt": corrupt,
-        **_division(parts, count, places),
+        **division(parts, count, places),
     }
     facts = ImageFacts(count, shape, "uint8", (0, 255), False, classes)
     return Found(facts, data, f"{count:,} {colour} pictures", [line for line in said if line])
-
-
-def _divided(parts: Mapping[str, Path]) -> bool:
-    """True if there are parts beside train."""
-    return len(parts) > 1
-
-
-def _parts(path: Path) -> dict[str, Path]:
-    """The folders of a layout in train, valid and test; else all as train."""
-    if path.is_dir():
-        folders = {entry.name.lower(): entry for entry in sorted(path.iterdir()) if entry.is_dir()}
-        found = {part: folders[name] for part, names in PARTS.items() for name in names if name in folders}
-        if "train" in found and len(found) > 1:
-            return {part: found[part] for part in PARTS if part in found}
-    return {"train": path}
-
-
-def _division(parts: Mapping[str, Path], count: int, places: Places) -> dict[str, Any]:
-    train = {"train": places.written(parts["train"])}
-    if not _divided(parts):
-        return train | fractions(count)
-    return train | {part: places.written(parts[part]) if part in parts else 0.1 for part in ("valid", "test")}
 
 
 def _sample(parts: Sequence[Listing], path: Path) -> _Sample:
@@ -128,21 +105,3 @@ def _shape(sample: _Sample) -> tuple[tuple[int, int, int], str, str]:
     ranges = f"{min(widths)} to {max(widths)} wide and {min(heights)} to {max(heights)} high"
     sizes = f"of {len(sample.sizes)} sizes or more, {ranges}"
     return (channels, side, side), "crop", sizes
-
-
-def _labels(parts: Mapping[str, Listing], count: int) -> tuple[str, int, str]:
-    """The key `labels`, the number of classes, and what is to be said of them."""
-    folders = {name: [PurePosixPath(each).parent for each in part.names] for name, part in parts.items()}
-    paths = {path for part in folders.values() for path in part}
-    if len(set(folders["train"])) < 2:
-        return "none", 0, ""
-    if len(paths) > count // 2:
-        return "none", 0, f"{len(paths):,} folders hold a picture or two each: they aren't taken for classes"
-    names = {path.name for path in paths}
-    in_parts = all(path.parts and path.parts[0].lower() in ALL_PARTS for path in paths)  # of an archive
-    key = "folders" if in_parts or len(names) == len(paths) else "paths"
-    classes = len(names) if key == "folders" else len(paths)
-    if classes < 2:
-        return "none", 0, ""
-    some = ", ".join(sorted(names)[:4])
-    return key, classes, f"{classes} classes by folder: {some}{', ...' if len(names) > 4 else ''}"
