@@ -68,7 +68,7 @@ class _Page:
         """The values that a field may have, in words."""
         if "$ref" in node:
             title = self.titles[_name(node)]
-            return f"[{title.rpartition(': ')[2]}](#{re.sub(r'[^a-z_]+', '-', title)})"
+            return f"[{title.rpartition(': ')[2]}](#{re.sub(r'[^a-z0-9_]+', '-', title)})"
         if choices := _choices(node):
             return ", ".join(self.type(each) for each in choices)
         if "const" in node or "enum" in node:
