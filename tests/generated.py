@@ -42,7 +42,12 @@ def schema() -> str:
 def figures_page() -> str:
     """The table of figures, as `docs/figures.md`."""
     kinds = {"image": "images", "audio": "recordings", "table": "tables", "text": "sentences"}
-    needs = {"detector": "a detector", "anomalies": "labels that tell anomalies", "masks": "masks of defects"}
+    needs = {
+        "detector": "a detector",
+        "anomalies": "labels that tell anomalies",
+        "masks": "masks of defects",
+        "denoiser": "a denoiser",
+    }
     rows = []
     for figure in figures.FIGURES:
         wanted = [needs[need] for need in figure.needs if need == "masks" or "masks" not in figure.needs]

@@ -14,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from vae_pipeline.cli.begin import beginning
 from vae_pipeline.cli.bundles import bundles
+from vae_pipeline.cli.denoising import denoising
 from vae_pipeline.cli.detection import detection
 from vae_pipeline.cli.json_output import print_error
 from vae_pipeline.cli.morphs import morphs
@@ -65,6 +66,7 @@ app = typer.Typer(
 app.add_typer(beginning)
 app.add_typer(stages)
 app.add_typer(tasks)
+app.add_typer(denoising)
 app.add_typer(morphs)
 app.add_typer(detection)
 app.add_typer(bundles)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
-from vae_pipeline.evaluation import audio, defects, images
+from vae_pipeline.evaluation import audio, defects, denoising, images
 from vae_pipeline.kinds.spec import AudioSpec, ImageSpec, TableSpec, TextSpec
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.latents import Latents
@@ -33,6 +33,7 @@ def describe(of: Evaluation, folder: Path) -> dict[str, Any]:
     match of.prepared.spec:
         case ImageSpec() as spec:
             figures = images.describe(of.trained, of.prepared, spec, of.used, of.seed, of.home, folder)
+            figures |= denoising.describe(of.trained, of.prepared, spec, of.seed, folder)
             if of.prepared.tells_anomalies and of.detector is not None:
                 figures |= defects.describe(of.trained, of.detector, of.prepared, spec, of.seed, folder)
             return figures

@@ -181,10 +181,13 @@ def sounds(path: Path, waves: Array, spectrograms: Array, seconds: float, column
 
 def pairs(path: Path, images: Pixels, reconstructions: Pixels, columns: int = 10) -> None:
     """Rows of images, each above its reconstruction."""
-    rows = []
-    for start in range(0, len(images), columns):
-        rows += [images[start : start + columns], reconstructions[start : start + columns]]
-    save_sheet(path, np.concatenate(rows), columns, side=56, group=2)
+    stacked(path, (images, reconstructions), columns)
+
+
+def stacked(path: Path, sets: Sequence[Pixels], columns: int = 10) -> None:
+    """Rows of images, each above those that belong to it in the other sets."""
+    rows = [each[start : start + columns] for start in range(0, len(sets[0]), columns) for each in sets]
+    save_sheet(path, np.concatenate(rows), columns, side=56, group=len(sets))
 
 
 def grid(path: Path, images: Pixels, columns: int) -> None:

@@ -109,7 +109,7 @@ class Recipe(Section):
         fractions = [part for part in (self.data.valid, self.data.test) if isinstance(part, float | int)]
         if sum(fractions) >= 1:
             raise ValueError("data.valid and data.test leave nothing to train on: together they must be under 1")
-        require_possible(self.evaluate.gates, self.data, self.detection)
+        require_possible(self.evaluate.gates, self.data, self.detection, self.train.denoise)
         return self
 
     def _codes_fit(self) -> None:

@@ -25,7 +25,21 @@ Quality = Annotated[int, Field(ge=1, le=95, strict=True)]
 QualityLevel = Annotated[Quality | tuple[Quality, Quality], AfterValidator(_rising)]
 
 
-class GaussianNoise(Section):
+class _Step(Section):
+    """A corruption, which says itself in words."""
+
+    @property
+    def told(self) -> str:
+        """The kind and its fields: `gaussian, deviation 0.1 to 0.5`."""
+        kind, *fields = self.model_dump().items()
+        return ", ".join([kind[1], *(f"{name} {_words(value)}" for name, value in fields)])
+
+
+def _words(level: float | tuple[float, float]) -> str:
+    return " to ".join(f"{end:g}" for end in (level if isinstance(level, tuple) else (level,)))
+
+
+class GaussianNoise(_Step):
     """x + n, where n ~ N(0, deviation²) at each value."""
 
     kind: Literal["gaussian"]
@@ -33,7 +47,7 @@ class GaussianNoise(Section):
     """Standard deviation."""
 
 
-class PoissonNoise(Section):
+class PoissonNoise(_Step):
     """Shot noise: Poisson(peak x) / peak, whose variance is x / peak."""
 
     kind: Literal["poisson"]
@@ -41,7 +55,7 @@ class PoissonNoise(Section):
     """The mean count at the highest value, 1: the lower, the noisier."""
 
 
-class SaltAndPepper(Section):
+class SaltAndPepper(_Step):
     """A share of the places, in all channels, is black or white, as likely the one as the other."""
 
     kind: Literal["salt_and_pepper"]
@@ -49,7 +63,7 @@ class SaltAndPepper(Section):
     """Share of the places."""
 
 
-class Speckle(Section):
+class Speckle(_Step):
     """x (1 + n), where n ~ N(0, deviation²) at each value."""
 
     kind: Literal["speckle"]
@@ -57,7 +71,7 @@ class Speckle(Section):
     """Standard deviation of the factor."""
 
 
-class Masking(Section):
+class Masking(_Step):
     """A share of the squares that an image is divided into is 0, in all channels: what is missing is to be filled."""
 
     kind: Literal["masking"]
@@ -67,7 +81,7 @@ class Masking(Section):
     """Pixels along a side of a square."""
 
 
-class Blur(Section):
+class Blur(_Step):
     """A Gaussian filter, with the edge repeated around the image."""
 
     kind: Literal["blur"]
@@ -75,7 +89,7 @@ class Blur(Section):
     """Standard deviation of the filter, in pixels."""
 
 
-class Jpeg(Section):
+class Jpeg(_Step):
     """JPEG and back: values are rounded to 8 bits and clipped first, as the format has them."""
 
     kind: Literal["jpeg"]

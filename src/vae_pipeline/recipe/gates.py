@@ -8,12 +8,14 @@ from pydantic import AfterValidator, GetJsonSchemaHandler
 
 from vae_pipeline.recipe import figures
 from vae_pipeline.recipe.data import Data, Kind, kind_of, told
+from vae_pipeline.recipe.denoise import Denoise
 from vae_pipeline.recipe.detection import DetectionSection
 
 NOUNS: dict[Kind, str] = {"image": "images", "audio": "recordings", "table": "rows of a table", "text": "sentences"}
 ABSENT: dict[figures.Need, str] = {
     "detector": "a detector, which is fitted where detection isn't null and data.valid isn't 0",
     "anomalies": "anomalies that labels tell from what is normal, which the data section doesn't name",
+    "denoiser": "a denoiser, which is calibrated where train.denoise isn't null and data.valid isn't 0",
     "masks": "masks of the defects, which the data section doesn't name",
 }
 
@@ -43,7 +45,9 @@ def together(nouns: Sequence[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def require_possible(named: Collection[str], data: Data, detection: DetectionSection | None) -> None:
+def require_possible(
+    named: Collection[str], data: Data, detection: DetectionSection | None, denoise: Denoise | None = None
+) -> None:
     """Refuse gates on figures that no model of such data has.
 
     Raises:
@@ -53,6 +57,8 @@ def require_possible(named: Collection[str], data: Data, detection: DetectionSec
     has: set[figures.Need] = {*told(data)}
     if detection is not None and data.valid != 0:
         has.add("detector")
+    if denoise is not None and data.valid != 0:
+        has.add("denoiser")
     valid = figures.gates()
     possible = [name for name, figure in valid.items() if kind in figure.kinds and has.issuperset(figure.needs)]
     for name in named:

@@ -10,6 +10,8 @@ from vae_pipeline.kinds.spec import DataSpec
 from vae_pipeline.runtime.manifest import Manifest
 
 Array = npt.NDArray[Any]
+VALUES = ("x_mean", "x_clean", "x_low", "x_high")
+"""Outputs that are observations, in the data's units."""
 LOG_DENSITIES = ("negative_elbo", "distortion", "reconstruction_probability", "importance_bound")
 """Outputs, and kinds of `score`, that sum a term of either sign for each value of an observation."""
 
@@ -28,13 +30,13 @@ class Units:
         return cls(manifest.spec, manifest.detection.score if manifest.detection else None)
 
     def of(self, output: str) -> float | Array:
-        """1 for most outputs; for `x_mean` the data's unit: the width of images' range, a scaled unit of each column.
+        """1 for most outputs; for observations the data's unit: the width of a range, or a scaled unit of each column.
 
         For a log-density, the number of its terms: each term is rounded relative to its own size, and their sum may
         come to next to nothing.
         """
         measured = self.score if output == "score" else output
-        if measured == "x_mean":
+        if measured in VALUES:
             return np.asarray(self.spec.unit)
         return float(self.spec.dimensions or 1) if measured in LOG_DENSITIES else 1.0
 

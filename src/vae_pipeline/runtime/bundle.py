@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_pipeline.kinds.spec import TextSpec
+from vae_pipeline.runtime.denoising import Denoised, denoise
 from vae_pipeline.runtime.detection import Detection, alarms
 from vae_pipeline.runtime.directions import Directions
 from vae_pipeline.runtime.files import read_calibration, read_directions, read_golden, whole
@@ -101,6 +102,18 @@ class Bundle(Graphs):
         if tile is not None or (self.latent_map is not None and np.shape(x)[1:] != self.spec.event_shape):
             return reconstruct_map(self, x, labels, tile)
         return self.spec.natural(self.rows(GraphName.RECONSTRUCT, {"x": checked_observations(x, self.spec)}, labels)[0])
+
+    def denoise(self, x: Array, labels: Labels = None, mix: float = 1.0, tile: int | None = None) -> Denoised:
+        """Clean images of corrupted ones, and the interval of each value, in the data's units.
+
+        Where latents are a map, of images of any size, and in tiles, as `reconstruct`. A `mix` under 1 leaves a part of
+        the image as it came; the intervals are the clean values' all the same. A model that wasn't trained to denoise
+        gives the mean of its draws, and no intervals.
+
+        Raises:
+            DataError: the model isn't one of images, or these can't be used.
+        """
+        return denoise(self, x, labels, mix, tile)
 
     @property
     def latent_map(self) -> LatentMapEntry | None:

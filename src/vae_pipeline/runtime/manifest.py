@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from vae_pipeline.kinds.spec import DataSpec, spec_of
+from vae_pipeline.runtime.denoising_entry import DenoisingEntry
 from vae_pipeline.runtime.formats import upgraded
 from vae_pipeline.runtime.latent_map import LatentMapEntry
 from vae_pipeline.runtime.signatures import MAPS, OPTIONAL, GraphName, Signature, signatures_of
@@ -21,7 +22,7 @@ from vae_pipeline.system.typed_json import read_json, typed
 FILE = "bundle.json"
 DIGEST = "sha256"
 """The key of the digest of all the others."""
-LATER = ("variant", "directions", "latent_map", "levels")
+LATER = ("variant", "directions", "latent_map", "levels", "denoising")
 """Fields that came later, and are left out where there is nothing to say."""
 WIDEST, LARGEST = 2**16, 2**28  # numbers in a row of latents or noise; in a row of anything
 FREE = ("height", "width", "rows", "columns")
@@ -166,6 +167,8 @@ class Manifest:
     directions: DirectionsEntry | None = None
     files: dict[str, str] = field(default_factory=dict)
     """The sha256 of each file that a person or `verify` reads; a bundle that was exported earlier has none of these."""
+    denoising: DenoisingEntry | None = None
+    """None where the model wasn't trained to denoise, or its intervals couldn't be calibrated."""
     levels: tuple[int, ...] = ()
     """The numbers of latents of a ladder's levels, topmost first in z; empty where z is one level."""
 
@@ -211,6 +214,8 @@ class Manifest:
             self._check(GraphName(given), graph, signatures[GraphName(given)])
         if (self.detection is not None) != (GraphName.DETECT in self.graphs):
             raise ValueError("detection and the graph detect go together: wanted both or neither")
+        if (self.denoising is not None) != (GraphName.DENOISE in self.graphs):
+            raise ValueError("denoising and the graph denoise go together: wanted both or neither")
 
     def _check(self, name: GraphName, graph: GraphEntry, signature: Signature) -> None:
         inputs = (*signature.inputs, "label") if self.conditional and signature.labelled else signature.inputs
@@ -223,7 +228,7 @@ class Manifest:
         latents: tuple[int | str, ...] = (self.latents,)
         if name in MAPS and self.latent_map is not None:
             event, latents = (event[0], "height", "width"), (self.latent_map.channels, "rows", "columns")
-        wanted = dict.fromkeys(("x", "x_mean", "contributions"), event)
+        wanted = dict.fromkeys(("x", "x_mean", "contributions", "x_clean", "x_low", "x_high"), event)
         wanted |= dict.fromkeys(("z", "z_again", "mean", "log_variance"), latents)
         for key, tensor in {**graph.inputs, **graph.outputs}.items():
             if key in wanted and tensor.event != wanted[key]:

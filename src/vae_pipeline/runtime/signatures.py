@@ -19,6 +19,7 @@ class GraphName(StrEnum):
     SAMPLE = "sample"
     GENERATE = "generate"
     DETECT = "detect"
+    DENOISE = "denoise"
     BASE = "base"
     MAP_ENCODER = "map_encoder"
     MAP_DECODER = "map_decoder"
@@ -48,8 +49,10 @@ SIGNATURES: dict[GraphName, Signature] = {
 """The graphs of images and tables; `detect` is there where the detector could be calibrated."""
 BACK: dict[GraphName, Signature] = {GraphName.BASE: Signature(("z",), ("noise", "z_again"), labelled=False)}
 """The graph beside these where the sampler has an inverse."""
-OPTIONAL = (GraphName.DETECT, GraphName.BASE)
-"""A variant has neither: coarser scores aren't those that were calibrated, and a coarser inverse is none."""
+DENOISING: dict[GraphName, Signature] = {GraphName.DENOISE: Signature(("x",), ("x_clean", "x_low", "x_high"))}
+"""The graph beside these of a model that was trained to denoise, where its intervals could be calibrated."""
+OPTIONAL = (GraphName.DETECT, GraphName.DENOISE, GraphName.BASE)
+"""A variant has none: coarser answers aren't those that were calibrated, and a coarser inverse is none."""
 MAPS: dict[GraphName, Signature] = {
     GraphName.MAP_ENCODER: SIGNATURES[GraphName.ENCODER],
     GraphName.MAP_DECODER: SIGNATURES[GraphName.DECODER],
@@ -70,4 +73,4 @@ def signatures_of(spec: DataSpec, maps: bool) -> dict[GraphName, Signature]:
     """The graphs that a model of these data has; `maps` if its latents are a map."""
     if spec.stepwise:
         return STEPWISE
-    return SIGNATURES | BACK | (MAPS if maps else {})
+    return SIGNATURES | BACK | DENOISING | (MAPS if maps else {})

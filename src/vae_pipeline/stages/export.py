@@ -10,8 +10,10 @@ from vae_pipeline.bundles.export import parity
 from vae_pipeline.bundles.export.bundle import Provenance, write_bundle
 from vae_pipeline.bundles.export.calibration import Calibrated, alarm_parity, require_alarms
 from vae_pipeline.bundles.export.card import model_card
+from vae_pipeline.bundles.export.denoising import Denoising
 from vae_pipeline.evaluation.report.exported import with_parity
 from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.metrics.denoising import calibrated_on, fit_denoiser
 from vae_pipeline.metrics.detection import fit_detector
 from vae_pipeline.metrics.directions import directions
 from vae_pipeline.numerics.device import prepare_device
@@ -74,7 +76,16 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Export
     towards = directions(trained.model.cpu(), prepared.spec, prepared.train, prepared.valid, job.seed)
     with filled_folder(out) as folder:
         rows, order = write_bundle(
-            trained.model, prepared.spec, calibrated, towards, prepared.test, metrics, origin, job.seed, folder
+            trained.model,
+            prepared.spec,
+            calibrated,
+            towards,
+            prepared.test,
+            metrics,
+            origin,
+            job.seed,
+            folder,
+            _denoising(trained, prepared, job.seed),
         )
         alarms = None if calibrated is None else alarm_parity(
             Bundle.load(folder), calibrated.detector, prepared.test
@@ -108,6 +119,12 @@ def _calibrated(job: Job, trained: Trained, prepared: Prepared) -> Calibrated | 
     detector = fit_detector(trained.model.cpu(), wanted, prepared, job.seed, torch.device("cpu"))
     chosen = train.keep == "best" or train.patience is not None
     return None if wanted is None or detector is None else Calibrated(detector, wanted.collected, chosen)
+
+
+def _denoising(trained: Trained, prepared: Prepared, seed: int) -> Denoising | None:
+    section = trained.recipe.train.denoise
+    denoiser = fit_denoiser(trained.model.cpu(), section, prepared, seed, torch.device("cpu"))
+    return None if section is None or denoiser is None else Denoising(denoiser, section, calibrated_on(prepared.valid))
 
 
 def read_metrics(report: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import onnx
 import torch
 
 from vae_pipeline.bundles.export.calibration import Calibrated
+from vae_pipeline.bundles.export.denoising import Denoising
 from vae_pipeline.bundles.export.directions import write_directions
 from vae_pipeline.bundles.export.graph import Graph, example_inputs
 from vae_pipeline.bundles.export.graphs import graphs_of
@@ -26,9 +27,10 @@ from vae_pipeline.bundles.export.parity import (
     run,
 )
 from vae_pipeline.bundles.export.rounding import clearest
-from vae_pipeline.kinds.spec import DataSpec
+from vae_pipeline.kinds.spec import DataSpec, ImageSpec
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.directions import Direction
+from vae_pipeline.metrics.parts import read
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive
 from vae_pipeline.runtime.agreement import Units
@@ -45,6 +47,9 @@ UNITS = {
     "mean": "latent space",
     "log_variance": "log of the latent space's square",
     "x_mean": "the data's",
+    "x_clean": "the data's",
+    "x_low": "the data's",
+    "x_high": "the data's",
     "negative_elbo": "nats",
     "distortion": "nats",
     "rate": "nats",
@@ -96,11 +101,15 @@ def write_bundle(
     origin: Provenance,
     seed: int,
     folder: Path,
+    denoising: Denoising | None = None,
 ) -> tuple[list[Agreement], Ranking]:
     """Export every graph, run it on real test rows, and write what it answers beside it."""
     model = model.cpu().eval()
+    if isinstance(spec, ImageSpec) and test.corruption is not None:  # the graphs are given what the model is
+        spec = replace(spec, dtype="float32", noisy=True)
     frozen = model.frozen().eval()
     detector = None if calibrated is None else calibrated.detector
+    denoiser = None if denoising is None else denoising.denoiser
     units = Units(spec, None if detector is None else detector.kind)
     measured = {name: value for name, value in metrics.items() if isinstance(value, int | float | str)}
     measured["failed_gates"] = ", ".join(metrics["failed_gates"])
@@ -108,7 +117,7 @@ def write_bundle(
     protos: dict[str, onnx.ModelProto] = {}
     asked: dict[str, dict[int, _Asked]] = {}
     test = clearest(model, test)
-    for graph in counted("graphs", graphs_of(model, detector)):
+    for graph in counted("graphs", graphs_of(model, detector, denoiser)):
         file, golden = folder / f"{graph.name}.onnx", folder / f"{graph.name}.npz"
         told = _metadata(graph, spec, model, measured, origin)
         proto = graph.proto(frozen, _inputs(graph, model, test, 2, seed), protos, told)
@@ -146,6 +155,7 @@ def write_bundle(
         graphs=described,
         latent_map=None if metrics.get("latent_map") is None else typed(LatentMapEntry, metrics["latent_map"]),
         directions=write_directions(directions, folder) if directions else None,
+        denoising=None if denoising is None else denoising.entry(),
         levels=model.levels if len(model.levels) > 1 else (),
     )
     manifest.save(folder)
@@ -177,9 +187,8 @@ def _ask(graph: Graph, model: VAE, file: Path, inputs: Mapping[str, torch.Tensor
 
 def _inputs(graph: Graph, model: VAE, test: Split, batch: int, seed: int) -> dict[str, torch.Tensor]:
     rows = np.arange(batch) % len(test)
-    images = torch.from_numpy(test.x[rows])
-    labels = None if test.labels is None else torch.from_numpy(test.labels[rows])
-    return example_inputs(graph, model, images, labels, derive(seed, "golden", batch))
+    found = read(test, rows, torch.device("cpu"))
+    return example_inputs(graph, model, found.x, found.label, derive(seed, "golden", batch))
 
 
 def _metadata(

@@ -9,6 +9,7 @@ import torch
 
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.detection import ALPHAS, MOST, detect
+from vae_pipeline.metrics.parts import read, taken
 from vae_pipeline.models.detector import Detector
 from vae_pipeline.runtime.agreement import Units, differences
 from vae_pipeline.runtime.bundle import Bundle
@@ -63,9 +64,10 @@ class AlarmParity:
 
 def alarm_parity(bundle: Bundle, detector: Detector, test: Split) -> AlarmParity:
     """Ask both about the test part, or its first ten thousand rows."""
-    asked = Split(test.x[:MOST], None if test.labels is None else test.labels[:MOST])
+    asked = taken(test, np.arange(min(MOST, len(test))))
     wanted = detect(detector, asked, torch.device("cpu"))
-    found = bundle.detect(bundle.spec.natural(asked.x[:]), asked.labels if bundle.classes else None)
+    seen = read(asked, slice(None), torch.device("cpu")).x.numpy()
+    found = bundle.detect(bundle.spec.natural(seen), asked.labels if bundle.classes else None)
     _, relative = differences(found.score, wanted.score, Units(bundle.spec, detector.kind).of("score"))
     flips = {
         f"{alpha:g}": int((alarms(found.p_value, alpha) != alarms(wanted.p_value, alpha)).sum()) for alpha in ALPHAS

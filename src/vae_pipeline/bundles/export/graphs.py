@@ -11,6 +11,7 @@ own or repeats another's; a conditional model takes `label` as well.
     generate     seed, index  -> x_mean            the same, with noise that is made inside (`export.noise`)
     detect       x            -> score, p_value, distortion, rate, contributions       calibrated; z by constant draws
     base         z            -> noise, z_again    the noise that the sampler makes z of, and what it makes of that
+    denoise      x            -> x_clean, x_low, x_high     of a model that was trained to; z by constant draws
 
 A model whose latents are a map has those of `export.maps` too, for images of any size.
 The graphs of a model that writes token by token are `encoder`, `score` and those of `export.stepwise`.
@@ -29,13 +30,14 @@ from vae_pipeline.bundles.export.parity import Arrays
 from vae_pipeline.bundles.export.proto import OPSET, preceded
 from vae_pipeline.bundles.export.stepwise import WRITING
 from vae_pipeline.metrics.latents import diagonal
+from vae_pipeline.models.denoiser import Denoiser
 from vae_pipeline.models.detector import Detector, DetectorOutputs
 from vae_pipeline.models.likelihoods.autoregressive import AutoregressiveLikelihood
 from vae_pipeline.models.samplers import Invertible
 from vae_pipeline.models.scaling import resounded
 from vae_pipeline.models.spatial import SpatialVAE
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.runtime.signatures import BACK, SIGNATURES, GraphName
+from vae_pipeline.runtime.signatures import BACK, DENOISING, SIGNATURES, GraphName
 
 
 class _Encoder(nn.Module):
@@ -222,6 +224,25 @@ class DetectGraph(TracedGraph):
         return answer._asdict()
 
 
+class DenoiseGraph(TracedGraph):
+    """The calibrated denoiser of a model that was trained to denoise."""
+
+    name = GraphName.DENOISE
+    about = "clean values of corrupted ones, and the intervals that hold a share of them"
+    signature = DENOISING[name]
+
+    def __init__(self, denoiser: Denoiser) -> None:
+        self.denoiser = denoiser
+
+    def module(self, frozen: VAE) -> nn.Module:  # noqa: ARG002
+        """The denoiser, which has a model of its own."""
+        return self.denoiser.frozen().eval()
+
+    def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
+        clean, low, high = self.denoiser(inputs["x"], inputs.get("label"))
+        return {"x_clean": clean, "x_low": low, "x_high": high}
+
+
 class BaseGraph(TracedGraph):
     """The inverse of the sampler, where it has one."""
 
@@ -254,10 +275,11 @@ STEPWISE: tuple[Graph, ...] = (ENCODER, SCORE, *WRITING)
 """The graphs of a model that writes token by token."""
 
 
-def graphs_of(model: VAE, detector: Detector | None) -> tuple[Graph, ...]:
+def graphs_of(model: VAE, detector: Detector | None, denoiser: Denoiser | None = None) -> tuple[Graph, ...]:
     """The graphs that a bundle has."""
     if isinstance(model.likelihood, AutoregressiveLikelihood):
         return STEPWISE
     detects = () if detector is None else (DetectGraph(detector),)
+    denoises = () if denoiser is None else (DenoiseGraph(denoiser),)
     base = (BaseGraph(),) if isinstance(model.sampler, Invertible) else ()
-    return (*GRAPHS, *detects, *base, *(WHOLE_IMAGES if isinstance(model, SpatialVAE) else ()))
+    return (*GRAPHS, *detects, *denoises, *base, *(WHOLE_IMAGES if isinstance(model, SpatialVAE) else ()))

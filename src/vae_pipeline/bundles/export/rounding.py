@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vae_pipeline.kinds.store import Split
-from vae_pipeline.metrics.parts import taken
+from vae_pipeline.metrics.parts import read, taken
 from vae_pipeline.models.codes import half, nearest
 from vae_pipeline.models.spatial import QuantisedVAE
 from vae_pipeline.models.vae import VAE
@@ -23,8 +23,8 @@ def clearest(model: VAE, test: Split) -> Split:
     if not isinstance(model, QuantisedVAE):
         return test
     rows = np.arange(min(len(test), LOOKED_AT))
-    label = None if test.labels is None else torch.from_numpy(test.labels[rows])
-    within = model.within(torch.from_numpy(test.x[rows]), label)
+    seen = read(test, rows, torch.device("cpu"))
+    within = model.within(seen.x, seen.label)
     tie = (within - within.floor() - 0.5).abs().flatten(1).amin(1)
     return taken(test, np.argsort(-tie.numpy(), kind="stable"))
 

@@ -15,6 +15,7 @@ from vae_pipeline.bundles.variants.calibration import calibration
 from vae_pipeline.bundles.variants.cost import Cost, measure, said
 from vae_pipeline.bundles.variants.float16 import to_float16
 from vae_pipeline.bundles.variants.int8 import to_int8
+from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.runtime.agreement import Units
 from vae_pipeline.runtime.bundle import Array, Bundle
@@ -49,6 +50,8 @@ def shrink(folder: Path, to: Kind, data: Path, out: Path, timeout_s: float = TIM
         raise BundleError(f"{folder} is the {bundle.variant} variant of a bundle: name the bundle that it came from")
     if bundle.spec.kind == "text":
         raise BundleError(f"{folder} is a model of sentences, of which no variant is made: images and tables have them")
+    if isinstance(bundle.spec, ImageSpec) and bundle.spec.noisy:
+        raise BundleError(f"{folder} is a model of corrupted images, of which no variant is made: take it as it is")
     if prepared.spec != bundle.spec:
         raise DataError(f"{data} has another spec than the data of {folder}: name the data that it was trained on")
     with filled_folder(out) as partial:

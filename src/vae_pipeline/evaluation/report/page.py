@@ -123,7 +123,15 @@ def _reconstructions(findings: Findings) -> list[str]:
     alt = "Rows of test images, each row above the row of its reconstructions."
     caption = "Test images; under each, its reconstruction from the posterior's mean."
     figures = figure_table("More on reconstructions", figures_of("reconstructions"), findings)
-    return [_shown(findings, "reconstructions.png", alt, caption), figures]
+    rows = (
+        "In rows: clean test images; what the model was given; its answers; and the widths of their intervals, white "
+        "where a clean value may be any."
+    )
+    return [
+        _shown(findings, "reconstructions.png", alt, caption),
+        _shown(findings, "denoised.png", "Clean, corrupted and denoised images, and the widths of intervals.", rows),
+        figures,
+    ]
 
 
 def _samples(findings: Findings) -> list[str]:

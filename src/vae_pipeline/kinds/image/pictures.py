@@ -49,6 +49,13 @@ def to_image(pixels: Pixels) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(np.concatenate(list(pixels), axis=1)))
 
 
+def save_picture(path: Path, pixels: Pixels) -> None:
+    """Write one picture as a .png, as large as it is."""
+    buffer = io.BytesIO()
+    to_image(pixels).save(buffer, "PNG", optimize=True)
+    replace_file(path, buffer.getvalue())
+
+
 def save_sheet(path: Path, pixels: Pixels, columns: int, side: int = 0, group: int = 1) -> None:
     """Write pictures as one, laid out by `tile`; what is between them is transparent, for light pages and dark ones."""
     sheet = to_image(tile(pixels, columns, side, group=group))

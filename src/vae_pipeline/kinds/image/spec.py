@@ -47,6 +47,8 @@ class ImageSpec(StoredSpec):
     """Names of what each image may show or not, such as a smile, whatever its class; empty where none are known."""
     crop: int | None = None
     """For picture files of another size: the side of the square that is cut out of the middle; None for none."""
+    noisy: bool = False
+    """True if values beyond `low` and `high`, and between whole numbers, are taken: of a model that denoises."""
     kind: str = "image"
 
     @property
@@ -88,6 +90,8 @@ class ImageSpec(StoredSpec):
         whole = x.dtype.kind in "biu"
         if not whole and not np.isfinite(x).all():
             raise DataError("the observations hold NaN or infinity: clean them first")
+        if self.noisy:
+            return np.ascontiguousarray(x.astype(self.dtype))
         inside = within(x, self.low, self.high)
         if inside is None:
             raise DataError(
@@ -104,7 +108,7 @@ class ImageSpec(StoredSpec):
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; a field that came later is left out where it says nothing."""
         values = super().to_dict()
-        return {name: value for name, value in values.items() if value or name not in ("attributes", "crop")}
+        return {name: value for name, value in values.items() if value or name not in ("attributes", "crop", "noisy")}
 
     def metadata(self) -> dict[str, Any]:
         """A graph's metadata on raw values."""

@@ -5,7 +5,7 @@ from typing import Literal
 
 from vae_pipeline.recipe.data import Kind
 
-Need = Literal["detector", "anomalies", "masks"]
+Need = Literal["detector", "anomalies", "masks", "denoiser"]
 Part = Literal["headline", "bounds", "reconstructions", "sentences", "samples", "detection", "latents"]
 EVERY: tuple[Kind, ...] = ("image", "audio", "table", "text")
 IMAGE: tuple[Kind, ...] = ("image",)
@@ -13,6 +13,7 @@ AUDIO: tuple[Kind, ...] = ("audio",)
 PERCEIVED: tuple[Kind, ...] = ("image", "audio")
 TEXT: tuple[Kind, ...] = ("text",)
 VALUES: tuple[Kind, ...] = ("image", "audio", "table")
+DENOISER: tuple[Need, ...] = ("denoiser",)
 ANOMALIES: tuple[Need, ...] = ("detector", "anomalies")
 
 

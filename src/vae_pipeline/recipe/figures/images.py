@@ -1,6 +1,6 @@
 """Reconstructions and samples of images, and those figures of them that sound has too."""
 
-from vae_pipeline.recipe.figures.figure import IMAGE, PERCEIVED, Figure, SummaryColumn
+from vae_pipeline.recipe.figures.figure import DENOISER, IMAGE, PERCEIVED, Figure, SummaryColumn
 
 IMAGES = (
     Figure(
@@ -35,6 +35,33 @@ IMAGES = (
     Figure(
         "ssim", "SSIM", "Structural similarity in windows of 11 × 11 pixels; 1 for equal images.",
         "reconstructions", better="higher", kinds=IMAGE, beside=(("ssim_of_input", "the corrupted images {}"),),
+    ),
+    Figure(
+        "psnr_of_denoised", "PSNR of the denoised",
+        "The denoiser's answers, the mean over its draws, against the clean images, each image's own, averaged; on "
+        "values scaled to [0, 1] and clipped to it.",
+        "headline", unit="dB", better="higher", kinds=IMAGE, needs=DENOISER,
+        column=SummaryColumn("denoised", "{:.1f} dB", dispensable=4),
+        beside=(("psnr_of_input", "the corrupted images {}"), ("psnr_by_level", "noise of {name} {}"),
+                ("denoised_examples", "{} images")),
+    ),
+    Figure(
+        "ssim_of_denoised", "SSIM of the denoised", "As SSIM, of the denoiser's answers and the clean images.",
+        "reconstructions", better="higher", kinds=IMAGE, needs=DENOISER,
+        beside=(("ssim_of_input", "the corrupted images {}"),),
+    ),
+    Figure(
+        "interval_coverage", "Coverage of the intervals",
+        "Share of the clean values that lie in the denoiser's intervals, whose factor was set by the validation part; "
+        "near the recipe's share is good.",
+        "headline", kinds=IMAGE, needs=DENOISER,
+        beside=(("coverage_by_level", "noise of {name} {}"), ("coverage_of_unsure", "the widest tenth {}")),
+    ),
+    Figure(
+        "interval_width", "Width of the intervals",
+        "Mean width of the denoiser's intervals, on values scaled to [0, 1].",
+        "reconstructions", better="lower", kinds=IMAGE, needs=DENOISER,
+        beside=(("interval_factor", "deviations times {}"),),
     ),
     Figure(
         "sharpness", "Sharpness",

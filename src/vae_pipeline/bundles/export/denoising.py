@@ -1,0 +1,29 @@
+"""A bundle's record of its denoiser."""
+
+from dataclasses import dataclass
+
+from vae_pipeline.models.denoiser import FLOOR, Denoiser
+from vae_pipeline.recipe.denoise import Denoise
+from vae_pipeline.runtime.denoising_entry import DenoisingEntry
+
+
+@dataclass(frozen=True)
+class Denoising:
+    """A denoiser, the section that it was trained by, and the images that its intervals were calibrated on."""
+
+    denoiser: Denoiser
+    section: Denoise
+    examples: int
+
+    def entry(self) -> DenoisingEntry:
+        """The entry in bundle.json."""
+        return DenoisingEntry(
+            mode=self.section.mode,
+            corruption=tuple(step.told for step in self.section.corruption),
+            draws=self.section.draws,
+            coverage=self.section.coverage,
+            factor=float(self.denoiser.factor),
+            floor=FLOOR,
+            examples=self.examples,
+            deviation=self.denoiser.own_deviation,
+        )

@@ -1,0 +1,103 @@
+"""A denoiser: one trained VAE, the draws that its answer is the mean of, and an interval for each clean value.
+
+    clean = E_q[E[x|z]]         deviation² = Var_q(E[x|z]) + E_q[Var(x|z)]         interval = clean ± factor deviation
+
+q is q(z|corrupted), and E_q a mean over draws by noise that is the same for every example, so that the answer is
+deterministic. Var(x|z) is left out where the likelihood is the noise, since its variance is then that of the noise.
+"""
+
+import copy
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vae_pipeline.models.likelihoods.location_scale import Continuous, ContinuousLikelihood
+from vae_pipeline.models.vae import VAE
+
+FLOOR = 0.5 / 255
+"""The least deviation, on values scaled to [0, 1]: half a level of 8 bits."""
+
+
+class DenoiserOutputs(NamedTuple):
+    """Clean values in the data's units, and the ends of their intervals, all within the range of the data."""
+
+    clean: Float[Tensor, "batch *event"]
+    low: Float[Tensor, "batch *event"]
+    high: Float[Tensor, "batch *event"]
+
+
+class Denoiser(nn.Module):
+    """A model's clean values and their intervals, as arithmetic alone that can be exported whole.
+
+    Source: the posterior's mean from noisy data, Prakash, Krull and Jug, Fully Unsupervised Diversity Denoising with
+    Convolutional Variational Autoencoders, 2021; q(z|noisy) for clean images, Im, Ahn, Memisevic and Bengio, Denoising
+    Criterion for Variational Auto-Encoding Framework, 2017.
+    """
+
+    noise: Tensor
+    factor: Tensor
+
+    def __init__(self, model: VAE, noise: Float[Tensor, "draws latents"], supervised: bool) -> None:
+        """`supervised` if the likelihood is that of the clean values."""
+        super().__init__()
+        self.model, self.supervised = model, supervised
+        self.register_buffer("noise", noise)
+        self.register_buffer("factor", torch.ones(()))
+
+    @property
+    def own_deviation(self) -> float | None:
+        """The deviation of clean values given z, on [0, 1]: 0 where the likelihood is the noise, None if it varies."""
+        if not self.supervised:
+            return 0.0
+        probe = self.model.likelihood
+        assert isinstance(probe, ContinuousLikelihood)  # a recipe says so
+        if probe.kind in ("learned_per_channel", "per_element"):
+            return None
+        return float(probe.given(torch.zeros(()), probe.scale.detach().mean()).variance.sqrt())
+
+    def frozen(self) -> "Denoiser":
+        """A copy whose model's prior and sampler are made: arithmetic alone, which can be exported."""
+        copied = copy.copy(self)
+        copied._modules = {**self._modules, "model": self.model.frozen()}
+        return copied
+
+    def estimate(
+        self, x: Float[Tensor, "batch *event"], label: Tensor | None = None
+    ) -> tuple[Float[Tensor, "batch *event"], Float[Tensor, "batch *event"]]:
+        """Clean values on [0, 1] and their deviations, not yet scaled by the factor."""
+        noise = self.noise.unsqueeze(1).expand(-1, x.shape[0], -1)
+        drawn = self.model.explain(self.model.scaling(x), self.model.encode(x, label).draw(noise), label).likelihood
+        mean = drawn.mean.mean(0)
+        variance = (drawn.mean - mean).square().mean(0)
+        if self.supervised:
+            assert isinstance(drawn, Continuous)  # a recipe says so
+            variance = variance + drawn.variance.expand(drawn.mean.shape).mean(0)
+        return mean.clamp(0, 1), variance.sqrt().clamp_min(FLOOR)
+
+    def forward(self, x: Float[Tensor, "batch *event"], label: Tensor | None = None) -> DenoiserOutputs:
+        """Denoise raw observations."""
+        clean, deviation = self.estimate(x, label)
+        away = self.factor * deviation
+        ends = (clean - away).clamp_min(0), (clean + away).clamp_max(1)
+        return DenoiserOutputs(*(self.model.scaling.inverse(each) for each in (clean, *ends)))
+
+
+def conformal_factor(ratios: Float[Tensor, "images values"], coverage: float) -> float:
+    """The factor by which deviations are scaled so that intervals hold a share `coverage` of a new image's values.
+
+    `ratios` are |clean - estimate| / deviation of held-back images. The share of an image's values that its intervals
+    miss falls as the factor rises, and is 1 at most: the least factor at which n/(n+1) of its mean over n images, plus
+    1/(n+1), is at most 1 - coverage bounds the expected share for a new image, if it and the n are exchangeable.
+    Nothing is assumed of the values within an image, and nothing is promised of any one image. Where n is too small,
+    intervals are as wide as the range.
+
+    Source: Angelopoulos, Bates, Fisch, Lei and Schuster, Conformal Risk Control, 2024, eq. 4.
+    """
+    images, values = len(ratios), ratios[0].numel()
+    missed = math.floor(((images + 1) * (1 - coverage) - 1) * values + 1e-9)  # of all values, at most
+    if missed < 0:
+        return 1 / FLOOR
+    return ratios.flatten().kthvalue(max(1, images * values - missed)).values.item()

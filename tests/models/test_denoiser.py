@@ -1,0 +1,79 @@
+"""Denoisers: the factor of their intervals, and their answers in closed form."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from vae_pipeline.models.denoiser import FLOOR, Denoiser, conformal_factor
+from vae_pipeline.models.gaussian import DiagonalGaussian
+from vae_pipeline.models.likelihoods.gaussian import GaussianLikelihood
+from vae_pipeline.models.priors import StandardNormalPrior
+from vae_pipeline.models.scaling import Scaling
+from vae_pipeline.models.vae import VAE
+
+
+def test_intervals_hold_their_share_of_new_images_whose_values_depend_on_each_other():
+    """The mean over many calibrations, of 30 images each, with one noise level an image; the bound is 2 / 31 loose."""
+    draw = torch.Generator().manual_seed(0)
+    found = []
+    for _ in range(400):
+        levels = 0.2 + torch.rand(40, 1, generator=draw)
+        ratios = (levels * torch.randn(40, 30, generator=draw)).abs()
+        factor = conformal_factor(ratios[:30], 0.8)
+        found.append((ratios[30:] <= factor).float().mean().item())
+    assert 0.8 <= np.mean(found) <= 0.8 + 2 / 31
+
+
+@pytest.mark.parametrize(("images", "missed"), [(9, 0), (19, 20), (99, 100 * 9 + 90)])
+def test_the_factor_leaves_out_as_many_values_as_the_risk_allows(images, missed):
+    """Of n images the mean share of missed values may be ((n + 1) (1 - coverage) - 1) / n."""
+    values = 20 if images < 99 else 110
+    ratios = torch.arange(1, images * values + 1).float().view(images, values)
+    allowed = math.floor(((images + 1) * 0.1 - 1) * values + 1e-9)
+    assert int((ratios > conformal_factor(ratios, 0.9)).sum()) == allowed == missed
+
+
+def test_too_few_images_give_intervals_of_the_whole_range():
+    assert conformal_factor(torch.ones(8, 20), 0.9) * FLOOR >= 1
+
+
+class _Same(nn.Module):
+    def forward(self, x, label):
+        return x.flatten(1)
+
+
+class _Scaled(nn.Module):
+    def forward(self, features):
+        return DiagonalGaussian(features, torch.full_like(features, math.log(0.04)))
+
+
+class _Image(nn.Module):
+    def forward(self, z):
+        return z.view(-1, 1, 1, 2, 2)
+
+
+def denoiser(supervised, scale=0.3, draws=4096):
+    """q(z|x) = N(x, 0.2²) and p(x|z) = N(z, scale²): the mean of z is x, and its deviation 0.2."""
+    likelihood = GaussianLikelihood((1, 2, 2), scale)
+    model = VAE(Scaling(-10, 10), _Same(), _Scaled(), StandardNormalPrior(4), _Image(), likelihood).eval()
+    return Denoiser(model, torch.randn(draws, 4, generator=torch.Generator().manual_seed(0)), supervised)
+
+
+def test_the_answer_is_the_posteriors_mean_and_its_deviation_that_of_draws_and_likelihood():
+    x = torch.full((2, 1, 2, 2), 2.0)
+    for supervised, deviation in ((True, math.hypot(0.2, 0.3)), (False, 0.2)):
+        made = denoiser(supervised)
+        mean, found = made.estimate(x)
+        assert mean.numpy() == pytest.approx(0.6, abs=0.01) and found.numpy() == pytest.approx(deviation, rel=0.05)
+        assert made.own_deviation == pytest.approx(0.3 if supervised else 0.0)
+        made.factor.fill_(0.5)
+        clean, low, high = made(x)
+        assert torch.allclose(clean, 20 * mean - 10) and torch.allclose(high - low, 20 * found, rtol=1e-5)
+
+
+def test_answers_and_intervals_stay_within_the_range_of_the_data():
+    clean, low, high = denoiser(True)(torch.full((1, 1, 2, 2), 25.0))
+    assert (clean == 10).all() and (high == 10).all() and (low < 10).all()
