@@ -204,12 +204,15 @@ def test_sound_keeps_it_in_any_view(case):
     keeps_its_contract(*(heard(view, net, likelihood, conditional) for _ in range(2)), x, label)
 
 
-def heard(view, net, likelihood, conditional):
+RECORDINGS = AudioSpec(800, 100, 2, ("a", "b", "c"))
+
+
+def heard(view, net, likelihood, conditional, spec=RECORDINGS):
     parts = {"view": view, "encoder": (NETS | OF_SOUND)[net], "decoder": (NETS | OF_SOUND)[net]}
     parts |= {"posterior": POSTERIORS["gaussian"], "prior": PRIORS["standard_normal"], "conditional": conditional}
     model = Model.model_validate({**parts, "likelihood": (LIKELIHOODS | MORE_LIKELIHOODS)[likelihood]})
     torch.manual_seed(0)
-    return build(model, AudioSpec(800, 100, 2, ("a", "b", "c")))
+    return build(model, spec)
 
 
 @pytest.mark.parametrize("posterior", [*POSTERIORS, "ladder"])

@@ -300,3 +300,12 @@ class TestAttention:
 )
 def test_numbers_have_as_many_digits_as_they_deserve(value, error, text):
     assert typeset(value, error) == text
+
+
+def test_a_page_plays_sound_that_lies_inside_it(findings):
+    names = [f"{part}_{number:02}.wav" for part in ("reconstructions", "samples", "path") for number in (1, 2)]
+    heard = dataclasses.replace(findings, sounds={name: name.encode() for name in names})
+    reader = Reader(page(heard))
+    sources = [value for tag, name, value in reader.attributes if tag == "audio" and name == "src"]
+    assert [base64.b64decode(value.removeprefix("data:audio/wav;base64,")).decode() for value in sources] == names
+    assert "media-src data:" in page(heard)

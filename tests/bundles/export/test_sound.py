@@ -1,0 +1,71 @@
+"""A bundle of a model of sound: samples go in and come out, whatever the view."""
+
+import numpy as np
+import pytest
+import torch
+from tests.bundles.export.test_families import is_the_model
+from tests.contracts.test_models import RECORDINGS, SPECTROGRAM, WAVEFORM, heard
+
+from vae_pipeline.bundles.conformance.conform import conform
+from vae_pipeline.bundles.conformance.runtimes import Runtime
+from vae_pipeline.bundles.export import parity
+from vae_pipeline.bundles.export.bundle import Provenance, write_bundle
+from vae_pipeline.bundles.export.graphs import GRAPHS
+from vae_pipeline.kinds.store import Split
+from vae_pipeline.runtime import Bundle
+from vae_pipeline.runtime.agreement import Units
+from vae_pipeline.runtime.manifest import Manifest
+from vae_pipeline.runtime.signatures import GraphName
+from vae_pipeline.system.files import write_json
+
+pytestmark = pytest.mark.slow
+VIEW = SPECTROGRAM | {"mel": 6, "griffin_lim": 2}
+
+
+def recordings(count):
+    return np.random.default_rng(0).uniform(-0.5, 0.5, (count, *RECORDINGS.event_shape)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sound")
+    model = heard(VIEW, "gru", "gaussian_learned", False).eval()
+    torch.nn.init.constant_(model.decoder.output.bias, 0.7)  # loud, so that phases matter
+    origin = Provenance("tiny", "", "", "", "prior", "none")
+    metrics = {"failed_gates": []}
+    rows, _ = write_bundle(model, RECORDINGS, None, [], Split(recordings(20), None), metrics, origin, 0, folder)
+    write_json(folder / "parity.json", {"tolerance": 1e-4})
+    Manifest.load(folder).save_with(folder, "parity.json")
+    return folder, model, rows
+
+
+def test_its_graphs_are_the_model(exported):
+    _, _, rows = exported
+    parity.require(rows, 1e-4)
+    assert {row.graph for row in rows} == {graph.name for graph in GRAPHS}
+    assert {row.event for row in rows if row.output == "x_mean"} == {RECORDINGS.event_shape}
+
+
+def test_its_graphs_are_read_by_the_reference(exported, tmp_path):
+    rows = list(conform(exported[0], [Runtime.REFERENCE], tmp_path))
+    assert {(row.outcome, row.reason) for row in rows} == {("works", "")}
+
+
+def test_a_bundle_takes_and_gives_recordings(exported):
+    folder, model, _ = exported
+    bundle, x = Bundle.load(folder), recordings(3)
+    mean = bundle.encode(x).mean
+    with torch.inference_mode():
+        raw = torch.from_numpy(x)
+        wanted = model.scaling.resounded(model.decode(model.encode(raw).mean).mean, raw).numpy()
+    np.testing.assert_allclose(bundle.reconstruct(x), wanted, atol=1e-5)  # with its phases
+    assert np.abs(bundle.decode(mean) - wanted).max() > 0.1  # with found ones
+    assert bundle.score(x).negative_elbo.shape == (3,)
+    for made in (bundle.sample(3), bundle.generate(3), bundle.interpolate(x[0], x[1], 3)):
+        assert made.shape == (3, *RECORDINGS.event_shape) and np.isfinite(made).all()
+
+
+def test_the_graph_of_waveforms_is_the_model(tmp_path):
+    model = heard(WAVEFORM, "residual_1d", "laplace_per_element", False).eval()
+    (graph,) = [graph for graph in GRAPHS if graph.name == GraphName.RECONSTRUCT]
+    is_the_model(graph, model, torch.from_numpy(recordings(5)), Units(RECORDINGS, None), tmp_path)
