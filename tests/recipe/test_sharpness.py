@@ -7,6 +7,7 @@ from vae_pipeline.system.errors import RecipeError
 from vae_pipeline.system.reading import parse
 
 ADVERSARIAL = {"weight": 0.5, "start": 0.25, "learning_rate": 0.001, "channels": [32, 64], "samples": True}
+SPECTRAL = {"weight": 1.0, "features": "spectral"}
 SHARP = {"perceptual": {"weight": 1.0, "features": "trained"}, "adversarial": ADVERSARIAL}
 
 
@@ -39,6 +40,9 @@ def test_it_is_stored_where_there_is_one(root):
         ("smoke", SHARP, {"train": {"keep": "last", "patience": 3}}, "set train.keep: last and train.patience: null"),
         ("tumours", {**SHARP, "adversarial": None}, {}, "train.sharpness is for images, and data.kind is tumours"),
         ("sentences", {**SHARP, "adversarial": None}, {}, "train.sharpness is for images, and data.kind is"),
+        ("smoke", {**SHARP, "perceptual": SPECTRAL, "adversarial": None}, {}, "spectral compares waveforms"),
+        ("tones", {**SHARP, "perceptual": SPECTRAL, "adversarial": None}, {}, "with model.view.kind waveform"),
+        ("tones", {**SHARP, "adversarial": None}, {}, "sound takes perceptual.features spectral"),
         ("smoke", {**SHARP, "adversarial": None}, {"objective": {"kind": "trimmed", "share": 0.1}}, "leaves out"),
         ("smoke", {**SHARP, "adversarial": {**ADVERSARIAL, "start": 1.0}}, {}, "sharpness.adversarial.start"),
         ("smoke", {**SHARP, "adversarial": {**ADVERSARIAL, "weight": 0}}, {}, "sharpness.adversarial.weight"),

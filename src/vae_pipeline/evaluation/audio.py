@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vae_pipeline.evaluation import plots
+from vae_pipeline.evaluation.images import sharpened
 from vae_pipeline.kinds.audio.encoding import save_recordings
 from vae_pipeline.kinds.spec import AudioSpec
 from vae_pipeline.kinds.store import Prepared
@@ -39,6 +40,7 @@ def describe(
     _draw(model, prepared, spec, seed, folder)
     near = sound_fidelity(model, prepared.test, spec, device)
     figures = {name: value for name, value in dataclasses.asdict(near).items() if value is not None}
+    figures |= sharpened(trained)
     features = reference(prepared, home, device)
     if model.classes and features.task == "labels":
         figures["sample_accuracy"] = _named(model, features, derive(seed, "named"))

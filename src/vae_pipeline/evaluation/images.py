@@ -58,7 +58,7 @@ def describe(
     }
     if model.likelihood.measure(spec.binary) == "cross_entropy":
         optional["entropy_floor"] = entropy_floor(test, spec.low, spec.high)
-    figures |= {name: value for name, value in optional.items() if value is not None} | _sharpened(trained)
+    figures |= {name: value for name, value in optional.items() if value is not None} | sharpened(trained)
     features = reference(prepared, home, device)
     copies = memorised(model, prepared, features, seed)
     if copies is not None:
@@ -68,7 +68,7 @@ def describe(
     return figures | generation(model, prepared, features, seed)
 
 
-def _sharpened(trained: Trained) -> dict[str, Any]:
+def sharpened(trained: Trained) -> dict[str, Any]:
     """The terms that the model was trained for beside its objective, as they were in the epoch that was kept."""
     sharpness, kept = trained.recipe.train.sharpness, trained.history[trained.kept_epoch - 1]
     if sharpness is None:

@@ -24,6 +24,7 @@ from vae_pipeline.recipe.model import (
     NormalisedPosterior,
     SpatialPosterior,
     VectorPosterior,
+    WaveformView,
 )
 from vae_pipeline.recipe.objective import (
     CapacityControl,
@@ -41,6 +42,7 @@ from vae_pipeline.recipe.objective import (
 )
 from vae_pipeline.recipe.sampler import Sampler, kinds_of
 from vae_pipeline.recipe.section import Section
+from vae_pipeline.recipe.sharpness import SPECTRAL
 from vae_pipeline.recipe.train import Train
 from vae_pipeline.system.reading import parse, read_yaml
 
@@ -147,7 +149,18 @@ class Recipe(Section):
     def _sharpness_fits(self) -> None:
         if self.train.sharpness is None:
             return
-        if kind_of(self.data) != "image":
+        spectral, kind = self.train.sharpness.terms == (SPECTRAL,), kind_of(self.data)
+        if spectral and not isinstance(self.model.view, WaveformView):
+            raise ValueError(
+                "train.sharpness.perceptual.features spectral compares waveforms: take it for sound with "
+                "model.view.kind waveform, or set train.sharpness to null"
+            )
+        if kind == "audio" and not spectral:
+            raise ValueError(
+                "of train.sharpness, sound takes perceptual.features spectral with adversarial: null, and no more: "
+                "set it so, or set train.sharpness to null"
+            )
+        if kind not in ("image", "audio"):
             raise ValueError(f"train.sharpness is for images, and data.kind is {self.data.kind}: set it to null")
         if isinstance(self.objective, TrimmedObjective):
             raise ValueError(

@@ -7,12 +7,12 @@ from pydantic import Field, model_validator
 from vae_pipeline.recipe.section import Fraction, Layers, Place, Positive, Section
 from vae_pipeline.system.errors import RecipeError
 
-TRAINED = "trained"
-"""The word for features of a network that is trained here."""
+TRAINED, SPECTRAL = "trained", "spectral"
+"""The words for features of a network that is trained here, and for magnitudes of spectrograms."""
 
 
 class Perceptual(Section):
-    """A distance of reconstructions from their images in the features of a network.
+    """A distance of reconstructions from their images in the features of a network, or of sound in spectrograms.
 
     Source: Zhang, Isola, Efros, Shechtman and Wang, The Unreasonable Effectiveness of Deep Features, 2018.
     """
@@ -21,7 +21,8 @@ class Perceptual(Section):
     """The length of the term's gradient at the decoder's output, in lengths of the distortion's."""
     features: Place
     """`trained`, for a small classifier that is trained on the same data first; or an ONNX file, whose graph takes
-    images [batch, channels, height, width] on [0, 1] and gives maps of features."""
+    images [batch, channels, height, width] on [0, 1] and gives maps of features. Of sound in the view `waveform`:
+    `spectral`, for the multi-resolution spectral distance."""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     """The digest that the network must have (of the ONNX file, or of the trained weights), or null for any; `train`
     keeps the one that it found beside the weights."""
@@ -59,13 +60,14 @@ class Sharpness(Section):
     @property
     def network(self) -> str | None:
         """The file of the user's network, if there is one."""
-        given = self.perceptual is not None and self.perceptual.features != TRAINED
+        given = self.perceptual is not None and self.perceptual.features not in (TRAINED, SPECTRAL)
         return self.perceptual.features if self.perceptual is not None and given else None
 
     @property
     def terms(self) -> tuple[str, ...]:
         """The names of the terms."""
-        named = {"perceptual": self.perceptual, "adversarial": self.adversarial}
+        spectral = self.perceptual is not None and self.perceptual.features == SPECTRAL
+        named = {SPECTRAL if spectral else "perceptual": self.perceptual, "adversarial": self.adversarial}
         return tuple(name for name, term in named.items() if term is not None)
 
     @property
@@ -73,7 +75,8 @@ class Sharpness(Section):
         """A sentence on what a model was trained for."""
         terms = []
         if self.perceptual is not None:
-            terms.append(f"a perceptual distance (weight {self.perceptual.weight:g})")
+            kind = "multi-resolution spectral" if self.perceptual.features == SPECTRAL else "perceptual"
+            terms.append(f"a {kind} distance (weight {self.perceptual.weight:g})")
         if self.adversarial is not None:
             begins = f" from {self.adversarial.start:.0%} of the steps on" if self.adversarial.start else ""
             terms.append(f"a discriminator (weight {self.adversarial.weight:g}{begins})")

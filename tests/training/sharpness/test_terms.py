@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from tests.contracts.test_models import RECORDINGS, WAVEFORM, heard
 from tests.lanes import edited
 
 from vae_pipeline.models.build import build
@@ -21,6 +22,7 @@ from vae_pipeline.training.sharpness.discriminator import PatchDiscriminator, hi
 from vae_pipeline.training.sharpness.distance import LEAST, PerceptualDistance
 from vae_pipeline.training.sharpness.features import MapClassifier
 from vae_pipeline.training.sharpness.sharpener import Sharpener
+from vae_pipeline.training.sharpness.waveforms import WaveformDistance
 
 CPU = torch.device("cpu")
 SHAPE = (1, 12, 12)
@@ -48,6 +50,19 @@ def begin(recipe, prepared, seed=0):
     )
     batches = Batches(prepared.train, recipe.train.batch, seed, CPU, recipe.train.accumulate)
     return training, fit(training, recipe.train, recipe.objective, batches, prepared.valid, seed)
+
+
+def test_the_spectral_distance_pulls_on_waveforms_as_hard_as_it_is_told():
+    model = heard(WAVEFORM, "residual_1d", "gaussian_learned", False)
+    inference = model(0.3 * torch.randn(5, *RECORDINGS.event_shape).clamp(-3, 3))
+    sharpener = Sharpener((WaveformDistance(RECORDINGS.length), 0.5), None, CPU)
+    pull = sharpener.pull(model, inference, None)
+    lengths = [
+        torch.autograd.grad(term, inference.output, retain_graph=True)[0].norm()
+        for term in (pull, inference.distortion()[0].mean())
+    ]
+    assert float(lengths[0] / lengths[1]) == pytest.approx(0.5, rel=1e-4)
+    assert sharpener.figures().perceptual > 0
 
 
 def test_the_distance_is_its_definition():

@@ -106,7 +106,8 @@ def _curves(findings: Findings) -> str:
     for key, title in (("elbo", "ELBO, nats"), ("distortion", "Distortion, nats"), ("rate", "Rate, nats")):
         series = {part: [row[f"{part}_{key}"] for row in findings.history] for part in ("train", "valid")}
         charts.append(line_chart(title, epochs, series, findings.kept_epoch))
-    for key, title in (("perceptual", "Perceptual distance"), ("discriminator", "Loss of the discriminator")):
+    distance = "Spectral distance" if findings.sounds else "Perceptual distance"
+    for key, title in (("perceptual", distance), ("discriminator", "Loss of the discriminator")):
         values = [row.get(key) for row in findings.history]
         if any(value is not None for value in values):
             charts.append(line_chart(title, epochs, {"train": values}, findings.kept_epoch))

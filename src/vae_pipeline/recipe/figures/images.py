@@ -6,9 +6,9 @@ IMAGES = (
     Figure(
         "trained_for", "Trained for",
         "The terms that training minimised: a model of more terms than the objective wasn't trained by the ELBO alone. "
-        "Beside them their means over the last epoch's training images, at a drawn z, and the weights that their "
+        "Beside them their means over the last epoch's training {nouns}, at a drawn z, and the weights that their "
         "gradients had. The discriminator's loss is 2 where it can't tell, and 0 where it always can.",
-        "headline", gate=False, kinds=IMAGE, column=SummaryColumn("trained for", "{}", dispensable=5),
+        "headline", gate=False, kinds=PERCEIVED, column=SummaryColumn("trained for", "{}", dispensable=5),
         beside=(("perceptual", "perceptual distance {}"), ("perceptual_weight", "its weight {}"),
                 ("adversarial", "adversarial term {}"), ("adversarial_weight", "its weight {}"),
                 ("discriminator", "discriminator's loss {}")),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.kinds.spec import AudioSpec, ImageSpec
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.classifier import digest
 from vae_pipeline.models.scaling import Scaling
@@ -17,6 +17,7 @@ from vae_pipeline.training.sharpness.distance import PerceptualDistance
 from vae_pipeline.training.sharpness.features import trained_features
 from vae_pipeline.training.sharpness.onnx_net import read_network
 from vae_pipeline.training.sharpness.sharpener import Sharpener
+from vae_pipeline.training.sharpness.waveforms import WaveformDistance
 
 TRIED = 4  # images that a user's network is tried on
 
@@ -33,6 +34,10 @@ def build_sharpener(
     if sharpness is None:
         return None, recipe
     spec, perceptual, adversary = prepared.spec, None, None
+    if isinstance(spec, AudioSpec):
+        assert sharpness.perceptual is not None  # a recipe says so
+        distance = WaveformDistance(spec.length).to(device)
+        return Sharpener((distance, sharpness.perceptual.weight), None, device), recipe
     assert isinstance(spec, ImageSpec)  # a recipe says so
     if sharpness.perceptual is not None:
         weight = sharpness.perceptual.weight

@@ -10,6 +10,8 @@ from torch import Tensor
 Images = Float[Tensor, "batch channels height width"]
 Maps = list[Float[Tensor, "batch features rows columns"]]
 
+Distance = Callable[[Tensor, Tensor], Float[Tensor, ""]]
+"""What a reconstruction is made less of: a distance from its target, averaged over examples."""
 LEAST = 1e-3
 """Added to a squared length: where there is next to no feature, there is no direction to compare either."""
 

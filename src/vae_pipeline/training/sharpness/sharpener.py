@@ -9,7 +9,7 @@ from vae_pipeline.metrics.bounds import widest
 from vae_pipeline.models.vae import VAE, Inference
 from vae_pipeline.training.sharpness.adversary import Adversary
 from vae_pipeline.training.sharpness.balance import balanced
-from vae_pipeline.training.sharpness.distance import PerceptualDistance
+from vae_pipeline.training.sharpness.distance import Distance
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Sharpener:
     """Pulls E[x|z] towards sharp images, beside what the objective asks for."""
 
     def __init__(
-        self, perceptual: tuple[PerceptualDistance, float] | None, adversary: Adversary | None, device: torch.device
+        self, perceptual: tuple[Distance, float] | None, adversary: Adversary | None, device: torch.device
     ) -> None:
         """`perceptual` is the distance with the recipe's weight."""
         self.perceptual, self.adversary = perceptual, adversary
