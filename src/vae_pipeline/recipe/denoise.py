@@ -117,6 +117,13 @@ class Denoise(Section):
     coverage: SomeFraction = 0.9
     """Share of the clean values of a new image that its intervals are to hold, in expectation."""
 
+    @property
+    def told(self) -> str:
+        """The task in a sentence."""
+        steps = "; ".join(step.told for step in self.corruption)
+        aim = "explained the clean ones" if self.mode == "supervised" else "saw no clean one"
+        return f"It was given corrupted images ({steps}) and {aim}."
+
 
 def denoising_fits(denoise: Denoise | None, data: Data, model: AnyModel) -> None:
     """Refuse data and likelihoods that can't be denoised.

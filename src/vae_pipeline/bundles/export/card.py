@@ -49,6 +49,7 @@ Trained for up to {train.length}, batches of {train.batch}, \
 learning rate {train.learning_rate:g} ({train.schedule.replace("_", " ")}), seed {trained.seed}; \
 the {train.keep} epoch's weights were kept.{_begun(trained)}\
 {"" if train.augment is None else f" {train.augment.told}"}\
+{"" if train.denoise is None else f" {train.denoise.told}"}\
 {"" if train.sharpness is None else f" {train.sharpness.told} ELBO and bounds are measured as of any model."}
 
 ## Intended use
