@@ -64,7 +64,10 @@ def sample(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", help=".npy (values), .png (a grid), of a table .csv, of text .txt; - writes to a pipe."
+            "--out",
+            "-o",
+            help=".npy (values), .png (a grid), of sound .wav (one after the other), of a table .csv, of text .txt; - "
+            "writes to a pipe.",
         ),
     ],
     count: Annotated[int, typer.Option(help="How many.", min=1)] = 64,
@@ -108,8 +111,8 @@ def reconstruct(
         typer.Option(
             "--out",
             "-o",
-            help=".npy (values), .png (inputs above reconstructions), of a table .csv, of text .txt; - writes to a "
-            "pipe.",
+            help=".npy (values), .png (inputs above reconstructions), of sound .wav, of a table .csv, of text .txt; - "
+            "writes to a pipe.",
         ),
     ],
     key: Key = None,

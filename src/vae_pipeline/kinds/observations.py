@@ -107,7 +107,7 @@ class Examples:
                 assert_never(spec)
         changed = [part for part in self.parts if part.changed]
         if changed:
-            others = f" ({len(changed) - 1:,} other files likewise)" if len(changed) > 1 else ""
+            others = f" (one of {len(changed):,} files that are changed)" if len(changed) > 1 else ""
             warnings.warn(f"{changed[0].file}: {changed[0].changed}{others}", UserWarning, stacklevel=2)
         self.spec, self.on_error = spec, on_error
         self.count = sum(part.count for part in self.parts)

@@ -264,7 +264,7 @@ def test_new_recordings_are_read_as_those_that_trained(tmp_path):
     assert x.shape == (2, 1, 40)
     np.testing.assert_allclose(x[1, 0], SINE[:40], atol=2**-15)
     in_windows = replace(SPEC, longer="windows")
-    with pytest.warns(UserWarning, match="a second become 8,000$"):
+    with pytest.warns(UserWarning, match=r"a second become 8,000$"):
         x = read_observations([place / "a.wav", place / "b.flac"], in_windows, None, "none")
     assert x.shape == (6, 1, 40)
     found = list(Examples([place / "b.flac"], in_windows, None, "none").some())

@@ -124,8 +124,9 @@ def _opened(content: bytes, name: str) -> Iterator[Any]:
         with soundfile.SoundFile(io.BytesIO(content)) as file:
             yield file
     except soundfile.LibsndfileError as error:
+        why = error.error_string.rstrip(".")
         raise CorruptFileError(
-            f"{name} is a broken recording, or none of {', '.join(FORMATS)} ({error.error_string}): leave it out"
+            f"{name} is a broken recording, or none of {', '.join(FORMATS)} ({why}): leave it out"
         ) from error
 
 
