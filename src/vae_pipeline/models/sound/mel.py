@@ -45,7 +45,7 @@ class Mel(nn.Module):
         return self.averages @ powers
 
     def spread(self, values: Bands) -> Bins:
-        """What bands have, on straight lines between their middles."""
+        """The values of bands, on straight lines between their middles."""
         return self.between @ values
 
     def solved(self, means: Bands, guess: Bins) -> Bins:

@@ -11,7 +11,7 @@ Images = Float[Tensor, "batch channels height width"]
 Maps = list[Float[Tensor, "batch features rows columns"]]
 
 Distance = Callable[[Tensor, Tensor], Float[Tensor, ""]]
-"""What a reconstruction is made less of: a distance from its target, averaged over examples."""
+"""A distance of reconstructions from their targets, averaged over examples, which training lowers."""
 LEAST = 1e-3
 """Added to a squared length: where there is next to no feature, there is no direction to compare either."""
 
