@@ -1,0 +1,85 @@
+"""A bundle of a denoiser whose latents are a map at full resolution: its graph, beside images of any size in tiles."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vae_pipeline.bundles.export import parity
+from vae_pipeline.bundles.export.bundle import Provenance, write_bundle
+from vae_pipeline.bundles.export.denoising import Denoising
+from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.kinds.store import Prepared, Split
+from vae_pipeline.metrics.denoising import answers, fit_denoiser
+from vae_pipeline.metrics.latent_map import latent_map
+from vae_pipeline.metrics.parts import read
+from vae_pipeline.models.build import build
+from vae_pipeline.recipe.denoise import Denoise
+from vae_pipeline.recipe.model import Model
+from vae_pipeline.runtime import Bundle
+from vae_pipeline.runtime.signatures import GraphName
+from vae_pipeline.system.files import write_json
+
+pytestmark = pytest.mark.slow
+CPU = torch.device("cpu")
+SHAPE = (1, 9, 10)
+NET = {"kind": "residual", "channels": [8], "blocks": 1, "activation": "silu", "normalisation": "local"}
+MODEL = {
+    "encoder": NET,
+    "posterior": {"kind": "spatial_gaussian", "channels": 2},
+    "prior": {"kind": "standard_normal"},
+    "decoder": NET,
+    "likelihood": {"kind": "laplace", "scale": "learned", "mean": "linear"},
+    "conditional": False,
+}
+SECTION = Denoise.model_validate(
+    {"mode": "supervised", "corruption": [{"kind": "gaussian", "deviation": [0.1, 0.5]}], "draws": 4}
+)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("denoiser")
+    spec = ImageSpec(SHAPE, "uint8", 0, 255, False)
+    torch.manual_seed(0)
+    model = build(Model.model_validate(MODEL), spec).eval()
+    draw = np.random.default_rng(0)
+    parts = [Split(draw.integers(0, 256, (count, *SHAPE)).astype(np.uint8), None) for count in (20, 60, 60)]
+    prepared = Prepared(Path(), spec, *parts, digests={}).corrupted(SECTION, 0)
+    denoiser = fit_denoiser(model, SECTION, prepared, 0, CPU)
+    metrics = {"failed_gates": [], "latent_map": latent_map(model, prepared.train, 0, CPU)}
+    origin, denoising = Provenance("tiny", "", "", "", "prior", "none"), Denoising(denoiser, SECTION, 60)
+    rows, _ = write_bundle(model, spec, None, [], prepared.test, metrics, origin, 0, folder, denoising)
+    write_json(folder / "parity.json", {})
+    return folder, denoiser, prepared, rows
+
+
+def test_the_graph_is_the_denoiser_and_its_intervals_hold_their_share_of_other_images(exported):
+    folder, denoiser, prepared, rows = exported
+    parity.require(rows, 1e-4)
+    assert {row.output for row in rows if row.graph == GraphName.DENOISE} == {"x_clean", "x_low", "x_high"}
+    assert answers(denoiser, prepared.test, CPU).coverage == pytest.approx(0.9, abs=0.05)
+    bundle, given = Bundle.load(folder), read(prepared.test, slice(0, 3), CPU).x
+    assert given.min() < 0 and given.max() > 255 and bundle.spec.noisy
+    wanted = denoiser(given)
+    found = bundle.denoise(given.numpy())
+    for mine, theirs in zip((found.clean, found.low, found.high), wanted, strict=True):
+        np.testing.assert_allclose(mine, theirs.detach().numpy(), atol=0.02)
+    told = bundle.manifest.denoising
+    assert told.corruption == ("gaussian, deviation 0.1 to 0.5",) and told.factor == pytest.approx(
+        denoiser.factor.item()
+    )
+
+
+def test_tiles_are_the_whole_and_at_the_trained_size_the_graph(exported):
+    folder, _, prepared, _ = exported
+    bundle, given = Bundle.load(folder), read(prepared.test, slice(0, 6), CPU).x.numpy()
+    wide = np.concatenate([np.concatenate(list(given[:3]), -1), np.concatenate(list(given[3:]), -1)], -2)[None, :, :17]
+    for images, tile in ((given[:2], 4), (wide, 7)):
+        whole, tiled = bundle.denoise(images), bundle.denoise(images, tile=tile)
+        assert whole.clean.shape == images.shape
+        for mine, theirs in zip(
+            (whole.clean, whole.low, whole.high), (tiled.clean, tiled.low, tiled.high), strict=True
+        ):
+            np.testing.assert_allclose(mine, theirs, atol=0.02)  # of 255
