@@ -58,7 +58,11 @@ def test_init_elsewhere_in_the_project_names_the_folder_to_go_to(project, monkey
         (["init"], DataError, "give either data"),
         (["init", "data/raw/my faces.npy", "--label", "y=0"], DataError, "names a column of a table"),
         (["init", "data/raw/my faces.npy", "--label", "y"], DataError, "COLUMN=NORMAL is wanted"),
-        (["init", "data/raw/my faces.npy", "--conditional"], RecipeError, "needs images that have labels"),
+        (
+            ["init", "data/raw/my faces.npy", "--conditional"],
+            RecipeError,
+            "needs images or recordings that have labels",
+        ),
         (["init", "data/raw/my faces.npy", "--add", "--out", "mine.yaml"], RecipeError, "isn't in pipeline"),
     ],
     ids=lambda value: " ".join(value[2:]) if isinstance(value, list) else "",

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from tests.contracts.test_models import SPECTROGRAM, heard
@@ -28,5 +30,10 @@ def test_a_model_of_sound_is_measured_shown_and_heard(tmp_path):
 
 
 class Trained:
+    """A model with the recipe and the history that its figures ask for."""
+
+    recipe = SimpleNamespace(train=SimpleNamespace(sharpness=None))
+    history, kept_epoch = (None,), 1
+
     def __init__(self, model):
         self.model = model

@@ -55,18 +55,21 @@ class _Decoder(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        return self.model.scaling.inverse(self.model.decode(z, label).mean)
+    def forward(self, z: Tensor, label: Tensor | None = None, x: Tensor | None = None) -> Tensor:
+        """`x` is what z stands for, where that is known."""
+        scaling, values = self.model.scaling, self.model.decode(z, label).mean
+        return scaling.inverse(values) if x is None else resounded(scaling, values, x)
 
 
 class _Reconstruct(nn.Module):
     def __init__(self, model: VAE) -> None:
         super().__init__()
-        self.model, self.encoder = model, _Encoder(model)
+        self.encoder, self.decoder = _Encoder(model), _Decoder(model)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         mean, _ = self.encoder(x, label)
-        return resounded(self.model.scaling, self.model.decode(mean, label).mean, x)
+        x_mean: Tensor = self.decoder(mean, label, x)
+        return x_mean
 
 
 class _Sample(nn.Module):
