@@ -1,6 +1,7 @@
 """A bundle of a denoiser whose latents are a map at full resolution: its graph, beside images of any size in tiles."""
 
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import torch
 from vae_pipeline.bundles.export import parity
 from vae_pipeline.bundles.export.bundle import Provenance, write_bundle
 from vae_pipeline.bundles.export.denoising import Denoising
+from vae_pipeline.bundles.export.graphs import SCORE, DenoiseGraph
+from vae_pipeline.bundles.export.maps import WHOLE_IMAGES
 from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.denoising import answers, fit_denoiser
@@ -50,9 +53,13 @@ def exported(tmp_path_factory):
     denoiser = fit_denoiser(model, SECTION, prepared, 0, CPU)
     metrics = {"failed_gates": [], "latent_map": latent_map(model, prepared.train, 0, CPU)}
     origin, denoising = Provenance("tiny", "", "", "", "prior", "none"), Denoising(denoiser, SECTION, 60)
-    rows, _ = write_bundle(model, spec, None, [], prepared.test, metrics, origin, 0, folder, denoising)
-    write_json(folder / "parity.json", {})
-    return folder, denoiser, prepared, rows
+    # The other graphs of such a bundle are asked in test_maps.py, and each takes seconds to make.
+    graphs = "vae_pipeline.bundles.export.bundle.graphs_of"
+    made = mock.patch(graphs, lambda _model, _detector, denoiser: (SCORE, DenoiseGraph(denoiser), *WHOLE_IMAGES))
+    with made, mock.patch("vae_pipeline.runtime.manifest.OPTIONAL", frozenset(GraphName)):
+        rows, _ = write_bundle(model, spec, None, [], prepared.test, metrics, origin, 0, folder, denoising)
+        write_json(folder / "parity.json", {})
+        yield folder, denoiser, prepared, rows
 
 
 def test_the_graph_is_the_denoiser_and_its_intervals_hold_their_share_of_other_images(exported):

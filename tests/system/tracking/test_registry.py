@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -202,13 +203,17 @@ def address(settings, versions, tmp_path_factory):
     log = tmp_path_factory.mktemp("serve") / "log"
     with log.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", *command], env=environment, stdout=file, stderr=subprocess.STDOUT
+            [sys.executable, "-m", "mlflow", *command],
+            env=environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             await_answer(f"http://127.0.0.1:{port}/ping", process, log)
             yield f"http://127.0.0.1:{port}/invocations"
         finally:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)  # the server is a child of it
             process.wait(30)
 
 
