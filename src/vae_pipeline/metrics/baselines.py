@@ -50,7 +50,7 @@ def _values(split: Split, spec: DataSpec, seed: int, scaling: AnyScaling | None)
 
 @torch.inference_mode()
 def _viewed(split: Split, scaling: AnyScaling) -> Iterator[Array]:
-    device = next((each.device for each in scaling.buffers()), torch.device("cpu"))
+    device = next((each.device for each in scaling.buffers()), CPU)
     for rows in batches(split, device, "the baseline of independent values", at_once(split, ROWS)):
         yield scaling(rows.explained).flatten(1).double().cpu().numpy()
 
