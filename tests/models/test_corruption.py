@@ -153,6 +153,13 @@ def test_metrics_see_a_row_alike_in_whatever_subset():
         ("digits", {**NOISE, "corruption": []}, None, "at least 1 item"),
         (
             "digits",
+            {**NOISE, "draws": 0},
+            {"kind": "gaussian", "scale": "learned", "mean": "linear"},
+            "model.likelihood.scale per_element, or 2 draws or more",
+        ),
+        ("digits", {**NOISE, "draws": 1}, None, "greater than or equal to 2"),
+        (
+            "digits",
             {**NOISE, "corruption": [{"kind": "gaussian", "deviation": [0.5, 0.1]}]},
             None,
             "the lower one first",

@@ -68,10 +68,16 @@ def test_the_answer_is_the_posteriors_mean_and_its_deviation_that_of_draws_and_l
         made = denoiser(supervised)
         mean, found = made.estimate(x)
         assert mean.numpy() == pytest.approx(0.6, abs=0.01) and found.numpy() == pytest.approx(deviation, rel=0.05)
-        assert made.own_deviation == pytest.approx(0.3 if supervised else 0.0)
         made.factor.fill_(0.5)
         clean, low, high = made(x)
         assert torch.allclose(clean, 20 * mean - 10) and torch.allclose(high - low, 20 * found, rtol=1e-5)
+
+
+def test_without_noise_the_answer_is_decoded_from_the_posteriors_mean():
+    x, made = torch.tensor([[[[-3.0, 0.0], [4.0, 9.0]]]]), denoiser(True)
+    made.noise = torch.zeros(1, 4)
+    mean, deviation = made.estimate(x)
+    assert torch.allclose(20 * mean - 10, x, atol=1e-5) and torch.allclose(deviation, torch.full_like(x, 0.3))
 
 
 def test_answers_and_intervals_stay_within_the_range_of_the_data():

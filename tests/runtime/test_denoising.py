@@ -58,14 +58,14 @@ def test_denoising_and_its_graph_go_together(lane, tmp_path):
     folder = shutil.copytree(lane.bundle, tmp_path / "bundle")
     entry = {
         "mode": "supervised", "corruption": ["gaussian, deviation 0.5"], "draws": 16, "coverage": 0.9, "factor": 1.2,
-        "floor": 0.002, "examples": 100, "deviation": None,
+        "examples": 100,
     }  # fmt: skip
     alter(folder, lambda manifest: manifest.update(denoising=entry))
     with pytest.raises(BundleError, match="denoising and the graph denoise go together"):
         Bundle.load(folder)
-    for wrong in ({"draws": 0}, {"coverage": 1.0}, {"factor": -1.0}, {"floor": 0.0}):
+    for wrong in ({"draws": -1}, {"examples": 0}, {"coverage": 1.0}, {"factor": -1.0}):
         alter(folder, lambda manifest, wrong=wrong: manifest.update(denoising={**entry, **wrong}))
-        with pytest.raises(BundleError, match=r"wanted 1 or more|coverage is a share"):
+        with pytest.raises(BundleError, match=r"wanted 0 or more|coverage is a share"):
             Bundle.load(folder)
 
 

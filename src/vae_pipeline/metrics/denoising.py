@@ -38,8 +38,9 @@ def fit_denoiser(
     """A denoiser whose intervals are calibrated on the validation part; None where either is absent."""
     if denoise is None or not len(prepared.valid):
         return None
-    noise = np.stack([noise_of(draw, model.latent_shape) for draw in range(denoise.draws)]).reshape(denoise.draws, -1)
-    denoiser = Denoiser(model, torch.from_numpy(noise), denoise.mode == "supervised").to(device)
+    drawn = [torch.from_numpy(noise_of(draw, model.latent_shape)).flatten() for draw in range(denoise.draws)]
+    noise = torch.stack(drawn) if drawn else torch.zeros(1, model.latents)
+    denoiser = Denoiser(model, noise, denoise.mode == "supervised").to(device)
     held_back = subset(prepared.valid, calibrated_on(prepared.valid), seed)
     ratios = [((clean - mean).abs() / deviation) for clean, mean, deviation in _estimates(denoiser, held_back, device)]
     denoiser.factor.fill_(conformal_factor(torch.cat(ratios).flatten(1).cpu(), denoise.coverage))

@@ -3,18 +3,20 @@
     clean = E_q[E[x|z]]         deviation² = Var_q(E[x|z]) + E_q[Var(x|z)]         interval = clean ± factor deviation
 
 q is q(z|corrupted), and E_q a mean over draws by noise that is the same for every example, so that the answer is
-deterministic. Var(x|z) is left out where the likelihood is the noise, since its variance is then that of the noise.
+deterministic; one draw without noise is the posterior's mean. Var(x|z) is left out where the likelihood is the noise,
+since its variance is then that of the noise.
 """
 
 import copy
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vae_pipeline.models.likelihoods.location_scale import Continuous, ContinuousLikelihood
+from vae_pipeline.models.likelihoods.location_scale import Continuous
+from vae_pipeline.models.spatial import SpatialVAE
 from vae_pipeline.models.vae import VAE
 
 FLOOR = 0.5 / 255
@@ -47,18 +49,7 @@ class Denoiser(nn.Module):
         self.register_buffer("noise", noise)
         self.register_buffer("factor", torch.ones(()))
 
-    @property
-    def own_deviation(self) -> float | None:
-        """The deviation of clean values given z, on [0, 1]: 0 where the likelihood is the noise, None if it varies."""
-        if not self.supervised:
-            return 0.0
-        probe = self.model.likelihood
-        assert isinstance(probe, ContinuousLikelihood)  # a recipe says so
-        if probe.kind in ("learned_per_channel", "per_element"):
-            return None
-        return float(probe.given(torch.zeros(()), probe.scale.detach().mean()).variance.sqrt())
-
-    def frozen(self) -> "Denoiser":
+    def frozen(self) -> Self:
         """A copy whose model's prior and sampler are made: arithmetic alone, which can be exported."""
         copied = copy.copy(self)
         copied._modules = {**self._modules, "model": self.model.frozen()}
@@ -79,7 +70,18 @@ class Denoiser(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch *event"], label: Tensor | None = None) -> DenoiserOutputs:
         """Denoise raw observations."""
-        clean, deviation = self.estimate(x, label)
+        return self._answered(*self.estimate(x, label))
+
+    def of_any_size(
+        self, x: Float[Tensor, "batch channels height width"], label: Tensor | None = None
+    ) -> DenoiserOutputs:
+        """Denoise raw images whose sides the factor of the map of latents divides, at the posterior's mean."""
+        assert isinstance(self.model, SpatialVAE)
+        found = self.model.decode_map(self.model.encode_map(x, label)[0], label)
+        assert isinstance(found, Continuous)  # a recipe says so
+        return self._answered(found.mean.clamp(0, 1), found.variance.sqrt().clamp_min(FLOOR))
+
+    def _answered(self, clean: Tensor, deviation: Tensor) -> DenoiserOutputs:
         away = self.factor * deviation
         ends = (clean - away).clamp_min(0), (clean + away).clamp_max(1)
         return DenoiserOutputs(*(self.model.scaling.inverse(each) for each in (clean, *ends)))

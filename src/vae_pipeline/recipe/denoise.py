@@ -112,8 +112,9 @@ class Denoise(Section):
     corruption: Annotated[tuple[Corruption, ...], Field(min_length=1)]
     """Corruptions, in the order in which they happen. A level that is given as [lowest, highest] is drawn evenly
     between them for each observation, and the model isn't told it."""
-    draws: Annotated[Count, Field(ge=2, le=1024)] = 16
-    """Draws of z, the same for each observation, whose mean is the answer, and whose spread says how sure it is."""
+    draws: Literal[0] | Annotated[Count, Field(ge=2, le=1024)] = 16
+    """Draws of z, the same for each observation, whose mean is the answer, and whose spread says how sure it is; or 0
+    for one z, the posterior's mean, where the likelihood says by itself how sure each value is (`per_element`)."""
     coverage: SomeFraction = 0.9
     """Share of the clean values of a new image that its intervals are to hold, in expectation."""
 
@@ -136,6 +137,11 @@ def denoising_fits(denoise: Denoise | None, data: Data, model: AnyModel) -> None
     if kind_of(data) != "image":
         raise ValueError(f"train.denoise is for images, and data.kind is {data.kind}: set it to null")
     likelihood = model.likelihood
+    if denoise.draws == 0 and (denoise.mode == "noisy_only" or getattr(likelihood, "scale", None) != "per_element"):
+        raise ValueError(
+            "train.denoise.draws is 0, so that the likelihood alone says how sure a value is: wanted mode supervised "
+            "and model.likelihood.scale per_element, or 2 draws or more"
+        )
     if denoise.mode == "supervised":
         if not isinstance(likelihood, GaussianLikelihood | LaplaceLikelihood):
             raise ValueError(

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_pipeline.kinds.spec import ImageSpec
-from vae_pipeline.runtime.denoising_entry import DenoisingEntry, noise_of
+from vae_pipeline.runtime.denoising_entry import noise_of
 from vae_pipeline.runtime.graphs import BATCH, Graphs
 from vae_pipeline.runtime.inference import encode
 from vae_pipeline.runtime.inputs import Labels, checked_observations
-from vae_pipeline.runtime.maps import decode_map, encode_map
+from vae_pipeline.runtime.maps import decode_map, denoise_map, encode_map
 from vae_pipeline.runtime.signatures import GraphName
 from vae_pipeline.system.errors import DataError
 
@@ -29,7 +29,7 @@ class Denoised:
 
     clean: Array
     low: Array | None
-    """The lower ends of the intervals of clean values; None where they couldn't be calibrated."""
+    """The lower ends of the intervals of clean values; None where no graph knows them."""
     high: Array | None
 
 
@@ -46,39 +46,29 @@ def denoise(graphs: Graphs, x: Array, labels: Labels, mix: float, tile: int | No
         raise DataError(f"mix {mix:g} was given; wanted a number from 0, the image as it is, to 1, the clean one alone")
     if told is not None and tile is None and np.shape(x)[1:] == spec.event_shape:
         given = {"x": checked_observations(x, spec)}
-        found = Denoised(*graphs.rows(GraphName.DENOISE, given, labels, max(1, BATCH // told.draws)))
+        found = Denoised(*graphs.rows(GraphName.DENOISE, given, labels, max(1, BATCH // max(1, told.draws))))
+    elif GraphName.MAP_DENOISE in graphs.manifest.graphs:
+        found = Denoised(*denoise_map(graphs, x, labels, tile))
     else:
-        found = _by_draws(graphs, x, labels, tile, spec, told)
+        found = Denoised(_by_draws(graphs, x, labels, tile, spec, DRAWS if told is None else told.draws), None, None)
     if mix == 1:
         return found
     mixed = np.asarray(x, np.float32) + np.float32(mix) * (found.clean - np.asarray(x, np.float32))
     return Denoised(mixed, found.low, found.high)
 
 
-def _by_draws(
-    graphs: Graphs, x: Array, labels: Labels, tile: int | None, spec: ImageSpec, told: DenoisingEntry | None
-) -> Denoised:
+def _by_draws(graphs: Graphs, x: Array, labels: Labels, tile: int | None, spec: ImageSpec, draws: int) -> Array:
     """Denoise by the graphs of encoder and decoder, a draw at a time, so that memory doesn't grow with their number."""
     if tile is None and np.shape(x)[1:] == spec.event_shape:
         q, decode = encode(graphs, x, labels), partial(_decode, graphs)
     else:
         q, decode = encode_map(graphs, x, labels, tile), partial(decode_map, graphs, tile=tile)
     height, width = np.shape(x)[-2:]
-    draws = DRAWS if told is None else told.draws
-    mean: Array = np.zeros((), np.float32)
-    square = mean
+    total: Array = np.zeros((), np.float32)
     for draw in range(draws):
         z = q.mean + np.exp(q.log_variance / 2) * noise_of(draw, q.mean.shape[1:])
-        decoded = decode(z, labels)[..., :height, :width]
-        away = decoded - mean
-        mean = mean + away / np.float32(draw + 1)
-        square = square + away * (decoded - mean)
-    clean = mean.clip(spec.low, spec.high)
-    if told is None or told.deviation is None:
-        return Denoised(clean, None, None)
-    least, own = spec.unit * told.floor, spec.unit * told.deviation
-    around = (told.factor * np.sqrt(square / draws + own**2).clip(least)).astype(np.float32)
-    return Denoised(clean, *((clean + end).clip(spec.low, spec.high) for end in (-around, around)))
+        total = total + decode(z, labels)[..., :height, :width]
+    return (total / np.float32(draws)).clip(spec.low, spec.high)
 
 
 def _decode(graphs: Graphs, z: Array, labels: Labels) -> Array:

@@ -19,23 +19,19 @@ class DenoisingEntry:
     corruption: tuple[str, ...]
     """The corruptions that it was trained on, in their order, in words."""
     draws: int
+    """Draws of z whose mean is the answer; 0 for the posterior's mean alone."""
     coverage: float
     """Share of the clean values of a new observation that intervals hold, in expectation."""
     factor: float
     """The factor by which deviations are scaled."""
-    floor: float
-    """The least deviation, on values scaled to [0, 1]."""
     examples: int
     """Validation examples that the factor was set by."""
-    deviation: float | None
-    """Standard deviation of a clean value given z, on values scaled to [0, 1]; None where it differs from value to
-    value, so that the graph alone knows it."""
 
     def __post_init__(self) -> None:
-        if not (1 <= self.draws <= MOST and self.examples >= 1):
-            raise ValueError(f"draws are {self.draws} and examples {self.examples}; wanted 1 or more")
-        if not (0 < self.coverage < 1 and self.factor >= 0 and self.floor > 0 and (self.deviation or 0) >= 0):
-            raise ValueError("coverage is a share; factor, floor and deviation are 0 or more")
+        if not (0 <= self.draws <= MOST and self.examples >= 1):
+            raise ValueError(f"draws are {self.draws} and examples {self.examples}; wanted 0 or more, and 1 or more")
+        if not (0 < self.coverage < 1 and self.factor >= 0):
+            raise ValueError("coverage is a share, and the factor 0 or more")
 
 
 def noise_of(draw: int, shape: tuple[int, ...]) -> Array:

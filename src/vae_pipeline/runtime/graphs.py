@@ -88,7 +88,7 @@ class Graphs:
         """
         entry = self.manifest.graphs[name]
         rows = checked_inputs(entry, inputs, self.spec)
-        if name == GraphName.MAP_ENCODER and self.manifest.latent_map is not None:
+        if name in (GraphName.MAP_ENCODER, GraphName.MAP_DENOISE) and self.manifest.latent_map is not None:
             self.manifest.latent_map.require_divided(rows["x"])
         return dict(zip(entry.outputs, self.rows(name, rows, inputs.get("label")), strict=True))
 

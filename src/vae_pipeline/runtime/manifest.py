@@ -216,6 +216,8 @@ class Manifest:
             raise ValueError("detection and the graph detect go together: wanted both or neither")
         if (self.denoising is not None) != (GraphName.DENOISE in self.graphs):
             raise ValueError("denoising and the graph denoise go together: wanted both or neither")
+        if self.denoising is None and GraphName.MAP_DENOISE in self.graphs:
+            raise ValueError("the graph map_denoise is there, and denoising isn't: wanted both or neither")
 
     def _check(self, name: GraphName, graph: GraphEntry, signature: Signature) -> None:
         inputs = (*signature.inputs, "label") if self.conditional and signature.labelled else signature.inputs

@@ -42,8 +42,7 @@ def encode_map(
         return graphs.rows(GraphName.MAP_ENCODER, {"x": some}, labels, _at_a_time(some.shape[2:]))
 
     places = None if tile is None else _places(tile, told)
-    around = -(-(told.encoder_radius or 0) // told.factor)
-    mean, log_variance = _in_tiles(run, x, (told.factor, 1), places, around)
+    mean, log_variance = _in_tiles(run, x, (told.factor, 1), places, _radii(told)[0])
     if scaled:
         middle, deviation = _spread(told)
         mean, log_variance = (mean - middle) / deviation, log_variance - 2 * np.log(deviation)
@@ -67,7 +66,7 @@ def decode_map(graphs: Graphs, z: Array, labels: Labels = None, tile: int | None
         return graphs.rows(GraphName.MAP_DECODER, {"z": some}, labels, _at_a_time(sides))
 
     places = None if tile is None else _places(tile, told)
-    return graphs.spec.natural(_in_tiles(run, z, (1, told.factor), places, told.decoder_radius or 0)[0])
+    return graphs.spec.natural(_in_tiles(run, z, (1, told.factor), places, _radii(told)[1])[0])
 
 
 def reconstruct_map(graphs: Graphs, x: Array, labels: Labels = None, tile: int | None = None) -> Array:
@@ -80,6 +79,23 @@ def reconstruct_map(graphs: Graphs, x: Array, labels: Labels = None, tile: int |
     return decode_map(graphs, encode_map(graphs, x, labels, tile).mean, labels, tile)[:, :, :height, :width]
 
 
+def denoise_map(graphs: Graphs, x: Array, labels: Labels = None, tile: int | None = None) -> list[Array]:
+    """Clean images of any size and the ends of their intervals, in the data's units and of the images' size.
+
+    Raises:
+        DataError: as `encode_map`.
+    """
+    told = _told(graphs)
+    x = _images(graphs, x, GraphName.MAP_DENOISE)
+
+    def run(some: Array) -> list[Array]:
+        return graphs.rows(GraphName.MAP_DENOISE, {"x": some}, labels, _at_a_time(some.shape[2:]))
+
+    places = None if tile is None else _places(tile, told)
+    found = _in_tiles(run, told.padded(x), (told.factor, told.factor), places, sum(_radii(told)))
+    return [each[:, :, : x.shape[2], : x.shape[3]] for each in found]
+
+
 def _told(graphs: Graphs) -> LatentMapEntry:
     told = graphs.manifest.latent_map
     if told is None:
@@ -90,8 +106,8 @@ def _told(graphs: Graphs) -> LatentMapEntry:
     return told
 
 
-def _images(graphs: Graphs, x: Array) -> Array:
-    return checked(x, graphs.spec, centred=True, event=graphs.manifest.graphs[GraphName.MAP_ENCODER].inputs["x"].event)
+def _images(graphs: Graphs, x: Array, name: GraphName = GraphName.MAP_ENCODER) -> Array:
+    return checked(x, graphs.spec, centred=True, event=graphs.manifest.graphs[name].inputs["x"].event)
 
 
 def _places(tile: int, told: LatentMapEntry) -> int:
@@ -104,6 +120,11 @@ def _places(tile: int, told: LatentMapEntry) -> int:
             "attention: leave tiles out, or train with normalisation: local and attention: false"
         )
     return -(-tile // told.factor)
+
+
+def _radii(told: LatentMapEntry) -> tuple[int, int]:
+    """The places of the map beyond its own that a place depends on by the encoder, and a pixel by the decoder."""
+    return -(-(told.encoder_radius or 0) // told.factor), told.decoder_radius or 0
 
 
 def _spread(told: LatentMapEntry) -> tuple[Array, Array]:

@@ -23,6 +23,7 @@ class GraphName(StrEnum):
     BASE = "base"
     MAP_ENCODER = "map_encoder"
     MAP_DECODER = "map_decoder"
+    MAP_DENOISE = "map_denoise"
     INITIAL = "initial"
     STEP = "step"
     GREEDY = "greedy"
@@ -51,11 +52,12 @@ BACK: dict[GraphName, Signature] = {GraphName.BASE: Signature(("z",), ("noise", 
 """The graph beside these where the sampler has an inverse."""
 DENOISING: dict[GraphName, Signature] = {GraphName.DENOISE: Signature(("x",), ("x_clean", "x_low", "x_high"))}
 """The graph beside these of a model that was trained to denoise, where its intervals could be calibrated."""
-OPTIONAL = (GraphName.DETECT, GraphName.DENOISE, GraphName.BASE)
+OPTIONAL = (GraphName.DETECT, GraphName.DENOISE, GraphName.MAP_DENOISE, GraphName.BASE)
 """A variant has none: coarser answers aren't those that were calibrated, and a coarser inverse is none."""
 MAPS: dict[GraphName, Signature] = {
     GraphName.MAP_ENCODER: SIGNATURES[GraphName.ENCODER],
     GraphName.MAP_DECODER: SIGNATURES[GraphName.DECODER],
+    GraphName.MAP_DENOISE: DENOISING[GraphName.DENOISE],
 }
 """The graphs beside these of a model whose latents are a map; heights and widths are free."""
 STEPWISE: dict[GraphName, Signature] = {

@@ -1,4 +1,4 @@
-"""A bundle of a denoiser whose latents are a map at full resolution: its graph, beside images of any size in tiles."""
+"""Denoisers in graphs: by one pass, for images of any size and in tiles, and by the mean of draws."""
 
 from pathlib import Path
 from unittest import mock
@@ -10,8 +10,7 @@ import torch
 from vae_pipeline.bundles.export import parity
 from vae_pipeline.bundles.export.bundle import Provenance, write_bundle
 from vae_pipeline.bundles.export.denoising import Denoising
-from vae_pipeline.bundles.export.graphs import SCORE, DenoiseGraph
-from vae_pipeline.bundles.export.maps import WHOLE_IMAGES
+from vae_pipeline.bundles.export.graphs import DenoiseGraph, graphs_of
 from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.denoising import answers, fit_denoiser
@@ -27,18 +26,21 @@ from vae_pipeline.system.files import write_json
 pytestmark = pytest.mark.slow
 CPU = torch.device("cpu")
 SHAPE = (1, 9, 10)
-NET = {"kind": "residual", "channels": [8], "blocks": 1, "activation": "silu", "normalisation": "local"}
+NET = {"kind": "residual", "channels": [8, 8], "blocks": 1, "activation": "silu", "normalisation": "local"}
 MODEL = {
     "encoder": NET,
     "posterior": {"kind": "spatial_gaussian", "channels": 2},
     "prior": {"kind": "standard_normal"},
     "decoder": NET,
-    "likelihood": {"kind": "laplace", "scale": "learned", "mean": "linear"},
+    "likelihood": {"kind": "laplace", "scale": "per_element", "mean": "linear"},
     "conditional": False,
 }
-SECTION = Denoise.model_validate(
-    {"mode": "supervised", "corruption": [{"kind": "gaussian", "deviation": [0.1, 0.5]}], "draws": 4}
-)
+ASKED = frozenset({GraphName.SCORE, GraphName.DENOISE, GraphName.MAP_DENOISE})
+
+
+def section(draws):
+    corruption = {"kind": "gaussian", "deviation": [0.1, 0.5]}
+    return Denoise.model_validate({"mode": "supervised", "corruption": [corruption], "draws": draws})
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +51,13 @@ def exported(tmp_path_factory):
     model = build(Model.model_validate(MODEL), spec).eval()
     draw = np.random.default_rng(0)
     parts = [Split(draw.integers(0, 256, (count, *SHAPE)).astype(np.uint8), None) for count in (20, 60, 60)]
-    prepared = Prepared(Path(), spec, *parts, digests={}).corrupted(SECTION, 0)
-    denoiser = fit_denoiser(model, SECTION, prepared, 0, CPU)
+    prepared = Prepared(Path(), spec, *parts, digests={}).corrupted(section(0), 0)
+    denoiser = fit_denoiser(model, section(0), prepared, 0, CPU)
     metrics = {"failed_gates": [], "latent_map": latent_map(model, prepared.train, 0, CPU)}
-    origin, denoising = Provenance("tiny", "", "", "", "prior", "none"), Denoising(denoiser, SECTION, 60)
+    origin, denoising = Provenance("tiny", "", "", "", "prior", "none"), Denoising(denoiser, section(0), 60)
     # The other graphs of such a bundle are asked in test_maps.py, and each takes seconds to make.
-    graphs = "vae_pipeline.bundles.export.bundle.graphs_of"
-    made = mock.patch(graphs, lambda _model, _detector, denoiser: (SCORE, DenoiseGraph(denoiser), *WHOLE_IMAGES))
+    asked = [graph for graph in graphs_of(model, None, denoiser) if graph.name in ASKED]
+    made = mock.patch("vae_pipeline.bundles.export.bundle.graphs_of", lambda *_: asked)
     with made, mock.patch("vae_pipeline.runtime.manifest.OPTIONAL", frozenset(GraphName)):
         rows, _ = write_bundle(model, spec, None, [], prepared.test, metrics, origin, 0, folder, denoising)
         write_json(folder / "parity.json", {})
@@ -79,7 +81,7 @@ def test_the_graph_is_the_denoiser_and_its_intervals_hold_their_share_of_other_i
     )
 
 
-def test_tiles_are_the_whole_and_at_the_trained_size_the_graph(exported):
+def test_tiles_are_the_whole_intervals_and_all(exported):
     folder, _, prepared, _ = exported
     bundle, given = Bundle.load(folder), read(prepared.test, slice(0, 6), CPU).x.numpy()
     wide = np.concatenate([np.concatenate(list(given[:3]), -1), np.concatenate(list(given[3:]), -1)], -2)[None, :, :17]
@@ -90,3 +92,15 @@ def test_tiles_are_the_whole_and_at_the_trained_size_the_graph(exported):
             (whole.clean, whole.low, whole.high), (tiled.clean, tiled.low, tiled.high), strict=True
         ):
             np.testing.assert_allclose(mine, theirs, atol=0.02)  # of 255
+
+
+def test_the_graph_of_draws_has_their_noise_in_it(exported, tmp_path):
+    _, once, prepared, _ = exported
+    graph = DenoiseGraph(fit_denoiser(once.model, section(4), prepared, 0, CPU))
+    x = read(prepared.test, slice(0, 3), CPU).x
+    proto = graph.proto(once.model.frozen().eval(), {"x": x[:2]}, {}, {"vae.graph": graph.name})
+    (tmp_path / "denoise.onnx").write_bytes(proto.SerializeToString())
+    found = parity.run(tmp_path / "denoise.onnx", {"x": x.numpy()}, graph.signature.outputs)
+    for name, wanted in graph.answers(once.model, {"x": x}).items():
+        np.testing.assert_allclose(found[name], wanted.numpy(), atol=0.02)  # of 255
+    assert not np.allclose(found["x_clean"], once(x).clean.detach().numpy(), atol=0.02)

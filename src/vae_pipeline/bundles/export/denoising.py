@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vae_pipeline.models.denoiser import FLOOR, Denoiser
+from vae_pipeline.models.denoiser import Denoiser
 from vae_pipeline.recipe.denoise import Denoise
 from vae_pipeline.runtime.denoising_entry import DenoisingEntry
 
@@ -23,7 +23,5 @@ class Denoising:
             draws=self.section.draws,
             coverage=self.section.coverage,
             factor=float(self.denoiser.factor),
-            floor=FLOOR,
             examples=self.examples,
-            deviation=self.denoiser.own_deviation,
         )

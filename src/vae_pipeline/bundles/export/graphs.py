@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from vae_pipeline.bundles.export.graph import Graph, Tensors, TracedGraph
-from vae_pipeline.bundles.export.maps import WHOLE_IMAGES
+from vae_pipeline.bundles.export.maps import WHOLE_IMAGES, MapDenoiseGraph
 from vae_pipeline.bundles.export.noise import noise_graph, normal_noise
 from vae_pipeline.bundles.export.parity import Arrays
 from vae_pipeline.bundles.export.proto import OPSET, preceded
@@ -285,4 +285,6 @@ def graphs_of(model: VAE, detector: Detector | None, denoiser: Denoiser | None =
     detects = () if detector is None else (DetectGraph(detector),)
     denoises = () if denoiser is None else (DenoiseGraph(denoiser),)
     base = (BaseGraph(),) if isinstance(model.sampler, Invertible) else ()
-    return (*GRAPHS, *detects, *denoises, *base, *(WHOLE_IMAGES if isinstance(model, SpatialVAE) else ()))
+    whole = WHOLE_IMAGES if isinstance(model, SpatialVAE) else ()
+    sure = (MapDenoiseGraph(denoiser),) if whole and denoiser is not None and not denoiser.noise.any() else ()
+    return (*GRAPHS, *detects, *denoises, *base, *whole, *sure)

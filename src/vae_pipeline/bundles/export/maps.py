@@ -2,6 +2,7 @@
 
     map_encoder  x [batch, channels, height, width]   -> mean, log_variance [batch, latent channels, rows, columns]
     map_decoder  z [batch, latent channels, rows, columns]  -> x_mean [batch, channels, height, width]
+    map_denoise  x [batch, channels, height, width]   -> x_clean, x_low, x_high, as x     of a denoiser without draws
 
 Heights and widths are the map's rows and columns times the factor.
 """
@@ -17,13 +18,14 @@ from torch.export import Dim
 from vae_pipeline.bundles.export.graph import Tensors, TracedGraph
 from vae_pipeline.bundles.export.parity import BATCHES, GOLDEN, Arrays
 from vae_pipeline.bundles.export.rounding import either
+from vae_pipeline.models.denoiser import Denoiser, DenoiserOutputs
 from vae_pipeline.models.spatial import QuantisedVAE, SpatialVAE
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.runtime.signatures import MAPS, GraphName
 
 SIDES = {
     "x": ("height", "width"),
-    "x_mean": ("height", "width"),
+    **dict.fromkeys(("x_mean", "x_clean", "x_low", "x_high"), ("height", "width")),
     "z": ("rows", "columns"),
     "mean": ("rows", "columns"),
     "log_variance": ("rows", "columns"),
@@ -47,6 +49,15 @@ class _MapDecoder(nn.Module):
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         return self.model.scaling.inverse(self.model.decode_map(z, label).mean)
+
+
+class _MapDenoiser(nn.Module):
+    def __init__(self, denoiser: Denoiser) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> DenoiserOutputs:
+        return self.denoiser.of_any_size(x, label)
 
 
 class _MapGraph(TracedGraph):
@@ -88,9 +99,7 @@ class MapEncoderGraph(_MapGraph):
 
     def free(self, frozen: VAE) -> Mapping[str, Mapping[int, Any]]:
         """Height and width are multiples of the factor."""
-        assert isinstance(frozen, SpatialVAE)
-        sides = Dim("rows"), Dim("columns")
-        return {"x": dict(enumerate(sides if frozen.factor == 1 else (frozen.factor * side for side in sides), 2))}
+        return _free_image(frozen)
 
     def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:
         assert isinstance(model, SpatialVAE)
@@ -120,6 +129,35 @@ class MapDecoderGraph(_MapGraph):
     def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
         assert isinstance(model, SpatialVAE)
         return {"x_mean": model.scaling.inverse(model.decode_map(inputs["z"], inputs.get("label")).mean)}
+
+
+class MapDenoiseGraph(_MapGraph):
+    """The denoiser of images of any size."""
+
+    name = GraphName.MAP_DENOISE
+    about = "clean values of corrupted images of any size, and the intervals that hold a share of them"
+    signature = MAPS[name]
+
+    def __init__(self, denoiser: Denoiser) -> None:
+        self.denoiser = denoiser
+
+    def module(self, frozen: VAE) -> nn.Module:  # noqa: ARG002
+        """The denoiser, which has a model of its own."""
+        return _MapDenoiser(self.denoiser.frozen())
+
+    def free(self, frozen: VAE) -> Mapping[str, Mapping[int, Any]]:
+        """Height and width are multiples of the factor."""
+        return _free_image(frozen)
+
+    def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
+        clean, low, high = self.denoiser.of_any_size(inputs["x"], inputs.get("label"))
+        return {"x_clean": clean, "x_low": low, "x_high": high}
+
+
+def _free_image(frozen: VAE) -> Mapping[str, Mapping[int, Any]]:
+    assert isinstance(frozen, SpatialVAE)
+    sides = Dim("rows"), Dim("columns")
+    return {"x": dict(enumerate(sides if frozen.factor == 1 else (frozen.factor * side for side in sides), 2))}
 
 
 def other_side(batch: int, rows: int, columns: int) -> tuple[int, int]:
