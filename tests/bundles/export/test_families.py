@@ -48,12 +48,12 @@ SAMPLERS = {
     "flow_matching": lambda: shaken((3,)),
 }
 ASKED = [
-    ("normalised", "normal", "mixture", ("encoder", "score", "detect", "sample")),
-    ("full", "normal", "flow", ("encoder", "score", "detect", "sample", "base")),
-    ("full", "mixture", "prior", ("score", "detect", "sample")),
-    ("flow", "mixture", "prior", ("encoder", "reconstruct", "score", "detect")),
-    ("gaussian", "vamp", "prior", ("score", "detect", "sample")),
-    ("gaussian", "normal", "flow_matching", ("sample", "base")),
+    ("normalised", "normal", "mixture", ("encoder", "score", "detect", "decoder", "sample")),
+    ("full", "normal", "flow", ("encoder", "score", "detect", "decoder", "sample", "base")),
+    ("full", "mixture", "prior", ("score", "detect", "decoder", "sample")),
+    ("flow", "mixture", "prior", ("encoder", "decoder", "reconstruct", "score", "detect")),
+    ("gaussian", "vamp", "prior", ("score", "detect", "decoder", "sample")),
+    ("gaussian", "normal", "flow_matching", ("decoder", "sample", "base")),
 ]
 
 
@@ -89,14 +89,18 @@ def are_the_model(recipe, sampler, asked, prepared, tmp_path):
     detector = calibrated(model, recipe.detection, prepared.train, prepared.valid, torch.device("cpu"))
     graphs = {graph.name: graph for graph in graphs_of(model, detector)}
     assert ("base" in graphs) == ("base" in asked)
+    made = {}
     for graph in graphs.values():
         if graph.name in asked:
-            is_the_model(graph, model, x, Units(prepared.spec, detector.kind), tmp_path)
+            is_the_model(graph, model, x, Units(prepared.spec, detector.kind), tmp_path, made)
 
 
-def is_the_model(graph, model, x, units, tmp_path):
+def is_the_model(graph, model, x, units, tmp_path, made=None):
+    """`made` has the graphs that this one may be put together from."""
     metadata = {"vae.graph": graph.name}
-    proto = graph.proto(model.frozen().eval(), example_inputs(graph, model, x[:2], None, 0), {}, metadata)
+    made = {} if made is None else made
+    proto = graph.proto(model.frozen().eval(), example_inputs(graph, model, x[:2], None, 0), made, metadata)
+    made[graph.name] = proto
     assert not zeros_allowed(proto)
     file = tmp_path / f"{graph.name}.onnx"
     file.write_bytes(proto.SerializeToString())

@@ -26,15 +26,17 @@ from torch import Tensor, nn
 from vae_pipeline.bundles.export.graph import Graph, Tensors, TracedGraph
 from vae_pipeline.bundles.export.maps import WHOLE_IMAGES, MapDenoiseGraph
 from vae_pipeline.bundles.export.noise import noise_graph, normal_noise
+from vae_pipeline.bundles.export.onnx import to_onnx
 from vae_pipeline.bundles.export.parity import Arrays
-from vae_pipeline.bundles.export.proto import OPSET, preceded
+from vae_pipeline.bundles.export.proto import OPSET, joined, unchanged
 from vae_pipeline.bundles.export.stepwise import WRITING
 from vae_pipeline.metrics.latents import diagonal
 from vae_pipeline.models.denoiser import Denoiser
 from vae_pipeline.models.detector import Detector, DetectorOutputs
 from vae_pipeline.models.likelihoods.autoregressive import AutoregressiveLikelihood
-from vae_pipeline.models.samplers import Invertible
+from vae_pipeline.models.samplers import Invertible, StandardNormalSampler
 from vae_pipeline.models.scaling import resounded
+from vae_pipeline.models.sound.view import SpectrogramScaling
 from vae_pipeline.models.spatial import SpatialVAE
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.runtime.signatures import BACK, DENOISING, SIGNATURES, GraphName
@@ -69,16 +71,6 @@ class _Reconstruct(nn.Module):
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         mean, _ = self.encoder(x, label)
         x_mean: Tensor = self.decoder(mean, label, x)
-        return x_mean
-
-
-class _Sample(nn.Module):
-    def __init__(self, model: VAE) -> None:
-        super().__init__()
-        self.model, self.decoder = model, _Decoder(model)
-
-    def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
-        x_mean: Tensor = self.decoder(self.model.draw(noise), label)
         return x_mean
 
 
@@ -146,6 +138,14 @@ class ReconstructGraph(TracedGraph):
         """The encoder and the decoder."""
         return _Reconstruct(frozen)
 
+    def proto(
+        self, frozen: VAE, inputs: Tensors, made: Mapping[str, onnx.ModelProto], metadata: Mapping[str, str]
+    ) -> onnx.ModelProto:
+        """`decoder` after `encoder`; of sound, whose decoder needs the phases of x, the trace."""
+        if isinstance(frozen.scaling, SpectrogramScaling):
+            return super().proto(frozen, inputs, made, metadata)
+        return joined(made[GraphName.ENCODER], made[GraphName.DECODER], {"mean": "z"}, self.about, metadata)
+
     def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
         x, label = inputs["x"], inputs.get("label")
         mean = model.decode(model.encode(x, label).mean, label).mean
@@ -171,16 +171,23 @@ class ScoreGraph(TracedGraph):
         return {"negative_elbo": distortion + rate, "distortion": distortion, "rate": rate}
 
 
-class SampleGraph(TracedGraph):
+class SampleGraph(Graph):
     """The decoder at a draw of the sampler."""
 
     name = GraphName.SAMPLE
     about = "E[x|z] at a draw of the sampler"
     signature = SIGNATURES[name]
 
-    def module(self, frozen: VAE) -> nn.Module:
-        """The sampler and the decoder."""
-        return _Sample(frozen)
+    def proto(
+        self, frozen: VAE, inputs: Tensors, made: Mapping[str, onnx.ModelProto], metadata: Mapping[str, str]
+    ) -> onnx.ModelProto:
+        """The trace of the sampler, and `decoder` after it."""
+        sampler, decoder, noise = frozen.sampler, made[GraphName.DECODER], inputs["noise"]
+        assert sampler is not None  # it is made
+        if isinstance(sampler, StandardNormalSampler):
+            return joined(unchanged("noise", sampler.noise), decoder, {"noise": "z"}, self.about, metadata)
+        draw = to_onnx(sampler, {"noise": noise}, ("z",), self.about, {"vae.graph": "sampler"})
+        return joined(draw, decoder, {"z": "z"}, self.about, metadata)
 
     def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
         return {"x_mean": _decoded(model, model.draw(inputs["noise"]), inputs)}
@@ -201,7 +208,8 @@ class GenerateGraph(Graph):
         metadata: Mapping[str, str],
     ) -> onnx.ModelProto:
         """The graph of the noise, and `sample` after it."""
-        return preceded(noise_graph(frozen.noise, OPSET), made[GraphName.SAMPLE], self.about, metadata)
+        noise, sample = noise_graph(frozen.noise, OPSET), made[GraphName.SAMPLE]
+        return joined(noise, sample, {"noise": "noise"}, self.about, metadata)
 
     def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
         z = model.draw(normal_noise(inputs["seed"], inputs["index"], model.noise))

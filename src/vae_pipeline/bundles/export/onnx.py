@@ -16,7 +16,7 @@ from onnxscript.values import TracedOnnxFunction
 from torch import Tensor, nn
 
 from vae_pipeline.bundles.export.proto import OPSET, tidy
-from vae_pipeline.bundles.export.recurrence import written_out
+from vae_pipeline.bundles.export.written_out import written_out
 from vae_pipeline.system.errors import ExportError
 
 

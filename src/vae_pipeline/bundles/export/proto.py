@@ -5,29 +5,55 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 import onnx.compose
+import onnx.utils
 
 from vae_pipeline.system.version import __version__
 
 OPSET = 18  # the newest that every runtime tried can read
 
 
-def preceded(
-    first: onnx.ModelProto, second: onnx.ModelProto, about: str, metadata: Mapping[str, str]
+def joined(
+    first: onnx.ModelProto, second: onnx.ModelProto, edges: Mapping[str, str], about: str, metadata: Mapping[str, str]
 ) -> onnx.ModelProto:
-    """`second` with its inputs that `first` gives taken from there; checked in full."""
-    given = {value.name for value in second.graph.input}
-    joined = [(value.name, value.name) for value in first.graph.output if value.name in given]
-    apart, rest = (  # an edge of one may be called as an input of the other
-        onnx.compose.add_prefix(model, f"{model.graph.name}.", rename_inputs=False, rename_outputs=False)
-        for model in (first, second)
+    """`second` after `first`, of whose outputs, the keys of `edges`, it takes its inputs; checked in full.
+
+    Nodes of `first` that none of these outputs need are left out. An input that both take is one.
+    """
+    asked = [value.name for value in first.graph.input]
+    before = onnx.utils.Extractor(first).extract_model(asked, list(edges))
+    before.graph.name = first.graph.name
+    outside = {*asked, *edges}
+    inside = [value for value in before.graph.value_info if value.name not in outside]
+    del before.graph.value_info[:]  # it lists inputs and outputs too, which would be renamed with all within
+    before.graph.value_info.extend(inside)
+    parts = [  # an edge of one may be called as an input of the other
+        onnx.compose.add_prefix(each, f"{each.graph.name}.", rename_inputs=False, rename_outputs=False).graph
+        for each in (before, second)
+    ]
+    given = {taken: output for output, taken in edges.items()}
+    for node in parts[1].node:
+        node.input[:] = [given.get(name, name) for name in node.input]
+    inputs = {value.name: value for part in parts for value in part.input if value.name not in given}
+    known = (*parts[0].value_info, *parts[0].output, *parts[1].value_info)
+    graph = onnx.helper.make_graph(
+        [node for part in parts for node in part.node],
+        metadata["vae.graph"],
+        list(inputs.values()),
+        parts[1].output,
+        [tensor for part in parts for tensor in part.initializer],
+        value_info=[value for value in known if value.name not in inputs],
     )
-    apart.ir_version = second.ir_version
-    model = onnx.compose.merge_models(apart, rest, joined)
-    del model.opset_import[:]
-    model.opset_import.append(onnx.helper.make_opsetid("", OPSET))
+    opset = onnx.helper.make_opsetid("", OPSET)
+    model = onnx.helper.make_model(graph, ir_version=second.ir_version, opset_imports=[opset])
     tidy(model, about, metadata)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def unchanged(name: str, width: int) -> onnx.ModelProto:
+    """A graph that gives the numbers that it takes."""
+    value = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", width])
+    return onnx.helper.make_model(onnx.helper.make_graph([], "unchanged", [value], [value]))
 
 
 def tidy(model: onnx.ModelProto, about: str, metadata: Mapping[str, str]) -> None:

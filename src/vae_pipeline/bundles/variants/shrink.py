@@ -10,7 +10,7 @@ import onnx
 import onnx.utils
 
 from vae_pipeline.bundles.export.parity import Agreement, compare, run
-from vae_pipeline.bundles.export.proto import preceded, tidy
+from vae_pipeline.bundles.export.proto import joined, tidy
 from vae_pipeline.bundles.variants.calibration import calibration
 from vae_pipeline.bundles.variants.cost import Cost, measure, said
 from vae_pipeline.bundles.variants.float16 import to_float16
@@ -74,7 +74,7 @@ def _fill(folder: Path, bundle: Bundle, to: Kind, x: Array, labels: Array | None
         full = onnx.load(file_of(bundle.folder, entry.file))
         told = {entry.key: entry.value for entry in full.metadata_props} | {"vae.variant": to}
         if name == GraphName.GENERATE:
-            proto = preceded(_noise(full), protos[GraphName.SAMPLE], full.doc_string, told)
+            proto = joined(_noise(full), protos[GraphName.SAMPLE], {"noise": "noise"}, full.doc_string, told)
         else:
             proto = _smaller(full, to, bundle, name, x, labels)
             tidy(proto, full.doc_string, told)
