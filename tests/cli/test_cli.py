@@ -289,6 +289,15 @@ def test_a_signal_within_an_import_that_swallows_it_stops_all_the_same(tmp_path)
     assert done.stderr == "vae-pipeline: SIGINT: stopped, and nothing was written\n"
 
 
+def test_a_warning_is_one_line(tmp_path):
+    program = (
+        "import warnings; from vae_pipeline.cli import main as cli\n"
+        "cli.app = lambda: warnings.warn('two recordings\\n  were resampled')\ncli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "warning: two recordings were resampled\n")
+
+
 def test_a_reader_that_has_gone_and_a_full_disk(tmp_path):
     schema = [sys.executable, "-m", "vae_pipeline", "schema"]
     with Path("/dev/full").open("w") as full:

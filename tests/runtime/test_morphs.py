@@ -126,7 +126,7 @@ class TestMorph:
 
     @pytest.mark.parametrize(
         ("frames", "hold", "message"),
-        [(2, 0, "2 frames were asked for, and the morph goes through 3 images"), (9, -1, "held for -1 frames")],
+        [(2, 0, "2 frames were asked for, and the morph goes through 3 stops"), (9, -1, "held for -1 frames")],
     )
     def test_what_cannot_be_shown_is_refused(self, frames, hold, message):
         with pytest.raises(DataError, match=message):

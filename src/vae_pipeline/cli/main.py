@@ -242,7 +242,7 @@ def main() -> None:
 
 def _show(message: Warning | str, *_: object, **__: object) -> None:
     """A warning as a line, without the place in the code."""
-    sys.stderr.write(f"warning: {message}\n")
+    sys.stderr.write(f"warning: {' '.join(str(message).split())}\n")
 
 
 def _refused(error: OSError) -> str:

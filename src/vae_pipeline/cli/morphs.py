@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -34,11 +34,15 @@ from vae_pipeline.cli.output import (
 )
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from vae_pipeline.runtime.bundle import Bundle
     from vae_pipeline.runtime.manifest import DirectionEntry
     from vae_pipeline.runtime.morphs import Morph
 
 morphs = typer.Typer()
 STRIP = 16  # images in a row
+SOUNDS = 8  # steps from a recording to the next
 
 
 @morphs.command(rich_help_panel=TASKS)
@@ -48,12 +52,15 @@ def morph(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", help=".mp4 or .gif (a film), .png (a strip), .npy (values); - writes .npy to a pipe."
+            "--out",
+            "-o",
+            help=".mp4 or .gif (a film), .png (a strip), .npy (values); of sound .wav (frames one after the other), a "
+            "folder (a .wav each), .npy; - writes .npy to a pipe.",
         ),
     ],
     frames: Annotated[
         int | None,
-        typer.Option(help="Frames in all, without those that are held. [default: 24 steps a way]", min=2),
+        typer.Option(help="Frames in all, without those that are held. [default: 24 steps a way; of sound 8]", min=2),
     ] = None,
     path: Annotated[
         Literal["linear", "spherical", "sampler", "geodesic"],
@@ -65,36 +72,74 @@ def morph(
         bool,
         typer.Option("--even", help="Frames that change what is seen by equal amounts, instead of equal steps of z."),
     ] = False,
-    hold: Annotated[int, typer.Option(help="Frames for which each image is held longer.", min=0)] = 0,
-    loop: Annotated[bool, typer.Option("--loop", help="Go back to the first image; a .gif repeats for ever.")] = False,
-    fps: Annotated[float, typer.Option(help="Of a film: frames a second.", min=0.1, max=100)] = 12.5,
+    hold: Annotated[int, typer.Option(help="Frames for which each example is held longer.", min=0)] = 0,
+    loop: Annotated[bool, typer.Option("--loop", help="Go back to the first; a .gif repeats for ever.")] = False,
+    fps: Annotated[
+        float | None, typer.Option(help="Of a film: frames a second. [default: 12.5]", min=0.1, max=100)
+    ] = None,
     key: Key = None,
     resize: Fit = "none",
     label: Label = None,
     timeout: Timeout = TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
-    """Make a film of images that become one another, and measure it."""
-    from vae_pipeline.kinds.image.sheets import save_grid, save_sequence
-    from vae_pipeline.kinds.image.video import require_video
+    """Make a film of images, or a recording of sounds, that become one another, and measure it."""
     from vae_pipeline.kinds.observations import read_observations
 
     model = open_bundle(bundle, timeout)
-    spec = image_spec(model)
-    suffix = out.suffix.lower()
-    require_suffix(out, ".mp4", ".gif", ".png", ".npy", as_json=as_json)
-    if suffix == ".mp4":
-        require_video()
-    x = read_observations(inputs, spec, key, resize)
+    _require_form(model, out, as_json, fps, resize)
+    x = read_observations(inputs, model.spec, key, resize)
+    if model.spec.kind == "audio":
+        frames = frames or SOUNDS * (len(x) - 1 + loop) + 1
     require_room(model, (frames or 25 * len(x)) + hold * len(x), "frames")
     found = model.morph(x, frames, path, label, even, hold, loop)
-    if suffix in (".mp4", ".gif"):
-        save_sequence(out, found.frames, spec, fps, loop)
-    elif suffix == ".png":
-        save_grid(out, found.frames, spec, min(STRIP, len(found.frames)))
-    else:
-        write_arrays(out, found.frames)
+    _write(found.frames, model, out, 12.5 if fps is None else fps, loop)
     _say(found, len(x), out, as_json)
+
+
+def _require_form(model: "Bundle", out: Path, as_json: bool, fps: float | None, resize: str) -> None:
+    """Refuse a file or an option that isn't of the model's kind, before anything is read.
+
+    Raises:
+        BundleError: it is a model of neither images nor sound.
+        OutputError: the file's name or the folder won't do.
+        DataError: an option means nothing to sound.
+    """
+    from vae_pipeline.kinds.image.video import require_video
+    from vae_pipeline.system.files import require_writable
+
+    if model.spec.kind != "audio":
+        image_spec(model)
+        require_suffix(out, ".mp4", ".gif", ".png", ".npy", as_json=as_json)
+        if out.suffix.lower() == ".mp4":
+            require_video()
+        return
+    refuse_options(model, fps=fps is not None, resize=resize != "none")
+    if out.suffix or str(out) == PIPE:
+        require_suffix(out, ".wav", ".npy", as_json=as_json)
+    else:
+        require_writable(out, model.folder)
+
+
+def _write(frames: "npt.NDArray[Any]", model: "Bundle", out: Path, fps: float, loop: bool) -> None:
+    from vae_pipeline.kinds.audio.encoding import save_recordings
+    from vae_pipeline.kinds.image.sheets import save_grid, save_sequence
+    from vae_pipeline.kinds.spec import AudioSpec
+    from vae_pipeline.system.files import filled_folder
+
+    suffix = out.suffix.lower()
+    if suffix == ".npy" or str(out) == PIPE:
+        write_arrays(out, frames)
+    elif isinstance(model.spec, AudioSpec) and suffix == ".wav":
+        save_recordings(out, frames, model.spec)
+    elif isinstance(model.spec, AudioSpec):
+        with filled_folder(out) as folder:
+            for number, frame in enumerate(frames, 1):
+                save_recordings(folder / f"{number:0{len(str(len(frames)))}}.wav", frame[None], model.spec)
+    elif suffix == ".png":
+        save_grid(out, frames, image_spec(model), min(STRIP, len(frames)))
+    else:
+        save_sequence(out, frames, image_spec(model), fps, loop)
 
 
 @morphs.command(rich_help_panel=TASKS)

@@ -48,11 +48,11 @@ def morph(ways: Sequence[Seen], frames: int | None, even: bool, hold: int, loop:
     frames = STEPS * len(ways) + 1 if frames is None else frames
     if frames <= len(ways):
         raise DataError(
-            f"{frames} frames were asked for, and the morph goes through {len(ways) + 1} images"
+            f"{frames} frames were asked for, and the morph goes through {len(ways) + 1} stops"
             f"{', the first at its end again' if loop else ''}: ask for as many frames at least"
         )
     if hold < 0:
-        raise DataError(f"each image is to be held for {hold} frames: wanted 0 or more")
+        raise DataError(f"each stop is to be held for {hold} frames: wanted 0 or more")
     fine = [step_sizes(seen, np.linspace(0, 1, FINE)) for seen in ways]
     counts = _shared(frames - 1, np.array([sizes.sum() for sizes in fine]) if even else np.ones(len(ways)))
     walked = [_Walked.along(*each, even) for each in zip(ways, fine, counts, strict=True)]

@@ -4,6 +4,7 @@ Screenshots are kept in .pytest_cache/d/explorer.
 """
 
 import base64
+import contextlib
 import csv
 import functools
 import os
@@ -76,15 +77,15 @@ class Page:
     def find(self, selector):
         return self.driver.find_element("css selector", selector)
 
-    def pixels(self, selector):
-        """[channels, height, width] of a canvas."""
+    def pixels(self, selector, channels=None):
+        """[channels, height, width] of a canvas, by default as many as the bundle's images have."""
         width, height, data = self.driver.execute_script(
             "const canvas = document.querySelector(arguments[0]); const {width, height} = canvas;"
             "const copy = new OffscreenCanvas(width, height).getContext('2d'); copy.drawImage(canvas, 0, 0);"
             "return [width, height, [...copy.getImageData(0, 0, width, height).data]]",
             selector,
         )
-        channels = self.bundle.spec.shape[0]
+        channels = channels or self.bundle.spec.shape[0]
         return np.array(data, np.uint8).reshape(height, width, 4).transpose(2, 0, 1)[:channels]
 
     def assert_shows(self, selector, x):
@@ -160,11 +161,10 @@ def bundles(smoke, tmp_path_factory):
     return {name: Bundle.load(lane.bundle) for name, lane in lanes.items()}
 
 
-@pytest.fixture(scope="module")
-def site(bundles, tmp_path_factory):
+@contextlib.contextmanager
+def served(bundles, folder):
     """Folders and single files of all bundles, and a plain server over them."""
     runtime = fetch_runtime(Finder(ROOT / ".vae" / "downloads", os.environ.get("VAE_MIRROR")))
-    folder = tmp_path_factory.mktemp("site")
     for name, bundle in bundles.items():
         write_folder(bundle, runtime, folder / name)
         write_file(bundle, runtime, folder / f"{name}.html")
@@ -177,6 +177,12 @@ def site(bundles, tmp_path_factory):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield folder, f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def site(bundles, tmp_path_factory):
+    with served(bundles, tmp_path_factory.mktemp("site")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from tests.bundles.export.test_families import is_the_model
+from tests.cli.test_cli import invoke
 from tests.contracts.test_models import RECORDINGS, SPECTROGRAM, WAVEFORM, heard
 
 from vae_pipeline.bundles.conformance.conform import conform
@@ -15,6 +17,7 @@ from vae_pipeline.kinds.store import Split
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.runtime.agreement import Units
 from vae_pipeline.runtime.manifest import Manifest
+from vae_pipeline.system.errors import VaeError
 from vae_pipeline.system.files import write_json
 
 pytestmark = pytest.mark.slow
@@ -68,3 +71,39 @@ def test_the_graphs_of_waveforms_are_the_model(tmp_path):
     model, made = heard(WAVEFORM, "residual_1d", "laplace_per_element", False).eval(), {}
     for graph in GRAPHS[:3]:
         is_the_model(graph, model, torch.from_numpy(recordings(5)), Units(RECORDINGS, None), tmp_path, made)
+
+
+def test_a_morph_is_a_recording_or_a_folder_of_them(exported, tmp_path):
+    folder, x = exported[0], recordings(3)
+    for name, each in zip("abc", x, strict=True):
+        soundfile.write(tmp_path / f"{name}.wav", each.T, RECORDINGS.rate_hz, subtype="FLOAT")
+    files = [tmp_path / f"{name}.wav" for name in "abc"]
+    bundle = Bundle.load(folder)
+    assert "17 frames" in invoke("morph", folder, *files, "-o", tmp_path / "m.wav")
+    heard, rate_hz = soundfile.read(tmp_path / "m.wav")
+    wanted = bundle.morph(x, 17).frames
+    assert rate_hz == RECORDINGS.rate_hz
+    np.testing.assert_allclose(heard, wanted.swapaxes(1, 2).reshape(heard.shape).clip(-1, 1), atol=1e-4)
+    invoke("morph", folder, *files[:2], "-o", tmp_path / "way", "--frames", 11, "--loop", "--path", "linear")
+    made = sorted((tmp_path / "way").iterdir())
+    assert [each.name for each in made] == [f"{number:02}.wav" for number in range(1, 11)]
+    last = bundle.morph(x[:2], 11, "linear", loop=True).frames[-1]
+    np.testing.assert_allclose(soundfile.read(made[-1])[0].T.reshape(last.shape), last.clip(-1, 1), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["morph", "{a}", "{a}", "-o", "{tmp}/m.gif"], r"m\.gif: the name must end in \.wav or \.npy"),
+        (["morph", "{a}", "-o", "{tmp}/m.wav"], "from one example to others; given 1"),
+        (["morph", "{a}", "{a}", "-o", "{tmp}/m.wav", "--fps", 10], "--fps means nothing to a model of recordings"),
+        (["morph", "{a}", "{a}", "-o", "{tmp}/m.wav", "--frames", 2, "--loop"], "goes through 3 stops"),
+        (["sample", "-o", "{tmp}/s.wav", "--grid", 2], "--grid means nothing to a model of recordings"),
+    ],
+)
+def test_what_doesnt_fit_sound_is_one_clear_line(arguments, message, exported, tmp_path):
+    soundfile.write(tmp_path / "a.wav", recordings(1)[0].T, RECORDINGS.rate_hz)
+    command, *rest = (str(each).format(a=tmp_path / "a.wav", tmp=tmp_path) for each in arguments)
+    with pytest.raises(VaeError, match=message):
+        invoke(command, exported[0], *rest)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.wav"]

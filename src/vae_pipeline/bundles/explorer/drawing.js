@@ -6,6 +6,7 @@ import { blank, coloured, contrast, readable, invert, paint, paintHeat, stroke }
 export const showOutput = (x) => paint($("output"), x);
 export const showInput = (x) => paint($("input"), x);
 export const showReconstruction = (x) => paint($("reconstruction"), x);
+export const showBetween = (x) => paint($("between"), x);
 export const showContributions = (x, nats) => paintHeat($("contributions"), x, nats);
 
 /** `given` is what was given last, `give` takes another. */

@@ -32,6 +32,8 @@ export function showInput(x) {
   fields.forEach((field, at) => (field.value = written(columns[at], x[at])));
 }
 
+export const showBetween = (x) => paint($("between"), x);
+
 /** In front of what was given. */
 export function showReconstruction(x) {
   paint($("reconstruction"), input, x);

@@ -9,6 +9,8 @@ export const aspect = [width * (channels === 3 ? 1 : channels), height];
 /** Whether a file or a stroke can be turned into an observation. */
 export const readable = channels === 1 || channels === 3;
 export const coloured = channels === 3;
+/** The plane's tiles in a row, an odd number, and how many are decoded in one run. */
+export const tiles = { side: 13, atOnce: 13 };
 /** Whether pixels are shown as squares. */
 export const coarse = Math.max(...aspect) < 128;
 

@@ -4,7 +4,7 @@ import { $, make } from "dom.js";
 import { readAll } from "input.js";
 import { between, followLabel, latest, move, point } from "latents.js";
 import { bundle, decode, encode, latents, size } from "model.js";
-import { paint, readable, thumb } from "observations.js";
+import { readable, showBetween, thumb } from "observations.js";
 import { show } from "plane.js";
 
 const WAY_S = 2; // from a stop to the next
@@ -36,7 +36,7 @@ function placeAt(share) {
 const shareAt = (stop) => (lengths?.at(-1) ? lengths[stop * FINE] / lengths.at(-1) : stop / ways());
 
 const here = () => at(placeAt(Number($("place").value)));
-const paintBetween = latest(async () => paint($("between"), await decode(here(), point.label)));
+const paintBetween = latest(async () => showBetween(await decode(here(), point.label)));
 
 /** Measure how much what is seen changes along the morph: Euclidean distances of decoded observations. */
 const measure = latest(async () => {
@@ -108,7 +108,7 @@ export function openMorph(points) {
       event.stopPropagation(); // elsewhere on the page it would be the input
       add(event.dataTransfer.files);
     };
-  $("even").checked = bundle.spec.kind === "image"; // columns have units of their own
+  $("even").checked = bundle.spec.kind === "image"; // columns have units of their own, and waveforms phases
   $("even").parentElement.hidden = !$("even").checked;
   $("even").onchange = measure;
   $("place").oninput = () => go(Number($("place").value));

@@ -1,12 +1,13 @@
-// What an observation is: a picture, or a row of a table. For each there is a module that shows and reads, and an editor.
+// What an observation is: a picture, a row of a table or sound. For each there is a module that shows and reads, and an
+// editor.
 
 import { make } from "dom.js";
 import { bundle } from "model.js";
 
-const table = bundle.spec.kind === "table";
+const [shows, edits] = { image: ["images.js", "drawing.js"], table: ["tables.js", "fields.js"], audio: ["sounds.js", "players.js"] }[bundle.spec.kind];
 
-export const { aspect, asInput, backdrop, coarse, paint, read, readable } = await import(table ? "tables.js" : "images.js");
-export const { openEditor, showContributions, showInput, showOutput, showReconstruction } = await import(table ? "fields.js" : "drawing.js");
+export const { aspect, asInput, backdrop, coarse, paint, read, readable, tiles } = await import(shows);
+export const { openEditor, showBetween, showContributions, showInput, showOutput, showReconstruction } = await import(edits);
 
 /** A button that shows an observation. */
 export function thumb(x, name, act) {

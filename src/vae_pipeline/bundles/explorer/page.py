@@ -132,10 +132,21 @@ def _words(spec: DataSpec) -> dict[str, str]:
                 "contributions": '<ol id="contributions"></ol>',
                 "adds": "The columns that make it unlikely, with the nats that each adds to what is usual of it.",
             }
-        case AudioSpec():
-            raise BundleError("the explorer shows images and rows of a table, and this is a model of recordings")
+        case AudioSpec(channels=channels):
+            sides = {1: "", 2: ", in stereo"}.get(channels, f" on {channels} channels")
+            return {
+                "observations": f"recordings of {spec.seconds:.3g} s{sides}",
+                "noun": "recording",
+                "shown": " You hear it when the point rests. It is shown as a waveform and, below, a spectrogram.",
+                "drawn": "Sounds",
+                "edit": "Of another rate or length it is brought to the model's.",
+                "file": "recording",
+                "accept": "audio/*",
+                "contributions": '<canvas id="contributions" class="picture" role="img" aria-label="Heat"></canvas>',
+                "adds": "Where the model finds it unlikely: bright.",
+            }
         case TextSpec():
-            raise BundleError("the explorer shows images and rows of a table, and this is a model of sentences")
+            raise BundleError("the explorer shows images, sound and rows of a table, and this is a model of sentences")
         case _:
             assert_never(spec)
 

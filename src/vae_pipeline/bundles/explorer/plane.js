@@ -3,10 +3,10 @@
 import { NAMES } from "dom.js";
 import { between, follow, move, point } from "latents.js";
 import { decode, latents, size } from "model.js";
-import { aspect, backdrop, paint } from "observations.js";
+import { aspect, backdrop, paint, tiles } from "observations.js";
 
 const REACH = 3; // N(0, 1) is within it 997 times of 1000
-const SIDE = 13; // tiles a row; odd, so that one is at the middle
+const SIDE = tiles.side; // tiles a row; odd, so that one is at the middle
 const LONGEST = Math.max(...aspect);
 const INSIDE = LONGEST > 64 ? 64 : LONGEST * Math.max(1, Math.round(32 / LONGEST)); // pixels of a tile's longer side
 const TILE = Math.round(1.15 * INSIDE); // with the gap around it
@@ -114,20 +114,21 @@ function drawTiles() {
 async function drawRows(z) {
   const mine = ++drawing;
   const [wide, tall] = aspect.map((side) => (INSIDE * side) / LONGEST);
-  for (let row = 0; row < SIDE; row++) {
-    const points = new Float32Array(SIDE * latents);
-    for (let column = 0; column < SIDE; column++) {
+  const started = performance.now();
+  for (let first = 0; first < SIDE * SIDE; first += tiles.atOnce) {
+    const places = Array.from({ length: tiles.atOnce }, (_, at) => [(first + at) % SIDE, Math.floor((first + at) / SIDE)]);
+    const points = new Float32Array(tiles.atOnce * latents);
+    places.forEach(([column, row], at) => {
       const [across, up] = [column, SIDE - 1 - row].map((step) => REACH * ((2 * step + 1) / SIDE - 1));
-      points.set(Object.assign(z.slice(), onAxes([across, up])), column * latents);
-    }
-    const started = performance.now();
+      points.set(Object.assign(z.slice(), onAxes([across, up])), at * latents);
+    });
     const x = await decode(points, point.label);
     if (mine !== drawing) return;
-    pause = 10 * (performance.now() - started);
-    for (let column = 0; column < SIDE; column++) {
-      paint(tile, x.subarray(column * size, (column + 1) * size));
+    pause = (10 * SIDE * (performance.now() - started)) / (first + tiles.atOnce);
+    places.forEach(([column, row], at) => {
+      paint(tile, x.subarray(at * size, (at + 1) * size));
       context.clearRect(column * TILE, row * TILE, TILE, TILE);
       context.drawImage(tile, column * TILE + (TILE - wide) / 2, row * TILE + (TILE - tall) / 2, wide, tall);
-    }
+    });
   }
 }

@@ -8,6 +8,7 @@ export const columns = bundle.spec.columns;
 export const aspect = [96, 72];
 export const backdrop = "transparent";
 export const [coarse, readable] = [false, true];
+export const tiles = { side: 13, atOnce: 13 };
 
 const REACH = 10; // scaled units from the middle to the edge
 const DAY = 864e5; // milliseconds
