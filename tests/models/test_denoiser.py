@@ -1,43 +1,20 @@
-"""Denoisers: the factor of their intervals, and their answers in closed form."""
+"""Denoisers: their answers in closed form."""
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from vae_pipeline.models.denoiser import FLOOR, Denoiser, conformal_factor
+from vae_pipeline.models.denoiser import Denoiser
 from vae_pipeline.models.gaussian import DiagonalGaussian
+from vae_pipeline.models.intervals import Intervals
 from vae_pipeline.models.likelihoods.gaussian import GaussianLikelihood
 from vae_pipeline.models.priors import StandardNormalPrior
 from vae_pipeline.models.scaling import Scaling
 from vae_pipeline.models.vae import VAE
 
-
-def test_intervals_hold_their_share_of_new_images_whose_values_depend_on_each_other():
-    """The mean over many calibrations, of 30 images each, with one noise level an image; the bound is 2 / 31 loose."""
-    draw = torch.Generator().manual_seed(0)
-    found = []
-    for _ in range(400):
-        levels = 0.2 + torch.rand(40, 1, generator=draw)
-        ratios = (levels * torch.randn(40, 30, generator=draw)).abs()
-        factor = conformal_factor(ratios[:30], 0.8)
-        found.append((ratios[30:] <= factor).float().mean().item())
-    assert 0.8 <= np.mean(found) <= 0.8 + 2 / 31
-
-
-@pytest.mark.parametrize(("images", "missed"), [(9, 0), (19, 20), (99, 100 * 9 + 90)])
-def test_the_factor_leaves_out_as_many_values_as_the_risk_allows(images, missed):
-    """Of n images the mean share of missed values may be ((n + 1) (1 - coverage) - 1) / n."""
-    values = 20 if images < 99 else 110
-    ratios = torch.arange(1, images * values + 1).float().view(images, values)
-    allowed = math.floor(((images + 1) * 0.1 - 1) * values + 1e-9)
-    assert int((ratios > conformal_factor(ratios, 0.9)).sum()) == allowed == missed
-
-
-def test_too_few_images_give_intervals_of_the_whole_range():
-    assert conformal_factor(torch.ones(8, 20), 0.9) * FLOOR >= 1
+HALF = Intervals(torch.tensor([0.01, 1.0]).log(), torch.tensor([0.005, 0.5]).log())
 
 
 class _Same(nn.Module):
@@ -68,7 +45,7 @@ def test_the_answer_is_the_posteriors_mean_and_its_deviation_that_of_draws_and_l
         made = denoiser(supervised)
         mean, found = made.estimate(x)
         assert mean.numpy() == pytest.approx(0.6, abs=0.01) and found.numpy() == pytest.approx(deviation, rel=0.05)
-        made.factor.fill_(0.5)
+        made.intervals = HALF
         clean, low, high = made(x)
         assert torch.allclose(clean, 20 * mean - 10) and torch.allclose(high - low, 20 * found, rtol=1e-5)
 

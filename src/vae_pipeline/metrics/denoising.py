@@ -14,20 +14,21 @@ from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.bounds import evaluating
 from vae_pipeline.metrics.images import psnr, structural_similarity
 from vae_pipeline.metrics.parts import at_once, batches, subset
-from vae_pipeline.models.denoiser import Denoiser, conformal_factor
+from vae_pipeline.models.denoiser import Denoiser
+from vae_pipeline.models.intervals import fitted
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.recipe.denoise import Denoise, GaussianNoise
 from vae_pipeline.runtime.denoising_entry import noise_of
 
 CALIBRATED, MEASURED = 2_000, 1_000
-"""Images at most that set the factor; by which an answer is judged, at each level."""
+"""Images at most that set the intervals; by which an answer is judged, at each level."""
 VALUES = 2**24  # of the ratios that are held at once
 ROWS = 1024  # draws decoded at a time, at most
 Array = npt.NDArray[np.float64]
 
 
 def calibrated_on(held_back: Split) -> int:
-    """The number of images that a factor is set by."""
+    """The number of images that intervals are set by."""
     return min(CALIBRATED, len(held_back), max(1, VALUES // math.prod(held_back.x.shape[1:])))
 
 
@@ -42,8 +43,9 @@ def fit_denoiser(
     noise = torch.stack(drawn) if drawn else torch.zeros(1, model.latents)
     denoiser = Denoiser(model, noise, denoise.mode == "supervised").to(device)
     held_back = subset(prepared.valid, calibrated_on(prepared.valid), seed)
-    ratios = [((clean - mean).abs() / deviation) for clean, mean, deviation in _estimates(denoiser, held_back, device)]
-    denoiser.factor.fill_(conformal_factor(torch.cat(ratios).flatten(1).cpu(), denoise.coverage))
+    found = [((clean - mean).abs(), deviation) for clean, mean, deviation in _estimates(denoiser, held_back, device)]
+    away, deviation = (torch.cat(parts).flatten(1).cpu() for parts in zip(*found, strict=True))
+    denoiser.intervals = fitted(away, deviation, denoise.coverage).to(device)
     return denoiser
 
 
@@ -75,7 +77,7 @@ def answers(denoiser: Denoiser, split: Split, device: torch.device) -> Answers:
     """Judge the denoiser by the clean images of a part."""
     found: list[Array] = []
     for clean, mean, deviation in _estimates(denoiser, split, device):
-        around = denoiser.factor * deviation
+        around = denoiser.intervals(deviation)
         low, high = (mean - around).clamp_min(0), (mean + around).clamp_max(1)
         x, y = (each.cpu().double().numpy() for each in (clean, mean))
         inside = ((low <= clean) & (clean <= high)).double().flatten(1)
@@ -96,7 +98,7 @@ def denoising(denoiser: Denoiser, denoise: Denoise, test: Split, seed: int, devi
         "interval_coverage": whole.coverage,
         "coverage_of_unsure": whole.coverage_of_unsure,
         "interval_width": whole.width,
-        "interval_factor": float(denoiser.factor),
+        "interval_factor": denoiser.intervals.factor,
         "denoised_examples": len(some),
     }
     at = {f"{level:g}": answers(denoiser, each, device) for level, each in _levels(denoise, some)}

@@ -1,20 +1,20 @@
 """A denoiser: one trained VAE, the draws that its answer is the mean of, and an interval for each clean value.
 
-    clean = E_q[E[x|z]]         deviation² = Var_q(E[x|z]) + E_q[Var(x|z)]         interval = clean ± factor deviation
+    clean = E_q[E[x|z]]         deviation² = Var_q(E[x|z]) + E_q[Var(x|z)]         interval = clean ± g(deviation)
 
 q is q(z|corrupted), and E_q a mean over draws by noise that is the same for every example, so that the answer is
 deterministic; one draw without noise is the posterior's mean. Var(x|z) is left out where the likelihood is the noise,
-since its variance is then that of the noise.
+since its variance is then that of the noise. g is calibrated (`models.intervals`).
 """
 
 import copy
-import math
 from typing import NamedTuple, Self
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vae_pipeline.models.intervals import Intervals
 from vae_pipeline.models.likelihoods.location_scale import Continuous
 from vae_pipeline.models.spatial import SpatialVAE
 from vae_pipeline.models.vae import VAE
@@ -40,14 +40,13 @@ class Denoiser(nn.Module):
     """
 
     noise: Tensor
-    factor: Tensor
 
     def __init__(self, model: VAE, noise: Float[Tensor, "draws latents"], supervised: bool) -> None:
         """`supervised` if the likelihood is that of the clean values."""
         super().__init__()
         self.model, self.supervised = model, supervised
         self.register_buffer("noise", noise)
-        self.register_buffer("factor", torch.ones(()))
+        self.intervals = Intervals(torch.zeros(1), torch.zeros(1))
 
     def frozen(self) -> Self:
         """A copy whose model's prior and sampler are made: arithmetic alone, which can be exported."""
@@ -58,7 +57,7 @@ class Denoiser(nn.Module):
     def estimate(
         self, x: Float[Tensor, "batch *event"], label: Tensor | None = None
     ) -> tuple[Float[Tensor, "batch *event"], Float[Tensor, "batch *event"]]:
-        """Clean values on [0, 1] and their deviations, not yet scaled by the factor."""
+        """Clean values on [0, 1] and their deviations, on the same scale."""
         noise = self.noise.unsqueeze(1).expand(-1, x.shape[0], -1)
         drawn = self.model.explain(self.model.scaling(x), self.model.encode(x, label).draw(noise), label).likelihood
         mean = drawn.mean.mean(0)
@@ -82,24 +81,6 @@ class Denoiser(nn.Module):
         return self._answered(found.mean.clamp(0, 1), found.variance.sqrt().clamp_min(FLOOR))
 
     def _answered(self, clean: Tensor, deviation: Tensor) -> DenoiserOutputs:
-        away = self.factor * deviation
+        away = self.intervals(deviation)
         ends = (clean - away).clamp_min(0), (clean + away).clamp_max(1)
         return DenoiserOutputs(*(self.model.scaling.inverse(each) for each in (clean, *ends)))
-
-
-def conformal_factor(ratios: Float[Tensor, "images values"], coverage: float) -> float:
-    """The factor by which deviations are scaled so that intervals hold a share `coverage` of a new image's values.
-
-    `ratios` are |clean - estimate| / deviation of held-back images. The share of an image's values that its intervals
-    miss falls as the factor rises, and is 1 at most: the least factor at which n/(n+1) of its mean over n images, plus
-    1/(n+1), is at most 1 - coverage bounds the expected share for a new image, if it and the n are exchangeable.
-    Nothing is assumed of the values within an image, and nothing is promised of any one image. Where n is too small,
-    intervals are as wide as the range.
-
-    Source: Angelopoulos, Bates, Fisch, Lei and Schuster, Conformal Risk Control, 2024, eq. 4.
-    """
-    images, values = len(ratios), ratios[0].numel()
-    missed = math.floor(((images + 1) * (1 - coverage) - 1) * values + 1e-9)  # of all values, at most
-    if missed < 0:
-        return 1 / FLOOR
-    return ratios.flatten().kthvalue(max(1, images * values - missed)).values.item()

@@ -23,9 +23,9 @@ class DenoisingEntry:
     coverage: float
     """Share of the clean values of a new observation that intervals hold, in expectation."""
     factor: float
-    """The factor by which deviations are scaled."""
+    """The factor by which quantiles of one half of these examples were scaled, for their share of the other half."""
     examples: int
-    """Validation examples that the factor was set by."""
+    """Validation examples that the intervals were set by."""
 
     def __post_init__(self) -> None:
         if not (0 <= self.draws <= MOST and self.examples >= 1):

@@ -22,6 +22,6 @@ class Denoising:
             corruption=tuple(step.told for step in self.section.corruption),
             draws=self.section.draws,
             coverage=self.section.coverage,
-            factor=float(self.denoiser.factor),
+            factor=self.denoiser.intervals.factor,
             examples=self.examples,
         )

@@ -52,7 +52,7 @@ IMAGES = (
     ),
     Figure(
         "interval_coverage", "Coverage of the intervals",
-        "Share of the clean values that lie in the denoiser's intervals, whose factor was set by the validation part; "
+        "Share of the clean values that lie in the denoiser's intervals, which were set by the validation part; "
         "near the recipe's share is good.",
         "headline", kinds=IMAGE, needs=DENOISER,
         beside=(("coverage_by_level", "noise of {name} {}"), ("coverage_of_unsure", "the widest tenth {}")),
@@ -61,7 +61,7 @@ IMAGES = (
         "interval_width", "Width of the intervals",
         "Mean width of the denoiser's intervals, on values scaled to [0, 1].",
         "reconstructions", better="lower", kinds=IMAGE, needs=DENOISER,
-        beside=(("interval_factor", "deviations times {}"),),
+        beside=(("interval_factor", "quantiles times {}"),),
     ),
     Figure(
         "sharpness", "Sharpness",
