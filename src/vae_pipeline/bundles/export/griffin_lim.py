@@ -5,7 +5,7 @@ from typing import Any
 import onnx
 
 from vae_pipeline.bundles.export.nodes import Nodes
-from vae_pipeline.models.sound.griffin_lim import LEAST, MOMENTUM
+from vae_pipeline.models.sound.griffin_lim import CANCELLED, LEAST, MOMENTUM
 
 
 def phased(node: onnx.NodeProto, name: str, graph: onnx.GraphProto) -> list[onnx.NodeProto]:
@@ -22,12 +22,14 @@ def phased(node: onnx.NodeProto, name: str, graph: onnx.GraphProto) -> list[onnx
         return add("Mul", add("ConvTranspose", rows, synthesis, **window), weight)
 
     magnitudes = add("Unsqueeze", magnitudes, constant([1]))
+    part = add("Mul", magnitudes, constant(CANCELLED))
+    least = add("Add", add("Mul", part, part), constant(LEAST))
     before = ""
     for _ in range(told["steps"]):
         rebuilt = add("Reshape", add("Conv", waves(), analysis, **window), constant([-1, 2, bins, frames]))
         led = add("Sub", rebuilt, add("Mul", before, constant(MOMENTUM / (1 + MOMENTUM)))) if before else rebuilt
         power = add("ReduceSum", add("Mul", led, led), constant([1]), keepdims=1)
-        phases = add("Mul", led, add("Reciprocal", add("Sqrt", add("Add", power, constant(LEAST)))))
+        phases = add("Mul", led, add("Reciprocal", add("Sqrt", add("Add", power, least))))
         before = rebuilt
     cut = add("Slice", waves(), constant([0]), constant([told["length"]]), constant([2]))
     add("Squeeze", cut, constant([1]), to=node.output[0])

@@ -21,6 +21,7 @@ OPERATOR = "vae_pipeline::GriffinLim"
 """The node of a traced graph that stands for all steps."""
 MOMENTUM = 0.99
 LEAST = 1e-2  # added to a power in units of the floor: so far below it there is no phase, and rounding makes none
+CANCELLED = 0.1  # of a magnitude: what frames leave of it where they nearly cancel, and their phase is rounding
 
 
 class GriffinLim(nn.Module):
@@ -45,10 +46,11 @@ class GriffinLim(nn.Module):
         magnitudes = magnitudes.unsqueeze(1)
         phases: Spectra = self.start
         before: Spectra | None = None
+        least = (CANCELLED * magnitudes).square() + LEAST
         for _ in range(self.steps):
             rebuilt = self.fourier(self.fourier.inverse(magnitudes * phases))
             led = rebuilt if before is None else rebuilt - before * (MOMENTUM / (1 + MOMENTUM))
-            phases, before = led * (power(led) + LEAST).rsqrt(), rebuilt
+            phases, before = led * (power(led) + least).rsqrt(), rebuilt
         return self.fourier.inverse(magnitudes * phases)
 
     def _as_one_node(self, magnitudes: Tensor) -> Tensor:
