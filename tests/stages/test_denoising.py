@@ -31,7 +31,7 @@ CHANGED = {
     "detection": {"score": "negative_elbo"},
     "evaluate": {**WAIVED, "gates": {}, "examples": 20, "samples": 4},
 }
-ASKED = (GraphName.SCORE, GraphName.SAMPLE, GraphName.DETECT, GraphName.DENOISE)
+ASKED = (GraphName.DECODER, GraphName.SCORE, GraphName.SAMPLE, GraphName.DETECT, GraphName.DENOISE)
 
 
 @pytest.fixture(scope="module")
