@@ -137,7 +137,7 @@ def test_metrics_see_a_row_alike_in_whatever_subset():
     ("name", "denoise", "likelihood", "said"),
     [
         ("mnist", NOISE, None, "model.likelihood.kind, which is bernoulli, to gaussian or laplace"),
-        ("tumours", NOISE, None, "train.denoise is for images, and data.kind is"),
+        ("tumours", NOISE, None, "train.denoise is for images and sound, and data.kind is"),
         (
             "digits",
             {**NOISE, "mode": "noisy_only"},

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_pipeline.kinds.audio.spec import AudioSpec
+from vae_pipeline.kinds.audio.tape import Tape
 from vae_pipeline.kinds.image.spec import LEVELS
 from vae_pipeline.kinds.spec import Column
 from vae_pipeline.kinds.table.spec import CsvFormat
@@ -94,6 +95,8 @@ class AudioSource:
     split: SplitRule = HASHED
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The group of each row of train, and of parts with files of their own; empty where there are no groups."""
+    beside: Mapping[str, Mapping[str, Tape]] = field(default_factory=dict)
+    """The noises and rooms of each part, by the names of their fields in the data section."""
 
     @property
     def shape(self) -> tuple[int, ...]:

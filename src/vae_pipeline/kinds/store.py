@@ -4,18 +4,24 @@ train.npy valid.npy test.npy        [examples, *event], unscaled, uint8 or float
 train_labels.npy ...                [examples], int64, where there are labels
 test_masks.npy                      [examples, height, width], uint8, where there are masks: 1 where a defect is
 train_attributes.npy ...            [examples, attributes], bool, where there are attributes
+train_noises.npy ...                [channels, samples], float32, of noises; their ends in train_noises_ends.npy
+train_rooms.npy ...                 the same of impulse responses
 train_sizes.npy                     [examples], int64, where examples differ in how much there is to compute of them
 spec.json                           what a model must know (DataSpec)
 card.json                           what a reader wants to know: counts, ranges, digests, what was dropped
 digests.json                        the sha256 of each of these files
 """
 
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vae_pipeline.kinds.audio.tape import Tape
+from vae_pipeline.kinds.audio.tape_files import load_tape
 from vae_pipeline.kinds.corruption import Corruption
 from vae_pipeline.kinds.mapped import MappedArray
 from vae_pipeline.kinds.parts import Array, Indices, Marks
@@ -28,6 +34,7 @@ from vae_pipeline.system.seal import unsealed
 from vae_pipeline.system.typed_json import read_json, typed
 
 PARTS = ("train", "valid", "test")
+BESIDE = ("noises", "rooms")
 CHUNK = 2**24  # bytes
 ENOUGH = 99  # validation examples, which tell a false-alarm rate of 0.01
 
@@ -46,6 +53,8 @@ class Split:
     where examples don't differ in it."""
     attributes: Marks | None = None
     """[examples, attributes]: True where an example shows an attribute of the spec; None where it names none."""
+    beside: Mapping[str, Tape] = field(default_factory=dict)
+    """The noises and rooms that corruptions of sound mix in, where the recipe names some."""
     corruption: Corruption | None = None
     """The corruption that each example goes through before a model sees it; `x` is clean."""
 
@@ -88,13 +97,19 @@ class Prepared:
         return cls(folder, spec, **parts, digests=digests)
 
     def corrupted(self, denoise: Denoise | None, seed: int) -> "Prepared":
-        """The same data, whose rows a model sees as the recipe's section corrupts them; `self` where it has none."""
+        """The same data, whose rows a model sees as the recipe's section corrupts them; `self` where it has none.
+
+        Raises:
+            DataError: it mixes in noises or rooms, and these weren't prepared.
+        """
         if denoise is None:
             return self
-        assert isinstance(self.spec, ImageSpec)  # a recipe says so
-        low, high = self.spec.low, self.spec.high
+        low, high = (self.spec.low, self.spec.high) if isinstance(self.spec, ImageSpec) else (0.0, 1.0)
+        for split, name in itertools.product((self.train, self.valid, self.test), denoise.sources):
+            if name not in split.beside:
+                raise DataError(f"{self.folder} holds no {name}, which train.denoise names: run `vae-pipeline prepare`")
         train, valid, test = (
-            replace(split, corruption=Corruption.of(denoise, low, high, seed, part, len(split)))
+            replace(split, corruption=Corruption.of(denoise, low, high, seed, part, len(split), split.beside))
             for part, split in zip(PARTS, (self.train, self.valid, self.test), strict=True)
         )
         return replace(self, train=train, valid=valid, test=test)
@@ -132,7 +147,8 @@ class Prepared:
 
     def digest(self) -> str:
         """The sha256 of spec, arrays, labels, masks, sizes and attributes: equal data, equal digest."""
-        suffixes = (".npy", "_labels.npy", "_masks.npy", "_sizes.npy", "_attributes.npy")
+        beside = [f"_{name}{suffix}.npy" for name in BESIDE for suffix in ("", "_ends")]
+        suffixes = (".npy", "_labels.npy", "_masks.npy", "_sizes.npy", "_attributes.npy", *beside)
         names = [f"{part}{suffix}" for part in PARTS for suffix in suffixes]
         return content_key([[name, self.digests[name]] for name in ("spec.json", *names) if name in self.digests])
 
@@ -179,7 +195,10 @@ def _open_split(folder: Path, part: str, spec: DataSpec) -> Split:
             )
     masks = _open_masks(folder / f"{part}_masks.npy", (len(images), *spec.event_shape[1:]))
     sizes = _open_sizes(folder / f"{part}_sizes.npy", len(images))
-    return Split(images, labels, masks, sizes, _open_attributes(folder, part, (len(images), len(spec.attributes))))
+    attributes = _open_attributes(folder, part, (len(images), len(spec.attributes)))
+    found = {name: load_tape(folder, f"{part}_{name}", spec.event_shape[0]) for name in BESIDE}
+    beside = {name: tape for name, tape in found.items() if tape is not None}
+    return Split(images, labels, masks, sizes, attributes, beside)
 
 
 def _open_attributes(folder: Path, part: str, shape: tuple[int, int]) -> Marks | None:

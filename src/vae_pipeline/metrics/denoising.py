@@ -17,7 +17,8 @@ from vae_pipeline.metrics.parts import at_once, batches, subset
 from vae_pipeline.models.denoiser import Denoiser
 from vae_pipeline.models.intervals import fitted
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.recipe.denoise import Denoise, GaussianNoise
+from vae_pipeline.recipe.corruption import GaussianNoise
+from vae_pipeline.recipe.denoise import Denoise
 from vae_pipeline.runtime.denoising_entry import noise_of
 
 CALIBRATED, MEASURED = 2_000, 1_000

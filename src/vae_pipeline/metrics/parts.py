@@ -60,4 +60,4 @@ def taken(split: Split, rows: npt.NDArray[np.int64]) -> Split:
     labels, masks, sizes = (None if array is None else array[rows] for array in arrays)
     attributes = None if split.attributes is None else split.attributes[rows]
     corruption = None if split.corruption is None else split.corruption.taken(rows)
-    return Split(split.x[rows], labels, masks, sizes, attributes, corruption)
+    return Split(split.x[rows], labels, masks, sizes, attributes, split.beside, corruption)

@@ -15,9 +15,12 @@ from torch import Tensor, nn
 
 from vae_pipeline.kinds.corruption import Corruption
 from vae_pipeline.kinds.parts import Indices
+from vae_pipeline.models.levels import level_of
 from vae_pipeline.models.rows import Rows
+from vae_pipeline.models.sound.corruption import corrupted_sound
 from vae_pipeline.numerics.randomness import derive
-from vae_pipeline.recipe import denoise as recipe
+from vae_pipeline.recipe import corruption as recipe
+from vae_pipeline.recipe.sound_corruption import SoundStep
 
 Picture = Float[Tensor, "channels height width"]
 REACH = 4  # deviations to either side at which a blur's filter ends
@@ -75,32 +78,25 @@ def jpeg(x: Picture, quality: int) -> Picture:
     return torch.from_numpy(found[0].transpose(2, 0, 1).copy() if len(pixels) == 3 else np.stack(found))
 
 
-def corrupted(x: Picture, step: recipe.Corruption, generator: torch.Generator) -> Picture:
+def corrupted(x: Picture, step: recipe.ImageCorruption, generator: torch.Generator) -> Picture:
     """One step on one image; of a range of levels, at one that is drawn evenly."""
     match step:
         case recipe.GaussianNoise():
-            return gaussian(x, _level(step.deviation, generator), generator)
+            return gaussian(x, level_of(step.deviation, generator), generator)
         case recipe.PoissonNoise():
-            return poisson(x, _level(step.peak, generator), generator)
+            return poisson(x, level_of(step.peak, generator), generator)
         case recipe.SaltAndPepper():
-            return salt_and_pepper(x, _level(step.share, generator), generator)
+            return salt_and_pepper(x, level_of(step.share, generator), generator)
         case recipe.Speckle():
-            return speckle(x, _level(step.deviation, generator), generator)
+            return speckle(x, level_of(step.deviation, generator), generator)
         case recipe.Masking():
-            return masking(x, _level(step.share, generator), step.side, generator)
+            return masking(x, level_of(step.share, generator), step.side, generator)
         case recipe.Blur():
-            return blur(x, _level(step.deviation, generator))
+            return blur(x, level_of(step.deviation, generator))
         case recipe.Jpeg():
-            return jpeg(x, round(_level(step.quality, generator)))
+            return jpeg(x, round(level_of(step.quality, generator)))
         case _:
             assert_never(step)
-
-
-def _level(level: float | tuple[float, float], generator: torch.Generator) -> float:
-    if not isinstance(level, tuple):
-        return level
-    low, high = level
-    return low + (high - low) * torch.rand((), generator=generator).item()
 
 
 def corrupted_rows(
@@ -121,5 +117,8 @@ def corrupted_rows(
     for place, row in enumerate(corruption.rows[numbers].tolist()):
         generator.manual_seed(derive(corruption.seed, "corruption", *names, row))
         for step in corruption.steps:
-            scaled[place] = corrupted(scaled[place], step, generator)
+            if isinstance(step, SoundStep):
+                scaled[place] = corrupted_sound(scaled[place], step, corruption.beside, generator)
+            else:
+                scaled[place] = corrupted(scaled[place], step, generator)
     return Rows(scaled * width + low, clean.label, clean.x if corruption.target else None, clean.x)

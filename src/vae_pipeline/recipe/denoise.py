@@ -1,105 +1,18 @@
-"""The section `train.denoise`: observations that are corrupted before the encoder sees them, and the clean ones behind.
-
-Values are on the scale where the data's range is 1. A level is a number, or a range [lowest, highest] of which each
-observation draws its own: a model of a range is blind, as it isn't told the level.
-"""
+"""The section `train.denoise`: observations that are corrupted before a model sees them, and the clean ones behind."""
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from vae_pipeline.recipe.data import Data, kind_of
+from vae_pipeline.recipe.corruption import GaussianNoise, ImageCorruption
+from vae_pipeline.recipe.data import AudioData, Data, kind_of
 from vae_pipeline.recipe.model import AnyModel, GaussianLikelihood, LaplaceLikelihood
-from vae_pipeline.recipe.section import Count, Positive, Section, SomeFraction
+from vae_pipeline.recipe.section import Count, Section, SomeFraction
+from vae_pipeline.recipe.sound_corruption import SoundCorruption, SoundStep
 
-
-def _rising(level: object) -> object:
-    if isinstance(level, tuple) and level[0] >= level[1]:
-        raise ValueError(f"a range of {level[0]:g} to {level[1]:g} was given; wanted the lower one first")
-    return level
-
-
-Level = Annotated[Positive | tuple[Positive, Positive], AfterValidator(_rising)]
-ShareLevel = Annotated[SomeFraction | tuple[SomeFraction, SomeFraction], AfterValidator(_rising)]
-Quality = Annotated[int, Field(ge=1, le=95, strict=True)]
-QualityLevel = Annotated[Quality | tuple[Quality, Quality], AfterValidator(_rising)]
-
-
-class _Step(Section):
-    """A corruption, which says itself in words."""
-
-    @property
-    def told(self) -> str:
-        """The kind and its fields: `gaussian, deviation 0.1 to 0.5`."""
-        kind, *fields = self.model_dump().items()
-        return ", ".join([kind[1], *(f"{name} {_words(value)}" for name, value in fields)])
-
-
-def _words(level: float | tuple[float, float]) -> str:
-    return " to ".join(f"{end:g}" for end in (level if isinstance(level, tuple) else (level,)))
-
-
-class GaussianNoise(_Step):
-    """x + n, where n ~ N(0, deviation²) at each value."""
-
-    kind: Literal["gaussian"]
-    deviation: Level
-    """Standard deviation."""
-
-
-class PoissonNoise(_Step):
-    """Shot noise: Poisson(peak x) / peak, whose variance is x / peak."""
-
-    kind: Literal["poisson"]
-    peak: Level
-    """The mean count at the highest value, 1: the lower, the noisier."""
-
-
-class SaltAndPepper(_Step):
-    """A share of the places, in all channels, is black or white, as likely the one as the other."""
-
-    kind: Literal["salt_and_pepper"]
-    share: ShareLevel
-    """Share of the places."""
-
-
-class Speckle(_Step):
-    """x (1 + n), where n ~ N(0, deviation²) at each value."""
-
-    kind: Literal["speckle"]
-    deviation: Level
-    """Standard deviation of the factor."""
-
-
-class Masking(_Step):
-    """A share of the squares that an image is divided into is 0, in all channels: what is missing is to be filled."""
-
-    kind: Literal["masking"]
-    share: ShareLevel
-    """The probability of a square to be 0."""
-    side: Count = 1
-    """Pixels along a side of a square."""
-
-
-class Blur(_Step):
-    """A Gaussian filter, with the edge repeated around the image."""
-
-    kind: Literal["blur"]
-    deviation: Level
-    """Standard deviation of the filter, in pixels."""
-
-
-class Jpeg(_Step):
-    """JPEG and back: values are rounded to 8 bits and clipped first, as the format has them."""
-
-    kind: Literal["jpeg"]
-    quality: QualityLevel
-    """Quality, 1 to 95, as libjpeg counts it."""
-
-
-Corruption = Annotated[
-    GaussianNoise | PoissonNoise | SaltAndPepper | Speckle | Masking | Blur | Jpeg, Field(discriminator="kind")
-]
+Corruption = Annotated[ImageCorruption | SoundCorruption, Field(discriminator="kind")]
+SOURCES = {"noises": "noises", "reverberation": "rooms"}
+"""The field of the data section that a kind of corruption needs."""
 
 
 class Denoise(Section):
@@ -119,11 +32,31 @@ class Denoise(Section):
     """Share of the clean values of a new image that its intervals are to hold, in expectation."""
 
     @property
+    def sources(self) -> list[str]:
+        """The fields of the data section whose recordings are mixed in."""
+        return [SOURCES[step.kind] for step in self.corruption if step.kind in SOURCES]
+
+    @property
     def told(self) -> str:
         """The task in a sentence."""
         steps = "; ".join(step.told for step in self.corruption)
         aim = "explained the clean ones" if self.mode == "supervised" else "saw no clean one"
-        return f"It was given corrupted images ({steps}) and {aim}."
+        given = "recordings" if isinstance(self.corruption[0], SoundStep) else "images"
+        return f"It was given corrupted {given} ({steps}) and {aim}."
+
+
+def _step_fits(step: Corruption, data: Data) -> None:
+    sound = isinstance(step, SoundStep)
+    if sound != (kind_of(data) == "audio"):
+        raise ValueError(
+            f"train.denoise.corruption.kind {step.kind} is of {'sound' if sound else 'images'}, and data.kind is "
+            f"{data.kind}: take another"
+        )
+    source = SOURCES.get(step.kind)
+    if source is not None and (not isinstance(data, AudioData) or getattr(data, source) is None):
+        raise ValueError(
+            f"train.denoise.corruption.kind {step.kind} mixes in what data.{source} names, which isn't given: name it"
+        )
 
 
 def denoising_fits(denoise: Denoise | None, data: Data, model: AnyModel) -> None:
@@ -134,8 +67,10 @@ def denoising_fits(denoise: Denoise | None, data: Data, model: AnyModel) -> None
     """
     if denoise is None:
         return
-    if kind_of(data) != "image":
-        raise ValueError(f"train.denoise is for images, and data.kind is {data.kind}: set it to null")
+    if kind_of(data) not in ("image", "audio"):
+        raise ValueError(f"train.denoise is for images and sound, and data.kind is {data.kind}: set it to null")
+    for step in denoise.corruption:
+        _step_fits(step, data)
     likelihood = model.likelihood
     if denoise.draws == 0 and (denoise.mode == "noisy_only" or getattr(likelihood, "scale", None) != "per_element"):
         raise ValueError(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vae_pipeline.kinds.audio.beside import open_beside
 from vae_pipeline.kinds.audio.survey import AudioSurvey
 from vae_pipeline.kinds.audio.windows import WindowedRows
 from vae_pipeline.kinds.download import Finder
@@ -45,17 +46,19 @@ def open_recordings(data: AudioData, finder: Finder) -> AudioSource:
     parts = {part: _part(found, names[part], classes) for part, found in rows.items()}
     if isinstance(data.valid, Matching) or isinstance(data.test, Matching):
         parts, groups = _matched(data, rows["train"], parts, groups)
+    beside = open_beside(data, survey.spec, finder)
     return AudioSource(
         spec=dataclasses.replace(survey.spec, classes=classes),
         train=parts["train"],
         valid=parts["valid"] if "valid" in parts else float(data.valid),  # type: ignore[arg-type]
         test=parts["test"] if "test" in parts else float(data.test),  # type: ignore[arg-type]
         findings=survey.findings,
-        origins=origins,
-        dropped=dict(survey.dropped),
+        origins=origins | beside.origins,
+        dropped=dict(survey.dropped + beside.dropped),
         notes=(survey.note, *notes),
         split=data.split,
         groups=groups,
+        beside=beside.tapes,
     )
 
 

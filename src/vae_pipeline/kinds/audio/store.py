@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from vae_pipeline.kinds.audio.tape_files import save_tape
 from vae_pipeline.kinds.part_files import write_labels, write_rows
 from vae_pipeline.kinds.parts import Array, AudioSource
 from vae_pipeline.kinds.splitting import chunks, divide_rows, duplicates, indices_of, parts_of, split_card, told
@@ -40,6 +41,11 @@ def write_recordings(source: AudioSource, folder: Path, seed: int) -> None:
         card["observed"][name] = written.observed
         if part.labels is not None:
             card["classes"][name] = write_labels(folder / f"{name}_labels.npy", part.labels, spec.classes)
+    for name, tapes in source.beside.items():
+        card[name] = {}
+        for place, tape in tapes.items():
+            save_tape(tape, folder, f"{place}_{name}")
+            card[name][place] = {"count": len(tape), "seconds": round(tape.samples / spec.rate_hz, 3)}
     if source.split != HASHED:
         card["split"] = split_card("random", {name: indices_of(part) for name, part in parts.items()}, source.split)
     card["duplicates"] = duplicates(hashes)

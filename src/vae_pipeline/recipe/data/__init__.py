@@ -4,7 +4,7 @@ from typing import Annotated, Literal, assert_never
 
 from pydantic import Field
 
-from vae_pipeline.recipe.data.audio import AudioData, DrawnTonesData, Matching
+from vae_pipeline.recipe.data.audio import AudioData, Beside, DrawnTonesData, Matching
 from vae_pipeline.recipe.data.file import ArrayFile, File, Records, Repacked
 from vae_pipeline.recipe.data.image import (
     ArrayPart,
@@ -21,7 +21,7 @@ from vae_pipeline.recipe.data.table import ColumnScaling, DateColumn, TableData,
 from vae_pipeline.recipe.data.text import DrawnSentencesData, TextData
 
 __all__ = [
-    "ArrayFile", "ArrayPart", "ArraysData", "AudioData", "ColumnScaling", "Data", "DateColumn", "DigitsData",
+    "ArrayFile", "ArrayPart", "ArraysData", "AudioData", "Beside", "ColumnScaling", "Data", "DateColumn", "DigitsData",
     "DrawnDefectsData", "DrawnSentencesData", "DrawnTonesData", "File", "FolderData", "Kind", "LabelByte", "Matching",
     "NormalFolder", "Records", "Repacked", "Runs", "SyntheticData", "TableData", "TableLabel", "TextData",
     "TumoursData", "has_labels", "kind_of", "told",

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from vae_pipeline.recipe.data.file import File
-from vae_pipeline.recipe.section import Count, Fraction, Pattern, Positive, Section, SomeFraction
+from vae_pipeline.recipe.section import Count, Fraction, Pattern, Positive, Section, SomeFraction, later
 from vae_pipeline.recipe.split import HASHED, GroupedByName, Ungrouped, require_fractions
 
 RateHz = Annotated[Count, Field(le=768_000)]
@@ -42,6 +42,18 @@ class Matching(Section):
     recordings."""
 
 
+class Beside(Section):
+    """Recordings beside the data, which corruptions mix in: noises, or impulse responses of rooms. They are brought to
+    the rate and channels of the data, and each part has its own of them, so that figures are of ones never heard."""
+
+    files: Annotated[tuple[File, ...], Field(min_length=1)]
+    """Folders or archives."""
+    valid: Matching
+    """Those of the validation part, by a pattern of their paths."""
+    test: Matching
+    """Those of the test part; all others are of the training part."""
+
+
 class AudioData(Section):
     """Recordings in a folder, a .zip or a .tar: .wav, .flac or .ogg, of any rate, depth and number of channels."""
 
@@ -68,6 +80,10 @@ class AudioData(Section):
     """A fraction, a pattern, or a folder or archive of its own."""
     split: GroupedByName = HASHED
     """The rule by which the fractions are taken."""
+    noises: Beside | None = later(None)
+    """Noises, for train.denoise.corruption of kind noises; null, which isn't stored, for none."""
+    rooms: Beside | None = later(None)
+    """Impulse responses, for train.denoise.corruption of kind reverberation; null, which isn't stored, for none."""
 
     @property
     def length(self) -> int:

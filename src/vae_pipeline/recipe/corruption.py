@@ -1,0 +1,101 @@
+"""Corruptions of images, as `train.denoise` names them, and what those of every kind share.
+
+Values are on the scale where the data's range is 1. A level is a number, or a range [lowest, highest] of which each
+observation draws its own: a model of a range is blind, as it isn't told the level.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from vae_pipeline.recipe.section import Count, Positive, Section, SomeFraction
+
+
+def rising(level: object) -> object:
+    """Refuse a range whose first end isn't the lower one."""
+    if isinstance(level, tuple) and level[0] >= level[1]:
+        raise ValueError(f"a range of {level[0]:g} to {level[1]:g} was given; wanted the lower one first")
+    return level
+
+
+Level = Annotated[Positive | tuple[Positive, Positive], AfterValidator(rising)]
+ShareLevel = Annotated[SomeFraction | tuple[SomeFraction, SomeFraction], AfterValidator(rising)]
+Quality = Annotated[int, Field(ge=1, le=95, strict=True)]
+QualityLevel = Annotated[Quality | tuple[Quality, Quality], AfterValidator(rising)]
+
+
+class Step(Section):
+    """A corruption, which says itself in words."""
+
+    @property
+    def told(self) -> str:
+        """The kind and its fields: `gaussian, deviation 0.1 to 0.5`."""
+        kind, *fields = self.model_dump().items()
+        return ", ".join([kind[1], *(f"{name} {_words(value)}" for name, value in fields)])
+
+
+def _words(level: float | tuple[float, float]) -> str:
+    return " to ".join(f"{end:g}" for end in (level if isinstance(level, tuple) else (level,)))
+
+
+class GaussianNoise(Step):
+    """x + n, where n ~ N(0, deviation²) at each value."""
+
+    kind: Literal["gaussian"]
+    deviation: Level
+    """Standard deviation."""
+
+
+class PoissonNoise(Step):
+    """Shot noise: Poisson(peak x) / peak, whose variance is x / peak."""
+
+    kind: Literal["poisson"]
+    peak: Level
+    """The mean count at the highest value, 1: the lower, the noisier."""
+
+
+class SaltAndPepper(Step):
+    """A share of the places, in all channels, is black or white, as likely the one as the other."""
+
+    kind: Literal["salt_and_pepper"]
+    share: ShareLevel
+    """Share of the places."""
+
+
+class Speckle(Step):
+    """x (1 + n), where n ~ N(0, deviation²) at each value."""
+
+    kind: Literal["speckle"]
+    deviation: Level
+    """Standard deviation of the factor."""
+
+
+class Masking(Step):
+    """A share of the squares that an image is divided into is 0, in all channels: what is missing is to be filled."""
+
+    kind: Literal["masking"]
+    share: ShareLevel
+    """The probability of a square to be 0."""
+    side: Count = 1
+    """Pixels along a side of a square."""
+
+
+class Blur(Step):
+    """A Gaussian filter, with the edge repeated around the image."""
+
+    kind: Literal["blur"]
+    deviation: Level
+    """Standard deviation of the filter, in pixels."""
+
+
+class Jpeg(Step):
+    """JPEG and back: values are rounded to 8 bits and clipped first, as the format has them."""
+
+    kind: Literal["jpeg"]
+    quality: QualityLevel
+    """Quality, 1 to 95, as libjpeg counts it."""
+
+
+ImageCorruption = Annotated[
+    GaussianNoise | PoissonNoise | SaltAndPepper | Speckle | Masking | Blur | Jpeg, Field(discriminator="kind")
+]

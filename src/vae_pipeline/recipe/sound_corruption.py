@@ -1,0 +1,64 @@
+"""Corruptions of sound, as `train.denoise` names them.
+
+A signal-to-noise ratio is that of mean squares in dB: the recording's, from its first to its last sample that isn't 0,
+to the noise's over the whole window. So it doesn't depend on how much silence a recording was padded with. A silent
+recording has none, and stays silent.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from vae_pipeline.recipe.corruption import ShareLevel, Step, rising
+from vae_pipeline.recipe.section import Fraction
+
+Decibels = Annotated[float, Field(ge=-60, le=120)]
+Snr = Annotated[Decibels | tuple[Decibels, Decibels], AfterValidator(rising)]
+
+
+class WhiteNoise(Step):
+    """Gaussian noise that is as strong at all frequencies."""
+
+    kind: Literal["white"]
+    snr_db: Snr
+    """Signal-to-noise ratio."""
+
+
+class PinkNoise(Step):
+    """Gaussian noise whose power falls as 1 / frequency."""
+
+    kind: Literal["pink"]
+    snr_db: Snr
+    """Signal-to-noise ratio."""
+
+
+class RecordedNoise(Step):
+    """A stretch of the recordings that `data.noises` names; each part of the data has its own of them."""
+
+    kind: Literal["noises"]
+    snr_db: Snr
+    """Signal-to-noise ratio."""
+    drawn: Fraction = 0.0
+    """The probability that Gaussian noise of a spectrum that is drawn takes the recording's place: its power changes by
+    up to 6 dB or so from an octave to the next. A model hears more kinds of noise so than were recorded."""
+
+
+class Reverberation(Step):
+    """The recording in a room: its convolution with an impulse response that `data.rooms` names, which begins at its
+    highest peak and is scaled so that this is 1."""
+
+    kind: Literal["reverberation"]
+
+
+class Clipping(Step):
+    """Samples beyond a share of the recording's peak are set to it."""
+
+    kind: Literal["clipping"]
+    level: ShareLevel
+    """Share of the peak."""
+
+
+SoundStep = WhiteNoise | PinkNoise | RecordedNoise | Reverberation | Clipping
+SoundCorruption = Annotated[SoundStep, Field(discriminator="kind")]
+NoiseStep = WhiteNoise | PinkNoise | RecordedNoise
+"""Those that have a signal-to-noise ratio."""
