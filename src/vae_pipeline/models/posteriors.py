@@ -36,12 +36,12 @@ class GaussianPosterior(nn.Module):
 
 
 class SpatialGaussianPosterior(nn.Module):
-    """Diagonal Gaussian over the places of a map, by one convolution of the features around each; `pointwise`: by
-    another one, of each place alone, after it."""
+    """Diagonal Gaussian over the places of a map, by one convolution of the features around each, or of so many to a
+    side (`kernel`); `pointwise`: by another one, of each place alone, after it."""
 
-    def __init__(self, features: int, channels: int, pointwise: bool = False) -> None:
+    def __init__(self, features: int, channels: int, pointwise: bool = False, kernel: int = 3) -> None:
         super().__init__()
-        self.moments = nn.Conv2d(features, 2 * channels, 3, padding=1)
+        self.moments = nn.Conv2d(features, 2 * channels, kernel, padding=kernel // 2)
         self.mixed = nn.Conv2d(2 * channels, 2 * channels, 1) if pointwise else nn.Identity()
 
     def forward(self, features: Float[Tensor, "batch features rows columns"]) -> DiagonalGaussian:

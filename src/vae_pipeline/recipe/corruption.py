@@ -24,7 +24,7 @@ Quality = Annotated[int, Field(ge=1, le=95, strict=True)]
 QualityLevel = Annotated[Quality | tuple[Quality, Quality], AfterValidator(rising)]
 
 
-class Step(Section):
+class CorruptionStep(Section):
     """A corruption, which says itself in words."""
 
     @property
@@ -38,7 +38,7 @@ def _words(level: float | tuple[float, float]) -> str:
     return " to ".join(f"{end:g}" for end in (level if isinstance(level, tuple) else (level,)))
 
 
-class GaussianNoise(Step):
+class GaussianNoise(CorruptionStep):
     """x + n, where n ~ N(0, deviation²) at each value."""
 
     kind: Literal["gaussian"]
@@ -46,7 +46,7 @@ class GaussianNoise(Step):
     """Standard deviation."""
 
 
-class PoissonNoise(Step):
+class PoissonNoise(CorruptionStep):
     """Shot noise: Poisson(peak x) / peak, whose variance is x / peak."""
 
     kind: Literal["poisson"]
@@ -54,7 +54,7 @@ class PoissonNoise(Step):
     """The mean count at the highest value, 1: the lower, the noisier."""
 
 
-class SaltAndPepper(Step):
+class SaltAndPepper(CorruptionStep):
     """A share of the places, in all channels, is black or white, as likely the one as the other."""
 
     kind: Literal["salt_and_pepper"]
@@ -62,7 +62,7 @@ class SaltAndPepper(Step):
     """Share of the places."""
 
 
-class Speckle(Step):
+class Speckle(CorruptionStep):
     """x (1 + n), where n ~ N(0, deviation²) at each value."""
 
     kind: Literal["speckle"]
@@ -70,7 +70,7 @@ class Speckle(Step):
     """Standard deviation of the factor."""
 
 
-class Masking(Step):
+class Masking(CorruptionStep):
     """A share of the squares that an image is divided into is 0, in all channels: what is missing is to be filled."""
 
     kind: Literal["masking"]
@@ -80,7 +80,7 @@ class Masking(Step):
     """Pixels along a side of a square."""
 
 
-class Blur(Step):
+class Blur(CorruptionStep):
     """A Gaussian filter, with the edge repeated around the image."""
 
     kind: Literal["blur"]
@@ -88,7 +88,7 @@ class Blur(Step):
     """Standard deviation of the filter, in pixels."""
 
 
-class Jpeg(Step):
+class Jpeg(CorruptionStep):
     """JPEG and back: values are rounded to 8 bits and clipped first, as the format has them."""
 
     kind: Literal["jpeg"]

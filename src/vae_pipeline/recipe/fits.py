@@ -19,6 +19,7 @@ from vae_pipeline.recipe.model import (
     Model,
     RecurrentDecoder,
     RecurrentEncoder,
+    ResidualFrames,
     ResidualNet,
     SpatialPosterior,
     SpectrogramView,
@@ -42,16 +43,12 @@ def fits(data: Data, model: AnyModel, sampler: Sampler, detection: DetectionSect
     match kind:
         case "image":
             _refuse_recurrent(data, model)
-            whole = detection is not None and detection.score == "mahalanobis"
-            if whole and isinstance(model, Model) and isinstance(model.posterior, SpatialPosterior):
-                raise ValueError(
-                    "detection.score mahalanobis wants the covariance of all latents, and a map has too many: take "
-                    "negative_elbo or another"
-                )
+            _refuse_covariance(model, detection)
             if isinstance(model.likelihood, MixedLikelihood):
                 raise ValueError(f"model.likelihood.kind mixed is for the columns of a table; data.kind is {data.kind}")
         case "audio":
             _refuse_recurrent(data, model)
+            _refuse_covariance(model, detection)
             _audio_fits(model, sampler, detection)
         case "table":
             _refuse_recurrent(data, model)
@@ -66,8 +63,17 @@ def _require_no_view(kind: Kind, model: AnyModel) -> None:
     if model.view is not None:
         raise ValueError(f"model.view is of sound, and the data are of the kind {kind}: leave it out")
     for net in _nets(model):
-        if isinstance(net, WaveformNet | FrameNet):
+        if isinstance(net, WaveformNet | FrameNet | ResidualFrames):
             raise ValueError(f"nets of kind {net.kind} are of sound, and the data are of the kind {kind}: take others")
+
+
+def _refuse_covariance(model: AnyModel, detection: DetectionSection | None) -> None:
+    whole = detection is not None and detection.score == "mahalanobis"
+    if whole and isinstance(model, Model) and isinstance(model.posterior, SpatialPosterior):
+        raise ValueError(
+            "detection.score mahalanobis wants the covariance of all latents, and a map has too many: take "
+            "negative_elbo or another"
+        )
 
 
 def _nets(model: AnyModel) -> tuple[EncoderNet | DecoderNet, ...]:
@@ -90,8 +96,8 @@ def _audio_fits(model: AnyModel, sampler: Sampler, detection: DetectionSection |
         case WaveformView():
             through, kinds = (DenseNet, WaveformNet), "dense and residual_1d"
         case SpectrogramView():
-            through = (DenseNet, ConvolutionNet, ResidualNet, FrameNet)
-            kinds = "dense, convolution, residual and recurrent_frames"
+            through = (DenseNet, ConvolutionNet, ResidualNet, FrameNet, ResidualFrames)
+            kinds = "dense, convolution, residual, recurrent_frames and residual_frames"
         case None:
             raise ValueError(
                 "sound needs model.view: {kind: waveform}, or {kind: spectrogram, frame: 256, hop: 64} with frame and "
@@ -104,11 +110,12 @@ def _audio_fits(model: AnyModel, sampler: Sampler, detection: DetectionSection |
             raise ValueError(f"model.view.kind {model.view.kind} goes with nets of kind {kinds}; given {net.kind}")
     if isinstance(model, Ladder) and isinstance(model.view, WaveformView):
         raise ValueError("a ladder's levels are maps, and model.view.kind waveform gives none: take spectrogram")
-    if isinstance(model, Model) and isinstance(model.posterior, SpatialPosterior):
+    spatial = isinstance(model, Model) and isinstance(model.posterior, SpatialPosterior)
+    if spatial and not any(isinstance(net, ResidualFrames) for net in _nets(model)):
         raise ValueError(
-            f"model.posterior.kind {model.posterior.kind} is of images of any size: for sound take gaussian, or "
-            "model.kind ladder"
+            "of sound, a map of latents needs nets of kind residual_frames: take them, or model.posterior.kind gaussian"
         )
+
     if not isinstance(model.likelihood, ContinuousLikelihood):
         raise ValueError(
             f"model.likelihood.kind {model.likelihood.kind} is of whole numbers, of a few values or of columns: for "

@@ -9,14 +9,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from vae_pipeline.recipe.corruption import ShareLevel, Step, rising
+from vae_pipeline.recipe.corruption import CorruptionStep, ShareLevel, rising
 from vae_pipeline.recipe.section import Fraction
 
 Decibels = Annotated[float, Field(ge=-60, le=120)]
 Snr = Annotated[Decibels | tuple[Decibels, Decibels], AfterValidator(rising)]
 
 
-class WhiteNoise(Step):
+class WhiteNoise(CorruptionStep):
     """Gaussian noise that is as strong at all frequencies."""
 
     kind: Literal["white"]
@@ -24,7 +24,7 @@ class WhiteNoise(Step):
     """Signal-to-noise ratio."""
 
 
-class PinkNoise(Step):
+class PinkNoise(CorruptionStep):
     """Gaussian noise whose power falls as 1 / frequency."""
 
     kind: Literal["pink"]
@@ -32,7 +32,7 @@ class PinkNoise(Step):
     """Signal-to-noise ratio."""
 
 
-class RecordedNoise(Step):
+class RecordedNoise(CorruptionStep):
     """A stretch of the recordings that `data.noises` names; each part of the data has its own of them."""
 
     kind: Literal["noises"]
@@ -43,14 +43,14 @@ class RecordedNoise(Step):
     up to 6 dB or so from an octave to the next. A model hears more kinds of noise so than were recorded."""
 
 
-class Reverberation(Step):
+class Reverberation(CorruptionStep):
     """The recording in a room: its convolution with an impulse response that `data.rooms` names, which begins at its
     highest peak and is scaled so that this is 1."""
 
     kind: Literal["reverberation"]
 
 
-class Clipping(Step):
+class Clipping(CorruptionStep):
     """Samples beyond a share of the recording's peak are set to it."""
 
     kind: Literal["clipping"]

@@ -18,7 +18,7 @@ from vae_pipeline.system.redaction import redacted
 
 
 @dataclass
-class Found:
+class BesideRecordings:
     """Findings on all that lies beside the data."""
 
     tapes: dict[str, dict[str, Tape]]
@@ -27,20 +27,22 @@ class Found:
     dropped: Counter[str]
 
 
-def open_beside(data: AudioData, spec: AudioSpec, finder: Finder) -> Found:
+def open_beside(data: AudioData, spec: AudioSpec, finder: Finder) -> BesideRecordings:
     """Read the noises and rooms that the data section names, at the rate and channels of a spec.
 
     Raises:
         DataError: a place can't be had, is empty, or holds a recording that can't be used; or a part has none.
     """
-    found = Found({}, {}, Counter())
+    found = BesideRecordings({}, {}, Counter())
     for name, beside in {"noises": data.noises, "rooms": data.rooms}.items():
         if beside is not None:
             found.tapes[name] = _read(name, beside, data, dataclasses.replace(spec, longer="windows"), finder, found)
     return found
 
 
-def _read(name: str, beside: Beside, data: AudioData, spec: AudioSpec, finder: Finder, found: Found) -> dict[str, Tape]:
+def _read(
+    name: str, beside: Beside, data: AudioData, spec: AudioSpec, finder: Finder, found: BesideRecordings
+) -> dict[str, Tape]:
     recordings: dict[str, list[Samples]] = {"train": [], "valid": [], "test": []}
     for file in beside.files:
         listing = list_recordings(finder.find(file))

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.models.building.frames import frames_model
 from vae_pipeline.models.building.ladder import ladder_model
 from vae_pipeline.models.building.latents import posterior_of, prior_of
 from vae_pipeline.models.building.seen import Seen
@@ -41,6 +42,8 @@ def seen_model(model: recipe.AnyModel, seen: Seen, classes: int) -> VAE:
     if isinstance(model, recipe.Ladder):
         return ladder_model(model, seen, classes, _likelihood(model.likelihood, seen))
     likelihood = _likelihood(model.likelihood, seen)
+    if isinstance(model.posterior, recipe.SpatialPosterior) and isinstance(model.encoder, recipe.ResidualFrames):
+        return frames_model(model, seen, classes, likelihood)
     if isinstance(model.posterior, recipe.SpatialPosterior):
         return _spatial(model, model.posterior, seen, classes, likelihood)
     encoder = _encoder(model.encoder, seen, classes)
@@ -90,6 +93,8 @@ def _encoder(
             return WaveformEncoder(seen.event_shape, labels, net.channels, net.stride, net.blocks, net.activation)
         case recipe.FrameNet():
             return FrameEncoder(seen.event_shape, labels, net.cell, net.width)
+        case recipe.ResidualFrames():
+            raise seen.refused("encoder", net.kind, "a map of latents over frames")
         case recipe.RecurrentEncoder():
             raise seen.refused("encoder", net.kind, "sentences")
         case _:
@@ -114,6 +119,8 @@ def _decoder(net: recipe.DecoderNet, seen: Seen, latents: int, labels: int, plan
             )
         case recipe.FrameNet():
             return FrameDecoder(features, seen.event_shape, planes, net.cell, net.width)
+        case recipe.ResidualFrames():
+            raise seen.refused("decoder", net.kind, "a map of latents over frames")
         case recipe.RecurrentDecoder():
             raise seen.refused("decoder", net.kind, "sentences")
         case _:

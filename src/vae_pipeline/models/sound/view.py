@@ -51,7 +51,7 @@ class SpectrogramScaling(nn.Module):
 
     def forward(self, x: Recordings) -> Spectrograms:
         """Log magnitudes."""
-        values: Tensor = self._scaled(self._transformed(x)).unflatten(0, x.shape[:-1])
+        values: Tensor = self.scaled(self._transformed(x)).unflatten(0, x.shape[:-1])
         return values
 
     def inverse(self, values: Spectrograms) -> Recordings:
@@ -69,21 +69,23 @@ class SpectrogramScaling(nn.Module):
         Of the values of `x` itself they are `x`.
         """
         spectra = self._transformed(x)
-        louder = values.flatten(0, -3) - self._scaled(spectra)
+        louder = values.flatten(0, -3) - self.scaled(spectra)
         if self.mel is not None:
             louder = self.mel.spread(louder)
         gains = (louder * (0.5 * self.depth)).exp()
         waves: Tensor = self.fourier.inverse(spectra * gains.unsqueeze(1)).unflatten(0, x.shape[:-1])
         return waves
 
+    def scaled(self, spectra: Float[Tensor, "rows 2 bins frames"]) -> Float[Tensor, "rows bands frames"]:
+        """Log magnitudes of a transform, of any number of frames."""
+        powers = power(spectra).squeeze(1) * (1 / self.unit**2)
+        means = powers if self.mel is None else self.mel(powers)
+        values: Tensor = means.log1p() * (1 / self.depth)
+        return values
+
     def _transformed(self, x: Tensor) -> Tensor:
         spectra: Tensor = self.fourier(x.float().flatten(0, -2))
         return spectra
-
-    def _scaled(self, spectra: Tensor) -> Tensor:
-        powers = power(spectra).squeeze(1) * (1 / self.unit**2)
-        means = powers if self.mel is None else self.mel(powers)
-        return means.log1p() * (1 / self.depth)
 
     def _powers(self, values: Tensor) -> Tensor:
         return (values * self.depth).expm1().clamp_min(0)

@@ -46,6 +46,7 @@ from vae_pipeline.recipe.model.nets import (
     FrameNet,
     RecurrentDecoder,
     RecurrentEncoder,
+    ResidualFrames,
     ResidualNet,
     WaveformNet,
 )
@@ -58,9 +59,9 @@ __all__ = [
     "DiscretisedLikelihood", "EncoderNet", "FiniteScalarPosterior", "FlowPosterior", "FrameNet", "FullOutput",
     "FullPosterior", "GaussianLikelihood", "GaussianPosterior", "Ladder", "LaplaceLikelihood", "Level", "Likelihood",
     "LogisticLikelihood", "MixedLikelihood", "MixturePrior", "Model", "NormalisedPosterior", "Posterior", "Prior",
-    "RecurrentDecoder", "RecurrentEncoder", "ResidualNet", "Scale", "SpatialGaussianPosterior", "SpatialPosterior",
-    "SpectrogramView", "StandardNormalPrior", "StudentTLikelihood", "UniformPrior", "VampPrior", "VectorPosterior",
-    "View", "WaveformNet", "WaveformView",
+    "RecurrentDecoder", "RecurrentEncoder", "ResidualFrames", "ResidualNet", "Scale", "SpatialGaussianPosterior",
+    "SpatialPosterior", "SpectrogramView", "StandardNormalPrior", "StudentTLikelihood", "UniformPrior", "VampPrior",
+    "VectorPosterior", "View", "WaveformNet", "WaveformView",
 ]  # fmt: skip
 
 
@@ -87,7 +88,10 @@ class Model(Section):
         _refuse_labelled_vamp(self.conditional, self.prior)
         if isinstance(self.prior, VampPrior) and not isinstance(self.posterior, GaussianPosterior):
             raise ValueError("a vamp prior is a mixture of posteriors of kind gaussian")
-        if isinstance(self.posterior, SpatialPosterior):
+        framed = [isinstance(net, ResidualFrames) for net in (self.encoder, self.decoder)]
+        if any(framed):
+            _require_frames(self.posterior, all(framed))
+        elif isinstance(self.posterior, SpatialPosterior):
             _require_map(self.posterior.kind, self.encoder, self.decoder)
         if isinstance(self.posterior, FiniteScalarPosterior) != isinstance(self.prior, UniformPrior):
             raise ValueError(
@@ -102,6 +106,14 @@ class Model(Section):
                         f"{decoder.width} and its embedding {decoder.embedding}: make them equal"
                     )
         return self
+
+
+def _require_frames(posterior: Posterior, both: bool) -> None:
+    if not both or not isinstance(posterior, SpatialGaussianPosterior):
+        raise ValueError(
+            "nets of kind residual_frames go together, with a posterior of kind spatial_gaussian between them: take "
+            "all three, or none"
+        )
 
 
 def _require_map(posterior: str, encoder: EncoderNet, decoder: DecoderNet) -> None:

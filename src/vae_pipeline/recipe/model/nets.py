@@ -121,9 +121,28 @@ class FrameNet(Section):
     """Units of the layer."""
 
 
+class ResidualFrames(Section):
+    """Residual blocks of one-dimensional convolutions over the frames of sound in the view `spectrogram`, whose bands
+    are channels: a frame sees the 2^blocks frames before and after it, and no others. They need a posterior of kind
+    spatial_gaussian, whose map has a place for each frame."""
+
+    kind: Literal["residual_frames"]
+    width: Count
+    """Channels."""
+    blocks: Annotated[Count, Field(le=10)]
+    """Residual blocks; the three frames that one of them joins lie 1, 2, 4, ... apart."""
+    activation: Literal["relu", "tanh", "silu", "gelu"]
+    """The non-linearity, as of a dense net."""
+    causal: bool = False
+    """True if a frame sees twice as many frames before it, and none after: for a stream without more delay than a
+    frame."""
+
+
 EncoderNet = Annotated[
-    DenseNet | ConvolutionNet | ResidualNet | WaveformNet | FrameNet | RecurrentEncoder, Field(discriminator="kind")
+    DenseNet | ConvolutionNet | ResidualNet | WaveformNet | FrameNet | ResidualFrames | RecurrentEncoder,
+    Field(discriminator="kind"),
 ]
 DecoderNet = Annotated[
-    DenseNet | ConvolutionNet | ResidualNet | WaveformNet | FrameNet | RecurrentDecoder, Field(discriminator="kind")
+    DenseNet | ConvolutionNet | ResidualNet | WaveformNet | FrameNet | ResidualFrames | RecurrentDecoder,
+    Field(discriminator="kind"),
 ]
