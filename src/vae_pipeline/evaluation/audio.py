@@ -76,12 +76,12 @@ def _draw(model: VAE, prepared: Prepared, spec: AudioSpec, seed: int, folder: Pa
         between = mean[:1].lerp(mean[-1:], shares)
         label = None if rows.label is None else rows.label[:1].expand(STEPS)
         path = model.scaling.inverse(model.decode(between, label).mean)
-    _show(folder, "reconstructions", torch.cat([rows.x, again]), spec, count)
-    _show(folder, "samples", drawn, spec, SHOWN)
-    _show(folder, "path", path, spec, STEPS)
+    show(folder, "reconstructions", torch.cat([rows.x, again]), spec, count)
+    show(folder, "samples", drawn, spec, SHOWN)
+    show(folder, "path", path, spec, STEPS)
 
 
-def _show(folder: Path, name: str, sound: Tensor, spec: AudioSpec, columns: int) -> None:
+def show(folder: Path, name: str, sound: Tensor, spec: AudioSpec, columns: int) -> None:
     """A picture of all waveforms and spectrograms, and a file of each recording."""
     x: Array = sound.cpu().numpy().clip(-1, 1)
     seen = heard(spec)(torch.from_numpy(x)).mean(1).numpy()

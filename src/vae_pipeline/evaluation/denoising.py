@@ -12,6 +12,7 @@ from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.bounds import evaluating
 from vae_pipeline.metrics.denoising import denoising, fit_denoiser
 from vae_pipeline.metrics.parts import read, subset
+from vae_pipeline.models.denoiser import Denoiser
 from vae_pipeline.training.trained import Trained
 
 SHOWN = 20
@@ -22,7 +23,7 @@ def describe(trained: Trained, prepared: Prepared, spec: ImageSpec, seed: int, f
     """Draw into `folder`; returns the figures, none where the recipe has no section, or nothing to calibrate by."""
     section, device = trained.recipe.train.denoise, next(trained.model.parameters()).device
     denoiser = fit_denoiser(trained.model, section, prepared, seed, device)
-    if section is None or denoiser is None:
+    if section is None or not isinstance(denoiser, Denoiser):
         return {}
     rows = read(subset(prepared.test, SHOWN, seed), slice(None), device)
     with evaluating(trained.model):

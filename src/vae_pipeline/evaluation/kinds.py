@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
-from vae_pipeline.evaluation import audio, defects, denoising, images
+from vae_pipeline.evaluation import audio, defects, denoising, images, sound_denoising
 from vae_pipeline.kinds.spec import AudioSpec, ImageSpec, TableSpec, TextSpec
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.latents import Latents
@@ -38,7 +38,8 @@ def describe(of: Evaluation, folder: Path) -> dict[str, Any]:
                 figures |= defects.describe(of.trained, of.detector, of.prepared, spec, of.seed, folder)
             return figures
         case AudioSpec() as spec:
-            return audio.describe(of.trained, of.prepared, spec, of.seed, of.home, folder)
+            figures = audio.describe(of.trained, of.prepared, spec, of.seed, of.home, folder)
+            return figures | sound_denoising.describe(of.trained, of.prepared, spec, of.seed, folder)
         case TableSpec():
             return {}
         case TextSpec() as spec:

@@ -14,8 +14,11 @@ from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.bounds import evaluating
 from vae_pipeline.metrics.images import psnr, structural_similarity
 from vae_pipeline.metrics.parts import at_once, batches, subset
+from vae_pipeline.metrics.sound_denoising import calibrated_sound
 from vae_pipeline.models.denoiser import Denoiser
+from vae_pipeline.models.frames import FramesVAE
 from vae_pipeline.models.intervals import fitted
+from vae_pipeline.models.sound.denoiser import SoundDenoiser
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.recipe.corruption import GaussianNoise
 from vae_pipeline.recipe.denoise import Denoise
@@ -36,14 +39,16 @@ def calibrated_on(held_back: Split) -> int:
 @torch.no_grad()  # and not inference_mode: an exporter traces what is kept here
 def fit_denoiser(
     model: VAE, denoise: Denoise | None, prepared: Prepared, seed: int, device: torch.device
-) -> Denoiser | None:
+) -> Denoiser | SoundDenoiser | None:
     """A denoiser whose intervals are calibrated on the validation part; None where either is absent."""
     if denoise is None or not len(prepared.valid):
         return None
+    held_back = subset(prepared.valid, calibrated_on(prepared.valid), seed)
+    if isinstance(model, FramesVAE):
+        return calibrated_sound(model, denoise, held_back, device)
     drawn = [torch.from_numpy(noise_of(draw, model.latent_shape)).flatten() for draw in range(denoise.draws)]
     noise = torch.stack(drawn) if drawn else torch.zeros(1, model.latents)
     denoiser = Denoiser(model, noise, denoise.mode == "supervised").to(device)
-    held_back = subset(prepared.valid, calibrated_on(prepared.valid), seed)
     found = [((clean - mean).abs(), deviation) for clean, mean, deviation in _estimates(denoiser, held_back, device)]
     away, deviation = (torch.cat(parts).flatten(1).cpu() for parts in zip(*found, strict=True))
     denoiser.intervals = fitted(away, deviation, denoise.coverage).to(device)

@@ -5,7 +5,7 @@ to the noise's over the whole window. So it doesn't depend on how much silence a
 recording has none, and stays silent.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field
 
@@ -23,6 +23,10 @@ class WhiteNoise(CorruptionStep):
     snr_db: Snr
     """Signal-to-noise ratio."""
 
+    def at(self, snr_db: float) -> Self:
+        """The same at one ratio."""
+        return self.model_copy(update={"snr_db": snr_db})
+
 
 class PinkNoise(CorruptionStep):
     """Gaussian noise whose power falls as 1 / frequency."""
@@ -30,6 +34,10 @@ class PinkNoise(CorruptionStep):
     kind: Literal["pink"]
     snr_db: Snr
     """Signal-to-noise ratio."""
+
+    def at(self, snr_db: float) -> Self:
+        """The same at one ratio."""
+        return self.model_copy(update={"snr_db": snr_db})
 
 
 class RecordedNoise(CorruptionStep):
@@ -41,6 +49,10 @@ class RecordedNoise(CorruptionStep):
     drawn: Fraction = 0.0
     """The probability that Gaussian noise of a spectrum that is drawn takes the recording's place: its power changes by
     up to 6 dB or so from an octave to the next. A model hears more kinds of noise so than were recorded."""
+
+    def at(self, snr_db: float) -> Self:
+        """The recorded ones alone, at one ratio."""
+        return self.model_copy(update={"snr_db": snr_db, "drawn": 0.0})
 
 
 class Reverberation(CorruptionStep):
@@ -61,4 +73,4 @@ class Clipping(CorruptionStep):
 SoundStep = WhiteNoise | PinkNoise | RecordedNoise | Reverberation | Clipping
 SoundCorruption = Annotated[SoundStep, Field(discriminator="kind")]
 NoiseStep = WhiteNoise | PinkNoise | RecordedNoise
-"""Those that have a signal-to-noise ratio."""
+"""Corruptions that have a signal-to-noise ratio."""

@@ -30,6 +30,7 @@ from vae_pipeline.runtime.morphs import Morph, morph
 from vae_pipeline.runtime.paths import evenly
 from vae_pipeline.runtime.sessions import TIMEOUT_S
 from vae_pipeline.runtime.signatures import GraphName
+from vae_pipeline.runtime.streams import DenoiseStream
 from vae_pipeline.runtime.temperature import Temperature, drawn
 from vae_pipeline.runtime.ways import PathKind, ways
 from vae_pipeline.system.errors import DataError
@@ -104,16 +105,17 @@ class Bundle(Graphs):
         return self.spec.natural(self.rows(GraphName.RECONSTRUCT, {"x": checked_observations(x, self.spec)}, labels)[0])
 
     def denoise(self, x: Array, labels: Labels = None, mix: float = 1.0, tile: int | None = None) -> Denoised:
-        """Clean images of corrupted ones, and the interval of each value, in the data's units.
+        """Clean images or recordings of corrupted ones, and the interval of each value, in the data's units.
 
-        Where latents are a map, of images of any size, and in tiles, as `reconstruct`. A `mix` under 1 leaves a part of
-        the image as it came; the intervals are the clean values' all the same. A model that wasn't trained to denoise
-        gives the mean of its draws, and no intervals.
-
-        Raises:
-            DataError: the model isn't one of images, or these can't be used.
+        Recordings may have any length; images any size, and `tile` as in `reconstruct`, where latents are a map. A
+        `mix` under 1 leaves a part as it came, and the intervals are the clean values' all the same. A model of images
+        that wasn't trained to denoise gives the mean of its draws, and no intervals.
         """
         return denoise(self, x, labels, mix, tile)
+
+    def denoise_stream(self, count: int = 1) -> DenoiseStream:
+        """A stream of sound, or `count` at once, that is given chunk by chunk; of a model that denoises sound."""
+        return DenoiseStream(self, count)
 
     @property
     def latent_map(self) -> LatentMapEntry | None:

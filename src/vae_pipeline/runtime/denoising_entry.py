@@ -8,6 +8,23 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 MOST = 2**16  # draws
+LONGEST = 2**24  # samples of a state
+
+
+@dataclass(frozen=True)
+class StreamEntry:
+    """The numbers of a graph that denoises sound in chunks; all are samples."""
+
+    hop: int
+    """A chunk is a multiple of it."""
+    latency: int
+    """The answer to a sample comes so many samples later."""
+    context: int
+    """Samples of the state: those before a chunk, which the next answer depends on."""
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.hop <= self.context <= LONGEST and 0 <= self.latency <= self.context):
+            raise ValueError(f"hop {self.hop}, latency {self.latency} and context {self.context} can't be")
 
 
 @dataclass(frozen=True)
@@ -26,6 +43,8 @@ class DenoisingEntry:
     """The factor by which quantiles of one half of these examples were scaled, for their share of the other half."""
     examples: int
     """Validation examples that the intervals were set by."""
+    stream: StreamEntry | None = None
+    """None where the graph denoise_stream is missing, as it is of images."""
 
     def __post_init__(self) -> None:
         if not (0 <= self.draws <= MOST and self.examples >= 1):

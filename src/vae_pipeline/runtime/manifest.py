@@ -14,7 +14,7 @@ from vae_pipeline.kinds.spec import DataSpec, spec_of
 from vae_pipeline.runtime.denoising_entry import DenoisingEntry
 from vae_pipeline.runtime.formats import upgraded
 from vae_pipeline.runtime.latent_map import LatentMapEntry
-from vae_pipeline.runtime.signatures import MAPS, OPTIONAL, GraphName, Signature, signatures_of
+from vae_pipeline.runtime.signatures import MAPS, OPTIONAL, STREAM, GraphName, Signature, signatures_of
 from vae_pipeline.system.errors import BundleError, DataError
 from vae_pipeline.system.files import content_key, sha256_of, write_json
 from vae_pipeline.system.typed_json import read_json, typed
@@ -25,8 +25,8 @@ DIGEST = "sha256"
 LATER = ("variant", "directions", "latent_map", "levels", "denoising")
 """Fields that came later, and are left out where there is nothing to say."""
 WIDEST, LARGEST = 2**16, 2**28  # numbers in a row of latents or noise; in a row of anything
-FREE = ("height", "width", "rows", "columns")
-"""Sides of any length: of images that graphs of maps take, and of these maps."""
+FREE = ("height", "width", "rows", "columns", "samples")
+"""Sides of any length: of images that graphs of maps take, of these maps, and of a chunk of sound."""
 DTYPES = ("uint8", "int32", "int64", "float32")
 
 
@@ -216,6 +216,9 @@ class Manifest:
             raise ValueError("detection and the graph detect go together: wanted both or neither")
         if (self.denoising is not None) != (GraphName.DENOISE in self.graphs):
             raise ValueError("denoising and the graph denoise go together: wanted both or neither")
+        streams = self.denoising is not None and self.denoising.stream is not None
+        if streams != (GraphName.DENOISE_STREAM in self.graphs):
+            raise ValueError("denoising.stream and the graph denoise_stream go together: wanted both or neither")
         if self.denoising is None and GraphName.MAP_DENOISE in self.graphs:
             raise ValueError("the graph map_denoise is there, and denoising isn't: wanted both or neither")
 
@@ -231,15 +234,22 @@ class Manifest:
         if name in MAPS and self.latent_map is not None:
             event, latents = (event[0], "height", "width"), (self.latent_map.channels, "rows", "columns")
         wanted = dict.fromkeys(("x", "x_mean", "contributions", "x_clean", "x_low", "x_high"), event)
+        if name in STREAM and self.denoising is not None and self.denoising.stream is not None:
+            wanted |= dict.fromkeys(("chunk", "clean", "low", "high"), (event[0], "samples"))
+            wanted |= dict.fromkeys(("state", "next_state"), (event[0], self.denoising.stream.context))
         wanted |= dict.fromkeys(("z", "z_again", "mean", "log_variance"), latents)
         for key, tensor in {**graph.inputs, **graph.outputs}.items():
             if key in wanted and tensor.event != wanted[key]:
                 raise ValueError(f"graphs.{name}: {key} has rows of {list(tensor.event)}; wanted {list(wanted[key])}")
-            if key not in wanted and any(side in FREE for side in tensor.event):
+            if key not in wanted and name not in STREAM and any(side in FREE for side in tensor.event):
                 raise ValueError(
                     f"graphs.{name}: {key} has rows of {list(tensor.event)}; wanted sides that are numbers"
                 )
-            if key in ("noise", "state") and not (len(tensor.event) == 1 and int(tensor.event[0]) <= WIDEST):
+            if (
+                key in ("noise", "state")
+                and name not in STREAM
+                and not (len(tensor.event) == 1 and int(tensor.event[0]) <= WIDEST)
+            ):
                 raise ValueError(f"graphs.{name}: {key} has rows of {list(tensor.event)}; wanted one side to {WIDEST}")
 
     @property

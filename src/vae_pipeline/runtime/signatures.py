@@ -20,6 +20,7 @@ class GraphName(StrEnum):
     GENERATE = "generate"
     DETECT = "detect"
     DENOISE = "denoise"
+    DENOISE_STREAM = "denoise_stream"
     BASE = "base"
     MAP_ENCODER = "map_encoder"
     MAP_DECODER = "map_decoder"
@@ -52,7 +53,11 @@ BACK: dict[GraphName, Signature] = {GraphName.BASE: Signature(("z",), ("noise", 
 """The graph beside these where the sampler has an inverse."""
 DENOISING: dict[GraphName, Signature] = {GraphName.DENOISE: Signature(("x",), ("x_clean", "x_low", "x_high"))}
 """The graph beside these of a model that was trained to denoise, where its intervals could be calibrated."""
-OPTIONAL = (GraphName.DETECT, GraphName.DENOISE, GraphName.MAP_DENOISE, GraphName.BASE)
+STREAM: dict[GraphName, Signature] = {
+    GraphName.DENOISE_STREAM: Signature(("chunk", "state"), ("clean", "low", "high", "next_state"), labelled=False)
+}
+"""The graph of a denoiser of sound that takes a recording in chunks."""
+OPTIONAL = (GraphName.DETECT, GraphName.DENOISE, GraphName.DENOISE_STREAM, GraphName.MAP_DENOISE, GraphName.BASE)
 """A variant has none: coarser answers aren't those that were calibrated, and a coarser inverse is none."""
 MAPS: dict[GraphName, Signature] = {
     GraphName.MAP_ENCODER: SIGNATURES[GraphName.ENCODER],
@@ -75,4 +80,4 @@ def signatures_of(spec: DataSpec, maps: bool) -> dict[GraphName, Signature]:
     """The graphs that a model of these data has; `maps` if its latents are a map."""
     if spec.stepwise:
         return STEPWISE
-    return SIGNATURES | BACK | DENOISING | (MAPS if maps else {})
+    return SIGNATURES | BACK | DENOISING | STREAM | (MAPS if maps else {})

@@ -7,6 +7,7 @@ import torch
 
 from vae_pipeline.kinds.spec import AudioSpec
 from vae_pipeline.models.build import build
+from vae_pipeline.models.intervals import Intervals
 from vae_pipeline.models.sound.denoiser import SoundDenoiser, gain
 from vae_pipeline.models.sound.fourier import Fourier
 from vae_pipeline.models.sound.stretch import StretchTransform
@@ -61,7 +62,7 @@ def test_a_stretch_goes_to_its_transform_and_back_and_variances_are_those_of_dra
 @pytest.mark.parametrize("causal", [False, True])
 def test_a_stream_in_chunks_gives_what_the_whole_gives(causal):
     denoiser = SoundDenoiser(model_of(causal)).eval()
-    denoiser.factor.fill_(1.7)
+    denoiser.intervals = Intervals(torch.tensor([-5.0, -3.0]), torch.tensor([-4.0, -2.5]), 1.0)
     reach = denoiser.model.reach
     assert (reach.before, reach.after) == ((16, 0) if causal else (8, 8))
     assert denoiser.latency == 64 - 16 + 16 * reach.after

@@ -27,7 +27,7 @@ from vae_pipeline.bundles.export.parity import (
     run,
 )
 from vae_pipeline.bundles.export.rounding import clearest
-from vae_pipeline.kinds.spec import DataSpec, ImageSpec
+from vae_pipeline.kinds.spec import AudioSpec, DataSpec, ImageSpec
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.directions import Direction
 from vae_pipeline.metrics.parts import read
@@ -50,14 +50,17 @@ UNITS = {
     "x_clean": "the data's",
     "x_low": "the data's",
     "x_high": "the data's",
+    "clean": "the data's",
+    "low": "the data's",
+    "high": "the data's",
     "negative_elbo": "nats",
     "distortion": "nats",
     "rate": "nats",
     "score": "the detector's",
     "p_value": "probability",
     "contributions": "nats",
-    "state": "the decoder's",
-    "next_state": "the decoder's",
+    "state": "the decoder's, or samples",
+    "next_state": "the decoder's, or samples",
     "noise": "standard deviations",
     "z_again": "latent space",
     "log_probability": "nats",
@@ -105,7 +108,8 @@ def write_bundle(
 ) -> tuple[list[Agreement], Ranking]:
     """Export every graph, run it on real test rows, and write what it answers beside it."""
     model = model.cpu().eval()
-    if isinstance(spec, ImageSpec) and test.corruption is not None:  # the graphs are given what the model is
+    if test.corruption is not None:  # the graphs are given what the model is
+        assert isinstance(spec, ImageSpec | AudioSpec)  # a recipe says so
         spec = replace(spec, dtype="float32", noisy=True)
     frozen = model.frozen().eval()
     detector = None if calibrated is None else calibrated.detector

@@ -11,6 +11,7 @@ own or repeats another's; a conditional model takes `label` as well.
     generate     seed, index  -> x_mean            the same, with noise that is made inside (`export.noise`)
     detect       x            -> score, p_value, distortion, rate, contributions       calibrated; z by constant draws
     base         z            -> noise, z_again    the noise that the sampler makes z of, and what it makes of that
+    denoise_stream   chunk, state -> clean, low, high, next_state       of sound: the next samples (`export.stream`)
     denoise      x            -> x_clean, x_low, x_high     of a model that was trained to; z by constant draws
 
 A model whose latents are a map has those of `export.maps` too, for images of any size.
@@ -30,12 +31,14 @@ from vae_pipeline.bundles.export.onnx import to_onnx
 from vae_pipeline.bundles.export.parity import Arrays
 from vae_pipeline.bundles.export.proto import OPSET, joined, unchanged
 from vae_pipeline.bundles.export.stepwise import WRITING
+from vae_pipeline.bundles.export.stream import DenoiseStreamGraph
 from vae_pipeline.metrics.latents import diagonal
 from vae_pipeline.models.denoiser import Denoiser
 from vae_pipeline.models.detector import Detector, DetectorOutputs
 from vae_pipeline.models.likelihoods.autoregressive import AutoregressiveLikelihood
 from vae_pipeline.models.samplers import Invertible, StandardNormalSampler
 from vae_pipeline.models.scaling import resounded
+from vae_pipeline.models.sound.denoiser import SoundDenoiser
 from vae_pipeline.models.sound.view import SpectrogramScaling
 from vae_pipeline.models.spatial import SpatialVAE
 from vae_pipeline.models.vae import VAE
@@ -242,7 +245,7 @@ class DenoiseGraph(TracedGraph):
     about = "clean values of corrupted ones, and the intervals that hold a share of them"
     signature = DENOISING[name]
 
-    def __init__(self, denoiser: Denoiser) -> None:
+    def __init__(self, denoiser: Denoiser | SoundDenoiser) -> None:
         self.denoiser = denoiser
 
     def module(self, frozen: VAE) -> nn.Module:  # noqa: ARG002
@@ -286,13 +289,17 @@ STEPWISE: tuple[Graph, ...] = (ENCODER, SCORE, *WRITING)
 """The graphs of a model that writes token by token."""
 
 
-def graphs_of(model: VAE, detector: Detector | None, denoiser: Denoiser | None = None) -> tuple[Graph, ...]:
+def graphs_of(
+    model: VAE, detector: Detector | None, denoiser: Denoiser | SoundDenoiser | None = None
+) -> tuple[Graph, ...]:
     """The graphs that a bundle has."""
     if isinstance(model.likelihood, AutoregressiveLikelihood):
         return STEPWISE
     detects = () if detector is None else (DetectGraph(detector),)
-    denoises = () if denoiser is None else (DenoiseGraph(denoiser),)
+    denoises: tuple[Graph, ...] = () if denoiser is None else (DenoiseGraph(denoiser),)
+    if isinstance(denoiser, SoundDenoiser):
+        denoises += (DenoiseStreamGraph(denoiser),)
     base = (BaseGraph(),) if isinstance(model.sampler, Invertible) else ()
     whole = WHOLE_IMAGES if isinstance(model, SpatialVAE) else ()
-    sure = (MapDenoiseGraph(denoiser),) if whole and denoiser is not None and not denoiser.noise.any() else ()
+    sure = (MapDenoiseGraph(denoiser),) if whole and isinstance(denoiser, Denoiser) and not denoiser.noise.any() else ()
     return (*GRAPHS, *detects, *denoises, *base, *whole, *sure)

@@ -22,7 +22,7 @@ class BesideRecordings:
     """Findings on all that lies beside the data."""
 
     tapes: dict[str, dict[str, Tape]]
-    """Of each source and each part."""
+    """The tape of each source and each part."""
     origins: dict[str, str]
     dropped: Counter[str]
 

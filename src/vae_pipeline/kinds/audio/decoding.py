@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vae_pipeline.kinds.audio.spec import FASTEST
+from vae_pipeline.kinds.audio.spec import FASTEST, LOUDEST
 from vae_pipeline.system.errors import CorruptFileError, DataError
 
 Samples = npt.NDArray[np.float32]
@@ -24,8 +24,6 @@ LARGEST = 2**28
 """The most values of a recording that is read, and of what it becomes at another rate: a gigabyte of memory each."""
 FULL_SCALE = 1 - 2**-15
 """The largest sample of 16 bits: what reaches it was clipped, or nearly."""
-LOUDEST = 8.0
-"""A sample of floating point beyond it, 18 dB over full scale, is of another unit."""
 MARGIN = 256
 """Samples of the wanted rate that are read beyond a crop, so that the filter has its neighbours."""
 

@@ -12,6 +12,8 @@ from vae_pipeline.system.errors import DataError
 
 Array = npt.NDArray[Any]
 Longer = Literal["crop", "windows"]
+LOUDEST = 8.0
+"""A sample of floating point beyond it, 18 dB over full scale, is of another unit."""
 FASTEST = 768_000
 """Samples a second of the fastest recording that is read."""
 
@@ -29,6 +31,8 @@ class AudioSpec(StoredSpec):
     """Names of the labels 0, 1, ...; empty where there are none."""
     longer: Longer = "crop"
     """The way in which a longer file becomes recordings of this length: by its beginning alone, or in windows."""
+    noisy: bool = False
+    """True if samples beyond [-1, 1] are taken: of a model that denoises, as noise is added to what may be loud."""
     dtype: str = "float32"
     kind: str = "audio"
 
@@ -80,6 +84,8 @@ class AudioSpec(StoredSpec):
         """
         if not np.isfinite(x).all():
             raise DataError("the recordings hold NaN or infinity: clean them first")
+        if self.noisy and np.abs(x).max(initial=0) <= LOUDEST:
+            return np.ascontiguousarray(x, np.float32)
         inside = within(x, -1.0, 1.0)
         if inside is None:
             raise DataError(

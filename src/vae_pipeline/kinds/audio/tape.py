@@ -31,7 +31,7 @@ class Tape:
         return self.x[:, self.ends[number - 1] if number else 0 : self.ends[number]]
 
     def stretch(self, start: int, length: int) -> Samples:
-        """So many samples from `start` on; after its end a recording begins again."""
+        """`length` samples from `start` on; after its end a recording begins again."""
         number = int(np.searchsorted(self.ends, start, side="right"))
         recording = self.recording(number)
         first = self.ends[number] - recording.shape[1]

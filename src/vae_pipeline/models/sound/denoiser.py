@@ -2,7 +2,7 @@
 
     log power of the clean bin, given z  ~  N(m, s²) at the posterior's mean of z        Y: the noisy transform
     gain g = min(1, |X| / |Y|)                clean = inverse(E[g] Y)
-    Var X = |Y|² (Var g + E[g] (1 - E[g]))    interval = clean ± factor deviation
+    Var X = |Y|² (Var g + E[g] (1 - E[g]))    interval by Var x
 
 Both moments of g have a closed form, since log |X| is Gaussian. The first part of Var X is the decoder's doubt of how
 loud a bin is, the second Wiener's posterior variance for that gain, which stands for the phase that is unknown.
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from vae_pipeline.models.denoiser import DenoiserOutputs
 from vae_pipeline.models.frames import FramesVAE
+from vae_pipeline.models.intervals import Intervals
 from vae_pipeline.models.likelihoods.location_scale import Continuous
 from vae_pipeline.models.sound.stretch import StretchTransform
 from vae_pipeline.models.sound.view import SpectrogramScaling
@@ -45,14 +46,12 @@ class StreamOutputs(NamedTuple):
 class SoundDenoiser(nn.Module):
     """A model's clean recordings and their intervals, as arithmetic alone that can be exported whole."""
 
-    factor: Tensor
-
     def __init__(self, model: FramesVAE) -> None:
         super().__init__()
         assert isinstance(model.scaling, SpectrogramScaling)  # a recipe says so
         self.model, self.scaling = model, model.scaling
         self.stretches = StretchTransform(model.scaling.fourier)
-        self.register_buffer("factor", torch.ones(()))
+        self.intervals = Intervals(torch.zeros(1), torch.zeros(1))
         self.hop = self.stretches.hop
         self.latency = self.stretches.around + self.hop * model.reach.after
         """Samples by which a stream's answer is later than what it is given."""
@@ -68,7 +67,7 @@ class SoundDenoiser(nn.Module):
     def within(self, heard: Waves) -> tuple[Waves, Waves]:
         """Clean samples and their deviations, not yet scaled, of a stretch of recordings: `context` samples fewer."""
         spectra = self.stretches(heard.flatten(0, 1))
-        scaled = self.scaled(spectra, len(heard))
+        scaled = self.scaling.scaled(spectra).unflatten(0, (-1, self.scaling.channels))
         found = self.model.reconstructed(scaled)
         assert isinstance(found, Continuous)  # a recipe says so
         louder = (0.5 * self.scaling.depth) * (found.mean - scaled)
@@ -78,8 +77,9 @@ class SoundDenoiser(nn.Module):
         spectra, mean, variance = (each[..., first:last] for each in (spectra, mean, variance))
         clean = self.stretches.inverse(spectra * mean.unsqueeze(1))
         doubt = self.stretches.variance(spectra.square().sum(1) * (variance + mean * (1 - mean)))
-        shape = heard.shape[:2]
-        return clean.clamp(-1, 1).unflatten(0, shape), (doubt + FLOOR**2).sqrt().unflatten(0, shape)
+        return clean.clamp(-1, 1).unflatten(0, (-1, self.scaling.channels)), (doubt + FLOOR**2).sqrt().unflatten(
+            0, (-1, self.scaling.channels)
+        )
 
     def estimate(self, x: Waves) -> tuple[Waves, Waves]:
         """Clean samples and their deviations, not yet scaled, of whole recordings with silence around them."""
@@ -97,13 +97,8 @@ class SoundDenoiser(nn.Module):
         heard = torch.cat([state, chunk], -1)
         return StreamOutputs(*self._ends(*self.within(heard)), heard[..., -self.context :])
 
-    def scaled(self, spectra: Tensor, batch: int) -> Tensor:
-        """The spectrogram that the model sees."""
-        values: Tensor = self.scaling.scaled(spectra).unflatten(0, (batch, self.scaling.channels))
-        return values
-
     def _ends(self, clean: Waves, deviation: Waves) -> tuple[Waves, Waves, Waves]:
-        away = self.factor * deviation
+        away = self.intervals(deviation)
         return clean, (clean - away).clamp_min(-1), (clean + away).clamp_max(1)
 
 

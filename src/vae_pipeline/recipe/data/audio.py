@@ -49,9 +49,9 @@ class Beside(Section):
     files: Annotated[tuple[File, ...], Field(min_length=1)]
     """Folders or archives."""
     valid: Matching
-    """Those of the validation part, by a pattern of their paths."""
+    """A pattern of the paths of those of the validation part."""
     test: Matching
-    """Those of the test part; all others are of the training part."""
+    """A pattern of the paths of those of the test part; all others are of the training part."""
 
 
 class AudioData(Section):

@@ -54,13 +54,13 @@ IMAGES = (
         "interval_coverage", "Coverage of the intervals",
         "Share of the clean values that lie in the denoiser's intervals, which were set by the validation part; "
         "near the recipe's share is good.",
-        "headline", kinds=IMAGE, needs=DENOISER,
+        "headline", kinds=PERCEIVED, needs=DENOISER,
         beside=(("coverage_by_level", "noise of {name} {}"), ("coverage_of_unsure", "the widest tenth {}")),
     ),
     Figure(
         "interval_width", "Width of the intervals",
-        "Mean width of the denoiser's intervals, on values scaled to [0, 1].",
-        "reconstructions", better="lower", kinds=IMAGE, needs=DENOISER,
+        "Mean width of the denoiser's intervals: of images on values scaled to [0, 1], of sound on [-1, 1].",
+        "reconstructions", better="lower", kinds=PERCEIVED, needs=DENOISER,
         beside=(("interval_factor", "quantiles times {}"),),
     ),
     Figure(

@@ -1,6 +1,6 @@
 """Reconstructions and samples of sound."""
 
-from vae_pipeline.recipe.figures.figure import AUDIO, Figure, SummaryColumn
+from vae_pipeline.recipe.figures.figure import AUDIO, DENOISER, Figure, SummaryColumn
 
 SOUND = (
     Figure(
@@ -21,6 +21,26 @@ SOUND = (
         "Scale-invariant signal-to-distortion ratio of reconstructions, over the recordings that aren't silent. It "
         "compares waveforms: what sounds alike may be far apart.",
         "reconstructions", unit="dB", better="higher", kinds=AUDIO,
+    ),
+    Figure(
+        "si_sdr_gain", "SI-SDR gained",
+        "The SI-SDR of the denoiser's answers less that of the noisy recordings, from the first to the last sample of "
+        "each clean one that isn't 0; averaged over recordings that aren't silent.",
+        "headline", unit="dB", better="higher", kinds=AUDIO, needs=DENOISER,
+        column=SummaryColumn("gain", "{:.1f} dB", dispensable=4),
+        beside=(("si_sdr_of_input", "from {} dB"), ("si_sdr_of_denoised", "to {} dB"),
+                ("si_sdr_gain_by_level", "at {name} dB {}"), ("denoised_examples", "{} recordings")),
+    ),
+    Figure(
+        "spectral_distance_of_denoised", "Log-spectral distance of the denoised",
+        "As the log-spectral distance, of the denoiser's answers and the clean recordings.",
+        "reconstructions", unit="dB", better="lower", kinds=AUDIO, needs=DENOISER,
+        beside=(("spectral_distance_of_input", "the noisy recordings {} dB"),),
+    ),
+    Figure(
+        "latency_ms", "Latency of the stream",
+        "The time by which the graph denoise_stream answers later than it hears, beside the length of a chunk.",
+        "reconstructions", unit="ms", better="lower", kinds=AUDIO, needs=DENOISER,
     ),
     Figure(
         "sample_accuracy", "Samples of the right class",
