@@ -148,7 +148,7 @@ def test_metrics_see_a_row_alike_in_whatever_subset():
             "digits",
             {"mode": "noisy_only", "corruption": [{"kind": "gaussian", "deviation": 0.5}]},
             {"kind": "gaussian", "scale": 0.4, "mean": "linear"},
-            "its scale to 0.5, which is the noise's deviation",
+            "its scale to 0.5, which is the noise's deviation, or to learned",
         ),
         ("digits", {**NOISE, "corruption": []}, None, "at least 1 item"),
         (

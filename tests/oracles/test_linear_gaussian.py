@@ -290,7 +290,8 @@ def test_a_linear_model_trained_here_is_probabilistic_pca():
     x = draw.standard_normal((3000, LATENTS)) @ draw.standard_normal((LATENTS, DIMENSIONS)) * 0.3
     x = (0.5 + x + 0.1 * draw.standard_normal(x.shape)).astype(np.float32)
     train, test = (Split(part.reshape(-1, 1, 1, DIMENSIONS), None) for part in (x[:2500], x[2500:]))
-    exact = PCA(LATENTS).fit(x[:2500]).score(x[2500:])
+    fitted = PCA(LATENTS).fit(x[:2500])
+    exact = fitted.score(x[2500:])
 
     torch.manual_seed(0)
     likelihood = GaussianLikelihood((1, 1, DIMENSIONS), "learned")
@@ -303,3 +304,4 @@ def test_a_linear_model_trained_here_is_probabilistic_pca():
     list(fit(training, section, ElboObjective(kind="elbo"), Batches(train, 125, 0, CPU), test, 0))
     bound = importance_bound(model, test, 5000, 0, CPU).bound
     assert bound.mean() == pytest.approx(exact, abs=0.05)
+    assert model.likelihood.figures()["scale"] == pytest.approx(fitted.noise_variance_**0.5, rel=0.02)

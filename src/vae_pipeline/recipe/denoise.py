@@ -92,8 +92,8 @@ def denoising_fits(denoise: Denoise | None, data: Data, model: AnyModel) -> None
                 "train.denoise.mode noisy_only takes the likelihood for the noise: wanted one corruption, of kind "
                 "gaussian and with one number for its deviation; for any other take mode supervised"
             )
-    if not isinstance(likelihood, GaussianLikelihood) or likelihood.scale != deviation:
+    if not isinstance(likelihood, GaussianLikelihood) or likelihood.scale not in (deviation, "learned"):
         raise ValueError(
             "train.denoise.mode noisy_only takes the likelihood for the noise: set model.likelihood.kind to "
-            f"gaussian, and its scale to {deviation:g}, which is the noise's deviation"
+            f"gaussian, and its scale to {deviation:g}, which is the noise's deviation, or to learned"
         )
