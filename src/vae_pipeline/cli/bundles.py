@@ -72,7 +72,7 @@ def explore(
         bool, typer.Option("--single-file", help="One file with everything inside, that needs no server.")
     ] = False,
 ) -> None:
-    """Write a web page that runs the model in its visitor's browser."""
+    """Write a web page that runs the model in its visitor's browser; of a denoiser of sound, one that hears."""
     from vae_pipeline.bundles.explorer.browser_runtime import fetch_runtime
     from vae_pipeline.bundles.explorer.page import PAGE, require_shown, write_file, write_folder
     from vae_pipeline.kinds.download import Finder

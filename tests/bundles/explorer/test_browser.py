@@ -47,7 +47,7 @@ class Page:
     def __init__(self, driver, url, bundle):
         self.driver, self.url, self.bundle = driver, url, bundle
         driver.get(url)
-        self.wait("return !document.getElementById('explorer')?.hidden")
+        self.wait("return document.querySelector('#explorer, #denoiser')?.hidden === false")
 
     def wait(self, script):
         from selenium.webdriver.support.ui import WebDriverWait
@@ -185,20 +185,27 @@ def site(bundles, tmp_path_factory):
         yield found
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
+@contextlib.contextmanager
+def opened(profile, *flags):
+    """Chromium, driven."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium")
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+    for flag in (*FLAGS, *flags, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
     driver.set_script_timeout(60)
     yield driver
     driver.quit()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with opened(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 @pytest.fixture

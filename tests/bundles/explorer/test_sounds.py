@@ -56,13 +56,18 @@ def played(page):
     return [np.array(x, np.float32) for _, x in found]
 
 
-def drop(page, content, name):
+def dropped(page, content, name):
     page.ask(
         "const bytes = Uint8Array.from(atob(given[0]), (letter) => letter.charCodeAt(0));"
         "const files = new DataTransfer(); files.items.add(new File([bytes], given[1]));"
         "document.body.dispatchEvent(new DragEvent('drop', {dataTransfer: files, bubbles: true, cancelable: true}))",
         base64.b64encode(content).decode(), name,
     )  # fmt: skip
+
+
+def drop(page, content, name):
+    """The point, once what was dropped is encoded."""
+    dropped(page, content, name)
     page.ask("await new Promise((go) => setTimeout(go, 300))")
     return page.rest()
 

@@ -23,6 +23,9 @@ from vae_pipeline.system.errors import BundleError
 from vae_pipeline.system.files import filled_folder, replace_file
 
 HERE = Path(__file__).parent
+DENOISER = HERE / "denoiser"
+"""The page of a denoiser of sound, and its modules; some are the explorer's too."""
+SHARED = ("files.js", "spectrogram.js")
 PAGE = "index.html"
 # `reconstruct` is left out: it is the decoder at the encoder's mean.
 GRAPHS = (GraphName.DECODER, GraphName.ENCODER, GraphName.SCORE, GraphName.SAMPLE, GraphName.DETECT)
@@ -35,7 +38,7 @@ def write_folder(bundle: Bundle, runtime: BrowserRuntime, out: Path) -> None:
         BundleError: the bundle lacks its golden inputs.
         OutputError: `out` can't be written.
     """
-    scripts = _scripts(runtime)
+    scripts = _scripts(bundle, runtime)
     style = '<link rel="stylesheet" href="style.css">'
     page = _page(bundle, style, {name: f"./{name}" for name in scripts})
     with filled_folder(out) as folder:
@@ -55,7 +58,7 @@ def write_file(bundle: Bundle, runtime: BrowserRuntime, out: Path) -> None:
         OutputError: `out` can't be written.
     """
     style = f"<style>\n{(HERE / 'style.css').read_text(encoding='utf-8')}</style>"
-    scripts = {name: f"data:text/javascript;base64,{_base64(text)}" for name, text in _scripts(runtime).items()}
+    scripts = {name: f"data:text/javascript;base64,{_base64(text)}" for name, text in _scripts(bundle, runtime).items()}
     inside = "\n".join(
         f'<script type="application/gzip" id="{name}">{_base64(content)}</script>'
         for name, content in _binaries(bundle, runtime).items()
@@ -63,36 +66,57 @@ def write_file(bundle: Bundle, runtime: BrowserRuntime, out: Path) -> None:
     replace_file(out, _page(bundle, style, scripts, inside).encode())
 
 
-def _scripts(runtime: BrowserRuntime) -> dict[str, bytes]:
-    own = {path.name: path.read_bytes() for path in sorted(HERE.glob("*.js"))}
-    return own | {"onnxruntime-web.js": runtime.script}
+def denoises(bundle: Bundle) -> bool:
+    """True if the page is that of a denoiser of sound, which takes it in chunks."""
+    return GraphName.DENOISE_STREAM in bundle.manifest.graphs
+
+
+def _scripts(bundle: Bundle, runtime: BrowserRuntime) -> dict[str, bytes]:
+    own = [*DENOISER.glob("*.js"), *(HERE / name for name in SHARED)] if denoises(bundle) else HERE.glob("*.js")
+    return {path.name: path.read_bytes() for path in sorted(own)} | {"onnxruntime-web.js": runtime.script}
 
 
 def _binaries(bundle: Bundle, runtime: BrowserRuntime) -> dict[str, bytes]:
-    graphs = bundle.manifest.graphs
-    files = {f"{name}.onnx": file_of(bundle.folder, graphs[name].file) for name in GRAPHS if name in graphs}
+    graphs, wanted = bundle.manifest.graphs, (GraphName.DENOISE_STREAM,) if denoises(bundle) else GRAPHS
+    files = {f"{name}.onnx": file_of(bundle.folder, graphs[name].file) for name in wanted if name in graphs}
     content = {name: path.read_bytes() for name, path in files.items()} | {WASM: runtime.wasm}
     return {name: gzip.compress(each, mtime=0) for name, each in content.items()}
 
 
 def _page(bundle: Bundle, style: str, addresses: Mapping[str, str], inside: str = "") -> str:
     manifest = bundle.manifest
-    score = bundle.detector.score if bundle.detects else ""
-    latents = f"{bundle.latents:,} number{'s' if bundle.latents > 1 else ''}"
-    return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
+    folder, filled = (DENOISER, _of_denoiser(bundle)) if denoises(bundle) else (HERE, _of_explorer(bundle))
+    return Template((folder / "page.html").read_text(encoding="utf-8")).substitute(
         name=escape(manifest.recipe),
         style=style,
         imports=_json({"imports": addresses}),
-        bundle=_json(manifest.to_dict() | _added(bundle)),
-        **_words(bundle.spec),
-        score=escape(score.replace("elbo", "ELBO").replace("_", " ")),
-        latents=latents,
-        elbo=_elbo(manifest.metrics),
         licence=escape(manifest.licence),
         weights=escape(manifest.weights_sha256),
-        version=VERSION,
+        notice=Template((HERE / "notice.html").read_text(encoding="utf-8")).substitute(version=VERSION),
         inside=inside,
+        **filled,
     )
+
+
+def _of_explorer(bundle: Bundle) -> dict[str, str]:
+    score = bundle.detector.score if bundle.detects else ""
+    return {
+        "bundle": _json(bundle.manifest.to_dict() | _added(bundle)),
+        **_words(bundle.spec),
+        "score": escape(score.replace("elbo", "ELBO").replace("_", " ")),
+        "latents": f"{bundle.latents:,} number{'s' if bundle.latents > 1 else ''}",
+        "elbo": _elbo(bundle.manifest.metrics),
+    }
+
+
+def _of_denoiser(bundle: Bundle) -> dict[str, str]:
+    told, spec = bundle.manifest.denoising, bundle.spec
+    assert told is not None and isinstance(spec, AudioSpec)  # a manifest says so of the graph
+    return {
+        "bundle": _json(bundle.manifest.to_dict()),
+        "corruption": escape("; ".join(told.corruption)),
+        "highest": f"{spec.rate_hz / 2000:g}",
+    }
 
 
 def require_shown(bundle: Bundle) -> None:

@@ -24,9 +24,13 @@ export function spectrum(x, middle, rate) {
   });
 }
 
+const turns = {}; // cosines and sines of a whole turn, by the number of their parts
+
 /** Cooley and Tukey's transform of a power of two of numbers, in place. */
 function transform(real, imaginary) {
   const count = real.length;
+  const angles = () => Array.from({ length: count / 2 }, (_, at) => (-2 * Math.PI * at) / count);
+  const [cosines, sines] = (turns[count] ??= [angles().map(Math.cos), angles().map(Math.sin)]);
   for (let at = 1, turned = 0; at < count; at++) {
     let bit = count >> 1;
     for (; turned & bit; bit >>= 1) turned ^= bit;
@@ -36,7 +40,7 @@ function transform(real, imaginary) {
   for (let span = 2; span <= count; span *= 2)
     for (let start = 0; start < count; start += span)
       for (let at = 0; at < span / 2; at++) {
-        const angle = (-2 * Math.PI * at) / span, [cosine, sine] = [Math.cos(angle), Math.sin(angle)];
+        const turn = (at * count) / span, [cosine, sine] = [cosines[turn], sines[turn]];
         const [low, high] = [start + at, start + at + span / 2];
         const re = real[high] * cosine - imaginary[high] * sine, im = real[high] * sine + imaginary[high] * cosine;
         [real[high], imaginary[high]] = [real[low] - re, imaginary[low] - im];
