@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vae_pipeline.system.version import __version__
 
 if TYPE_CHECKING:
+    from vae_pipeline.estimators.denoiser import Denoiser
     from vae_pipeline.estimators.detector import VAEDetector
     from vae_pipeline.estimators.loading import load
     from vae_pipeline.estimators.vae import VAE
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 # onnxruntime 1.32 reports its use to its maker, from the moment that it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-__all__ = ["VAE", "Bundle", "Recipe", "VAEDetector", "__version__", "load"]
+__all__ = ["VAE", "Bundle", "Denoiser", "Recipe", "VAEDetector", "__version__", "load"]
 
 _HOMES = {
     "Bundle": "vae_pipeline.runtime.bundle",
+    "Denoiser": "vae_pipeline.estimators.denoiser",
     "Recipe": "vae_pipeline.recipe",
     "VAE": "vae_pipeline.estimators.vae",
     "VAEDetector": "vae_pipeline.estimators.detector",

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vae_pipeline.kinds.spec import DataSpec, TextSpec
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.bounds import PerExample, evaluating
 from vae_pipeline.metrics.parts import VALUES, batches
+from vae_pipeline.models.denoiser import Denoiser
 from vae_pipeline.models.scaling import resounded
+from vae_pipeline.models.sound.denoiser import SoundDenoiser
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, seeded
 
@@ -60,6 +62,19 @@ def decoded(
 
 
 @torch.inference_mode()
+def denoised(
+    denoiser: Denoiser | SoundDenoiser, x: Array, spec: DataSpec, device: torch.device
+) -> tuple[Array, Array, Array]:
+    """Clean values in the data's units, [examples, *event], and the lower and upper ends of their intervals."""
+    found = []
+    with _on(denoiser, device):
+        for some in _pieces(len(x), spec):
+            found.append([values.cpu().numpy() for values in denoiser(torch.from_numpy(x[some]).to(device))])
+    clean, low, high = (np.concatenate(values) for values in zip(*found, strict=True))
+    return clean, low, high
+
+
+@torch.inference_mode()
 def drawn(model: VAE, count: int, seed: int, device: torch.device) -> Array:
     """[count, latents]: draws of the fitted sampler, or of the prior, as a bundle makes them of the same seed."""
     noise = np.random.default_rng(seed).standard_normal((count, model.noise)).astype(np.float32)
@@ -95,7 +110,7 @@ def bounds(
 
 
 @contextmanager
-def _on(model: VAE, device: torch.device) -> Iterator[None]:
+def _on(model: nn.Module, device: torch.device) -> Iterator[None]:
     """A block in which the model is on the device; before and afterwards it is on the CPU, from where it is copied."""
     try:
         model.to(device)

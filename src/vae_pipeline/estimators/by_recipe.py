@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
@@ -39,6 +40,10 @@ class RecipeEstimator(Estimator):
 
     A folder that `save` filled is also one that `vae-pipeline train` could have filled.
     """
+
+    latents: int | None = None
+    conditional: bool = False
+    columns: Mapping[str, str] | None = None
 
     _kept = ("recipe_", "seed_", "classes_", "n_features_in_", "feature_names_in_", "_layout", "_names", "_digest")
 
@@ -74,17 +79,18 @@ class RecipeEstimator(Estimator):
             KeyboardInterrupt: the run was interrupted; the estimator is as it was before.
         """
         earlier = self._kept_folder()
-        with self._wholly(), self._in_own_words(), self._computing(), temporary_folder(self) as folder:
+        with self._wholly(), self._in_own_words(), self._computing() as device, temporary_folder(self) as folder:
             for name in self._kept:
                 self.__dict__.pop(name, None)
             seed, recipe = seed_of(self.random_state), recipe_of(self.recipe)
             given = self._given(X, y, recipe, seed)
-            whole = whole_recipe(recipe, given, self.latents, self.steps, self.conditional)
+            whole = self._whole(recipe, given)
             # A note on the calibration is for those who export.
             job = self._job(whole.model_copy(update={"detection": None}), seed, folder.path)
             prepared = _prepare(given, folder.path / "data", seed)
             train(job, prepared.folder, folder.path / "model")
             self._take(Trained.load(folder.path / "model"))
+            self._calibrate(prepared, seed, device)
             self.recipe_, self.seed_, self._layout, self._names = whole, seed, given.layout, given.names
             self._digest, self._folder = prepared.digest(), folder
             if given.classes is not None:
@@ -147,6 +153,12 @@ class RecipeEstimator(Estimator):
         if is_path(X):
             return of_path(Path(X), self.columns or {}, finder, seed)
         return of_memory(self, X, y, recipe, self.columns or {})
+
+    def _whole(self, recipe: Recipe | None, given: Given) -> Recipe:
+        return whole_recipe(recipe, given, self.latents, self.steps, self.conditional)
+
+    def _calibrate(self, prepared: Prepared, seed: int, device: torch.device) -> None:
+        """Learn what the answers need beside the model, of the rows held back."""
 
     def _job(self, recipe: Recipe, seed: int, folder: Path) -> PythonJob:
         name = Path(self.recipe).stem if isinstance(self.recipe, str | Path) else "vae"

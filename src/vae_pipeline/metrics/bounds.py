@@ -54,7 +54,7 @@ def widest(device: torch.device) -> torch.dtype:
 
 
 @contextmanager
-def evaluating(model: VAE) -> Iterator[None]:
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
     """A block in which the model is in evaluation mode."""
     training = model.training
     model.eval()
