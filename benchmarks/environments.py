@@ -11,6 +11,11 @@ PEERS = {
     "pyod": ["pyod==3.6.7", "torch==2.13.0", "tqdm"],
     "pythae": ["pythae==0.1.2", "torch==2.13.0", "jaxtyping==0.3.11", "pyyaml==6.0.3"],
 }
+# Denoisers of images and of sound, and the judges of speech.
+DENOISERS = [
+    *("numpy==2.4.6", "scipy==1.17.1", "scikit-image==0.26.0", "PyWavelets==1.9.0", "bm3d==4.0.3"),
+    *("noisereduce==3.0.3", "pystoi==0.4.1", "pesq==0.0.4"),
+]
 # What `vae-pipeline conform` imports, and the runtimes.
 RUNTIMES = [
     *("numpy", "pydantic-settings", "python-dotenv", "rich", "scipy", "typer"),
@@ -19,7 +24,7 @@ RUNTIMES = [
 ]
 # What reads and writes the autoencoders that we exchange with it.
 DIFFUSERS = ["diffusers==0.42.1", "torch==2.13.0", "safetensors==0.8.0"]
-ENVIRONMENTS = PEERS | {"runtimes": RUNTIMES, "diffusers": DIFFUSERS}
+ENVIRONMENTS = PEERS | {"runtimes": RUNTIMES, "diffusers": DIFFUSERS, "denoisers": DENOISERS}
 
 
 def python(peer: str) -> Path:

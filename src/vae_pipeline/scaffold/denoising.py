@@ -8,7 +8,7 @@ SMALL = 64
 LATENTS, RATE = 64, 0.05
 """Size and rate's weight of a vector. The rate weighs little: an answer is to be near, and nothing is drawn."""
 CHANNELS, OF_MAP, RATE_OF_MAP = (24, 48), 12, 0.01
-"""Nets, channels and rate's weight of a map. It has a place for 2 x 2 pixels, three numbers a pixel, and loses nothing."""
+"""Nets, channels and rate's weight of a map. It has three numbers a pixel, and so loses nothing."""
 
 
 def as_denoiser(suggested: Mapping[str, Any], side: int, denoise: Mapping[str, Any]) -> dict[str, Any]:
