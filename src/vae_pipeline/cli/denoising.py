@@ -23,6 +23,7 @@ from vae_pipeline.cli.options import (
     seen_spec,
 )
 from vae_pipeline.cli.output import image_spec, open_bundle, progress, require_suffix, say, write_arrays
+from vae_pipeline.cli.recordings import denoise_recordings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,16 +46,18 @@ def denoise(
         typer.Option(
             "--out",
             "-o",
-            help="A folder (a .png for each image), .npy (values), .npz (values, and the ends of their intervals), or "
-            ".png (one image, or inputs above answers); - writes .npy to a pipe.",
+            help="A folder (a .png or .wav for each input), .wav (one recording), .npy (values), .npz (values, and the "
+            "ends of their intervals), or .png (one image, or inputs above answers); - writes .npy or .wav to a pipe.",
         ),
     ],
     intervals: Annotated[
         bool,
-        typer.Option("--intervals", help="Write the intervals' ends too: in a folder as NAME_low.png, NAME_high.png."),
+        typer.Option(
+            "--intervals", help="Write the intervals' ends too: pictures and sound as NAME_low and NAME_high."
+        ),
     ] = False,
     mix: Annotated[
-        float, typer.Option(help="Share of the clean image in what is written; the rest is the image as it came.")
+        float, typer.Option(help="Share of what is clean in what is written; the rest is the input as it came.")
     ] = 1.0,
     key: Key = None,
     resize: Fit = "none",
@@ -63,17 +66,23 @@ def denoise(
     timeout: Timeout = TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
-    """Take noise, or other corruption, away from images."""
+    """Take noise, or other corruption, away from images or recordings; - reads a .wav from a pipe."""
     from vae_pipeline.kinds.observations import Examples
+    from vae_pipeline.kinds.spec import AudioSpec
     from vae_pipeline.system.errors import DataError, OutputError
 
     in_folder = not out.suffix and str(out) != "-"
     if not in_folder:
-        require_suffix(out, ".npy", ".npz", ".png", as_json=as_json)
-    if intervals and not in_folder and out.suffix.lower() != ".npz":
-        raise OutputError(f"{out} has no place for --intervals: name a folder, or a file that ends in .npz")
+        require_suffix(out, ".npy", ".npz", ".png", ".wav", as_json=as_json)
     model = open_bundle(bundle, timeout)
+    if isinstance(model.spec, AudioSpec):
+        if (key, resize, tile, labels) != (None, "none", None, None):
+            raise DataError(f"{model.folder} is a model of sound: leave out --key, --resize, --tile and --labels")
+        denoise_recordings(model, model.spec, inputs, out, intervals, mix, as_json)
+        return
     spec = image_spec(model)
+    if out.suffix.lower() == ".wav" or (intervals and not in_folder and out.suffix.lower() != ".npz"):
+        raise OutputError(f"{out} is no place for images, or for --intervals: name a folder, or .npz")
     require_options(model, key, resize, labels, None)
     refuse_tiles(model, tile)
     classes = read_labels(labels)

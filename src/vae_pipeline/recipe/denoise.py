@@ -6,7 +6,14 @@ from pydantic import Field
 
 from vae_pipeline.recipe.corruption import GaussianNoise, ImageCorruption
 from vae_pipeline.recipe.data import AudioData, Data, kind_of
-from vae_pipeline.recipe.model import AnyModel, GaussianLikelihood, LaplaceLikelihood
+from vae_pipeline.recipe.model import (
+    AnyModel,
+    GaussianLikelihood,
+    LaplaceLikelihood,
+    Model,
+    ResidualFrames,
+    SpectrogramView,
+)
 from vae_pipeline.recipe.section import Count, Section, SomeFraction
 from vae_pipeline.recipe.sound_corruption import SoundCorruption, SoundStep
 
@@ -59,6 +66,22 @@ def _step_fits(step: Corruption, data: Data) -> None:
         )
 
 
+def _sound_fits(denoise: Denoise, model: AnyModel) -> None:
+    frames = isinstance(model, Model) and isinstance(model.encoder, ResidualFrames)
+    if not frames or model.conditional or not isinstance(model.likelihood, GaussianLikelihood | LaplaceLikelihood):
+        raise ValueError(
+            "train.denoise of sound makes each bin of a spectrogram quieter: wanted nets of kind residual_frames, a "
+            "likelihood of kind gaussian or laplace, and model.conditional false"
+        )
+    if isinstance(model.view, SpectrogramView) and model.view.mel is not None:
+        raise ValueError("train.denoise of sound makes each frequency quieter: set model.view.mel to null")
+    if denoise.mode != "supervised" or denoise.draws != 0:
+        raise ValueError(
+            "train.denoise of sound takes one z, the posterior's mean, so that a recording in chunks is what it is as "
+            "a whole: set train.denoise.mode to supervised, and its draws to 0"
+        )
+
+
 def denoising_fits(denoise: Denoise | None, data: Data, model: AnyModel) -> None:
     """Refuse data and likelihoods that can't be denoised.
 
@@ -71,6 +94,9 @@ def denoising_fits(denoise: Denoise | None, data: Data, model: AnyModel) -> None
         raise ValueError(f"train.denoise is for images and sound, and data.kind is {data.kind}: set it to null")
     for step in denoise.corruption:
         _step_fits(step, data)
+    if kind_of(data) == "audio":
+        _sound_fits(denoise, model)
+        return
     likelihood = model.likelihood
     if denoise.draws == 0 and (denoise.mode == "noisy_only" or getattr(likelihood, "scale", None) != "per_element"):
         raise ValueError(

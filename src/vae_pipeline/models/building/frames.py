@@ -49,8 +49,7 @@ def _begin_open(encoder: FramesEncoder, posterior: SpatialGaussianPosterior, dec
     posterior.moments.weight[:latents, -values:, 0, 0] = SPREAD * turn
     nn.init.constant_(posterior.moments.bias[latents:], LOG_VARIANCE)  # type: ignore[index]
     last = decoder.layers[-1]
-    assert isinstance(last, nn.Conv1d) and last.bias is not None
+    assert isinstance(last, nn.Conv1d)
     last.weight.mul_(SMALL)
     nn.init.zeros_(decoder.linear.weight)
-    decoder.linear.weight[:values, :latents, 0] = turn.mT / (2 * SPREAD)  # frames are on [-1, 1], values on [0, 1]
-    nn.init.constant_(last.bias[:values], 0.5)
+    decoder.linear.weight[:, :latents, 0] = turn.mT / (2 * SPREAD)  # frames are on [-1, 1], values on [0, 1]

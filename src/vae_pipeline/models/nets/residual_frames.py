@@ -6,8 +6,9 @@ with that much around it gives what the whole gives.
     x + f(x), where f is normalisation of each frame, a convolution over 3 frames that lie `dilation` apart, and one
     over a single frame; the dilations of the blocks are 1, 2, 4, ...
 
-Normalised frames don't tell how loud they are. So features hold the frame itself too, and what comes out is added to a
-linear function of the latents: a spectrogram that needs no change has a way that is open from the start.
+Normalised frames don't tell how loud they are. So features hold the frame itself too, and a decoder's first number of
+each value is a linear function of the latents times a share in [0, 1], which the net gives: what needs no change has
+a way that is open from the start, and what is to be silenced is.
 
 Source: Bai, Kolter and Koltun, An Empirical Evaluation of Generic Convolutional and Recurrent Networks for Sequence
 Modeling, 2018, for dilations and causal padding.
@@ -79,9 +80,9 @@ class FramesDecoder(nn.Module):
         super().__init__()
         self.shape, self.latent_shape = (planes, *shape), (latents, 1, shape[2])
         self.reach = reach_of(blocks, causal)
-        values = planes * shape[0] * shape[1]
+        values = shape[0] * shape[1]
         self.layers = nn.Sequential(
-            _net(latents + labels, width, blocks, function, causal), nn.Conv1d(width, values, 1)
+            _net(latents + labels, width, blocks, function, causal), nn.Conv1d(width, planes * values, 1)
         )
         self.linear = nn.Conv1d(latents + labels, values, 1, bias=False)
 
@@ -94,8 +95,9 @@ class FramesDecoder(nn.Module):
 
     def map(self, z: Frames) -> Float[Tensor, "batch planes channels bands frames"]:
         """The same of any number of frames."""
-        output: Tensor = (self.layers(z) + self.linear(z)).unflatten(1, self.shape[:3])
-        return output
+        output = self.layers(z).unflatten(1, self.shape[:3])
+        loud = (self.linear(z) + 0.5).unflatten(1, self.shape[1:3]) * torch.sigmoid(2 * output[:, 0] + 2)
+        return torch.cat([loud.unsqueeze(1), output[:, 1:]], 1)
 
 
 class _FrameNorm(nn.Module):

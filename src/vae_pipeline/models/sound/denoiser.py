@@ -1,21 +1,19 @@
 """A denoiser of sound: the transform of the noisy recording with each bin made quieter, back to samples.
 
-    log power of the clean bin, given z  ~  N(m, s²) at the posterior's mean of z        Y: the noisy transform
-    gain g = min(1, |X| / |Y|)                clean = inverse(E[g] Y)
-    Var X = |Y|² (Var g + E[g] (1 - E[g]))    interval by Var x
+    loudness of the clean bin  ~  N(m, s²) at the posterior's mean of z     A(m): its magnitude       Y: the noisy bin
+    gain g = min(1, A(m) / |Y|)                             clean = inverse(g Y)
+    Var X = ((A(m + s) - A(m - s)) / 2)² + g (1 - g) |Y|²   interval by Var X
 
-Both moments of g have a closed form, since log |X| is Gaussian. The first part of Var X is the decoder's doubt of how
-loud a bin is, the second Wiener's posterior variance for that gain, which stands for the phase that is unknown.
+The first part of Var X is the decoder's doubt of how loud a bin is, the second Wiener's posterior variance for that
+gain, which stands for the phase that is unknown.
 
 A sample depends on the samples around it in a reach that is known. So a stretch of a recording is denoised by itself:
 `forward` puts silence around the recording, and `stream` the samples that were heard before.
 
-Source: Ephraim and Malah, Speech Enhancement Using a Minimum Mean-Square Error Log-Spectral Amplitude Estimator, 1985,
-for gains by log spectra; Loizou, Speech Enhancement, 2013, section 6.4, for Wiener's.
+Source: Loizou, Speech Enhancement: Theory and Practice, 2013, chapters 6 and 7, for gains and Wiener's variance.
 """
 
 import copy
-import math
 from typing import NamedTuple, Self
 
 import torch
@@ -31,6 +29,7 @@ from vae_pipeline.models.sound.view import SpectrogramScaling
 
 FLOOR = 0.5 / 2**15
 """The least deviation of a sample: half a level of 16 bits."""
+LEAST = 1e-4  # added to a power, in floors, that is divided by
 Waves = Float[Tensor, "batch channels samples"]
 
 
@@ -64,22 +63,21 @@ class SoundDenoiser(nn.Module):
         copied._modules = {**self._modules, "model": self.model.frozen()}
         return copied
 
-    def within(self, heard: Waves) -> tuple[Waves, Waves]:
+    def within(self, x: Waves) -> tuple[Waves, Waves]:
         """Clean samples and their deviations, not yet scaled, of a stretch of recordings: `context` samples fewer."""
-        spectra = self.stretches(heard.flatten(0, 1))
-        scaled = self.scaling.scaled(spectra).unflatten(0, (-1, self.scaling.channels))
-        found = self.model.reconstructed(scaled)
+        spectra = self.stretches(x.flatten(0, 1))
+        found = self.model.reconstructed(self.scaling.scaled(spectra).unflatten(0, (-1, self.scaling.channels)))
         assert isinstance(found, Continuous)  # a recipe says so
-        louder = (0.5 * self.scaling.depth) * (found.mean - scaled)
-        deviation = (0.5 * self.scaling.depth) * found.variance.sqrt()
-        mean, variance = (each.flatten(0, 1) for each in gain(louder, deviation))
+        mean, deviation = (each.flatten(0, 1) for each in (found.mean, found.variance.sqrt().expand(found.mean.shape)))
+        loud, louder, quieter = (self.scaling.magnitude(mean + by * deviation) for by in (0, 1, -1))
+        heard = spectra.square().sum(1) * (1 / self.scaling.unit**2)
+        gain = (loud / (heard + LEAST).sqrt()).clamp_max(1)
+        doubt = ((louder - quieter) / 2).square().minimum(heard) + gain * (1 - gain) * heard
         first, last = self.model.reach.before, spectra.shape[-1] - self.model.reach.after
-        spectra, mean, variance = (each[..., first:last] for each in (spectra, mean, variance))
-        clean = self.stretches.inverse(spectra * mean.unsqueeze(1))
-        doubt = self.stretches.variance(spectra.square().sum(1) * (variance + mean * (1 - mean)))
-        return clean.clamp(-1, 1).unflatten(0, (-1, self.scaling.channels)), (doubt + FLOOR**2).sqrt().unflatten(
-            0, (-1, self.scaling.channels)
-        )
+        spectra, gain, doubt = (each[..., first:last] for each in (spectra, gain, doubt))
+        clean = self.stretches.inverse(spectra * gain.unsqueeze(1)).clamp(-1, 1)
+        around = (self.stretches.variance(doubt).sqrt() * self.scaling.unit).clamp_min(FLOOR)
+        return clean.unflatten(0, (-1, self.scaling.channels)), around.unflatten(0, (-1, self.scaling.channels))
 
     def estimate(self, x: Waves) -> tuple[Waves, Waves]:
         """Clean samples and their deviations, not yet scaled, of whole recordings with silence around them."""
@@ -100,28 +98,3 @@ class SoundDenoiser(nn.Module):
     def _ends(self, clean: Waves, deviation: Waves) -> tuple[Waves, Waves, Waves]:
         away = self.intervals(deviation)
         return clean, (clean - away).clamp_min(-1), (clean + away).clamp_max(1)
-
-
-def gain(mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance of min(1, exp(n)), where n ~ N(mean, deviation²); deviations count as 2 at most, or 17 dB.
-
-    E[min(1, e^n)^p] = exp(p mean + p² deviation² / 2) Φ(-mean / deviation - p deviation) + Φ(mean / deviation)
-    """
-    deviation = deviation.clamp_max(2)
-    ratio = mean / deviation
-    first, second = (
-        (power * mean + (power * deviation).square() / 2).exp() * normal(-ratio - power * deviation) + normal(ratio)
-        for power in (1, 2)
-    )
-    return first.clamp_max(1), (second - first.square()).clamp_min(0)
-
-
-def normal(x: Tensor) -> Tensor:
-    """Φ(x) to 1e-7; some runtimes lack Erf.
-
-    Source: Abramowitz and Stegun, Handbook of Mathematical Functions, 1964, 26.2.17.
-    """
-    t = 1 / (1 + 0.2316419 * x.abs())
-    series = t * (0.319381530 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))))
-    tail = (-0.5 * x.square()).exp() * (series / math.sqrt(2 * math.pi))
-    return torch.where(x > 0, 1 - tail, tail)

@@ -83,6 +83,11 @@ class SpectrogramScaling(nn.Module):
         values: Tensor = means.log1p() * (1 / self.depth)
         return values
 
+    def magnitude(self, values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Magnitudes, in floors, of log magnitudes."""
+        found: Tensor = self._powers(values).sqrt()
+        return found
+
     def _transformed(self, x: Tensor) -> Tensor:
         spectra: Tensor = self.fourier(x.float().flatten(0, -2))
         return spectra
