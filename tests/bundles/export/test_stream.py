@@ -1,6 +1,7 @@
 """A denoiser of sound in graphs and on the command line: in chunks what it is as a whole, and what is refused."""
 
 import io
+import json
 import re
 import sys
 from contextlib import nullcontext
@@ -17,6 +18,8 @@ from tests.kinds.audio.test_decoding import recorded, wav
 from tests.models.sound.test_denoiser import SPEC, model_of
 from typer.testing import CliRunner
 
+from vae_pipeline.bundles.explorer.browser_runtime import WASM, BrowserRuntime
+from vae_pipeline.bundles.explorer.page import write_folder
 from vae_pipeline.bundles.export import parity
 from vae_pipeline.bundles.export.bundle import Provenance, write_bundle
 from vae_pipeline.bundles.export.denoising import Denoising
@@ -203,3 +206,15 @@ def test_options_that_do_not_go_with_sound_are_refused(denoise, tmp_path, words,
     (tmp_path / "noisy.wav").write_bytes(sound(64))
     found = denoise(tmp_path / "noisy.wav", *words)
     assert found.exit_code != 0 and said in (found.stderr or str(found.exception))
+
+
+def test_its_page_takes_noise_away_and_has_all_that_it_asks_for(exported, tmp_path):
+    write_folder(Bundle.load(exported[0]), BrowserRuntime(b"export {};", b"wasm"), tmp_path / "page")
+    html = (tmp_path / "page" / "index.html").read_text()
+    beside = {path.name for path in (tmp_path / "page").iterdir()}
+    imports = json.loads(re.search(r'<script type="importmap">(.*?)</script>', html)[1])["imports"]
+    assert beside == {"index.html", "style.css", "denoise_stream.onnx.gz", f"{WASM}.gz", *imports}
+    scripts = [(tmp_path / "page" / name).read_text() for name in imports]
+    asked = {name for script in scripts for name in re.findall(r'from "([^"]+)"|resolve\("([^"]+)"\)', script)}
+    assert {name for pair in asked for name in pair if name} < set(imports)
+    assert "It was trained on white, snr_db -5 to 10." in html and "up to 4 kHz" in html

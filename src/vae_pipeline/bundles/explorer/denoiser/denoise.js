@@ -118,10 +118,12 @@ function save() {
 /** Denoise the microphone until asked again; what it heard stays as a recording. */
 async function listen() {
   say("");
+  $("microphone").onclick = null;
   let microphone;
   try {
     microphone = await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: channels } });
   } catch (error) {
+    $("microphone").onclick = listen;
     return say(`The microphone can't be had (${error.name}): allow it, or give a recording.`);
   }
   const context = new AudioContext({ sampleRate: rate, latencyHint: "interactive" });
@@ -131,7 +133,7 @@ async function listen() {
   source.connect(ear);
   mouth.connect(context.destination);
   const step = hop * Math.ceil((CHUNK_S * rate) / hop), most = LONGEST_S * rate;
-  const stream = new Stream(session), heard = recorder(most), said = recorder(most);
+  const stream = new Stream(session), heard = recorder(most), said = recorder(most + latency + 2 * step);
   let waiting = [], count = 0, since, working, drawing;
 
   /** Denoise what waits: a chunk, or more where the computer is behind. */
@@ -163,14 +165,19 @@ async function listen() {
     working ??= work().finally(() => (working = undefined));
   };
   const stop = async () => {
-    ear.port.onmessage = null;
+    $("microphone").onclick = ear.port.onmessage = null;
     microphone.getTracks().forEach((track) => track.stop());
     await working;
     await context.close();
     $("microphone").textContent = "Denoise the microphone";
     $("microphone").onclick = listen;
-    noisy = heard.from(0, said.length - latency);
-    clean = said.from(latency, said.length);
+    const rest = Array.from({ length: channels }, (_, channel) => joined(waiting.map((each) => each[channel]), count));
+    heard.add(rest);
+    if (!heard.length) return ($("state").textContent = "Nothing was heard.");
+    const behind = hop * Math.ceil((count + latency) / hop); // silence, until all has been answered
+    said.add(await stream.next(rest.map((samples) => joined([samples], behind))));
+    noisy = heard.from(0, heard.length);
+    clean = said.from(latency, latency + heard.length);
     able();
     [["noisy", noisy], ["clean", clean]].forEach(([id, sound]) => drawWhole($(id), sound));
     $("state").textContent = `${seconds(noisy).toFixed(1)} s of the microphone`;
