@@ -8,8 +8,8 @@
 """
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ import numpy as np
 from vae_pipeline.bundles.export.parity import Arrays
 from vae_pipeline.runtime.bundle import Bundle
 from vae_pipeline.runtime.manifest import GraphEntry
+from vae_pipeline.runtime.signatures import GraphName
 from vae_pipeline.system.files import write_json
 
 ROWS = ([0], [0, 1, 2, 0, 1])
-"""The golden answers' rows that are asked for: batches of 1 and of 5; of a graph of maps one row turned by 90° too."""
+"""The golden answers' rows that are asked for: batches of 1 and of 5; of a graph of maps one row turned by 90° too, of
+a stream one row in two chunks."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Task:
     described: GraphEntry
     inputs: list[Arrays]
     wanted: list[Arrays]
+    sides: dict[str, str] = field(default_factory=dict)
+    """Free sides that are multiples of a number, in words that say so, which tract asks for."""
 
 
 def tasks_of(bundle: Bundle) -> list[Task]:
@@ -47,11 +51,31 @@ def _task(bundle: Bundle, name: str, described: GraphEntry) -> Task:
         return [{key: golden[key][rows] for key in names} for rows in ROWS]
 
     inputs, wanted = parts(described.inputs), parts(described.outputs)
+    told = bundle.manifest.denoising
+    if told is not None and told.stream is not None and name == GraphName.DENOISE_STREAM:
+        hop = told.stream.hop
+        for piece, answer in _pieces(bundle, hop, inputs[0], wanted[0]):
+            inputs.append(piece)
+            wanted.append(answer)
+        return Task(name, described.file, described, inputs, wanted, {"samples": f"{hop}*hops"})
     if any(isinstance(side, str) for tensor in described.inputs.values() for side in tensor.event):
         turned = {key: np.ascontiguousarray(x.swapaxes(-1, -2)) if x.ndim == 4 else x for key, x in inputs[0].items()}
         inputs.append(turned)  # sides of another length, whose golden answers are onnxruntime's here
         wanted.append(dict(zip(described.outputs, bundle.run(name, turned), strict=True)))
     return Task(name, described.file, described, inputs, wanted)
+
+
+def _pieces(bundle: Bundle, hop: int, whole: Arrays, answered: Arrays) -> Iterator[tuple[Arrays, Arrays]]:
+    """A chunk in two, and the answers that the whole chunk has there; only the state between them is onnxruntime's."""
+    state = whole["state"]
+    half = whole["chunk"].shape[-1] // hop // 2 * hop
+    for some in (slice(None, half), slice(half, None)):
+        piece = {"chunk": np.ascontiguousarray(whole["chunk"][..., some]), "state": state}
+        state = bundle.run(GraphName.DENOISE_STREAM, piece)[-1]
+        yield (
+            piece,
+            {name: x[..., some] for name, x in answered.items() if name != "next_state"} | {"next_state": state},
+        )
 
 
 def write_tasks(folder: Path, bundle: Path, tasks: Iterable[Task]) -> None:
@@ -60,7 +84,10 @@ def write_tasks(folder: Path, bundle: Path, tasks: Iterable[Task]) -> None:
         {
             "graph": task.graph,
             "file": task.file,
-            "inputs": {name: asdict(tensor) for name, tensor in task.described.inputs.items()},
+            "inputs": {
+                name: {"dtype": tensor.dtype, "shape": [task.sides.get(str(side), side) for side in tensor.shape]}
+                for name, tensor in task.described.inputs.items()
+            },
             "outputs": list(task.described.outputs),
             "cases": [pack(arrays) for arrays in task.inputs],
         }
