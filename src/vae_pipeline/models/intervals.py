@@ -17,7 +17,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-BINS = 8
+EDGES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 7 / 8, 15 / 16)
+"""Shares of the values that the groups end at: small ones for the surest and the least sure."""
+APART = 1e-3  # between logs of deviations: nearer knots would make steps of what runtimes round
 FEWEST = 20  # values whose quantile is told by themselves
 LEAST = 1e-5  # half-width, on [0, 1]
 WIDEST = 1.001 / LEAST  # factor, which makes the least of them as wide as the range
@@ -62,11 +64,11 @@ def fitted(
 
 
 def _quantiles(away: Float[Tensor, " values"], deviation: Float[Tensor, " values"], coverage: float) -> Intervals:
-    """The quantile of each of some equal ranges of the deviation's log that have values enough; else of all."""
+    """The quantile of each group of values of about the same deviation that has values enough; else of all."""
     log_deviation = deviation.log()
-    low, high = log_deviation.min(), log_deviation.max()
-    place = ((log_deviation - low) / (high - low).clamp_min(1e-6) * BINS).long().clamp_max(BINS - 1)
-    bins = [place == bin for bin in range(BINS)]
+    edges = log_deviation.quantile(torch.tensor(EDGES)).div(APART).round().unique() * APART
+    place = torch.bucketize(log_deviation, edges)
+    bins = [place == bin for bin in range(len(EDGES) + 1)]
     kept = [bin for bin in bins if bin.sum() >= FEWEST] or [torch.ones_like(bins[0])]
     knots = [log_deviation[bin].mean() for bin in kept]
     heights = [away[bin].kthvalue(math.ceil(coverage * int(bin.sum()))).values.clamp_min(LEAST).log() for bin in kept]
