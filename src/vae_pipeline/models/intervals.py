@@ -66,7 +66,7 @@ def fitted(
 def _quantiles(away: Float[Tensor, " values"], deviation: Float[Tensor, " values"], coverage: float) -> Intervals:
     """The quantile of each group of values of about the same deviation that has values enough; else of all."""
     log_deviation = deviation.log()
-    edges = log_deviation.quantile(torch.tensor(EDGES)).div(APART).round().unique() * APART
+    edges = log_deviation.quantile(torch.tensor(EDGES)).div(APART).ceil().unique() * APART
     place = torch.bucketize(log_deviation, edges)
     bins = [place == bin for bin in range(len(EDGES) + 1)]
     kept = [bin for bin in bins if bin.sum() >= FEWEST] or [torch.ones_like(bins[0])]
