@@ -32,7 +32,7 @@ def recipe():
         "posterior": {"kind": "gaussian", "latents": 16},
         "likelihood": {"kind": "gaussian", "scale": "per_element", "mean": "linear"},
     }
-    values["rate_control"]["beta"] = 0.05
+    values["rate_control"]["beta"], values["detection"] = 0.05, None
     values["train"] |= {
         "learning_rate": 0.004,
         "denoise": {"mode": "supervised", "corruption": [{"kind": "gaussian", "deviation": NOISE}], "draws": 0},
