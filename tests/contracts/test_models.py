@@ -24,6 +24,14 @@ NETS = {
         "activation": "silu",
         "normalisation": "local",
     },
+    "passed": {
+        "kind": "residual",
+        "channels": [4, 4],
+        "blocks": 1,
+        "activation": "silu",
+        "normalisation": "local",
+        "shortcut": True,
+    },
     "attentive": {
         "kind": "residual",
         "channels": [4, 4],
@@ -83,6 +91,7 @@ CASES = [
 ]
 MAP_CASES = [
     ("residual", "spatial_gaussian", "standard_normal", False, SHAPES[0]),
+    ("passed", "spatial_gaussian", "standard_normal", True, SHAPES[1]),
     ("attentive", "pointwise", "standard_normal", True, SHAPES[0]),
     ("residual", "spatial_gaussian", "mixture", True, SHAPES[1]),
     ("residual", "finite_scalar", "uniform", True, SHAPES[0]),

@@ -13,15 +13,33 @@ LOCAL = Style("silu", None, attention=False, checkpointing=False)
 GROUP = Style("silu", 2, attention=True, checkpointing=False)
 
 
-def encoder(shape=(3, 8, 12), labels=0, channels=(4, 6), blocks=1, style=LOCAL, flat=False):
+def encoder(shape=(3, 8, 12), labels=0, channels=(4, 6), blocks=1, style=LOCAL, flat=False, shortcut=False):
     torch.manual_seed(0)
-    net = ResidualEncoder(shape, labels, channels, blocks, style, flat)
+    net = ResidualEncoder(shape, labels, channels, blocks, style, flat, shortcut)
     return shaken(net)
 
 
 def decoder(latent_shape=(2, 4, 6), labels=0, shape=(3, 8, 12), planes=2, channels=(6, 4), blocks=1, style=LOCAL):
     torch.manual_seed(0)
     return shaken(ResidualDecoder(latent_shape, labels, shape, planes, channels, blocks, style))
+
+
+def test_a_shortcut_passes_the_pixels_of_each_place():
+    x = torch.rand(2, 3, 8, 12)
+    plain, passed = encoder()(x, None), encoder(shortcut=True)(x, None)
+    assert torch.equal(passed[:, :6], plain)
+    torch.testing.assert_close(passed[:, 6:], F.pixel_unshuffle(2 * x - 1, 2), rtol=0, atol=0)
+
+
+def test_a_shortcut_adds_a_linear_function_of_a_place_which_is_0_at_first():
+    torch.manual_seed(0)
+    net = ResidualDecoder((12, 4, 6), 0, (3, 8, 12), 1, (6, 4), 1, LOCAL, shortcut=True)
+    z = torch.randn(2, 12, 4, 6)
+    before = net.map(z, None)
+    assert not net.shortcut.weight.any()
+    with torch.no_grad():
+        net.shortcut.weight.copy_(torch.eye(12).unflatten(1, (3, 2, 2)))
+    torch.testing.assert_close(net.map(z, None) - before, F.pixel_shuffle(z, 2).unsqueeze(1), rtol=1e-5, atol=1e-5)
 
 
 def shaken(net):

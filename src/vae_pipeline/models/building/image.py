@@ -128,7 +128,7 @@ def _decoder(net: recipe.DecoderNet, seen: Seen, latents: int, labels: int, plan
 
 
 def _residual_encoder(net: recipe.ResidualNet, seen: Seen, labels: int, flat: bool) -> ResidualEncoder:
-    return ResidualEncoder(seen.event_shape, labels, net.channels, net.blocks, _style(net), flat)
+    return ResidualEncoder(seen.event_shape, labels, net.channels, net.blocks, _style(net), flat, net.shortcut)
 
 
 def _residual_decoder(
@@ -140,7 +140,15 @@ def _residual_decoder(
     pointwise: bool = False,
 ) -> ResidualDecoder:
     return ResidualDecoder(
-        latent_shape, labels, seen.event_shape, planes, net.channels, net.blocks, _style(net), pointwise
+        latent_shape,
+        labels,
+        seen.event_shape,
+        planes,
+        net.channels,
+        net.blocks,
+        _style(net),
+        pointwise,
+        net.shortcut,
     )
 
 

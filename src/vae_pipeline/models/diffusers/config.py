@@ -148,6 +148,8 @@ def _lacking(model: recipe.AnyModel, spec: ImageSpec) -> Iterator[str]:
     for name, net in (("encoder", encoder), ("decoder", decoder)):
         if net.normalisation != "group":
             yield f"group normalisation alone, and model.{name}.normalisation is {net.normalisation}: take group"
+        if net.shortcut:
+            yield f"no way past the blocks, and model.{name}.shortcut is true: train without it"
         if net.activation != "silu":
             yield f"silu before each net's last layer, and model.{name}.activation is {net.activation}: take silu"
     if decoder.channels != encoder.channels[::-1]:

@@ -26,15 +26,30 @@ Label = Float[Tensor, "batch classes"] | None
 
 
 class ResidualEncoder(nn.Module):
-    """Images on [0, 1], and a label if there is one, to a map of features; `flat` to the same in one axis."""
+    """Images on [0, 1], and a label if there is one, to a map of features; `flat` to the same in one axis.
+
+    With a shortcut the f x f pixels of a place are features too.
+    """
+
+    pixels: Tensor | None
 
     def __init__(
-        self, shape: Sequence[int], labels: int, channels: Sequence[int], blocks: int, style: Style, flat: bool
+        self,
+        shape: Sequence[int],
+        labels: int,
+        channels: Sequence[int],
+        blocks: int,
+        style: Style,
+        flat: bool,
+        shortcut: bool = False,
     ) -> None:
         super().__init__()
         self.factor, self.side = grid(shape, len(channels))
-        self.channels, self.flat = channels[-1], flat
-        self.features = channels[-1] * math.prod(self.side)
+        passed = shape[0] * self.factor**2
+        each = torch.eye(passed).unflatten(1, (shape[0], self.factor, self.factor))  # runtimes lack `pixel_unshuffle`
+        self.register_buffer("pixels", each if shortcut else None, persistent=False)
+        self.channels, self.flat = channels[-1] + (passed if shortcut else 0), flat
+        self.features = self.channels * math.prod(self.side)
         self.missing = [self.factor * n - side for n, side in zip(self.side, shape[1:], strict=True)]
         self.input = nn.Conv2d(shape[0] + labels, channels[0], 3, padding=1)
         self.levels = _levels(channels, blocks, style, Shrink)
@@ -53,18 +68,21 @@ class ResidualEncoder(nn.Module):
 
     def map(self, x: Float[Tensor, "batch channels height width"], label: Label) -> Map:
         """Features of images of any sides that f divides; a one-hot `label` joins them as constant channels."""
-        state: Tensor = self.input(_joined(2 * x - 1, label).contiguous(memory_format=torch.channels_last))
+        x = 2 * x - 1
+        state: Tensor = self.input(_joined(x, label).contiguous(memory_format=torch.channels_last))
         for level in self.levels:
             state = level(state)
         found: Tensor = self.output(self.middle(state))
-        return found
+        if self.pixels is None:
+            return found
+        return torch.cat([found, nn.functional.conv2d(x, self.pixels, stride=self.factor)], 1)
 
 
 class ResidualDecoder(nn.Module):
     """Latents, and a label if there is one, to `planes` numbers for each value of an image.
 
     Latents of shape [channels, height, width] are the map that the net begins with, `pointwise` by a 1x1 convolution; a
-    vector passes a linear layer.
+    vector passes a linear layer. With a shortcut, a linear function of each place of the map, 0 at first, is added.
     """
 
     def __init__(
@@ -77,6 +95,7 @@ class ResidualDecoder(nn.Module):
         blocks: int,
         style: Style,
         pointwise: bool = False,
+        shortcut: bool = False,
     ) -> None:
         super().__init__()
         self.factor, side = grid(shape, len(channels))
@@ -93,6 +112,12 @@ class ResidualDecoder(nn.Module):
         self.output = nn.Sequential(
             style.norm(channels[-1]), activation(style.function), ToFewChannels(channels[-1], planes * shape[0])
         )
+        self.shortcut: nn.Module | None = None
+        if shortcut:
+            linear = nn.ConvTranspose2d(latent_shape[0], planes * shape[0], self.factor, self.factor)
+            for parameter in linear.parameters():
+                nn.init.zeros_(parameter)
+            self.shortcut = linear
         self.radius = decoder_radius(len(channels), blocks) if style.bounded else None
         """Places of the map beyond its own that a pixel may see; None for all."""
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stub lacks this one
@@ -112,8 +137,11 @@ class ResidualDecoder(nn.Module):
         state = self.middle(state)
         for level in self.levels:
             state = level(state)
-        output: Tensor = self.output(state).unflatten(1, self.shape[:2])
-        return output
+        output: Tensor = self.output(state)
+        if self.shortcut is not None:
+            output = output + self.shortcut(z)
+        parameters: Tensor = output.unflatten(1, self.shape[:2])
+        return parameters
 
 
 def grid(shape: Sequence[int], levels: int) -> tuple[int, tuple[int, int]]:

@@ -1,5 +1,6 @@
 """The section `model`: encoder, posterior, prior, decoder, likelihood."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -93,6 +94,8 @@ class Model(Section):
             _require_frames(self.posterior, all(framed))
         elif isinstance(self.posterior, SpatialPosterior):
             _require_map(self.posterior.kind, self.encoder, self.decoder)
+        else:
+            _refuse_shortcuts(self.posterior.kind, {"encoder": self.encoder, "decoder": self.decoder})
         if isinstance(self.posterior, FiniteScalarPosterior) != isinstance(self.prior, UniformPrior):
             raise ValueError(
                 "a posterior of kind finite_scalar and a prior of kind uniform go together, as both are of codes; they "
@@ -125,6 +128,15 @@ def _require_map(posterior: str, encoder: EncoderNet, decoder: DecoderNet) -> No
             f"{wanted}, of as many levels: the encoder's channels are {len(encoder.channels)}, the decoder's "
             f"{len(decoder.channels)}"
         )
+
+
+def _refuse_shortcuts(posterior: str, nets: Mapping[str, EncoderNet | DecoderNet]) -> None:
+    for name, net in nets.items():
+        if isinstance(net, ResidualNet) and net.shortcut:
+            raise ValueError(
+                f"model.{name}.shortcut of a residual net is for latents that are a map, and model.posterior.kind is "
+                f"{posterior}: take spatial_gaussian, or leave it out"
+            )
 
 
 class Level(Section):

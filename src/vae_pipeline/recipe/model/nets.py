@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from vae_pipeline.recipe.section import Activation, Count, Layers, Section
+from vae_pipeline.recipe.section import Activation, Count, Layers, Section, later
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -58,6 +58,9 @@ class ResidualNet(Section):
     """True for attention among the places of the lowest level."""
     checkpointing: bool = False
     """True to compute blocks again for their gradients, which takes less memory and a third more time."""
+    shortcut: bool = later(False)
+    """A linear way past the blocks, for latents that are a map: an encoder's features include the pixels of each place,
+    and a decoder adds a linear function of the latents of a place to its pixels."""
 
 
 Cell = Literal["lstm", "gru"]
