@@ -24,14 +24,6 @@ NETS = {
         "activation": "silu",
         "normalisation": "local",
     },
-    "passed": {
-        "kind": "residual",
-        "channels": [4, 4],
-        "blocks": 1,
-        "activation": "silu",
-        "normalisation": "local",
-        "shortcut": True,
-    },
     "attentive": {
         "kind": "residual",
         "channels": [4, 4],
@@ -40,6 +32,16 @@ NETS = {
         "normalisation": "group",
         "attention": True,
         "checkpointing": True,
+    },
+}
+NETS_OF_MAPS = {
+    "passed": {
+        "kind": "residual",
+        "channels": [4, 4],
+        "blocks": 1,
+        "activation": "silu",
+        "normalisation": "local",
+        "shortcut": True,
     },
 }
 LIKELIHOODS = {
@@ -101,10 +103,10 @@ LATENT_CASES = [pair for pair in itertools.product(POSTERIORS, PRIORS) if pair[1
 
 def make(encoder, decoder, likelihood, conditional, shape, posterior="gaussian", prior="standard_normal"):
     model = {
-        "encoder": NETS[encoder],
+        "encoder": (NETS | NETS_OF_MAPS)[encoder],
         "posterior": (POSTERIORS | MAPS)[posterior],
         "prior": (PRIORS | OF_CODES)[prior],
-        "decoder": NETS[decoder],
+        "decoder": (NETS | NETS_OF_MAPS)[decoder],
         "likelihood": (LIKELIHOODS | MORE_LIKELIHOODS)[likelihood],
         "conditional": conditional,
     }

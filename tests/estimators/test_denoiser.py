@@ -15,7 +15,8 @@ from sklearn.utils import estimator_checks
 from tests.lanes import ROOT
 
 from vae_pipeline import Bundle, Denoiser, Recipe, load
-from vae_pipeline.bundles.export.graphs import SCORE, DenoiseGraph
+from vae_pipeline.bundles.export.denoising import DenoiseGraph
+from vae_pipeline.bundles.export.graphs import SCORE
 from vae_pipeline.runtime.signatures import GraphName
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -18,6 +18,7 @@ KNOWING = {
     "kinds/words.py",
     "metrics/baselines.py",
     "models/build.py",
+    "runtime/denoising.py",
 }
 """All modules that have to know of a kind, beside its own."""
 

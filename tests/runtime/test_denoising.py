@@ -42,7 +42,7 @@ def test_a_model_that_was_not_trained_to_denoise_gives_the_mean_of_its_draws(lan
 
 
 def test_a_table_is_not_denoised(table_lane):
-    with pytest.raises(DataError, match="is a model of a kind table: images are what can be denoised"):
+    with pytest.raises(DataError, match="is a model of a kind table: images and sound can be denoised"):
         Bundle.load(table_lane.bundle).denoise(np.zeros((1, 1)))
 
 

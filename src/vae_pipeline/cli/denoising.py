@@ -81,8 +81,10 @@ def denoise(
         denoise_recordings(model, model.spec, inputs, out, intervals, mix, as_json)
         return
     spec = image_spec(model)
-    if out.suffix.lower() == ".wav" or (intervals and not in_folder and out.suffix.lower() != ".npz"):
-        raise OutputError(f"{out} is no place for images, or for --intervals: name a folder, or .npz")
+    if out.suffix.lower() == ".wav":
+        raise OutputError(f"{out} has no place for images: name a folder, .npy, .npz or .png")
+    if intervals and not in_folder and out.suffix.lower() != ".npz":
+        raise OutputError(f"{out} has no place for --intervals: name a folder, or a file that ends in .npz")
     require_options(model, key, resize, labels, None)
     refuse_tiles(model, tile)
     classes = read_labels(labels)

@@ -9,8 +9,8 @@ import torch
 
 from vae_pipeline.bundles.export import parity
 from vae_pipeline.bundles.export.bundle import Provenance, write_bundle
-from vae_pipeline.bundles.export.denoising import Denoising
-from vae_pipeline.bundles.export.graphs import DenoiseGraph, graphs_of
+from vae_pipeline.bundles.export.denoising import DenoiseGraph, Denoising
+from vae_pipeline.bundles.export.graphs import graphs_of
 from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.denoising import answers, fit_denoiser

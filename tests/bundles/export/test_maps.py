@@ -25,6 +25,7 @@ from vae_pipeline.system.files import write_json
 
 pytestmark = pytest.mark.slow
 SHAPE = (3, 10, 12)
+ANY = set(MAPS) - {GraphName.MAP_DENOISE}  # the graphs of maps of any model, denoiser or not
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +113,7 @@ def test_runtimes_are_asked_for_maps_of_two_sizes(exported, tmp_path):
     folder = exported[0]
     rows = list(conform(folder, [Runtime.ONNXRUNTIME, Runtime.REFERENCE], tmp_path))
     assert {(row.outcome, row.reason) for row in rows} == {("works", "")}
-    assert {row.graph for row in rows} >= set(MAPS)
+    assert {row.graph for row in rows} >= ANY
 
 
 def test_maps_are_served_and_made_smaller(exported, tmp_path):
@@ -121,7 +122,7 @@ def test_maps_are_served_and_made_smaller(exported, tmp_path):
     names = write_repository(bundle, "triton", tmp_path / "repository")
     config = (tmp_path / "repository" / "tiny_map_encoder" / "config.pbtxt").read_text()
     assert "tiny_map_decoder" in names and "dims: [ 3, -1, -1 ]" in config
-    for name in MAPS:
+    for name in sorted(ANY):
         given = calibration(bundle, name, test.x[:4], test.labels[:4])[0]
         file = tmp_path / f"{name}.onnx"
         file.write_bytes(to_float16(onnx.load(folder / f"{name}.onnx")).SerializeToString())

@@ -7,7 +7,7 @@ from tests.bundles.export.test_families import is_the_model
 from tests.contracts.test_models import batch
 from tests.models.test_codes import of_codes
 
-from vae_pipeline.bundles.export.graphs import SCORE, SampleGraph
+from vae_pipeline.bundles.export.graphs import SCORE, DecoderGraph, SampleGraph
 from vae_pipeline.bundles.export.rounding import TIED, clearest, either
 from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.kinds.store import Split
@@ -37,8 +37,9 @@ def test_either_code_will_do_at_a_tie_and_there_alone():
 def test_the_graphs_of_codes_are_the_model(tmp_path):
     model, x = of_codes().eval(), batch((1, 8, 8))[0]
     units = Units(ImageSpec((1, 8, 8), "uint8", 0, 255, False, ("a", "b", "c")), None)
-    for graph in (SCORE, SampleGraph()):
-        is_the_model(graph, model, x, units, tmp_path)
+    made = {}
+    for graph in (SCORE, DecoderGraph(), SampleGraph()):
+        is_the_model(graph, model, x, units, tmp_path, made)
 
 
 def test_the_codes_of_a_tile_are_those_of_the_whole():

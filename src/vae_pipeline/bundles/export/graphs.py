@@ -24,6 +24,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from vae_pipeline.bundles.export.denoising import DenoiseGraph
 from vae_pipeline.bundles.export.graph import Graph, Tensors, TracedGraph
 from vae_pipeline.bundles.export.maps import WHOLE_IMAGES, MapDenoiseGraph
 from vae_pipeline.bundles.export.noise import noise_graph, normal_noise
@@ -42,7 +43,7 @@ from vae_pipeline.models.sound.denoiser import SoundDenoiser
 from vae_pipeline.models.sound.view import SpectrogramScaling
 from vae_pipeline.models.spatial import SpatialVAE
 from vae_pipeline.models.vae import VAE
-from vae_pipeline.runtime.signatures import BACK, DENOISING, SIGNATURES, GraphName
+from vae_pipeline.runtime.signatures import BACK, SIGNATURES, GraphName
 
 
 class _Encoder(nn.Module):
@@ -236,25 +237,6 @@ class DetectGraph(TracedGraph):
     def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
         answer: DetectorOutputs = self.detector(inputs["x"], inputs.get("label"))
         return answer._asdict()
-
-
-class DenoiseGraph(TracedGraph):
-    """The calibrated denoiser of a model that was trained to denoise."""
-
-    name = GraphName.DENOISE
-    about = "clean values of corrupted ones, and the intervals that hold a share of them"
-    signature = DENOISING[name]
-
-    def __init__(self, denoiser: Denoiser | SoundDenoiser) -> None:
-        self.denoiser = denoiser
-
-    def module(self, frozen: VAE) -> nn.Module:  # noqa: ARG002
-        """The denoiser, which has a model of its own."""
-        return self.denoiser.frozen().eval()
-
-    def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
-        clean, low, high = self.denoiser(inputs["x"], inputs.get("label"))
-        return {"x_clean": clean, "x_low": low, "x_high": high}
 
 
 class BaseGraph(TracedGraph):
