@@ -45,10 +45,10 @@ class ResidualEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.factor, self.side = grid(shape, len(channels))
-        passed = shape[0] * self.factor**2
-        each = torch.eye(passed).unflatten(1, (shape[0], self.factor, self.factor))  # runtimes lack `pixel_unshuffle`
-        self.register_buffer("pixels", each if shortcut else None, persistent=False)
-        self.channels, self.flat = channels[-1] + (passed if shortcut else 0), flat
+        passed = shape[0] * self.factor**2 if shortcut else 0
+        each = torch.eye(passed).unflatten(1, (shape[0], self.factor, self.factor)) if shortcut else None
+        self.register_buffer("pixels", each, persistent=False)  # a kernel, as runtimes lack `pixel_unshuffle`
+        self.channels, self.flat = channels[-1] + passed, flat
         self.features = self.channels * math.prod(self.side)
         self.missing = [self.factor * n - side for n, side in zip(self.side, shape[1:], strict=True)]
         self.input = nn.Conv2d(shape[0] + labels, channels[0], 3, padding=1)
