@@ -7,8 +7,11 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.store import Store
 from benchmarks.table import NAMES, load, told
+from benchmarks.tables.denoising.mixtures import TEST_NOISES, VALID_NOISES
 from tests.lanes import ROOT
 from tests.repository.names import source
+
+from vae_pipeline.recipe import Recipe
 
 TABLES = {name: load(name) for name in NAMES}
 STORED = [name for name in NAMES if Store.of(name).path.is_file() and TABLES[name].PAGE is not None]
@@ -81,3 +84,12 @@ def test_tables_that_pages_name_are_there():
 def test_the_readme_of_the_benchmarks_tells_of_each():
     rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "benchmarks/README.md").read_text(), flags=re.MULTILINE)
     assert sorted(rows) == [*NAMES]
+
+
+@pytest.mark.parametrize("part", ["valid", "test"])
+def test_our_denoiser_of_speech_was_trained_on_no_noise_that_it_is_measured_on(part):
+    """Freesound's number of a recording, or the name of a file, is in the patterns of the recipe and of the table."""
+    held_back = Recipe.load(ROOT / "pipeline" / "speech_denoise.yaml").data.noises.model_dump()[part]["pattern"]
+    measured = {"valid": VALID_NOISES, "test": TEST_NOISES}[part]
+    named = set(re.findall(r"\d{6}|[a-z]+_[a-z]+", measured))
+    assert named and all(re.search(held_back, f"4-{name}-A.wav" if name.isdigit() else f"{name}.wav") for name in named)

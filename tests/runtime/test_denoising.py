@@ -57,8 +57,8 @@ def test_tiles_are_denoised_as_the_whole_is(bundle, height, width):  # noqa: F81
 def test_denoising_and_its_graph_go_together(lane, tmp_path):
     folder = shutil.copytree(lane.bundle, tmp_path / "bundle")
     entry = {
-        "mode": "supervised", "corruption": ["gaussian, deviation 0.5"], "draws": 16, "coverage": 0.9, "factor": 1.2,
-        "examples": 100,
+        "mode": "supervised", "corruption": ["Gaussian noise of deviation 0.5"], "draws": 16, "coverage": 0.9,
+        "factor": 1.2, "examples": 100,
     }  # fmt: skip
     alter(folder, lambda manifest: manifest.update(denoising=entry))
     with pytest.raises(BundleError, match="denoising and the graph denoise go together"):

@@ -217,8 +217,8 @@ def write_arrays(out: Path, content: Any) -> None:
 
 
 def say(out: Path, count: int, what: str, as_json: bool, found: "Iterable[str]" = ()) -> None:
-    """Say which file was written; nothing where a pipe has it."""
+    """Say which file was written, and of what, in the plural; nothing where a pipe has it."""
     if as_json:
         print_answer(count, out, found)
     elif str(out) != PIPE:
-        sys.stdout.write(f"{count} {what} -> {out}\n")
+        sys.stdout.write(f"{count} {what.removesuffix('s') if count == 1 else what} -> {out}\n")

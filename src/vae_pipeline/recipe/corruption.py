@@ -4,7 +4,7 @@ Values are on the scale where the data's range is 1. A level is a number, or a r
 observation draws its own: a model of a range is blind, as it isn't told the level.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -27,11 +27,13 @@ QualityLevel = Annotated[Quality | tuple[Quality, Quality], AfterValidator(risin
 class CorruptionStep(Section):
     """A corruption, which says itself in words."""
 
+    words: ClassVar[str]
+    """What it does, with the names of its fields in braces."""
+
     @property
     def told(self) -> str:
-        """The kind and its fields: `gaussian, deviation 0.1 to 0.5`."""
-        kind, *fields = self.model_dump().items()
-        return ", ".join([kind[1], *(f"{name} {_words(value)}" for name, value in fields)])
+        """What it does, with its levels: `Gaussian noise of deviation 0.1 to 0.5`."""
+        return self.words.format(**{name: _words(value) for name, value in self.model_dump(exclude={"kind"}).items()})
 
 
 def _words(level: float | tuple[float, float]) -> str:
@@ -41,6 +43,7 @@ def _words(level: float | tuple[float, float]) -> str:
 class GaussianNoise(CorruptionStep):
     """x + n, where n ~ N(0, deviation²) at each value."""
 
+    words = "Gaussian noise of deviation {deviation}"
     kind: Literal["gaussian"]
     deviation: Level
     """Standard deviation."""
@@ -49,6 +52,7 @@ class GaussianNoise(CorruptionStep):
 class PoissonNoise(CorruptionStep):
     """Shot noise: Poisson(peak x) / peak, whose variance is x / peak."""
 
+    words = "shot noise of a peak of {peak} counts"
     kind: Literal["poisson"]
     peak: Level
     """The mean count at the highest value, 1: the lower, the noisier."""
@@ -57,6 +61,7 @@ class PoissonNoise(CorruptionStep):
 class SaltAndPepper(CorruptionStep):
     """A share of the places, in all channels, is black or white, as likely the one as the other."""
 
+    words = "salt and pepper on a share of {share} of the pixels"
     kind: Literal["salt_and_pepper"]
     share: ShareLevel
     """Share of the places."""
@@ -65,6 +70,7 @@ class SaltAndPepper(CorruptionStep):
 class Speckle(CorruptionStep):
     """x (1 + n), where n ~ N(0, deviation²) at each value."""
 
+    words = "speckle of deviation {deviation}"
     kind: Literal["speckle"]
     deviation: Level
     """Standard deviation of the factor."""
@@ -73,6 +79,7 @@ class Speckle(CorruptionStep):
 class Masking(CorruptionStep):
     """A share of the squares that an image is divided into is 0, in all channels: what is missing is to be filled."""
 
+    words = "squares masked, a share of {share}, of side {side}"
     kind: Literal["masking"]
     share: ShareLevel
     """The probability of a square to be 0."""
@@ -83,6 +90,7 @@ class Masking(CorruptionStep):
 class Blur(CorruptionStep):
     """A Gaussian filter, with the edge repeated around the image."""
 
+    words = "blur of deviation {deviation} pixels"
     kind: Literal["blur"]
     deviation: Level
     """Standard deviation of the filter, in pixels."""
@@ -91,6 +99,7 @@ class Blur(CorruptionStep):
 class Jpeg(CorruptionStep):
     """JPEG and back: values are rounded to 8 bits and clipped first, as the format has them."""
 
+    words = "JPEG of quality {quality}"
     kind: Literal["jpeg"]
     quality: QualityLevel
     """Quality, 1 to 95, as libjpeg counts it."""

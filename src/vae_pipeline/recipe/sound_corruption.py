@@ -19,6 +19,7 @@ Snr = Annotated[Decibels | tuple[Decibels, Decibels], AfterValidator(rising)]
 class WhiteNoise(CorruptionStep):
     """Gaussian noise that is as strong at all frequencies."""
 
+    words = "white noise at {snr_db} dB"
     kind: Literal["white"]
     snr_db: Snr
     """Signal-to-noise ratio."""
@@ -31,6 +32,7 @@ class WhiteNoise(CorruptionStep):
 class PinkNoise(CorruptionStep):
     """Gaussian noise whose power falls as 1 / frequency."""
 
+    words = "pink noise at {snr_db} dB"
     kind: Literal["pink"]
     snr_db: Snr
     """Signal-to-noise ratio."""
@@ -43,12 +45,18 @@ class PinkNoise(CorruptionStep):
 class RecordedNoise(CorruptionStep):
     """A stretch of the recordings that `data.noises` names; each part of the data has its own of them."""
 
+    words = "recorded noise at {snr_db} dB"
     kind: Literal["noises"]
     snr_db: Snr
     """Signal-to-noise ratio."""
     drawn: Fraction = 0.0
     """The probability that Gaussian noise of a spectrum that is drawn takes the recording's place: its power changes by
     up to 6 dB or so from an octave to the next. A model hears more kinds of noise so than were recorded."""
+
+    @property
+    def told(self) -> str:
+        """What it does, with its ratio and the share that is drawn."""
+        return super().told + (f" (drawn instead for {100 * self.drawn:.3g} % of recordings)" if self.drawn else "")
 
     def at(self, snr_db: float) -> Self:
         """The recorded ones alone, at one ratio."""
@@ -59,12 +67,14 @@ class Reverberation(CorruptionStep):
     """The recording in a room: its convolution with an impulse response that `data.rooms` names, which begins at its
     highest peak and is scaled so that this is 1."""
 
+    words = "the reverberation of rooms"
     kind: Literal["reverberation"]
 
 
 class Clipping(CorruptionStep):
     """Samples beyond a share of the recording's peak are set to it."""
 
+    words = "clipping at a share of {level} of the peak"
     kind: Literal["clipping"]
     level: ShareLevel
     """Share of the peak."""

@@ -76,7 +76,7 @@ def test_the_graph_is_the_denoiser_and_its_intervals_hold_their_share_of_other_i
     for mine, theirs in zip((found.clean, found.low, found.high), wanted, strict=True):
         np.testing.assert_allclose(mine, theirs.detach().numpy(), atol=0.02)
     told = bundle.manifest.denoising
-    assert told.corruption == ("gaussian, deviation 0.1 to 0.5",) and told.factor == denoiser.intervals.factor
+    assert told.corruption == ("Gaussian noise of deviation 0.1 to 0.5",) and told.factor == denoiser.intervals.factor
 
 
 def test_tiles_are_the_whole_intervals_and_all(exported):

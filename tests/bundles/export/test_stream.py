@@ -217,4 +217,4 @@ def test_its_page_takes_noise_away_and_has_all_that_it_asks_for(exported, tmp_pa
     scripts = [(tmp_path / "page" / name).read_text() for name in imports]
     asked = {name for script in scripts for name in re.findall(r'from "([^"]+)"|resolve\("([^"]+)"\)', script)}
     assert {name for pair in asked for name in pair if name} < set(imports)
-    assert "It was trained on white, snr_db -5 to 10." in html and "up to 4 kHz" in html
+    assert "It was trained on white noise at -5 to 10 dB." in html and "up to 4 kHz" in html

@@ -6,9 +6,8 @@ with that much around it gives what the whole gives.
     x + f(x), where f is normalisation of each frame, a convolution over 3 frames that lie `dilation` apart, and one
     over a single frame; the dilations of the blocks are 1, 2, 4, ...
 
-Normalised frames don't tell how loud they are. So features hold the frame itself too, and a decoder's first number of
-each value is a linear function of the latents times a share in [0, 1], which the net gives: what needs no change has
-a way that is open from the start, and what is to be silenced is.
+Normalised frames don't tell how loud they are. So features hold the frame itself too, and a linear function of the
+latents is added to a decoder's first number of each value: what needs no change has a way past the blocks.
 
 Source: Bai, Kolter and Koltun, An Empirical Evaluation of Generic Convolutional and Recurrent Networks for Sequence
 Modeling, 2018, for dilations and causal padding.
@@ -96,7 +95,7 @@ class FramesDecoder(nn.Module):
     def map(self, z: Frames) -> Float[Tensor, "batch planes channels bands frames"]:
         """The same of any number of frames."""
         output = self.layers(z).unflatten(1, self.shape[:3])
-        loud = (self.linear(z) + 0.5).unflatten(1, self.shape[1:3]) * torch.sigmoid(2 * output[:, 0] + 2)
+        loud = output[:, 0] + (self.linear(z) + 0.5).unflatten(1, self.shape[1:3])
         return torch.cat([loud.unsqueeze(1), output[:, 1:]], 1)
 
 
