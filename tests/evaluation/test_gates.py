@@ -61,6 +61,16 @@ class TestImplied:
         assert list(found) == ([] if name is None else [name])
         assert name is None or re.search(said, found[name])
 
+    def test_a_denoiser_is_asked_whether_it_denoises(self, root):
+        recipe = Recipe.load(root / "pipeline" / "photos_denoise.yaml")
+        worse, better = ({"psnr_of_denoised": 20.0 + by, "psnr_of_input": 20.0} for by in (-0.5, 0.5))
+        assert broken(recipe, **better, elbo=-100.0) == {}  # an ELBO of a low beta
+        (said,) = broken(recipe, **worse).values()
+        assert said.startswith("denoising gains -0.5 dB: ")
+        assert list(broken(recipe, si_sdr_gain=math.nan)) == ["not_denoised"]
+        alone = Recipe.load(root / "pipeline" / "mnist_denoise_noisy.yaml")
+        assert list(broken(alone, **worse, elbo=-100.0)) == ["not_denoised", "below_baseline"]
+
     def test_of_binary_images_and_where_the_recipe_names_the_fidelity_pca_is_no_measure(self, smoke):
         assert broken(smoke, replace(GREY, binary=True), psnr=10.0) == {}
         steered = {"kind": "target_rate", "nats": 10.0}

@@ -9,6 +9,10 @@ recipe waives one by one, by name:
     ignored_latents   the decoder does no better by an example's own z than by another's
     below_pca         images are reconstructed worse than by as many principal components
     missed_target     the rate or distortion that the rate control steers for is over 10 % away
+    not_denoised      a denoiser's answers are no nearer to the clean observations than the corrupted ones were
+
+A supervised denoiser has the last in place of `below_baseline`: it tells the clean observation from the corrupted one,
+and a low beta, which does that best, leaves a rate that no observation is worth.
 """
 
 import math
@@ -76,7 +80,10 @@ def implied(
 ) -> Iterator[tuple[str, str]]:
     """The implied gates that a model's figures break; `impatient` if its training ended by `patience`."""
     elbo, baseline = metrics["elbo"], metrics["baseline_elbo"]
-    if not elbo >= baseline:
+    denoise = trained.train.denoise
+    if denoise is not None and (gain := gained(metrics)) is not None and not gain > 0:
+        yield "not_denoised", f"denoising gains {gain:.3g} dB: {to_fit_better(trained, impatient)}"
+    if not elbo >= baseline and (denoise is None or denoise.mode != "supervised"):
         yield (
             "below_baseline",
             (
@@ -86,9 +93,9 @@ def implied(
         )
     if not metrics["active_units"]:
         yield "no_active_units", f"none of {metrics['latents']} latent dimensions is active: {to_carry_more(trained)}"
-    gain = Gain.of(metrics)
-    if gain is not None and gain.share < PREFERRED:
-        yield "ignored_latents", f"{ignorance(gain)}: {to_carry_more(trained)}"
+    own = Gain.of(metrics)
+    if own is not None and own.share < PREFERRED:
+        yield "ignored_latents", f"{ignorance(own)}: {to_carry_more(trained)}"
     missed = miss(metrics, trained.rate_control)
     if missed is not None:
         remedy = f"{to_fit_better(trained, impatient)} or, where training reached it, more data or a nearer target"
@@ -105,6 +112,13 @@ def implied(
                 "more images help too"
             ),
         )
+
+
+def gained(metrics: Mapping[str, Any]) -> float | None:
+    """The dB of PSNR or SI-SDR by which a denoiser's answers are nearer than what it was given; None of no denoiser."""
+    if "si_sdr_gain" in metrics:
+        return float(metrics["si_sdr_gain"])
+    return float(metrics["psnr_of_denoised"] - metrics["psnr_of_input"]) if "psnr_of_denoised" in metrics else None
 
 
 def miss(metrics: Mapping[str, Any], control: RateControl) -> str | None:

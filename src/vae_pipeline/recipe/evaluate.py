@@ -7,7 +7,15 @@ from pydantic import model_validator
 from vae_pipeline.recipe.gates import GateName
 from vae_pipeline.recipe.section import Count, Finite, Positive, Section
 
-IMPLIED = Literal["too_few_steps", "below_baseline", "no_active_units", "ignored_latents", "below_pca", "missed_target"]
+IMPLIED = Literal[
+    "too_few_steps",
+    "below_baseline",
+    "no_active_units",
+    "ignored_latents",
+    "below_pca",
+    "missed_target",
+    "not_denoised",
+]
 
 
 class Gate(Section):
