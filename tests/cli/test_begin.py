@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import yaml
 from tests.lanes import ROOT, edited
+from tests.system.tracking.exports import graphs_of
 from typer.testing import CliRunner
 
 from vae_pipeline.cli.main import app
@@ -75,7 +76,7 @@ def test_a_mistake_writes_nothing(words, error, message, project):
 
 
 @pytest.mark.slow
-def test_run_makes_what_dvc_would_and_names_it(tmp_path, monkeypatch):
+def test_run_makes_what_dvc_would_and_names_it(tmp_path, monkeypatch, lane):
     monkeypatch.chdir(tmp_path)
     recipe = edited(Recipe.load(ROOT / "pipeline" / "smoke.yaml"), evaluate={"gates": {"elbo": {"min": 0.0}}})
     values = recipe.model_dump(mode="json")
@@ -85,12 +86,14 @@ def test_run_makes_what_dvc_would_and_names_it(tmp_path, monkeypatch):
     assert Path("reports/mine/index.html").is_file()
     assert "--despite-gates exports" in str(failed.exception)
     assert not Path("exports").exists()
-    exported = CliRunner().invoke(app, ["run", "mine.yaml", "--despite-gates"])
+    with graphs_of(lane):
+        exported = CliRunner().invoke(app, ["run", "mine.yaml", "--despite-gates"])
     assert isinstance(exported.exception, GateError)
     assert "the model fails its gates (elbo)" in exported.output
     assert Path("exports/mine/bundle.json").is_file()
     shutil.rmtree("exports")
     values["evaluate"]["gates"] = {}
     Path("mine.yaml").write_text(yaml.safe_dump(values))
-    assert "report       reports/mine/index.html\nONNX bundle  exports/mine" in run("run", "mine.yaml")
+    with graphs_of(lane):
+        assert "report       reports/mine/index.html\nONNX bundle  exports/mine" in run("run", "mine.yaml")
     assert Path("exports/mine/bundle.json").is_file()

@@ -196,6 +196,8 @@ OF_SOUND = {
     "residual_1d": {"kind": "residual_1d", "channels": [4, 6], "stride": 3, "blocks": 2, "activation": "silu"},
     "gru": {"kind": "recurrent_frames", "cell": "gru", "width": 6},
     "lstm": {"kind": "recurrent_frames", "cell": "lstm", "width": 6},
+    "frames": {"kind": "residual_frames", "width": 6, "blocks": 2, "activation": "silu"},
+    "causal": {"kind": "residual_frames", "width": 6, "blocks": 1, "activation": "silu", "causal": True},
 }
 SOUND_CASES = [
     (WAVEFORM, "residual_1d", "gaussian_learned", True),
@@ -204,6 +206,8 @@ SOUND_CASES = [
     (SPECTROGRAM | {"mel": 6}, "lstm", "gaussian_per_element", False),
     (SPECTROGRAM, "residual", "gaussian_learned", True),
     (SPECTROGRAM | {"mel": 6}, "convolution", "gaussian_per_channel", False),
+    (SPECTROGRAM, "frames", "gaussian_per_element", True),
+    (SPECTROGRAM, "causal", "laplace_learned", False),
 ]
 
 
@@ -220,7 +224,9 @@ RECORDINGS = AudioSpec(800, 100, 2, ("a", "b", "c"))
 
 def heard(view, net, likelihood, conditional, spec=RECORDINGS):
     parts = {"view": view, "encoder": (NETS | OF_SOUND)[net], "decoder": (NETS | OF_SOUND)[net]}
-    parts |= {"posterior": POSTERIORS["gaussian"], "prior": PRIORS["standard_normal"], "conditional": conditional}
+    frames = parts["encoder"]["kind"] == "residual_frames"  # its latents are a map
+    posterior = MAPS["spatial_gaussian"] if frames else POSTERIORS["gaussian"]
+    parts |= {"posterior": posterior, "prior": PRIORS["standard_normal"], "conditional": conditional}
     model = Model.model_validate({**parts, "likelihood": (LIKELIHOODS | MORE_LIKELIHOODS)[likelihood]})
     torch.manual_seed(0)
     return build(model, spec)

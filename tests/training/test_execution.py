@@ -17,7 +17,7 @@ from vae_pipeline.training.processes import ALONE, fresh_store, joined
 
 pytestmark = pytest.mark.slow
 
-LONG = 120  # epochs, in which there is time to kill a process
+LONG = 60  # epochs, in which there is time to kill a process
 
 
 def children(process):

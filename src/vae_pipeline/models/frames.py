@@ -5,7 +5,7 @@ from torch import Tensor
 
 from vae_pipeline.models.likelihoods import ObservedDistribution
 from vae_pipeline.models.nets.residual_frames import FramesDecoder, FramesEncoder, Reach
-from vae_pipeline.models.posteriors import SpatialGaussianPosterior
+from vae_pipeline.models.posteriors import FramesPosterior
 from vae_pipeline.models.vae import VAE
 
 
@@ -13,7 +13,7 @@ class FramesVAE(VAE):
     """At the trained length z is that map, flat; spectrograms of another one go through `reconstructed`."""
 
     encoder: FramesEncoder
-    posterior: SpatialGaussianPosterior
+    posterior: FramesPosterior
     decoder: FramesDecoder
 
     @property

@@ -57,6 +57,21 @@ class SpatialGaussianPosterior(nn.Module):
         return mean, nn.functional.hardtanh(log_variance, *MAP_LOG_VARIANCE)
 
 
+class FramesPosterior(SpatialGaussianPosterior):
+    """Diagonal Gaussian over the frames of a map, whose mean begins with the last features, one for each channel."""
+
+    def __init__(self, features: int, channels: int, pointwise: bool) -> None:
+        super().__init__(features, channels, pointwise, kernel=1)
+        self.channels = channels
+
+    def map(
+        self, features: Float[Tensor, "batch features 1 frames"]
+    ) -> tuple[Float[Tensor, "batch channels 1 frames"], Float[Tensor, "batch channels 1 frames"]]:
+        """Its mean and log-variance, as maps."""
+        mean, log_variance = super().map(features[:, : -self.channels])
+        return features[:, -self.channels :].float() + mean, log_variance
+
+
 class FiniteScalarPosterior(nn.Module):
     """One code at each place of a map, by one convolution of the features around it (`models.codes`)."""
 

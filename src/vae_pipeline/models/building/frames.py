@@ -10,11 +10,10 @@ from vae_pipeline.models.building.seen import Seen
 from vae_pipeline.models.frames import FramesVAE
 from vae_pipeline.models.likelihoods import Likelihood
 from vae_pipeline.models.nets.residual_frames import FramesDecoder, FramesEncoder
-from vae_pipeline.models.posteriors import SpatialGaussianPosterior
+from vae_pipeline.models.posteriors import FramesPosterior
 from vae_pipeline.recipe import model as recipe
 
-SMALL = 0.1  # the factor of weights beside the linear way, at the start
-SPREAD = 2.0  # the factor by which latents are wider than frames on [-1, 1]
+SMALL = 0.1  # the factor of the weights beside the way past the blocks, at the start
 LOG_VARIANCE = -6.0  # of the posterior, at the start
 
 
@@ -23,8 +22,10 @@ def frames_model(model: recipe.Model, seen: Seen, classes: int, likelihood: Like
     section, eyes, hands = model.posterior, model.encoder, model.decoder
     assert isinstance(section, recipe.SpatialGaussianPosterior)  # a recipe says so
     assert isinstance(eyes, recipe.ResidualFrames) and isinstance(hands, recipe.ResidualFrames)
-    encoder = FramesEncoder(seen.event_shape, classes, eyes.width, eyes.blocks, eyes.activation, eyes.causal)
-    posterior = SpatialGaussianPosterior(encoder.channels, section.channels, section.pointwise, kernel=1)
+    encoder = FramesEncoder(
+        seen.event_shape, classes, section.channels, eyes.width, eyes.blocks, eyes.activation, eyes.causal
+    )
+    posterior = FramesPosterior(eyes.width, section.channels, section.pointwise)
     prior = prior_of(model.prior, section.channels * math.prod(encoder.side), seen.event_shape)
     decoder = FramesDecoder(
         section.channels,
@@ -36,20 +37,16 @@ def frames_model(model: recipe.Model, seen: Seen, classes: int, likelihood: Like
         hands.activation,
         hands.causal,
     )
-    _begin_open(encoder, posterior, decoder)
+    _begin_open(posterior, decoder)
     return FramesVAE(seen.scaling, encoder, posterior, prior, decoder, likelihood, classes)
 
 
 @torch.no_grad()
-def _begin_open(encoder: FramesEncoder, posterior: SpatialGaussianPosterior, decoder: FramesDecoder) -> None:
-    """Let the latents' means be a turned frame, and the decoder's first numbers what it was, as far as they can."""
-    values, latents = encoder.values, posterior.moments.out_channels // 2
-    turn = nn.init.orthogonal_(torch.empty(latents, values))
+def _begin_open(posterior: FramesPosterior, decoder: FramesDecoder) -> None:
+    """Let little be added to what passes the blocks, at first, and latents be sure."""
+    assert posterior.moments.bias is not None
     posterior.moments.weight.mul_(SMALL)
-    posterior.moments.weight[:latents, -values:, 0, 0] = SPREAD * turn
-    nn.init.constant_(posterior.moments.bias[latents:], LOG_VARIANCE)  # type: ignore[index]
+    nn.init.constant_(posterior.moments.bias[posterior.channels :], LOG_VARIANCE)
     last = decoder.layers[-1]
     assert isinstance(last, nn.Conv1d)
     last.weight.mul_(SMALL)
-    nn.init.zeros_(decoder.linear.weight)
-    decoder.linear.weight[:, :latents, 0] = turn.mT / (2 * SPREAD)  # frames are on [-1, 1], values on [0, 1]

@@ -6,8 +6,9 @@ with that much around it gives what the whole gives.
     x + f(x), where f is normalisation of each frame, a convolution over 3 frames that lie `dilation` apart, and one
     over a single frame; the dilations of the blocks are 1, 2, 4, ...
 
-Normalised frames don't tell how loud they are. So features hold the frame itself too, and a linear function of the
-latents is added to a decoder's first number of each value: what needs no change has a way past the blocks.
+Normalised frames don't tell how loud they are, and what needs no change is to have a way past the blocks. So a frame,
+on [-1, 1], is where the mean of its latents begins, value by value, and a decoder adds them to its first number of each
+value. Nothing of that way is learned: weights of it that are would forget it in the first steps of Adam.
 
 Source: Bai, Kolter and Koltun, An Empirical Evaluation of Generic Convolutional and Recurrent Networks for Sequence
 Modeling, 2018, for dilations and causal padding.
@@ -27,6 +28,7 @@ from vae_pipeline.recipe.section import Activation
 Frames = Float[Tensor, "batch _ frames"]
 Label = Float[Tensor, "batch classes"] | None
 KERNEL = 3  # frames of a convolution
+SPREAD = 2.0  # the factor by which latents are wider than frames on [-1, 1]
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,22 @@ class Reach:
 
 class FramesEncoder(nn.Module):
     """Spectrograms on [0, 1], and a label if there is one, to a map of features [batch, channels, 1, frames]: of the
-    net, and the frame itself, on [-1, 1]."""
+    net, and where each of so many latents begins."""
 
     def __init__(
-        self, shape: Sequence[int], labels: int, width: int, blocks: int, function: Activation, causal: bool
+        self,
+        shape: Sequence[int],
+        labels: int,
+        latents: int,
+        width: int,
+        blocks: int,
+        function: Activation,
+        causal: bool,
     ) -> None:
         super().__init__()
         self.layers = _net(shape[0] * shape[1] + labels, width, blocks, function, causal)
-        self.values = shape[0] * shape[1]
-        """Values of a frame, which are the last of its features."""
-        self.channels, self.side, self.reach = width + self.values, (1, shape[2]), reach_of(blocks, causal)
+        self.latents = latents
+        self.channels, self.side, self.reach = width + latents, (1, shape[2]), reach_of(blocks, causal)
         self.features = self.channels * shape[2]
 
     def forward(
@@ -58,7 +66,7 @@ class FramesEncoder(nn.Module):
         frames = given = 2 * x.flatten(1, 2) - 1
         if label is not None:
             given = torch.cat([frames, label.unsqueeze(-1).expand(-1, -1, frames.shape[-1])], 1)
-        return torch.cat([self.layers(given), frames], 1).unsqueeze(2)
+        return torch.cat([self.layers(given), SPREAD * _of_size(frames, self.latents)], 1).unsqueeze(2)
 
 
 class FramesDecoder(nn.Module):
@@ -83,7 +91,6 @@ class FramesDecoder(nn.Module):
         self.layers = nn.Sequential(
             _net(latents + labels, width, blocks, function, causal), nn.Conv1d(width, planes * values, 1)
         )
-        self.linear = nn.Conv1d(latents + labels, values, 1, bias=False)
 
     def forward(self, z: Float[Tensor, "batch features"]) -> Float[Tensor, "batch planes channels bands frames"]:
         """The parameters of the likelihood, not yet constrained."""
@@ -95,8 +102,9 @@ class FramesDecoder(nn.Module):
     def map(self, z: Frames) -> Float[Tensor, "batch planes channels bands frames"]:
         """The same of any number of frames."""
         output = self.layers(z).unflatten(1, self.shape[:3])
-        loud = output[:, 0] + (self.linear(z) + 0.5).unflatten(1, self.shape[1:3])
-        return torch.cat([loud.unsqueeze(1), output[:, 1:]], 1)
+        passed = _of_size(z[:, : self.latent_shape[0]], self.shape[1] * self.shape[2]) / (2 * SPREAD) + 0.5
+        first = output[:, 0] + passed.unflatten(1, self.shape[1:3])
+        return torch.cat([first.unsqueeze(1), output[:, 1:]], 1)
 
 
 class _FrameNorm(nn.Module):
@@ -136,6 +144,11 @@ class _Block(nn.Module):
     def forward(self, x: Frames) -> Frames:
         added: Tensor = x + self.layers(x)
         return added
+
+
+def _of_size(x: Frames, size: int) -> Frames:
+    """The first channels, or all and zeros after them."""
+    return x[:, :size] if x.shape[1] >= size else nn.functional.pad(x, (0, 0, 0, size - x.shape[1]))
 
 
 def _net(inputs: int, width: int, blocks: int, function: Activation, causal: bool) -> nn.Sequential:
