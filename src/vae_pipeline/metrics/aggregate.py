@@ -76,7 +76,7 @@ def aggregate(model: VAE, split: Split, seed: int, device: torch.device) -> Aggr
             rates.append(model.explain(model.scaling(rows.explained), draw, rows.label).rate()[0])
             own.append(draw.log_q()[0])
         z, rate = torch.cat(drawn), _mean(torch.cat(rates))
-        joint, marginals = _log_densities(z, posteriors)
+        joint, marginals = _log_densities(z, posteriors if quick else _as_one(posteriors))
     cap = math.log(len(z))
     information = min(_mean(torch.cat(own) - joint), cap)
     correlation = apart = None
@@ -114,6 +114,14 @@ def lower_bound(model: VAE, train: Split, test: Split, seed: int) -> PerExample 
 
 def _mean(values: Tensor) -> float:
     return float(values.cpu().double().mean())
+
+
+def _as_one(posteriors: Sequence[Distribution]) -> Sequence[Distribution]:
+    """Diagonal Gaussians in one batch: of maps a batch has few, and each batch is gone through latent by latent."""
+    diagonal = [q for q in posteriors if isinstance(q, DiagonalGaussian)]
+    if len(diagonal) < len(posteriors):
+        return posteriors
+    return [DiagonalGaussian(torch.cat([q.mean for q in diagonal]), torch.cat([q.log_variance for q in diagonal]))]
 
 
 def _log_densities(

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from vae_pipeline.kinds.spec import DataSpec, spec_of
+from vae_pipeline.kinds.spec import AudioSpec, DataSpec, spec_of
 from vae_pipeline.runtime.denoising_entry import DenoisingEntry
 from vae_pipeline.runtime.formats import upgraded
 from vae_pipeline.runtime.latent_map import LatentMapEntry
@@ -234,6 +234,8 @@ class Manifest:
         if name in MAPS and self.latent_map is not None:
             event, latents = (event[0], "height", "width"), (self.latent_map.channels, "rows", "columns")
         wanted = dict.fromkeys(("x", "x_mean", "contributions", "x_clean", "x_low", "x_high"), event)
+        if isinstance(self.spec, AudioSpec):
+            del wanted["contributions"]  # they are of the bands and frames of the model's view
         if name in STREAM and self.denoising is not None and self.denoising.stream is not None:
             wanted |= dict.fromkeys(("chunk", "clean", "low", "high"), (event[0], "samples"))
             wanted |= dict.fromkeys(("state", "next_state"), (event[0], self.denoising.stream.context))

@@ -7,16 +7,21 @@ import torch
 from tests.bundles.export.test_families import is_the_model
 from tests.cli.test_cli import invoke
 from tests.contracts.test_models import RECORDINGS, SPECTROGRAM, WAVEFORM, heard
+from tests.lanes import ROOT
 
 from vae_pipeline.bundles.conformance.conform import conform
 from vae_pipeline.bundles.conformance.runtimes import Runtime
 from vae_pipeline.bundles.export import parity
 from vae_pipeline.bundles.export.bundle import Provenance, write_bundle
+from vae_pipeline.bundles.export.calibration import Calibrated
 from vae_pipeline.bundles.export.graphs import GRAPHS
 from vae_pipeline.kinds.store import Split
+from vae_pipeline.metrics.detection import calibrated
+from vae_pipeline.recipe import Recipe
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.runtime.agreement import Units
 from vae_pipeline.runtime.manifest import Manifest
+from vae_pipeline.runtime.signatures import GraphName
 from vae_pipeline.system.errors import VaeError
 from vae_pipeline.system.files import write_json
 
@@ -35,7 +40,11 @@ def exported(tmp_path_factory):
     torch.nn.init.constant_(model.decoder.output.bias, 0.7)  # loud, so that phases matter
     origin = Provenance("tiny", "", "", "", "prior", "none")
     metrics = {"failed_gates": []}
-    rows, _ = write_bundle(model, RECORDINGS, None, [], Split(recordings(20), None), metrics, origin, 0, folder)
+    test = Split(recordings(20), None)
+    detector = calibrated(
+        model, Recipe.load(ROOT / "pipeline" / "digits.yaml").detection, test, test, torch.device("cpu")
+    )
+    rows, _ = write_bundle(model, RECORDINGS, Calibrated(detector, None, False), [], test, metrics, origin, 0, folder)
     write_json(folder / "parity.json", {"tolerance": 1e-4})
     Manifest.load(folder).save_with(folder, "parity.json")
     return folder, model, rows
@@ -44,13 +53,20 @@ def exported(tmp_path_factory):
 def test_its_graphs_are_the_model(exported):
     _, _, rows = exported
     parity.require(rows, 1e-4)
-    assert {row.graph for row in rows} == {graph.name for graph in GRAPHS}
+    assert {row.graph for row in rows} == {*(graph.name for graph in GRAPHS), GraphName.DETECT}
     assert {row.event for row in rows if row.output == "x_mean"} == {RECORDINGS.event_shape}
 
 
 def test_its_graphs_are_read_by_the_reference(exported, tmp_path):
     rows = list(conform(exported[0], [Runtime.REFERENCE], tmp_path))
     assert {(row.outcome, row.reason) for row in rows} == {("works", "")}
+
+
+def test_a_detector_tells_what_each_band_adds(exported):
+    bundle = Bundle.load(exported[0])
+    found = bundle.detect(recordings(3))
+    assert found.contributions.shape == (3, 2, 6, exported[1].scaling.shape[2])
+    assert ((found.p_value > 0) & (found.p_value <= 1)).all()
 
 
 def test_a_bundle_takes_and_gives_recordings(exported):

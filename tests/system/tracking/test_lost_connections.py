@@ -198,7 +198,7 @@ def test_each_record_is_there_once_wherever_the_connection_dies(role, scene, ser
 
 def telling(requests, role):
     """The requests to cut before their answer. One cut before it arrives leaves what this leaves of the one before it,
-    files that follow each other differ in nothing but their names, and batches and ends of runs are sent by `train` too.
+    files that follow each other differ in nothing but their names, and `train` sends batches and ends of runs too.
     """
     known = ("search",) if role == "train" else ("search", "log-batch", "runs/update")
     writes = [
