@@ -28,11 +28,11 @@ class CorruptionStep(Section):
     """A corruption, which says itself in words."""
 
     words: ClassVar[str]
-    """What it does, with the names of its fields in braces."""
+    """The corruption, with the names of its fields in braces."""
 
     @property
     def told(self) -> str:
-        """What it does, with its levels: `Gaussian noise of deviation 0.1 to 0.5`."""
+        """The corruption with its levels: `Gaussian noise of deviation 0.1 to 0.5`."""
         return self.words.format(**{name: _words(value) for name, value in self.model_dump(exclude={"kind"}).items()})
 
 

@@ -55,7 +55,7 @@ class RecordedNoise(CorruptionStep):
 
     @property
     def told(self) -> str:
-        """What it does, with its ratio and the share that is drawn."""
+        """The corruption with its ratio and the share that is drawn."""
         return super().told + (f" (drawn instead for {100 * self.drawn:.3g} % of recordings)" if self.drawn else "")
 
     def at(self, snr_db: float) -> Self:

@@ -241,18 +241,14 @@ class Manifest:
             wanted |= dict.fromkeys(("state", "next_state"), (event[0], self.denoising.stream.context))
         wanted |= dict.fromkeys(("z", "z_again", "mean", "log_variance"), latents)
         for key, tensor in {**graph.inputs, **graph.outputs}.items():
+            rows = f"graphs.{name}: {key} has rows of {list(tensor.event)}; wanted"
             if key in wanted and tensor.event != wanted[key]:
-                raise ValueError(f"graphs.{name}: {key} has rows of {list(tensor.event)}; wanted {list(wanted[key])}")
+                raise ValueError(f"{rows} {list(wanted[key])}")
             if key not in wanted and name not in STREAM and any(side in FREE for side in tensor.event):
-                raise ValueError(
-                    f"graphs.{name}: {key} has rows of {list(tensor.event)}; wanted sides that are numbers"
-                )
-            if (
-                key in ("noise", "state")
-                and name not in STREAM
-                and not (len(tensor.event) == 1 and int(tensor.event[0]) <= WIDEST)
-            ):
-                raise ValueError(f"graphs.{name}: {key} has rows of {list(tensor.event)}; wanted one side to {WIDEST}")
+                raise ValueError(f"{rows} sides that are numbers")
+            flat = key in ("noise", "state") and name not in STREAM
+            if flat and not (len(tensor.event) == 1 and int(tensor.event[0]) <= WIDEST):
+                raise ValueError(f"{rows} one side to {WIDEST}")
 
     @property
     def tempered(self) -> tuple[int, ...]:
