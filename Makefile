@@ -2,6 +2,8 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Modules are compiled when they are first imported, and kept: each process that tests start would do it anew.
+unexport PYTHONDONTWRITEBYTECODE
 # uv doesn't read pip's setting of the same purpose.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
@@ -84,7 +86,6 @@ lock:  ## Resolve requirements.lock anew (needs uv)
 clean:  ## Remove the environment and what the pipeline made; sources and downloads stay
 	rm -rf .venv data/prepared models reports exports sweeps .vae/checkpoints .vae/running .vae/tracking mlflow.db mlartifacts
 
-# Modules are compiled when they are first imported, which most never are.
 # The lock serves as constraints: listed as requirements it would install CUDA packages beside a CPU build.
 .venv/installed: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11, 3.12 or 3.13 is wanted; $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
