@@ -68,8 +68,20 @@ def test_none_is_stored_as_before_and_reads_as_it_lies():
 @pytest.mark.parametrize(
     ("name", "augment", "told"),
     [
-        ("tumours", {"mirror": True}, "train.augment is for images, and data.kind is tumours: set it to null"),
-        ("smoke", {"mirror": False}, "augment changes nothing: set mirror to true, shift to 1 or more, or augment"),
+        ("tumours", {"mirror": True}, "train.augment is for images .* and data.kind is tumours: take the keys"),
+        (
+            "tones",
+            {"mirror": True},
+            "for sound .loudness_db, speed, octave_db., and data.kind is drawn_tones: take the keys",
+        ),
+        (
+            "smoke",
+            {"speed": 1.1},
+            "for images .mirror, shift. and for sound .* and data.kind is synthetic: take the keys",
+        ),
+        ("tones", {"speed": 1.1, "shift": 1}, "data.kind is drawn_tones: take the keys of its kind"),
+        ("tones", {"loudness_db": [6, -20]}, "a range of 6 to -20 was given; wanted the lower one first"),
+        ("smoke", {"mirror": False}, "augment changes nothing: set mirror or shift for images, or loudness_db, speed"),
         ("smoke", {"shift": -1}, "greater than or equal to 0"),
     ],
 )

@@ -169,10 +169,15 @@ class Recipe(Section):
             )
 
     def _augment_fits(self) -> None:
-        if self.train.augment is None:
+        augment = self.train.augment
+        if augment is None:
             return
-        if kind_of(self.data) != "image":
-            raise ValueError(f"train.augment is for images, and data.kind is {self.data.kind}: set it to null")
+        wanted = {"image": (True, False), "audio": (False, True)}
+        if wanted.get(kind_of(self.data)) != (augment.of_images, augment.of_sound):
+            raise ValueError(
+                "train.augment is for images (mirror, shift) and for sound (loudness_db, speed, octave_db), and "
+                f"data.kind is {self.data.kind}: take the keys of its kind, or set it to null"
+            )
 
     def _objective_fits(self) -> None:
         objective, control = self.objective, self.rate_control

@@ -2,11 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from vae_pipeline.recipe.corruption import rising
 from vae_pipeline.recipe.denoise import Denoise
 from vae_pipeline.recipe.section import Count, Place, Positive, Section, SomeFraction, later
 from vae_pipeline.recipe.sharpness import Sharpness
+from vae_pipeline.recipe.sound_corruption import Decibels
 
 
 class DiffusersStart(Section):
@@ -21,26 +23,55 @@ class DiffusersStart(Section):
 
 
 class Augment(Section):
-    """Changes that each training image goes through, drawn anew in every epoch; no other part is changed."""
+    """Changes that each training image or recording goes through, drawn anew in every epoch; no other part is
+    changed."""
 
     mirror: bool = False
-    """Left and right are swapped in one half of the images: for what looks as likely the other way round, as faces do
-    and digits don't."""
+    """Of images: left and right are swapped in one half of them. For what looks as likely the other way round, as faces
+    do and digits don't."""
     shift: Annotated[int, Field(ge=0)] = 0
-    """The most pixels by which an image is moved, up or down and left or right; its edge is repeated behind it."""
+    """Of images: the most pixels by which one is moved, up or down and left or right; its edge is repeated behind
+    it."""
+    loudness_db: Annotated[tuple[Decibels, Decibels] | None, AfterValidator(rising)] = later(None)
+    """Of sound: the least and the most by which a recording is made louder, below 0 softer; or null."""
+    speed: Annotated[float, Field(ge=1, le=2)] = later(1.0)
+    """Of sound: the factor by which a recording is played faster or slower at most, its pitch with it."""
+    octave_db: Annotated[float, Field(ge=0, le=20)] = later(0.0)
+    """Of sound: the standard deviation by which the level changes from an octave to the next, as it does with
+    another microphone."""
 
     @model_validator(mode="after")
-    def _changes_something(self) -> "Augment":
-        if not self.mirror and self.shift == 0:
-            raise ValueError("augment changes nothing: set mirror to true, shift to 1 or more, or augment to null")
+    def _changes_one_kind(self) -> "Augment":
+        if not self.of_images and not self.of_sound:
+            raise ValueError(
+                "augment changes nothing: set mirror or shift for images, or loudness_db, speed or octave_db for "
+                "sound, or augment to null"
+            )
         return self
+
+    @property
+    def of_images(self) -> bool:
+        """True if it changes images."""
+        return self.mirror or self.shift > 0
+
+    @property
+    def of_sound(self) -> bool:
+        """True if it changes sound."""
+        return self.loudness_db is not None or self.speed > 1 or self.octave_db > 0
 
     @property
     def told(self) -> str:
         """The changes in a sentence."""
         pixels = f"{self.shift} pixel{'s' if self.shift > 1 else ''}"
         ways = ["mirrored at random"] * self.mirror + [f"moved by up to {pixels}"] * (self.shift > 0)
-        return f"In each epoch the training images were {' and '.join(ways)}."
+        if self.loudness_db is not None:
+            ways.append("made louder by {:g} to {:g} dB".format(*self.loudness_db))
+        if self.speed > 1:
+            ways.append(f"played up to {self.speed:g} times as fast or as slowly")
+        if self.octave_db > 0:
+            ways.append(f"coloured by {self.octave_db:g} dB an octave")
+        some = "recordings" if self.of_sound else "images"
+        return f"In each epoch the training {some} were {' and '.join(ways)}."
 
 
 class Train(Section):
@@ -59,7 +90,7 @@ class Train(Section):
     batch: Count
     """Examples a step, over all processes."""
     augment: Augment | None = later(None)
-    """Changes of the training images, or null, which isn't stored, for none."""
+    """Changes of the training images or recordings, or null, which isn't stored, for none."""
     denoise: Denoise | None = later(None)
     """Corruption of what the encoder sees, whose clean origin is the answer; null, which isn't stored, for none."""
     accumulate: Count

@@ -23,9 +23,11 @@ from vae_pipeline.numerics.randomness import Share, derive
 from vae_pipeline.recipe.train import Augment
 from vae_pipeline.system.errors import RecipeError
 from vae_pipeline.training.augmentation import Augmentation
+from vae_pipeline.training.sound_augmentation import SoundAugmentation
 
 AHEAD = 4  # batches
 POOL = 64  # batches whose rows are drawn together and sorted by size
+Change = Augmentation | SoundAugmentation
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Batches:
         Raises:
             RecipeError: `augment` moves images by as much as they are wide or high.
         """
-        if augment is not None and augment.shift >= min(split.x.shape[2:]):
+        if augment is not None and augment.of_images and augment.shift >= min(split.x.shape[2:]):
             height, width = split.x.shape[2:]
             raise RecipeError(
                 f"train.augment.shift {augment.shift} can move images of {height} x {width} out of sight: wanted less "
@@ -112,18 +114,19 @@ class Batches:
             while ahead:
                 yield self._rows.arrived(ahead.popleft().result())
 
-    def _augmentation(self, epoch: int, device: torch.device) -> Augmentation | None:
-        """The changes of one epoch's images, which seed and epoch determine."""
+    def _augmentation(self, epoch: int, device: torch.device) -> Change | None:
+        """The changes of one epoch's examples, which seed and epoch determine."""
         if self.augment is None:
             return None
         generator = torch.Generator().manual_seed(derive(self.seed, "augment", epoch))
-        return Augmentation.draw(self.augment, self.count, generator, device)
+        kind = SoundAugmentation if self.augment.of_sound else Augmentation
+        return kind.draw(self.augment, self.count, generator, device)
 
-    def _read(self, epoch: int, augmentation: Augmentation | None, rows: Tensor) -> Batch:
+    def _read(self, epoch: int, augmentation: Change | None, rows: Tensor) -> Batch:
         pieces = rows.tensor_split(min(self.pieces, len(rows))) if self.pieces > 1 else (rows,)
         return Batch([self._part(epoch, augmentation, piece, len(rows)) for piece in pieces], len(rows))
 
-    def _part(self, epoch: int, augmentation: Augmentation | None, piece: Tensor, examples: int) -> BatchPart:
+    def _part(self, epoch: int, augmentation: Change | None, piece: Tensor, examples: int) -> BatchPart:
         share = Share(self.rank, self.processes, len(piece))
         mine = piece if self.processes == 1 else piece[share.rows]
         weight = 0.0 if share.empty else len(mine) * self.processes / examples
@@ -150,7 +153,7 @@ class _Resident:
         self.x = torch.from_numpy(split.x[:]).to(device)
         self.labels = None if split.labels is None else torch.from_numpy(split.labels).to(device)
 
-    def read(self, rows: Tensor, augmentation: Augmentation | None, epoch: int) -> Rows:  # noqa: ARG002
+    def read(self, rows: Tensor, augmentation: Change | None, epoch: int) -> Rows:  # noqa: ARG002
         x = self.x.index_select(0, rows)  # on a CPU this is fifteen times as fast as an index, x[rows]
         if augmentation is not None:
             x = augmentation(x, rows)
@@ -166,13 +169,13 @@ class _Streamed:
         if isinstance(split.x, MappedArray):
             split.x.expect_any_order()
 
-    def read(self, rows: Tensor, augmentation: Augmentation | None, epoch: int) -> Rows:
+    def read(self, rows: Tensor, augmentation: Change | None, epoch: int) -> Rows:
         indices, labels = rows.numpy(), self.split.labels
         label = None if labels is None else torch.from_numpy(labels[indices])
         clean = Rows(torch.from_numpy(self.split.x[indices]), label)
         found = corrupted_rows(clean, self.split.corruption, indices, epoch)
         x, target = found.x, found.target
-        if augmentation is not None:  # after the corruption: noise that is drawn once moves with its image
+        if augmentation is not None:  # after the corruption: noise that is drawn once changes with what it lies on
             x, target = augmentation(x, rows), None if target is None else augmentation(target, rows)
         return Rows(x, found.label, target).map(self._moved)
 

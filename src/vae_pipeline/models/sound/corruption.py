@@ -40,11 +40,15 @@ def coloured(x: Wave, generator: torch.Generator) -> Wave:
     """Gaussian noise whose log power is a random walk over octaves, straight between them."""
     spectrum = torch.fft.rfft(white(x, generator))
     walk = (OCTAVE_DB * torch.randn(OCTAVES, generator=generator)).cumsum(0)
-    octave = torch.linspace(0, 1, spectrum.shape[1]).clamp_min(2.0 ** (2 - OCTAVES)).log2() + OCTAVES - 2
-    below = octave.floor().long()
-    decibels = walk[below].lerp(walk[below + 1], octave - below)
-    noise: Tensor = torch.fft.irfft(spectrum * 10 ** (decibels / 20), n=x.shape[1])
+    noise: Tensor = torch.fft.irfft(spectrum * 10 ** (between_octaves(walk, spectrum.shape[1]) / 20), n=x.shape[1])
     return noise
+
+
+def between_octaves(at: Float[Tensor, "*batch octaves"], bins: int) -> Float[Tensor, "*batch bins"]:
+    """Values at octaves that end with the highest frequency, at the bins of a transform: straight between them."""
+    octave = torch.linspace(0, 1, bins, device=at.device).clamp_min(2.0 ** (2 - OCTAVES)).log2() + OCTAVES - 2
+    below = octave.floor().long()
+    return at[..., below].lerp(at[..., below + 1], octave - below)
 
 
 def recorded(x: Wave, tape: Tape, generator: torch.Generator) -> Wave:
