@@ -71,7 +71,8 @@ def test_commands_in_the_pages_exist(page):
             assert re.search(rf"^{re.escape(words[1])}:", makefile, flags=re.MULTILINE), words
         if words[0] == "vae-pipeline" and not words[1].startswith("-"):
             command = ours[words[1]]
-            known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+            known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+            known |= {"--help"}
             used = {word for word in words[2:] if word.startswith("-") and not re.match(r"-\d|-$", word)}
             assert used <= known, words
 

@@ -87,6 +87,13 @@ LevelTemperature = Annotated[
         "or one for each, topmost first. Of text: of drawn tokens.",
     ),
 ]
+Draw = Annotated[
+    bool | None,
+    typer.Option(
+        "--draw/--mean",
+        help="Of a table: whole rows, with their noise, classes and gaps, or the mean of each. [default: draw]",
+    ),
+]
 TopK = Annotated[int | None, typer.Option(help="Of drawn tokens: from the k likeliest alone.", min=1)]
 TopP = Annotated[float | None, typer.Option(help="Of drawn tokens: from the fewest that have this probability.")]
 Beams = Annotated[int | None, typer.Option(help="Of --choose beam: beginnings that are kept. [default: 4]", min=1)]

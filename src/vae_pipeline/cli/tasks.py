@@ -12,6 +12,7 @@ from vae_pipeline.cli.options import (
     BundleFolder,
     Choose,
     Column,
+    Draw,
     Fit,
     Grid,
     Inputs,
@@ -76,13 +77,14 @@ def sample(
     grid: Grid = None,
     choose: Choose = None,
     temperature: LevelTemperature = "1",
+    draw: Draw = None,
     top_k: TopK = None,
     top_p: TopP = None,
     beams: Beams = None,
     timeout: Timeout = TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
-    """Draw new examples from the prior."""
+    """Draw new examples from the fitted sampler, or from the prior."""
     from vae_pipeline.runtime.temperature import one, temperatures
 
     by_level = temperatures(temperature)
@@ -90,7 +92,7 @@ def sample(
     require_room(model, count, "samples")
     if model.spec.kind == "text":
         require_suffix(out, ".txt", as_json=as_json)
-        refuse_options(model, label=label is not None, grid=grid is not None)
+        refuse_options(model, label=label is not None, grid=grid is not None, draw=draw is not None)
         chosen = choice(choose or "sample", one(by_level), top_k, top_p, beams)
         write_sentences(out, model.sentences.sample(count, seed, chosen), as_json)
         return
@@ -99,7 +101,7 @@ def sample(
     refuse_options(model, grid=grid is not None and model.spec.kind != "image")
     labels = None if label is None else [label] * count
     with progress(model, count):
-        x = model.sample(count, seed, labels, by_level)
+        x = model.sample(count, seed, labels, by_level, draw)
     write_observations(out, x, model, as_json, grid)
 
 

@@ -132,6 +132,8 @@ class TableSource:
     one_class: bool
     valid: float
     test: float
+    cells: int | None = None
+    """Cells into which each column's numbers are sorted, about so many; None for none."""
     ignored: tuple[str, ...] = ()
     origins: dict[str, str] = field(default_factory=dict)
     """Name of each file, or description: its digest."""

@@ -27,18 +27,17 @@ class Augment(Section):
     changed."""
 
     mirror: bool = False
-    """Of images: left and right are swapped in one half of them. For what looks as likely the other way round, as faces
-    do and digits don't."""
+    """Left and right are swapped in one half of the images: for what looks as likely the other way round, as faces do
+    and digits don't."""
     shift: Annotated[int, Field(ge=0)] = 0
-    """Of images: the most pixels by which one is moved, up or down and left or right; its edge is repeated behind
-    it."""
+    """The most pixels by which an image is moved, up or down and left or right; its edge is repeated behind it."""
     loudness_db: Annotated[tuple[Decibels, Decibels] | None, AfterValidator(rising)] = later(None)
-    """Of sound: the least and the most by which a recording is made louder, below 0 softer; or null."""
+    """The least and the most by which a recording is made louder, below 0 softer; or null."""
     speed: Annotated[float, Field(ge=1, le=2)] = later(1.0)
-    """Of sound: the factor by which a recording is played faster or slower at most, its pitch with it."""
+    """The factor by which a recording is played faster or slower at most, its pitch with it."""
     octave_db: Annotated[float, Field(ge=0, le=20)] = later(0.0)
-    """Of sound: the standard deviation by which the level changes from an octave to the next, as it does with
-    another microphone."""
+    """The standard deviation by which a recording's level changes from an octave to the next, as it does with another
+    microphone."""
 
     @model_validator(mode="after")
     def _changes_one_kind(self) -> "Augment":

@@ -10,7 +10,7 @@ from vae_pipeline.kinds.spec import DataSpec
 from vae_pipeline.runtime.manifest import Manifest
 
 Array = npt.NDArray[Any]
-VALUES = ("x_mean", "x_clean", "x_low", "x_high")
+VALUES = ("x_mean", "x_clean", "x_low", "x_high", "x_drawn")
 """Outputs that are observations, in the data's units."""
 LOG_DENSITIES = ("negative_elbo", "distortion", "reconstruction_probability", "importance_bound")
 """Outputs, and kinds of `score`, that sum a term of either sign for each value of an observation."""

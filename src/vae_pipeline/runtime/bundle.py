@@ -22,16 +22,17 @@ from vae_pipeline.runtime.directions import Directions
 from vae_pipeline.runtime.files import read_calibration, read_directions, read_golden, whole
 from vae_pipeline.runtime.graphs import BATCH, Graphs
 from vae_pipeline.runtime.inference import Encoding, Scores, encode, score
-from vae_pipeline.runtime.inputs import SEEDS, Labels, checked_numbers, checked_observations
+from vae_pipeline.runtime.inputs import Labels, checked_numbers, checked_observations
 from vae_pipeline.runtime.latent_map import LatentMapEntry
 from vae_pipeline.runtime.manifest import CalibrationEntry, DetectorEntry, Manifest
 from vae_pipeline.runtime.maps import decode_map, encode_map, reconstruct_map
 from vae_pipeline.runtime.morphs import Morph, morph
 from vae_pipeline.runtime.paths import evenly
+from vae_pipeline.runtime.samples import generated, sampled
 from vae_pipeline.runtime.sessions import TIMEOUT_S
 from vae_pipeline.runtime.signatures import GraphName
 from vae_pipeline.runtime.streams import DenoiseStream
-from vae_pipeline.runtime.temperature import Temperature, drawn
+from vae_pipeline.runtime.temperature import Temperature
 from vae_pipeline.runtime.ways import PathKind, ways
 from vae_pipeline.system.errors import DataError
 
@@ -47,7 +48,7 @@ class Bundle(Graphs):
     """The graphs of one folder, used in the data's units. It can be copied and pickled."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what belongs to this process, and the tokenizer, which is read again where it is wanted."""
+        """Leave out what belongs to this process, and the tokenizer, which is read again."""
         return {name: value for name, value in super().__getstate__().items() if name != "sentences"}
 
     @classmethod
@@ -221,27 +222,28 @@ class Bundle(Graphs):
         """
         return read_golden(self.folder, name, self.manifest.graphs[name])
 
-    def sample(self, count: int, seed: int = 0, labels: Labels = None, temperature: Temperature = 1.0) -> Array:
+    def sample(
+        self, count: int, seed: int = 0, labels: Labels = None, temperature: Temperature = 1.0,
+        draw: bool | None = None,
+    ) -> Array:  # fmt: skip
         """`count` draws of the fitted sampler, or of the prior, decoded; [count, *event] in the data's units.
 
-        A `temperature` under 1 keeps nearer to the mean; the levels of a ladder may have one each, topmost first.
-        """
-        if count < 1:
-            raise DataError(f"at least 1 sample is wanted; given {count}")
-        noise = drawn(count, seed, temperature, self.manifest.tempered, self.manifest.noise)
-        self.session(GraphName.DECODER)
-        return self.spec.natural(self.rows(GraphName.SAMPLE, {"noise": noise}, labels)[0])
+        A `temperature` under 1 keeps nearer to the mean; the levels of a ladder may have one each, topmost first. Rows
+        of a table are drawn from p(x|z), NaN where one lacks a value; without `draw`, and of other kinds, it's E[x|z].
 
-    def generate(self, count: int, seed: int = 0, first: int = 0, labels: Labels = None) -> Array:
-        """Draws `first` to `first + count - 1` of a seed; the graph itself makes their noise, alike in any runtime."""
-        if count < 1 or not 0 <= first <= SEEDS - count or not 0 <= seed < SEEDS:
-            raise DataError(
-                f"seed {seed} and draws {first} to {first + count - 1} were given; wanted whole numbers from 0 to "
-                f"{SEEDS - 1}, and at least 1 draw"
-            )
-        index = np.arange(first, first + count, dtype=np.float32)
-        inputs = {"seed": np.full(count, seed, np.float32), "index": index}
-        return self.spec.natural(self.rows(GraphName.GENERATE, inputs, labels)[0])
+        Raises:
+            DataError: less than one is wanted, or draws of a bundle that makes none.
+        """
+        return sampled(self, count, seed, labels, temperature, draw)
+
+    def generate(
+        self, count: int, seed: int = 0, first: int = 0, labels: Labels = None, draw: bool | None = None
+    ) -> Array:
+        """Draws `first` to `first + count - 1` of a seed; the graph itself makes their noise, alike in any runtime.
+
+        `draw` as in `sample`.
+        """
+        return generated(self, count, seed, first, labels, draw)
 
     def interpolate(
         self, start: Array, end: Array, steps: int, kind: PathKind = "spherical",

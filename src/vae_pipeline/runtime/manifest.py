@@ -233,7 +233,9 @@ class Manifest:
         latents: tuple[int | str, ...] = (self.latents,)
         if name in MAPS and self.latent_map is not None:
             event, latents = (event[0], "height", "width"), (self.latent_map.channels, "rows", "columns")
-        wanted = dict.fromkeys(("x", "x_mean", "contributions", "x_clean", "x_low", "x_high"), event)
+        wanted = dict.fromkeys(
+            ("x", "x_mean", "contributions", "x_clean", "x_low", "x_high", "x_drawn", "present"), event
+        )
         if isinstance(self.spec, AudioSpec):
             del wanted["contributions"]  # they are of the bands and frames of the model's view
         if name in STREAM and self.denoising is not None and self.denoising.stream is not None:
@@ -246,7 +248,7 @@ class Manifest:
                 raise ValueError(f"{rows} {list(wanted[key])}")
             if key not in wanted and name not in STREAM and any(side in FREE for side in tensor.event):
                 raise ValueError(f"{rows} sides that are numbers")
-            flat = key in ("noise", "state") and name not in STREAM
+            flat = key in ("noise", "uniform", "state") and name not in STREAM
             if flat and not (len(tensor.event) == 1 and int(tensor.event[0]) <= WIDEST):
                 raise ValueError(f"{rows} one side to {WIDEST}")
 

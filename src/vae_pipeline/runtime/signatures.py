@@ -22,6 +22,9 @@ class GraphName(StrEnum):
     DENOISE = "denoise"
     DENOISE_STREAM = "denoise_stream"
     BASE = "base"
+    DRAW = "draw"
+    SAMPLE_ROWS = "sample_rows"
+    GENERATE_ROWS = "generate_rows"
     MAP_ENCODER = "map_encoder"
     MAP_DECODER = "map_decoder"
     MAP_DENOISE = "map_denoise"
@@ -57,8 +60,17 @@ STREAM: dict[GraphName, Signature] = {
     GraphName.DENOISE_STREAM: Signature(("chunk", "state"), ("clean", "low", "high", "next_state"), labelled=False)
 }
 """The graph of a denoiser of sound that takes a recording in chunks."""
-OPTIONAL = (GraphName.DETECT, GraphName.DENOISE, GraphName.DENOISE_STREAM, GraphName.MAP_DENOISE, GraphName.BASE)
-"""A variant has none: coarser answers aren't those that were calibrated, and a coarser inverse is none."""
+ROWS: dict[GraphName, Signature] = {
+    GraphName.DRAW: Signature(("z", "uniform"), ("x_drawn", "present")),
+    GraphName.SAMPLE_ROWS: Signature(("noise", "uniform"), ("x_drawn", "present")),
+    GraphName.GENERATE_ROWS: Signature(("seed", "index"), ("x_drawn", "present")),
+}
+"""The graphs of a table that draw rows; bundles that were exported earlier have none."""
+OPTIONAL = (
+    GraphName.DETECT, GraphName.DENOISE, GraphName.DENOISE_STREAM, GraphName.MAP_DENOISE, GraphName.BASE, *ROWS,
+)  # fmt: skip
+"""A variant has none: coarser answers aren't those that were calibrated, a coarser inverse is none, and coarser
+probabilities draw other rows."""
 MAPS: dict[GraphName, Signature] = {
     GraphName.MAP_ENCODER: SIGNATURES[GraphName.ENCODER],
     GraphName.MAP_DECODER: SIGNATURES[GraphName.DECODER],
@@ -80,4 +92,4 @@ def signatures_of(spec: DataSpec, maps: bool) -> dict[GraphName, Signature]:
     """The graphs that a model of these data has; `maps` if its latents are a map."""
     if spec.stepwise:
         return STEPWISE
-    return SIGNATURES | BACK | DENOISING | STREAM | (MAPS if maps else {})
+    return SIGNATURES | BACK | DENOISING | STREAM | ROWS | (MAPS if maps else {})

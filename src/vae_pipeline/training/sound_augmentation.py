@@ -16,9 +16,9 @@ class SoundAugmentation:
     """The changes by the number of the row, so that neither batches nor processes alter them."""
 
     speed: Float[Tensor, " rows"]
-    """How many times as fast a recording is played, its middle in its place."""
+    """The factor by which a recording is played faster, its middle in its place."""
     level_db: Float[Tensor, "rows octaves"]
-    """By how much it is louder at each octave, the last of which ends with the highest frequency."""
+    """Decibels by which it is louder at each octave, the last of which ends with the highest frequency."""
 
     @classmethod
     def draw(cls, augment: Augment, rows: int, generator: torch.Generator, device: torch.device) -> "SoundAugmentation":

@@ -50,6 +50,12 @@ def test_without_phases_a_recording_has_about_the_magnitudes_that_are_asked_for(
     assert scaling.inverse(torch.zeros(1, *scaling.shape)).abs().max() == 0
 
 
+def test_no_new_sound_is_made_of_more_than_the_loudest():
+    scaling = view()
+    loudest = torch.ones(1, *scaling.shape)
+    assert (scaling.inverse(9 * loudest) == scaling.inverse(loudest)).all()
+
+
 def test_bands_are_averages_whose_middles_lie_evenly_in_mels():
     weights = mel.bank(20, 129, RATE)
     np.testing.assert_allclose(weights.sum(1), 1)

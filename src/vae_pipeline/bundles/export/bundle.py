@@ -57,6 +57,8 @@ UNITS = {
     "distortion": "nats",
     "rate": "nats",
     "score": "the detector's",
+    "x_drawn": "the data's",
+    "present": "1, or 0 where it is missing",
     "p_value": "probability",
     "contributions": "nats",
     "state": "the decoder's, or samples",

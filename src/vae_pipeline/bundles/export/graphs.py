@@ -14,7 +14,8 @@ own or repeats another's; a conditional model takes `label` as well.
     denoise_stream   chunk, state -> clean, low, high, next_state       of sound: the next samples (`export.stream`)
     denoise      x            -> x_clean, x_low, x_high     of a model that was trained to; z by constant draws
 
-A model whose latents are a map has those of `export.maps` too, for images of any size.
+A model whose latents are a map has those of `export.maps` too, for images of any size; one of a table's rows those of
+`export.rows`, which draw rows where `sample` and `generate` give means.
 The graphs of a model that writes token by token are `encoder`, `score` and those of `export.stepwise`.
 """
 
@@ -31,6 +32,7 @@ from vae_pipeline.bundles.export.noise import noise_graph, normal_noise
 from vae_pipeline.bundles.export.onnx import to_onnx
 from vae_pipeline.bundles.export.parity import Arrays
 from vae_pipeline.bundles.export.proto import OPSET, joined, unchanged
+from vae_pipeline.bundles.export.rows import DRAWING
 from vae_pipeline.bundles.export.stepwise import WRITING
 from vae_pipeline.bundles.export.stream import DenoiseStreamGraph
 from vae_pipeline.metrics.latents import diagonal
@@ -42,6 +44,7 @@ from vae_pipeline.models.scaling import resounded
 from vae_pipeline.models.sound.denoiser import SoundDenoiser
 from vae_pipeline.models.sound.view import SpectrogramScaling
 from vae_pipeline.models.spatial import SpatialVAE
+from vae_pipeline.models.table import TableVAE
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.runtime.signatures import BACK, SIGNATURES, GraphName
 
@@ -283,5 +286,6 @@ def graphs_of(
         denoises += (DenoiseStreamGraph(denoiser),)
     base = (BaseGraph(),) if isinstance(model.sampler, Invertible) else ()
     whole = WHOLE_IMAGES if isinstance(model, SpatialVAE) else ()
+    draws = DRAWING if isinstance(model, TableVAE) else ()
     sure = (MapDenoiseGraph(denoiser),) if whole and isinstance(denoiser, Denoiser) and not denoiser.noise.any() else ()
-    return (*GRAPHS, *detects, *denoises, *base, *whole, *sure)
+    return (*GRAPHS, *draws, *detects, *denoises, *base, *whole, *sure)

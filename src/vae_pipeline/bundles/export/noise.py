@@ -29,7 +29,24 @@ def normal_noise(seed: Tensor, index: Tensor, width: int) -> Tensor:
 
     `seed` and `index` are whole numbers [batch], float32, from 0 to 2^24 - 1.
     """
-    dimension = torch.arange(width, dtype=torch.float32, device=seed.device)[None]
+    words = _words(seed, index, 0, width)
+    radius = torch.sqrt(-2 * torch.log((words[0] * WORD + words[1] + 1) / SEEDS))
+    angle = (words[2] * WORD + words[3]) * (2 * math.pi / SEEDS)
+    return radius * torch.cos(angle)
+
+
+def even_noise(seed: Tensor, index: Tensor, first: int, width: int) -> Tensor:
+    """Noise [batch, width] that is even in (0, 1), of the dimensions from `first` on, which no other noise is made of.
+
+    It is of 23 bits, so that its half-way places are exact, and neither 0 nor 1 comes out.
+    """
+    words = _words(seed, index, first, width)
+    return (words[0] * (WORD / 2) + torch.floor(words[1] / 2) + 0.5) / (SEEDS / 2)
+
+
+def _words(seed: Tensor, index: Tensor, first: int, width: int) -> list[Tensor]:
+    """Four words of 12 bits for each dimension."""
+    dimension = torch.arange(first, first + width, dtype=torch.float32, device=seed.device)[None]
     same = torch.zeros_like(dimension)
     keys = (_low(seed)[:, None], torch.floor(seed / WORD)[:, None])
     words = [
@@ -39,13 +56,11 @@ def normal_noise(seed: Tensor, index: Tensor, width: int) -> Tensor:
         torch.floor(dimension / WORD),
     ]
     for turn in range(ROUNDS):
-        first, second, third = ODD[turn], ODD[turn + ROUNDS], ODD[turn + 2 * ROUNDS]
-        a, b = _low(words[1] + keys[turn % 2] + first), _low(words[3] + second)
-        mixed = torch.floor(a * b / 64) + torch.floor(a * first / 64) + torch.floor(b * third / 64)
+        one, two, three = ODD[turn], ODD[turn + ROUNDS], ODD[turn + 2 * ROUNDS]
+        a, b = _low(words[1] + keys[turn % 2] + one), _low(words[3] + two)
+        mixed = torch.floor(a * b / 64) + torch.floor(a * one / 64) + torch.floor(b * three / 64)
         words = [words[1], words[2], words[3], _low(words[0] + words[2] + mixed)]
-    radius = torch.sqrt(-2 * torch.log((words[0] * WORD + words[1] + 1) / SEEDS))
-    angle = (words[2] * WORD + words[3]) * (2 * math.pi / SEEDS)
-    return radius * torch.cos(angle)
+    return words
 
 
 def _low(value: Tensor) -> Tensor:
@@ -53,8 +68,8 @@ def _low(value: Tensor) -> Tensor:
     return value - WORD * torch.floor(value / WORD)
 
 
-def noise_graph(width: int, opset: int) -> onnx.ModelProto:
-    """`normal_noise` as ONNX: `seed`, `index` [batch] -> `noise` [batch, width].
+def noise_graph(width: int, opset: int, even: int = 0) -> onnx.ModelProto:
+    """`normal_noise` as ONNX: `seed`, `index` [batch] -> `noise` [batch, width]; and `uniform` [batch, even], if any.
 
     Written node by node: torch's exporter takes longer for these few hundred than for the model that follows them.
     """
@@ -86,22 +101,33 @@ def noise_graph(width: int, opset: int) -> onnx.ModelProto:
 
     constants["axis"] = onnx.numpy_helper.from_array(np.array([1], np.int64), "axis")
     seed, index = (node("Unsqueeze")(name, "axis") for name in ("seed", "index"))
-    dimension = constant(np.arange(width)[None])
-    same = mul(dimension, 0.0)
-    keys = (low(seed), part(seed, WORD))
-    above = same if width <= WORD else part(dimension, WORD)
-    words = [add(part(index, WORD), same), add(low(index), same), dimension, above]
-    for turn in range(ROUNDS):
-        first, second, third = ODD[turn], ODD[turn + ROUNDS], ODD[turn + 2 * ROUNDS]
-        a, b = low(add(add(words[1], keys[turn % 2]), first)), low(add(words[3], second))
-        mixed = add(add(part(mul(a, b), 64), part(mul(a, first), 64)), part(mul(b, third), 64))
-        words = [words[1], words[2], words[3], low(add(add(words[0], words[2]), mixed))]
+    keys: tuple[str, ...] = ()
+
+    def drawn(first: int, count: int) -> list[str]:
+        nonlocal keys
+        dimension = constant(np.arange(first, first + count)[None])
+        same = mul(dimension, 0.0)
+        keys = keys or (low(seed), part(seed, WORD))
+        above = same if first + count <= WORD else part(dimension, WORD)
+        words = [add(part(index, WORD), same), add(low(index), same), dimension, above]
+        for turn in range(ROUNDS):
+            one, two, three = ODD[turn], ODD[turn + ROUNDS], ODD[turn + 2 * ROUNDS]
+            a, b = low(add(add(words[1], keys[turn % 2]), one)), low(add(words[3], two))
+            mixed = add(add(part(mul(a, b), 64), part(mul(a, one), 64)), part(mul(b, three), 64))
+            words = [words[1], words[2], words[3], low(add(add(words[0], words[2]), mixed))]
+        return words
+
+    words = drawn(0, width)
     uniform = mul(add(add(mul(words[0], WORD), words[1]), 1.0), 1 / SEEDS)
     radius = node("Sqrt")(mul(node("Log")(uniform), -2.0))
     angle = mul(add(mul(words[2], WORD), words[3]), 2 * math.pi / SEEDS)
     mul(radius, node("Cos")(angle), to="noise")
+    if even:
+        words = drawn(width, even)
+        mul(add(add(mul(words[0], WORD / 2), part(words[1], 2.0)), 0.5), 2 / SEEDS, to="uniform")
 
     given = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch"]) for name in ("seed", "index")]
-    found = [helper.make_tensor_value_info("noise", TensorProto.FLOAT, ["batch", width])]
+    widths = {"noise": width} | ({"uniform": even} if even else {})
+    found = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", side]) for name, side in widths.items()]
     graph = helper.make_graph(nodes, "noise", given, found, list(constants.values()))
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])

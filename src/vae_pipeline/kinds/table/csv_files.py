@@ -97,6 +97,8 @@ def look(path: Path, told: CsvFormat, names: Sequence[str] = (), usual: CsvForma
         DataError: the file can't be read, is no text, has two columns of one name, or can be read in several ways.
     """
     usual_encoding = usual.encoding if usual else None
+    if told.names is not None:
+        told = replace(told, header=False)
     told = replace(told, encoding=encoding_of(path, told.encoding or usual_encoding))
     with opened(path, str(told.encoding)) as lines:
         first = next(lines, "")
@@ -115,7 +117,11 @@ def look(path: Path, told: CsvFormat, names: Sequence[str] = (), usual: CsvForma
     header_told = told.header if usual is None or set(names) <= {*_bare(rows[0])} else usual.header
     found = replace(found, header=_header(path, rows, header_told, names))
     if not found.header:
-        return CsvFile(path, found, tuple(f"x{at}" for at in range(width)))
+        if found.names is not None and len(found.names) != width:
+            raise DataError(
+                f"{path}: its rows have {width} fields, and data.csv.names has {len(found.names)} names: give one each"
+            )
+        return CsvFile(path, found, found.names or tuple(f"x{at}" for at in range(width)))
     header, whole = _bare(rows[0]), [row for row in rows[1:] if len(row) == width]
     shorter = ends = False
     if len(header) == width - 1:

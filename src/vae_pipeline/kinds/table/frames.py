@@ -15,6 +15,7 @@ from pandas.api import types
 
 from vae_pipeline.kinds.spec import Column, TableSpec
 from vae_pipeline.kinds.table import numbers
+from vae_pipeline.kinds.table.cells import DECIMALS
 from vae_pipeline.kinds.table.dates import days, moments, since_1970
 from vae_pipeline.kinds.table.records import MOST, TRUTH, require_columns
 from vae_pipeline.system.errors import DataError
@@ -149,17 +150,43 @@ def _encoded(values: "pd.Series[object]", column: Column, place: str, written: n
 
 
 def decode(rows: npt.NDArray[Any], columns: Sequence[Column]) -> pd.DataFrame:
-    """A table of rows [rows, columns] in the data's units, with the values that codes stand for."""
+    """A table of rows [rows, columns] in the data's units, with the values that codes stand for.
+
+    What is NaN is missing. A column of numbers that are all multiples of its step is written in as many decimals.
+    """
     found = {}
     for column, values in zip(columns, rows.astype(np.float64).T, strict=True):
+        missing = np.isnan(values)
+        known = np.where(missing, 0.0, values)
         match column.kind:
             case "number":
-                found[column.name] = pd.Series(values)
+                found[column.name] = _numbers(values, missing, column)
             case "boolean":
-                found[column.name] = pd.Series(values >= 0.5)
+                truths = pd.Series(known >= 0.5)
+                found[column.name] = truths.astype("boolean").mask(missing) if missing.any() else truths
             case "date":
-                found[column.name] = moments(values)
+                found[column.name] = moments(known).mask(missing)
             case "category":
-                known = np.array([*column.values, ""], object)
-                found[column.name] = pd.Series(known[np.rint(values).astype(int)])
+                names = np.array([*column.values, ""], object)
+                found[column.name] = pd.Series(names[np.rint(known).astype(int)]).mask(missing)
     return pd.DataFrame(found)
+
+
+def _numbers(values: Floats, missing: npt.NDArray[np.bool_], column: Column) -> "pd.Series[Any]":
+    """Numbers as the data write them, where they are multiples of their step as far as float32 can tell."""
+    if column.step == 0 or column.extent is None or missing.all():
+        return pd.Series(values)
+    least = column.extent[0] + column.offset
+    exact = least + np.rint((values - least) / column.step) * column.step
+    if not np.allclose(exact[~missing], values[~missing], rtol=2.0**-22, atol=1e-3 * column.step):
+        return pd.Series(values)
+    decimals = next(
+        count for count in range(DECIMALS + 1)
+        if all(abs(part - round(part, count)) <= 1e-9 * max(1.0, abs(part)) for part in (column.step, least))
+        or count == DECIMALS
+    )  # fmt: skip
+    exact = exact.round(decimals)
+    if decimals:
+        return pd.Series(exact)
+    whole = pd.Series(np.where(missing, 0.0, exact).astype(np.int64))
+    return whole.astype("Int64").mask(missing) if missing.any() else whole

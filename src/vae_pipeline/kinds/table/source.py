@@ -93,6 +93,7 @@ def open_table(data: TableData, finder: Finder) -> TableSource:
         rows=_encoded(seen.file, seen.columns, (seen.csv.decimal or ".", seen.csv.thousands or "")),
         labels=seen.labels,
         scaling=data.scaling,
+        cells=data.cells,
         one_class=data.one_class,
         valid=data.valid,
         test=data.test,

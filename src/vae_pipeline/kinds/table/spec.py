@@ -51,6 +51,12 @@ class Column:
     offset: float = 0.0
     """A number taken off each value, in float64, before it becomes a float32, where 1e9 + 1 is 1e9. Rows on disk, knots
     and graphs have values less their offset; what people give and get has nothing taken off."""
+    step: float = 0.0
+    """The distance of which all differences of numbers or dates are multiples; 0 where there is none."""
+    extent: tuple[float, float] | None = None
+    """The least and the greatest number or date of the training part, less the offset."""
+    cells: tuple[tuple[float, float], ...] = ()
+    """The least and the greatest value of each cell that numbers or dates are sorted into, less the offset."""
 
     @property
     def unit(self) -> float:
@@ -80,6 +86,8 @@ class CsvFormat:
     decimal: str | None = None
     thousands: str | None = None
     """The mark that groups them; empty for none."""
+    names: tuple[str, ...] | None = None
+    """The names of the columns, of a file without a header; None where they are x0, x1, ..."""
 
 
 @dataclass(frozen=True)
@@ -187,5 +195,8 @@ class TableSpec(StoredSpec):
         for column in self.columns:
             if len(column.knots) < 2 or not all(x < y and fx < fy for (x, fx), (y, fy) in pairwise(column.knots)):
                 raise ValueError(f"column {column.name} has knots that don't rise")
+            edges = [edge for cell in column.cells for edge in cell]
+            if edges != sorted(edges) or any(high >= low for (_, high), (low, _) in pairwise(column.cells)):
+                raise ValueError(f"column {column.name} has cells that don't rise")
             if (column.kind == "category") != bool(column.values):
                 raise ValueError(f"column {column.name} is a {column.kind} with {len(column.values)} values")

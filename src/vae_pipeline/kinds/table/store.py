@@ -18,6 +18,7 @@ from vae_pipeline.kinds.mapped import save_array
 from vae_pipeline.kinds.parts import Array, Indices, TableSource
 from vae_pipeline.kinds.spec import ANOMALIES, CLIP, Column, TableSpec
 from vae_pipeline.kinds.splitting import duplicates, split_card, told
+from vae_pipeline.kinds.table.cells import cells_of, step_of
 from vae_pipeline.kinds.table.spec import centre
 from vae_pipeline.recipe.data import ColumnScaling
 from vae_pipeline.system.errors import DataError
@@ -74,7 +75,10 @@ def write_table(source: TableSource, folder: Path, seed: int) -> None:
 def _fit(source: TableSource, train: Indices) -> list[Column]:
     """Scalings by at most a million rows, at even distances; the values of a category by all."""
     sample = source.rows[train[:: -(-len(train) // FITTED)]]
-    fitted = [fit_column(column, sample[:, index], source.scaling) for index, column in enumerate(source.columns)]
+    fitted = [
+        fit_column(column, sample[:, index], source.scaling, source.cells)
+        for index, column in enumerate(source.columns)
+    ]
     categories = [index for index, column in enumerate(fitted) if column.kind == "category"]
     seen: dict[int, set[float]] = {index: set() for index in categories}
     for rows in _chunks(source, train) if categories else ():
@@ -187,8 +191,8 @@ def split_table(source: TableSource, seed: int) -> Division:
     return division
 
 
-def fit_column(column: Column, values: Array, scaling: ColumnScaling) -> Column:
-    """The column with its offset and knots; `values` are in its own units, float64.
+def fit_column(column: Column, values: Array, scaling: ColumnScaling, cells: int | None = None) -> Column:
+    """The column with its offset, knots and, where they are asked for, cells; `values` are in its own units, float64.
 
     Raises:
         DataError: no value is present, or they differ by less than a float32 can.
@@ -207,7 +211,14 @@ def fit_column(column: Column, values: Array, scaling: ColumnScaling) -> Column:
                     f"column {column.name} holds values that differ by {spread:.1e}, which float32 can't tell: give "
                     "them in a smaller unit"
                 )
-            return dataclasses.replace(column, knots=_knots(centre(present[:, None], [column])[:, 0], scaling))
+            centred = centre(present[:, None], [column])[:, 0]
+            return dataclasses.replace(
+                column,
+                knots=_knots(centred, scaling),
+                step=step_of(present, column.kind == "date"),
+                extent=(float(centred.min()), float(centred.max())),
+                cells=cells_of(centred, cells) if cells else (),
+            )
         case "boolean":
             return dataclasses.replace(column, knots=((0.0, 0.0), (1.0, 1.0)))
         case "category":

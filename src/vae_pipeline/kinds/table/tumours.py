@@ -24,6 +24,7 @@ def open_tumours(data: TumoursData) -> TableSource:
         rows=bunch.data,
         labels=(bunch.target != BENIGN).astype(np.int64),
         scaling=data.scaling,
+        cells=data.cells,
         one_class=data.one_class,
         valid=data.valid,
         test=data.test,

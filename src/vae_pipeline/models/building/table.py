@@ -1,18 +1,24 @@
 """Models of the rows of a table."""
 
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
 from vae_pipeline.kinds.spec import Column, TableSpec
 from vae_pipeline.models.building.latents import posterior_of, prior_of
 from vae_pipeline.models.likelihoods.layout import Kind, Layout
 from vae_pipeline.models.likelihoods.mixed import MixedLikelihood
+from vae_pipeline.models.likelihoods.rows import RowDraw
 from vae_pipeline.models.nets.columns import ColumnEncoder
 from vae_pipeline.models.nets.dense import DenseDecoder
 from vae_pipeline.models.scaling import TableScaling
-from vae_pipeline.models.vae import VAE
+from vae_pipeline.models.table import TableVAE
 from vae_pipeline.recipe import model as recipe
 from vae_pipeline.system.errors import RecipeError
 
 
-def table_model(model: recipe.AnyModel, spec: TableSpec) -> VAE:
+def table_model(model: recipe.AnyModel, spec: TableSpec) -> TableVAE:
     """A VAE of rows."""
     if not (
         isinstance(model, recipe.Model)
@@ -33,18 +39,38 @@ def table_model(model: recipe.AnyModel, spec: TableSpec) -> VAE:
     posterior = posterior_of(model.posterior, encoder.features)
     prior = prior_of(model.prior, latents, spec.event_shape)
     # A category has one class more than it has values: for those that training never saw.
+    numbers = model.likelihood.numbers
     layout = Layout(
-        tuple(_family(column) for column in columns),
+        tuple(_family(column, numbers == "histogram") for column in columns),
         tuple(len(column.values) + 1 for column in columns),
         tuple(column.missing for column in columns),
     )
-    section = model.likelihood
-    likelihood = MixedLikelihood(layout, section.scale, section.missing == "modelled", section.numbers == "student_t")
+    scaling, section = TableScaling([column.knots for column in columns]), model.likelihood
+    cells = [_scaled_cells(scaling, columns, index) for index in layout.of("histogram")]
+    modelled, heavy = section.missing == "modelled", numbers == "student_t"
+    likelihood = MixedLikelihood(layout, section.scale, modelled, heavy, cells)
     net = model.decoder
     decoder = DenseDecoder(latents, (likelihood.outputs,), likelihood.planes, net.layers, net.activation)
-    scaling = TableScaling([column.knots for column in columns])
-    return VAE(scaling, encoder, posterior, prior, decoder, likelihood)
+    table = TableVAE(scaling, encoder, posterior, prior, decoder, likelihood)
+    table.rows = RowDraw(layout, columns, section.bounds == "observed")
+    return table
 
 
-def _family(column: Column) -> Kind:
-    return "number" if column.kind == "date" else column.kind
+def _family(column: Column, histogram: bool) -> Kind:
+    if column.kind in {"boolean", "category"}:
+        return column.kind
+    return "histogram" if histogram else "number"
+
+
+def _scaled_cells(scaling: TableScaling, columns: Sequence[Column], index: int) -> Tensor:
+    """The extents of a column's cells [cells, 2], scaled as its values are."""
+    column = columns[index]
+    if not column.cells:
+        raise RecipeError(
+            f"model.likelihood.numbers is histogram, and column {column.name} was prepared without cells: set "
+            "data.cells, such as to 64, and run `vae-pipeline prepare` again"
+        )
+    ends = torch.full([2 * len(column.cells), len(columns)], torch.nan)
+    ends[:, index] = torch.tensor(column.cells).flatten()
+    scaled: Tensor = scaling(ends)[:, 0, index]
+    return scaled.view(-1, 2)

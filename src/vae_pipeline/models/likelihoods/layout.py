@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Kind = Literal["number", "boolean", "category"]
+Kind = Literal["number", "histogram", "boolean", "category"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class Layout:
     """The kind of each column of a table, and the place of its parameters in a decoder's output.
 
     An output holds the means of all numbers, (where they are its own) their log-scales, the logits of all booleans,
-    (where it is modelled) those of the presence of each column with gaps, and those of one category after the other.
+    (where it is modelled) those of the presence of each column with gaps, those of the cells of all numbers that are
+    told by a histogram, and those of one category after the other.
     """
 
     kinds: tuple[Kind, ...]
@@ -36,7 +37,7 @@ class Layout:
     @property
     def order(self) -> list[int]:
         """Indices of all columns, kind by kind."""
-        return [*self.of("number"), *self.of("boolean"), *self.of("category")]
+        return [*self.of("number"), *self.of("histogram"), *self.of("boolean"), *self.of("category")]
 
     def in_place(self, parts: Sequence[Tensor]) -> Tensor:
         """Columns kind by kind, as `order` has them, in the order that they have in a row."""
@@ -46,6 +47,12 @@ class Layout:
     def take(self, values: Tensor, kind: Kind) -> Tensor:
         """The columns of a kind."""
         return columns(values, self.of(kind))
+
+    def among_all(self, of_gaps: Tensor, otherwise: float) -> Tensor:
+        """Values of the columns with gaps in their places among all columns, and in the other places another value."""
+        gaps = self.gaps
+        padded = torch.cat([of_gaps, torch.full_like(of_gaps[..., :1], otherwise)], -1)
+        return columns(padded, [gaps.index(at) if may else len(gaps) for at, may in enumerate(self.missing)])
 
     @property
     def category_sizes(self) -> list[int]:

@@ -1,4 +1,4 @@
-"""The distribution of a row: independent columns of Gaussian or Student's t, Bernoulli and categorical variables."""
+"""The distribution of a row: independent columns, each of numbers, of booleans or of categories."""
 
 import math
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, constraints
 
 from vae_pipeline.models.likelihoods import Measure, ObservedDistribution
+from vae_pipeline.models.likelihoods.histogram import Cells, Histogram
 from vae_pipeline.models.likelihoods.layout import Layout, columns
 from vae_pipeline.models.likelihoods.location_scale import LEAST_LOG_SCALE, floored
 from vae_pipeline.models.likelihoods.student_t import FIRST_EXCESS, StudentT, degrees_of, fitted
@@ -25,8 +26,8 @@ class MixedLikelihood(nn.Module):
     """A row's columns, each of its own family: Gaussian numbers, Bernoulli booleans, categorical categories.
 
     The scale of a number is learned, one a column; or one that the decoder gives for each row and column. A number may
-    also be of Student's t, whose degrees of freedom are learned, one a column. Whether a column with gaps has a value
-    is `modelled`, or taken as given.
+    also be of Student's t, whose degrees of freedom are learned, one a column, or in one of the cells of a histogram.
+    Whether a column with gaps has a value is `modelled`, or taken as given.
     """
 
     planes = 1
@@ -37,13 +38,16 @@ class MixedLikelihood(nn.Module):
         scale: Literal["learned_per_column", "per_element"],
         modelled: bool = False,
         heavy: bool = False,
+        cells: Sequence[Tensor] = (),
     ) -> None:
-        """`heavy`: numbers are of Student's t."""
+        """`heavy`: numbers are of Student's t. `cells` are those of each column of a histogram, scaled: `Cells`."""
         super().__init__()
         self.layout, self.kind, self.modelled = layout, scale, modelled and bool(layout.gaps)
         numbers, booleans = len(layout.of("number")), len(layout.of("boolean"))
         gaps = len(layout.gaps) if self.modelled else 0
-        self.parts = [numbers, numbers if scale == "per_element" else 0, booleans, gaps, *layout.category_sizes]
+        self.cells = Cells(cells)
+        own = numbers if scale == "per_element" else 0
+        self.parts = [numbers, own, booleans, gaps, self.cells.met.numel(), *layout.category_sizes]
         if scale == "learned_per_column" and numbers:
             self.log_scale = nn.Parameter(torch.zeros(numbers))
         self.log_excess = nn.Parameter(torch.full((numbers,), FIRST_EXCESS)) if heavy and numbers else None
@@ -57,17 +61,19 @@ class MixedLikelihood(nn.Module):
         """p(x|z)."""
         rows = output.squeeze(-2)
         filled = iter(rows.split([part for part in self.parts if part], -1))  # MNN dies of an empty part
-        mean, log_scale, logits, presence, *log_odds = [
+        mean, log_scale, logits, presence, shares, *log_odds = [
             next(filled) if part else rows.detach()[..., :0] for part in self.parts
         ]
         own = self.kind == "per_element" or not self.parts[0]
         scale = floored(log_scale if own else self.log_scale)
         degrees = None if self.log_excess is None else degrees_of(self.log_excess)
-        return RowDistribution(self.layout, mean, scale, logits, log_odds, presence if self.modelled else None, degrees)
+        histogram = self.cells(shares.unflatten(-1, self.cells.met.shape)) if self.parts[4] else None
+        there = presence if self.modelled else None
+        return RowDistribution(self.layout, mean, scale, logits, log_odds, there, degrees, histogram)
 
     def measure(self, binary: bool) -> Measure:  # noqa: ARG002 (every likelihood is asked the same)
         """The kind of the numbers."""
-        return "density" if self.parts[0] else "mass"
+        return "density" if self.parts[0] or self.parts[4] else "mass"
 
     def figures(self) -> dict[str, float]:
         """None: a scale a column is no one figure."""
@@ -92,7 +98,10 @@ class MixedLikelihood(nn.Module):
             columns = (values[present[:, index] > 0, index, None].numpy() for index in numbers)
             found = [(*each.location, each.scale, each.degrees) for each in map(fitted, columns)]
             centre, spread, degrees = torch.tensor(found, dtype=torch.float64).unbind(1)
-        independent = RowDistribution(layout, centre, spread, odds[booleans], log_odds, presence, degrees)
+        histogram = None
+        if told := layout.of("histogram"):
+            histogram = self.cells(self.cells.log_shares(values[:, told], present[:, told]))
+        independent = RowDistribution(layout, centre, spread, odds[booleans], log_odds, presence, degrees, histogram)
         return float(independent.log_prob(torch.from_numpy(np.concatenate([*test]))).mean())
 
 
@@ -115,15 +124,16 @@ class RowDistribution(ObservedDistribution):
         log_odds: Sequence[Tensor],
         presence: Float[Tensor, "*batch gaps"] | None = None,
         degrees: Float[Tensor, " numbers"] | None = None,
+        histogram: Histogram | None = None,
     ) -> None:
         """`scale` is one a number, or one an element; `log_odds` are logits of each category's classes.
 
         `presence` are logits that there is a value, of the columns with gaps; None where that is taken as given.
-        `degrees` are those of Student's t; None where numbers are Gaussian.
+        `degrees` are those of Student's t; None where numbers are Gaussian. `histogram` is of numbers that have cells.
         """
         self.layout, self.scale, self.logits, self.rank = layout, scale, logits, 1
         self.numbers = _Gaussian(mean, scale) if degrees is None else StudentT(degrees, mean, scale)
-        self.presence = presence
+        self.presence, self.histogram = presence, histogram
         self.log_probabilities = [each.log_softmax(-1) for each in log_odds]
         super().__init__(mean.shape[:-1], torch.Size([2, len(layout.kinds)]), validate_args=False)
 
@@ -131,15 +141,18 @@ class RowDistribution(ObservedDistribution):
     def mean(self) -> Tensor:
         """[..., columns]: a number's mean, the probability of a boolean, and a category's likeliest class."""
         classes = [each.argmax(-1, keepdim=True).float() for each in self.log_probabilities]
-        return self.layout.in_place([self.numbers.mean, self.logits.sigmoid(), *classes])
+        cells = [] if self.histogram is None else [self.histogram.mean]
+        return self.layout.in_place([self.numbers.mean, *cells, self.logits.sigmoid(), *classes])
 
     def log_prob_by_element(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*batch columns"]:
         """log p of each column's value."""
         values, present = value.unbind(-2)
         layout = self.layout
         numbers, booleans = layout.take(values, "number"), layout.take(values, "boolean")
+        cells = [] if self.histogram is None else [self.histogram.log_prob(layout.take(values, "histogram"))]
         found = [
             self.numbers.log_prob(numbers),
+            *cells,
             booleans * self.logits - nn.functional.softplus(self.logits),
         ]
         for index, each in zip(layout.of("category"), self.log_probabilities, strict=True):
@@ -147,23 +160,22 @@ class RowDistribution(ObservedDistribution):
         return layout.in_place(found) * present + self._presence(present) - self._never(value)
 
     def log_prob_expected(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*batch columns"]:
-        """log p of a number at its mean, of a boolean that is sure and of the likeliest category, where one is present.
+        """log p of a number where it is likeliest, of a boolean that is sure and of the likeliest category.
 
-        Whether one is there is as sure as can be, and one that never was missing is there.
+        A gap is 0. Whether a value is there is as sure as can be, and one that never was missing is there.
         """
         layout, present = self.layout, value[..., 1, :]
         numbers = self.numbers.log_prob(self.numbers.mean)
         classes = [each.amax(-1, keepdim=True) for each in self.log_probabilities]
-        return layout.in_place([numbers, torch.zeros_like(self.logits), *classes]) * present
+        cells = [] if self.histogram is None else [self.histogram.log_prob_expected()]
+        return layout.in_place([numbers, *cells, torch.zeros_like(self.logits), *classes]) * present
 
     def _presence(self, present: Float[Tensor, "*rows columns"]) -> Tensor:
         """Log-probability that a value is there, or isn't: of each column, or 0 of all."""
         if self.presence is None:
             return torch.zeros(())
-        gaps = self.layout.gaps
-        told = columns(present, gaps) * self.presence - nn.functional.softplus(self.presence)
-        padded = torch.cat([told, torch.zeros_like(told[..., :1])], -1)
-        return columns(padded, [gaps.index(at) if may else len(gaps) for at, may in enumerate(self.layout.missing)])
+        told = columns(present, self.layout.gaps) * self.presence - nn.functional.softplus(self.presence)
+        return self.layout.among_all(told, 0.0)
 
     def unheard_of(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*rows"]:
         """Nats of the values that are missing, and never were in training."""
@@ -177,8 +189,11 @@ class RowDistribution(ObservedDistribution):
         """The squared distance: a number's scaled one, a boolean's and a category's of its probability from 1."""
         values, present = value.unbind(-2)
         layout = self.layout
+        told = self.histogram
+        cells = [] if told is None else [(layout.take(values, "histogram") - told.mean).square()]
         found = [
             (layout.take(values, "number") - self.numbers.mean).square(),
+            *cells,
             (layout.take(values, "boolean") - self.logits.sigmoid()).square(),
         ]
         for index, each in zip(layout.of("category"), self.log_probabilities, strict=True):
@@ -196,7 +211,8 @@ class RowDistribution(ObservedDistribution):
                 Categorical(logits=each).sample(torch.Size(sample_shape)).unsqueeze(-1).float()
                 for each in self.log_probabilities
             ]
-            values = self.layout.in_place([numbers, booleans, *classes])
+            cells = [] if self.histogram is None else [self.histogram.sample(torch.Size(sample_shape))]
+            values = self.layout.in_place([numbers, *cells, booleans, *classes])
             return torch.stack([values, torch.ones_like(values)], -2)
 
 

@@ -55,8 +55,8 @@ class SpectrogramScaling(nn.Module):
         return values
 
     def inverse(self, values: Spectrograms) -> Recordings:
-        """Recordings of about these magnitudes, with phases by Griffin and Lim."""
-        values, batch = values.flatten(0, -3), values.shape[:-2]
+        """Recordings of about these magnitudes, which 1 is the highest of, with phases by Griffin and Lim."""
+        values, batch = values.flatten(0, -3).clamp(max=1.0), values.shape[:-2]
         powers = self._powers(values)
         if self.mel is not None:
             powers = self.mel.solved(powers, self._powers(self.mel.spread(values)))

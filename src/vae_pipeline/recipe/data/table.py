@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from vae_pipeline.recipe.data.file import File
-from vae_pipeline.recipe.section import Fraction, Place, Section, SomeFraction
+from vae_pipeline.recipe.section import Fraction, Place, Section, SomeFraction, later
 from vae_pipeline.recipe.split import (
     HASHED,
     GroupedByColumn,
@@ -15,6 +15,8 @@ from vae_pipeline.recipe.split import (
 ColumnScaling = Literal["standard", "robust", "quantile"]
 """Scaling by mean and standard deviation, by median and quartiles, or by quantiles to N(0, 1)'s; fitted to train."""
 
+Cells = Annotated[int, Field(ge=4, le=512)] | None
+
 
 class TumoursData(Section):
     """The 569 tumours of breast tissue that scikit-learn carries (UCI, 30 numbers); benign ones are normal."""
@@ -22,6 +24,9 @@ class TumoursData(Section):
     kind: Literal["tumours"]
     scaling: ColumnScaling
     """Scaling of numbers, fitted to train."""
+    cells: Cells = later(None)
+    """Cells into which each column's numbers are sorted, about so many, for a likelihood with `numbers: histogram`; or
+    null, which isn't stored, for none."""
     one_class: bool
     """True if malignant ones are kept for the test part alone."""
     valid: Fraction
@@ -54,13 +59,24 @@ class Csv(Section):
     encoding: str | None = None
     """The encoding of a file that isn't UTF-8: latin-1, cp1252, ..."""
     header: bool | None = None
-    """True if the first row names the columns; they are x0, x1, ... else."""
+    """True if the first row names the columns; else they have the names of `names`, or x0, x1, ..."""
+    names: Annotated[tuple[str, ...], Field(min_length=1)] | None = later(None)
+    """The names of the columns, of a file whose first row doesn't name them; or null, which isn't stored: they are x0,
+    x1, ... then."""
     comment: Annotated[str, Field(min_length=1)] | None = None
     """The beginning of a line that is no row."""
     decimal: Literal[".", ","] | None = None
     """The decimal mark."""
     thousands: Literal["", ",", ".", " ", "'"] | None = None
     """The mark between thousands; an empty text for none."""
+
+    @model_validator(mode="after")
+    def _named_once(self) -> "Csv":
+        if self.names is not None and self.header:
+            raise ValueError("header says that the first row names the columns, and names gives them: leave one out")
+        if self.names is not None and len(set(self.names)) < len(self.names):
+            raise ValueError(f"names are {', '.join(self.names)}: each column wants a name of its own")
+        return self
 
     @field_validator("encoding")
     @classmethod
@@ -97,6 +113,9 @@ class TableData(Section):
     scaling: ColumnScaling
     """Scaling of numbers, fitted to train: by mean and standard deviation, by median and quartiles, or by quantiles to
     N(0, 1)'s."""
+    cells: Cells = later(None)
+    """Cells into which each column's numbers are sorted, about so many, for a likelihood with `numbers: histogram`; or
+    null, which isn't stored, for none."""
     one_class: bool
     """True if anomalies are kept for the test part alone: train and valid are of normal rows."""
     valid: Fraction

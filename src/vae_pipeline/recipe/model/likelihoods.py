@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from vae_pipeline.recipe.section import Count, Layers, Positive, Section
+from vae_pipeline.recipe.section import Count, Layers, Positive, Section, later
 
 Scale = Positive | Literal["learned", "learned_per_channel", "per_element", "optimal"]
 Mean = Literal["linear", "sigmoid"]
@@ -85,9 +85,13 @@ class MixedLikelihood(Section):
     kind: Literal["mixed"]
     scale: Literal["learned_per_column", "per_element"]
     """The scale of numbers, on scaled values: one a column, or one that the decoder gives for each row and column."""
-    numbers: Literal["gaussian", "student_t"] = Field("gaussian", exclude_if=lambda numbers: numbers == "gaussian")
+    numbers: Literal["gaussian", "student_t", "histogram"] = later("gaussian")
     """The family of numbers and dates: of `student_t`, whose degrees of freedom are learned, one a column, a number far
-    off costs its logarithm and not its square. The default isn't stored, so that a recipe keeps its digest."""
+    off costs its logarithm and not its square. `histogram` has a probability for each of the cells that `data.cells`
+    sorts a column's numbers into, so that they may have any distribution: several modes, a spike at nought, steps. The
+    default isn't stored, so that a recipe keeps its digest."""
+    bounds: Literal["none", "observed"] = later("none")
+    """`observed`: numbers that are drawn lie between the least and the greatest of the training part."""
     missing: Literal["given", "modelled"] = "given"
     """`given`: a gap adds nothing, so that a row that lacks much looks likely. `modelled`: a gap is as unlikely as it
     is rare beside what is there."""

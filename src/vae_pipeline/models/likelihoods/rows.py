@@ -1,0 +1,146 @@
+"""Draws of a table's rows from p(x|z), by numbers that are given, so that every runtime draws the same rows.
+
+Each column takes `UNIFORM` numbers that are even in (0, 1): the first says whether there is a value, the second chooses
+a boolean, a category or a cell, and the last two make a number. A category that training never saw isn't drawn, nor is
+a number beyond the outermost cells. A number that has a step is rounded to it.
+
+Source: Bailey, Polar Generation of Random Variates with the t-Distribution, 1994; of infinitely many degrees of
+freedom, Box and Muller, A Note on the Generation of Random Normal Deviates, 1958.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from vae_pipeline.kinds.spec import Column
+from vae_pipeline.models.likelihoods.layout import Layout, columns
+from vae_pipeline.models.likelihoods.mixed import RowDistribution
+from vae_pipeline.models.likelihoods.student_t import StudentT
+from vae_pipeline.models.scaling import TableScaling
+
+UNIFORM = 4
+"""Even numbers that the draw of a value takes."""
+NEVER = -60.0  # a logit
+UNBOUNDED = 3e38
+DOUBT = 1e-5  # of an even number
+HALF = 1e-3  # of a step
+
+
+class DrawnRows(NamedTuple):
+    """Rows that were drawn, and those of which rounding alone could have made others."""
+
+    values: Float[Tensor, "batch columns"]
+    """Values in the data's units, less offsets."""
+    present: Float[Tensor, "batch columns"]
+    """0 where a value is missing, else 1."""
+    doubtful: Bool[Tensor, " batch"]
+
+
+class RowDraw(nn.Module):
+    """The steps, extents and cells of a table's columns, by which draws become raw rows."""
+
+    step: Tensor
+    stepped: Tensor
+    origin: Tensor
+    least: Tensor
+    most: Tensor
+    low: Tensor
+    width: Tensor
+    outside: Tensor
+
+    def __init__(self, layout: Layout, of: Sequence[Column], bounded: bool) -> None:
+        """`bounded`: numbers lie between the least and the greatest of the training part."""
+        super().__init__()
+        self.layout = layout
+        told = [of[index] for index in layout.of("histogram")]
+        most = max((len(column.cells) for column in told), default=0)
+        # A cell's values with half a step on either side, all of which is rounded to them; below the cells and above
+        # them there are two more, of which nothing is drawn.
+        spans = [
+            [(0.0, 0.0), *((low - column.step / 2, high - low + column.step) for low, high in column.cells),
+             *[(0.0, 0.0)] * (most + 1 - len(column.cells))]
+            for column in told
+        ]  # fmt: skip
+        cells = torch.tensor(spans).view(len(told), most + 2, 2)
+        place, counts = torch.arange(most + 2), torch.tensor([[len(column.cells)] for column in told]).view(-1, 1)
+        extents = [column.extent if bounded and column.extent else (-UNBOUNDED, UNBOUNDED) for column in of]
+        values = {
+            "step": torch.tensor([column.step or 1.0 for column in of]),
+            "stepped": torch.tensor([float(column.step > 0) for column in of]),
+            "origin": torch.tensor([column.extent[0] if column.extent else 0.0 for column in of]),
+            "least": torch.tensor([least for least, _ in extents]),
+            "most": torch.tensor([most for _, most in extents]),
+            "low": cells[..., 0],
+            "width": cells[..., 1],
+            "outside": ((place < 1) | (place > counts)).float(),
+        }
+        for name, value in values.items():
+            self.register_buffer(name, value, persistent=False)
+
+    @property
+    def uniform(self) -> int:
+        """Even numbers that a row takes."""
+        return UNIFORM * len(self.layout.kinds)
+
+    def drawn(self, rows: RowDistribution, uniform: Float[Tensor, "batch even"], scaling: TableScaling) -> DrawnRows:
+        """Raw rows, and which of them are doubtful."""
+        layout = self.layout
+        there, choice, first, second = uniform.unflatten(-1, (-1, UNIFORM)).unbind(-1)
+        likely, drawn = rows.logits.sigmoid(), layout.take(choice, "boolean")
+        gaps = [(drawn - likely).abs()]
+        cells, classes = [], []
+        if rows.histogram is not None:
+            shares = (rows.histogram.log_probability + NEVER * self.outside).softmax(-1)
+            chosen, gap = _chosen(shares, layout.take(choice, "histogram").unsqueeze(-1))
+            cells.append((chosen * self.low).sum(-1) + layout.take(first, "histogram") * (chosen * self.width).sum(-1))
+            gaps.append(gap)
+        for index, each in zip(layout.of("category"), rows.log_probabilities, strict=True):
+            chosen, gap = _chosen(each[..., :-1].softmax(-1), choice[:, index, None])
+            codes = torch.arange(chosen.shape[-1], dtype=torch.float32, device=chosen.device)
+            classes.append((chosen * codes).sum(-1, keepdim=True))
+            gaps.append(gap.unsqueeze(-1))
+        others = [*cells, (drawn < likely).float(), *classes]
+        if layout.of("number"):
+            made = _number(rows, layout.take(first, "number"), layout.take(second, "number"))
+            raw = scaling.inverse(
+                layout.in_place([made, *(torch.zeros_like(each) for each in cells), *others[len(cells) :]])
+            )
+            others.insert(0, layout.take(raw, "number"))
+        values = layout.in_place(others).clamp(self.least, self.most)
+        steps = (values - self.origin) / self.step
+        whole = torch.floor(steps + 0.5)
+        values = torch.where(self.stepped > 0, self.origin + whole * self.step, values)
+        near = (steps + 0.5 - whole).clamp(0, 1)
+        doubtful = (self.stepped * torch.minimum(near, 1 - near) < HALF) & (self.stepped > 0)
+        present = torch.ones_like(values)
+        if rows.presence is not None:
+            likely, drawn = rows.presence.sigmoid(), columns(there, layout.gaps)
+            gaps.append((drawn - likely).abs())
+            present = layout.among_all((drawn < likely).float(), 1.0)
+        return DrawnRows(values, present, doubtful.any(-1) | (torch.cat(gaps, -1) < DOUBT).any(-1))
+
+
+def _chosen(share: Float[Tensor, "*batch classes"], even: Float[Tensor, "*batch 1"]) -> tuple[Tensor, Tensor]:
+    """The class, one-hot, in whose part of [0, 1] the even number lies; and how near it is to another's."""
+    size = share.shape[-1]
+    if size == 1:
+        return torch.ones_like(share), torch.ones_like(share[..., 0])
+    # A product, as some runtimes have no cumulative sum.
+    bounds = share @ torch.ones(size, size - 1, device=share.device).triu()
+    over = (even >= bounds).float()
+    edge = torch.ones_like(share[..., :1])
+    return torch.cat([edge, over], -1) - torch.cat([over, 0 * edge], -1), (even - bounds).abs().amin(-1)
+
+
+def _number(rows: RowDistribution, first: Tensor, second: Tensor) -> Tensor:
+    """A scaled number of its own family."""
+    numbers = rows.numbers
+    if isinstance(numbers, StudentT):
+        squared = numbers.degrees * (torch.exp(-2 / numbers.degrees * first.log()) - 1)
+    else:
+        squared = -2 * first.log()
+    return numbers.mean + numbers.scale * squared.sqrt() * torch.cos(2 * math.pi * second)

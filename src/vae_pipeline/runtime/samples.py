@@ -1,0 +1,74 @@
+"""New observations: means at draws of the sampler, or rows of a table with their noise, their classes and gaps."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_pipeline.runtime.graphs import Graphs
+from vae_pipeline.runtime.inputs import SEEDS, Labels
+from vae_pipeline.runtime.signatures import GraphName
+from vae_pipeline.runtime.temperature import Temperature, drawn
+from vae_pipeline.system.errors import DataError
+
+Array = npt.NDArray[Any]
+LEAST = np.float32(2.0**-24)
+"""The distance of even numbers from 0 and from 1, at least."""
+
+
+def draws(of: Graphs, draw: bool | None) -> bool:
+    """True if rows are to be drawn: where that is asked for, or nothing is and the graphs do so.
+
+    Raises:
+        DataError: draws are asked for, and no graph makes any.
+    """
+    able = GraphName.SAMPLE_ROWS in of.manifest.graphs
+    if draw and not able:
+        variant = of.manifest.variant
+        reason = (
+            f"is a variant, {variant.kind}: take the full bundle"
+            if variant is not None
+            else "draws no rows: export it again"
+            if of.spec.kind == "table"
+            else f"is of {of.spec.kind}s, whose samples are means"
+        )
+        raise DataError(f"{of.folder} {reason}, or ask for means")
+    return able if draw is None else draw
+
+
+def even(count: int, seed: Sequence[int], width: int) -> npt.NDArray[np.float32]:
+    """Numbers [count, width] that are even in (0, 1)."""
+    return np.random.default_rng(seed).random((count, width), np.float32).clip(LEAST, 1 - LEAST)
+
+
+def sampled(of: Graphs, count: int, seed: int, labels: Labels, temperature: Temperature, draw: bool | None) -> Array:
+    """The answer of `Bundle.sample`."""
+    if count < 1:
+        raise DataError(f"at least 1 sample is wanted; given {count}")
+    noise = drawn(count, seed, temperature, of.manifest.tempered, of.manifest.noise)
+    if not draws(of, draw):
+        of.session(GraphName.DECODER)
+        return of.spec.natural(of.rows(GraphName.SAMPLE, {"noise": noise}, labels)[0])
+    width = int(of.manifest.graphs[GraphName.SAMPLE_ROWS].inputs["uniform"].event[0])
+    inputs = {"noise": noise, "uniform": even(count, (seed, 1), width)}
+    return _gapped(of, of.rows(GraphName.SAMPLE_ROWS, inputs, labels))
+
+
+def generated(of: Graphs, count: int, seed: int, first: int, labels: Labels, draw: bool | None) -> Array:
+    """The answer of `Bundle.generate`."""
+    if count < 1 or not 0 <= first <= SEEDS - count or not 0 <= seed < SEEDS:
+        raise DataError(
+            f"seed {seed} and draws {first} to {first + count - 1} were given; wanted whole numbers from 0 to "
+            f"{SEEDS - 1}, and at least 1 draw"
+        )
+    index = np.arange(first, first + count, dtype=np.float32)
+    inputs = {"seed": np.full(count, seed, np.float32), "index": index}
+    if not draws(of, draw):
+        return of.spec.natural(of.rows(GraphName.GENERATE, inputs, labels)[0])
+    return _gapped(of, of.rows(GraphName.GENERATE_ROWS, inputs, labels))
+
+
+def _gapped(of: Graphs, answers: list[Array]) -> Array:
+    values, present = answers
+    return of.spec.natural(np.where(present > 0, values, np.float32(np.nan)))
