@@ -113,7 +113,7 @@ class TestBundle:
                     assert all(known[name].size == 1 for name in node.input if name in known), file.name
 
     def test_it_is_whole_and_says_what_the_columns_are(self, table_lane, bundle):
-        assert len(verify(table_lane.bundle)) == 7
+        assert len(verify(table_lane.bundle)) == 10
         told = bundle.session("score").get_modelmeta().custom_metadata_map
         assert json.loads(told["vae.columns"])["when"] == "date"
         card = (table_lane.bundle / "MODEL_CARD.md").read_text()
@@ -229,9 +229,13 @@ class TestCommands:
         invoke("sample", table_lane.bundle, "-o", tmp_path / "drawn.csv", "--count", "200")
         drawn = pd.read_csv(tmp_path / "drawn.csv")
         assert list(drawn) == ["amount", "balance", "country", "new", "when"] and len(drawn) == 200
-        assert set(drawn.country) <= {"DK", "NO", "SE"} and drawn.new.dtype == bool
+        assert set(drawn.country.dropna()) <= {"DK", "NO", "SE"} and drawn.new.dtype == bool
         assert drawn.when.str.startswith("2026-").mean() > 0.9
         assert drawn.amount.mean() == pytest.approx(100, abs=8)
+        assert drawn.balance.isna().mean() == pytest.approx(0.1, abs=0.08) and not drawn.amount.isna().any()
+        invoke("sample", table_lane.bundle, "-o", tmp_path / "means.csv", "--count", "200", "--mean")
+        means = pd.read_csv(tmp_path / "means.csv")
+        assert not means.isna().any().any() and means.balance.std() < drawn.balance.std()
         invoke("reconstruct", table_lane.bundle, new, "-o", tmp_path / "near.csv")
         near, given = pd.read_csv(tmp_path / "near.csv"), pd.read_csv(new)
         normal = given.fraud == 0

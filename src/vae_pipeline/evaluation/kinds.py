@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
-from vae_pipeline.evaluation import audio, defects, denoising, images, sound_denoising
+from vae_pipeline.evaluation import audio, defects, denoising, images, sound_denoising, tables
 from vae_pipeline.kinds.spec import AudioSpec, ImageSpec, TableSpec, TextSpec
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.latents import Latents
 from vae_pipeline.metrics.sentences import sentence_figures
 from vae_pipeline.models.detector import Detector
+from vae_pipeline.models.table import TableVAE
 from vae_pipeline.training.trained import Trained
 
 
@@ -40,8 +41,9 @@ def describe(of: Evaluation, folder: Path) -> dict[str, Any]:
         case AudioSpec() as spec:
             figures = audio.describe(of.trained, of.prepared, spec, of.seed, of.home, folder)
             return figures | sound_denoising.describe(of.trained, of.prepared, spec, of.seed, folder)
-        case TableSpec():
-            return {}
+        case TableSpec() as spec:
+            assert isinstance(of.trained.model, TableVAE)  # the builder says so
+            return tables.describe(of.trained.model, of.prepared, spec, of.seed)
         case TextSpec() as spec:
             device = next(of.trained.model.parameters()).device
             return sentence_figures(of.trained.model, of.prepared, spec, of.metrics, of.seed, device)

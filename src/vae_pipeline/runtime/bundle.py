@@ -239,10 +239,8 @@ class Bundle(Graphs):
     def generate(
         self, count: int, seed: int = 0, first: int = 0, labels: Labels = None, draw: bool | None = None
     ) -> Array:
-        """Draws `first` to `first + count - 1` of a seed; the graph itself makes their noise, alike in any runtime.
-
-        `draw` as in `sample`.
-        """
+        """Draws `first` to `first + count - 1` of a seed, as in `sample`; the graph makes their noise, alike in any
+        runtime."""
         return generated(self, count, seed, first, labels, draw)
 
     def interpolate(

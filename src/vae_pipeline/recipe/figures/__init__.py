@@ -14,6 +14,7 @@ from vae_pipeline.recipe.figures.images import IMAGES
 from vae_pipeline.recipe.figures.latents import LATENTS
 from vae_pipeline.recipe.figures.sentences import SENTENCES
 from vae_pipeline.recipe.figures.sound import SOUND
+from vae_pipeline.recipe.figures.tables import TABLES
 
 __all__ = [
     "EVERY",
@@ -30,7 +31,7 @@ __all__ = [
     "tracked",
 ]
 
-FIGURES: tuple[Figure, ...] = (*BOUNDS, *LATENTS, *IMAGES, *SOUND, *SENTENCES, *DETECTION)
+FIGURES: tuple[Figure, ...] = (*BOUNDS, *LATENTS, *IMAGES, *SOUND, *TABLES, *SENTENCES, *DETECTION)
 
 
 def figures_of(part: Part) -> tuple[Figure, ...]:

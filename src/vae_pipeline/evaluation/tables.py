@@ -1,0 +1,43 @@
+"""A report's part on tables: drawn rows beside real ones."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vae_pipeline.kinds.spec import TableSpec
+from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.metrics.bounds import evaluating
+from vae_pipeline.metrics.detection import normal_part
+from vae_pipeline.metrics.tables import ROWS, synthesis
+from vae_pipeline.models.table import TableVAE
+from vae_pipeline.numerics.randomness import derive, seeded
+
+LEAST = 50  # rows of either part: of fewer, shares say little
+BATCH = 1_000
+
+
+def describe(model: TableVAE, prepared: Prepared, spec: TableSpec, seed: int) -> dict[str, Any]:
+    """The figures of as many drawn rows as are compared."""
+    train, test = prepared.train, normal_part(prepared)
+    if min(len(train), len(test)) < LEAST:
+        return {"left_out": {"column_shapes": f"there are fewer than {LEAST} rows in a part"}}
+    drawn = draw_rows(model, min(ROWS, max(len(train), 1_000)), derive(seed, "drawn rows"))
+    found = dataclasses.asdict(synthesis(train.x[:], test.x[:], drawn, spec.columns, seed))
+    return {"drawn_rows": len(drawn)} | {name: value for name, value in found.items() if value is not None}
+
+
+@torch.inference_mode()
+def draw_rows(model: TableVAE, count: int, seed: int) -> npt.NDArray[np.float32]:
+    """Raw rows, less offsets, NaN where a value is missing."""
+    device = next(model.parameters()).device
+    found = []
+    with seeded(seed), evaluating(model):
+        for size in [BATCH] * (count // BATCH) + [count % BATCH] * (count % BATCH > 0):
+            z = model.draw(torch.randn(size, model.noise).to(device))
+            even = torch.rand(size, model.rows.uniform).clamp(2.0**-24, 1 - 2.0**-24).to(device)
+            drawn = model.draw_rows(z, even)
+            found.append(torch.where(drawn.present > 0, drawn.values, torch.nan).cpu().numpy())
+    return np.concatenate(found)

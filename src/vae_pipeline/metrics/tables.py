@@ -1,0 +1,189 @@
+"""The rows that a model of a table draws, beside real ones: columns, pairs, what tells them apart, and copies.
+
+Rows are raw, [rows, columns], NaN where a value is missing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import ks_2samp
+from sklearn.neighbors import NearestNeighbors
+
+from vae_pipeline.kinds.spec import Column
+from vae_pipeline.metrics.two_sample import classifier_auc
+from vae_pipeline.numerics.randomness import derive
+
+Array = npt.NDArray[Any]
+ROWS = 5_000
+"""Rows of a set that are compared, at most."""
+BINS = 10  # of a number beside a category
+RARE = 0.01
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """Figures of drawn rows, each beside what held-out rows come to in their place."""
+
+    column_shapes: float
+    column_shapes_of_test: float
+    pair_trends: float | None
+    """None where there is one column."""
+    pair_trends_of_test: float | None
+    rows_auc: float
+    rows_auc_of_test: float
+    missing_gap: float
+    rare_kept: float | None
+    """None where no category is rare."""
+    copies: float
+    copies_of_test: float
+    nearer_to_training: float
+    nearer_standard_error: float
+
+
+def synthesis(train: Array, test: Array, drawn: Array, columns: Sequence[Column], seed: int) -> Synthesis:
+    """Compare drawn rows, and test rows in their place, with those of training."""
+    choose = np.random.default_rng(derive(seed, "rows"))
+    some = train[np.sort(choose.permutation(len(train))[:ROWS])]
+    held_out, drawn = test[:ROWS], drawn[:ROWS]
+    nearer = nearer_to(some, held_out, drawn, columns, choose)
+    many = len(columns) > 1
+    return Synthesis(
+        column_shapes=column_shapes(train, drawn, columns),
+        column_shapes_of_test=column_shapes(train, held_out, columns),
+        pair_trends=pair_trends(some, drawn, columns) if many else None,
+        pair_trends_of_test=pair_trends(some, held_out, columns) if many else None,
+        rows_auc=_auc(some, drawn, seed),
+        rows_auc_of_test=_auc(some, held_out, seed),
+        missing_gap=float(np.abs(np.isnan(train).mean(0) - np.isnan(drawn).mean(0)).max()),
+        rare_kept=rare_kept(train, drawn, columns),
+        copies=copies(train, drawn),
+        copies_of_test=copies(train, held_out),
+        nearer_to_training=float(nearer.mean()),
+        nearer_standard_error=float(nearer.std() / np.sqrt(len(nearer))),
+    )
+
+
+def column_shapes(real: Array, other: Array, columns: Sequence[Column]) -> float:
+    """Mean over columns of 1 - the Kolmogorov-Smirnov statistic of numbers, or 1 - the total variation of classes.
+
+    Values that are present are compared. Source: the metrics KSComplement and TVComplement of SDMetrics.
+    """
+    return float(np.mean([_shape(real[:, at], other[:, at], column) for at, column in enumerate(columns)]))
+
+
+def _shape(real: Array, other: Array, column: Column) -> float:
+    real, other = real[~np.isnan(real)], other[~np.isnan(other)]
+    if not len(real) or not len(other):
+        return float(len(real) == len(other))
+    if column.kind in ("boolean", "category"):
+        return 1 - _total_variation(real, other)
+    return 1 - float(ks_2samp(real, other).statistic)
+
+
+def _total_variation(real: Array, other: Array) -> float:
+    values, places = np.unique(np.concatenate([real, other]), return_inverse=True)
+    shares = [np.bincount(part, minlength=len(values)) / len(part) for part in np.split(places, [len(real)])]
+    return float(np.abs(shares[0] - shares[1]).sum() / 2)
+
+
+def pair_trends(real: Array, other: Array, columns: Sequence[Column]) -> float:
+    """Mean over pairs of columns: how alike two numbers are correlated, or how alike two columns' classes go together.
+
+    Beside a class a number is put into ten bins of equal width, the outermost without an end, and a missing value is a
+    class. Source: the metrics CorrelationSimilarity and ContingencySimilarity of SDMetrics.
+    """
+    classes = [column.kind in ("boolean", "category") for column in columns]
+    binned = [_binned(real[:, at], other[:, at], classes[at]) for at in range(len(columns))]
+    found = []
+    for first, second in combinations(range(len(columns)), 2):
+        if classes[first] or classes[second]:
+            codes = [1_000 * binned[first][side] + binned[second][side] for side in (0, 1)]
+            found.append(1 - _total_variation(*codes))
+            continue
+        correlations = [_correlation(rows[:, first], rows[:, second]) for rows in (real, other)]
+        found.append(1 - abs(correlations[0] - correlations[1]) / 2)
+    return float(np.mean(found))
+
+
+def _binned(real: Array, other: Array, is_class: bool) -> tuple[Array, Array]:
+    """Whole numbers for both sides, -1 where a value is missing."""
+    if is_class:
+        return np.nan_to_num(real, nan=-1), np.nan_to_num(other, nan=-1)
+    present = real[~np.isnan(real)].astype(np.float64)
+    edges = np.histogram_bin_edges(present, BINS)[1:-1] if len(present) else np.zeros(1)
+    first, second = (
+        np.where(np.isnan(values), -1, np.digitize(values.astype(np.float64), edges)) for values in (real, other)
+    )
+    return first, second
+
+
+def _correlation(first: Array, second: Array) -> float:
+    both = ~np.isnan(first) & ~np.isnan(second)
+    first, second = first[both].astype(np.float64), second[both].astype(np.float64)
+    if len(first) < 2 or first.std() == 0 or second.std() == 0:
+        return 0.0
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def _auc(first: Array, second: Array, seed: int) -> float:
+    count = min(len(first), len(second))
+    return classifier_auc(first[:count], second[:count], derive(seed, "folds"))
+
+
+def rare_kept(real: Array, other: Array, columns: Sequence[Column]) -> float | None:
+    """The share of categories under 1 % of the real rows whose share among the others is within a factor of two."""
+    kept = []
+    for at, column in enumerate(columns):
+        if column.kind != "category":
+            continue
+        for value in range(len(column.values)):
+            share, found = (float((rows[:, at] == value).mean()) for rows in (real, other))
+            if 0 < share < RARE:
+                kept.append(share / 2 <= found <= 2 * share)
+    return float(np.mean(kept)) if kept else None
+
+
+def copies(train: Array, other: Array) -> float:
+    """The share of the others that are rows of training, to the last digit."""
+    known = {row.tobytes() for row in np.ascontiguousarray(train, np.float32)}
+    return float(np.mean([row.tobytes() in known for row in np.ascontiguousarray(other, np.float32)]))
+
+
+def nearer_to(train: Array, test: Array, drawn: Array, columns: Sequence[Column], choose: np.random.Generator) -> Array:
+    """1 of each drawn row whose nearest row of as many is one of training, 0 where it is held out, a half of equals.
+
+    The distance is the sum over columns of |difference| of ranks of numbers, and 1 where classes differ.
+    """
+    count = min(len(train), len(test))
+    sides = [rows[choose.permutation(len(rows))[:count]] for rows in (train, test)]
+    features = _Features(np.concatenate(sides), columns)
+    found = [
+        NearestNeighbors(n_neighbors=1, metric="manhattan").fit(features(side)).kneighbors(features(drawn))[0][:, 0]
+        for side in sides
+    ]
+    closer = np.where(found[0] < found[1], 1.0, 0.0)
+    return np.where(np.isclose(found[0], found[1], rtol=0, atol=1e-9), 0.5, closer)
+
+
+class _Features:
+    """Rows as numbers whose Manhattan distance is that of `nearer_to`."""
+
+    def __init__(self, rows: Array, columns: Sequence[Column]) -> None:
+        self.columns = columns
+        self.sorted = [np.sort(rows[~np.isnan(rows[:, at]), at]) for at in range(len(columns))]
+
+    def __call__(self, rows: Array) -> Array:
+        found = []
+        for at, column in enumerate(self.columns):
+            values, missing = rows[:, at], np.isnan(rows[:, at])
+            if column.kind in ("boolean", "category"):
+                classes = np.arange(max(2, len(column.values) + 1))
+                found += [*((values[:, None] == classes) / 2).T, missing / 2]
+                continue
+            ranks = (np.searchsorted(self.sorted[at], values) + np.searchsorted(self.sorted[at], values, "right")) / 2
+            found += [np.where(missing, 0.5, ranks / max(1, len(self.sorted[at]))), missing / 2]
+        return np.stack(found, 1)

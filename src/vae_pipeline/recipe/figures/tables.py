@@ -1,0 +1,47 @@
+"""The rows that a model of a table draws."""
+
+from vae_pipeline.recipe.figures.figure import TABLE, Figure
+
+TABLES = (
+    Figure(
+        "column_shapes", "Column shapes",
+        "Mean over columns of 1 less the Kolmogorov-Smirnov statistic of numbers, or less the total variation of "
+        "classes, between drawn rows and those of training (SDMetrics' KSComplement and TVComplement).",
+        "samples", better="higher", kinds=TABLE,
+        beside=(("column_shapes_of_test", "test rows {}"), ("drawn_rows", "{} rows were drawn")),
+    ),
+    Figure(
+        "pair_trends", "Column pairs",
+        "Mean over pairs of columns of how alike they go together in drawn rows and in those of training: 1 less half "
+        "the difference of two numbers' correlations, or less the total variation of pairs of classes, numbers in ten "
+        "bins (SDMetrics' CorrelationSimilarity and ContingencySimilarity).",
+        "samples", better="higher", kinds=TABLE, beside=(("pair_trends_of_test", "test rows {}"),),
+    ),
+    Figure(
+        "rows_auc", "AUC of drawn rows",
+        "Boosted trees that tell drawn rows from those of training, each row judged by trees that were fitted to "
+        "others: 0.5 if they can't, 1 if they always can.",
+        "samples", better="lower", kinds=TABLE, beside=(("rows_auc_of_test", "test rows {}"),),
+    ),
+    Figure(
+        "missing_gap", "Gap of missing values",
+        "The largest difference of a column's share of missing values between drawn rows and those of training.",
+        "samples", better="lower", kinds=TABLE,
+    ),
+    Figure(
+        "rare_kept", "Rare categories kept",
+        "Share of the categories under 1 % of the training rows that drawn rows have at least half and at most twice "
+        "as often.",
+        "samples", better="higher", kinds=TABLE,
+    ),
+    Figure(
+        "copies", "Copied rows", "Share of drawn rows that are rows of training, to the last digit.",
+        "samples", better="lower", kinds=TABLE, beside=(("copies_of_test", "test rows {}"),),
+    ),
+    Figure(
+        "nearer_to_training", "Nearer to training",
+        "Share of drawn rows whose nearest row, among as many of training as of the test part, is one of training: "
+        "about 0.5 where drawn rows know nothing of single rows, more where they come near to some.",
+        "samples", better="lower", kinds=TABLE, beside=(("nearer_standard_error", "standard error {}"),),
+    ),
+)  # fmt: skip
