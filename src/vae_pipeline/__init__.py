@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vae_pipeline.estimators.denoiser import Denoiser
     from vae_pipeline.estimators.detector import VAEDetector
     from vae_pipeline.estimators.loading import load
+    from vae_pipeline.estimators.synthesizer import VAESynthesizer
     from vae_pipeline.estimators.vae import VAE
     from vae_pipeline.recipe import Recipe
     from vae_pipeline.runtime.bundle import Bundle
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 # onnxruntime 1.32 reports its use to its maker, from the moment that it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-__all__ = ["VAE", "Bundle", "Denoiser", "Recipe", "VAEDetector", "__version__", "load"]
+__all__ = ["VAE", "Bundle", "Denoiser", "Recipe", "VAEDetector", "VAESynthesizer", "__version__", "load"]
 
 _HOMES = {
     "Bundle": "vae_pipeline.runtime.bundle",
@@ -29,6 +30,7 @@ _HOMES = {
     "Recipe": "vae_pipeline.recipe",
     "VAE": "vae_pipeline.estimators.vae",
     "VAEDetector": "vae_pipeline.estimators.detector",
+    "VAESynthesizer": "vae_pipeline.estimators.synthesizer",
     "load": "vae_pipeline.estimators.loading",
 }
 

@@ -100,7 +100,7 @@ def test_no_two_public_classes_share_a_name():
 
 
 PUBLIC = {
-    "vae_pipeline": ["VAE", "Bundle", "Denoiser", "Recipe", "VAEDetector", "__version__", "load"],
+    "vae_pipeline": ["VAE", "Bundle", "Denoiser", "Recipe", "VAEDetector", "VAESynthesizer", "__version__", "load"],
     "vae_pipeline.runtime": ["Bundle", "Choice", "Detection", "Encoding", "Morph", "Scores", "alarms", "path_between"],
     "vae_pipeline.detector": ["VAEDetector"],
     "vae_pipeline.sentences": ["Choice"],

@@ -21,6 +21,7 @@ from vae_pipeline.cli.morphs import morphs
 from vae_pipeline.cli.options import BEGIN, MORE, STAGES, TASKS, BundleFolder
 from vae_pipeline.cli.output import console, print_columns
 from vae_pipeline.cli.stages import stages
+from vae_pipeline.cli.synthesis import synthesis
 from vae_pipeline.cli.tasks import tasks
 from vae_pipeline.system.errors import Interrupted, VaeError, lacking, out_of_memory
 from vae_pipeline.system.installed import require_one_version
@@ -64,6 +65,7 @@ app = typer.Typer(
 )
 
 app.add_typer(beginning)
+app.add_typer(synthesis)
 app.add_typer(stages)
 app.add_typer(tasks)
 app.add_typer(denoising)

@@ -17,8 +17,10 @@ from vae_pipeline.metrics.parts import VALUES, batches
 from vae_pipeline.models.denoiser import Denoiser
 from vae_pipeline.models.scaling import resounded
 from vae_pipeline.models.sound.denoiser import SoundDenoiser
+from vae_pipeline.models.table import TableVAE
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, seeded
+from vae_pipeline.runtime.samples import even as sampled_evenly
 
 Array = npt.NDArray[Any]
 Labels = npt.NDArray[np.int64] | None
@@ -80,6 +82,20 @@ def drawn(model: VAE, count: int, seed: int, device: torch.device) -> Array:
     noise = np.random.default_rng(seed).standard_normal((count, model.noise)).astype(np.float32)
     with _on(model, device):
         return model.draw(torch.from_numpy(noise).to(device)).cpu().numpy()
+
+
+@torch.inference_mode()
+def drawn_rows(model: TableVAE, z: Array, seed: int, device: torch.device) -> Array:
+    """[count, columns]: raw rows drawn at latents, NaN where a value is missing, as a bundle draws them of a seed."""
+    even = sampled_evenly(len(z), (seed, 1), model.rows.uniform)
+    found = []
+    with _on(model, device):
+        for start in range(0, len(z), AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            at, by = (torch.from_numpy(values[some]).float().to(device) for values in (z, even))
+            rows = model.draw_rows(at, by)
+            found.append(torch.where(rows.present > 0, rows.values, torch.nan).cpu().numpy())
+    return np.concatenate(found)
 
 
 @torch.inference_mode()

@@ -4,7 +4,7 @@ import html
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +45,16 @@ class RecipeEstimator(Estimator):
     conditional: bool = False
     columns: Mapping[str, str] | None = None
 
-    _kept = ("recipe_", "seed_", "classes_", "n_features_in_", "feature_names_in_", "_layout", "_names", "_digest")
+    _kept: ClassVar[tuple[str, ...]] = (
+        "recipe_",
+        "seed_",
+        "classes_",
+        "n_features_in_",
+        "feature_names_in_",
+        "_layout",
+        "_names",
+        "_digest",
+    )
 
     def __init__(
         self,

@@ -6,10 +6,11 @@ from typing import Any
 from vae_pipeline.estimators import saved
 from vae_pipeline.estimators.denoiser import Denoiser
 from vae_pipeline.estimators.detector import VAEDetector
+from vae_pipeline.estimators.synthesizer import VAESynthesizer
 from vae_pipeline.estimators.vae import VAE
 from vae_pipeline.system.errors import InputError
 
-CLASSES = {each.__name__: each for each in (VAE, VAEDetector, Denoiser)}
+CLASSES = {each.__name__: each for each in (VAE, VAEDetector, Denoiser, VAESynthesizer)}
 
 
 def load(path: str | Path) -> Any:

@@ -18,6 +18,7 @@ from vae_pipeline.estimators.by_recipe import RecipeEstimator
 from vae_pipeline.estimators.observations import given_back, pair
 from vae_pipeline.estimators.parameters import is_whole
 from vae_pipeline.estimators.surroundings import RandomState, seed_of
+from vae_pipeline.models.table import TableVAE
 from vae_pipeline.runtime.paths import path_between
 from vae_pipeline.system.errors import InputError
 
@@ -105,11 +106,12 @@ class VAE(TransformerMixin, RecipeEstimator):  # type: ignore[misc]
             z = answers.means(self.trained_.model, x, labels, device)
         return self._decoded(z, y, x=x)
 
-    def sample(self, n: int = 1, y: Any = None, random_state: RandomState = None) -> Any:
-        """New observations: `n` draws of z by the fitted sampler, or by the prior, each as E[x|z]; sentences are drawn.
+    def sample(self, n: int = 1, y: Any = None, random_state: RandomState = None, *, draw: bool = True) -> Any:
+        """New observations: `n` draws of z by the fitted sampler, or by the prior, each as E[x|z].
 
-        `y` is the label of all, or of each, for a conditional model. Without a `random_state` each call gives others;
-        with a seed the exported bundle gives the same.
+        Sentences are drawn, and so are a table's rows, with their noise, their classes and their gaps, unless `draw` is
+        False. `y` is the label of all, or of each, for a conditional model. Without a `random_state` each call gives
+        others; with a seed the exported bundle gives the same.
 
         Raises:
             ValueError: `n` isn't a whole number from 1 up.
@@ -120,6 +122,9 @@ class VAE(TransformerMixin, RecipeEstimator):  # type: ignore[misc]
         seed = seed_of(random_state)
         with self._computing() as device:
             z = answers.drawn(self.trained_.model, int(n), seed, device)
+            if draw and isinstance(self.trained_.model, TableVAE):
+                rows = answers.drawn_rows(self.trained_.model, z, seed, device)
+                return given_back(rows, self.trained_.spec, self._layout, self._names)
         return self._decoded(z, y, seed)
 
     def score_samples(

@@ -13,6 +13,7 @@ from tests.models.test_rows import COLUMNS
 from vae_pipeline.bundles.export.graph import example_inputs
 from vae_pipeline.bundles.export.noise import even_noise, noise_graph, normal_noise
 from vae_pipeline.bundles.export.rows import DRAWING
+from vae_pipeline.estimators import answers
 from vae_pipeline.kinds.spec import TableSpec
 from vae_pipeline.models.build import build
 from vae_pipeline.models.samplers import MixtureSampler
@@ -20,6 +21,7 @@ from vae_pipeline.runtime import Bundle
 from vae_pipeline.runtime.agreement import Units
 from vae_pipeline.runtime.inputs import SEEDS
 from vae_pipeline.system.errors import DataError
+from vae_pipeline.training.trained import Trained
 
 CELLED = tuple(column for column in COLUMNS if column.kind not in ("number", "date") or column.cells)
 X = torch.zeros(64, 1)
@@ -109,6 +111,14 @@ def test_a_table_is_sampled_whole(bundle):
     assert gaps["balance"] == pytest.approx(0.1, abs=0.05) and gaps["amount"] == 0
     assert not np.isnan(means).any()
     assert np.array_equal(bundle.sample(2000, seed=1), rows, equal_nan=True)
+
+
+def test_an_estimator_draws_the_rows_of_its_bundle(bundle, table_lane):
+    model, device = Trained.load(table_lane.model).model.eval(), torch.device("cpu")
+    rows = answers.drawn_rows(model, answers.drawn(model, 200, 5, device), 5, device)
+    found, wanted = bundle.spec.natural(rows), bundle.sample(200, seed=5)
+    np.testing.assert_allclose(found, wanted, rtol=1e-3)
+    assert np.isnan(found).any()
 
 
 def test_the_rows_of_a_seed_are_the_same_whatever_rows_they_come_with(bundle):

@@ -61,13 +61,15 @@ class MixedLikelihood(nn.Module):
         """p(x|z)."""
         rows = output.squeeze(-2)
         filled = iter(rows.split([part for part in self.parts if part], -1))  # MNN dies of an empty part
-        mean, log_scale, logits, presence, shares, *log_odds = [
-            next(filled) if part else rows.detach()[..., :0] for part in self.parts
+        mean, log_scale, logits, presence = [
+            next(filled) if part else rows.detach()[..., :0] for part in self.parts[:4]
         ]
+        shares = next(filled) if self.parts[4] else None
+        log_odds = list(filled)
         own = self.kind == "per_element" or not self.parts[0]
         scale = floored(log_scale if own else self.log_scale)
         degrees = None if self.log_excess is None else degrees_of(self.log_excess)
-        histogram = self.cells(shares.unflatten(-1, self.cells.met.shape)) if self.parts[4] else None
+        histogram = None if shares is None else self.cells(shares.unflatten(-1, self.cells.met.shape))
         there = presence if self.modelled else None
         return RowDistribution(self.layout, mean, scale, logits, log_odds, there, degrees, histogram)
 

@@ -1,0 +1,144 @@
+"""VAESynthesizer: new rows of a table by a VAE that is fitted from Python, in scikit-learn's manner.
+
+from vae_pipeline import VAESynthesizer
+synthesizer = VAESynthesizer().fit(frame)    # a DataFrame, an array, or the path of a table
+synthesizer.sample(10_000)                   # rows with their noise, their classes and their gaps
+synthesizer.report()                         # drawn rows beside those of training, and test rows in their place
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+from vae_pipeline.estimators import answers
+from vae_pipeline.estimators.by_recipe import RecipeEstimator
+from vae_pipeline.estimators.given import Given
+from vae_pipeline.estimators.observations import given_back
+from vae_pipeline.estimators.parameters import is_whole
+from vae_pipeline.estimators.surroundings import RandomState, seed_of
+from vae_pipeline.evaluation.tables import describe
+from vae_pipeline.kinds.parts import TableSource
+from vae_pipeline.kinds.spec import TableSpec
+from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.models.table import TableVAE
+from vae_pipeline.recipe import Recipe
+from vae_pipeline.recipe.data import TableData, TumoursData
+from vae_pipeline.scaffold.facts import TableFacts
+from vae_pipeline.scaffold.synthesis import DATA, as_synthesizer
+from vae_pipeline.system.errors import InputError
+from vae_pipeline.system.reading import parse
+
+
+class VAESynthesizer(RecipeEstimator):
+    """A VAE of a table's rows that draws new ones.
+
+    `fit` takes a DataFrame of numbers, booleans, categories and dates, an array of numbers, or the path of a table;
+    None stands for the data that `recipe` names. Values may be missing, and are missing as often in what is drawn.
+    Some rows are held back: those of the part `valid` choose the epoch, and those of `test` stand beside drawn ones in
+    `report`.
+
+    Parameters:
+        recipe: a Recipe, or the path of its file; None for one that suits the data.
+        columns: what a column is where its values don't tell: number, boolean, category, date, ignored.
+        latents: the number of latent dimensions, instead of the recipe's.
+        steps: updates of the weights, instead of the recipe's length.
+        random_state: a seed; a generator of numpy's, that is drawn from; or None for another fit each time.
+        verbose: True shows progress, False doesn't, None does on a terminal and in a notebook.
+        device: "cpu", "cuda", "cuda:1", "mps" or "auto"; None for what the setting VAE_DEVICE says.
+
+    Attributes:
+        recipe_: the whole recipe.
+        seed_: the seed of the fit.
+        history_: DataFrame of one row an epoch; nats a row.
+        rows_: the number of rows of the data, those that were held back with them.
+    """
+
+    _kept: ClassVar[tuple[str, ...]] = (*RecipeEstimator._kept, "rows_")
+
+    def __init__(
+        self,
+        recipe: Recipe | str | Path | None = None,
+        *,
+        columns: Mapping[str, str] | None = None,
+        latents: int | None = None,
+        steps: int | None = None,
+        random_state: RandomState = 0,
+        verbose: bool | None = None,
+        device: str | None = None,
+    ) -> None:
+        self.recipe, self.columns, self.latents, self.steps = recipe, columns, latents, steps
+        self.random_state, self.verbose, self.device = random_state, verbose, device
+
+    def sample(self, n: int = 1, random_state: RandomState = None) -> Any:
+        """`n` new rows, as the fit's were given: a DataFrame, or an array with NaN where a value is missing.
+
+        Without a `random_state` each call gives others; with a seed the exported bundle gives the same.
+
+        Raises:
+            ValueError: `n` isn't a whole number from 1 up.
+        """
+        check_is_fitted(self)
+        if not is_whole(n):
+            raise InputError(f"n={n!r} was given; wanted a whole number from 1 up")
+        seed, model = seed_of(random_state), self._table()
+        with self._computing() as device:
+            rows = answers.drawn_rows(model, answers.drawn(model, int(n), seed, device), seed, device)
+        return given_back(rows, self.trained_.spec, self._layout, self._names)
+
+    def report(self, X: Any = None) -> dict[str, Any]:  # noqa: N803
+        """Figures of drawn rows beside those of training, and of test rows in their place (docs/figures.md).
+
+        The data of the fit are kept for as long as this object is; of a copy, or of a model that was loaded, they are
+        given again as `X`.
+
+        Raises:
+            ValueError: the data are needed, or aren't those of the fit.
+        """
+        check_is_fitted(self)
+        with self._in_own_words(), self._computing() as device:
+            prepared, model = Prepared.open(self._with_data(X, None) / "data"), self._table()
+            spec = self.trained_.spec
+            assert isinstance(spec, TableSpec)  # `_whole` says so
+            try:
+                return describe(model.to(device), prepared, spec, self.seed_)
+            finally:
+                model.cpu()
+
+    def _calibrate(self, prepared: Prepared, seed: int, device: torch.device) -> None:  # noqa: ARG002
+        self.rows_ = sum(map(len, (prepared.train, prepared.valid, prepared.test)))
+
+    def _table(self) -> TableVAE:
+        model = self.trained_.model
+        assert isinstance(model, TableVAE)  # `_whole` says so
+        return model
+
+    def _given(self, X: Any, y: Any, recipe: Recipe | None, seed: int) -> Given:  # noqa: N803
+        given = super()._given(X, y, recipe, seed)
+        if not isinstance(given.source, TableSource):
+            raise InputError(
+                f"data of the kind {given.data['kind']} were given; a VAESynthesizer takes rows of a table: a "
+                "DataFrame, an array of two axes, or the path of a table"
+            )
+        if X is None:
+            return given
+        section = None if recipe is None else recipe.data
+        own = isinstance(section, TableData | TumoursData)
+        told = {name: getattr(section, name) for name in DATA} if own else DATA
+        return replace(given, source=replace(given.source, **told), data={**given.data, **told})
+
+    def _whole(self, recipe: Recipe | None, given: Given) -> Recipe:
+        """The recipe, with the sections of a synthesiser where none was given."""
+        whole = super()._whole(recipe, given)
+        if recipe is not None:
+            return whole
+        assert isinstance(given.facts, TableFacts)  # only a recipe's own data come without
+        values = as_synthesizer(whole.model_dump(mode="json"), given.facts.examples)
+        if self.latents is not None:
+            values["model"]["posterior"]["latents"] = int(self.latents)
+        if self.steps is not None:
+            values["train"]["steps"] = int(self.steps)
+        return parse(Recipe, values, Path("the recipe"))

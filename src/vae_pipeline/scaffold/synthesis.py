@@ -1,0 +1,43 @@
+"""The recipe that suits the synthesis of a table's rows, by what was suggested for a VAE of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+CELLS = 64
+DATA = {"scaling": "quantile", "cells": CELLS}
+"""Keys of the section `data`: any distribution of numbers, and what is far of a skewed one brought near."""
+RATE = 0.3
+"""The rate's weight: latents say most of a row, and little is left to independent noise."""
+LATENTS = 16
+PASSES, LEAST, MOST = 40, 1_500, 6_000  # passes over the rows, and the steps that they come to
+SMALL, LARGE = 2_000, 10_000  # rows: of batches of 64 and of 512
+COMPONENTS, ROWS = 50, 100  # of the sampler's mixture, at most, and rows for each
+
+
+def as_synthesizer(suggested: Mapping[str, Any], rows: int) -> dict[str, Any]:
+    """Sections of a recipe for so many rows, with the likelihood, rate and sampler of a synthesiser."""
+    batch = 64 if rows < SMALL else 256 if rows < LARGE else 512
+    net = {"kind": "dense", "layers": [128, 128] if rows < SMALL else [256, 256], "activation": "silu"}
+    model = {
+        **suggested["model"],
+        "encoder": net,
+        "posterior": {"kind": "gaussian", "latents": LATENTS},
+        "prior": {"kind": "standard_normal"},
+        "decoder": net,
+        "likelihood": {
+            "kind": "mixed",
+            "scale": "learned_per_column",
+            "numbers": "histogram",
+            "missing": "modelled",
+        },
+    }
+    steps = max(LEAST, min(round(PASSES * rows / batch, -2), MOST))
+    train = {"steps": steps, "batch": batch, "weight_decay": 0.0001, "keep": "best"}
+    return {
+        **suggested,
+        "model": model,
+        "rate_control": {"kind": "warm_up", "beta": RATE, "share": 0.3},
+        "train": {**suggested["train"], **train},
+        "sampler": {"kind": "mixture", "components": max(1, min(COMPONENTS, rows // ROWS))},
+        "detection": None,
+    }

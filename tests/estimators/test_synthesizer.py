@@ -1,0 +1,164 @@
+"""New rows of a table from Python and by one command."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pyarrow import parquet
+from sklearn.base import clone
+from tests.tables import mixed_frame
+from typer.testing import CliRunner
+
+from vae_pipeline import VAESynthesizer, load
+from vae_pipeline.cli.main import app
+from vae_pipeline.kinds.spec import Column
+from vae_pipeline.kinds.table.synthetic_files import BESIDE, KEY, write_synthetic
+
+FEW = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+LINE = ((0.0, 0.0), (1.0, 1.0))
+
+
+@pytest.fixture(scope="module")
+def frame():
+    draw = np.random.default_rng(0)
+    found = mixed_frame(600).drop(columns=["fraud", "id"])
+    found["visits"] = np.where(draw.random(600) < 0.6, 0, draw.integers(1, 5, 600))
+    found["price"] = draw.lognormal(size=600).round(2)
+    return found
+
+
+@pytest.fixture(scope="module")
+def synthesizer(frame):
+    return VAESynthesizer(steps=900, verbose=False).fit(frame)
+
+
+def test_rows_are_of_the_kinds_that_were_given(synthesizer, frame):
+    drawn = synthesizer.sample(2000, random_state=1)
+    assert list(drawn) == list(frame) and len(drawn) == 2000
+    assert set(drawn.country.dropna()) == {"NO", "SE", "DK"} and drawn.new.dtype == bool
+    assert (drawn.when == drawn.when.dt.normalize()).all() and drawn.visits.dtype == np.int64
+    assert (drawn.price.mul(100).round() / 100 == drawn.price).all()
+    assert drawn.price.between(frame.price.min(), frame.price.max()).all()
+    for name in ("balance", "country"):
+        assert drawn[name].isna().mean() == pytest.approx(frame[name].isna().mean(), abs=0.04)
+    assert not drawn.amount.isna().any()
+
+
+def test_columns_have_their_shapes_and_go_together(synthesizer, frame):
+    drawn = synthesizer.sample(4000, random_state=2)
+    assert (drawn.visits == 0).mean() == pytest.approx(0.6, abs=0.06)
+    together = [each[["amount", "balance"]].corr().iloc[0, 1] for each in (drawn, frame)]
+    assert together[1] < -0.4 and together[0] < 0.7 * together[1]
+    medians = [each.groupby("country").amount.median() for each in (drawn, frame)]
+    apart = [each["NO"] - each["DK"] for each in medians]
+    assert apart[0] == pytest.approx(apart[1], rel=0.35)
+
+
+def test_a_seed_gives_the_same_rows_and_none_gives_others(synthesizer):
+    pd.testing.assert_frame_equal(synthesizer.sample(20, random_state=3), synthesizer.sample(20, random_state=3))
+    assert not synthesizer.sample(20).equals(synthesizer.sample(20))
+
+
+def test_the_report_measures_drawn_rows_and_held_out_ones(synthesizer):
+    found = synthesizer.report()
+    assert found["column_shapes"] > 0.9 and found["column_shapes_of_test"] > 0.85
+    assert found["rows_auc"] < 0.75 and found["copies"] < 0.01
+    assert found["nearer_to_training"] == pytest.approx(0.5, abs=0.1)
+    assert found == synthesizer.report()
+
+
+def test_a_saved_one_draws_the_same(synthesizer, frame, tmp_path):
+    again = load(synthesizer.save(tmp_path / "kept"))
+    assert isinstance(again, VAESynthesizer) and again.rows_ == 600
+    pd.testing.assert_frame_equal(again.sample(5, random_state=4), synthesizer.sample(5, random_state=4))
+    with pytest.raises(ValueError, match="has no data to be measured on"):
+        again.report()
+    assert again.report(frame)["column_shapes"] == pytest.approx(synthesizer.report()["column_shapes"])
+
+
+def test_its_recipe_is_a_synthesisers(synthesizer):
+    recipe = synthesizer.recipe_
+    assert recipe.model.likelihood.numbers == "histogram" and recipe.data.cells == 64
+    assert recipe.data.scaling == "quantile" and recipe.train.steps == 900
+
+
+@FEW
+def test_an_array_gives_an_array():
+    x = np.random.default_rng(0).normal(size=(80, 3))
+    found = VAESynthesizer(steps=20, verbose=False).fit(x).sample(7)
+    assert isinstance(found, np.ndarray) and found.shape == (7, 3) and np.isfinite(found).all()
+
+
+@pytest.mark.parametrize(
+    ("x", "told"),
+    [
+        (np.random.default_rng(0).normal(size=(9, 8, 8)), "a VAESynthesizer takes rows of a table"),
+        (["a sentence", "another one"] * 9, "a VAESynthesizer takes rows of a table"),
+        (np.zeros((1, 2)), "minimum of 4 is required|at least 4 are wanted|4"),
+    ],
+)
+def test_what_is_no_table_is_refused(x, told):
+    with pytest.raises(ValueError, match=told):
+        VAESynthesizer(steps=2, verbose=False).fit(x)
+
+
+def test_counts_that_are_none_are_refused(synthesizer):
+    for count in (0, -1, 1.5, "three"):
+        with pytest.raises(ValueError, match="wanted a whole number from 1 up"):
+            synthesizer.sample(count)
+
+
+@FEW
+@pytest.mark.parametrize("column", [np.full(60, 3.0), np.full(60, "x"), [f"t{at}" for at in range(60)], [None] * 60])
+def test_columns_that_say_little_are_kept_or_left_out(column):
+    """One value stays; a text of its own in every row, or none at all, is left out and said to be."""
+    frame = pd.DataFrame({"a": np.random.default_rng(0).normal(size=60), "b": column})
+    try:
+        found = VAESynthesizer(steps=5, verbose=False).fit(frame).sample(10)
+    except ValueError as error:
+        assert "column b" in str(error) and frame.b.isna().all()
+        return
+    if frame.b.nunique() == 1:
+        assert set(found.b) == set(frame.b)
+    else:
+        assert list(found) == ["a"]
+
+
+@FEW
+def test_one_command_makes_a_table_and_says_how_good_it_is(frame, tmp_path, monkeypatch):
+    monkeypatch.setattr("vae_pipeline.scaffold.synthesis.LEAST", 60)
+    monkeypatch.setattr("vae_pipeline.scaffold.synthesis.PASSES", 2)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    out = tmp_path / "new.csv"
+    result = CliRunner().invoke(app, ["synthesize", str(tmp_path / "rows.csv"), "-o", str(out)], catch_exceptions=False)
+    assert result.exit_code == 0 and "600 rows that nobody observed" in result.stdout
+    assert "column shapes: 0." in result.stdout and "rows held back" in result.stdout
+    told = json.loads((tmp_path / f"new.csv{BESIDE}").read_text())
+    assert told["synthetic"] is True and told["rows"] == 600 == len(pd.read_csv(out)) and told["of"] == "rows.csv"
+    assert set(told["figures"]) >= {"column_shapes", "rows_auc", "copies"}
+    result = CliRunner().invoke(app, ["synthesize", str(out), "-o", str(tmp_path / "x.txt")])
+    assert result.exit_code and not (tmp_path / "x.txt").exists()
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
+def test_a_file_says_that_nobody_observed_its_rows(name, tmp_path):
+    columns = (Column("a", "number", True, LINE), Column("b", "category", False, LINE, ("x", "y")))
+    pieces = [pd.DataFrame({"a": np.float32([0.1, np.nan]).astype(float), "b": ["x", "y"]})] * 2
+    assert write_synthetic(tmp_path / name, iter(pieces), columns, {"seed": 7}) == 4
+    if name.endswith(".csv"):
+        assert (tmp_path / name).read_text() == "a,b\n0.1,x\n,y\n0.1,x\n,y\n"
+        told = json.loads((tmp_path / (name + BESIDE)).read_text())
+        assert told == {"synthetic": True, "seed": 7, "rows": 4}
+    else:
+        table = parquet.read_table(tmp_path / name)
+        assert json.loads(table.schema.metadata[KEY]) == {"synthetic": True, "seed": 7}
+        assert table.to_pandas().a.tolist()[0] == 0.1
+
+
+def test_torchs_generator_is_left_as_it_was(synthesizer):
+    before = torch.get_rng_state()
+    synthesizer.sample(3)
+    synthesizer.report()
+    assert (torch.get_rng_state() == before).all() and clone(synthesizer).steps == 900
