@@ -97,7 +97,8 @@ class Histogram(Distribution):
     def log_prob(self, value: Float[Tensor, "*rows columns"]) -> Float[Tensor, "*batch columns"]:
         """Log density of each number."""
         cells, at = self.cells, value.unsqueeze(-1)
-        within = (at >= cells.lower) & (at < cells.upper)
+        # MNN compares wrongly what is spread on both sides; it subtracts rightly.
+        within = (at - cells.lower >= 0) & (at - cells.upper < 0)
         below, above = cells.outer
         beyond: Tensor = (below - value).clamp_min(0) + (value - above).clamp_min(0)
         # Not a product: where a runtime's softmax comes to 0, its logarithm times 0 is none.
