@@ -22,8 +22,12 @@ COMMANDS = {
     "drift": ["x.npy"],
     "verify": [],
 }
-ELSEWHERE = {"push": ["hf://joe/bars"], "sweep": ["--set", "model.posterior.latents=2,3"]}
-"""Commands that do well in tests/bundles/hub and tests/stages/test_sweep.py."""
+ELSEWHERE = {
+    "push": ["hf://joe/bars"],
+    "sweep": ["--set", "model.posterior.latents=2,3"],
+    "synthesize": ["-o", "s.csv"],
+}
+"""Commands that do well in tests/bundles/hub, tests/stages/test_sweep.py and tests/estimators/test_synthesizer.py."""
 COUNTS = {
     "sample": 3,
     "reconstruct": 3,

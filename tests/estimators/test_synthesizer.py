@@ -11,10 +11,11 @@ from sklearn.base import clone
 from tests.tables import mixed_frame
 from typer.testing import CliRunner
 
-from vae_pipeline import VAESynthesizer, load
+from vae_pipeline import Recipe, VAESynthesizer, load
 from vae_pipeline.cli.main import app
 from vae_pipeline.kinds.spec import Column
 from vae_pipeline.kinds.table.synthetic_files import BESIDE, KEY, write_synthetic
+from vae_pipeline.scaffold.synthesis import as_synthesizer
 
 FEW = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 LINE = ((0.0, 0.0), (1.0, 1.0))
@@ -82,6 +83,14 @@ def test_its_recipe_is_a_synthesisers(synthesizer):
     recipe = synthesizer.recipe_
     assert recipe.model.likelihood.numbers == "histogram" and recipe.data.cells == 64
     assert recipe.data.scaling == "quantile" and recipe.train.steps == 900
+    assert recipe.evaluate.waive == ("below_baseline",)
+
+
+@pytest.mark.parametrize("rows", [4, 999, 2_000, 32_561, 10**7])
+def test_a_recipe_is_one_for_any_number_of_rows(rows, synthesizer):
+    values = synthesizer.recipe_.model_dump(mode="json")
+    recipe = Recipe.model_validate(as_synthesizer(values, rows))
+    assert 1_500 <= recipe.train.steps <= 6_000 and 1 <= recipe.sampler.components <= 50
 
 
 @FEW

@@ -31,7 +31,7 @@ def as_synthesizer(suggested: Mapping[str, Any], rows: int) -> dict[str, Any]:
             "missing": "modelled",
         },
     }
-    steps = max(LEAST, min(round(PASSES * rows / batch, -2), MOST))
+    steps = max(LEAST, min(round(PASSES * rows // batch, -2), MOST))
     train = {"steps": steps, "batch": batch, "weight_decay": 0.0001, "keep": "best"}
     return {
         **suggested,
@@ -40,4 +40,6 @@ def as_synthesizer(suggested: Mapping[str, Any], rows: int) -> dict[str, Any]:
         "train": {**suggested["train"], **train},
         "sampler": {"kind": "mixture", "components": max(1, min(COMPONENTS, rows // ROWS))},
         "detection": None,
+        # The ELBO of beta 1 isn't what is trained: it may lie below that of independent columns.
+        "evaluate": {**suggested["evaluate"], "waive": ["below_baseline"]},
     }
