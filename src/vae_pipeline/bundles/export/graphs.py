@@ -26,12 +26,11 @@ import torch
 from torch import Tensor, nn
 
 from vae_pipeline.bundles.export.denoising import DenoiseGraph
-from vae_pipeline.bundles.export.graph import Graph, Tensors, TracedGraph
+from vae_pipeline.bundles.export.graph import Graph, Tensors, TracedGraph, after_sampler
 from vae_pipeline.bundles.export.maps import WHOLE_IMAGES, MapDenoiseGraph
 from vae_pipeline.bundles.export.noise import noise_graph, normal_noise
-from vae_pipeline.bundles.export.onnx import to_onnx
 from vae_pipeline.bundles.export.parity import Arrays
-from vae_pipeline.bundles.export.proto import OPSET, joined, unchanged
+from vae_pipeline.bundles.export.proto import OPSET, joined
 from vae_pipeline.bundles.export.rows import DRAWING
 from vae_pipeline.bundles.export.stepwise import WRITING
 from vae_pipeline.bundles.export.stream import DenoiseStreamGraph
@@ -39,7 +38,7 @@ from vae_pipeline.metrics.latents import diagonal
 from vae_pipeline.models.denoiser import Denoiser
 from vae_pipeline.models.detector import Detector, DetectorOutputs
 from vae_pipeline.models.likelihoods.autoregressive import AutoregressiveLikelihood
-from vae_pipeline.models.samplers import Invertible, StandardNormalSampler
+from vae_pipeline.models.samplers import Invertible
 from vae_pipeline.models.scaling import resounded
 from vae_pipeline.models.sound.denoiser import SoundDenoiser
 from vae_pipeline.models.sound.view import SpectrogramScaling
@@ -189,12 +188,7 @@ class SampleGraph(Graph):
         self, frozen: VAE, inputs: Tensors, made: Mapping[str, onnx.ModelProto], metadata: Mapping[str, str]
     ) -> onnx.ModelProto:
         """The trace of the sampler, and `decoder` after it."""
-        sampler, decoder, noise = frozen.sampler, made[GraphName.DECODER], inputs["noise"]
-        assert sampler is not None  # it is made
-        if isinstance(sampler, StandardNormalSampler):
-            return joined(unchanged("noise", sampler.noise), decoder, {"noise": "z"}, self.about, metadata)
-        draw = to_onnx(sampler, {"noise": noise}, ("z",), self.about, {"vae.graph": "sampler"})
-        return joined(draw, decoder, {"z": "z"}, self.about, metadata)
+        return after_sampler(frozen, inputs["noise"], made[GraphName.DECODER], self.about, metadata)
 
     def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
         return {"x_mean": _decoded(model, model.draw(inputs["noise"]), inputs)}

@@ -14,12 +14,10 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from vae_pipeline.bundles.export.graph import Graph, Tensors, TracedGraph
+from vae_pipeline.bundles.export.graph import Graph, Tensors, TracedGraph, after_sampler
 from vae_pipeline.bundles.export.noise import even_noise, noise_graph, normal_noise
-from vae_pipeline.bundles.export.onnx import to_onnx
 from vae_pipeline.bundles.export.parity import Arrays
-from vae_pipeline.bundles.export.proto import OPSET, joined, unchanged
-from vae_pipeline.models.samplers import StandardNormalSampler
+from vae_pipeline.bundles.export.proto import OPSET, joined
 from vae_pipeline.models.table import TableVAE
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.runtime.signatures import ROWS, GraphName
@@ -74,12 +72,7 @@ class SampleRowsGraph(Graph):
         self, frozen: VAE, inputs: Tensors, made: Mapping[str, onnx.ModelProto], metadata: Mapping[str, str]
     ) -> onnx.ModelProto:
         """The trace of the sampler, and `draw` after it."""
-        sampler, draw, noise = frozen.sampler, made[GraphName.DRAW], inputs["noise"]
-        assert sampler is not None  # it is made
-        if isinstance(sampler, StandardNormalSampler):
-            return joined(unchanged("noise", sampler.noise), draw, {"noise": "z"}, self.about, metadata)
-        latents = to_onnx(sampler, {"noise": noise}, ("z",), self.about, {"vae.graph": "sampler"})
-        return joined(latents, draw, {"z": "z"}, self.about, metadata)
+        return after_sampler(frozen, inputs["noise"], made[GraphName.DRAW], self.about, metadata)
 
     def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
         return _drawn(model, model.draw(inputs["noise"]), inputs["uniform"], inputs)
@@ -96,10 +89,9 @@ class GenerateRowsGraph(Graph):
         """Indices of rows that no rounding decides."""
         index = torch.arange(len(x) + TRIES, dtype=torch.float32)
         seeds = torch.full_like(index, seed % 2**24)
-        label = torch.zeros(len(index), dtype=torch.long) if model.classes else None
         with torch.inference_mode():
             noise, uniform = _noise(model, seeds, index)
-            sure = index[~_table(model).draw_rows(model.draw(noise), uniform, label).doubtful]
+            sure = index[~_table(model).draw_rows(model.draw(noise), uniform).doubtful]
         return {"index": sure[: len(x)], "seed": seeds[: len(x)]}
 
     def proto(
@@ -141,10 +133,9 @@ def _sure(model: VAE, z: Tensor, x: Tensor, seed: int) -> Tensor:
     """Even numbers by which no rounding decides what is drawn at z; those of a row are drawn again until it is so."""
     table, generator = _table(model), torch.Generator().manual_seed(seed)
     uniform = torch.rand(len(x), table.rows.uniform, generator=generator).clamp(2.0**-24, 1 - 2.0**-24)
-    label = torch.zeros(len(x), dtype=torch.long) if model.classes else None
     for _ in range(TRIES):
         with torch.inference_mode():
-            doubtful = table.draw_rows(z, uniform, label).doubtful
+            doubtful = table.draw_rows(z, uniform).doubtful
         if not doubtful.any():
             break
         again = torch.rand(uniform.shape, generator=generator).clamp(2.0**-24, 1 - 2.0**-24)
