@@ -83,7 +83,7 @@ def test_its_recipe_is_a_synthesisers(synthesizer):
     recipe = synthesizer.recipe_
     assert recipe.model.likelihood.numbers == "histogram" and recipe.data.cells == 64
     assert recipe.data.scaling == "quantile" and recipe.train.steps == 900
-    assert recipe.evaluate.waive == ("below_baseline",)
+    assert recipe.evaluate.waive == ("below_baseline",) and recipe.train.keep == "last"
 
 
 @pytest.mark.parametrize("rows", [4, 999, 2_000, 32_561, 10**7])
@@ -146,6 +146,7 @@ def test_one_command_makes_a_table_and_says_how_good_it_is(frame, tmp_path, monk
     assert "column shapes: 0." in result.stdout and "rows held back" in result.stdout
     told = json.loads((tmp_path / f"new.csv{BESIDE}").read_text())
     assert told["synthetic"] is True and told["rows"] == 600 == len(pd.read_csv(out)) and told["of"] == "rows.csv"
+    assert pd.read_csv(out).when.str.fullmatch(r"\d{4}-\d\d-\d\d").all()
     assert set(told["figures"]) >= {"column_shapes", "rows_auc", "copies"}
     result = CliRunner().invoke(app, ["synthesize", str(out), "-o", str(tmp_path / "x.txt")])
     assert result.exit_code and not (tmp_path / "x.txt").exists()

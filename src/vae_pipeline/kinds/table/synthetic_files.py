@@ -15,6 +15,7 @@ from vae_pipeline.system.files import replaced_file, write_json
 
 BESIDE = ".synthetic.json"
 """The end of the name of the file beside a .csv that says what its rows are."""
+DAY = "%Y-%m-%d"
 KEY = b"synthetic"
 """The key of the metadata of a .parquet file that says it."""
 
@@ -36,12 +37,19 @@ def write_synthetic(
         with replaced_file(out) as file:
             parquet.write_table(table.replace_schema_metadata(told), file)
         return len(table)
+    dates = {column.name: column.written or DAY for column in columns if column.kind == "date" and _written(column)}
     with replaced_file(out) as file:
         for piece in written:
+            piece = piece.assign(**{name: piece[name].dt.strftime(form) for name, form in dates.items()})  # noqa: PLW2901
             piece.to_csv(file, index=False, header=count == 0)
             count += len(piece)
     write_json(out.with_name(out.name + BESIDE), said | {"rows": count})
     return count
+
+
+def _written(column: Column) -> bool:
+    """True if the form of a column's dates is known: the data's own, or that of whole days."""
+    return bool(column.written) or (column.step >= 1 and column.step.is_integer())
 
 
 def _as_written(piece: pd.DataFrame, shortest: Sequence[str]) -> pd.DataFrame:
