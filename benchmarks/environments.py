@@ -22,9 +22,11 @@ RUNTIMES = [
     *("onnx==1.23.2", "onnxruntime==1.32.0", "openvino==2026.4.1", "opencv-python-headless==5.0.0.93"),
     *("tract==0.23.9", "MNN==3.6.1"),
 ]
+# Synthesisers of tables.
+SYNTHESISERS = ["ctgan==0.12.1", "arfpy==0.1.1", "torch==2.13.0", "scikit-learn==1.9.1"]
 # What reads and writes the autoencoders that we exchange with it.
 DIFFUSERS = ["diffusers==0.42.1", "torch==2.13.0", "safetensors==0.8.0"]
-ENVIRONMENTS = PEERS | {"runtimes": RUNTIMES, "diffusers": DIFFUSERS, "denoisers": DENOISERS}
+ENVIRONMENTS = PEERS | {"runtimes": RUNTIMES, "diffusers": DIFFUSERS, "denoisers": DENOISERS, "synthesis": SYNTHESISERS}
 
 
 def python(peer: str) -> Path:

@@ -24,8 +24,13 @@ SHOWN = (
     ("rows_auc", "AUC of boosted trees that tell them from real rows", "rows_auc_of_test"),
     ("copies", "copies of real rows", "copies_of_test"),
     ("nearer_to_training", "nearest row is one that was trained on, not one held out", None),
+    ("membership_auc", "AUC of telling who was trained on", None),
+    ("disclosure", "values of trained rows that are guessed from all others", "disclosure_of_test"),
+    ("tstr_accuracy", "accuracy of classifiers that were trained on them", "tstr_of_train_accuracy"),
+    ("tstr_f1", "F1 of these", "tstr_of_train_f1"),
+    ("tstr_r2", "R² of models that were trained on them", "tstr_of_train_r2"),
 )
-"""Figures in words, and those that rows held back have in their place."""
+"""Figures in words, and those that real rows have in their place."""
 
 
 @synthesis.command(rich_help_panel=BEGIN)
@@ -42,6 +47,9 @@ def synthesize(
             metavar="NAME=KIND",
         ),
     ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="A column that classifiers foretell: are the rows worth as much to train on?")
+    ] = None,
     bundle: Annotated[Path | None, typer.Option(help="Folder for the bundle that draws more of them.")] = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -55,7 +63,7 @@ def synthesize(
     require_suffix(out, ".csv", ".parquet", as_json=as_json)
     terminal = console()
     synthesizer = VAESynthesizer(
-        columns=_columns(column or []), random_state=seed, verbose=None if not as_json else False
+        columns=_columns(column or []), target=target, random_state=seed, verbose=None if not as_json else False
     )
     synthesizer.fit(data)
     figures, made = synthesizer.report(), synthesizer.trained_
@@ -75,8 +83,8 @@ def synthesize(
     if not as_json:
         for key, words, beside in SHOWN:
             if key in figures:
-                held_out = "" if beside is None else f"  (rows held back: {figures[beside]:.3g})"
-                terminal.print(f"{words}: {figures[key]:.3g}{held_out}")
+                real = "" if beside is None else f"  (real rows: {figures[beside]:.3g})"
+                terminal.print(f"{words}: {figures[key]:.3g}{real}")
     say(out, written, "rows that nobody observed", as_json)
 
 

@@ -44,6 +44,7 @@ class VAESynthesizer(RecipeEstimator):
     Parameters:
         recipe: a Recipe, or the path of its file; None for one that suits the data.
         columns: what a column is where its values don't tell: number, boolean, category, date, ignored.
+        target: the column that classifiers of drawn rows foretell in `report`, instead of the recipe's.
         latents: the number of latent dimensions, instead of the recipe's.
         steps: updates of the weights, instead of the recipe's length.
         random_state: a seed; a generator of numpy's, that is drawn from; or None for another fit each time.
@@ -64,13 +65,15 @@ class VAESynthesizer(RecipeEstimator):
         recipe: Recipe | str | Path | None = None,
         *,
         columns: Mapping[str, str] | None = None,
+        target: str | None = None,
         latents: int | None = None,
         steps: int | None = None,
         random_state: RandomState = 0,
         verbose: bool | None = None,
         device: str | None = None,
     ) -> None:
-        self.recipe, self.columns, self.latents, self.steps = recipe, columns, latents, steps
+        self.recipe, self.columns, self.target = recipe, columns, target
+        self.latents, self.steps = latents, steps
         self.random_state, self.verbose, self.device = random_state, verbose, device
 
     def sample(self, n: int = 1, random_state: RandomState = None) -> Any:
@@ -104,7 +107,7 @@ class VAESynthesizer(RecipeEstimator):
             spec = self.trained_.spec
             assert isinstance(spec, TableSpec)  # `_whole` says so
             try:
-                return describe(model.to(device), prepared, spec, self.seed_)
+                return describe(model.to(device), prepared, spec, self.recipe_.evaluate.target, self.seed_)
             finally:
                 model.cpu()
 
@@ -134,11 +137,15 @@ class VAESynthesizer(RecipeEstimator):
         """The recipe, with the sections of a synthesiser where none was given."""
         whole = super()._whole(recipe, given)
         if recipe is not None:
-            return whole
+            if self.target is None:
+                return whole
+            evaluated = whole.evaluate.model_copy(update={"target": self.target})
+            return whole.model_copy(update={"evaluate": evaluated})
         assert isinstance(given.facts, TableFacts)  # only a recipe's own data come without
         values = as_synthesizer(whole.model_dump(mode="json"), given.facts.examples)
         if self.latents is not None:
             values["model"]["posterior"]["latents"] = int(self.latents)
+        values["evaluate"]["target"] = self.target
         if self.steps is not None:
             values["train"]["steps"] = int(self.steps)
         return parse(Recipe, values, Path("the recipe"))

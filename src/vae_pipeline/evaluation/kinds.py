@@ -24,6 +24,8 @@ class Evaluation:
     detector: Detector | None
     used: Latents
     metrics: Mapping[str, Any]
+    target: str | None
+    """The column that classifiers of a table's drawn rows foretell."""
     seed: int
     home: Path
     """The folder that keeps the classifier by whose features samples are compared."""
@@ -43,7 +45,7 @@ def describe(of: Evaluation, folder: Path) -> dict[str, Any]:
             return figures | sound_denoising.describe(of.trained, of.prepared, spec, of.seed, folder)
         case TableSpec() as spec:
             assert isinstance(of.trained.model, TableVAE)  # the builder says so
-            return tables.describe(of.trained.model, of.prepared, spec, of.seed)
+            return tables.describe(of.trained.model, of.prepared, spec, of.target, of.seed, folder)
         case TextSpec() as spec:
             device = next(of.trained.model.parameters()).device
             return sentence_figures(of.trained.model, of.prepared, spec, of.metrics, of.seed, device)

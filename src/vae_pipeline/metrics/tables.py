@@ -1,4 +1,4 @@
-"""The rows that a model of a table draws, beside real ones: columns, pairs, what tells them apart, and copies.
+"""The rows that a model of a table draws, beside real ones: columns, pairs, and what tells them apart.
 
 Rows are raw, [rows, columns], NaN where a value is missing.
 """
@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import ks_2samp
-from sklearn.neighbors import NearestNeighbors
 
 from vae_pipeline.kinds.spec import Column
 from vae_pipeline.metrics.two_sample import classifier_auc
@@ -38,10 +37,6 @@ class Synthesis:
     missing_gap: float
     rare_kept: float | None
     """None where no category is rare."""
-    copies: float
-    copies_of_test: float
-    nearer_to_training: float
-    nearer_standard_error: float
 
 
 def synthesis(train: Array, test: Array, drawn: Array, columns: Sequence[Column], seed: int) -> Synthesis:
@@ -49,7 +44,6 @@ def synthesis(train: Array, test: Array, drawn: Array, columns: Sequence[Column]
     choose = np.random.default_rng(derive(seed, "rows"))
     some = train[np.sort(choose.permutation(len(train))[:ROWS])]
     held_out, drawn = test[:ROWS], drawn[:ROWS]
-    nearer = nearer_to(some, held_out, drawn, columns, choose)
     many = len(columns) > 1
     return Synthesis(
         column_shapes=column_shapes(train, drawn, columns),
@@ -60,10 +54,6 @@ def synthesis(train: Array, test: Array, drawn: Array, columns: Sequence[Column]
         rows_auc_of_test=_auc(some, held_out, seed),
         missing_gap=float(np.abs(np.isnan(train).mean(0) - np.isnan(drawn).mean(0)).max()),
         rare_kept=rare_kept(train, drawn, columns),
-        copies=copies(train, drawn),
-        copies_of_test=copies(train, held_out),
-        nearer_to_training=float(nearer.mean()),
-        nearer_standard_error=float(nearer.std() / np.sqrt(len(nearer))),
     )
 
 
@@ -145,45 +135,3 @@ def rare_kept(real: Array, other: Array, columns: Sequence[Column]) -> float | N
             if 0 < share < RARE:
                 kept.append(share / 2 <= found <= 2 * share)
     return float(np.mean(kept)) if kept else None
-
-
-def copies(train: Array, other: Array) -> float:
-    """The share of the others that are rows of training, to the last digit."""
-    known = {row.tobytes() for row in np.ascontiguousarray(train, np.float32)}
-    return float(np.mean([row.tobytes() in known for row in np.ascontiguousarray(other, np.float32)]))
-
-
-def nearer_to(train: Array, test: Array, drawn: Array, columns: Sequence[Column], choose: np.random.Generator) -> Array:
-    """1 of each drawn row whose nearest row of as many is one of training, 0 where it is held out, a half of equals.
-
-    The distance is the sum over columns of |difference| of ranks of numbers, and 1 where classes differ.
-    """
-    count = min(len(train), len(test))
-    sides = [rows[choose.permutation(len(rows))[:count]] for rows in (train, test)]
-    features = _Features(np.concatenate(sides), columns)
-    found = [
-        NearestNeighbors(n_neighbors=1, metric="manhattan").fit(features(side)).kneighbors(features(drawn))[0][:, 0]
-        for side in sides
-    ]
-    closer = np.where(found[0] < found[1], 1.0, 0.0)
-    return np.where(np.isclose(found[0], found[1], rtol=0, atol=1e-9), 0.5, closer)
-
-
-class _Features:
-    """Rows as numbers whose Manhattan distance is that of `nearer_to`."""
-
-    def __init__(self, rows: Array, columns: Sequence[Column]) -> None:
-        self.columns = columns
-        self.sorted = [np.sort(rows[~np.isnan(rows[:, at]), at]) for at in range(len(columns))]
-
-    def __call__(self, rows: Array) -> Array:
-        found = []
-        for at, column in enumerate(self.columns):
-            values, missing = rows[:, at], np.isnan(rows[:, at])
-            if column.kind in ("boolean", "category"):
-                classes = np.arange(max(2, len(column.values) + 1))
-                found += [*((values[:, None] == classes) / 2).T, missing / 2]
-                continue
-            ranks = (np.searchsorted(self.sorted[at], values) + np.searchsorted(self.sorted[at], values, "right")) / 2
-            found += [np.where(missing, 0.5, ranks / max(1, len(self.sorted[at]))), missing / 2]
-        return np.stack(found, 1)

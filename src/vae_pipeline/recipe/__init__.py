@@ -111,6 +111,10 @@ class Recipe(Section):
         fractions = [part for part in (self.data.valid, self.data.test) if isinstance(part, float | int)]
         if sum(fractions) >= 1:
             raise ValueError("data.valid and data.test leave nothing to train on: together they must be under 1")
+        if self.evaluate.target is not None and kind_of(self.data) != "table":
+            raise ValueError(
+                f"evaluate.target is a column of a table, and data.kind is {self.data.kind}: set it to null"
+            )
         require_possible(self.evaluate.gates, self.data, self.detection, self.train.denoise)
         return self
 

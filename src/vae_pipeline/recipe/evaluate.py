@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from vae_pipeline.recipe.gates import GateName
-from vae_pipeline.recipe.section import Count, Finite, Positive, Section
+from vae_pipeline.recipe.section import Count, Finite, Place, Positive, Section, later
 
 IMPLIED = Literal[
     "too_few_steps",
@@ -44,6 +44,8 @@ class Evaluate(Section):
     """Bounds by the key of a figure; {} for none. Where one is broken the report is written and the stage fails."""
     waive: tuple[IMPLIED, ...] = ()
     """The gates that stand without being named in `gates`, and that this recipe does without."""
+    target: Place | None = later(None)
+    """The column of a table that classifiers of drawn rows foretell, tried on test rows; null for none."""
 
 
 class Export(Section):

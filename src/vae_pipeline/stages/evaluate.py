@@ -80,7 +80,8 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
     detector = fit_detector(vae, job.recipe.detection, prepared, job.seed, device)
     with filled_folder(out) as folder:
         (folder / "plots").mkdir()
-        of = Evaluation(trained, prepared, detector, used, metrics, job.seed, job.settings.home)
+        target = job.recipe.evaluate.target
+        of = Evaluation(trained, prepared, detector, used, metrics, target, job.seed, job.settings.home)
         add(metrics, describe(of, folder / "plots"))
         if detector is not None:
             add(metrics, detection.describe(detector, prepared, job.seed, folder / "plots"))

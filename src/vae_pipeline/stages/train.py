@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.kinds.table.spec import require_target
 from vae_pipeline.numerics.device import flushing, prepare_device
 from vae_pipeline.numerics.randomness import in_float32
 from vae_pipeline.stages.job import Job, sections_of
@@ -43,6 +44,7 @@ def train(
             run.to_the_end()
             return None
         require_writable(out, data)
+        require_target(prepared.spec, job.recipe.evaluate.target)
         if job.recipe.detection is not None and prepared.calibration_note is not None:
             job.warn(prepared.calibration_note)
         with held(running(job.settings.home, key), "trains this run", job.warn):

@@ -43,7 +43,8 @@ def measured(
     metrics, used = measure(model, prepared, job.recipe.evaluate, job.seed, device)
     if figure.key not in metrics:
         metrics["alarms"] = []
-        of = Evaluation(trained, prepared, None, used, metrics, job.seed, job.settings.home)
+        target = job.recipe.evaluate.target
+        of = Evaluation(trained, prepared, None, used, metrics, target, job.seed, job.settings.home)
         with tempfile.TemporaryDirectory() as pictures:
             add(metrics, describe(of, Path(pictures)))
     return metrics

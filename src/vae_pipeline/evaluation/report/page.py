@@ -20,6 +20,14 @@ from vae_pipeline.recipe.figures import figures_of, names
 STYLE = Path(__file__).with_name("style.css")
 SCORED = ("auroc", "average_precision", "recall_at_fpr_0.01")
 """The figures that each score of a detector is told by."""
+MARGINALS = (
+    "How the values of each column are distributed: in grey the training rows, in blue drawn ones. Of many "
+    "classes the most frequent are shown."
+)
+TOGETHER = (
+    "How strongly each pair of columns goes together, from 0 to 1: correlation of two numbers, correlation ratio of a "
+    "class and a number, Cramér's V of two classes."
+)
 # Nothing is loaded and nothing runs, whatever a recipe's words hold.
 POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
 
@@ -146,6 +154,8 @@ def _samples(findings: Findings) -> list[str]:
         "sample that is the same image was remembered, not made."
     )
     return [
+        _shown(findings, "marginals.png", "The distribution of each column, real and drawn.", MARGINALS),
+        _shown(findings, "correlations.png", "How columns go together, real, drawn and the difference.", TOGETHER),
         _shown(findings, "samples.png", "A grid of images that the model drew.", caption),
         _shown(findings, "closest.png", "Samples above the training images that they lie nearest to.", closest),
         figures,

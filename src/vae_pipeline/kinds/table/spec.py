@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -200,3 +201,15 @@ class TableSpec(StoredSpec):
                 raise ValueError(f"column {column.name} has cells that don't rise")
             if (column.kind == "category") != bool(column.values):
                 raise ValueError(f"column {column.name} is a {column.kind} with {len(column.values)} values")
+
+
+def require_target(spec: StoredSpec, target: str | None) -> None:
+    """Refuse a target that is no column of the table.
+
+    Raises:
+        DataError: names the columns that are called nearly so, or the first ones.
+    """
+    names = [column.name for column in spec.columns] if isinstance(spec, TableSpec) else []
+    if target is not None and target not in names:
+        near = get_close_matches(target, names, n=3) or names[:12]
+        raise DataError(f"evaluate.target is {target!r}, and no column is called so; there are {', '.join(near)}")

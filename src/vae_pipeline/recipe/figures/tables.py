@@ -44,4 +44,34 @@ TABLES = (
         "about 0.5 where drawn rows know nothing of single rows, more where they come near to some.",
         "samples", better="lower", kinds=TABLE, beside=(("nearer_standard_error", "standard error {}"),),
     ),
+    Figure(
+        "membership_auc", "Membership told",
+        "AUROC of telling rows of training from test rows by their distance to the nearest drawn row: 0.5 if the drawn "
+        "rows tell nothing of who was trained on.",
+        "samples", better="lower", kinds=TABLE, beside=(("membership_standard_error", "standard error {}"),),
+    ),
+    Figure(
+        "disclosure", "Values guessed",
+        "Share of values of training rows that are guessed right by somebody who knows all others of the row, and "
+        "takes the value of the drawn row that is nearest in these (a number in ten bins). What is guessed of test "
+        "rows follows from the population.",
+        "samples", better="lower", kinds=TABLE, beside=(("disclosure_of_test", "test rows {}"),),
+    ),
+    Figure(
+        "tstr_accuracy", "Accuracy after drawn rows",
+        "Share of test rows whose evaluate.target is foretold by classifiers that were trained on drawn rows: the mean "
+        "of logistic regression, a random forest and boosted trees.",
+        "samples", better="higher", kinds=TABLE, beside=(("tstr_of_train_accuracy", "after real rows {}"),),
+    ),
+    Figure(
+        "tstr_f1", "F1 after drawn rows",
+        "F1 of the rarer class by the same classifiers; of more than two classes the mean over them.",
+        "samples", better="higher", kinds=TABLE, beside=(("tstr_of_train_f1", "after real rows {}"),),
+    ),
+    Figure(
+        "tstr_r2", "R² after drawn rows",
+        "R² of test rows where evaluate.target is a number: the mean of ridge regression, a random forest and boosted "
+        "trees that were trained on drawn rows.",
+        "samples", better="higher", kinds=TABLE, beside=(("tstr_of_train_r2", "after real rows {}"),),
+    ),
 )  # fmt: skip
