@@ -1,6 +1,7 @@
 """A synthesiser of tables: python synthesisers.py NAME INPUT OUTPUT SEED ROWS CLASSES...
 
-INPUT and OUTPUT are .csv files; CLASSES are the columns of INPUT that hold classes. Each synthesiser is as its package ships it.
+INPUT and OUTPUT are .csv files; CLASSES are the columns of INPUT that hold classes. Each synthesiser is as its package
+ships it.
 """
 
 import sys

@@ -14,6 +14,7 @@ from vae_pipeline.models.likelihoods.discretised import Discretised, Discretised
 from vae_pipeline.models.likelihoods.layout import Layout
 from vae_pipeline.models.likelihoods.logistic import LogisticLikelihood
 from vae_pipeline.models.likelihoods.mixed import MixedLikelihood
+from vae_pipeline.models.likelihoods.pool import Pool
 from vae_pipeline.models.likelihoods.student_t import StudentTLikelihood
 from vae_pipeline.models.likelihoods.values import Values
 
@@ -105,7 +106,7 @@ def test_students_t_is_scipys(scale, degrees, given):
 
 
 def test_of_students_t_a_column_is_scipys_however_many_are_missing():
-    layout = Layout(("number", "boolean"), (1, 1), (True, False))
+    layout = Layout(("number", "boolean"), (Pool(0), Pool(0)), (True, False))
     parts = []
     for seed in (0, 1):
         numbers = heavy(seed)

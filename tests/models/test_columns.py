@@ -17,12 +17,14 @@ from vae_pipeline.kinds.table.store import fit_column
 from vae_pipeline.models.build import build
 from vae_pipeline.models.likelihoods.layout import Layout
 from vae_pipeline.models.likelihoods.mixed import UNHEARD_OF, RowDistribution
+from vae_pipeline.models.likelihoods.pool import Pool
 from vae_pipeline.models.nets.columns import ColumnEncoder
 from vae_pipeline.models.scaling import TableScaling
 from vae_pipeline.recipe.model import Model
 from vae_pipeline.system.errors import RecipeError
 
-LAYOUT = Layout(("category", "number", "boolean", "number", "category"), (3, 1, 1, 1, 2), (True,) * 5)
+POOLS = tuple(map(Pool, (2, 0, 0, 0, 1)))
+LAYOUT = Layout(("category", "number", "boolean", "number", "category"), POOLS, (True,) * 5)
 STEEP = ((-10.0, -10.0), (10.0, 10.0))
 SPEC = TableSpec(
     (
@@ -184,7 +186,7 @@ def test_any_change_of_a_constant_is_far(value):
 
 
 def test_the_encoder_does_not_see_how_far_is_far():
-    encoder = ColumnEncoder([0], [False], 0, [4], "relu")
+    encoder = ColumnEncoder([Pool(0)], [False], 0, [4], "relu")
     near, far, nearer = (torch.tensor([[[value], [1.0]]]) for value in (10.0, 40.0, 9.0))
     torch.testing.assert_close(encoder(near, None), encoder(far, None))
     assert not torch.equal(encoder(near, None), encoder(nearer, None))
@@ -201,7 +203,7 @@ def test_far_is_logarithmic_and_missing_is_masked():
 
 
 def test_the_encoder_sees_categories_flags_and_nothing_of_what_is_unknown():
-    encoder = ColumnEncoder([2, 0, 0, 0], [True, False, False, True], 0, [4], "relu")
+    encoder = ColumnEncoder(POOLS[:4], [True, False, False, True], 0, [4], "relu")
     seen = []
     encoder.dense.register_forward_hook(lambda _, given, __: seen.append(given[0]))
     encoder(TableScaling([column.knots for column in SPEC.columns])(torch.from_numpy(ROWS)), None)

@@ -9,6 +9,7 @@ from vae_pipeline.kinds.spec import Column
 from vae_pipeline.models.likelihoods.histogram import Cells
 from vae_pipeline.models.likelihoods.layout import Layout
 from vae_pipeline.models.likelihoods.mixed import RowDistribution
+from vae_pipeline.models.likelihoods.pool import Pool
 from vae_pipeline.models.likelihoods.rows import RowDraw
 from vae_pipeline.models.scaling import TableScaling
 
@@ -22,7 +23,7 @@ COLUMNS = (
     Column("when", "date", False, LINE, extent=(0.0, 7.5), cells=((0.0, 0.0), (5.0, 7.5))),
 )
 LAYOUT = Layout(
-    ("category", "number", "number", "boolean", "histogram", "histogram"), (4, 1, 1, 1, 1, 1),
+    ("category", "number", "number", "boolean", "histogram", "histogram"), tuple(map(Pool, (3, 0, 0, 0, 0, 0))),
     tuple(column.missing for column in COLUMNS),
 )  # fmt: skip
 SCALING = TableScaling([column.knots for column in COLUMNS])

@@ -65,7 +65,7 @@ def _histogram(axes: Axes, real: Array, drawn: Array, column: Column) -> None:  
 
 
 def correlations(path: Path, real: Array, drawn: Array, columns: Sequence[Column]) -> None:
-    """How strongly columns go together, in real rows, in drawn ones, and the difference."""
+    """Three maps: how strongly columns go together in real rows, in drawn ones, and the difference."""
     columns = columns[:COLUMNS]
     if len(columns) < 2:
         return
@@ -90,7 +90,7 @@ def correlations(path: Path, real: Array, drawn: Array, columns: Sequence[Column
 
 
 def association(rows: Array, columns: Sequence[Column]) -> Array:
-    """How strongly each pair goes together, [columns, columns], from 0 to 1.
+    """The strength with which each pair goes together, [columns, columns], from 0 to 1.
 
     |Pearson's correlation| of two numbers, the correlation ratio of a class and a number, and Cramér's V of two classes
     (Cramér, Mathematical Methods of Statistics, 1946). Rows that lack either value are left out.

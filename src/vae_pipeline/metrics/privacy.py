@@ -1,4 +1,4 @@
-"""What drawn rows tell of the rows that a model was trained on, beside what they tell of rows held out.
+"""The secrets that drawn rows tell of the rows that were trained on, beside what they tell of rows held out.
 
 Whoever holds drawn rows alone may ask if a row that they know was trained on (membership), or what the value is that
 they don't know of it (disclosure). Held-out rows are the floor: what is found of them follows from the population.
@@ -139,7 +139,7 @@ class RowDistance:
         return [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
 
     def classes(self, rows: Array, at: int) -> Array:
-        """What is guessed of a column: its class, or the tenth that a number is in; -1 where it is missing."""
+        """The answer that is guessed of a column: its class, or the tenth that a number is in; -1 where it is missing."""
         values = rows[:, at] if self._is_class(at) else (BINS * self._ranks(rows[:, at], at)).clip(0, BINS - 1)
         return np.where(np.isnan(rows[:, at]), -1, np.nan_to_num(values)).astype(int)
 

@@ -1,4 +1,4 @@
-"""What drawn rows are worth to train on: classifiers of them, tried on test rows, beside classifiers of real ones.
+"""The worth of drawn rows to train on: classifiers of them, tried on test rows, beside classifiers of real ones.
 
 Rows are raw, [rows, columns], NaN where a value is missing.
 """

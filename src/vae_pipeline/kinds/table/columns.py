@@ -13,7 +13,8 @@ from vae_pipeline.kinds.table.dates import ISO, DateWriting
 from vae_pipeline.kinds.table.frames import texts
 from vae_pipeline.system.errors import DataError
 
-MOST_VALUES = 256  # of a category
+MOST_VALUES = 256  # of a category whose values are all told apart
+MOST_POOLED = 65_536  # of one that was told to be a category: its rarer values are pooled
 MANY = 20  # texts: where more than half of all rows have one of their own, it is no category
 INDEX_NAMES = re.compile(r"unnamed: \d+|row names|index|id|.*[ _.-]id", re.IGNORECASE)
 Seen = Literal["number", "boolean", "date", "text"]
@@ -35,7 +36,7 @@ class Outline:
         self.name, self.told, self.written = name, told, written
         self.seen: set[Seen] = set()
         self.values: set[str] = set()
-        """Texts of different values, no more than one over `MOST_VALUES`."""
+        """Texts of different values, no more than one over `MOST_POOLED`."""
         self.rows = self.missing = 0
         self.numbers, self.dates = numbers.Writing(), DateWriting()
         self.truths = True
@@ -54,8 +55,8 @@ class Outline:
             return
         kind = _seen(unique)
         self.seen.add(kind)
-        if len(self.values) <= MOST_VALUES:
-            self.values.update(texts(unique[: 2 * MOST_VALUES])[: MOST_VALUES + 1])
+        if len(self.values) <= MOST_POOLED:
+            self.values.update(texts(unique[: 2 * MOST_POOLED])[: MOST_POOLED + 1])
         if self.hashes is not None and len(unique) < len(present):
             self.hashes = None
         if self.hashes is not None:
@@ -152,7 +153,7 @@ class Outline:
             "kind": f"left out: it {reason}" if column is None else column.kind,
             "written": "" if column is None else column.written,
             "missing": self.missing,
-            "values": len(self.values) if len(self.values) <= MOST_VALUES else None,
+            "values": len(self.values) if len(self.values) <= MOST_POOLED else None,
             "example": min(self.values, default=""),
         }
 
@@ -202,11 +203,13 @@ class Outline:
                 f"data.missing, such as missing: ['?']; else mend it, or say in data.columns what {self.name} is",
                 missing=odd,
             )
-        few = MOST_VALUES if self.told or self.rows <= MANY else min(MOST_VALUES, max(MANY, self.rows // 2))
-        if len(self.values) > few:
+        few = MOST_VALUES if self.rows <= MANY else min(MOST_VALUES, max(MANY, self.rows // 2))
+        if len(self.values) > (MOST_POOLED if self.told else few):
             count, keep = str(len(self.values)), ", or to category to keep it"
-            if len(self.values) > MOST_VALUES:
-                count, keep = f"more than {MOST_VALUES}", ""
+            if len(self.values) > MOST_POOLED:
+                count, keep = f"more than {MOST_POOLED:,}", ""
+            elif len(self.values) > MOST_VALUES:
+                keep += f" with its {MOST_VALUES} most frequent values told apart and the others pooled"
             raise UndecidedColumnError(
                 f"column {self.name} holds {count} different values in {self.rows:,} rows, such as "
                 f"{min(self.values)!r}: too many for a category; set data.columns.{self.name} to ignored{keep}",

@@ -46,6 +46,8 @@ class Column:
     """Points that pin the scaling, (raw, scaled), rising in both; straight lines between, logarithms beyond."""
     values: tuple[str, ...] = ()
     """The values of a category that occur in the training part. Any other is one class more, index len(values)."""
+    pooled: tuple[float, ...] = ()
+    """Shares of the last ones of `values` among themselves: a model tells them as one class, by these shares."""
     written: str = ""
     """The form of its texts: a date's format, as strptime has it, where that isn't ISO 8601; the sign beside a
     number (`%`, `$`), or `duration` (hours, minutes and seconds; the number is of seconds)."""

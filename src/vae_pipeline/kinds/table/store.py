@@ -19,6 +19,7 @@ from vae_pipeline.kinds.parts import Array, Indices, TableSource
 from vae_pipeline.kinds.spec import ANOMALIES, CLIP, Column, TableSpec
 from vae_pipeline.kinds.splitting import duplicates, split_card, told
 from vae_pipeline.kinds.table.cells import cells_of, step_of
+from vae_pipeline.kinds.table.columns import MOST_VALUES
 from vae_pipeline.kinds.table.spec import centre
 from vae_pipeline.recipe.data import ColumnScaling
 from vae_pipeline.system.errors import DataError
@@ -80,13 +81,13 @@ def _fit(source: TableSource, train: Indices) -> list[Column]:
         for index, column in enumerate(source.columns)
     ]
     categories = [index for index, column in enumerate(fitted) if column.kind == "category"]
-    seen: dict[int, set[float]] = {index: set() for index in categories}
+    counts = {index: np.zeros(len(source.columns[index].values), int) for index in categories}
     for rows in _chunks(source, train) if categories else ():
         for index in categories:
-            seen[index].update(np.unique(rows[:, index][~np.isnan(rows[:, index])]).tolist())
-    for index in categories:
-        known = tuple(source.columns[index].values[int(code)] for code in sorted(seen[index]))
-        fitted[index] = _of_values(fitted[index], known)
+            codes = rows[:, index][~np.isnan(rows[:, index])].astype(int)
+            counts[index] += np.bincount(codes, minlength=len(counts[index]))
+    for index, found in counts.items():
+        fitted[index] = _of_counts(fitted[index], source.columns[index].values, found)
     return fitted
 
 
@@ -225,6 +226,18 @@ def fit_column(column: Column, values: Array, scaling: ColumnScaling, cells: int
             return _of_values(column, column.values)
         case _:
             assert_never(column.kind)
+
+
+def _of_counts(column: Column, values: tuple[str, ...], counts: Array) -> Column:
+    """A category's column with the values that occur; of too many the rarer ones come last, and are pooled."""
+    known = np.flatnonzero(counts)
+    if len(known) <= MOST_VALUES:
+        return _of_values(column, tuple(values[code] for code in known))
+    often = known[np.argsort(-counts[known], kind="stable")]
+    frequent, pool = np.sort(often[:MOST_VALUES]), np.sort(often[MOST_VALUES:])
+    shares = counts[pool] / counts[pool].sum()
+    column = _of_values(column, tuple(values[code] for code in [*frequent, *pool]))
+    return dataclasses.replace(column, pooled=tuple(shares.tolist()))
 
 
 def _of_values(column: Column, values: tuple[str, ...]) -> Column:

@@ -9,6 +9,7 @@ from vae_pipeline.kinds.spec import Column, TableSpec
 from vae_pipeline.models.building.latents import posterior_of, prior_of
 from vae_pipeline.models.likelihoods.layout import Kind, Layout
 from vae_pipeline.models.likelihoods.mixed import MixedLikelihood
+from vae_pipeline.models.likelihoods.pool import Pool
 from vae_pipeline.models.likelihoods.rows import RowDraw
 from vae_pipeline.models.nets.columns import ColumnEncoder
 from vae_pipeline.models.nets.dense import DenseDecoder
@@ -29,8 +30,9 @@ def table_model(model: recipe.AnyModel, spec: TableSpec) -> TableVAE:
     ):
         raise RecipeError("the data are a table: the model needs dense nets and a likelihood of kind mixed")
     columns, latents = spec.columns, model.posterior.latents
+    pools = tuple(Pool(len(column.values), column.pooled) for column in columns)
     encoder = ColumnEncoder(
-        [len(column.values) for column in columns],
+        pools,
         [column.missing for column in columns],
         0,
         model.encoder.layers,
@@ -38,11 +40,10 @@ def table_model(model: recipe.AnyModel, spec: TableSpec) -> TableVAE:
     )
     posterior = posterior_of(model.posterior, encoder.features)
     prior = prior_of(model.prior, latents, spec.event_shape)
-    # A category has one class more than it has values: for those that training never saw.
     numbers = model.likelihood.numbers
     layout = Layout(
         tuple(_family(column, numbers == "histogram") for column in columns),
-        tuple(len(column.values) + 1 for column in columns),
+        pools,
         tuple(column.missing for column in columns),
     )
     scaling, section = TableScaling([column.knots for column in columns]), model.likelihood

@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from vae_pipeline.models.likelihoods.pool import Pool
+
 Kind = Literal["number", "histogram", "boolean", "category"]
 
 
@@ -20,8 +22,8 @@ class Layout:
     """
 
     kinds: tuple[Kind, ...]
-    sizes: tuple[int, ...]
-    """The number of classes of a category; 1 for other columns."""
+    pools: tuple[Pool, ...]
+    """The values of a category; of other columns none."""
     missing: tuple[bool, ...]
     """True if values may be missing."""
 
@@ -55,9 +57,14 @@ class Layout:
         return columns(padded, [gaps.index(at) if may else len(gaps) for at, may in enumerate(self.missing)])
 
     @property
+    def categories(self) -> list[tuple[int, Pool]]:
+        """The index and the values of each category."""
+        return [(index, self.pools[index]) for index in self.of("category")]
+
+    @property
     def category_sizes(self) -> list[int]:
-        """Classes of each category."""
-        return [self.sizes[index] for index in self.of("category")]
+        """Classes of each category, with that of values which training never saw."""
+        return [pool.classes + 1 for _, pool in self.categories]
 
 
 def columns(values: Tensor, chosen: list[int]) -> Tensor:

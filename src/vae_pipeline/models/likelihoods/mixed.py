@@ -14,6 +14,7 @@ from vae_pipeline.models.likelihoods import Measure, ObservedDistribution
 from vae_pipeline.models.likelihoods.histogram import Cells, Histogram
 from vae_pipeline.models.likelihoods.layout import Layout, columns
 from vae_pipeline.models.likelihoods.location_scale import LEAST_LOG_SCALE, floored
+from vae_pipeline.models.likelihoods.pool import Pool
 from vae_pipeline.models.likelihoods.student_t import FIRST_EXCESS, StudentT, degrees_of, fitted
 from vae_pipeline.models.likelihoods.values import Values
 from vae_pipeline.models.nets.columns import one_hot
@@ -90,8 +91,11 @@ class MixedLikelihood(nn.Module):
         scale = (((values - mean).square() * present).sum(0) / count).sqrt().clamp_min(math.exp(LEAST_LOG_SCALE))
         odds = ((values.sum(0) + 0.5) / (count + 1)).logit()
         log_odds = [
-            ((one_hot(values[:, index].float(), size) * present[:, index, None]).sum(0) + 0.5).log()
-            for index, size in zip(layout.of("category"), layout.category_sizes, strict=True)
+            (
+                (one_hot(pool.class_of(values[:, index].float()), pool.classes + 1) * present[:, index, None]).sum(0)
+                + 0.5
+            ).log()
+            for index, pool in layout.categories
         ]
         numbers, booleans = layout.of("number"), layout.of("boolean")
         presence = ((count + 0.5) / (len(values) + 1)).logit()[layout.gaps] if self.modelled else None
@@ -142,7 +146,10 @@ class RowDistribution(ObservedDistribution):
     @property
     def mean(self) -> Tensor:
         """[..., columns]: a number's mean, the probability of a boolean, and a category's likeliest class."""
-        classes = [each.argmax(-1, keepdim=True).float() for each in self.log_probabilities]
+        classes = [
+            pool.likeliest(pool.with_share(each).argmax(-1, keepdim=True).float())
+            for (_, pool), each in zip(self.layout.categories, self.log_probabilities, strict=True)
+        ]
         cells = [] if self.histogram is None else [self.histogram.mean]
         return self.layout.in_place([self.numbers.mean, *cells, self.logits.sigmoid(), *classes])
 
@@ -157,8 +164,8 @@ class RowDistribution(ObservedDistribution):
             *cells,
             booleans * self.logits - nn.functional.softplus(self.logits),
         ]
-        for index, each in zip(layout.of("category"), self.log_probabilities, strict=True):
-            found.append((one_hot(values[..., index], each.shape[-1]) * each).sum(-1, keepdim=True))
+        for (index, pool), each in zip(layout.categories, self.log_probabilities, strict=True):
+            found.append(_log_prob(values[..., index], pool, each))
         return layout.in_place(found) * present + self._presence(present) - self._never(value)
 
     def log_prob_expected(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*batch columns"]:
@@ -168,7 +175,10 @@ class RowDistribution(ObservedDistribution):
         """
         layout, present = self.layout, value[..., 1, :]
         numbers = self.numbers.log_prob(self.numbers.mean)
-        classes = [each.amax(-1, keepdim=True) for each in self.log_probabilities]
+        classes = [
+            pool.with_share(each).amax(-1, keepdim=True)
+            for (_, pool), each in zip(layout.categories, self.log_probabilities, strict=True)
+        ]
         cells = [] if self.histogram is None else [self.histogram.log_prob_expected()]
         return layout.in_place([numbers, *cells, torch.zeros_like(self.logits), *classes]) * present
 
@@ -198,9 +208,8 @@ class RowDistribution(ObservedDistribution):
             *cells,
             (layout.take(values, "boolean") - self.logits.sigmoid()).square(),
         ]
-        for index, each in zip(layout.of("category"), self.log_probabilities, strict=True):
-            likely = (one_hot(values[..., index], each.shape[-1]) * each.exp()).sum(-1, keepdim=True)
-            found.append((1 - likely).square())
+        for (index, pool), each in zip(layout.categories, self.log_probabilities, strict=True):
+            found.append((1 - _log_prob(values[..., index], pool, each).exp()).square())
         return layout.in_place(found) * present + self._never(value)
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
@@ -209,13 +218,22 @@ class RowDistribution(ObservedDistribution):
             shape = torch.Size([*sample_shape, *self.batch_shape])
             numbers = self.numbers.sample(torch.Size(sample_shape))
             booleans = torch.bernoulli(self.logits.sigmoid().expand(*shape, -1))
-            classes = [
-                Categorical(logits=each).sample(torch.Size(sample_shape)).unsqueeze(-1).float()
-                for each in self.log_probabilities
-            ]
+            classes = []
+            for (_, pool), each in zip(self.layout.categories, self.log_probabilities, strict=True):
+                chosen = Categorical(logits=each).sample(torch.Size(sample_shape)).float()
+                even = torch.rand(chosen.shape, device=chosen.device) if pool.shares else chosen
+                classes.append(pool.drawn(chosen, even).unsqueeze(-1))
             cells = [] if self.histogram is None else [self.histogram.sample(torch.Size(sample_shape))]
             values = self.layout.in_place([numbers, *cells, booleans, *classes])
             return torch.stack([values, torch.ones_like(values)], -2)
+
+
+def _log_prob(codes: Float[Tensor, "*rows"], pool: Pool, log_probability: Float[Tensor, "*batch classes"]) -> Tensor:
+    """Log p of each code of a category, [..., 1]."""
+    chosen = one_hot(pool.class_of(codes), log_probability.shape[-1]) > 0
+    # Not a product: where a runtime's softmax comes to 0, its logarithm times 0 is none.
+    found = torch.where(chosen, log_probability, torch.zeros_like(log_probability)).sum(-1, keepdim=True)
+    return found + pool.log_share(codes).unsqueeze(-1) if pool.shares else found
 
 
 class _Gaussian(Distribution):

@@ -1,8 +1,9 @@
 """Draws of a table's rows from p(x|z), by numbers that are given, so that every runtime draws the same rows.
 
 Each column takes `UNIFORM` numbers that are even in (0, 1): the first says whether there is a value, the second chooses
-a boolean, a category or a cell, and the last two make a number. A category that training never saw isn't drawn, nor is
-a number beyond the outermost cells. A number that has a step is rounded to it.
+a boolean, a category or a cell, and the last two make a number; the third chooses among a category's pooled values. A
+category that training never saw isn't drawn, nor is a number beyond the outermost cells. A number that has a step is
+rounded to it.
 
 Source: Bailey, Polar Generation of Random Variates with the t-Distribution, 1994; of infinitely many degrees of
 freedom, Box and Muller, A Note on the Generation of Random Normal Deviates, 1958.
@@ -98,11 +99,13 @@ class RowDraw(nn.Module):
             chosen, gap = _chosen(shares, layout.take(choice, "histogram").unsqueeze(-1))
             cells.append((chosen * self.low).sum(-1) + layout.take(first, "histogram") * (chosen * self.width).sum(-1))
             gaps.append(gap)
-        for index, each in zip(layout.of("category"), rows.log_probabilities, strict=True):
+        for (index, pool), each in zip(layout.categories, rows.log_probabilities, strict=True):
             chosen, gap = _chosen(each[..., :-1].softmax(-1), choice[:, index, None])
-            codes = torch.arange(chosen.shape[-1], dtype=torch.float32, device=chosen.device)
-            classes.append((chosen * codes).sum(-1, keepdim=True))
+            place = torch.arange(chosen.shape[-1], dtype=torch.float32, device=chosen.device)
+            classes.append(pool.drawn((chosen * place).sum(-1), first[:, index]).unsqueeze(-1))
             gaps.append(gap.unsqueeze(-1))
+            if pool.shares:
+                gaps.append(pool.near(first[:, index]).unsqueeze(-1))
         others = [*cells, (drawn < likely).float(), *classes]
         if layout.of("number"):
             made = _number(rows, layout.take(first, "number"), layout.take(second, "number"))

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vae_pipeline.kinds.spec import CLIP
+from vae_pipeline.models.likelihoods.pool import Pool
 from vae_pipeline.models.nets.dense import DenseEncoder
 from vae_pipeline.recipe.section import Activation
 
@@ -14,19 +15,19 @@ from vae_pipeline.recipe.section import Activation
 class ColumnEncoder(nn.Module):
     """Rows [2, columns] of scaled values and of a mask (1: present) to features.
 
-    A category goes in as one of `sizes` (0: it is no category), a code beyond them as none. A value that is missing
-    is 0; where that is to be expected, a flag says so. A number goes in as far as ±`CLIP`: how far beyond it lies is
-    for the likelihood to tell.
+    A category goes in as one of the classes of its values, a code beyond them as none; a pool without values is of a
+    column that is no category. A value that is missing is 0; where that is to be expected, a flag says so. A number
+    goes in as far as ±`CLIP`: how far beyond it lies is for the likelihood to tell.
     """
 
     def __init__(
-        self, sizes: Sequence[int], missing: Sequence[bool], labels: int, layers: Sequence[int], function: Activation
+        self, pools: Sequence[Pool], missing: Sequence[bool], labels: int, layers: Sequence[int], function: Activation
     ) -> None:
         super().__init__()
-        self.sizes = [(index, size) for index, size in enumerate(sizes) if size]
-        self.plain = [index for index, size in enumerate(sizes) if not size]
+        self.categories = [(index, pool) for index, pool in enumerate(pools) if pool.values]
+        self.plain = [index for index, pool in enumerate(pools) if not pool.values]
         self.flagged = [index for index, each in enumerate(missing) if each]
-        width = len(self.plain) + sum(sizes) + len(self.flagged)
+        width = len(self.plain) + sum(pool.classes for pool in pools) + len(self.flagged)
         self.dense = DenseEncoder((width,), labels, layers, function)
         self.features = self.dense.features
 
@@ -35,7 +36,10 @@ class ColumnEncoder(nn.Module):
     ) -> Float[Tensor, "batch features"]:
         """Features; `label` is one-hot."""
         values, present = x.unbind(-2)
-        codes = [one_hot(values[:, index], size) * present[:, index, None] for index, size in self.sizes]
+        codes = [
+            one_hot(pool.class_of(values[:, index]), pool.classes) * present[:, index, None]
+            for index, pool in self.categories
+        ]
         features: Tensor = self.dense(
             torch.cat([values[:, self.plain].clamp(-CLIP, CLIP), *codes, 1 - present[:, self.flagged]], 1), label
         )
