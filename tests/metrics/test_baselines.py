@@ -14,9 +14,9 @@ from vae_pipeline.models.likelihoods.discretised import Discretised, Discretised
 from vae_pipeline.models.likelihoods.layout import Layout
 from vae_pipeline.models.likelihoods.logistic import LogisticLikelihood
 from vae_pipeline.models.likelihoods.mixed import MixedLikelihood
-from vae_pipeline.models.likelihoods.pool import Pool
 from vae_pipeline.models.likelihoods.student_t import StudentTLikelihood
 from vae_pipeline.models.likelihoods.values import Values
+from vae_pipeline.models.nets.pool import Pool
 
 SPEC = ImageSpec((1, 3, 3), "float32", -1, 3, False)
 

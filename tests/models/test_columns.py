@@ -17,8 +17,8 @@ from vae_pipeline.kinds.table.store import fit_column
 from vae_pipeline.models.build import build
 from vae_pipeline.models.likelihoods.layout import Layout
 from vae_pipeline.models.likelihoods.mixed import UNHEARD_OF, RowDistribution
-from vae_pipeline.models.likelihoods.pool import Pool
 from vae_pipeline.models.nets.columns import ColumnEncoder
+from vae_pipeline.models.nets.pool import Pool
 from vae_pipeline.models.scaling import TableScaling
 from vae_pipeline.recipe.model import Model
 from vae_pipeline.system.errors import RecipeError

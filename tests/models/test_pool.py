@@ -12,7 +12,7 @@ from vae_pipeline.kinds.table import columns as outlines
 from vae_pipeline.kinds.table import store
 from vae_pipeline.models.likelihoods.layout import Layout
 from vae_pipeline.models.likelihoods.mixed import MixedLikelihood
-from vae_pipeline.models.likelihoods.pool import Pool
+from vae_pipeline.models.nets.pool import Pool
 
 POOL = Pool(6, (0.5, 0.3, 0.2))  # of codes 3, 4 and 5; 6 was never seen
 

@@ -9,8 +9,8 @@ from vae_pipeline.kinds.spec import Column
 from vae_pipeline.models.likelihoods.histogram import Cells
 from vae_pipeline.models.likelihoods.layout import Layout
 from vae_pipeline.models.likelihoods.mixed import RowDistribution
-from vae_pipeline.models.likelihoods.pool import Pool
 from vae_pipeline.models.likelihoods.rows import RowDraw
+from vae_pipeline.models.nets.pool import Pool
 from vae_pipeline.models.scaling import TableScaling
 
 LINE = ((-100.0, -10.0), (100.0, 10.0))

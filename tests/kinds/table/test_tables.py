@@ -139,7 +139,7 @@ class TestMistakes:
             (
                 {"id": [f"row {at // 400 + at % 399}" for at in range(400)]},
                 {"columns": {}},
-                "column id holds 399 different values.*set data.columns.id to ignored, or to category to keep it with its 256",
+                "column id holds 399 different values.*to ignored, or to category to keep it with its 256 most",
             ),
             ({"amount": np.inf}, {}, "column amount holds infinity"),
             ({"amount": 1e39}, {}, "column amount holds infinity"),

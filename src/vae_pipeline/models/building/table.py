@@ -9,10 +9,10 @@ from vae_pipeline.kinds.spec import Column, TableSpec
 from vae_pipeline.models.building.latents import posterior_of, prior_of
 from vae_pipeline.models.likelihoods.layout import Kind, Layout
 from vae_pipeline.models.likelihoods.mixed import MixedLikelihood
-from vae_pipeline.models.likelihoods.pool import Pool
 from vae_pipeline.models.likelihoods.rows import RowDraw
 from vae_pipeline.models.nets.columns import ColumnEncoder
 from vae_pipeline.models.nets.dense import DenseDecoder
+from vae_pipeline.models.nets.pool import Pool
 from vae_pipeline.models.scaling import TableScaling
 from vae_pipeline.models.table import TableVAE
 from vae_pipeline.recipe import model as recipe

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vae_pipeline.models.likelihoods.pool import Pool
+from vae_pipeline.models.nets.pool import Pool
 
 Kind = Literal["number", "histogram", "boolean", "category"]
 

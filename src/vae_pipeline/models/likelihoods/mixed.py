@@ -14,10 +14,10 @@ from vae_pipeline.models.likelihoods import Measure, ObservedDistribution
 from vae_pipeline.models.likelihoods.histogram import Cells, Histogram
 from vae_pipeline.models.likelihoods.layout import Layout, columns
 from vae_pipeline.models.likelihoods.location_scale import LEAST_LOG_SCALE, floored
-from vae_pipeline.models.likelihoods.pool import Pool
 from vae_pipeline.models.likelihoods.student_t import FIRST_EXCESS, StudentT, degrees_of, fitted
 from vae_pipeline.models.likelihoods.values import Values
 from vae_pipeline.models.nets.columns import one_hot
+from vae_pipeline.models.nets.pool import Pool
 
 UNHEARD_OF = 1e6
 """Nats that a missing value costs where none was missing in training: more than any value does."""

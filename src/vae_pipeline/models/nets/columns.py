@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vae_pipeline.kinds.spec import CLIP
-from vae_pipeline.models.likelihoods.pool import Pool
 from vae_pipeline.models.nets.dense import DenseEncoder
+from vae_pipeline.models.nets.pool import Pool
 from vae_pipeline.recipe.section import Activation
 
 

@@ -40,7 +40,8 @@ class Pool:
         """The logarithm of a value's share of its class: 0 where it has one of its own."""
         pooled = torch.arange(self.frequent, self.values, dtype=torch.float32, device=codes.device)
         logs = torch.tensor(self.shares, device=codes.device).log()
-        return ((codes.unsqueeze(-1) - pooled).abs() < 0.5).float() @ logs
+        shares: Tensor = (((codes.unsqueeze(-1) - pooled).abs() < 0.5).float() * logs).sum(-1)
+        return shares
 
     def with_share(self, log_probability: Float[Tensor, "*batch classes"]) -> Float[Tensor, "*batch classes"]:
         """Log-probabilities of each class's likeliest value."""
