@@ -81,6 +81,15 @@ def test_a_target_that_is_no_column_is_refused_before_training(frame):
         VAESynthesizer(target="nwe", verbose=False).fit(frame)
 
 
+@FEW
+def test_the_sampler_whose_rows_are_least_told_apart_is_chosen(synthesizer, frame):
+    values = synthesizer.recipe_.model_dump(mode="json") | {"sampler": {"kind": "auto", "among": ["prior", "gaussian"]}}
+    values["train"] |= {"steps": 40}
+    found = VAESynthesizer(Recipe.model_validate(values), verbose=False).fit(frame).trained_.sampler
+    assert set(found.distances) == {"prior", "gaussian"} and found.kind == min(found.distances, key=found.distances.get)
+    assert all(0.3 < distance <= 1 for distance in found.distances.values())
+
+
 def test_a_saved_one_draws_the_same(synthesizer, report, frame, tmp_path):
     again = load(synthesizer.save(tmp_path / "kept"))
     assert isinstance(again, VAESynthesizer) and again.rows_ == 600

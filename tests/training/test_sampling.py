@@ -18,7 +18,7 @@ from vae_pipeline.runtime.manifest import WIDEST
 from vae_pipeline.system.errors import WeightsError
 from vae_pipeline.training import sampling
 from vae_pipeline.training.flow_matching import draws_of, fit_flow_matching
-from vae_pipeline.training.sampling import candidates, choose_sampler, fit_sampler
+from vae_pipeline.training.sampling import candidates, choose_sampler, fit_sampler, of_features
 from vae_pipeline.training.trained import Trained
 
 
@@ -154,7 +154,8 @@ def test_a_count_of_components_is_asked_for(smoke, trained):
 def test_the_nearest_is_chosen_and_the_same_again(trained, tmp_path):
     model, prepared = trained[0].model, trained[1]
     features = reference(prepared, tmp_path, torch.device("cpu"))
-    choice = choose_sampler(model, prepared.train, prepared.valid, features, seed=3)
+    distance = of_features(prepared.train, prepared.valid, features, 3)
+    choice = choose_sampler(model, prepared.train, distance, seed=3)
     assert len(prepared.valid) < LEAST  # and so the training part is compared with
     assert model.sampler is None  # as it was
     assert list(choice.distances) == candidates(model) == ["prior", "gaussian", "mixture", "flow"]
@@ -165,7 +166,12 @@ def test_the_nearest_is_chosen_and_the_same_again(trained, tmp_path):
     finally:
         model.sampler = None
     assert again == choice.distances[choice.kind]
-    assert choose_sampler(model, prepared.train, prepared.valid, features, seed=3).distances == choice.distances
+    assert (
+        choose_sampler(
+            model, prepared.train, of_features(prepared.train, prepared.valid, features, 3), seed=3
+        ).distances
+        == choice.distances
+    )
 
 
 def test_samples_are_images_and_as_many_as_asked(trained):
@@ -184,7 +190,7 @@ def test_the_best_of_the_kinds_that_are_named_is_chosen(trained, tmp_path, monke
     monkeypatch.setattr(sampling, "fit_flow_matching", lambda *_: fitted)
     features = reference(prepared, tmp_path, torch.device("cpu"))
     among = ("flow_matching", "prior")
-    choice = choose_sampler(model, prepared.train, prepared.valid, features, 3, among)
+    choice = choose_sampler(model, prepared.train, of_features(prepared.train, prepared.valid, features, 3), 3, among)
     assert tuple(choice.distances) == among
     assert choice.distances[choice.kind] == min(choice.distances.values())
 

@@ -4,25 +4,20 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import torch
-
 from vae_pipeline.evaluation.row_plots import correlations, marginals
 from vae_pipeline.kinds.spec import TableSpec
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.kinds.table.spec import require_target
-from vae_pipeline.metrics.bounds import evaluating
 from vae_pipeline.metrics.detection import normal_part
+from vae_pipeline.metrics.drawn_rows import draw_rows
 from vae_pipeline.metrics.privacy import privacy
 from vae_pipeline.metrics.tables import synthesis
 from vae_pipeline.metrics.usefulness import ROWS, usefulness
 from vae_pipeline.models.table import TableVAE
-from vae_pipeline.numerics.randomness import derive, seeded
+from vae_pipeline.numerics.randomness import derive
 
 LEAST = 50  # rows of either part: of fewer, shares say little
 MANY = 1_000  # rows that are drawn at least
-BATCH = 1_000
 
 
 def describe(
@@ -47,17 +42,3 @@ def describe(
         marginals(folder / "marginals.png", real, drawn, columns)
         correlations(folder / "correlations.png", real, drawn, columns)
     return {name: value for name, value in found.items() if value is not None}
-
-
-@torch.inference_mode()
-def draw_rows(model: TableVAE, count: int, seed: int) -> npt.NDArray[np.float32]:
-    """Raw rows, less offsets, NaN where a value is missing."""
-    device = next(model.parameters()).device
-    found = []
-    with seeded(seed), evaluating(model):
-        for size in [BATCH] * (count // BATCH) + [count % BATCH] * (count % BATCH > 0):
-            z = model.draw(torch.randn(size, model.noise).to(device))
-            even = torch.rand(size, model.rows.uniform).clamp(2.0**-24, 1 - 2.0**-24).to(device)
-            drawn = model.draw_rows(z, even)
-            found.append(torch.where(drawn.present > 0, drawn.values, torch.nan).cpu().numpy())
-    return np.concatenate(found)

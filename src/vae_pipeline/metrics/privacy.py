@@ -139,7 +139,7 @@ class RowDistance:
         return [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
 
     def classes(self, rows: Array, at: int) -> Array:
-        """The answers that are guessed of a column: classes, or the tenths that numbers are in; -1 where one is missing."""
+        """The answers that are guessed of a column: classes, or tenths that numbers are in; -1 where one is missing."""
         values = rows[:, at] if self._is_class(at) else (BINS * self._ranks(rows[:, at], at)).clip(0, BINS - 1)
         return np.where(np.isnan(rows[:, at]), -1, np.nan_to_num(values)).astype(int)
 

@@ -52,7 +52,7 @@ def fits(data: Data, model: AnyModel, sampler: Sampler, detection: DetectionSect
             _audio_fits(model, sampler, detection)
         case "table":
             _refuse_recurrent(data, model)
-            _table_fits(model, sampler, detection)
+            _table_fits(model, detection)
         case "text":
             _text_fits(data, model, sampler, detection)
         case _:
@@ -127,7 +127,7 @@ def _audio_fits(model: AnyModel, sampler: Sampler, detection: DetectionSection |
         raise ValueError("sampler: auto compares features of images; for sound take prior, mixture or another")
 
 
-def _table_fits(model: AnyModel, sampler: Sampler, detection: DetectionSection | None) -> None:
+def _table_fits(model: AnyModel, detection: DetectionSection | None) -> None:
     if detection is not None and detection.score == "hottest_part":
         raise ValueError("detection.score hottest_part is for images; for a table take negative_elbo or another")
     if not isinstance(model.likelihood, MixedLikelihood):
@@ -135,8 +135,6 @@ def _table_fits(model: AnyModel, sampler: Sampler, detection: DetectionSection |
     nets = isinstance(model, Model) and isinstance(model.encoder, DenseNet) and isinstance(model.decoder, DenseNet)
     if not nets or (isinstance(model, Model) and isinstance(model.prior, VampPrior)):
         raise ValueError("a table needs an encoder and a decoder of kind dense, and a prior other than vamp")
-    if sampler == "auto" or isinstance(sampler, Among):
-        raise ValueError("sampler: auto compares features of images; for a table take prior, mixture or another")
 
 
 def _text_fits(data: Data, model: AnyModel, sampler: Sampler, detection: DetectionSection | None) -> None:

@@ -10,7 +10,6 @@ import torch
 
 from vae_pipeline.evaluation.gates import miss
 from vae_pipeline.kinds.store import Prepared
-from vae_pipeline.metrics.features import reference
 from vae_pipeline.metrics.images import fidelity
 from vae_pipeline.models.build import build
 from vae_pipeline.models.vae import VAE
@@ -38,7 +37,7 @@ from vae_pipeline.training.history import history_rows
 from vae_pipeline.training.length import Length, too_short
 from vae_pipeline.training.loop import Training, fit
 from vae_pipeline.training.processes import Processes
-from vae_pipeline.training.sampling import ChosenSampler, choose_sampler, fit_sampler
+from vae_pipeline.training.sampling import ChosenSampler, choose_sampler, distance_from, fit_sampler
 from vae_pipeline.training.sharpness.building import build_sharpener
 from vae_pipeline.training.start import begin
 from vae_pipeline.training.trained import SamplerChoice, write_trained
@@ -142,8 +141,8 @@ class Run:
         match recipe.sampler:
             case "auto" | Among():
                 among = None if recipe.sampler == "auto" else recipe.sampler.among
-                features = reference(prepared, self.job.settings.home, self.training.totals.device)
-                choice = choose_sampler(model, prepared.train, prepared.valid, features, recipe.seed, among)
+                distance = distance_from(prepared, self.job.settings.home, self.training.totals.device, recipe.seed)
+                choice = choose_sampler(model, prepared.train, distance, recipe.seed, among)
             case asked:
                 kind = asked if isinstance(asked, str) else asked.kind
                 choice = ChosenSampler(kind, fit_sampler(asked, model, prepared.train, recipe.seed), {})

@@ -1,8 +1,9 @@
 """Samplers fitted after training to the posteriors of the training data, and the choice among them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
@@ -10,13 +11,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vae_pipeline.kinds.store import Split
-from vae_pipeline.metrics.features import Reference
+from vae_pipeline.kinds.store import Prepared, Split
+from vae_pipeline.metrics.drawn_rows import draw_rows
+from vae_pipeline.metrics.features import Reference, reference
 from vae_pipeline.metrics.generation import LEAST, frechet_distance
 from vae_pipeline.metrics.mixtures import POINTS, mixture, posterior_draws
 from vae_pipeline.metrics.parts import subset
 from vae_pipeline.metrics.samples import sample_features
+from vae_pipeline.metrics.two_sample import classifier_auc
 from vae_pipeline.models.samplers import FlowSampler, MixtureSampler, Sampler
+from vae_pipeline.models.table import TableVAE
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.adam import AdamW
 from vae_pipeline.numerics.device import one_thread
@@ -33,6 +37,8 @@ COUNTS = (10, 20, 40, 80)
 LAYERS, WIDTH, STEPS, BATCH, LEARNING_RATE = 4, 64, 1000, 512, 3e-3
 HELD_OUT, CHECK_EVERY = 0.1, 100
 Array = npt.NDArray[Any]
+Distance = Callable[[VAE], float]
+"""The distance of what a model draws from real observations."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class ChosenSampler:
     sampler: Sampler | None
     """None: the prior's own."""
     distances: dict[SamplerKind, float]
-    """Fréchet distance of each candidate's samples to the validation part; empty where none was measured."""
+    """Distance of each candidate's samples from the validation part; empty where none was measured."""
 
 
 def fit_sampler(asked: Asked, model: VAE, train: Split, seed: int) -> Sampler | None:
@@ -77,16 +83,11 @@ def fit_sampler(asked: Asked, model: VAE, train: Split, seed: int) -> Sampler | 
 def choose_sampler(
     model: VAE,
     train: Split,
-    valid: Split,
-    features: Reference,
+    distance: Distance,
     seed: int,
     among: Sequence[SamplerKind] | None = None,
 ) -> ChosenSampler:
-    """The kind whose samples are nearest to the validation part (the training part, if that is too small).
-
-    A mixture has as many components as bring its samples nearest.
-    """
-    wanted = features.of(subset(valid if len(valid) >= LEAST else train, POINTS, seed))
+    """The kind whose samples are nearest to real ones; a mixture of as many components as bring them nearest."""
     kinds = candidates(model) if among is None else among
     before = model.sampler
     fitted: dict[SamplerKind, Sampler | None] = {}
@@ -96,14 +97,39 @@ def choose_sampler(
             counts = [MixtureOf(kind="mixture", components=count) for count in COUNTS]
             for asked in counts if kind == "mixture" else [kind]:
                 model.sampler = fit_sampler(asked, model, train, seed)
-                distance = frechet_distance(wanted, sample_features(model, train, features, seed))
-                if distance >= distances.get(kind, np.inf):
+                found = distance(model)
+                if found >= distances.get(kind, np.inf):
                     break
-                fitted[kind], distances[kind] = model.sampler, distance
+                fitted[kind], distances[kind] = model.sampler, found
     finally:
         model.sampler = before
     best = min(kinds, key=lambda kind: distances[kind])
     return ChosenSampler(best, fitted[best], distances)
+
+
+def distance_from(prepared: Prepared, home: Path, device: torch.device, seed: int) -> Distance:
+    """The distance that suits the observations; `home` keeps the classifier by whose features images are compared."""
+    train, valid = prepared.train, prepared.valid
+    if prepared.spec.kind == "table":
+        return of_rows(train, valid, seed)
+    return of_features(train, valid, reference(prepared, home, device), seed)
+
+
+def of_features(train: Split, valid: Split, features: Reference, seed: int) -> Distance:
+    """The Fréchet distance of samples' features from those of the validation part; of training if it is too small."""
+    wanted = features.of(subset(valid if len(valid) >= LEAST else train, POINTS, seed))
+    return lambda model: frechet_distance(wanted, sample_features(model, train, features, seed))
+
+
+def of_rows(train: Split, valid: Split, seed: int) -> Distance:
+    """The AUC of boosted trees that tell drawn rows from those of the validation part, or of training likewise."""
+    real = subset(valid if len(valid) >= LEAST else train, POINTS, seed).x[:]
+
+    def auc(model: VAE) -> float:
+        assert isinstance(model, TableVAE)  # the builder says so
+        return classifier_auc(real, draw_rows(model, len(real), derive(seed, "sampler")), derive(seed, "folds"))
+
+    return auc
 
 
 def candidates(model: VAE) -> list[SamplerKind]:

@@ -190,7 +190,6 @@ class TestMistakes:
             ({"model": {"encoder": {"kind": "convolution", "channels": [4], "activation": "relu"}}}, "of kind dense"),
             ({"model": {"prior": {"kind": "vamp", "components": 3}}}, "a prior other than vamp"),
             ({"model": {"conditional": True}}, "names no labels"),
-            ({"sampler": "auto"}, "sampler: auto compares features of images"),
         ],
     )
     def test_a_recipe(self, root, tmp_path, sections, message):
