@@ -102,7 +102,8 @@ class Drawing:
             self._broken += (broken & until).sum(axis=1)
             self._checked += int(checked.sum())
             self._drawn += last + 1
-            yield x[keep]
+            if keep.any():
+                yield x[keep]
 
     def told(self) -> dict[str, Any]:
         """Plain values to keep beside the rows: how many were drawn for how many, by what, and what was checked."""

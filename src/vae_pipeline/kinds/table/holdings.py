@@ -65,8 +65,10 @@ def _numbers(column: Column, marks: Iterable[float]) -> Floats:
         return np.array([0.0])
     beyond = [edges[0] - max(1.0, abs(edges[0])), edges[-1] + max(1.0, abs(edges[-1]))]
     found = np.array([*edges, *((low + high) / 2 for low, high in pairwise(edges)), *beyond])
-    if column.step:
-        found = np.concatenate([found - column.step / 2, found, found + column.step / 2])
+    if column.step and column.extent is not None:
+        least = column.extent[0] + column.offset
+        steps = (np.concatenate([found - column.step / 2, found, found + column.step / 2]) - least) / column.step
+        found = least + np.rint(steps) * column.step
     found = exact(found[np.abs(found) <= MOST], column)
     if len(cells):
         near = 1e-6 * np.maximum(1.0, np.abs(found[:, None]))

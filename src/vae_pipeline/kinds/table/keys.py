@@ -13,7 +13,8 @@ class Keys:
     """
 
     def __init__(self) -> None:
-        self._sorted: Bits = np.empty(0, np.uint64)
+        self._sorted: list[Bits] = []
+        """Arrays that rise, each over twice as long as the next: few to search, and seldom merged."""
 
     def seen(self, rows: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         """True of rows [rows, columns] whose key a row before them has, of these or of earlier ones; all are kept."""
@@ -21,12 +22,16 @@ class Keys:
         for column in (rows + 0.0).T:  # -0 becomes 0
             keys = _mixed(keys) ^ np.ascontiguousarray(column).view(np.uint64)
         found, first = np.unique(keys, return_index=True)
-        places = np.searchsorted(self._sorted, found)
-        new = np.append(self._sorted, 0)[places] != found if len(self._sorted) else np.ones(len(found), bool)
-        new |= places == len(self._sorted)
-        self._sorted = np.insert(self._sorted, places[new], found[new])
+        new = np.ones(len(found), bool)
+        for earlier in self._sorted:
+            places = np.searchsorted(earlier, found).clip(max=len(earlier) - 1)
+            new &= earlier[places] != found
         seen = np.ones(len(rows), bool)
         seen[first[new]] = False
+        if new.any():
+            self._sorted.append(found[new])
+        while len(self._sorted) > 1 and len(self._sorted[-2]) <= 2 * len(self._sorted[-1]):
+            self._sorted.append(np.sort(np.concatenate([self._sorted.pop(), self._sorted.pop()]), kind="stable"))
         return seen
 
 

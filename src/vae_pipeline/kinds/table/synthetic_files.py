@@ -14,6 +14,7 @@ from pyarrow import parquet
 from vae_pipeline.kinds.spec import Column
 from vae_pipeline.kinds.table.exact import shortest
 from vae_pipeline.kinds.table.frames import decode
+from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.files import replaced_file, write_json
 
 BESIDE = ".synthetic.json"
@@ -40,6 +41,7 @@ def write_synthetic(
 
     Raises:
         OutputError: the file can't be written.
+        DataError: a value has no place in a .parquet file.
     """
     shortened = [column.name for column in columns if column.kind == "number" and not column.offset and not column.step]
     frames = (_frame(piece, columns, shortened, drawn) for piece in pieces)
@@ -68,11 +70,24 @@ def _write_csv(file: BinaryIO, frames: Iterable[pd.DataFrame], columns: Sequence
 def _write_parquet(
     file: BinaryIO, frames: Iterable[pd.DataFrame], like: pd.DataFrame, origin: Callable[[], Mapping[str, Any]]
 ) -> None:
-    schema = pa.Schema.from_pandas(like, preserve_index=False)
-    with parquet.ParquetWriter(file, schema) as writer:
+    schema = _table(like).schema
+    # Of a stored schema readers would take the metadata, which are known at the end alone.
+    with parquet.ParquetWriter(file, schema, store_schema=False) as writer:
         for group in _groups(frames):
-            writer.write_table(pa.Table.from_pandas(group, schema, preserve_index=False))
-        writer.add_key_value_metadata({KEY: json.dumps({"synthetic": True, **origin()})})
+            try:
+                writer.write_table(_table(group).cast(schema))
+            except pa.ArrowInvalid as error:  # of an unbounded family a whole number may be too large for one
+                raise DataError(f"a drawn value isn't of its column's type ({error}): write .csv instead") from error
+        told = json.dumps({"synthetic": True, **origin()})
+        writer.add_key_value_metadata({**schema.metadata, KEY: told})
+
+
+def _table(frame: pd.DataFrame) -> pa.Table:
+    """A frame as Arrow has it; dates are in UTC, which Arrow's own reading of a frame takes by a deprecated way."""
+    naive = {name: frame[name].dt.tz_localize(None) for name in frame.select_dtypes("datetimetz")}
+    table = pa.Table.from_pandas(frame.assign(**naive), preserve_index=False)
+    in_utc = [field.with_type(pa.timestamp("ms", "UTC")) if field.name in naive else field for field in table.schema]
+    return table.cast(pa.schema(in_utc, table.schema.metadata))
 
 
 def _groups(frames: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
