@@ -78,7 +78,7 @@ def test_conditions_choose_among_the_rows_of_a_seed(synthesizer, frame, tmp_path
     assert synthesizer.sample(9, balance="country").country.value_counts().to_dict() == {"NO": 3, "SE": 3, "DK": 3}
     with pytest.raises(ValueError, match="there is no column 'vists'"):
         synthesizer.sample(3, where="vists=1")
-    with pytest.raises(ValueError, match="wanted a name that ends in .csv or .parquet"):
+    with pytest.raises(ValueError, match=r"wanted a name that ends in \.csv or \.parquet"):
         synthesizer.write(tmp_path / "rows.txt", 3)
     with pytest.raises(ValueError, match="no value of visits meets visits=9"):
         VAESynthesizer().require_rules(frame, where="visits=9")
