@@ -67,6 +67,28 @@ def test_a_seed_gives_the_same_rows_and_none_gives_others(synthesizer):
     assert not synthesizer.sample(20).equals(synthesizer.sample(20))
 
 
+def test_conditions_choose_among_the_rows_of_a_seed(synthesizer, frame, tmp_path):
+    rows = synthesizer.sample(5000, random_state=6)
+    found = synthesizer.sample(300, random_state=6, where=["country=NO", "visits >= 1"], checks="price >= visits")
+    meet = rows[(rows.country == "NO") & (rows.visits >= 1)]
+    pd.testing.assert_frame_equal(found, meet[:300].reset_index(drop=True), check_dtype=False)
+    assert synthesizer.draws_["drawn"] == meet.index[299] + 1
+    assert synthesizer.draws_["broken"] == {"price >= visits": (found.price < found.visits).sum()}
+    out = synthesizer.write(tmp_path / "rows.csv", 300, 6, where=["country=NO", "visits >= 1"], origin={"of": "me"})
+    pd.testing.assert_frame_equal(
+        pd.read_csv(out, parse_dates=["when"])[["price", "visits"]], found[["price", "visits"]]
+    )
+    told = json.loads((tmp_path / f"rows.csv{BESIDE}").read_text())
+    assert told["of"] == "me" and told["seed"] == 6 and told["weights_sha256"] == synthesizer.trained_.weights_sha256
+    assert synthesizer.sample(9, balance="country").country.value_counts().to_dict() == {"NO": 3, "SE": 3, "DK": 3}
+    with pytest.raises(ValueError, match="there is no column 'vists'"):
+        synthesizer.sample(3, where="vists=1")
+    with pytest.raises(ValueError, match=r"wanted a name that ends in \.csv or \.parquet"):
+        synthesizer.write(tmp_path / "rows.txt", 3)
+    with pytest.raises(ValueError, match="no value of visits meets visits=9"):
+        VAESynthesizer().require_rules(frame, where="visits=9")
+
+
 def test_the_report_measures_drawn_rows_and_held_out_ones(report):
     assert report["column_shapes"] > 0.9 and report["column_shapes_of_test"] > 0.85
     assert report["rows_auc"] < 0.75 and report["copies"] < 0.01
@@ -161,7 +183,11 @@ def test_one_command_makes_a_table_and_says_how_good_it_is(frame, tmp_path, monk
     monkeypatch.setattr("vae_pipeline.scaffold.synthesis.PASSES", 2)
     frame.to_csv(tmp_path / "rows.csv", index=False)
     out = tmp_path / "new.csv"
-    result = CliRunner().invoke(app, ["synthesize", str(tmp_path / "rows.csv"), "-o", str(out)], catch_exceptions=False)
+    words = ["synthesize", str(tmp_path / "rows.csv"), "-o", str(out), "--check", "unique(price, amount)"]
+    result = CliRunner().invoke(app, [*words, "--where", "vists>=0"])
+    assert "did you mean 'visits'" in str(result.exception) and not out.exists()
+    result = CliRunner().invoke(app, [*words, "--where", "visits<=4"], catch_exceptions=False)
+    assert "rows were drawn for 600" in result.stdout and "break unique(price, amount)" in result.stdout
     assert result.exit_code == 0 and "600 rows that nobody observed" in result.stdout
     assert "column shapes: 0." in result.stdout and "real rows: " in result.stdout
     told = json.loads((tmp_path / f"new.csv{BESIDE}").read_text())
@@ -175,15 +201,15 @@ def test_one_command_makes_a_table_and_says_how_good_it_is(frame, tmp_path, monk
 @pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
 def test_a_file_says_that_nobody_observed_its_rows(name, tmp_path):
     columns = (Column("a", "number", True, LINE), Column("b", "category", False, LINE, ("x", "y")))
-    pieces = [pd.DataFrame({"a": np.float32([0.1, np.nan]).astype(float), "b": ["x", "y"]})] * 2
-    assert write_synthetic(tmp_path / name, iter(pieces), columns, {"seed": 7}) == 4
+    pieces = [np.float32([[0.1, 0], [np.nan, 1]])] * 2
+    write_synthetic(tmp_path / name, iter(pieces), columns, lambda: {"seed": 7})
     if name.endswith(".csv"):
         assert (tmp_path / name).read_text() == "a,b\n0.1,x\n,y\n0.1,x\n,y\n"
         told = json.loads((tmp_path / (name + BESIDE)).read_text())
-        assert told == {"synthetic": True, "seed": 7, "rows": 4}
+        assert told == {"synthetic": True, "seed": 7}
     else:
         table = parquet.read_table(tmp_path / name)
-        assert json.loads(table.schema.metadata[KEY]) == {"synthetic": True, "seed": 7}
+        assert json.loads(table.schema.metadata[KEY.encode()]) == {"synthetic": True, "seed": 7}
         assert table.to_pandas().a.tolist()[0] == 0.1
 
 

@@ -20,6 +20,7 @@ from vae_pipeline.cli.json_output import print_error
 from vae_pipeline.cli.morphs import morphs
 from vae_pipeline.cli.options import BEGIN, MORE, STAGES, TASKS, BundleFolder
 from vae_pipeline.cli.output import console, print_columns
+from vae_pipeline.cli.sampling import sampling
 from vae_pipeline.cli.stages import stages
 from vae_pipeline.cli.synthesis import synthesis
 from vae_pipeline.cli.tasks import tasks
@@ -67,6 +68,7 @@ app = typer.Typer(
 app.add_typer(beginning)
 app.add_typer(synthesis)
 app.add_typer(stages)
+app.add_typer(sampling)
 app.add_typer(tasks)
 app.add_typer(denoising)
 app.add_typer(morphs)

@@ -1,6 +1,5 @@
 """The command that makes a synthetic table of a table: a model is fitted, rows are drawn, and measured."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,16 +7,13 @@ import typer
 
 from vae_pipeline.cli.options import BEGIN, Json, Seed
 from vae_pipeline.cli.output import console, require_suffix, say
+from vae_pipeline.cli.rows import Balance, Check, OnlyValid, Where, found_in, tell
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from vae_pipeline.estimators.synthesizer import VAESynthesizer
+    from vae_pipeline.kinds.table.drawing import Rules
 
 synthesis = typer.Typer()
 
-AT_ONCE = 100_000
-"""Rows that are drawn at a time."""
 SHOWN = (
     ("column_shapes", "column shapes", "column_shapes_of_test"),
     ("pair_trends", "column pairs", "pair_trends_of_test"),
@@ -50,51 +46,39 @@ def synthesize(
     target: Annotated[
         str | None, typer.Option(help="A column that classifiers foretell: are the rows worth as much to train on?")
     ] = None,
+    where: Where = None,
+    balance: Balance = None,
+    check: Check = None,
+    only_valid: OnlyValid = False,
     bundle: Annotated[Path | None, typer.Option(help="Folder for the bundle that draws more of them.")] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Make a synthetic table: fit a model to a table, draw rows of it, and say how good they are."""
     from vae_pipeline.estimators.synthesizer import VAESynthesizer
-    from vae_pipeline.kinds.spec import TableSpec
-    from vae_pipeline.kinds.table.synthetic_files import write_synthetic
-    from vae_pipeline.system.version import __version__
 
     require_suffix(out, ".csv", ".parquet", as_json=as_json)
     terminal = console()
     synthesizer = VAESynthesizer(
         columns=_columns(column or []), target=target, random_state=seed, verbose=None if not as_json else False
     )
+    rules: Rules = {"where": where or (), "balance": balance, "checks": check or (), "only_valid": only_valid}
+    if any(rules.values()):
+        synthesizer.require_rules(data, **rules)
     synthesizer.fit(data)
-    figures, made = synthesizer.report(), synthesizer.trained_
-    rows = synthesizer.rows_ if count is None else count
-    origin = {
-        "producer": f"vae-pipeline {__version__}",
-        "of": data.name,
-        "weights_sha256": made.weights_sha256,
-        "seed": seed,
-        "figures": figures,
-    }
-    spec = made.spec
-    assert isinstance(spec, TableSpec)  # a VAESynthesizer takes nothing else
-    written = write_synthetic(out, _pieces(synthesizer, rows, seed), spec.columns, origin)
+    figures = synthesizer.report()
     if bundle is not None:
         synthesizer.export(bundle)
+    origin = {"of": data.name, "figures": figures}
+    synthesizer.write(out, synthesizer.rows_ if count is None else count, seed, **rules, origin=origin)
+    told = synthesizer.draws_
     if not as_json:
         for key, words, beside in SHOWN:
             if key in figures:
                 real = "" if beside is None else f"  (real rows: {figures[beside]:.3g})"
                 terminal.print(f"{words}: {figures[key]:.3g}{real}")
-    say(out, written, "rows that nobody observed", as_json)
-
-
-def _pieces(synthesizer: "VAESynthesizer", rows: int, seed: int) -> "Iterator[pd.DataFrame]":
-    """New rows, some at a time; each piece has a seed of its own."""
-    from vae_pipeline.numerics.randomness import derive
-
-    for start in range(0, rows, AT_ONCE):
-        size = min(AT_ONCE, rows - start)
-        yield synthesizer.sample(size, seed if start == 0 else derive(seed, "piece", start))
+        tell(told)
+    say(out, told["rows"], "rows that nobody observed", as_json, found_in(told))
 
 
 def _columns(told: list[str]) -> dict[str, str] | None:

@@ -12,16 +12,13 @@ from vae_pipeline.cli.options import (
     BundleFolder,
     Choose,
     Column,
-    Draw,
     Fit,
-    Grid,
     Inputs,
     Json,
     Keep,
     Key,
     Label,
     LabelFile,
-    LevelTemperature,
     Seed,
     Temperature,
     Tile,
@@ -57,52 +54,6 @@ if TYPE_CHECKING:
     from vae_pipeline.runtime.bundle import Bundle
 
 tasks = typer.Typer()
-
-
-@tasks.command(rich_help_panel=TASKS)
-def sample(
-    bundle: BundleFolder,
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            "-o",
-            help=".npy (values), .png (a grid), of sound .wav (one after the other), of a table .csv, of text .txt; - "
-            "writes to a pipe.",
-        ),
-    ],
-    count: Annotated[int, typer.Option(help="How many.", min=1)] = 64,
-    seed: Seed = 0,
-    label: Label = None,
-    grid: Grid = None,
-    choose: Choose = None,
-    temperature: LevelTemperature = "1",
-    draw: Draw = None,
-    top_k: TopK = None,
-    top_p: TopP = None,
-    beams: Beams = None,
-    timeout: Timeout = TIMEOUT_S,
-    as_json: Json = False,
-) -> None:
-    """Draw new examples from the fitted sampler, or from the prior."""
-    from vae_pipeline.runtime.temperature import one, temperatures
-
-    by_level = temperatures(temperature)
-    model = open_bundle(bundle, timeout)
-    require_room(model, count, "samples")
-    if model.spec.kind == "text":
-        require_suffix(out, ".txt", as_json=as_json)
-        refuse_options(model, label=label is not None, grid=grid is not None, draw=draw is not None)
-        chosen = choice(choose or "sample", one(by_level), top_k, top_p, beams)
-        write_sentences(out, model.sentences.sample(count, seed, chosen), as_json)
-        return
-    refuse_choices(model, choose, 1, top_k, top_p, beams)
-    require_suffix(out, ".npy", shown_as(model), as_json=as_json)
-    refuse_options(model, grid=grid is not None and model.spec.kind != "image")
-    labels = None if label is None else [label] * count
-    with progress(model, count):
-        x = model.sample(count, seed, labels, by_level, draw)
-    write_observations(out, x, model, as_json, grid)
 
 
 @tasks.command(rich_help_panel=TASKS)

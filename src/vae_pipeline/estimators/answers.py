@@ -77,25 +77,32 @@ def denoised(
 
 
 @torch.inference_mode()
-def drawn(model: VAE, count: int, seed: int, device: torch.device) -> Array:
+def drawn(model: VAE, count: int, seed: int | np.random.Generator, device: torch.device) -> Array:
     """[count, latents]: draws of the fitted sampler, or of the prior, as a bundle makes them of the same seed."""
     noise = np.random.default_rng(seed).standard_normal((count, model.noise)).astype(np.float32)
     with _on(model, device):
         return model.draw(torch.from_numpy(noise).to(device)).cpu().numpy()
 
 
-@torch.inference_mode()
-def drawn_rows(model: TableVAE, z: Array, seed: int, device: torch.device) -> Array:
-    """[count, columns]: raw rows drawn at latents, NaN where a value is missing, as a bundle draws them of a seed."""
-    even = sampled_evenly(len(z), (seed, 1), model.rows.uniform)
-    found = []
-    with _on(model, device):
-        for start in range(0, len(z), AT_ONCE):
-            some = slice(start, start + AT_ONCE)
-            at, by = (torch.from_numpy(values[some]).float().to(device) for values in (z, even))
-            rows = model.draw_rows(at, by)
+class RowStream:
+    """Raw rows of a seed, one after the other, as a bundle draws them; the same however many are asked at a time."""
+
+    def __init__(self, model: TableVAE, seed: int) -> None:
+        self.model = model
+        self._noise, self._even = np.random.default_rng(seed), np.random.default_rng((seed, 1))
+
+    @torch.inference_mode()
+    def __call__(self, count: int, device: torch.device) -> Array:
+        """[count, columns]: the next rows, NaN where a value is missing."""
+        found = []
+        for start in range(0, count, AT_ONCE):
+            size = min(AT_ONCE, count - start)
+            z = torch.from_numpy(drawn(self.model, size, self._noise, device)).to(device)
+            even = torch.from_numpy(sampled_evenly(size, self._even, self.model.rows.uniform)).to(device)
+            with _on(self.model, device):
+                rows = self.model.draw_rows(z, even)
             found.append(torch.where(rows.present > 0, rows.values, torch.nan).cpu().numpy())
-    return np.concatenate(found)
+        return np.concatenate(found)
 
 
 @torch.inference_mode()

@@ -6,24 +6,31 @@ synthesizer.sample(10_000)                   # rows with their noise, their clas
 synthesizer.report()                         # drawn rows beside those of training, and test rows in their place
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar, Unpack
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from sklearn.utils.validation import check_is_fitted
 
 from vae_pipeline.estimators import answers
 from vae_pipeline.estimators.by_recipe import RecipeEstimator
 from vae_pipeline.estimators.given import Given
-from vae_pipeline.estimators.observations import given_back
 from vae_pipeline.estimators.parameters import is_whole
+from vae_pipeline.estimators.sections import recipe_of
 from vae_pipeline.estimators.surroundings import RandomState, seed_of
+from vae_pipeline.estimators.tables import as_given
 from vae_pipeline.evaluation.tables import describe
 from vae_pipeline.kinds.parts import TableSource
 from vae_pipeline.kinds.spec import TableSpec
 from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.kinds.table.drawing import Drawing, Rules, Stream
+from vae_pipeline.kinds.table.synthetic_files import write_synthetic
+from vae_pipeline.kinds.writing import write
 from vae_pipeline.models.table import TableVAE
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.recipe.data import TableData, TumoursData
@@ -31,6 +38,7 @@ from vae_pipeline.scaffold.facts import TableFacts
 from vae_pipeline.scaffold.synthesis import DATA, as_synthesizer
 from vae_pipeline.system.errors import InputError
 from vae_pipeline.system.reading import parse
+from vae_pipeline.system.version import __version__
 
 
 class VAESynthesizer(RecipeEstimator):
@@ -56,6 +64,7 @@ class VAESynthesizer(RecipeEstimator):
         seed_: the seed of the fit.
         history_: DataFrame of one row an epoch; nats a row.
         rows_: the number of rows of the data, those that were held back with them.
+        draws_: of the last `sample` or `write`, how many rows were drawn for how many, and how many broke a check.
     """
 
     _kept: ClassVar[tuple[str, ...]] = (*RecipeEstimator._kept, "rows_")
@@ -76,21 +85,76 @@ class VAESynthesizer(RecipeEstimator):
         self.latents, self.steps = latents, steps
         self.random_state, self.verbose, self.device = random_state, verbose, device
 
-    def sample(self, n: int = 1, random_state: RandomState = None) -> Any:
+    def sample(
+        self,
+        n: int = 1,
+        random_state: RandomState = None,
+        *,
+        where: str | Sequence[str] = (),
+        balance: str | None = None,
+        checks: str | Sequence[str] = (),
+        only_valid: bool = False,
+    ) -> Any:
         """`n` new rows, as the fit's were given: a DataFrame, or an array with NaN where a value is missing.
 
-        Without a `random_state` each call gives others; with a seed the exported bundle gives the same.
+        Without a `random_state` each call gives others; with a seed the exported bundle gives the same. Each row meets
+        the conditions `where`, such as `age >= 60`; each class of the column `balance` comes as often as the others.
+        Rows that break one of `checks`, such as `start <= end` or `unique(id)`, are counted in `draws_`, and left out
+        if `only_valid` (docs/synthesis.md).
 
         Raises:
-            ValueError: `n` isn't a whole number from 1 up.
+            ValueError: `n` isn't a whole number from 1 up, a text is no rule of these columns, or such rows are too
+                rare.
         """
-        check_is_fitted(self)
-        if not is_whole(n):
-            raise InputError(f"n={n!r} was given; wanted a whole number from 1 up")
-        seed, model = seed_of(random_state), self._table()
-        with self._computing() as device:
-            rows = answers.drawn_rows(model, answers.drawn(model, int(n), seed, device), seed, device)
-        return given_back(rows, self.trained_.spec, self._layout, self._names)
+        seed = self._seed(n, random_state)
+        with self._in_own_words():
+            drawing = Drawing(self._spec(), where, balance, checks, only_valid)
+            rows = np.concatenate(list(drawing.rows(self._stream(seed), int(n))))
+        self.draws_ = drawing.told()
+        return as_given(rows, self._spec(), self._names, steps=True)
+
+    def write(
+        self,
+        path: str | Path,
+        n: int,
+        random_state: RandomState = None,
+        *,
+        origin: Mapping[str, Any] | None = None,
+        **rules: Unpack[Rules],
+    ) -> Path:
+        """Write what `sample` draws, by its rules, as .csv or .parquet: some at a time, whatever `n` is.
+
+        Beside a .csv lies another file, whose name has .synthetic.json after it; of a .parquet file it is metadata. It
+        says that nobody observed the rows, how they were made, what `draws_` says, and `origin`.
+
+        Raises:
+            ValueError: as `sample`, or the path has another suffix.
+            OutputError: the file can't be written.
+        """
+        out = Path(path)
+        if out.suffix.lower() not in (".csv", ".parquet"):
+            raise InputError(f"path={str(path)!r} was given; wanted a name that ends in .csv or .parquet")
+        seed = self._seed(n, random_state)
+        made = {"producer": f"vae-pipeline {__version__}", "weights_sha256": self.trained_.weights_sha256, "seed": seed}
+        with self._in_own_words():
+            drawing = Drawing(self._spec(), **rules)
+            pieces = drawing.rows(self._stream(seed), int(n))
+            write_synthetic(out, pieces, self._spec().columns, lambda: {**made, **(origin or {}), **drawing.told()})
+        self.draws_ = drawing.told()
+        return out
+
+    def require_rules(self, X: Any, **rules: Unpack[Rules]) -> None:  # noqa: N803
+        """Find out before a fit to `X` whether rows can be drawn by these rules, which are those of `sample`.
+
+        Raises:
+            ValueError: a text is no rule of its columns, or no row can meet the conditions.
+        """
+        seed = seed_of(self.random_state)
+        with self._in_own_words(), TemporaryDirectory() as folder:
+            write(self._given(X, None, recipe_of(self.recipe), seed).source, Path(folder), seed)
+            spec = Prepared.open(Path(folder)).spec
+            assert isinstance(spec, TableSpec)  # `_given` takes nothing else
+            Drawing(spec, **rules)
 
     def report(self, X: Any = None) -> dict[str, Any]:  # noqa: N803
         """Figures of drawn rows beside those of training, and of test rows in their place (docs/figures.md).
@@ -104,15 +168,35 @@ class VAESynthesizer(RecipeEstimator):
         check_is_fitted(self)
         with self._in_own_words(), self._computing() as device:
             prepared, model = Prepared.open(self._with_data(X, None) / "data"), self._table()
-            spec = self.trained_.spec
-            assert isinstance(spec, TableSpec)  # `_whole` says so
             try:
-                return describe(model.to(device), prepared, spec, self.recipe_.evaluate.target, self.seed_)
+                return describe(model.to(device), prepared, self._spec(), self.recipe_.evaluate.target, self.seed_)
             finally:
                 model.cpu()
 
     def _calibrate(self, prepared: Prepared, seed: int, device: torch.device) -> None:  # noqa: ARG002
+        self.__dict__.pop("draws_", None)
         self.rows_ = sum(map(len, (prepared.train, prepared.valid, prepared.test)))
+
+    def _seed(self, n: int, random_state: RandomState) -> int:
+        check_is_fitted(self)
+        if not is_whole(n):
+            raise InputError(f"n={n!r} was given; wanted a whole number from 1 up")
+        return seed_of(random_state)
+
+    def _stream(self, seed: int) -> Stream:
+        """The rows of a seed in the data's units, as a bundle draws them."""
+        raw, spec = answers.RowStream(self._table(), seed), self._spec()
+
+        def stream(count: int) -> npt.NDArray[Any]:
+            with self._computing() as device:
+                return spec.natural(raw(count, device))
+
+        return stream
+
+    def _spec(self) -> TableSpec:
+        spec = self.trained_.spec
+        assert isinstance(spec, TableSpec)  # a VAESynthesizer takes nothing else
+        return spec
 
     def _table(self) -> TableVAE:
         model = self.trained_.model

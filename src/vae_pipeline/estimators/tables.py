@@ -77,14 +77,20 @@ def values_of(frame: pd.DataFrame, columns: Sequence[Column]) -> Floats:
 
 
 def given_back(x: npt.NDArray[Any], spec: TableSpec, names: Mapping[str, int] | None) -> pd.DataFrame | Floats:
-    """Rows [examples, columns] of a model's answer in the data's units; `names` are those of `Given`.
+    """Rows [examples, columns] of a model's answer in the data's units; `names` are those of `Given`."""
+    return as_given(spec.natural(x), spec, names)
 
-    A DataFrame; an array where the rows came as one, and all columns are numbers.
+
+def as_given(
+    rows: npt.NDArray[Any], spec: TableSpec, names: Mapping[str, int] | None, steps: bool | None = None
+) -> pd.DataFrame | Floats:
+    """Rows in the data's units as a DataFrame; as an array where the fit's came as one, and all columns are numbers.
+
+    `steps` as in `decode`.
     """
-    rows = spec.natural(x)
     if names is None and all(column.kind == "number" for column in spec.columns):
         return rows.astype(np.float64)
-    return decode(rows, spec.columns).rename(columns=names or {})
+    return decode(rows, spec.columns, steps).rename(columns=names or {})
 
 
 def refuse_all_left_out(reasons: Mapping[str, str]) -> None:

@@ -121,10 +121,10 @@ class VAE(TransformerMixin, RecipeEstimator):  # type: ignore[misc]
             raise InputError(f"n={n!r} was given; wanted a whole number from 1 up")
         seed = seed_of(random_state)
         with self._computing() as device:
-            z = answers.drawn(self.trained_.model, int(n), seed, device)
             if draw and isinstance(self.trained_.model, TableVAE):
-                rows = answers.drawn_rows(self.trained_.model, z, seed, device)
+                rows = answers.RowStream(self.trained_.model, seed)(int(n), device)
                 return given_back(rows, self.trained_.spec, self._layout, self._names)
+            z = answers.drawn(self.trained_.model, int(n), seed, device)
         return self._decoded(z, y, seed)
 
     def score_samples(

@@ -7,7 +7,7 @@ Needs numpy and onnxruntime, and nothing else: no torch, no pydantic.
     bundle.sample(16, seed=0)            # [16, channels, height, width], in the data's units
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -224,17 +224,18 @@ class Bundle(Graphs):
 
     def sample(
         self, count: int, seed: int = 0, labels: Labels = None, temperature: Temperature = 1.0,
-        draw: bool | None = None,
+        draw: bool | None = None, where: str | Sequence[str] = (),
     ) -> Array:  # fmt: skip
         """`count` draws of the fitted sampler, or of the prior, decoded; [count, *event] in the data's units.
 
         A `temperature` under 1 keeps nearer to the mean; the levels of a ladder may have one each, topmost first. Rows
-        of a table are drawn from p(x|z), NaN where one lacks a value; without `draw`, and of other kinds, it's E[x|z].
+        of a table are drawn from p(x|z), NaN where one lacks a value, and each meets the conditions `where`, such as
+        `age >= 60`; without `draw`, and of other kinds, it's E[x|z].
 
         Raises:
-            DataError: less than one is wanted, or draws of a bundle that makes none.
+            DataError: less than one is wanted, draws of a bundle that makes none, or rows that are too rare.
         """
-        return sampled(self, count, seed, labels, temperature, draw)
+        return sampled(self, count, seed, labels, temperature, draw, where)
 
     def generate(
         self, count: int, seed: int = 0, first: int = 0, labels: Labels = None, draw: bool | None = None

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vae_pipeline.kinds.spec import TableSpec
+from vae_pipeline.kinds.table.drawing import Drawing
 from vae_pipeline.runtime.graphs import Graphs
 from vae_pipeline.runtime.inputs import SEEDS, Labels
 from vae_pipeline.runtime.signatures import GraphName
@@ -37,22 +39,52 @@ def draws(of: Graphs, draw: bool | None) -> bool:
     return able if draw is None else draw
 
 
-def even(count: int, seed: Sequence[int], width: int) -> npt.NDArray[np.float32]:
+def even(count: int, seed: Sequence[int] | np.random.Generator, width: int) -> npt.NDArray[np.float32]:
     """Numbers [count, width] that are even in (0, 1)."""
     return np.random.default_rng(seed).random((count, width), np.float32).clip(LEAST, 1 - LEAST)
 
 
-def sampled(of: Graphs, count: int, seed: int, labels: Labels, temperature: Temperature, draw: bool | None) -> Array:
+class SampleStream:
+    """The samples of a seed, one after the other: the same however many are asked for at a time."""
+
+    def __init__(self, of: Graphs, seed: int, temperature: Temperature = 1.0, draw: bool | None = None) -> None:
+        """`temperature` and `draw` as in `Bundle.sample`.
+
+        Raises:
+            DataError: draws are asked for, and no graph makes any.
+        """
+        self.of, self.seed, self.temperature, self.draws = of, seed, temperature, draws(of, draw)
+        self._noise, self._even = np.random.default_rng(seed), np.random.default_rng((seed, 1))
+
+    def __call__(self, count: int, labels: Labels = None) -> Array:
+        """The next samples [count, *event] in the data's units, NaN where a drawn row lacks a value.
+
+        Raises:
+            DataError: less than one is wanted, a temperature is none, or labels are.
+        """
+        of = self.of
+        if count < 1:
+            raise DataError(f"at least 1 sample is wanted; given {count}")
+        noise = drawn(count, self._noise, self.temperature, of.manifest.tempered, of.manifest.noise)
+        if not self.draws:
+            of.session(GraphName.DECODER)
+            return of.spec.natural(of.rows(GraphName.SAMPLE, {"noise": noise}, labels)[0])
+        width = int(of.manifest.graphs[GraphName.SAMPLE_ROWS].inputs["uniform"].event[0])
+        inputs = {"noise": noise, "uniform": even(count, self._even, width)}
+        return _gapped(of, of.rows(GraphName.SAMPLE_ROWS, inputs, labels))
+
+
+def sampled(
+    of: Graphs, count: int, seed: int, labels: Labels, temperature: Temperature, draw: bool | None,
+    where: str | Sequence[str],
+) -> Array:  # fmt: skip
     """The answer of `Bundle.sample`."""
-    if count < 1:
-        raise DataError(f"at least 1 sample is wanted; given {count}")
-    noise = drawn(count, seed, temperature, of.manifest.tempered, of.manifest.noise)
-    if not draws(of, draw):
-        of.session(GraphName.DECODER)
-        return of.spec.natural(of.rows(GraphName.SAMPLE, {"noise": noise}, labels)[0])
-    width = int(of.manifest.graphs[GraphName.SAMPLE_ROWS].inputs["uniform"].event[0])
-    inputs = {"noise": noise, "uniform": even(count, (seed, 1), width)}
-    return _gapped(of, of.rows(GraphName.SAMPLE_ROWS, inputs, labels))
+    stream = SampleStream(of, seed, temperature, draw)
+    if not where:
+        return stream(count, labels)
+    if not isinstance(of.spec, TableSpec) or not stream.draws:
+        raise DataError(f"conditions were given, which are of the drawn rows of a table: {of.folder} gives others here")
+    return np.concatenate(list(Drawing(of.spec, where).rows(lambda some: stream(some, labels), count)))
 
 
 def generated(of: Graphs, count: int, seed: int, first: int, labels: Labels, draw: bool | None) -> Array:

@@ -33,7 +33,7 @@ def factors(temperature: Temperature, levels: Sequence[int], noise: int) -> npt.
 
 
 def drawn(
-    count: int, seed: int, temperature: Temperature, levels: Sequence[int], noise: int
+    count: int, seed: int | np.random.Generator, temperature: Temperature, levels: Sequence[int], noise: int
 ) -> npt.NDArray[np.float32]:
     """Standard normal noise at a temperature, [count, noise].
 

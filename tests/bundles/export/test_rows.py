@@ -114,7 +114,7 @@ def test_a_table_is_sampled_whole(bundle):
 
 def test_an_estimator_draws_the_rows_of_its_bundle(bundle, table_lane):
     model, device = Trained.load(table_lane.model).model.eval(), torch.device("cpu")
-    rows = answers.drawn_rows(model, answers.drawn(model, 200, 5, device), 5, device)
+    rows = answers.RowStream(model, 5)(200, device)
     found, wanted = bundle.spec.natural(rows), bundle.sample(200, seed=5)
     np.testing.assert_allclose(found, wanted, rtol=1e-3)
     assert np.isnan(found).any()

@@ -15,9 +15,9 @@ from pandas.api import types
 
 from vae_pipeline.kinds.spec import Column, TableSpec
 from vae_pipeline.kinds.table import numbers
-from vae_pipeline.kinds.table.cells import DECIMALS
 from vae_pipeline.kinds.table.dates import days, moments, since_1970
-from vae_pipeline.kinds.table.records import MOST, TRUTH, require_columns
+from vae_pipeline.kinds.table.exact import stepped
+from vae_pipeline.kinds.table.records import MOST, TRUTH, WHOLE, require_columns
 from vae_pipeline.system.errors import DataError
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -149,10 +149,11 @@ def _encoded(values: "pd.Series[object]", column: Column, place: str, written: n
     return np.asarray(found.reindex(values.index), float)
 
 
-def decode(rows: npt.NDArray[Any], columns: Sequence[Column]) -> pd.DataFrame:
+def decode(rows: npt.NDArray[Any], columns: Sequence[Column], steps: bool | None = None) -> pd.DataFrame:
     """A table of rows [rows, columns] in the data's units, with the values that codes stand for.
 
-    What is NaN is missing. A column of numbers that are all multiples of its step is written in as many decimals.
+    What is NaN is missing. A column of numbers that are all multiples of its step is written in as many decimals;
+    `steps` says whether they are, so that each of several pieces has the types of the others.
     """
     found = {}
     for column, values in zip(columns, rows.astype(np.float64).T, strict=True):
@@ -160,7 +161,7 @@ def decode(rows: npt.NDArray[Any], columns: Sequence[Column]) -> pd.DataFrame:
         known = np.where(missing, 0.0, values)
         match column.kind:
             case "number":
-                found[column.name] = _numbers(values, missing, column)
+                found[column.name] = _numbers(values, missing, column, steps)
             case "boolean":
                 truths = pd.Series(known >= 0.5)
                 found[column.name] = truths.astype("boolean").mask(missing) if missing.any() else truths
@@ -172,21 +173,15 @@ def decode(rows: npt.NDArray[Any], columns: Sequence[Column]) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def _numbers(values: Floats, missing: npt.NDArray[np.bool_], column: Column) -> "pd.Series[Any]":
+def _numbers(values: Floats, missing: npt.NDArray[np.bool_], column: Column, steps: bool | None) -> "pd.Series[Any]":
     """Numbers as the data write them, where they are multiples of their step as far as float32 can tell."""
-    if column.step == 0 or column.extent is None or missing.all():
+    if column.step == 0 or column.extent is None or (missing.all() and not steps) or steps is False:
         return pd.Series(values)
-    least = column.extent[0] + column.offset
-    exact = least + np.rint((values - least) / column.step) * column.step
-    if not np.allclose(exact[~missing], values[~missing], rtol=2.0**-22, atol=1e-3 * column.step):
+    exact, decimals = stepped(values, column)
+    known = exact[~missing]
+    if not steps and not np.allclose(known, values[~missing], rtol=2.0**-22, atol=1e-3 * column.step):
         return pd.Series(values)
-    decimals = next(
-        count for count in range(DECIMALS + 1)
-        if all(abs(part - round(part, count)) <= 1e-9 * max(1.0, abs(part)) for part in (column.step, least))
-        or count == DECIMALS
-    )  # fmt: skip
-    exact = exact.round(decimals)
-    if decimals:
+    if decimals or (np.abs(known) >= WHOLE).any():
         return pd.Series(exact)
     whole = pd.Series(np.where(missing, 0.0, exact).astype(np.int64))
     return whole.astype("Int64").mask(missing) if missing.any() else whole

@@ -36,7 +36,7 @@ def plain_records(
     require_columns({name: None for record in named for name in record}, spec, place)
     found = np.empty((len(named), len(spec.columns)))
     for index, column in enumerate(spec.columns):
-        codes = {_text(value): float(code) for code, value in reversed(list(enumerate(column.values)))}
+        codes = {text_of(value): float(code) for code, value in reversed(list(enumerate(column.values)))}
         for row, record in enumerate(named):
             number = _number(record.get(column.name), column, codes)
             if number is None or abs(number) > MOST:
@@ -71,31 +71,32 @@ def _number(value: Any, column: Column, codes: Mapping[str, float]) -> float | N
         case "number" if number:
             return float(value)
         case "boolean" if text or number or isinstance(value, bool):
-            return TRUTH.get(_text(value).lower())
+            return TRUTH.get(text_of(value).lower())
         case "category" if text or number:
-            return codes.get(_text(value), float(len(codes)))
+            return codes.get(text_of(value), float(len(codes)))
         case "date" if text and not column.written:
-            return _iso_days(value)
+            return iso_days(value)
         case "date" if type(value) in (date, datetime):
-            return _days(value)
+            return days_of(value)
     return None
 
 
-def _text(value: str | float) -> str:
+def text_of(value: str | float) -> str:
     """A value as it would be written: a whole number without a point."""
     if isinstance(value, str):
         return re.sub(r"^([+-]?\d+)\.0+$", r"\1", value.strip())
     return str(int(value)) if float(value).is_integer() else repr(value)
 
 
-def _iso_days(text: str) -> float | None:
+def iso_days(text: str) -> float | None:
+    """Days since 1970 of a date in ISO 8601; None of what is none."""
     try:
-        return _days(datetime.fromisoformat(text))
+        return days_of(datetime.fromisoformat(text))
     except ValueError:
         return None
 
 
-def _days(moment: date) -> float:
+def days_of(moment: date) -> float:
     """Days since 1970, in UTC where no zone is said."""
     whole = moment if isinstance(moment, datetime) else datetime(moment.year, moment.month, moment.day)
     return ((whole if whole.tzinfo else whole.replace(tzinfo=UTC)) - EPOCH) / timedelta(days=1)
