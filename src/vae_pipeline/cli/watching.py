@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from vae_pipeline.runtime.bundle import Bundle
     from vae_pipeline.runtime.detection import Detection
-    from vae_pipeline.runtime.watching import WatchedBatch, Rule, Watch
+    from vae_pipeline.runtime.watching import Rule, Watch, WatchedBatch
 
 EVER, ALPHA = 0.01, 0.01
 

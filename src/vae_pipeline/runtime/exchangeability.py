@@ -62,7 +62,7 @@ def p_values(before: Tally, scores: npt.ArrayLike, draw: np.random.Generator) ->
         equal = right - left + np.tril(some == some[:, None], -1).sum(1)
         found.append((higher + draw.random(len(some)) * (1 + equal)) / (1 + total + np.arange(len(some))))
         before = before.plus(Tally.of(some))
-    return np.clip(np.concatenate([*found, []]), LEAST, 1 - LEAST)
+    return np.asarray(np.clip(np.concatenate([*found, []]), LEAST, 1 - LEAST))
 
 
 def log_gains(p_value: Floats) -> Floats:

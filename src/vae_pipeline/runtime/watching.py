@@ -116,9 +116,8 @@ class Watch:
         """A watch before its first batch.
 
         Raises:
-            DataError: the bundle has no detector, or its calibration is too small to tell the rule's `alpha`.
+            DataError: the bundle has no detector.
         """
-        bundle.alarms(_NOTHING, rule.alpha)
         return cls(FORMAT, _digest(bundle), rule)
 
     @classmethod
@@ -148,6 +147,9 @@ class Watch:
         """The watch after one more batch; `name` and `digest` tell it from others, `now_s` is in seconds since 1970.
 
         The order of a batch's rows doesn't matter: they are taken in a random one.
+
+        Raises:
+            DataError: the calibration is too small to tell the rule's `alpha`.
         """
         known, _ = bundle.calibration()
         draw = np.random.default_rng(self.batches)
@@ -187,9 +189,6 @@ class Watch:
         part = 0.0 if self.rule.every is not None else -math.log(number * (number + 1))
         part -= math.log(len(BETS))
         return np.logaddexp(self.capitals, part) if self.capitals else np.full(len(BETS), part)
-
-
-_NOTHING = Detection(*(np.empty(0, np.float32) for _ in range(5)))
 
 
 def _digest(bundle: Bundle) -> str:
