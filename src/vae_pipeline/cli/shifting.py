@@ -63,5 +63,5 @@ class Shifted:
             )
 
     def judged(self, x: Any, found: "Detection") -> "Detection":
-        """What is `found` of examples, with these p-values."""
+        """Replace the p-values of what was `found` of examples."""
         return replace(found, p_value=self.shift.p_values(found.score, self.model.encode(x).mean))

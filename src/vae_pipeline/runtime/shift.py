@@ -28,7 +28,7 @@ class Shift:
 
     scores: Floats
     weights: Floats
-    """Those of the scores' examples."""
+    """The weights of the scores' examples."""
     slope: Floats
     intercept: float
     """The log of w is linear in z; it is known up to a constant."""
