@@ -372,7 +372,8 @@ sys.meta_path.insert(0, Hide())
 from vae_pipeline.cli.main import app
 for name, bundle, *words in (
     ["verify", images], ["sample", images, "-o", f"{out}/s.png"], ["score", images, x, "-o", f"{out}/s.parquet"],
-    ["drift", images, x], ["reconstruct", images, x, "-o", f"{out}/r.png"],
+    ["drift", images, x], ["watch", images, x, "--state", f"{out}/w.json"],
+    ["reconstruct", images, x, "-o", f"{out}/r.png"],
     ["score", table, rows, "-o", f"{out}/s.csv"],
     ["repository", images, "--layout", "triton", "--out", f"{out}/served"],
 ):

@@ -20,6 +20,7 @@ COMMANDS = {
     "denoise": ["x.npy", "-o", "d.npy"],
     "score": ["x.npy"],
     "drift": ["x.npy"],
+    "watch": ["x.npy"],
     "verify": [],
 }
 ELSEWHERE = {
@@ -38,6 +39,7 @@ COUNTS = {
     "denoise": 3,
     "score": 3,
     "drift": 1,
+    "watch": 1,
     "verify": 7,
 }
 BESIDE = {"morph": 3, "edit": 1}
@@ -47,6 +49,7 @@ FOUND = {
     "morph": {"way", "step_variation", "length_over_chord", "midpoint_distance"},
     "score": {"example", "p_value"},
     "drift": {"examples", "verdict"},
+    "watch": {"batch", "rows", "evidence", "alarm"},
     "verify": {"graph", "sha256", "difference"},
 }
 

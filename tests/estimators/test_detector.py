@@ -14,7 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from tests.tables import mixed_frame
 
 from vae_pipeline import VAE, VAEDetector, load
-from vae_pipeline.models.detector import ROUNDING, STEP
+from vae_pipeline.models.tails import ROUNDING, STEP
 from vae_pipeline.runtime.detection import alarms
 from vae_pipeline.system.errors import DataError, InputError
 

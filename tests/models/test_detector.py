@@ -11,7 +11,8 @@ from hypothesis import strategies as some
 from scipy.spatial.distance import mahalanobis
 from scipy.special import logsumexp
 
-from vae_pipeline.models.detector import MEMBERS, ROUNDING, STEP, Detector, EmpiricalTail
+from vae_pipeline.models.detector import MEMBERS, Detector
+from vae_pipeline.models.tails import ROUNDING, STEP, EmpiricalTail
 from vae_pipeline.recipe.detection import Score
 from vae_pipeline.training.trained import Trained
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from vae_pipeline.cli.shifting import Shifted
     from vae_pipeline.kinds.observations import Examples, Observed
     from vae_pipeline.runtime.bundle import Bundle
     from vae_pipeline.runtime.detection import Detection
@@ -65,6 +66,17 @@ def score(
     false_discovery: Annotated[
         float | None,
         typer.Option(help="Add a column `discovery`, of which this share is false (Benjamini and Hochberg)."),
+    ] = None,
+    shift_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where normal examples are mixed otherwise than they were: normal ones of before, not trained on. "
+            "P-values are among them, weighed until they resemble those of --shift-to.",
+            metavar="FILE",
+        ),
+    ] = None,
+    shift_to: Annotated[
+        Path | None, typer.Option(help="Examples of now, all or nearly all of them normal.", metavar="FILE")
     ] = None,
     contributions: Annotated[
         bool, typer.Option("--contributions", help="Of a table: add what each column adds over what is usual.")
@@ -103,7 +115,7 @@ def score(
     require_options(model, key, resize, labels, column)
     refuse_options(model, keep=bool(keep) and not model.spec.names)
     if isinstance(model.spec, TextSpec):
-        given = {"alpha": alpha, "false_discovery": false_discovery, "heat_maps": heat_maps}
+        given = {"alpha": alpha, "false_discovery": false_discovery, "heat_maps": heat_maps, "shift_from": shift_from}
         refuse_options(model, on_error=on_error != "refuse")
         refuse_options(model, **{name: value is not None for name, value in given.items()}, contributions=contributions)
         write_table(_of_sentences(model, inputs, column), out, "scores", as_json)
@@ -118,14 +130,17 @@ def score(
         raise DataError(
             f"{out} holds arrays, in which --keep and --on-error mark have no place: write .csv or .parquet"
         )
-    asked = (alpha, false_discovery, heat_maps)
+    asked = (alpha, false_discovery, heat_maps, shift_from)
     calibrated = model.detects or contributions or arrays or any(each is not None for each in asked)
+    shifted = _shifted(model, shift_from, shift_to, key, resize)
+    if alpha is not None:
+        (shifted or model.detector).require(alpha)
     whole: list[tuple[Any, Detection]] = []
 
     def judge(x: Any, classes: Any) -> "pd.DataFrame":
         if not calibrated:
             return pd.DataFrame(vars(model.score(x, classes, DRAWS)))
-        found = model.detect(x, classes)
+        found = model.detect(x, classes) if shifted is None else shifted.judged(x, model.detect(x))
         if arrays or heat_maps is not None:
             whole.append((x, found))
         return _frame(model, found, alpha, contributions)
@@ -192,8 +207,20 @@ def drift(
         print_answer(1, found=[json.dumps(result.to_dict())])
 
 
+def _shifted(model: "Bundle", before: Path | None, now: Path | None, key: str | None, resize: Any) -> "Shifted | None":
+    if before is None and now is None:
+        return None
+    if before is None or now is None:
+        raise DataError("--shift-from and --shift-to go together: give both, or neither")
+    from vae_pipeline.cli.shifting import Shifted
+
+    return Shifted(model, before, now, key, resize)
+
+
 def _frame(model: "Bundle", found: "Detection", alpha: float | None, contributions: bool) -> "pd.DataFrame":
     import pandas as pd
+
+    from vae_pipeline.runtime.detection import alarms
 
     kind = model.detector.score
     columns: dict[str, Any] = {
@@ -203,7 +230,7 @@ def _frame(model: "Bundle", found: "Detection", alpha: float | None, contributio
     }
     columns |= {kind: found.score, "p_value": found.p_value}
     if alpha is not None:
-        columns["alarm"] = model.alarms(found, alpha)
+        columns["alarm"] = alarms(found.p_value, alpha)
     if contributions and model.spec.names:
         parts = zip(model.spec.names, found.contributions.T, strict=True)
         columns |= {f"contribution.{name}": values for name, values in parts}

@@ -24,6 +24,7 @@ from vae_pipeline.cli.sampling import sampling
 from vae_pipeline.cli.stages import stages
 from vae_pipeline.cli.synthesis import synthesis
 from vae_pipeline.cli.tasks import tasks
+from vae_pipeline.cli.watching import watching
 from vae_pipeline.system.errors import Interrupted, VaeError, lacking, out_of_memory
 from vae_pipeline.system.installed import require_one_version
 from vae_pipeline.system.redaction import redacted
@@ -73,6 +74,7 @@ app.add_typer(tasks)
 app.add_typer(denoising)
 app.add_typer(morphs)
 app.add_typer(detection)
+app.add_typer(watching)
 app.add_typer(bundles)
 
 

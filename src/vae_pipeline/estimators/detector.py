@@ -28,7 +28,8 @@ from vae_pipeline.kinds.table.store import fit_column
 from vae_pipeline.metrics.bounds import elbo_terms
 from vae_pipeline.metrics.detection import MOST, calibrated, score
 from vae_pipeline.models.build import build
-from vae_pipeline.models.detector import Detector, EmpiricalTail
+from vae_pipeline.models.detector import Detector
+from vae_pipeline.models.tails import EmpiricalTail
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.models.weights import read_safetensors, save_weights
 from vae_pipeline.numerics.randomness import derive, in_float32, seeded

@@ -10,12 +10,18 @@ from vae_pipeline.evaluation import plots
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.bounds import PerExample
 from vae_pipeline.metrics.detection import MOST, NORMAL, credible, detect, detection, false_alarms
-from vae_pipeline.metrics.parts import subset
+from vae_pipeline.metrics.parts import subset, taken
+from vae_pipeline.metrics.segments import Segmentation
 from vae_pipeline.models.detector import Detector
+from vae_pipeline.runtime.detection import alarms
+
+SEGMENTS = 0.05  # the alpha by which the false alarms of segments are shown
 
 
-def describe(detector: Detector, prepared: Prepared, seed: int, folder: Path) -> dict[str, Any]:
-    """Draw into `folder`; returns the figures."""
+def describe(
+    detector: Detector, prepared: Prepared, seed: int, folder: Path, by: Segmentation | None = None
+) -> dict[str, Any]:
+    """Draw into `folder`; returns the figures, false alarms `by` segments too."""
     device = next(detector.parameters()).device
     assert detector.calibration is not None
     told = prepared.tells_anomalies and prepared.test.labels is not None
@@ -25,6 +31,13 @@ def describe(detector: Detector, prepared: Prepared, seed: int, folder: Path) ->
     figures: dict[str, Any] = {"score": detector.kind}
     if not anomalous.all():
         figures |= false_alarms(found.p_value[~anomalous], detector.calibration.total)
+        if by is not None:
+            normal_rows = by.rows(taken(test, np.flatnonzero(~anomalous)))
+            figures[f"false_alarm_rate_{SEGMENTS}_by_segment"] = {
+                name: float(alarms(found.p_value[~anomalous][rows], SEGMENTS).mean())
+                for name, rows in normal_rows.items()
+                if len(rows) * SEGMENTS >= 1
+            }
     named = detection(found.score, anomalous)
     if named:
         plots.scores(folder / "scores.png", found.score, anomalous, detector.kind)

@@ -5,7 +5,6 @@ example unlikely. Nothing here was fitted to an anomaly. It is arithmetic alone,
 """
 
 import copy
-import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vae_pipeline.models.heat import HeatMap
+from vae_pipeline.models.tails import EmpiricalTail, SegmentTails
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.recipe.detection import Score
 
@@ -25,9 +25,6 @@ MEMBERS: tuple[Score, ...] = (
 )
 """Members of the ensemble: the scores that ask how unlikely the example itself is. `rate` and `mahalanobis` ask where
 its z lies, and an encoder may put what it never saw anywhere, the middle of the normal examples too."""
-STEP = 1e-3  # of the steps to which known scores are raised, in standard deviations of these
-ROUNDING = 1e-4  # and relative to the highest: a hundred times what float32 loses of a sum
-MILLIONTH = 1e-6
 RIDGE = 1e-6  # of the latent covariance, relative to its mean variance
 
 
@@ -45,76 +42,6 @@ class DetectorOutputs(NamedTuple):
 
     Of an image a heat map of each channel: nats of deviance, smoothed.
     """
-
-
-class EmpiricalTail(nn.Module):
-    """The number of known scores that are at least as high as a score, made continuous from above.
-
-    Known scores are raised to the next of some even steps, and over one step from there the count falls linearly (over
-    all the way to the next known one, where it is to be `smooth`). So it's never under the count itself, and a rounding
-    error in a score is a small one in the tail, and no jump.
-    """
-
-    scores: Tensor
-    """The known ones, rising."""
-    lower: Tensor
-    gap: Tensor
-    count: Tensor
-
-    def __init__(self, scores: Float[Tensor, " examples"], smooth: bool = False) -> None:
-        super().__init__()
-        exact = scores.double().sort().values
-        step = float(STEP * exact.std(correction=0) + ROUNDING * (1 + exact[-1].abs()))
-        places, count = ((exact - exact[0]) / step).floor().unique(return_counts=True)
-        lower = exact[0] + (places + 1) * step
-        gap = torch.cat([lower.diff(), torch.full_like(lower[:1], step)]) if smooth else torch.full_like(lower, step)
-        self.total = len(scores)
-        self.register_buffer("scores", exact.float())
-        self.register_buffer("lower", lower.float())
-        self.register_buffer("gap", gap.float())
-        self.register_buffer("count", count.float())
-
-    @classmethod
-    def restored(cls, state: Mapping[str, Tensor], prefix: str) -> "EmpiricalTail":
-        """The tail whose `state_dict` stands in `state`, each name behind the prefix."""
-        tail = cls(torch.zeros(1))
-        for name in tail.state_dict():
-            tail.register_buffer(name, state[prefix + name])
-        tail.total = len(tail.scores)
-        return tail
-
-    def forward(self, score: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-        """The count, from 0 to `total`."""
-        if torch.compiler.is_exporting():  # a search is no operator that every runtime has
-            every: Tensor = ((score.unsqueeze(-1) - self.lower) / self.gap).clamp(0, 1)
-            return ((1 - every) * self.count).sum(-1)
-        at_least = self.count.flip(0).cumsum(0).flip(0)
-        place = (torch.searchsorted(self.lower, score) - 1).clamp_min(0)
-        beyond = ((score - self.lower[place]) / self.gap[place]).clamp(0, 1)
-        return at_least[place] - beyond * self.count[place]
-
-    def p_value(self, score: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-        """(1 + count) / (1 + total); a millionth less, so that no rounding lifts it over the alpha that it equals."""
-        p_value: Tensor = (1 + self(score)) * ((1 - MILLIONTH) / (1 + self.total))
-        return p_value
-
-    def threshold(self, alpha: float) -> float:
-        """The score from which on the p-value is at most `alpha`; infinite where it never is."""
-        count = alpha * (1 + self.total) / (1 - MILLIONTH) - 1
-        if count < 0:
-            return math.inf
-        more = self.count.double().flip(0).cumsum(0).flip(0) - count
-        if more[0] <= 0:
-            return -math.inf
-        place = int((more > 0).sum()) - 1
-        share = min(1.0, float(more[place] / self.count[place]))
-        return float(self.lower[place] + share * self.gap[place])
-
-    def rank(self, score: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-        """Places from the highest known score: -`total` under all of them, 0 at the highest, `total` a span beyond."""
-        span = self.lower[-1] - self.scores[0]  # a step at least
-        rank: Tensor = (score - self.scores[-1]).clamp_min(0) * (self.total / span) - self(score)
-        return rank
 
 
 class Detector(nn.Module):
@@ -157,6 +84,8 @@ class Detector(nn.Module):
         """The tail of each member of the ensemble, on training examples."""
         self.calibration: EmpiricalTail | None = None
         """The tail of the detector's own score."""
+        self.segments: SegmentTails | None = None
+        """The tails of segments that have one of their own."""
 
     def frozen(self) -> "Detector":
         """A copy whose model's prior and sampler are made: arithmetic alone, which can be exported."""
@@ -197,12 +126,15 @@ class Detector(nn.Module):
         score = self.chosen(scores)
         distortion, rate = scores["reconstruction_probability"], scores["rate"]
         contributions = by_element if self.heat else by_element - self.usual
-        return DetectorOutputs(score, self.p_value(score), distortion, rate, contributions)
+        return DetectorOutputs(score, self.p_value(score, x, label), distortion, rate, contributions)
 
-    def p_value(self, score: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-        """The tail of the detector's own score."""
+    def p_value(
+        self, score: Float[Tensor, " batch"], x: Tensor, label: Tensor | None = None
+    ) -> Float[Tensor, " batch"]:
+        """The p-values of the detector's own score: in the tail of an example's segment, if that has one."""
         assert self.calibration is not None
-        return self.calibration.p_value(score)
+        p_value = self.calibration.p_value(score)
+        return p_value if self.segments is None else self.segments.p_value(score, p_value, x, label)
 
     def scores(self, x: Tensor, label: Tensor | None = None) -> tuple[dict[str, Tensor], Tensor]:
         """Every score but the ensemble, and the distortion of each value; of an image its heat map."""

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from vae_pipeline.recipe.section import Count, Section
+from vae_pipeline.recipe.section import Count, Place, Section, later
 
 Score = Literal[
     "negative_elbo",
@@ -25,3 +25,6 @@ class DetectionSection(Section):
     """Draws of z, the same for every example; a score is over all of them."""
     collected: str | None
     """The time when the data were collected, in words; the bundle repeats it beside the threshold."""
+    segment: Place | None = later(None)
+    """The column of categories or booleans whose values have a threshold each; of a conditional model of something else
+    than a table, `label`. Null, which isn't stored, for one threshold."""

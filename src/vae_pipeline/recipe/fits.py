@@ -44,11 +44,13 @@ def fits(data: Data, model: AnyModel, sampler: Sampler, detection: DetectionSect
         case "image":
             _refuse_recurrent(data, model)
             _refuse_covariance(model, detection)
+            _require_labels(model, detection)
             if isinstance(model.likelihood, MixedLikelihood):
                 raise ValueError(f"model.likelihood.kind mixed is for the columns of a table; data.kind is {data.kind}")
         case "audio":
             _refuse_recurrent(data, model)
             _refuse_covariance(model, detection)
+            _require_labels(model, detection)
             _audio_fits(model, sampler, detection)
         case "table":
             _refuse_recurrent(data, model)
@@ -73,6 +75,16 @@ def _refuse_covariance(model: AnyModel, detection: DetectionSection | None) -> N
         raise ValueError(
             "detection.score mahalanobis wants the covariance of all latents, and a map has too many: take "
             "negative_elbo or another"
+        )
+
+
+def _require_labels(model: AnyModel, detection: DetectionSection | None) -> None:
+    if detection is None or detection.segment is None:
+        return
+    if detection.segment != "label" or not model.conditional:
+        raise ValueError(
+            f"detection.segment {detection.segment} names a column, which tables alone have: set it to label, with "
+            "model.conditional: true, or to null"
         )
 
 

@@ -18,13 +18,14 @@ import numpy.typing as npt
 from vae_pipeline.kinds.spec import TextSpec
 from vae_pipeline.runtime.denoising import Denoised, denoise
 from vae_pipeline.runtime.detection import Detection, alarms
+from vae_pipeline.runtime.detector_entry import CalibrationEntry, DetectorEntry
 from vae_pipeline.runtime.directions import Directions
 from vae_pipeline.runtime.files import read_calibration, read_directions, read_golden, whole
 from vae_pipeline.runtime.graphs import BATCH, Graphs
 from vae_pipeline.runtime.inference import Encoding, Scores, encode, score
 from vae_pipeline.runtime.inputs import Labels, checked_numbers, checked_observations
 from vae_pipeline.runtime.latent_map import LatentMapEntry
-from vae_pipeline.runtime.manifest import CalibrationEntry, DetectorEntry, Manifest
+from vae_pipeline.runtime.manifest import Manifest
 from vae_pipeline.runtime.maps import decode_map, encode_map, reconstruct_map
 from vae_pipeline.runtime.morphs import Morph, morph
 from vae_pipeline.runtime.paths import evenly
@@ -162,7 +163,7 @@ class Bundle(Graphs):
         Raises:
             DataError: the bundle has no detector.
         """
-        return 1 / (self.detector.calibration.examples + 1)
+        return self.detector.least_alpha
 
     def detect(self, x: Rows, labels: Labels = None) -> Detection:
         """Score each example, with a p-value among the examples that were held back; deterministic.
@@ -181,11 +182,7 @@ class Bundle(Graphs):
         Raises:
             DataError: the calibration is too small to tell.
         """
-        if not self.least_alpha <= alpha < 1:
-            raise DataError(
-                f"alpha {alpha:g} was given; this calibration, of {self.detector.calibration.examples} "
-                f"examples, tells false-alarm rates from {self.least_alpha:.2g} to 1"
-            )
+        self.detector.require(alpha)
         return alarms(found.p_value, alpha)
 
     def calibration(self) -> tuple[Array, CalibrationEntry]:

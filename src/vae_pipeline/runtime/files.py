@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from vae_pipeline.kinds.raw import fits
 from vae_pipeline.runtime.arrays import read_arrays
-from vae_pipeline.runtime.manifest import CalibrationEntry, DirectionsEntry, GraphEntry
+from vae_pipeline.runtime.detector_entry import CalibrationEntry
+from vae_pipeline.runtime.manifest import DirectionsEntry, GraphEntry
 from vae_pipeline.system.errors import BundleError
 from vae_pipeline.system.files import sha256_of
 

@@ -5,14 +5,15 @@ model could have any use for.
 """
 
 import math
-import re
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 from vae_pipeline.kinds.spec import AudioSpec, DataSpec, spec_of
 from vae_pipeline.runtime.denoising_entry import DenoisingEntry
+from vae_pipeline.runtime.detector_entry import DetectorEntry
 from vae_pipeline.runtime.formats import upgraded
+from vae_pipeline.runtime.inside import require_inside
 from vae_pipeline.runtime.latent_map import LatentMapEntry
 from vae_pipeline.runtime.signatures import MAPS, OPTIONAL, STREAM, GraphName, Signature, signatures_of
 from vae_pipeline.system.errors import BundleError, DataError
@@ -64,39 +65,7 @@ class GraphEntry:
     outputs: dict[str, TensorEntry]
 
     def __post_init__(self) -> None:
-        _require_inside(self.file, self.golden)
-
-
-@dataclass(frozen=True)
-class CalibrationEntry:
-    """The file of the scores of examples held back, and facts about them."""
-
-    file: str
-    sha256: str
-    part: str
-    examples: int
-    collected: str | None
-    """The time of the data's collection, in words."""
-    epoch_chosen_by_it: bool
-    """True if training chose its epoch by these examples, so that p-values are a little too low."""
-
-    def __post_init__(self) -> None:
-        _require_inside(self.file)
-        if self.examples < 1:
-            raise ValueError(f"examples are {self.examples}; wanted 1 or more")
-
-
-@dataclass(frozen=True)
-class DetectorEntry:
-    """The score, draws and calibration of `detect`."""
-
-    score: str
-    draws: int
-    calibration: CalibrationEntry
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.draws <= WIDEST:
-            raise ValueError(f"draws are {self.draws}; wanted 1 to {WIDEST}")
+        require_inside(self.file, self.golden)
 
 
 @dataclass(frozen=True)
@@ -128,7 +97,7 @@ class DirectionsEntry:
     found: tuple[DirectionEntry, ...]
 
     def __post_init__(self) -> None:
-        _require_inside(self.file)
+        require_inside(self.file)
         if not 1 <= len({each.name for each in self.found}) == len(self.found):
             raise ValueError("found names no direction, or one of them twice")
 
@@ -197,7 +166,7 @@ class Manifest:
             raise BundleError(f"{path} isn't a bundle's manifest ({error}): export again") from error
 
     def __post_init__(self) -> None:
-        _require_inside(*self.files)
+        require_inside(*self.files)
         if not 1 <= self.latents <= WIDEST:
             raise ValueError(f"latents are {self.latents}; wanted 1 to {WIDEST}")
         if self.conditional and not self.spec.classes:
@@ -280,6 +249,8 @@ class Manifest:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as bundle.json has them."""
         values = asdict(self) | {"spec": self.spec.to_dict()}
+        if self.detection is not None and self.detection.segments is None:
+            del values["detection"]["segments"]  # it came later
         return {name: value for name, value in values.items() if value or name not in LATER}
 
 
@@ -287,13 +258,6 @@ def _require_digest(values: dict[str, Any]) -> None:
     given = values.pop(DIGEST, None)  # those that were exported earlier have none
     if given not in (None, content_key(values)):
         raise ValueError("it was altered: its content doesn't have the sha256 that it gives")
-
-
-def _require_inside(*names: str) -> None:
-    for name in names:
-        path = PurePosixPath(name)
-        if not re.fullmatch(r"[\w .-]+(/[\w .-]+)*", name) or path.is_absolute() or ".." in path.parts:
-            raise ValueError(f"the name {name[:60]!r} leads out of the bundle, or is none of a file")
 
 
 def _counts(side: int | str) -> bool:

@@ -26,6 +26,7 @@ from vae_pipeline.metrics.latent_map import latent_map
 from vae_pipeline.metrics.latents import ACTIVE, Latents, latents
 from vae_pipeline.metrics.pareto import TRUSTED
 from vae_pipeline.metrics.parts import chosen_rows, subset
+from vae_pipeline.metrics.segments import Segmentation
 from vae_pipeline.metrics.two_sample import against_prior
 from vae_pipeline.metrics.usage import usage
 from vae_pipeline.models.samplers import MixtureSampler
@@ -84,7 +85,8 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
         of = Evaluation(trained, prepared, detector, used, metrics, target, job.seed, job.settings.home)
         add(metrics, describe(of, folder / "plots"))
         if detector is not None:
-            add(metrics, detection.describe(detector, prepared, job.seed, folder / "plots"))
+            by = Segmentation.of(job.recipe.detection, prepared.spec)
+            add(metrics, detection.describe(detector, prepared, job.seed, folder / "plots", by))
         found = gates(metrics, job.recipe.evaluate, trained, prepared)
         metrics |= found.figures()
         write_json(folder / "metrics.json", metrics)

@@ -14,11 +14,15 @@ from vae_pipeline.bundles.export.denoising import Denoising
 from vae_pipeline.evaluation.report.exported import with_parity
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.denoising import calibrated_on, fit_denoiser
-from vae_pipeline.metrics.detection import fit_detector
+from vae_pipeline.metrics.detection import MOST, fit_detector
 from vae_pipeline.metrics.directions import directions
+from vae_pipeline.metrics.parts import subset
+from vae_pipeline.metrics.segments import Segmentation, large_enough
 from vae_pipeline.numerics.device import prepare_device
 from vae_pipeline.numerics.randomness import in_float32
+from vae_pipeline.recipe.detection import DetectionSection
 from vae_pipeline.runtime.bundle import Bundle
+from vae_pipeline.runtime.detector_entry import SegmentsEntry
 from vae_pipeline.runtime.manifest import Manifest
 from vae_pipeline.stages.job import Job
 from vae_pipeline.system.errors import DataError
@@ -118,7 +122,18 @@ def _calibrated(job: Job, trained: Trained, prepared: Prepared) -> Calibrated | 
     wanted, train = job.recipe.detection, trained.recipe.train
     detector = fit_detector(trained.model.cpu(), wanted, prepared, job.seed, torch.device("cpu"))
     chosen = train.keep == "best" or train.patience is not None
-    return None if wanted is None or detector is None else Calibrated(detector, wanted.collected, chosen)
+    if wanted is None or detector is None:
+        return None
+    return Calibrated(detector, wanted.collected, chosen, _segments(wanted, prepared, job.seed))
+
+
+def _segments(wanted: DetectionSection, prepared: Prepared, seed: int) -> SegmentsEntry | None:
+    by = Segmentation.of(wanted, prepared.spec)
+    if by is None:
+        return None
+    rows = by.rows(subset(prepared.valid, MOST, seed))
+    own = {name: len(found) for name, found in large_enough(rows).items()}
+    return SegmentsEntry(by.by, own, {name: len(found) for name, found in rows.items() if name not in own})
 
 
 def _denoising(trained: Trained, prepared: Prepared, seed: int) -> Denoising | None:

@@ -14,7 +14,7 @@ from vae_pipeline.models.detector import Detector
 from vae_pipeline.runtime.agreement import Units, differences
 from vae_pipeline.runtime.bundle import Bundle
 from vae_pipeline.runtime.detection import alarms
-from vae_pipeline.runtime.manifest import CalibrationEntry, DetectorEntry
+from vae_pipeline.runtime.detector_entry import CalibrationEntry, DetectorEntry, SegmentsEntry
 from vae_pipeline.system.errors import ParityError
 from vae_pipeline.system.files import sha256_of
 
@@ -30,6 +30,8 @@ class Calibrated:
     """The time of the data's collection, in words."""
     chosen: bool
     """True if training chose its epoch by the part that calibrates, so that p-values are a little too low."""
+    segments: SegmentsEntry | None = None
+    """None where there is one threshold for all."""
 
     def write(self, folder: Path) -> DetectorEntry:
         """Fill calibration.npz; returns its entry in bundle.json."""
@@ -44,7 +46,7 @@ class Calibrated:
             collected=self.collected,
             epoch_chosen_by_it=self.chosen,
         )
-        return DetectorEntry(self.detector.kind, len(self.detector.noise), entry)
+        return DetectorEntry(self.detector.kind, len(self.detector.noise), entry, self.segments)
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ DETECTION = (
     Figure(
         "false_alarm_rate_0.05", "False alarms at alpha = 0.05", "The same, at 0.05.",
         "detection", kinds=VALUES, needs=("detector",),
+        beside=(("false_alarm_rate_0.05_by_segment", "{name} alone {}"),),
     ),
     Figure(
         "false_alarm_rate_0.1", "False alarms at alpha = 0.1", "The same, at 0.1.",
