@@ -13,6 +13,7 @@ from vae_pipeline.recipe.data import Data, has_labels, kind_of
 from vae_pipeline.recipe.denoise import denoising_fits
 from vae_pipeline.recipe.detection import DetectionSection
 from vae_pipeline.recipe.evaluate import Evaluate, Export
+from vae_pipeline.recipe.features import features_fit
 from vae_pipeline.recipe.fits import fits
 from vae_pipeline.recipe.gates import require_possible
 from vae_pipeline.recipe.model import (
@@ -91,6 +92,7 @@ class Recipe(Section):
                 "model.conditional is true, but the data section names no labels: set it to false, or name the labels"
             )
         fits(self.data, self.model, self.sampler, self.detection)
+        features_fit(self.model, self.rate_control, self.train, self.sampler)
         self._objective_fits()
         self._codes_fit()
         self._sampler_fits()
@@ -111,7 +113,7 @@ class Recipe(Section):
         fractions = [part for part in (self.data.valid, self.data.test) if isinstance(part, float | int)]
         if sum(fractions) >= 1:
             raise ValueError("data.valid and data.test leave nothing to train on: together they must be under 1")
-        require_possible(self.evaluate.gates, self.data, self.detection, self.train.denoise)
+        require_possible(self.evaluate.gates, self.data, self.detection, self.train.denoise, self.model)
         return self
 
     def _codes_fit(self) -> None:
