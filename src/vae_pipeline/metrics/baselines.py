@@ -40,12 +40,12 @@ def baseline_elbo(
 
 def _values(split: Split, spec: DataSpec, seed: int, scaling: AnyScaling | None) -> Values:
     """Give some examples at a time of images and sound, and all at once of what is smaller."""
-    if isinstance(spec, AudioSpec) or isinstance(scaling, FeatureScaling):
-        assert scaling is not None and spec.dimensions is not None
+    if isinstance(spec, AudioSpec):
+        assert scaling is not None
         some = subset(split, max(1, min(EXAMPLES, VALUES // spec.dimensions)), seed)
         return Values(len(split), lambda: viewed(split, scaling), lambda: np.concatenate([*viewed(some, scaling)]))
     if isinstance(spec, ImageSpec):
-        return Values(len(split), lambda: scaled(split, spec), lambda: fitted(split, spec, seed))
+        return Values(len(split), lambda: scaled(split, spec, scaling), lambda: fitted(split, spec, seed, scaling))
     return Values(len(split), lambda: iter([_whole(split, spec)]), lambda: _whole(split, spec))
 
 
@@ -85,14 +85,20 @@ def baseline_psnr(train: Split, test: Split, spec: ImageSpec, latents: int, seed
     return float(psnr(np.concatenate(squares)).mean())
 
 
-def fitted(train: Split, spec: ImageSpec, seed: int) -> Array:
-    """Training examples, as many as may be in memory at once: [examples, values] on [0, 1]."""
+def fitted(train: Split, spec: ImageSpec, seed: int, scaling: AnyScaling | None = None) -> Array:
+    """Training examples, as many as may be in memory at once: [examples, values], as `scaled` gives them."""
     some = subset(train, max(1, min(EXAMPLES, VALUES // spec.dimensions)), seed)
-    return np.concatenate([*scaled(some, spec)])
+    return np.concatenate([*scaled(some, spec, scaling)])
 
 
-def scaled(split: Split, spec: ImageSpec) -> Iterator[Array]:
-    """The values that a decoder is to explain, some examples at a time: [examples, values] on [0, 1]."""
+def scaled(split: Split, spec: ImageSpec, scaling: AnyScaling | None = None) -> Iterator[Array]:
+    """The values that a decoder is to explain, some examples at a time: [examples, values] on [0, 1].
+
+    Where `scaling` gives features, these in their place.
+    """
+    if isinstance(scaling, FeatureScaling):
+        yield from viewed(split, scaling)
+        return
     for rows in batches(split, CPU, "the baseline of independent values", at_once(split, ROWS)):
         yield _on_unit_range(rows.explained, spec)
 

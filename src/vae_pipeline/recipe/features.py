@@ -1,6 +1,6 @@
 """The choices that go with a view of features of images, which have no range and of which no image can be made."""
 
-from vae_pipeline.recipe.model import AnyModel, ContinuousLikelihood, FeatureView, Model, VampPrior
+from vae_pipeline.recipe.model import AnyModel, ContinuousLikelihood, FeatureView, Model, SpatialPosterior, VampPrior
 from vae_pipeline.recipe.objective import RateControl, TargetDistortionControl
 from vae_pipeline.recipe.sampler import Among, Sampler
 from vae_pipeline.recipe.train import Train
@@ -24,6 +24,11 @@ def features_fit(model: AnyModel, rate_control: RateControl, train: Train, sampl
         )
     if isinstance(model, Model) and isinstance(model.prior, VampPrior):
         raise ValueError(f"{seen}, and a vamp prior learns values on [0, 1]: take standard_normal or mixture")
+    if isinstance(model, Model) and isinstance(model.posterior, SpatialPosterior):
+        raise ValueError(
+            f"{seen} of images of one size, and a posterior of kind {model.posterior.kind} takes any: take gaussian or "
+            "another of a vector"
+        )
     images = {
         "sampler: auto compares images": sampler == "auto" or isinstance(sampler, Among),
         "train.sharpness compares images": train.sharpness is not None,

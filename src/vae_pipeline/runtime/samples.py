@@ -46,9 +46,9 @@ def sampled(of: Graphs, count: int, seed: int, labels: Labels, temperature: Temp
     """The answer of `Bundle.sample`."""
     if count < 1:
         raise DataError(f"at least 1 sample is wanted; given {count}")
+    of.entry(GraphName.DECODER)
     noise = drawn(count, seed, temperature, of.manifest.tempered, of.manifest.noise)
     if not draws(of, draw):
-        of.session(GraphName.DECODER)
         return of.spec.natural(of.rows(GraphName.SAMPLE, {"noise": noise}, labels)[0])
     width = int(of.manifest.graphs[GraphName.SAMPLE_ROWS].inputs["uniform"].event[0])
     inputs = {"noise": noise, "uniform": even(count, (seed, 1), width)}
