@@ -1,6 +1,6 @@
 """The places of features in an image: the pixels that each row and each column of a map of features is of."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float, Shaped
 from torch import Tensor
@@ -13,6 +13,7 @@ Span = tuple[float, float]
 """The first pixel, and the end: the one after the last."""
 
 
+@runtime_checkable
 class View(Protocol):
     """A module that makes maps of features of raw images, and knows where in an image they lie."""
 
