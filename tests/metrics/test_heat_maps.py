@@ -36,8 +36,8 @@ def spotted():
 ])  # fmt: skip
 def test_the_baselines_find_a_spot_and_where_it_is(detector, spotted):
     found = detector(Split(patterned(300, 0), None))(spotted)
-    assert found.shape == (40, 12, 9) and (found >= 0).all()
-    heat = smoothed(found)
+    assert found.shape == (40, 1, 12, 9) and (found >= 0).all()
+    heat = smoothed(found[:, 0])
     assert roc_auc_score(spotted.labels, highest(heat)) > 0.99
     assert pixel_auroc(heat, spotted.masks) > 0.95
 

@@ -40,7 +40,7 @@ def describe(
     figures: dict[str, Any] = {}
     for name, other in simpler.items():
         found = other(test)
-        maps[name] = spread(detector, found) if isinstance(scaling, FeatureScaling) else smoothed(found)
+        maps[name] = spread(detector, found) if isinstance(scaling, FeatureScaling) else smoothed(found.sum(axis=1))
         figures[f"{name}auroc"] = detection(found.sum(axis=(1, 2, 3), dtype=np.float64), anomalous).get("auroc")
     for name, hot in maps.items():
         hottest = detection(highest(hot), anomalous)

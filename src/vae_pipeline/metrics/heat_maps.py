@@ -55,9 +55,9 @@ def _squares(split: Split, spec: ImageSpec, scaling: AnyScaling | None, expected
 
 
 def smoothed(found: Array) -> Array:
-    """The heat map of each image, [examples, height, width], of what was found of each pixel, summed over channels."""
-    width = WINDOW * min(found.shape[2:])
-    return np.asarray(gaussian_filter(found.sum(axis=1), (0, width, width)))
+    """A heat map of each image, of what was found of each pixel, [examples, height, width]."""
+    width = WINDOW * min(found.shape[1:])
+    return np.asarray(gaussian_filter(found, (0, width, width)))
 
 
 def highest(heat: Array) -> PerExample:

@@ -59,8 +59,8 @@ class FeatureHeatMap(HeatMap):
         self, found: Float[Tensor, "batch features rows columns"]
     ) -> Float[Tensor, "batch channels height width"]:
         """Spread and smooth what was found of each feature."""
-        heat = super().forward(self.view.laid(found).unsqueeze(1) * (1 / self.channels))
-        return torch.cat([heat] * self.channels, 1)
+        heat = self.down @ self.view.laid(found).unsqueeze(1) @ self.right
+        return torch.cat([heat * (1 / self.channels)] * self.channels, 1)
 
 
 def _window(side: int, spread: float) -> Tensor:

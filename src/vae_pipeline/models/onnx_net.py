@@ -57,8 +57,9 @@ class OnnxNet(nn.Module):
                 f"{self.where} has {wanted}; a network is read with one input and the operators {', '.join(OPERATORS)}"
             )
         self.input, self.outputs = inputs[0].name, [each.name for each in graph.output]
-        sides = inputs[0].type.tensor_type.shape.dim
-        self.channels = sides[1].dim_value if len(sides) == 4 else 0
+        self.sides = [side.dim_value for side in inputs[0].type.tensor_type.shape.dim]
+        """The shape of the input, 0 for a side that is free."""
+        self.channels = self.sides[1] if len(self.sides) == 4 else 0
         self.nodes = []
         for node in graph.node:
             attributes = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
@@ -78,7 +79,7 @@ class OnnxNet(nn.Module):
         self._weights[name] = f"weight_{len(self._weights)}"
         self.register_buffer(self._weights[name], torch.from_numpy(np.array(values, np.float32)), persistent=False)
 
-    def wide(self, images: Images) -> Images:
+    def wide(self, images: Images) -> Float[Tensor, "batch taken height width"]:
         """The images as the network takes them: grey ones are shown to a network of colour thrice."""
         return images.expand(-1, self.channels, -1, -1) if images.shape[1] == 1 and self.channels > 1 else images
 

@@ -38,6 +38,7 @@ class Backbone(nn.Module):
                 f"{self.net.where} has the outputs {', '.join(self.net.outputs)}: save the network with one, the maps "
                 "or the vector that is to be seen"
             )
+        _require_fit(self.net, shape)
         images = torch.rand(TRIED, *shape, generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
             (found,) = self.net.tried(images)
@@ -57,3 +58,14 @@ class Backbone(nn.Module):
     def laid(self, values: Float[Tensor, "batch features rows columns"]) -> Float[Tensor, "batch rows columns"]:
         """The sum over the features of a place."""
         return values.sum(1)
+
+
+def _require_fit(net: OnnxNet, shape: tuple[int, int, int]) -> None:
+    given = [0, net.channels if shape[0] == 1 and net.channels else shape[0], *shape[1:]]
+    fits = [wanted in (0, side) for wanted, side in zip(net.sides, given, strict=False)]
+    if len(net.sides) != 4 or not all(fits):
+        wanted = ", ".join(str(side or "any") for side in net.sides)
+        raise RecipeError(
+            f"{net.where} takes an input of [{wanted}], and the data's images are [any, "
+            f"{', '.join(map(str, shape))}]: set data.shape, or save the network for any batch and these sides"
+        )

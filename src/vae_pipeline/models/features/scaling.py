@@ -35,8 +35,8 @@ class FeatureScaling(nn.Module):
         """Standardised features."""
         return (self.view(x) - self.centre) * (1 / self.unit)
 
-    def begin(self, parts: Iterable[Shaped[Tensor, "batch channels height width"]]) -> None:
-        """Take the mean and the deviations from these raw images."""
+    def begin(self, parts: Iterable[Tensor]) -> None:
+        """Take the mean and the deviations from these raw images, some [batch, channels, height, width] at a time."""
         count, total, squares = 0, torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
         for x in parts:
             found = self.view(x).double()

@@ -37,7 +37,7 @@ def read_network(path: Path, images: Images) -> NetworkOfMaps:
             f"{net.where} has no output [batch, features, rows, columns]: export the network with maps of its inner "
             "layers as outputs"
         )
-    (gradient,) = torch.autograd.grad(sum(each.sum() for each in maps), shown, allow_unused=True)
+    (gradient,) = torch.autograd.grad(torch.stack([each.sum() for each in maps]).sum(), shown, allow_unused=True)
     if gradient is None or not gradient.isfinite().all() or not gradient.any():
         raise RecipeError(f"{net.where} has no gradient for images to learn by: take a network without rounding")
     return NetworkOfMaps(net)
