@@ -16,7 +16,7 @@ from vae_pipeline.metrics.baselines import EXAMPLES, VALUES, viewed
 from vae_pipeline.metrics.parts import subset
 from vae_pipeline.models.likelihoods.gaussian import GaussianLikelihood
 from vae_pipeline.models.nets.dense import DenseDecoder, DenseEncoder
-from vae_pipeline.models.posteriors import GaussianPosterior
+from vae_pipeline.models.posteriors import GaussianPosterior, NormalisedPosterior
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive
 from vae_pipeline.system.errors import RecipeError
@@ -26,7 +26,8 @@ from vae_pipeline.system.errors import RecipeError
 def begin_linear(model: VAE, train: Split, seed: int) -> None:
     """Let a model whose nets have a linear way past them start from the principal components of its training part.
 
-    Another model, or one whose posterior or likelihood isn't Gaussian with a linear mean, is left as it is.
+    Another model, or one whose posterior or likelihood isn't Gaussian with a linear mean, is left as it is; so is one
+    whose posterior means are normalised.
 
     Raises:
         RecipeError: there are as many latents as examples or values, or more.
@@ -38,6 +39,7 @@ def begin_linear(model: VAE, train: Split, seed: int) -> None:
         and isinstance(decoder, DenseDecoder)
         and decoder.shortcut is not None
         and isinstance(posterior, GaussianPosterior)
+        and not isinstance(posterior, NormalisedPosterior)
         and isinstance(likelihood, GaussianLikelihood)
         and likelihood.mean == "linear"
     ):
