@@ -54,7 +54,7 @@ def recipe_of(smoke, folder, part) -> Recipe:
 def started(recipe, prepared):
     torch.manual_seed(0)
     model = build(recipe.model, prepared.spec)
-    begin(model, trained(recipe), prepared.spec)
+    begin(model, trained(recipe), prepared)
     return Training.start(model, recipe.train, recipe.rate_control)
 
 

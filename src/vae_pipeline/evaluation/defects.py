@@ -11,10 +11,11 @@ from vae_pipeline.kinds.image.pictures import to_pixels
 from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.baselines import VALUES
-from vae_pipeline.metrics.detection import NORMAL, auroc_error, detection, heat
-from vae_pipeline.metrics.heat_maps import highest, off_neighbours, off_plane, pixel_auroc, smoothed
+from vae_pipeline.metrics.detection import NORMAL, auroc_error, detection, heat, spread
+from vae_pipeline.metrics.heat_maps import aupro, highest, off_neighbours, off_plane, pixel_auroc, smoothed
 from vae_pipeline.metrics.parts import subset
 from vae_pipeline.models.detector import Detector
+from vae_pipeline.models.features.scaling import FeatureScaling
 from vae_pipeline.numerics.randomness import derive
 from vae_pipeline.training.trained import Trained
 
@@ -31,15 +32,16 @@ def describe(
     anomalous, drawn = test.labels != NORMAL, derive(seed, "evaluate")
     maps = {"": heat(detector, test, next(detector.parameters()).device)}
     _draw(test, maps[""], spec, seed, folder / "heat_maps.png")
+    scaling = trained.model.scaling
     simpler = {
-        "pca_": off_plane(prepared.train, spec, trained.model.latents, drawn),
-        "knn_": off_neighbours(prepared.train, spec, drawn),
+        "pca_": off_plane(prepared.train, spec, trained.model.latents, drawn, scaling),
+        "knn_": off_neighbours(prepared.train, spec, drawn, scaling),
     }
     figures: dict[str, Any] = {}
     for name, other in simpler.items():
         found = other(test)
-        maps[name] = smoothed(found)
-        figures[f"{name}auroc"] = detection(found.sum(axis=(1, 2), dtype=np.float64), anomalous).get("auroc")
+        maps[name] = spread(detector, found) if isinstance(scaling, FeatureScaling) else smoothed(found.sum(axis=1))
+        figures[f"{name}auroc"] = detection(found.sum(axis=(1, 2, 3), dtype=np.float64), anomalous).get("auroc")
     for name, hot in maps.items():
         hottest = detection(highest(hot), anomalous)
         if hottest:
@@ -48,6 +50,7 @@ def describe(
             figures[f"{name}heat_auroc_standard_error"] = error
         if test.masks is not None:
             figures[f"{name}pixel_auroc"] = pixel_auroc(hot, test.masks[:])
+            figures[f"{name}aupro"] = aupro(hot, test.masks[:])
     return {name: value for name, value in figures.items() if value is not None}
 
 

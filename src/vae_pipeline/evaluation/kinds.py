@@ -11,6 +11,7 @@ from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.latents import Latents
 from vae_pipeline.metrics.sentences import sentence_figures
 from vae_pipeline.models.detector import Detector
+from vae_pipeline.models.features.scaling import FeatureScaling
 from vae_pipeline.models.table import TableVAE
 from vae_pipeline.training.trained import Trained
 
@@ -35,8 +36,10 @@ def describe(of: Evaluation, folder: Path) -> dict[str, Any]:
     """Draw into `folder`; returns the figures of the test part."""
     match of.prepared.spec:
         case ImageSpec() as spec:
-            figures = images.describe(of.trained, of.prepared, spec, of.used, of.seed, of.home, folder)
-            figures |= denoising.describe(of.trained, of.prepared, spec, of.seed, folder)
+            figures: dict[str, Any] = {}
+            if not isinstance(of.trained.model.scaling, FeatureScaling):  # of which no image is made
+                figures |= images.describe(of.trained, of.prepared, spec, of.used, of.seed, of.home, folder)
+                figures |= denoising.describe(of.trained, of.prepared, spec, of.seed, folder)
             if of.prepared.tells_anomalies and of.detector is not None:
                 figures |= defects.describe(of.trained, of.detector, of.prepared, spec, of.seed, folder)
             return figures

@@ -1,6 +1,6 @@
 """Wording: how reports and model cards name the observations of a kind, each noun with its own article."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from vae_pipeline.kinds.spec import AudioSpec, DataSpec, ImageSpec, TableSpec, TextSpec
@@ -24,6 +24,10 @@ class Wording:
     """The values whose density a continuous likelihood gives."""
     raw: str = "Inputs are raw: scaling is part of every graph."
     """The inputs of graphs, in a sentence."""
+
+    def of_features(self) -> "Wording":
+        """The words where a model sees features of the observations."""
+        return replace(self, scaled="standardised features")
 
     def said(self, text: str, *values: str, name: str = "") -> str:
         """The text with the nouns, the values and the name in their places: `{noun}`, `{}`, `{name}`."""

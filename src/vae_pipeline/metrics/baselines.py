@@ -13,6 +13,7 @@ from vae_pipeline.kinds.spec import AudioSpec, DataSpec, ImageSpec, TableSpec, T
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.images import psnr
 from vae_pipeline.metrics.parts import at_once, batches, subset
+from vae_pipeline.models.features.scaling import FeatureScaling
 from vae_pipeline.models.likelihoods import Likelihood
 from vae_pipeline.models.likelihoods.values import Values
 from vae_pipeline.models.scaling import AnyScaling, TableScaling
@@ -32,7 +33,7 @@ def baseline_elbo(
     """log p(x) of the test part, in nats an example, by independent values of the likelihood's family.
 
     They are fitted to the training part: what a decoder could reach that is told nothing by z. Sound has no values but
-    in the view of the model's `scaling`.
+    in the view of the model's `scaling`, and of images features may be seen.
     """
     return likelihood.independent(_values(train, spec, seed, scaling), _values(test, spec, seed, scaling))
 
@@ -42,14 +43,15 @@ def _values(split: Split, spec: DataSpec, seed: int, scaling: AnyScaling | None)
     if isinstance(spec, AudioSpec):
         assert scaling is not None
         some = subset(split, max(1, min(EXAMPLES, VALUES // spec.dimensions)), seed)
-        return Values(len(split), lambda: _viewed(split, scaling), lambda: np.concatenate([*_viewed(some, scaling)]))
+        return Values(len(split), lambda: viewed(split, scaling), lambda: np.concatenate([*viewed(some, scaling)]))
     if isinstance(spec, ImageSpec):
-        return Values(len(split), lambda: scaled(split, spec), lambda: fitted(split, spec, seed))
+        return Values(len(split), lambda: scaled(split, spec, scaling), lambda: fitted(split, spec, seed, scaling))
     return Values(len(split), lambda: iter([_whole(split, spec)]), lambda: _whole(split, spec))
 
 
 @torch.inference_mode()
-def _viewed(split: Split, scaling: AnyScaling) -> Iterator[Array]:
+def viewed(split: Split, scaling: AnyScaling) -> Iterator[Array]:
+    """The values that a model sees, some examples at a time: [examples, values]."""
     device = next((each.device for each in scaling.buffers()), CPU)
     for rows in batches(split, device, "the baseline of independent values", at_once(split, ROWS)):
         yield scaling(rows.explained).flatten(1).double().cpu().numpy()
@@ -83,14 +85,20 @@ def baseline_psnr(train: Split, test: Split, spec: ImageSpec, latents: int, seed
     return float(psnr(np.concatenate(squares)).mean())
 
 
-def fitted(train: Split, spec: ImageSpec, seed: int) -> Array:
-    """Training examples, as many as may be in memory at once: [examples, values] on [0, 1]."""
+def fitted(train: Split, spec: ImageSpec, seed: int, scaling: AnyScaling | None = None) -> Array:
+    """Training examples, as many as may be in memory at once: [examples, values], as `scaled` gives them."""
     some = subset(train, max(1, min(EXAMPLES, VALUES // spec.dimensions)), seed)
-    return np.concatenate([*scaled(some, spec)])
+    return np.concatenate([*scaled(some, spec, scaling)])
 
 
-def scaled(split: Split, spec: ImageSpec) -> Iterator[Array]:
-    """The values that a decoder is to explain, some examples at a time: [examples, values] on [0, 1]."""
+def scaled(split: Split, spec: ImageSpec, scaling: AnyScaling | None = None) -> Iterator[Array]:
+    """The values that a decoder is to explain, some examples at a time: [examples, values] on [0, 1].
+
+    Where `scaling` gives features, these in their place.
+    """
+    if isinstance(scaling, FeatureScaling):
+        yield from viewed(split, scaling)
+        return
     for rows in batches(split, CPU, "the baseline of independent values", at_once(split, ROWS)):
         yield _on_unit_range(rows.explained, spec)
 

@@ -146,6 +146,15 @@ def heat(detector: Detector, split: Split, device: torch.device) -> npt.NDArray[
     return np.concatenate(found)
 
 
+@torch.inference_mode()
+def spread(detector: Detector, found: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """What another detector found of each feature, [examples, *features], as heat maps [examples, height, width]."""
+    assert detector.heat is not None  # features are of images
+    device = detector.noise.device
+    parts = torch.from_numpy(found).split(ROWS)
+    return np.concatenate([detector.heat(part.to(device)).sum(1).cpu().numpy() for part in parts])
+
+
 def _rows(detector: Detector, split: Split) -> int:
     return max(1, at_once(split, ROWS) // len(detector.noise))
 

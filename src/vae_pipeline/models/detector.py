@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vae_pipeline.models.heat import HeatMap
+from vae_pipeline.models.features.scaling import FeatureScaling
+from vae_pipeline.models.heat import FeatureHeatMap, HeatMap
 from vae_pipeline.models.tails import EmpiricalTail, SegmentTails
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.recipe.detection import Score
@@ -71,7 +72,7 @@ class Detector(nn.Module):
         """
         super().__init__()
         self.model, self.kind = model, kind
-        self.heat = HeatMap(*event[1:]) if len(event) == 3 else None
+        self.heat = _heat_map(model, event)
         if kind == "hottest_part" and self.heat is None:
             raise ValueError(
                 "the score hottest_part is for images, and these are rows: take another, say negative_elbo"
@@ -177,6 +178,13 @@ class Detector(nn.Module):
         ranks = [tail.rank(scores[kind]) for kind, tail in self.tails.items()]  # type: ignore[operator]
         mean = torch.stack(ranks).mean(0)
         return mean.sign() * mean.abs().log1p()
+
+
+def _heat_map(model: VAE, event: tuple[int, ...]) -> HeatMap | None:
+    if len(event) != 3:
+        return None
+    scaling = model.scaling
+    return FeatureHeatMap(scaling.view, event) if isinstance(scaling, FeatureScaling) else HeatMap(*event[1:])
 
 
 def _whitening(means: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from vae_pipeline.models.features.scaling import FeatureScaling
 from vae_pipeline.models.sound.view import SpectrogramScaling
 
 FAR = 1e30
@@ -79,7 +80,7 @@ def _mapped(
     return (inside * slope + torch.cat([wanted[:, :1], none[:, 1:]], 1)).sum(-1)
 
 
-AnyScaling = Scaling | TableScaling | SpectrogramScaling
+AnyScaling = Scaling | TableScaling | SpectrogramScaling | FeatureScaling
 
 
 def resounded(scaling: AnyScaling, values: Tensor, x: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from vae_pipeline.recipe.data import Data, has_labels, kind_of
 from vae_pipeline.recipe.denoise import denoising_fits
 from vae_pipeline.recipe.detection import DetectionSection
 from vae_pipeline.recipe.evaluate import Evaluate, Export
+from vae_pipeline.recipe.features import features_fit
 from vae_pipeline.recipe.fits import fits
 from vae_pipeline.recipe.gates import require_possible
 from vae_pipeline.recipe.model import (
@@ -91,6 +92,7 @@ class Recipe(Section):
                 "model.conditional is true, but the data section names no labels: set it to false, or name the labels"
             )
         fits(self.data, self.model, self.sampler, self.detection)
+        features_fit(self.model, self.rate_control, self.train, self.sampler)
         self._objective_fits()
         self._codes_fit()
         self._sampler_fits()
@@ -115,7 +117,7 @@ class Recipe(Section):
             raise ValueError(
                 f"evaluate.target is a column of a table, and data.kind is {self.data.kind}: set it to null"
             )
-        require_possible(self.evaluate.gates, self.data, self.detection, self.train.denoise)
+        require_possible(self.evaluate.gates, self.data, self.detection, self.train.denoise, self.model)
         return self
 
     def _codes_fit(self) -> None:

@@ -14,13 +14,17 @@ from vae_pipeline.recipe.model import (
     DenseNet,
     EncoderNet,
     FrameNet,
+    HogView,
     Ladder,
+    LogGradientView,
     MixedLikelihood,
     Model,
+    OnnxView,
     RecurrentDecoder,
     RecurrentEncoder,
     ResidualFrames,
     ResidualNet,
+    SoundView,
     SpatialPosterior,
     SpectrogramView,
     VampPrior,
@@ -39,7 +43,7 @@ def fits(data: Data, model: AnyModel, sampler: Sampler, detection: DetectionSect
     """
     kind = kind_of(data)
     if kind != "audio":
-        _require_no_view(kind, model)
+        _refuse_sound(kind, model)
     match kind:
         case "image":
             _refuse_recurrent(data, model)
@@ -61,9 +65,12 @@ def fits(data: Data, model: AnyModel, sampler: Sampler, detection: DetectionSect
             assert_never(kind)
 
 
-def _require_no_view(kind: Kind, model: AnyModel) -> None:
-    if model.view is not None:
-        raise ValueError(f"model.view is of sound, and the data are of the kind {kind}: leave it out")
+def _refuse_sound(kind: Kind, model: AnyModel) -> None:
+    if model.view is not None and (kind != "image" or isinstance(model.view, SoundView)):
+        raise ValueError(
+            f"model.view.kind {model.view.kind} is of {'sound' if isinstance(model.view, SoundView) else 'images'}, "
+            f"and the data are of the kind {kind}: leave it out"
+        )
     for net in _nets(model):
         if isinstance(net, WaveformNet | FrameNet | ResidualFrames):
             raise ValueError(f"nets of kind {net.kind} are of sound, and the data are of the kind {kind}: take others")
@@ -115,6 +122,8 @@ def _audio_fits(model: AnyModel, sampler: Sampler, detection: DetectionSection |
                 "sound needs model.view: {kind: waveform}, or {kind: spectrogram, frame: 256, hop: 64} with frame and "
                 "hop in samples"
             )
+        case HogView() | LogGradientView() | OnnxView():
+            raise ValueError(f"model.view.kind {model.view.kind} is of images; for sound take spectrogram or waveform")
         case _:
             assert_never(model.view)
     for net in _nets(model):
@@ -147,6 +156,8 @@ def _table_fits(model: AnyModel, detection: DetectionSection | None) -> None:
     nets = isinstance(model, Model) and isinstance(model.encoder, DenseNet) and isinstance(model.decoder, DenseNet)
     if not nets or (isinstance(model, Model) and isinstance(model.prior, VampPrior)):
         raise ValueError("a table needs an encoder and a decoder of kind dense, and a prior other than vamp")
+    if any(isinstance(net, DenseNet) and net.shortcut for net in _nets(model)):
+        raise ValueError("the shortcut of dense nets is for images and sound; for a table leave it out")
 
 
 def _text_fits(data: Data, model: AnyModel, sampler: Sampler, detection: DetectionSection | None) -> None:

@@ -10,6 +10,8 @@ from vae_pipeline.recipe import figures
 from vae_pipeline.recipe.data import Data, Kind, kind_of, told
 from vae_pipeline.recipe.denoise import Denoise
 from vae_pipeline.recipe.detection import DetectionSection
+from vae_pipeline.recipe.figures.images import IMAGES
+from vae_pipeline.recipe.model import AnyModel, FeatureView
 
 NOUNS: dict[Kind, str] = {"image": "images", "audio": "recordings", "table": "rows of a table", "text": "sentences"}
 ABSENT: dict[figures.Need, str] = {
@@ -46,7 +48,11 @@ def together(nouns: Sequence[str]) -> str:
 
 
 def require_possible(
-    named: Collection[str], data: Data, detection: DetectionSection | None, denoise: Denoise | None = None
+    named: Collection[str],
+    data: Data,
+    detection: DetectionSection | None,
+    denoise: Denoise | None = None,
+    model: AnyModel | None = None,
 ) -> None:
     """Refuse gates on figures that no model of such data has.
 
@@ -59,8 +65,14 @@ def require_possible(
         has.add("detector")
     if denoise is not None and data.valid != 0:
         has.add("denoiser")
+    view = None if model is None else model.view
+    decoded = set() if not isinstance(view, FeatureView) else {figure.key for figure in IMAGES}
     valid = figures.gates()
-    possible = [name for name, figure in valid.items() if kind in figure.kinds and has.issuperset(figure.needs)]
+    possible = [
+        name
+        for name, figure in valid.items()
+        if kind in figure.kinds and has.issuperset(figure.needs) and name not in decoded
+    ]
     for name in named:
         figure = valid[name]
         if name in possible:
@@ -68,6 +80,8 @@ def require_possible(
         if kind not in figure.kinds:
             of = together([NOUNS[each] for each in figure.kinds])
             why = f"it is a figure of {of}, and data.kind {data.kind} gives {NOUNS[kind]}"
+        elif view is not None and name in decoded:
+            why = f"it is of images that a model makes, and model.view.kind {view.kind} gives features, which are none"
         else:
             why = " and ".join(f"it needs {ABSENT[need]}" for need in figure.needs if need not in has)
         raise ValueError(f"evaluate.gates.{name}: {why}; leave it out, or take one of {', '.join(possible)}")

@@ -93,7 +93,7 @@ class Bundle(Graphs):
 
     def decode(self, z: Array, labels: Labels = None) -> Array:
         """E[x|z] of latents [examples, latents], in the data's units."""
-        wanted = self.manifest.graphs[GraphName.DECODER].inputs["z"]
+        wanted = self.entry(GraphName.DECODER).inputs["z"]
         return self.spec.natural(self.rows(GraphName.DECODER, {"z": checked_numbers("z", z, wanted)}, labels)[0])
 
     def reconstruct(self, x: Rows, labels: Labels = None, tile: int | None = None) -> Array:

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from vae_pipeline.kinds.spec import DataSpec
 from vae_pipeline.runtime.files import file_of
 from vae_pipeline.runtime.inputs import Labels, checked_inputs, checked_labels
-from vae_pipeline.runtime.manifest import Manifest
+from vae_pipeline.runtime.manifest import GraphEntry, Manifest
 from vae_pipeline.runtime.sessions import TIMEOUT_S, open_session, run_session
-from vae_pipeline.runtime.signatures import GraphName
+from vae_pipeline.runtime.signatures import GraphName, sees_features
 from vae_pipeline.system.errors import BundleError, DataError
 
 if TYPE_CHECKING:
@@ -39,19 +39,32 @@ class Graphs:
         """Leave out what belongs to this process: open graphs, and whoever watches the progress."""
         return {**vars(self), "_sessions": {}, "progress": _silent}
 
+    @property
+    def features(self) -> bool:
+        """True if the model sees features of images, of which no image can be made: then no graph makes any."""
+        return sees_features(self.spec, self.manifest.graphs)
+
+    def entry(self, name: str) -> GraphEntry:
+        """The manifest's entry on a graph.
+
+        Raises:
+            BundleError: there is no such graph.
+        """
+        if name not in self.manifest.graphs:
+            reason = ": for text take Bundle.sentences" if self.spec.kind == "text" else ""
+            if self.features:
+                reason = ": its model sees features, of which no image can be made; it encodes, scores and detects"
+            raise BundleError(f"{self.folder} has no graph {name}, but {', '.join(self.manifest.graphs)}{reason}")
+        return self.manifest.graphs[name]
+
     def session(self, name: str) -> "onnxruntime.InferenceSession":
         """A graph, opened by onnxruntime.
 
         Raises:
             BundleError: there is no such graph, or its file isn't what bundle.json says.
         """
-        if name not in self.manifest.graphs:
-            raise BundleError(
-                f"{self.folder} has no graph {name}, but {', '.join(self.manifest.graphs)}"
-                f"{': for text take Bundle.sentences' if self.spec.kind == 'text' else ''}"
-            )
+        graph = self.entry(name)
         if name not in self._sessions:
-            graph = self.manifest.graphs[name]
             self._sessions[name] = open_session(file_of(self.folder, graph.file), graph, self.timeout_s)
         return self._sessions[name]
 

@@ -15,7 +15,7 @@ from vae_pipeline.runtime.detector_entry import DetectorEntry
 from vae_pipeline.runtime.formats import upgraded
 from vae_pipeline.runtime.inside import require_inside
 from vae_pipeline.runtime.latent_map import LatentMapEntry
-from vae_pipeline.runtime.signatures import MAPS, OPTIONAL, STREAM, GraphName, Signature, signatures_of
+from vae_pipeline.runtime.signatures import MAPS, STREAM, GraphName, Signature, missing, signatures_of
 from vae_pipeline.system.errors import BundleError, DataError
 from vae_pipeline.system.files import content_key, sha256_of, write_json
 from vae_pipeline.system.typed_json import read_json, typed
@@ -174,9 +174,8 @@ class Manifest:
         if self.levels and (min(self.levels) < 1 or sum(self.levels) != self.latents):
             raise ValueError(f"levels are {list(self.levels)}; wanted numbers from 1 that sum to {self.latents}")
         signatures = signatures_of(self.spec, self.latent_map is not None)
-        for name in signatures:
-            if name not in self.graphs and name not in OPTIONAL:
-                raise ValueError(f"graphs.{name} is missing")
+        for name in missing(self.spec, signatures, self.graphs):
+            raise ValueError(f"graphs.{name} is missing")
         for given, graph in self.graphs.items():
             if given not in signatures:
                 raise ValueError(f"graphs.{given} is none of {', '.join(signatures)}")

@@ -67,7 +67,7 @@ class SampleStream:
             raise DataError(f"at least 1 sample is wanted; given {count}")
         noise = drawn(count, self._noise, self.temperature, of.manifest.tempered, of.manifest.noise)
         if not self.draws:
-            of.session(GraphName.DECODER)
+            of.entry(GraphName.DECODER)
             return of.spec.natural(of.rows(GraphName.SAMPLE, {"noise": noise}, labels)[0])
         width = int(of.manifest.graphs[GraphName.SAMPLE_ROWS].inputs["uniform"].event[0])
         inputs = {"noise": noise, "uniform": even(count, self._even, width)}

@@ -3,6 +3,7 @@
 `vae_pipeline.bundles.export.graphs` says what each one means.
 """
 
+from collections.abc import Container, Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -52,6 +53,8 @@ SIGNATURES: dict[GraphName, Signature] = {
     GraphName.DETECT: Signature(("x",), ("score", "p_value", "distortion", "rate", "contributions")),
 }
 """The graphs of images and tables; `detect` is there where the detector could be calibrated."""
+MAKING = (GraphName.DECODER, GraphName.RECONSTRUCT, GraphName.SAMPLE, GraphName.GENERATE)
+"""The graphs that make observations: a model of features of images has none of them."""
 BACK: dict[GraphName, Signature] = {GraphName.BASE: Signature(("z",), ("noise", "z_again"), labelled=False)}
 """The graph beside these where the sampler has an inverse."""
 DENOISING: dict[GraphName, Signature] = {GraphName.DENOISE: Signature(("x",), ("x_clean", "x_low", "x_high"))}
@@ -93,3 +96,14 @@ def signatures_of(spec: DataSpec, maps: bool) -> dict[GraphName, Signature]:
     if spec.stepwise:
         return STEPWISE
     return SIGNATURES | BACK | DENOISING | STREAM | ROWS | (MAPS if maps else {})
+
+
+def sees_features(spec: DataSpec, given: Container[str]) -> bool:
+    """True if a bundle of images with these graphs is one of features, of which no image can be made."""
+    return spec.kind == "image" and not any(name in given for name in MAKING)
+
+
+def missing(spec: DataSpec, signatures: Iterable[GraphName], given: Container[str]) -> list[GraphName]:
+    """The graphs that a bundle lacks and must have."""
+    optional = (*OPTIONAL, *MAKING) if sees_features(spec, given) else OPTIONAL
+    return [name for name in signatures if name not in given and name not in optional]

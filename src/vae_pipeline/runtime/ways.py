@@ -39,5 +39,6 @@ def ways(graphs: Graphs, x: Array, kind: PathKind, label: int | None) -> list[Se
             return lambda place: sampled(path_between(start, end, place, "spherical"))
         return lambda place: decoded(path_between(start, end, place, kind))
 
+    graphs.entry(GraphName.DECODER)
     z = encode(graphs, x, labels(len(x))).mean
     return [way(start, end) for start, end in pairwise(base(graphs, z) if kind == "sampler" else z)]

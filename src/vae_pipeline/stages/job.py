@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from vae_pipeline.recipe import Recipe, TrainedRecipe
+from vae_pipeline.recipe.model import AnyModel, OnnxView
 from vae_pipeline.recipe.train import Train
 from vae_pipeline.system.errors import RecipeError
 from vae_pipeline.system.files import sha256_of
@@ -52,13 +53,25 @@ def sections_of(job: Job) -> TrainedRecipe:
     recipe = job.recipe
     return TrainedRecipe(
         about=recipe.about,
-        model=recipe.model,
+        model=_seen(recipe.model),
         objective=recipe.objective,
         rate_control=recipe.rate_control,
         train=_pinned(recipe.train),
         sampler=recipe.sampler,
         seed=job.seed,
     )
+
+
+def _seen(model: AnyModel) -> AnyModel:
+    """The section with the digest of the user's network whose features are seen."""
+    view = model.view
+    if not isinstance(view, OnnxView) or view.sha256 is not None:
+        return model
+    try:
+        sha256 = sha256_of(Path(view.file))
+    except OSError as error:
+        raise RecipeError(f"model.view.file: {view.file} can't be read ({error.strerror})") from error
+    return model.model_copy(update={"view": view.model_copy(update={"sha256": sha256})})
 
 
 def _pinned(train: Train) -> Train:

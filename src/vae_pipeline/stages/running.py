@@ -283,7 +283,7 @@ class Run:
 def _start(recipe: TrainedRecipe, prepared: Prepared, device: torch.device, start: Path | None) -> Training:
     torch.manual_seed(derive(recipe.seed, "weights"))
     model = build(recipe.model, prepared.spec)  # on the CPU, so that every device starts from the same weights
-    begin(model, recipe, prepared.spec)
+    begin(model, recipe, prepared)
     if start is not None:
         load_weights(model, start)
     torch.manual_seed(derive(recipe.seed, "noise"))

@@ -1,23 +1,34 @@
-"""The weights that a run begins with, where its recipe names some, and the part of them that it trains."""
+"""The weights that a run begins with, where its recipe names some or the data give them, and those that it trains."""
 
 from pathlib import Path
 
-from vae_pipeline.kinds.spec import DataSpec
+from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.metrics.baselines import CPU, EXAMPLES, ROWS
+from vae_pipeline.metrics.parts import at_once, batches, subset
 from vae_pipeline.models.diffusers import weights as diffusers
+from vae_pipeline.models.features.scaling import FeatureScaling
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.recipe import TrainedRecipe
+from vae_pipeline.training.principal import begin_linear
 
 
-def begin(model: VAE, recipe: TrainedRecipe, spec: DataSpec) -> None:
-    """Give a model with fresh weights those that its recipe starts from, and freeze what it doesn't train.
+def begin(model: VAE, recipe: TrainedRecipe, prepared: Prepared) -> None:
+    """Give a model with fresh weights those that it starts from, and freeze what its recipe doesn't train.
+
+    Features are standardised by the training part, and a linear way starts from its principal components.
 
     Raises:
-        WeightsError: they can't be read, or are of another structure than the recipe's model.
+        RecipeError: there are more latents than principal components.
+        WeightsError: the weights that a recipe names can't be read, or are of another structure than its model.
     """
+    if isinstance(model.scaling, FeatureScaling):
+        some = subset(prepared.train, EXAMPLES, recipe.seed)
+        model.scaling.begin(rows.x for rows in batches(some, CPU, "the units of features", at_once(some, ROWS)))
+    begin_linear(model, prepared.train, recipe.seed)
     start = recipe.train.start
     if start is None:
         return
-    diffusers.load_into(model, recipe.model, spec, Path(start.folder))
+    diffusers.load_into(model, recipe.model, prepared.spec, Path(start.folder))
     if start.part == "decoder":
         model.encoder.requires_grad_(False)
         model.posterior.requires_grad_(False)

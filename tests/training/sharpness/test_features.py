@@ -14,6 +14,7 @@ from torch import nn
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.classifier import digest
 from vae_pipeline.metrics.features import reference
+from vae_pipeline.models.onnx_net import OPERATORS, OnnxNet
 from vae_pipeline.stages.execution import execution_of
 from vae_pipeline.stages.job import sections_of
 from vae_pipeline.system.errors import RecipeError, SettingsError
@@ -21,7 +22,7 @@ from vae_pipeline.system.files import sha256_of
 from vae_pipeline.training.processes import Processes
 from vae_pipeline.training.sharpness.building import build_sharpener
 from vae_pipeline.training.sharpness.features import has_learned, trained_features
-from vae_pipeline.training.sharpness.onnx_net import OPERATORS, OnnxNet, read_network
+from vae_pipeline.training.sharpness.network import read_network
 
 CPU = torch.device("cpu")
 WEIGHT = np.random.default_rng(0).normal(size=(4, 1, 3, 3)).astype(np.float32)
@@ -148,7 +149,10 @@ def test_every_operator_is_onnxs_own():
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
         (wanted,) = ReferenceEvaluator(model).run(None, dict(zip(names, given, strict=True)))
         read = {each.name: helper.get_attribute_value(each) for each in node.attribute}
-        found = operator([torch.from_numpy(np.array(value)) for value in given], read)
+        plain = [
+            value.tolist() if value.ndim == 0 or value.dtype.kind == "i" else torch.from_numpy(value) for value in given
+        ]
+        found = operator(plain, read)
         np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
@@ -177,7 +181,7 @@ def test_a_network_without_a_gradient_and_a_file_that_is_none_are_refused(tmp_pa
         read_network(write_net(tmp_path / "net.onnx", nought), torch.rand(2, 1, 8, 8))
     (tmp_path / "text.onnx").write_text("no graph")
     with pytest.raises(RecipeError, match="isn't an ONNX file"):
-        OnnxNet(tmp_path / "text.onnx")
+        OnnxNet(tmp_path / "text.onnx", "a network")
     for given, sha256, message in (
         ("missing.onnx", None, r"missing\.onnx can't be read"),
         ("net.onnx", "0" * 64, "is to have 0{64}"),

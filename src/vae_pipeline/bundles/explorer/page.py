@@ -125,6 +125,11 @@ def require_shown(bundle: Bundle) -> None:
     Raises:
         BundleError: it is one.
     """
+    if bundle.features:
+        raise BundleError(
+            f"{bundle.folder} is a model of features, and the page shows images that a model makes: `vae-pipeline "
+            "score` writes its scores and heat maps"
+        )
     _words(bundle.spec)
 
 

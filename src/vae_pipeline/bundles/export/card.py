@@ -12,7 +12,7 @@ from vae_pipeline.kinds.spec import DataSpec
 from vae_pipeline.kinds.words import Wording, words_of
 from vae_pipeline.recipe import TrainedRecipe, figures
 from vae_pipeline.recipe.evaluate import Export
-from vae_pipeline.recipe.model import AnyModel, Ladder, StandardNormalPrior
+from vae_pipeline.recipe.model import AnyModel, FeatureView, Ladder, StandardNormalPrior
 from vae_pipeline.runtime.latent_map import LatentMapEntry
 from vae_pipeline.system.typed_json import typed
 
@@ -29,6 +29,8 @@ def model_card(
 ) -> str:
     """The card, as Markdown; `files` is its last section, where that isn't a bundle's."""
     model, train, words = trained.model, trained.train, words_of(spec)
+    features = isinstance(model.view, FeatureView)
+    words = words.of_features() if features else words
     conditional = f"; conditional on a label of {len(spec.classes)}" if model.conditional else ""
     origins = "\n".join(f"- {origin}: `{digest}`" for origin, digest in card["origins"].items())
     counts = ", ".join(f"{count:,} {part}" for part, count in card["examples"].items())
@@ -74,16 +76,17 @@ Licence: {export.licence}
 
 {_gates(metrics)}
 
-{files or _bundle_files(words, metrics)}"""
+{files or _bundle_files(words, metrics, features)}"""
 
 
-def _bundle_files(words: Wording, metrics: Mapping[str, Any]) -> str:
+def _bundle_files(words: Wording, metrics: Mapping[str, Any], features: bool) -> str:
+    noise = "`score` takes its noise" if features else "`score` and `sample` take their noise"
     spread = " The spread of the latents is `latent_map` in `bundle.json`." if "latent_map" in metrics else ""
     return f"""## Files
 
 `bundle.json` names each graph with its inputs, outputs, shapes and sha256; beside each graph lies an `.npz` with
 inputs and the answers that were proved. {words.raw}
-`score` and `sample` take their noise as an input.{spread}
+{noise} as an input.{spread}
 """
 
 
@@ -134,8 +137,9 @@ def _parts(model: AnyModel) -> str:
     if isinstance(model, Ladder):
         where = "" if isinstance(model.prior, StandardNormalPrior) else " at the top"
         return f"a ladder of {sum(row.repeat for row in model.levels)} levels, {_said(model.prior.kind)} prior{where}"
+    seen = f"features of kind {_said(model.view.kind)}, " if isinstance(model.view, FeatureView) else ""
     return (
-        f"{_said(model.encoder.kind)} encoder, {_said(model.posterior.kind)} posterior, "
+        f"{seen}{_said(model.encoder.kind)} encoder, {_said(model.posterior.kind)} posterior, "
         f"{_said(model.prior.kind)} prior, {_said(model.decoder.kind)} decoder"
     )
 

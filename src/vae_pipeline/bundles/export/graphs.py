@@ -16,7 +16,8 @@ own or repeats another's; a conditional model takes `label` as well.
 
 A model whose latents are a map has those of `export.maps` too, for images of any size; one of a table's rows those of
 `export.rows`, which draw rows where `sample` and `generate` give means.
-The graphs of a model that writes token by token are `encoder`, `score` and those of `export.stepwise`.
+The graphs of a model that writes token by token are `encoder`, `score` and those of `export.stepwise`; one that sees
+features of images, of which none can be made, has `encoder`, `score` and `detect`.
 """
 
 from collections.abc import Mapping
@@ -37,6 +38,7 @@ from vae_pipeline.bundles.export.stream import DenoiseStreamGraph
 from vae_pipeline.metrics.latents import diagonal
 from vae_pipeline.models.denoiser import Denoiser
 from vae_pipeline.models.detector import Detector, DetectorOutputs
+from vae_pipeline.models.features.scaling import FeatureScaling
 from vae_pipeline.models.likelihoods.autoregressive import AutoregressiveLikelihood
 from vae_pipeline.models.samplers import Invertible
 from vae_pipeline.models.scaling import resounded
@@ -275,6 +277,8 @@ def graphs_of(
     if isinstance(model.likelihood, AutoregressiveLikelihood):
         return STEPWISE
     detects = () if detector is None else (DetectGraph(detector),)
+    if isinstance(model.scaling, FeatureScaling):
+        return (ENCODER, SCORE, *detects)
     denoises: tuple[Graph, ...] = () if denoiser is None else (DenoiseGraph(denoiser),)
     if isinstance(denoiser, SoundDenoiser):
         denoises += (DenoiseStreamGraph(denoiser),)

@@ -50,6 +50,8 @@ def shrink(folder: Path, to: Kind, data: Path, out: Path, timeout_s: float = TIM
         raise BundleError(f"{folder} is the {bundle.variant} variant of a bundle: name the bundle that it came from")
     if bundle.spec.kind == "text":
         raise BundleError(f"{folder} is a model of sentences, of which no variant is made: images and tables have them")
+    if bundle.features:
+        raise BundleError(f"{folder} is a model of features, whose variant could detect nothing: take it as it is")
     if isinstance(bundle.spec, ImageSpec) and bundle.spec.noisy:
         raise BundleError(f"{folder} is a model of corrupted images, of which no variant is made: take it as it is")
     if prepared.spec != bundle.spec:

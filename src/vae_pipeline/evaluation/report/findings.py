@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vae_pipeline.kinds.spec import DataSpec
+from vae_pipeline.kinds.spec import DataSpec, ImageSpec
 from vae_pipeline.kinds.words import Wording, words_of
 
 
@@ -43,7 +43,13 @@ class Findings:
     @property
     def words(self) -> Wording:
         """The names of the observations."""
-        return words_of(self.spec)
+        words = words_of(self.spec)
+        return words.of_features() if self.features else words
+
+    @property
+    def features(self) -> bool:
+        """True if the model sees features of images, and makes none."""
+        return isinstance(self.spec, ImageSpec) and self.recipe["model"].get("view") is not None
 
     @property
     def gates(self) -> Mapping[str, Mapping[str, float | None]]:

@@ -146,6 +146,8 @@ def _reconstructions(findings: Findings) -> list[str]:
 def _samples(findings: Findings) -> list[str]:
     if findings.sounds:
         return _heard_anew(findings)
+    if findings.features:
+        return []
     by_class = " Each row is of one class." if findings.recipe["model"]["conditional"] else ""
     caption = f"New images: the decoder's means at draws of {words.sampler(findings)}.{by_class}"
     figures = figure_table("More on samples", figures_of("samples"), findings)

@@ -10,7 +10,7 @@ from vae_pipeline.kinds.words import Wording
 from vae_pipeline.recipe.figures import names
 from vae_pipeline.recipe.sharpness import Sharpness
 
-COMPARED = ("auroc", "heat_auroc", "pixel_auroc")
+COMPARED = ("auroc", "heat_auroc", "pixel_auroc", "aupro")
 """The figures of detection that simpler detectors have too."""
 
 

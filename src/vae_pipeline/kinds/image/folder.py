@@ -6,17 +6,18 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from vae_pipeline.kinds.folders import class_names, groups_of, numbered
-from vae_pipeline.kinds.image.lists import NamedList, read_attributes, read_groups, read_parts
+from vae_pipeline.kinds.folders import class_names, numbered
+from vae_pipeline.kinds.image.lists import NamedList, picture_groups, read_attributes, read_parts
+from vae_pipeline.kinds.image.mvtec import open_mvtec
 from vae_pipeline.kinds.image.rows import DecodedMasks, DecodedRows
 from vae_pipeline.kinds.image.survey import PictureSurvey
-from vae_pipeline.kinds.image.tiles import TiledRows
+from vae_pipeline.kinds.image.tiles import TiledRows, repeated
 from vae_pipeline.kinds.listing import Listing, list_pictures, readable
 from vae_pipeline.kinds.parts import ImageSource, Indices, Part
 from vae_pipeline.kinds.splitting import subset
 from vae_pipeline.kinds.store import PARTS
-from vae_pipeline.recipe.data import FolderData, NormalFolder
-from vae_pipeline.recipe.split import Groups, ListedSplit
+from vae_pipeline.recipe.data import FolderData, MvtecLayout, NormalFolder
+from vae_pipeline.recipe.split import ListedSplit
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.files import sha256_of
 
@@ -29,6 +30,8 @@ def open_folder(data: FolderData) -> ImageSource:
     """
     if isinstance(data.labels, NormalFolder):
         return _open_one_class(data, data.labels)
+    if isinstance(data.labels, MvtecLayout):
+        return open_mvtec(data, data.labels)
     places = {"train": data.train, "valid": data.valid, "test": data.test}
     survey = PictureSurvey(data)
     pictures = {
@@ -46,10 +49,10 @@ def open_folder(data: FolderData) -> ImageSource:
         marks, spare = (None, []) if shown is None else shown.marks(part)
         labels = _labels(folders[name], classes)
         parts[name] = Part(DecodedRows(part, data, survey.levels), labels, part.names, attributes=marks)
-        groups |= {name: _groups(part, data.rule.groups)} if data.rule.groups else {}
+        groups |= {name: picture_groups(part, data.rule.groups)} if data.rule.groups else {}
         if data.resize == "tiles":
             tiled = TiledRows(part, data, survey.levels)
-            parts[name] = _repeated(parts[name], tiled)
+            parts[name] = repeated(parts[name], tiled)
             groups |= {name: [groups[name][picture] for picture in tiled.owners]} if groups else {}
         notes += spare
     if isinstance(data.split, ListedSplit):
@@ -73,14 +76,6 @@ def open_folder(data: FolderData) -> ImageSource:
         attributes=() if shown is None else shown.columns,
         crop=data.crop,
     )
-
-
-def _repeated(whole: Part, tiled: TiledRows) -> Part:
-    """Tiles, each with what is known of its picture: the name too, so that all of one are of one part."""
-    part = subset(whole, tiled.owners)
-    assert whole.names is not None  # they are pictures
-    names = [whole.names[picture] for picture in tiled.owners]
-    return dataclasses.replace(part, rows=tiled, names=names, indices=None)
 
 
 def _listed(whole: Part, pictures: Listing, listed: NamedList[str]) -> tuple[dict[str, Part], list[str]]:
@@ -142,7 +137,7 @@ def _open_one_class(data: FolderData, labels: NormalFolder) -> ImageSource:
         levels=survey.levels,
         notes=(*survey.notes, *spare),
         split=data.rule,
-        groups={"train": _groups(pictures, data.rule.groups)} if data.rule.groups else {},
+        groups={"train": picture_groups(pictures, data.rule.groups)} if data.rule.groups else {},
         attributes=() if shown is None else shown.columns,
         crop=data.crop,
     )
@@ -169,14 +164,6 @@ def _kinds(pictures: Listing, normal: str) -> tuple[tuple[str, ...], Indices]:
     kinds = [parts[depth] if len(parts) > depth else "." for parts in folders]
     classes = (normal, *sorted(set(kinds) - {normal}))
     return classes, numbered(kinds, classes)
-
-
-def _groups(pictures: Listing, groups: Groups) -> list[str]:
-    """The group of each picture, by its path below the folder that all lie in, or as a list has it."""
-    if groups.file is None:
-        return groups_of(pictures, groups)
-    group_of, _ = read_groups(Path(groups.file)).matched(pictures)
-    return [group_of[name] for name in pictures.names]
 
 
 def _labels(folders: Sequence[str], classes: tuple[str, ...]) -> Indices | None:

@@ -12,9 +12,11 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from vae_pipeline.kinds.folders import groups_of
 from vae_pipeline.kinds.image.decoding import SUFFIXES
 from vae_pipeline.kinds.listing import Listing, common_folder
 from vae_pipeline.kinds.parts import Marks
+from vae_pipeline.recipe.split import Groups
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.explain import brief
 
@@ -175,3 +177,11 @@ def _heads(heads: list[list[str]], at: int, width: int, path: Path) -> tuple[int
 
 def _brief(fields: Sequence[str]) -> str:
     return brief(" ".join(fields))
+
+
+def picture_groups(pictures: Listing, groups: Groups) -> list[str]:
+    """The group of each picture, by its path below the folder that all lie in, or as a list has it."""
+    if groups.file is None:
+        return groups_of(pictures, groups)
+    group_of, _ = read_groups(Path(groups.file)).matched(pictures)
+    return [group_of[name] for name in pictures.names]

@@ -1,5 +1,6 @@
 """Pictures cut into as many tiles of one size as fit; all tiles of a picture are of one part."""
 
+import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -9,7 +10,8 @@ import numpy as np
 
 from vae_pipeline.kinds.image.decoding import read_whole, size_of
 from vae_pipeline.kinds.listing import Listing
-from vae_pipeline.kinds.parts import Array, Indices
+from vae_pipeline.kinds.parts import Array, Indices, Part
+from vae_pipeline.kinds.splitting import subset
 from vae_pipeline.recipe.data import FolderData
 from vae_pipeline.system.errors import DataError
 
@@ -72,3 +74,11 @@ class TiledRows:
             corner = [self.places[picture][tile] for _, tile in some]
             rows += [whole[:, top : top + height, left : left + width] for top, left in corner]
         return np.stack(rows)
+
+
+def repeated(whole: Part, tiled: TiledRows) -> Part:
+    """Tiles, each with what is known of its picture: the name too, so that all of one are of one part."""
+    part = subset(whole, tiled.owners)
+    assert whole.names is not None  # they are pictures
+    names = [whole.names[picture] for picture in tiled.owners]
+    return dataclasses.replace(part, rows=tiled, names=names, indices=None)

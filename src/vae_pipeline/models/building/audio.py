@@ -9,6 +9,7 @@ from vae_pipeline.models.scaling import Scaling
 from vae_pipeline.models.sound.view import SpectrogramScaling
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.recipe import model as recipe
+from vae_pipeline.system.errors import RecipeError
 
 
 def audio_model(model: recipe.AnyModel, spec: AudioSpec, classes: int) -> VAE:
@@ -21,7 +22,7 @@ def seen(view: recipe.View, spec: AudioSpec) -> Seen:
     """Recordings in a view.
 
     Raises:
-        RecipeError: there are too many mel bands for the frame.
+        RecipeError: there are too many mel bands for the frame, or the view is of images.
     """
     match view:
         case recipe.WaveformView():
@@ -32,5 +33,7 @@ def seen(view: recipe.View, spec: AudioSpec) -> Seen:
                 shape, spec.rate_hz, view.frame, view.hop, view.mel, view.floor_db, view.griffin_lim
             )
             return Seen(scaling, scaling.shape, "spectrograms")
+        case recipe.HogView() | recipe.LogGradientView() | recipe.OnnxView():
+            raise RecipeError(f"model.view.kind {view.kind} is of images, and the data are sound: take spectrogram")
         case _:
             assert_never(view)

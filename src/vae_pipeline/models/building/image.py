@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from vae_pipeline.kinds.spec import ImageSpec
+from vae_pipeline.models.building.features import features_seen
 from vae_pipeline.models.building.frames import frames_model
 from vae_pipeline.models.building.ladder import ladder_model
 from vae_pipeline.models.building.latents import posterior_of, prior_of
@@ -33,8 +34,9 @@ from vae_pipeline.recipe import model as recipe
 
 
 def image_model(model: recipe.AnyModel, spec: ImageSpec, classes: int) -> VAE:
-    """A VAE of images, conditional on so many classes."""
-    return seen_model(model, Seen.of_images(spec), classes)
+    """A VAE of images, or of their features, conditional on so many classes."""
+    seen = Seen.of_images(spec) if model.view is None else features_seen(model.view, spec)
+    return seen_model(model, seen, classes)
 
 
 def seen_model(model: recipe.AnyModel, seen: Seen, classes: int) -> VAE:
@@ -83,7 +85,7 @@ def _encoder(
 ) -> DenseEncoder | ConvolutionEncoder | ResidualEncoder | WaveformEncoder | FrameEncoder:
     match net:
         case recipe.DenseNet():
-            return DenseEncoder(seen.event_shape, labels, net.layers, net.activation)
+            return DenseEncoder(seen.event_shape, labels, net.layers, net.activation, net.shortcut)
         case recipe.ConvolutionNet():
             layers = fitting(seen.event_shape[1:], len(net.channels), net.smallest)
             return ConvolutionEncoder(seen.event_shape, labels, net.channels[:layers], net.activation, net.shortcut)
@@ -105,7 +107,7 @@ def _decoder(net: recipe.DecoderNet, seen: Seen, latents: int, labels: int, plan
     features = latents + labels
     match net:
         case recipe.DenseNet():
-            return DenseDecoder(features, seen.event_shape, planes, net.layers, net.activation)
+            return DenseDecoder(features, seen.event_shape, planes, net.layers, net.activation, net.shortcut)
         case recipe.ConvolutionNet():
             layers = fitting(seen.event_shape[1:], len(net.channels), net.smallest)
             return ConvolutionDecoder(

@@ -10,12 +10,12 @@ from vae_pipeline.system.errors import RecipeError
 
 @dataclass(frozen=True)
 class Seen:
-    """Scaled values on [0, 1], and what gave them."""
+    """Scaled values, on [0, 1] unless they are features, and what gave them."""
 
     scaling: AnyScaling
     event_shape: tuple[int, ...]
     """Their shape."""
-    about: Literal["images", "waveforms", "spectrograms"]
+    about: Literal["images", "waveforms", "spectrograms", "features"]
     whole: int | None = None
     """The number of levels of raw values that are whole numbers; None where they are real."""
 

@@ -1,13 +1,14 @@
 """The location and the scale of likelihoods that have them, and where the two come from.
 
-A decoder gives the location. The scale is a number, or learned: one for all values, one a channel (the event's first
-axis), or one that the decoder gives for each value; or `optimal`: while training the one that maximises the batch's
-likelihood, afterwards what those came to. A `sigmoid` mean lies within [0, 1], as the values do: to draw a black or a
-white pixel, the decoder need not meet a number but only pass it.
+A decoder gives the location. The scale is a number, or learned: one for all observations, or one for each channel (the
+event's first axis) or value of them, or one that the decoder gives for each value; or `optimal`: while training the one
+that maximises the batch's likelihood, afterwards what those came to. A `sigmoid` mean lies within [0, 1], as the values
+do: to draw a black or a white pixel, the decoder need not meet a number but only pass it.
 
 Source: Rybkin, Daniilidis and Levine, Simple and Effective VAE Training with Calibrated Decoders, 2021.
 """
 
+import math
 from abc import ABC, abstractmethod
 from typing import Literal
 
@@ -20,10 +21,12 @@ from vae_pipeline.models.likelihoods import Measure, ObservedDistribution
 from vae_pipeline.models.likelihoods.values import Values
 
 MeanKind = Literal["linear", "sigmoid"]
-ScaleKind = Literal["learned", "learned_per_channel", "per_element", "optimal"]
+ScaleKind = Literal["learned", "learned_per_channel", "learned_per_value", "per_element", "optimal"]
+LEARNED = ("learned", "learned_per_channel", "learned_per_value")
 
 # A soft floor that keeps a scale from collapsing on constant pixels (Rybkin et al., 2021).
 LEAST_LOG_SCALE = -6.0
+NEAR_FLOOR = 1e-2  # over it a learned scale starts, at least: at the floor it would never move
 FOLLOW = 0.05  # the share by which the kept optimal scale follows each batch's
 
 
@@ -40,8 +43,9 @@ class LocationScaleLikelihood(nn.Module, ABC):
         self.fixed = None if isinstance(scale, str) else scale
         """The scale, where the recipe says it."""
         self.planes = 2 if scale == "per_element" else 1
-        if scale in ("learned", "learned_per_channel"):
-            size = () if scale == "learned" else (shape[0], *[1] * (self.rank - 1))
+        if scale in LEARNED:
+            sizes = {"learned": (), "learned_per_channel": (shape[0], *[1] * (self.rank - 1))}
+            size = sizes.get(scale, shape)
             self.log_scale = nn.Parameter(torch.full(size, -1.0 / self.gain))
         elif scale != "per_element":
             start = -1.0 if isinstance(scale, str) else float(torch.tensor(scale).log())
@@ -50,8 +54,16 @@ class LocationScaleLikelihood(nn.Module, ABC):
     @property
     def scale(self) -> Tensor:
         """Gaussian: standard deviation, Laplace: mean distance from the centre; on values scaled to [0, 1]."""
-        learned = self.kind in ("learned", "learned_per_channel")
-        return floored(self.gain * self.log_scale) if learned else self.log_scale.exp()
+        return floored(self.gain * self.log_scale) if self.kind in LEARNED else self.log_scale.exp()
+
+    @torch.no_grad()
+    def begin(self, scale: float) -> None:
+        """Start from that scale, unless the recipe or the decoder gives one."""
+        log_scale = max(math.log(max(scale, 1e-30)), LEAST_LOG_SCALE + NEAR_FLOOR)
+        if self.kind in LEARNED:
+            self.log_scale.fill_((LEAST_LOG_SCALE + math.log(math.expm1(log_scale - LEAST_LOG_SCALE))) / self.gain)
+        elif self.kind == "optimal":
+            self.log_scale.fill_(log_scale)
 
     def forward(self, output: Float[Tensor, "*batch_planes_event"]) -> ObservedDistribution:
         """p(x|z)."""

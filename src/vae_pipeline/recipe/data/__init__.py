@@ -13,6 +13,7 @@ from vae_pipeline.recipe.data.image import (
     DrawnDefectsData,
     FolderData,
     LabelByte,
+    MvtecLayout,
     NormalFolder,
     Runs,
     SyntheticData,
@@ -23,8 +24,8 @@ from vae_pipeline.recipe.data.text import DrawnSentencesData, TextData
 __all__ = [
     "ArrayFile", "ArrayPart", "ArraysData", "AudioData", "Beside", "ColumnScaling", "Data", "DateColumn", "DigitsData",
     "DrawnDefectsData", "DrawnSentencesData", "DrawnTonesData", "File", "FolderData", "Kind", "LabelByte", "Matching",
-    "NormalFolder", "Records", "Repacked", "Runs", "SyntheticData", "TableData", "TableLabel", "TextData",
-    "TumoursData", "has_labels", "kind_of", "told",
+    "MvtecLayout", "NormalFolder", "Records", "Repacked", "Runs", "SyntheticData", "TableData", "TableLabel",
+    "TextData", "TumoursData", "has_labels", "kind_of", "told",
 ]  # fmt: skip
 
 Kind = Literal["image", "audio", "table", "text"]
@@ -81,9 +82,13 @@ def has_labels(data: Data) -> bool:
 def told(data: Data) -> set[Literal["anomalies", "masks"]]:
     """The knowledge of the test part's anomalies: which examples they are, and where in an image they lie."""
     match data:
-        case DrawnDefectsData() | FolderData(labels=NormalFolder(masks="beside")):
+        case (
+            DrawnDefectsData()
+            | FolderData(labels=NormalFolder(masks="beside"))
+            | FolderData(labels=MvtecLayout(masks="ground_truth"))
+        ):
             return {"anomalies", "masks"}
-        case FolderData(labels=NormalFolder()) | TumoursData():
+        case FolderData(labels=NormalFolder() | MvtecLayout()) | TumoursData():
             return {"anomalies"}
         case TableData(label=label):
             return set() if label is None else {"anomalies"}

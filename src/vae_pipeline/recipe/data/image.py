@@ -132,6 +132,17 @@ class NormalFolder(Section):
     """`beside`: NAME.png is the mask of NAME.jpg, above 0 where the defect is."""
 
 
+class MvtecLayout(Section):
+    """The layout of MVTec AD, which other sets of defects have too: flawless pictures to train on in train/good, test
+    pictures in test/good and in a folder for each kind of defect beside it, masks in ground_truth."""
+
+    layout: Literal["mvtec"]
+    """The layout's name."""
+    masks: Literal["none", "ground_truth"] = "ground_truth"
+    """`ground_truth`: ground_truth/KIND/NAME_mask.png is the mask of test/KIND/NAME.png, above 0 where its defect
+    is."""
+
+
 class FolderData(Section):
     """Pictures in a folder, a .zip or a .tar; `valid` and `test` are paths, or a fraction of train."""
 
@@ -143,8 +154,9 @@ class FolderData(Section):
     adds a border. `tiles` cuts each into as many images as fit, all of one part."""
     overlap: Annotated[int, Field(ge=0)] = 0
     """Pixels that neighbouring tiles share."""
-    labels: Literal["none", "folders", "paths"] | NormalFolder
-    """`folders`: the name of the folder that an image lies in is its class; `paths`: the folder's path is."""
+    labels: Literal["none", "folders", "paths"] | NormalFolder | MvtecLayout
+    """`folders`: the name of the folder that an image lies in is its class; `paths`: the folder's path is. Where some
+    show anomalies: the folder of those that don't, or the layout of train."""
     corrupt: Literal["fail", "drop"]
     """Truncated or corrupt pictures: `fail` at the first, or `drop` them and count."""
     depth: Annotated[int, Field(ge=1, le=32)] | None = None
@@ -159,7 +171,7 @@ class FolderData(Section):
     valid: Fraction | Place | None = None
     """A path, or a fraction of train; null where split is listed."""
     test: SomeFraction | Place | None = None
-    """A path, or a fraction of train; null where split is listed."""
+    """A path, or a fraction of train; null where split is listed, or the layout has a test part."""
     split: SplitOfPictures = HASHED
     """The rule by which the fractions are taken, or a list of each picture's part."""
 
@@ -178,6 +190,13 @@ class FolderData(Section):
         listed, given = isinstance(self.split, ListedSplit), [self.valid, self.test]
         if listed and given != [None, None]:
             raise ValueError("split.kind listed says which pictures are valid and test: leave both out")
+        if isinstance(self.labels, MvtecLayout):
+            if listed or not isinstance(self.valid, float | int) or self.test is not None:
+                raise ValueError(
+                    "the layout mvtec has a test part: give valid as a fraction of train/good, and leave test and a "
+                    "split of kind listed out"
+                )
+            return self
         if not listed and None in given:
             raise ValueError("give valid and test: a path, or a fraction of train; or a split of kind listed")
         if not listed:
@@ -192,6 +211,10 @@ class FolderData(Section):
             raise ValueError("overlap must be under the sides of shape")
         if self.resize == "tiles" and (isinstance(self.labels, NormalFolder) or self.crop is not None):
             raise ValueError("resize: tiles doesn't go with labels.normal or crop: leave these out")
+        if self.resize == "tiles" and isinstance(self.labels, MvtecLayout) and self.labels.masks == "none":
+            raise ValueError(
+                "resize: tiles asks masks which tiles show a defect, and labels.masks is none: set it to ground_truth"
+            )
         return self
 
     @field_validator("shape")
@@ -203,6 +226,10 @@ class FolderData(Section):
 
     @model_validator(mode="after")
     def _anomalies_are_for_test(self) -> "FolderData":
+        if isinstance(self.labels, MvtecLayout) and self.attributes is not None:
+            raise ValueError(
+                "attributes are of labelled pictures, and the layout mvtec has kinds of defects: leave it out"
+            )
         own = isinstance(self.split, ListedSplit) or isinstance(self.valid, str) or isinstance(self.test, str)
         if isinstance(self.labels, NormalFolder) and own:
             raise ValueError(
@@ -239,6 +266,6 @@ class DrawnDefectsData(Section):
     @field_validator("images")
     @classmethod
     def _flawless(cls, images: ImageData) -> ImageData:
-        if isinstance(images, FolderData) and isinstance(images.labels, NormalFolder):
+        if isinstance(images, FolderData) and isinstance(images.labels, NormalFolder | MvtecLayout):
             raise ValueError("defects are drawn on images that have none of their own: set labels to none")
         return images

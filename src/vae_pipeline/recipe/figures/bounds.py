@@ -44,7 +44,8 @@ BOUNDS = (
     ),
     Figure(
         "scale", "Scale of the likelihood",
-        "How far the likelihood lets values lie from their mean, on values scaled to [0, 1].", "bounds", gate=False,
+        "How far the likelihood lets values lie from their mean, in the units in which the model sees them.",
+        "bounds", gate=False,
     ),
     Figure(
         "degrees", "Degrees of freedom",

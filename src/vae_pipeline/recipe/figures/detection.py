@@ -27,6 +27,13 @@ DETECTION = (
         beside=(("pca_pixel_auroc", "principal components {}"), ("knn_pixel_auroc", "nearest training images {}")),
     ),
     Figure(
+        "aupro", "AUPRO",
+        "Area under the per-region overlap: the share of a defect's region that is found, averaged over regions, small "
+        "ones counting as much as large ones, over false-positive rates of pixels up to 0.3; 1 at best.",
+        "detection", better="higher", kinds=IMAGE, needs=("detector", "masks"),
+        beside=(("pca_aupro", "principal components {}"), ("knn_aupro", "nearest training images {}")),
+    ),
+    Figure(
         "average_precision", "Average precision",
         "Share of true alarms, averaged over the thresholds at which one anomaly more is found. It depends on how "
         "common anomalies are in the test part.",

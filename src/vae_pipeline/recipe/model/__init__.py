@@ -51,18 +51,28 @@ from vae_pipeline.recipe.model.nets import (
     ResidualNet,
     WaveformNet,
 )
-from vae_pipeline.recipe.model.views import SpectrogramView, View, WaveformView
+from vae_pipeline.recipe.model.views import (
+    FeatureView,
+    HogView,
+    LogGradientView,
+    OnnxView,
+    SoundView,
+    SpectrogramView,
+    View,
+    WaveformView,
+)
 from vae_pipeline.recipe.section import Activation, Count, Section, later
 
 __all__ = [
     "AdaptiveOutput", "AnyModel", "AnyPrior", "AutoregressiveLikelihood", "BernoulliLikelihood",
     "CategoricalLikelihood", "Cell", "ContinuousLikelihood", "ConvolutionNet", "DecoderNet", "DenseNet",
-    "DiscretisedLikelihood", "EncoderNet", "FiniteScalarPosterior", "FlowPosterior", "FrameNet", "FullOutput",
-    "FullPosterior", "GaussianLikelihood", "GaussianPosterior", "Ladder", "LaplaceLikelihood", "Level", "Likelihood",
-    "LogisticLikelihood", "MixedLikelihood", "MixturePrior", "Model", "NormalisedPosterior", "Posterior", "Prior",
-    "RecurrentDecoder", "RecurrentEncoder", "ResidualFrames", "ResidualNet", "Scale", "SpatialGaussianPosterior",
-    "SpatialPosterior", "SpectrogramView", "StandardNormalPrior", "StudentTLikelihood", "UniformPrior", "VampPrior",
-    "VectorPosterior", "View", "WaveformNet", "WaveformView",
+    "DiscretisedLikelihood", "EncoderNet", "FeatureView", "FiniteScalarPosterior", "FlowPosterior", "FrameNet",
+    "FullOutput", "FullPosterior", "GaussianLikelihood", "GaussianPosterior", "HogView", "Ladder",
+    "LaplaceLikelihood", "Level", "Likelihood", "LogGradientView", "LogisticLikelihood", "MixedLikelihood",
+    "MixturePrior", "Model", "NormalisedPosterior", "OnnxView", "Posterior", "Prior", "RecurrentDecoder",
+    "RecurrentEncoder", "ResidualFrames", "ResidualNet", "Scale", "SoundView", "SpatialGaussianPosterior",
+    "SpatialPosterior", "SpectrogramView", "StandardNormalPrior", "StudentTLikelihood", "UniformPrior",
+    "VampPrior", "VectorPosterior", "View", "WaveformNet", "WaveformView",
 ]  # fmt: skip
 
 
@@ -70,7 +80,8 @@ class Model(Section):
     """Encoder, posterior, prior, decoder, likelihood."""
 
     view: View | None = later(None)
-    """The form in which encoder and likelihood see sound; null, which isn't stored, of all else."""
+    """The form in which encoder and likelihood see sound, or features of images; null, which isn't stored, of all
+    else."""
     encoder: EncoderNet
     """The net from an observation to features."""
     posterior: Posterior
@@ -93,6 +104,11 @@ class Model(Section):
         if any(framed):
             _require_frames(self.posterior, all(framed))
         elif isinstance(self.posterior, SpatialPosterior):
+            if getattr(self.likelihood, "scale", None) == "learned_per_value":
+                raise ValueError(
+                    "model.likelihood.scale learned_per_value is of images of one size, and latents that are a map "
+                    "take any: take learned or learned_per_channel"
+                )
             _require_map(self.posterior.kind, self.encoder, self.decoder)
         else:
             _refuse_shortcuts(self.posterior.kind, {"encoder": self.encoder, "decoder": self.decoder})
@@ -100,6 +116,12 @@ class Model(Section):
             raise ValueError(
                 "a posterior of kind finite_scalar and a prior of kind uniform go together, as both are of codes; they "
                 f"are {self.posterior.kind} and {self.prior.kind}"
+            )
+        ways = [isinstance(net, DenseNet) and net.shortcut for net in (self.encoder, self.decoder)]
+        if any(ways) and not all(ways):
+            raise ValueError(
+                "the shortcut of a dense net is a linear way from end to end: set encoder.shortcut and "
+                "decoder.shortcut, both of nets of kind dense, or leave both out"
             )
         match self.likelihood, self.decoder:
             case AutoregressiveLikelihood(output=FullOutput(tied=True)), RecurrentDecoder() as decoder:
@@ -163,7 +185,8 @@ class Ladder(Section):
 
     kind: Literal["ladder"]
     view: View | None = later(None)
-    """The form in which encoder and likelihood see sound; null, which isn't stored, of all else."""
+    """The form in which encoder and likelihood see sound, or features of images; null, which isn't stored, of all
+    else."""
     levels: Annotated[tuple[Level, ...], Field(min_length=1)]
     """Topmost first, as in z."""
     activation: Activation

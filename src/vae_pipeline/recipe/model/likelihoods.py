@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from vae_pipeline.recipe.section import Count, Layers, Positive, Section, later
 
-Scale = Positive | Literal["learned", "learned_per_channel", "per_element", "optimal"]
+Scale = Positive | Literal["learned", "learned_per_channel", "learned_per_value", "per_element", "optimal"]
 Mean = Literal["linear", "sigmoid"]
 
 
@@ -21,8 +21,8 @@ class GaussianLikelihood(Section):
 
     kind: Literal["gaussian"]
     scale: Scale
-    """Standard deviation: a number; `learned`, one for all values or one a channel; `per_element`, which the decoder
-    gives; or `optimal`, the likeliest of each batch."""
+    """Standard deviation: a number; `learned`, one for all values, one a channel or one for each value of an
+    observation; `per_element`, which the decoder gives; or `optimal`, the likeliest of each batch."""
     mean: Mean
     """`sigmoid` keeps it within [0, 1]: sharper, where many values are near either end."""
 

@@ -1,10 +1,14 @@
-"""The view of sound: what encoder and likelihood see of a recording. It is computed inside the model and its graphs."""
+"""The view: what encoder and likelihood see of a recording or an image. It is computed inside the model and its graphs.
+
+A view of images gives maps of features. They are standardised as the training part has them: each value to the mean 0,
+each channel to the deviation 1. An image can't be made of features, so that such a model encodes, scores and detects.
+"""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from vae_pipeline.recipe.section import Count, Section, later
+from vae_pipeline.recipe.section import Count, Place, Section, later
 
 
 class WaveformView(Section):
@@ -39,4 +43,40 @@ class SpectrogramView(Section):
         return self
 
 
-View = Annotated[WaveformView | SpectrogramView, Field(discriminator="kind")]
+class HogView(Section):
+    """Histograms of oriented gradients: how strong the edges of each direction are in each cell, beside those of its
+    neighbours; lighting and contrast are divided out. Of a colour image, each pixel's strongest channel counts."""
+
+    kind: Literal["hog"]
+    cell: Count
+    """The side of a cell in pixels; what a row of cells leaves over at the right and below isn't seen."""
+    block: Count = 2
+    """Cells to a side of a block, within which histograms are normalised; blocks overlap by all but a cell."""
+    orientations: Annotated[Count, Field(ge=2, le=36)] = 9
+    """Directions that a half-turn is divided into."""
+
+
+class LogGradientView(Section):
+    """The logarithm of the gradient's mean magnitude in each cell: where edges are, dim ones as well as bright ones."""
+
+    kind: Literal["log_gradient"]
+    cell: Count = 1
+    """The side of a cell in pixels; what a row of cells leaves over at the right and below isn't seen."""
+
+
+class OnnxView(Section):
+    """A network of the user's, such as one that was trained to name photographs: its answer is what is seen. Its
+    weights are in every graph of the bundle, and training leaves them as they are."""
+
+    kind: Literal["onnx"]
+    file: Place
+    """Path of an .onnx file with one input, images [batch, channels, height, width] on [0, 1], and one output: maps
+    [batch, features, rows, columns], or [batch, features]. A network of colour is shown grey images thrice."""
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    """The digest that the file must have, or null for any; `train` keeps the one that it found beside the weights."""
+
+
+SoundView = WaveformView | SpectrogramView
+FeatureView = HogView | LogGradientView | OnnxView
+"""Views of images."""
+View = Annotated[SoundView | FeatureView, Field(discriminator="kind")]

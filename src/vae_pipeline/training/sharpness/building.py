@@ -15,7 +15,7 @@ from vae_pipeline.training.sharpness.adversary import Adversary
 from vae_pipeline.training.sharpness.discriminator import PatchDiscriminator
 from vae_pipeline.training.sharpness.distance import PerceptualDistance
 from vae_pipeline.training.sharpness.features import trained_features
-from vae_pipeline.training.sharpness.onnx_net import read_network
+from vae_pipeline.training.sharpness.network import read_network
 from vae_pipeline.training.sharpness.sharpener import Sharpener
 from vae_pipeline.training.sharpness.waveforms import WaveformDistance
 
@@ -46,7 +46,7 @@ def build_sharpener(
             perceptual, sharpness = (PerceptualDistance(classifier), weight), sharpness.pinned(digest(classifier))
         else:
             tried = Scaling(spec.low, spec.high)(torch.from_numpy(prepared.train.x[:TRIED]))
-            perceptual = PerceptualDistance(read_network(Path(sharpness.network), tried).to_device(device)), weight
+            perceptual = PerceptualDistance(read_network(Path(sharpness.network), tried).to(device)), weight
     if sharpness.adversarial is not None:
         with seeded(derive(recipe.seed, "discriminator")):
             discriminator = PatchDiscriminator(spec.event_shape, sharpness.adversarial.channels)

@@ -1,112 +1,120 @@
-"""A user's ONNX network, computed by torch so that images have a gradient: the operators of usual convolutional nets.
+"""A user's ONNX network, computed by torch: the operators of usual convolutional nets.
 
-onnxruntime, which runs any graph, has no gradient; and none of the packages that turn graphs into torch modules is
-kept up. What is read here is compared with onnxruntime's answer before it is used.
+onnxruntime, which runs any graph, has no gradient and can't be exported; and none of the packages that turn graphs into
+torch modules is kept up. What is read here is compared with onnxruntime's answer before it is used.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from vae_pipeline.system.errors import RecipeError
-from vae_pipeline.training.sharpness.distance import Images, Maps
 
-AGREEMENT = 1e-3  # of the largest value of a map
+AGREEMENT = 1e-3  # of the largest value of an output
 Attributes = Mapping[str, Any]
 Operator = Callable[[Sequence[Any], Attributes], Tensor]
+Images = Float[Tensor, "batch channels height width"]
 
 
 class OnnxNet(nn.Module):
-    """Images to those outputs of a graph that are maps of features."""
+    """Images on [0, 1] to the outputs of a graph, whose weights stay as they are."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises RecipeError: the file can't be read, or has an operator that isn't known here."""
+    def __init__(self, path: Path, named: str) -> None:
+        """`named` is the place of the recipe that names the file.
+
+        Raises:
+            RecipeError: the file can't be read, or has an operator that isn't known here.
+        """
         super().__init__()
         import onnx  # noqa: PLC0415 (a third of a second, for those who bring a network)
 
+        self.where = f"{named}: {path}"
         try:
-            graph = onnx.load(path).graph
+            self.content = path.read_bytes()
+            graph = onnx.load_model_from_string(self.content).graph
+        except OSError as error:
+            raise RecipeError(f"{self.where} can't be read ({error.strerror})") from error
         except Exception as error:  # protobuf's and onnx's exceptions share no narrower root
-            raise RecipeError(f"train.sharpness.perceptual.features: {path} isn't an ONNX file ({error})") from error
-        self.path = path
-        self.weights = {each.name: _tensor(onnx.numpy_helper.to_array(each)) for each in graph.initializer}
-        inputs = [each for each in graph.input if each.name not in self.weights]
+            raise RecipeError(f"{self.where} isn't an ONNX file ({error})") from error
+        self._constants: dict[str, Any] = {"": None}
+        self._weights: dict[str, str] = {}
+        for each in graph.initializer:
+            if each.data_location == onnx.TensorProto.EXTERNAL:
+                raise RecipeError(f"{self.where} has its weights in another file: save it with its weights inside")
+            self._keep(each.name, onnx.numpy_helper.to_array(each))
+        inputs = [each for each in graph.input if each.name not in {*self._weights, *self._constants}]
         unknown = sorted({node.op_type for node in graph.node} - OPERATORS.keys() - {"Constant"})
         if unknown or len(inputs) != 1:
             wanted = f"operators {', '.join(unknown)}" if unknown else f"{len(inputs)} inputs"
             raise RecipeError(
-                f"train.sharpness.perceptual.features: {path} has {wanted}; a network that images can have a gradient "
-                f"of is read with one input and the operators {', '.join(OPERATORS)}"
+                f"{self.where} has {wanted}; a network is read with one input and the operators {', '.join(OPERATORS)}"
             )
         self.input, self.outputs = inputs[0].name, [each.name for each in graph.output]
-        sides = inputs[0].type.tensor_type.shape.dim
-        self.channels = sides[1].dim_value if len(sides) == 4 else 0
+        self.sides = [side.dim_value for side in inputs[0].type.tensor_type.shape.dim]
+        """The shape of the input, 0 for a side that is free."""
+        self.channels = self.sides[1] if len(self.sides) == 4 else 0
         self.nodes = []
         for node in graph.node:
             attributes = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
             if node.op_type == "Constant":
-                self.weights[node.output[0]] = _tensor(onnx.numpy_helper.to_array(attributes["value"]))
+                value = attributes.get("value")
+                if value is None:
+                    raise RecipeError(f"{self.where} has a Constant without a tensor: save it with value tensors")
+                self._keep(node.output[0], onnx.numpy_helper.to_array(value))
             else:
                 self.nodes.append((OPERATORS[node.op_type], list(node.input), node.output[0], attributes))
 
-    def forward(self, images: Images) -> Maps:
-        """The maps; grey images are shown to a network of colour thrice."""
-        wide = images.expand(-1, self.channels, -1, -1) if images.shape[1] == 1 and self.channels > 1 else images
-        values: dict[str, Any] = {"": None, self.input: wide, **self.weights}
+    def _keep(self, name: str, values: Any) -> None:
+        """Keep weights as buffers, and whole and single numbers, such as shapes and bounds, as they are."""
+        if values.ndim == 0 or values.dtype.kind != "f":
+            self._constants[name] = values.tolist()
+            return
+        self._weights[name] = f"weight_{len(self._weights)}"
+        self.register_buffer(self._weights[name], torch.from_numpy(np.array(values, np.float32)), persistent=False)
+
+    def wide(self, images: Images) -> Float[Tensor, "batch taken height width"]:
+        """The images as the network takes them: grey ones are shown to a network of colour thrice."""
+        return images.expand(-1, self.channels, -1, -1) if images.shape[1] == 1 and self.channels > 1 else images
+
+    def forward(self, images: Images) -> list[Tensor]:
+        """The outputs."""
+        values: dict[str, Any] = {**self._constants, self.input: self.wide(images)}
+        values |= {name: getattr(self, kept) for name, kept in self._weights.items()}
         for operator, given, output, attributes in self.nodes:
             values[output] = operator([values[name] for name in given], attributes)
-        return [values[name] for name in self.outputs if values[name].ndim == 4]
+        return [values[name] for name in self.outputs]
 
-    def to_device(self, device: torch.device) -> "OnnxNet":
-        """The network with its weights there."""
-        self.weights = {name: each.to(device) for name, each in self.weights.items()}
-        return self
+    def tried(self, images: Images) -> list[Tensor]:
+        """The outputs for some images, which are those that onnxruntime gives.
 
+        Raises:
+            RecipeError: they can't be computed, or come out otherwise.
+        """
+        import onnxruntime  # noqa: PLC0415
 
-def read_network(path: Path, images: Images) -> OnnxNet:
-    """The network of a file, tried on some images.
-
-    Raises:
-        RecipeError: it can't be read, computes otherwise than onnxruntime, gives no maps, or has no gradient.
-    """
-    import onnxruntime  # noqa: PLC0415
-
-    net, where = OnnxNet(path), f"train.sharpness.perceptual.features: {path}"
-    tried = images.clone().requires_grad_()
-    try:
-        maps = net(tried)
-        if not maps:
-            raise RecipeError(
-                f"{where} has no output [batch, features, rows, columns]: export the network with maps of its inner "
-                "layers as outputs"
-            )
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        wide = images.expand(-1, net.channels, -1, -1) if images.shape[1] == 1 and net.channels > 1 else images
-        wanted = [each for each in session.run(None, {net.input: wide.numpy()}) if each.ndim == 4]
-    except RecipeError:
-        raise
-    except Exception as error:  # of torch and of onnxruntime: shapes that don't fit, attributes that aren't known
-        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise RecipeError(f"{where} can't be computed for images {list(images.shape[1:])} ({said})") from error
-    for found, right in zip(maps, wanted, strict=True):
-        apart = float(np.abs(found.detach().numpy() - right).max() / max(np.abs(right).max(), 1e-12))
-        if not apart <= AGREEMENT:
-            raise RecipeError(f"{where} is computed otherwise than onnxruntime does, by {apart:.1g}: take another one")
-    (gradient,) = torch.autograd.grad(sum(each.sum() for each in maps), tried, allow_unused=True)
-    if gradient is None or not gradient.isfinite().all() or not gradient.any():
-        raise RecipeError(f"{where} has no gradient for images to learn by: take a network without rounding")
-    return net
-
-
-def _tensor(values: Any) -> Tensor:
-    return torch.from_numpy(np.array(values))
+        try:
+            outputs: list[Tensor] = self(images)
+            options = onnxruntime.SessionOptions()
+            options.log_severity_level = 4
+            session = onnxruntime.InferenceSession(self.content, options, providers=["CPUExecutionProvider"])
+            wanted = session.run(self.outputs, {self.input: self.wide(images.detach()).numpy()})
+        except Exception as error:  # of torch and of onnxruntime: shapes that don't fit, attributes that aren't known
+            said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise RecipeError(f"{self.where} can't be computed for images {list(images.shape[1:])} ({said})") from error
+        for found, right in zip(outputs, wanted, strict=True):
+            apart = float(np.abs(found.detach().numpy() - right).max() / max(np.abs(right).max(), 1e-12))
+            if not apart <= AGREEMENT:
+                raise RecipeError(
+                    f"{self.where} is computed otherwise than onnxruntime does, by {apart:.1g}: take another one"
+                )
+        return outputs
 
 
 def _pads(attributes: Attributes, value: float, x: Tensor) -> Tensor:
@@ -156,7 +164,7 @@ def _product(given: Sequence[Any], attributes: Attributes) -> Tensor:
 def _clipped(given: Sequence[Any], attributes: Attributes) -> Tensor:
     x, low, high = [*given, None, None][:3]
     low, high = attributes.get("min", low), attributes.get("max", high)
-    clipped: Tensor = torch.clamp(x, None if low is None else float(low), None if high is None else float(high))
+    clipped: Tensor = torch.clamp(x, low, high)
     return clipped
 
 
@@ -183,7 +191,7 @@ OPERATORS: dict[str, Operator] = {
         given[0], weight=given[1], bias=given[2], eps=of.get("epsilon", 1e-5)
     ),
     "Reshape": lambda given, _: given[0].reshape(
-        [side or given[0].shape[at] for at, side in enumerate(given[1].tolist())]
+        [side or given[0].shape[at] for at, side in enumerate(given[1])]
     ),
     "Flatten": lambda given, of: given[0].reshape(*_flat(given[0].shape, of.get("axis", 1))),
     "Gemm": _product,
@@ -196,4 +204,4 @@ OPERATORS: dict[str, Operator] = {
 
 
 def _flat(shape: torch.Size, axis: int) -> tuple[int, int]:
-    return int(np.prod(shape[:axis])), int(np.prod(shape[axis:]))
+    return (-1, math.prod(shape[axis:])) if axis else (1, -1)  # the batch isn't counted: a graph's is free

@@ -1,0 +1,168 @@
+"""Pictures in the layout of MVTec AD: train/good, test/KIND and ground_truth/KIND/NAME_mask.png.
+
+Source: Bergmann, Fauser, Sattlegger and Steger, MVTec AD, 2019.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from vae_pipeline.kinds.folders import below, numbered
+from vae_pipeline.kinds.image.decoding import read_mask, size_of
+from vae_pipeline.kinds.image.lists import picture_groups
+from vae_pipeline.kinds.image.rows import DecodedMasks, DecodedRows
+from vae_pipeline.kinds.image.survey import PictureSurvey
+from vae_pipeline.kinds.image.tiles import TiledRows, repeated
+from vae_pipeline.kinds.listing import Listing, list_pictures, readable
+from vae_pipeline.kinds.parts import Array, ImageSource, Indices, Part
+from vae_pipeline.recipe.data import FolderData, MvtecLayout
+from vae_pipeline.system.errors import DataError
+
+GOOD = "good"
+
+
+def open_mvtec(data: FolderData, layout: MvtecLayout) -> ImageSource:
+    """List the pictures of both parts, and the masks of those with a defect.
+
+    Raises:
+        DataError: the place isn't there or isn't laid out so, a mask is missing, or a picture is corrupt.
+    """
+    assert isinstance(data.valid, float | int)  # a recipe says so
+    listed = list_pictures(Path(data.train))
+    found = _Found.among(listed)
+    survey = PictureSurvey(data)
+    train, test = (survey.add(dataclasses.replace(listed, names=names)) for names in (found.train, [*found.test]))
+    if found.others:
+        survey.dropped["picture outside train/good, test and ground_truth"] = found.others
+    kinds = [found.test[name].parts[0] for name in test.names]
+    classes = (GOOD, *sorted({*kinds} - {GOOD}))
+    mask_of = {} if layout.masks == "none" else found.masks_of(test)
+    flawless = Part(DecodedRows(train, data, survey.levels), np.zeros(len(train.names), np.int64), train.names)
+    tested = Part(
+        DecodedRows(test, data, survey.levels),
+        numbered(kinds, classes),
+        test.names,
+        None if layout.masks == "none" else DecodedMasks(test, mask_of, data),
+    )
+    groups = picture_groups(train, data.rule.groups) if data.rule.groups else []
+    if data.resize == "tiles":
+        tiled = TiledRows(train, data, survey.levels)
+        flawless, tested = repeated(flawless, tiled), _in_tiles(tested, TiledRows(test, data, survey.levels), mask_of)
+        groups = [groups[picture] for picture in tiled.owners] if groups else []
+    return ImageSource(
+        shape=data.shape,
+        dtype="uint8",
+        low=0,
+        high=255,
+        classes=classes,
+        train=flawless,
+        valid=float(data.valid),
+        test=tested,
+        origins={listed.place: listed.digest()},
+        dropped=dict(survey.dropped),
+        one_class=True,
+        levels=survey.levels,
+        notes=survey.notes,
+        split=data.rule,
+        groups={"train": groups} if groups else {},
+        crop=data.crop,
+    )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The names of pictures by what they are."""
+
+    train: list[str]
+    test: dict[str, PurePosixPath]
+    """The path of each below `test`."""
+    masks: dict[PurePosixPath, str]
+    """Each by the path of its picture below `test`, without a suffix."""
+    others: int
+
+    @classmethod
+    def among(cls, listed: Listing) -> "_Found":
+        """Sort pictures by their paths below the folder that all lie in.
+
+        Raises:
+            DataError: there are none to train on, or none with a defect.
+        """
+        train: list[str] = []
+        test: dict[str, PurePosixPath] = {}
+        masks: dict[PurePosixPath, str] = {}
+        paths = [PurePosixPath(readable(str(path))) for path in below(listed)]
+        for name, path in zip(listed.names, paths, strict=True):
+            match path.parts:
+                case ("train", "good", _, *_):
+                    train.append(name)
+                case ("test", _, _, *_):
+                    test[name] = path.relative_to("test")
+                case ("ground_truth", _, _, *_):
+                    masks[path.relative_to("ground_truth").with_name(path.stem.removesuffix("_mask"))] = name
+                case _:
+                    pass
+        lacks = "train/good" if not train else "test/KIND, with a kind of defect"
+        if not train or all(path.parts[0] == GOOD for path in test.values()):
+            some = ", ".join(sorted({str(path.parent) for path in paths})[:6])
+            raise DataError(
+                f"{listed.place} has no picture in {lacks}, as data.labels.layout mvtec says: name the folder of one "
+                f"object, in which train, test and ground_truth lie; its folders are {some}"
+            )
+        return cls(train, test, masks, len(paths) - len(train) - len(test) - len(masks))
+
+    def masks_of(self, test: Listing) -> dict[str, str]:
+        """The mask of each test picture that shows a defect.
+
+        Raises:
+            DataError: one has none.
+        """
+        found = {}
+        for name in test.names:
+            path = self.test[name].with_suffix("")
+            if path.parts[0] == GOOD:
+                continue
+            if path not in self.masks:
+                raise DataError(
+                    f"{test.place}/{name} shows a defect, and has no mask ground_truth/{path}_mask.png: add it, or set "
+                    "data.labels.masks to none"
+                )
+            found[name] = self.masks[path]
+        return found
+
+
+def _in_tiles(whole: Part, tiled: TiledRows, mask_of: Mapping[str, str]) -> Part:
+    """Test pictures in tiles: one that holds nothing of the defect is a flawless one."""
+    part, masks = repeated(whole, tiled), TiledMasks(tiled, mask_of)
+    assert part.labels is not None
+    defective = masks[np.arange(len(masks))].any(axis=(1, 2))
+    return dataclasses.replace(part, labels=np.where(defective, part.labels, 0), masks=masks)
+
+
+@dataclass(frozen=True)
+class TiledMasks:
+    """The masks of tiles, [height, width] each."""
+
+    tiles: TiledRows
+    mask_of: Mapping[str, str]
+
+    def __len__(self) -> int:
+        return len(self.tiles)
+
+    def __getitem__(self, indices: Indices) -> Array:
+        return np.stack([self._tile(index) for index in indices])
+
+    def _tile(self, index: int) -> Array:
+        owners, pictures = self.tiles.owners, self.tiles.pictures
+        owner, (height, width) = owners[index], self.tiles.data.shape[1:]
+        name = pictures.names[owner]
+        if name not in self.mask_of:
+            return np.zeros((height, width), np.uint8)
+        place = index - int(np.searchsorted(owners, owner))
+        top, left = self.tiles.places[owner][place]
+        size = size_of(pictures.read(name), f"{pictures.place}/{name}")
+        mask = self.mask_of[name]
+        whole = read_mask(pictures.read(mask), f"{pictures.place}/{mask}", size, "none")
+        return whole[top : top + height, left : left + width]
