@@ -200,7 +200,13 @@ def page(kept: Kept) -> str:
     for name, section in kept.items():
         rows = section["rows"]
         seeds = len({each.rsplit(" ", 1)[1] for each in rows})
-        lines += ["", f"## {name}", "", f"{section['date']}; {section['machine']}; {seeds} seeds.", ""]
+        lines += [
+            "",
+            f"## {name}",
+            "",
+            f"{section['date']}; {section['machine']}; {seeds} {'seed' if seeds == 1 else 'seeds'}.",
+            "",
+        ]
         head = "rows of | " + " | ".join(words for words, _ in SHOWN) + " | CPU seconds"
         lines += table(head, [*_rows(rows)])
     return "\n".join([*lines, ""])
