@@ -93,5 +93,6 @@ def _strongest(down: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _unit(values: Tensor) -> Tensor:
-    unit: Tensor = values / (values.square().sum(1, keepdim=True) + EPSILON**2).sqrt()
-    return unit
+    """v / sqrt(‖v‖² + ε²), counted in ε: torch's exporter would leave out an ε² that is added as nothing."""
+    counted = values * (1 / EPSILON)
+    return counted / (counted.square().sum(1, keepdim=True) + 1).sqrt()
