@@ -1,4 +1,4 @@
-"""What a table's column holds: in words, and as values to try."""
+"""The content of a table's column: in words, and as values to try."""
 
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches

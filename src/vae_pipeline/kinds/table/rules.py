@@ -35,7 +35,7 @@ class Rule:
     verdict: Side
     """1 where it is met, 0 where it is broken, NaN where a missing value leaves it open."""
     marks: tuple[float, ...] | None = None
-    """Of a rule that compares one column with values: these."""
+    """The values that one column is compared with; None of a rule that compares no column with values."""
 
     def met(self, values: Values) -> npt.NDArray[np.bool_]:
         """True of rows that meet it."""
