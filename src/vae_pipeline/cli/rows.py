@@ -50,7 +50,7 @@ def advancing(
 
 
 def found_in(told: Mapping[str, Any]) -> list[str]:
-    """What was told of drawn rows, as JSON; nothing where nothing was asked of them."""
+    """The facts told of drawn rows, as JSON; none where nothing was asked of them."""
     return [json.dumps(told)] if told.keys() - {"rows", "drawn"} else []
 
 

@@ -133,7 +133,7 @@ def _write_rows(out: Path, stream: "SampleStream", drawing: "Drawing", count: in
 
 
 def _origin(stream: "SampleStream") -> dict[str, Any]:
-    """What made the rows, and how good the report found such rows to be."""
+    """The origin of the rows, and how good the report found such rows to be."""
     from vae_pipeline.recipe.figures.tables import TABLES
     from vae_pipeline.runtime.manifest import FILE
     from vae_pipeline.system.files import sha256_of

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 import numpy.typing as npt
 import torch
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from vae_pipeline.estimators import answers
@@ -151,7 +152,7 @@ class VAESynthesizer(RecipeEstimator):
         """
         seed = seed_of(self.random_state)
         with self._in_own_words(), TemporaryDirectory() as folder:
-            write(self._given(X, None, recipe_of(self.recipe), seed).source, Path(folder), seed)
+            write(clone(self)._given(X, None, recipe_of(self.recipe), seed).source, Path(folder), seed)
             spec = Prepared.open(Path(folder)).spec
             assert isinstance(spec, TableSpec)  # `_given` takes nothing else
             Drawing(spec, **rules)

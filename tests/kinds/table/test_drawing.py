@@ -138,7 +138,7 @@ def test_as_many_as_there_were_may_be_asked_for(rows, monkeypatch):
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"balance": "age"}, "age is a number, from 17 to 90 in the data; a column to balance is a category"),
+        ({"balance": "age"}, "age is a number, from 17 to 90 in training rows; a column to balance is a category"),
         ({"balance": "sexx"}, "there is no column 'sexx': did you mean 'sex'"),
         ({"balance": "sex", "where": "sex is missing"}, "the conditions leave no value of sex"),
         ({"only_valid": True}, "no check was given"),

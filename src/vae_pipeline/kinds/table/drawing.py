@@ -27,7 +27,7 @@ RAREST = 1_000
 
 
 class Rules(TypedDict, total=False):
-    """What is asked of rows, as a `Drawing` takes it."""
+    """The wishes that a `Drawing` takes."""
 
     where: str | Sequence[str]
     balance: str | None

@@ -1,4 +1,4 @@
-"""What a table's column holds: in words, and as values to try."""
+"""The content of a table's column: in words, and as values to try."""
 
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
@@ -27,8 +27,8 @@ def described(column: Column) -> str:
         return f"a {column.kind}"
     low, high = (edge + column.offset for edge in column.extent)
     if column.kind == "date":
-        return f"a date, from {np.datetime64(int(low), 'D')} to {np.datetime64(int(high), 'D')} in the data"
-    return f"a number, from {low:.10g} to {high:.10g} in the data"
+        return f"a date, from {np.datetime64(int(low), 'D')} to {np.datetime64(int(high), 'D')} in training rows"
+    return f"a number, from {low:.10g} to {high:.10g} in training rows"
 
 
 def listed(names: Collection[str]) -> str:

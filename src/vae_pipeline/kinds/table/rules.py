@@ -35,7 +35,7 @@ class Rule:
     verdict: Side
     """1 where it is met, 0 where it is broken, NaN where a missing value leaves it open."""
     marks: tuple[float, ...] | None = None
-    """Of a rule that compares one column with values: these."""
+    """The values that one column is compared with; None of a rule that compares no column with values."""
 
     def met(self, values: Values) -> npt.NDArray[np.bool_]:
         """True of rows that meet it."""
@@ -106,6 +106,6 @@ def require_possible(rules: Sequence[Rule], columns: Sequence[Column]) -> None:
         own = [rule for rule in rules if rule.columns == (column.name,) and rule.marks is not None]
         tried = to_try(column, [mark for rule in own for mark in rule.marks or ()])
         if own and not np.logical_and.reduce([rule.met({column.name: tried}) for rule in own]).any():
-            held = f"it is {described(column)}" + (", drawn where the data are" if column.cells else "")
+            held = f"it is {described(column)}" + (", and drawn where these are" if column.cells else "")
             never = ", and never missing" if () in [rule.marks for rule in own] and not column.missing else ""
             raise DataError(f"no value of {column.name} meets {' and '.join(rule.text for rule in own)}: {held}{never}")
