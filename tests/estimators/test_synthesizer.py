@@ -1,6 +1,7 @@
 """New rows of a table from Python and by one command."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -196,6 +197,21 @@ def test_one_command_makes_a_table_and_says_how_good_it_is(frame, tmp_path, monk
     assert set(told["figures"]) >= {"column_shapes", "rows_auc", "copies"}
     result = CliRunner().invoke(app, ["synthesize", str(out), "-o", str(tmp_path / "x.txt")])
     assert result.exit_code and not (tmp_path / "x.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("column", "words", "told"),
+    [
+        ([None] * 60, [], "column b holds no value.*give --column 'b=ignored'$"),
+        (range(60), ["--target", "c"], "--target is 'c', and no column is called so; there are a$"),
+    ],
+)
+def test_the_command_speaks_of_its_own_options(column, words, told, tmp_path):
+    pd.DataFrame({"a": np.random.default_rng(0).normal(size=60), "b": column}).to_csv(
+        tmp_path / "rows.csv", index=False
+    )
+    result = CliRunner().invoke(app, ["synthesize", str(tmp_path / "rows.csv"), "-o", str(tmp_path / "x.csv"), *words])
+    assert re.search(told, str(result.exception)) and list(tmp_path.iterdir()) == [tmp_path / "rows.csv"]
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])

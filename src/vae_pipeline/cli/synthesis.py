@@ -1,5 +1,8 @@
 """The command that makes a synthetic table of a table: a model is fitted, rows are drawn, and measured."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +17,13 @@ if TYPE_CHECKING:
 
 synthesis = typer.Typer()
 
+COMMAND_WORDS = (
+    (r"take VAESynthesizer\(columns=\{'(.+?)': '(\w+)'\}\)", r"give --column '\1=\2'"),
+    (r"in VAESynthesizer\(columns=\.\.\.\)", "by --column NAME=KIND"),
+    (r"make it NaN;", "leave it empty;"),
+    (r"evaluate\.target is", "--target is"),
+)
+"""Words of an estimator about its parameters, and those that the command has instead."""
 SHOWN = (
     ("column_shapes", "column shapes", "column_shapes_of_test"),
     ("pair_trends", "column pairs", "pair_trends_of_test"),
@@ -63,9 +73,10 @@ def synthesize(
         columns=_columns(column or []), target=target, random_state=seed, verbose=None if not as_json else False
     )
     rules: Rules = {"where": where or (), "balance": balance, "checks": check or (), "only_valid": only_valid}
-    if any(rules.values()):
-        synthesizer.require_rules(data, **rules)
-    synthesizer.fit(data)
+    with _in_words_of_the_command():
+        if any(rules.values()):
+            synthesizer.require_rules(data, **rules)
+        synthesizer.fit(data)
     figures = synthesizer.report()
     if bundle is not None:
         synthesizer.export(bundle)
@@ -79,6 +90,20 @@ def synthesize(
                 terminal.print(f"{words}: {figures[key]:.3g}{real}")
         tell(told)
     say(out, told["rows"], "rows that nobody observed", as_json, found_in(told))
+
+
+@contextmanager
+def _in_words_of_the_command() -> Iterator[None]:
+    """A block whose errors speak of the command's options, where an estimator has parameters."""
+    from vae_pipeline.system.errors import InputError
+
+    try:
+        yield
+    except InputError as error:
+        text = str(error)
+        for pattern, instead in COMMAND_WORDS:
+            text = re.sub(pattern, instead, text)
+        raise InputError(text) from error
 
 
 def _columns(told: list[str]) -> dict[str, str] | None:
