@@ -12,11 +12,11 @@ from scipy.stats import beta
 from vae_pipeline.runtime.detection import Detection
 from vae_pipeline.runtime.exchangeability import BETS, Tally, p_values
 from vae_pipeline.runtime.exposition import metrics
-from vae_pipeline.runtime.watching import Rule, Watch, said
+from vae_pipeline.runtime.watching import Promise, Watch, said
 from vae_pipeline.system.errors import DataError
 
 DRAW = np.random.default_rng(0)
-EVER, EVERY = Rule(0.05, 0.2, None), Rule(0.05, None, 10)
+EVER, EVERY = Promise(0.05, 0.2, None), Promise(0.05, None, 10)
 
 
 def calibrated(scores):
@@ -152,7 +152,7 @@ def test_a_state_that_is_none_is_refused(change, message, tmp_path):
 )
 def test_a_rule_that_cannot_be(values, message):
     with pytest.raises(ValueError, match=message):
-        Rule(*values)
+        Promise(*values)
 
 
 def test_its_figures_are_those_that_prometheus_reads():

@@ -42,7 +42,7 @@ def lane(tmp_path_factory):
     some = mock.patch.object(
         exporting, "graphs_of", lambda *given: tuple(graph for graph in whole(*given) if graph.name in ASKED)
     )
-    with some, mock.patch("vae_pipeline.runtime.manifest.OPTIONAL", frozenset(GraphName)):
+    with some, mock.patch("vae_pipeline.runtime.signatures.OPTIONAL", frozenset(GraphName)):
         yield run_lane(make_job("digits", edited(recipe, **CHANGED), folder / "home"), folder)
 
 

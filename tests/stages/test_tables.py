@@ -72,7 +72,9 @@ class TestReport:
         assert "normal rows of 5 columns" in words and "AUROC" in words and "country (category)" in words
         assert " image" not in words and "pixel" not in words and "height" not in words
         pictures = {path.name for path in (table_lane.report / "plots").iterdir()}
-        assert pictures == {"curves.png", "latents.png", "rate_per_dimension.png", "scores.png"}
+        assert pictures == {
+            *("correlations.png", "curves.png", "latents.png", "marginals.png", "rate_per_dimension.png", "scores.png")
+        }
 
     def test_again_it_has_the_same_bytes(self, table_lane, root, tmp_path):
         job = make_job("table", table_recipe(root, table_lane.data.parent / "rows.csv"), tmp_path / "home")

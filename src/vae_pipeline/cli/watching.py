@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from vae_pipeline.runtime.bundle import Bundle
     from vae_pipeline.runtime.detection import Detection
-    from vae_pipeline.runtime.watching import Rule, Watch, WatchedBatch
+    from vae_pipeline.runtime.watching import Promise, Watch, WatchedBatch
 
 EVER, ALPHA = 0.01, 0.01
 
@@ -115,14 +115,14 @@ def _begun(model: "Bundle", state: Path | None, ever: float | None, every: int |
     Raises:
         DataError: the options contradict each other, or the state.
     """
-    from vae_pipeline.runtime.watching import Rule, Watch
+    from vae_pipeline.runtime.watching import Promise, Watch
 
     if ever is not None and every is not None:
         raise DataError("--ever and --every exclude each other: leave one of them out")
     if state is None or not state.exists():
         wanted = max(ALPHA, model.least_alpha) if alpha is None else alpha
         try:
-            rule = Rule(wanted, EVER if ever is None and every is None else ever, every)
+            rule = Promise(wanted, EVER if ever is None and every is None else ever, every)
         except ValueError as error:
             raise DataError(f"no watch can be kept so: {error}") from error
         return Watch.begin(model, rule)
@@ -137,7 +137,7 @@ def _begun(model: "Bundle", state: Path | None, ever: float | None, every: int |
     return watch
 
 
-def _shown(rule: "Rule") -> str:
+def _shown(rule: "Promise") -> str:
     return " ".join(f"--{name} {value:g}" for name, value in asdict(rule).items() if value is not None)
 
 

@@ -30,7 +30,7 @@ LARGEST = 700.0  # the log of an evidence that is shown; a double ends soon afte
 
 
 @dataclass(frozen=True)
-class Rule:
+class Promise:
     """The alarms of a watch: of rows, and of change. One of `ever` and `every` is None."""
 
     alpha: float
@@ -80,7 +80,7 @@ class Watch:
     format: int
     bundle: str
     """A digest of the model and its calibration."""
-    rule: Rule
+    rule: Promise
     batches: int = 0
     rows: int = 0
     row_alarms: int = 0
@@ -112,7 +112,7 @@ class Watch:
             raise ValueError(f"rows are {self.rows}, and counts sum to {sum(self.counts)}")
 
     @classmethod
-    def begin(cls, bundle: Bundle, rule: Rule) -> "Watch":
+    def begin(cls, bundle: Bundle, rule: Promise) -> "Watch":
         """A watch before its first batch.
 
         Raises:

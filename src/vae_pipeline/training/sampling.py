@@ -18,7 +18,6 @@ from vae_pipeline.metrics.generation import LEAST, frechet_distance
 from vae_pipeline.metrics.mixtures import POINTS, mixture, posterior_draws
 from vae_pipeline.metrics.parts import subset
 from vae_pipeline.metrics.samples import sample_features
-from vae_pipeline.metrics.two_sample import classifier_auc
 from vae_pipeline.models.samplers import FlowSampler, MixtureSampler, Sampler
 from vae_pipeline.models.table import TableVAE
 from vae_pipeline.models.vae import VAE
@@ -123,6 +122,9 @@ def of_features(train: Split, valid: Split, features: Reference, seed: int) -> D
 
 def of_rows(train: Split, valid: Split, seed: int) -> Distance:
     """The AUC of boosted trees that tell drawn rows from those of the validation part, or of training likewise."""
+    # scikit-learn costs only those who ask for it
+    from vae_pipeline.metrics.two_sample import classifier_auc  # noqa: PLC0415
+
     real = subset(valid if len(valid) >= LEAST else train, POINTS, seed).x[:]
 
     def auc(model: VAE) -> float:

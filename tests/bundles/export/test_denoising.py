@@ -58,7 +58,7 @@ def exported(tmp_path_factory):
     # The other graphs of such a bundle are asked in test_maps.py, and each takes seconds to make.
     asked = [graph for graph in graphs_of(model, None, denoiser) if graph.name in ASKED]
     made = mock.patch("vae_pipeline.bundles.export.bundle.graphs_of", lambda *_: asked)
-    with made, mock.patch("vae_pipeline.runtime.manifest.OPTIONAL", frozenset(GraphName)):
+    with made, mock.patch("vae_pipeline.runtime.signatures.OPTIONAL", frozenset(GraphName)):
         rows, _ = write_bundle(model, spec, None, [], prepared.test, metrics, origin, 0, folder, denoising)
         write_json(folder / "parity.json", {})
         yield folder, denoiser, prepared, rows

@@ -57,7 +57,7 @@ def exported(tmp_path_factory):
     origin, denoising = Provenance("tiny", "", "", "", "prior", "none"), Denoising(denoiser, SECTION, 60)
     asked = [graph for graph in graphs_of(model, None, denoiser) if graph.name in ASKED]
     made = mock.patch("vae_pipeline.bundles.export.bundle.graphs_of", lambda *_: asked)
-    with made, mock.patch("vae_pipeline.runtime.manifest.OPTIONAL", frozenset(GraphName)):
+    with made, mock.patch("vae_pipeline.runtime.signatures.OPTIONAL", frozenset(GraphName)):
         rows, _ = write_bundle(model, SPEC, None, [], prepared.test, {"failed_gates": []}, origin, 0, folder, denoising)
         write_json(folder / "parity.json", {})
         yield folder, denoiser, prepared, rows
