@@ -148,7 +148,7 @@ def heat(detector: Detector, split: Split, device: torch.device) -> npt.NDArray[
 
 @torch.inference_mode()
 def spread(detector: Detector, found: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The findings of another detector on each feature, [examples, *features], as heat maps [examples, rows, columns]."""
+    """The findings of another detector on features [examples, *features], as heat maps [examples, rows, columns]."""
     assert detector.heat is not None  # features are of images
     device = detector.noise.device
     parts = torch.from_numpy(found).split(ROWS)
