@@ -9,11 +9,10 @@ import numpy as np
 from vae_pipeline.evaluation import plots
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.bounds import PerExample
-from vae_pipeline.metrics.detection import MOST, NORMAL, credible, detect, detection, false_alarms
+from vae_pipeline.metrics.detection import MOST, NORMAL, alarm_share, credible, detect, detection, false_alarms
 from vae_pipeline.metrics.parts import subset, taken
 from vae_pipeline.metrics.segments import Segmentation
 from vae_pipeline.models.detector import Detector
-from vae_pipeline.runtime.detection import alarms
 
 SEGMENTS = 0.05  # the alpha by which the false alarms of segments are shown
 
@@ -34,7 +33,7 @@ def describe(
         if by is not None:
             normal_rows = by.rows(taken(test, np.flatnonzero(~anomalous)))
             figures[f"false_alarm_rate_{SEGMENTS}_by_segment"] = {
-                name: float(alarms(found.p_value[~anomalous][rows], SEGMENTS).mean())
+                name: alarm_share(found.p_value[~anomalous][rows], SEGMENTS)
                 for name, rows in normal_rows.items()
                 if len(rows) * SEGMENTS >= 1
             }

@@ -203,6 +203,11 @@ def _succeeding(share: float, count: int) -> float:
     return (share * count + 1) / (count + 2)
 
 
+def alarm_share(p_value: PerExample, alpha: float) -> float:
+    """The share of examples that are alarms, as a bundle alarms."""
+    return float((p_value.astype(np.float32) <= np.float32(alpha)).mean())
+
+
 def false_alarms(p_value: PerExample, examples: int) -> dict[str, Any]:
     """The shares of normal examples over the thresholds of some alphas, by a calibration on so many `examples`.
 
@@ -217,8 +222,8 @@ def false_alarms(p_value: PerExample, examples: int) -> dict[str, Any]:
                 f"calibrate; there are {count} and {examples}"
             )
             continue
-        alarms = int((p_value.astype(np.float32) <= np.float32(alpha)).sum())  # as a bundle alarms
-        expected = _succeeding(alarms / count, count)
+        share = alarm_share(p_value, alpha)
+        expected = _succeeding(share, count)
         spread = expected * (1 - expected) * (1 / count + 1 / examples)  # the threshold is a draw too
-        found |= {name: alarms / count, f"{name}_standard_error": math.sqrt(spread)}
+        found |= {name: share, f"{name}_standard_error": math.sqrt(spread)}
     return found
