@@ -52,9 +52,10 @@ def test_call_by_call_it_is_as_in_one_call(table_lane, days, tmp_path):
         line.partition("{")[0] for line in metrics.read_text().splitlines() if line.endswith((" 4", " 1"))
     }
     before = state.read_bytes()
+    metrics.unlink()
     with pytest.raises(DriftError):  # an alarm stays, and nothing is counted twice
-        invoke(bundle, days, "--state", state)
-    assert state.read_bytes() == before
+        invoke(bundle, days, "--state", state, "--prometheus", metrics)
+    assert state.read_bytes() == before and metrics.read_text().count("vae_watch_alarm{") == 1
 
 
 def test_arrays_by_a_pipe(table_lane):

@@ -92,8 +92,9 @@ def watch(
                 found.append(now.last)
                 if state is not None:
                     now.save(state)
-                if prometheus is not None:
-                    _write_metrics(prometheus, now, model)
+                _write_metrics(prometheus, now, model)
+            if not found:
+                _write_metrics(prometheus, now, model)
         except VaeError as error:
             error.found = [asdict(each) for each in found]
             if found and not as_json:
@@ -224,7 +225,9 @@ def _piped() -> Iterator[Any]:
             raise DataError(f"what came by the pipe isn't a whole .npy, or several in a row ({error})") from error
 
 
-def _write_metrics(path: Path, watch: "Watch", model: "Bundle") -> None:
+def _write_metrics(path: Path | None, watch: "Watch", model: "Bundle") -> None:
+    if path is None:
+        return
     from vae_pipeline.runtime.exposition import metrics
     from vae_pipeline.system.files import replace_file
 
