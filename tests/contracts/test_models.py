@@ -14,6 +14,7 @@ from vae_pipeline.system.errors import RecipeError
 
 NETS = {
     "dense": {"kind": "dense", "layers": [16, 8], "activation": "relu"},
+    "linear": {"kind": "dense", "layers": [8], "activation": "silu", "shortcut": True},
     "convolution": {"kind": "convolution", "channels": [8, 4], "activation": "silu"},
     "fitting": {"kind": "convolution", "channels": [8, 6, 4], "activation": "silu", "smallest": 4},
     "shortcut": {"kind": "convolution", "channels": [8, 4], "activation": "silu", "shortcut": True},
@@ -51,6 +52,7 @@ LIKELIHOODS = {
 }
 MORE_LIKELIHOODS = {
     "gaussian_per_channel": {"kind": "gaussian", "scale": "learned_per_channel", "mean": "linear"},
+    "gaussian_per_value": {"kind": "gaussian", "scale": "learned_per_value", "mean": "linear"},
     "gaussian_per_element": {"kind": "gaussian", "scale": "per_element", "mean": "linear"},
     "gaussian_optimal": {"kind": "gaussian", "scale": "optimal", "mean": "linear"},
     "gaussian_bounded": {"kind": "gaussian", "scale": "learned", "mean": "sigmoid"},
@@ -88,6 +90,7 @@ CASES = [
     *itertools.product(["dense", "convolution"], ["dense", "convolution"], LIKELIHOODS, [False, True], SHAPES),
     *itertools.product(["dense"], ["convolution"], MORE_LIKELIHOODS, [False], SHAPES),
     *itertools.product(["fitting"], ["fitting"], ["bernoulli"], [False], SHAPES),
+    ("linear", "linear", "gaussian_learned", True, SHAPES[1]),
     ("residual", "attentive", "gaussian_learned", True, SHAPES[1]),
     *itertools.product(["shortcut"], ["shortcut"], ["gaussian_learned"], [False, True], SHAPES),
 ]

@@ -12,7 +12,7 @@ from torch import Tensor
 from vae_pipeline.kinds.spec import AudioSpec, DataSpec, ImageSpec, TableSpec, TextSpec
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.images import psnr
-from vae_pipeline.metrics.parts import at_once, batches, subset
+from vae_pipeline.metrics.parts import at_once, batches, subset, viewed
 from vae_pipeline.models.features.scaling import FeatureScaling
 from vae_pipeline.models.likelihoods import Likelihood
 from vae_pipeline.models.likelihoods.values import Values
@@ -25,6 +25,7 @@ CPU = torch.device("cpu")
 EXAMPLES = 10_000  # of training, where they are needed at once
 VALUES = 2**25  # likewise, in all
 ROWS = 4096  # examples read at a time, at most
+WHAT = "the baseline of independent values"
 
 
 def baseline_elbo(
@@ -43,18 +44,12 @@ def _values(split: Split, spec: DataSpec, seed: int, scaling: AnyScaling | None)
     if isinstance(spec, AudioSpec):
         assert scaling is not None
         some = subset(split, max(1, min(EXAMPLES, VALUES // spec.dimensions)), seed)
-        return Values(len(split), lambda: viewed(split, scaling), lambda: np.concatenate([*viewed(some, scaling)]))
+        return Values(
+            len(split), lambda: viewed(split, scaling, WHAT), lambda: np.concatenate([*viewed(some, scaling, WHAT)])
+        )
     if isinstance(spec, ImageSpec):
         return Values(len(split), lambda: scaled(split, spec, scaling), lambda: fitted(split, spec, seed, scaling))
     return Values(len(split), lambda: iter([_whole(split, spec)]), lambda: _whole(split, spec))
-
-
-@torch.inference_mode()
-def viewed(split: Split, scaling: AnyScaling) -> Iterator[Array]:
-    """The values that a model sees, some examples at a time: [examples, values]."""
-    device = next((each.device for each in scaling.buffers()), CPU)
-    for rows in batches(split, device, "the baseline of independent values", at_once(split, ROWS)):
-        yield scaling(rows.explained).flatten(1).double().cpu().numpy()
 
 
 def _whole(split: Split, spec: TableSpec | TextSpec) -> Array:
@@ -97,9 +92,9 @@ def scaled(split: Split, spec: ImageSpec, scaling: AnyScaling | None = None) -> 
     Where `scaling` gives features, these in their place.
     """
     if isinstance(scaling, FeatureScaling):
-        yield from viewed(split, scaling)
+        yield from viewed(split, scaling, WHAT)
         return
-    for rows in batches(split, CPU, "the baseline of independent values", at_once(split, ROWS)):
+    for rows in batches(split, CPU, WHAT, at_once(split, ROWS)):
         yield _on_unit_range(rows.explained, spec)
 
 

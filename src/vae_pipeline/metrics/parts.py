@@ -10,6 +10,7 @@ import torch
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.models.corruption import corrupted_rows
 from vae_pipeline.models.rows import Rows
+from vae_pipeline.models.scaling import AnyScaling
 from vae_pipeline.numerics.randomness import derive
 from vae_pipeline.system.progress import going
 
@@ -31,6 +32,14 @@ def batches(split: Split, device: torch.device, what: str, rows: int | None = No
     for start in range(0, len(split), rows):
         going(what, start, len(split))
         yield read(split, slice(start, start + rows), device)
+
+
+@torch.inference_mode()
+def viewed(split: Split, scaling: AnyScaling, what: str) -> Iterator[npt.NDArray[np.float64]]:
+    """The values that a model sees, some examples at a time: [examples, values]."""
+    device = next((each.device for each in scaling.buffers()), torch.device("cpu"))
+    for rows in batches(split, device, what, at_once(split, 4 * ROWS)):
+        yield scaling(rows.explained).flatten(1).double().cpu().numpy()
 
 
 def read(split: Split, rows: slice | npt.NDArray[np.int64], device: torch.device) -> Rows:

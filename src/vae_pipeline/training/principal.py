@@ -12,14 +12,16 @@ import torch
 from torch import nn
 
 from vae_pipeline.kinds.store import Split
-from vae_pipeline.metrics.baselines import EXAMPLES, VALUES, viewed
-from vae_pipeline.metrics.parts import subset
+from vae_pipeline.metrics.parts import subset, viewed
 from vae_pipeline.models.likelihoods.gaussian import GaussianLikelihood
 from vae_pipeline.models.nets.dense import DenseDecoder, DenseEncoder
 from vae_pipeline.models.posteriors import GaussianPosterior, NormalisedPosterior
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive
 from vae_pipeline.system.errors import RecipeError
+
+EXAMPLES = 10_000  # that the components, or the units of features, are taken from
+VALUES = 2**25  # likewise, in all
 
 
 @torch.no_grad()
@@ -62,7 +64,7 @@ def _principal(model: VAE, train: Split, seed: int) -> tuple[torch.Tensor, torch
 
     values = torch.Size(train.x.shape[1:]).numel()
     some = subset(train, max(1, min(EXAMPLES, VALUES // values)), seed)
-    rows = torch.cat([torch.from_numpy(each) for each in viewed(some, model.scaling)]).numpy()
+    rows = torch.cat([torch.from_numpy(each) for each in viewed(some, model.scaling, "principal components")]).numpy()
     most = min(len(rows) - 1, rows.shape[1] - 1)
     if model.latents > most:
         raise RecipeError(

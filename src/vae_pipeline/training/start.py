@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
+import torch
+
 from vae_pipeline.kinds.store import Prepared
-from vae_pipeline.metrics.baselines import CPU, EXAMPLES, ROWS
-from vae_pipeline.metrics.parts import at_once, batches, subset
+from vae_pipeline.metrics.parts import batches, subset
 from vae_pipeline.models.diffusers import weights as diffusers
 from vae_pipeline.models.features.scaling import FeatureScaling
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.recipe import TrainedRecipe
-from vae_pipeline.training.principal import begin_linear
+from vae_pipeline.training.principal import EXAMPLES, begin_linear
 
 
 def begin(model: VAE, recipe: TrainedRecipe, prepared: Prepared) -> None:
@@ -23,7 +24,7 @@ def begin(model: VAE, recipe: TrainedRecipe, prepared: Prepared) -> None:
     """
     if isinstance(model.scaling, FeatureScaling):
         some = subset(prepared.train, EXAMPLES, recipe.seed)
-        model.scaling.begin(rows.x for rows in batches(some, CPU, "the units of features", at_once(some, ROWS)))
+        model.scaling.begin(rows.x for rows in batches(some, torch.device("cpu"), "the units of features"))
     begin_linear(model, prepared.train, recipe.seed)
     start = recipe.train.start
     if start is None:

@@ -25,7 +25,7 @@ def leather() -> dict[str, bytes]:
 
 
 def data(place, **options) -> FolderData:
-    plain = {"shape": (1, 8, 8), "resize": "none", "corrupt": "fail", "valid": 0.2, "labels": {"layout": "mvtec"}}
+    plain = {"shape": (1, 8, 8), "resize": "none", "corrupt": "fail", "valid": 0.2, "labels": {"kind": "mvtec"}}
     return FolderData.model_validate({"kind": "folder", "train": str(place), **plain, **options})
 
 
@@ -82,7 +82,7 @@ def test_what_is_laid_out_otherwise_is_refused(change, options, message, tmp_pat
 
 def test_without_masks_none_is_sought(tmp_path):
     files = {name: content for name, content in leather().items() if "ground_truth" not in name}
-    section = data(as_folder(tmp_path / "set", files), labels={"layout": "mvtec", "masks": "none"})
+    section = data(as_folder(tmp_path / "set", files), labels={"kind": "mvtec", "masks": "none"})
     assert told(section) == {"anomalies"} and not has_labels(section)
     prepared = prepare(section, tmp_path / "data")
     assert prepared.test.masks is None and prepared.test.labels.max() == 2
@@ -92,11 +92,11 @@ def test_without_masks_none_is_sought(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"test": 0.2}, "give valid as a fraction of train/good, and leave test"),
+        ({"test": 0.2}, "give valid as a fraction of train/good, and leave out test"),
         ({"valid": "set/valid"}, "give valid as a fraction"),
-        ({"split": {"kind": "listed", "file": "parts"}, "valid": None}, "split of kind listed out"),
+        ({"split": {"kind": "listed", "file": "parts"}, "valid": None}, "leave out test and a split of kind listed"),
         ({"attributes": "list"}, "attributes are of labelled pictures"),
-        ({"resize": "tiles", "labels": {"layout": "mvtec", "masks": "none"}}, "asks masks which tiles show a defect"),
+        ({"resize": "tiles", "labels": {"kind": "mvtec", "masks": "none"}}, "asks masks which tiles show a defect"),
     ],
 )
 def test_what_doesnt_go_with_the_layout_is_refused(options, message):

@@ -8,6 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from vae_pipeline.models.features.backbone import Backbone
+from vae_pipeline.models.features.scaling import FeatureScaling
 from vae_pipeline.models.scaling import Scaling
 from vae_pipeline.system.errors import RecipeError
 from vae_pipeline.system.files import sha256_of
@@ -54,6 +55,15 @@ def test_a_backbone_sees_grey_images_thrice_and_knows_the_parts_of_the_image(tmp
     assert view.shape == (5, 4, 6)
     assert view.rows == [(0, 2), (2, 4), (4, 6), (6, 8)] and view.columns[-1] == (10, 12)
     assert not list(view.parameters()) and not view.state_dict()  # training leaves it, and the weights' file too
+
+
+def test_features_that_arent_finite_are_told_before_training(tmp_path):
+    divided = [MAPS[0], helper.make_node("Div", ["c", "c"], ["seen"])]
+    view = backbone(write(tmp_path / "net.onnx", divided))
+    with pytest.raises(RecipeError, match="numbers that aren't finite, in 5 of 5 features"):
+        FeatureScaling(view).begin([torch.zeros(2, 1, 8, 12)])
+    with pytest.raises(RecipeError, match="gives numbers that aren't finite"):
+        backbone(write(tmp_path / "net.onnx", divided, weight=np.zeros_like(WEIGHT)))
 
 
 def test_a_vector_is_of_the_whole_image(tmp_path):

@@ -108,7 +108,7 @@ class _Found:
         if not train or all(path.parts[0] == GOOD for path in test.values()):
             some = ", ".join(sorted({str(path.parent) for path in paths})[:6])
             raise DataError(
-                f"{listed.place} has no picture in {lacks}, as data.labels.layout mvtec says: name the folder of one "
+                f"{listed.place} has no picture in {lacks}, as data.labels.kind mvtec says: name the folder of one "
                 f"object, in which train, test and ground_truth lie; its folders are {some}"
             )
         return cls(train, test, masks, len(paths) - len(train) - len(test) - len(masks))

@@ -7,6 +7,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from vae_pipeline.models.features.places import View
+from vae_pipeline.system.errors import RecipeError
 
 LEAST = 0.01  # of the deviation that features have on the whole: one that hardly varies isn't blown up beyond it
 
@@ -36,12 +37,22 @@ class FeatureScaling(nn.Module):
         return (self.view(x) - self.centre) * (1 / self.unit)
 
     def begin(self, parts: Iterable[Tensor]) -> None:
-        """Take the mean and the deviations from these raw images, some [batch, channels, height, width] at a time."""
+        """Take the mean and the deviations from these raw images, some [batch, channels, height, width] at a time.
+
+        Raises:
+            RecipeError: a feature isn't finite.
+        """
         count, total, squares = 0, torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
         for x in parts:
             found = self.view(x).double()
             count, total, squares = count + len(x), total + found.sum(0), squares + found.square().sum(0)
         centre = total / count
+        if not squares.isfinite().all():
+            bad = int((~squares.isfinite()).flatten(1).any(1).sum())
+            raise RecipeError(
+                f"model.view gives numbers that aren't finite, in {bad} of {len(squares)} features of training images: "
+                "take another network, or another view"
+            )
         deviation = (squares / count - centre.square()).clamp_min(0).mean((1, 2), keepdim=True).sqrt()
         on_the_whole = deviation.square().mean().sqrt()
         self.centre.copy_(centre)

@@ -133,10 +133,10 @@ class NormalFolder(Section):
 
 
 class MvtecLayout(Section):
-    """The layout of MVTec AD, which other sets of defects have too: flawless pictures to train on in train/good, test
-    pictures in test/good and in a folder for each kind of defect beside it, masks in ground_truth."""
+    """The layout of MVTec AD, which other sets of defects have too. Below `train` lie flawless pictures to train on in
+    train/good, test pictures in test/good and in a folder for each kind of defect beside it, masks in ground_truth."""
 
-    layout: Literal["mvtec"]
+    kind: Literal["mvtec"]
     masks: Literal["none", "ground_truth"] = "ground_truth"
     """`ground_truth`: ground_truth/KIND/NAME_mask.png is the mask of test/KIND/NAME.png, above 0 where its defect
     is."""
@@ -192,8 +192,8 @@ class FolderData(Section):
         if isinstance(self.labels, MvtecLayout):
             if listed or not isinstance(self.valid, float | int) or self.test is not None:
                 raise ValueError(
-                    "the layout mvtec has a test part: give valid as a fraction of train/good, and leave test and a "
-                    "split of kind listed out"
+                    "labels of kind mvtec have a test part: give valid as a fraction of train/good, and leave out test "
+                    "and a split of kind listed"
                 )
             return self
         if not listed and None in given:
@@ -227,7 +227,7 @@ class FolderData(Section):
     def _anomalies_are_for_test(self) -> "FolderData":
         if isinstance(self.labels, MvtecLayout) and self.attributes is not None:
             raise ValueError(
-                "attributes are of labelled pictures, and the layout mvtec has kinds of defects: leave it out"
+                "attributes are of labelled pictures, and labels of kind mvtec are kinds of defects: leave it out"
             )
         own = isinstance(self.split, ListedSplit) or isinstance(self.valid, str) or isinstance(self.test, str)
         if isinstance(self.labels, NormalFolder) and own:
