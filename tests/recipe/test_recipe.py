@@ -463,11 +463,7 @@ WAVES = {"kind": "residual_1d", "channels": [4, 8], "stride": 4, "blocks": 1, "a
 @pytest.mark.parametrize(
     ("key", "value", "wanted"),
     [
-        (
-            "model.view",
-            {"kind": "waveform"},
-            "model.view.kind waveform is of sound, and the data are of the kind image",
-        ),
+        ("model.view", {"kind": "waveform"}, "model.view.kind waveform is of sound, and the data are of the kind"),
         ("model.encoder", WAVES, "nets of kind residual_1d are of sound, and the data are of the kind image"),
         ("model.decoder", {"kind": "recurrent_frames", "cell": "gru", "width": 8}, "recurrent_frames are of sound"),
         ("model.view", {"kind": "spectrogram", "frame": 96, "hop": 40}, "set frame to 160, or another"),

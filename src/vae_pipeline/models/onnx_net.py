@@ -109,6 +109,8 @@ class OnnxNet(nn.Module):
             said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise RecipeError(f"{self.where} can't be computed for images {list(images.shape[1:])} ({said})") from error
         for found, right in zip(outputs, wanted, strict=True):
+            if not np.isfinite(right).all():
+                raise RecipeError(f"{self.where} gives numbers that aren't finite: take another one")
             apart = float(np.abs(found.detach().numpy() - right).max() / max(np.abs(right).max(), 1e-12))
             if not apart <= AGREEMENT:
                 raise RecipeError(
