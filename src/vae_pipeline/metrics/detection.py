@@ -128,7 +128,7 @@ def heat(detector: Detector, split: Split, device: torch.device) -> npt.NDArray[
 
 @torch.inference_mode()
 def spread(detector: Detector, found: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """What another detector found of each feature, [examples, *features], as heat maps [examples, height, width]."""
+    """Make heat maps [examples, height, width] of what another detector found of each feature, [examples, *features]."""
     assert detector.heat is not None  # features are of images
     device = detector.noise.device
     parts = torch.from_numpy(found).split(ROWS)
