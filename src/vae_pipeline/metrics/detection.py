@@ -18,7 +18,9 @@ from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.bounds import PerExample, evaluating
 from vae_pipeline.metrics.latents import latents
 from vae_pipeline.metrics.parts import at_once, batches, subset, taken
+from vae_pipeline.metrics.segments import Segmentation, large_enough
 from vae_pipeline.models.detector import Detector
+from vae_pipeline.models.tails import EmpiricalTail, SegmentTails
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.recipe.detection import DetectionSection
 
@@ -47,22 +49,39 @@ def fit_detector(
 ) -> Detector | None:
     """A detector calibrated on the validation part; None where there is no such part, or none is wanted.
 
-    Its guarantee is that of split conformal prediction, if training didn't look at that part.
+    Its guarantee is that of split conformal prediction, if training didn't look at that part; within each segment that
+    has a tail of its own.
+
+    Raises:
+        DataError: the data have no such segments.
     """
     if wanted is None or not len(prepared.valid):
         return None
-    return calibrated(model, wanted, subset(prepared.train, MOST, seed), subset(prepared.valid, MOST, seed), device)
+    by, held_back = Segmentation.of(wanted, prepared.spec), subset(prepared.valid, MOST, seed)
+    return calibrated(model, wanted, subset(prepared.train, MOST, seed), held_back, device, by)
 
 
 @torch.no_grad()  # and not inference_mode: an exporter traces what is kept here
-def calibrated(model: VAE, wanted: DetectionSection, train: Split, held_back: Split, device: torch.device) -> Detector:
-    """A detector of `model`; `held_back` are examples that weren't trained on."""
+def calibrated(
+    model: VAE,
+    wanted: DetectionSection,
+    train: Split,
+    held_back: Split,
+    device: torch.device,
+    by: Segmentation | None = None,
+) -> Detector:
+    """A detector of `model`; `held_back` are examples that weren't trained on, calibrated in all and `by` segments."""
     noise = np.random.default_rng(0).standard_normal((wanted.draws, model.latents)).astype(np.float32)
     means = torch.from_numpy(latents(model, train, device).mean).float()
     detector = Detector(model, wanted.score, torch.from_numpy(noise), means, train.x.shape[1:]).to(device)
     with evaluating(model):
         detector.rank_by(_scores(detector, taken(train, np.arange(min(RANKED, len(train)))), device)[0])
-        detector.calibrate(*_scores(detector, held_back, device))
+        scores, usual = _scores(detector, held_back, device)
+        detector.calibrate(scores, usual)
+    if by is not None:
+        score, parts = detector.chosen(scores), large_enough(by.rows(held_back))
+        tails = {by.names.index(name): EmpiricalTail(score[rows]) for name, rows in parts.items()}
+        detector.segments = SegmentTails(by.column, tails) if tails else None
     return detector.to(device)
 
 
@@ -97,7 +116,8 @@ def detect(detector: Detector, split: Split, device: torch.device) -> Detected:
         for rows in batches(split, device, "scores", _rows(detector, split)):
             scores, _ = detector.scores(rows.x, rows.label)
             scores["rank_ensemble"] = detector.ensemble(scores)
-            p_values.append(detector.p_value(scores[detector.kind]).double().cpu().numpy())
+            p_value = detector.p_value(scores[detector.kind], rows.x, rows.label)
+            p_values.append(p_value.double().cpu().numpy())
             for kind, values in scores.items():
                 every[kind].append(values.double().cpu().numpy())
     joined = {kind: np.concatenate(parts) for kind, parts in every.items()}
@@ -128,7 +148,7 @@ def heat(detector: Detector, split: Split, device: torch.device) -> npt.NDArray[
 
 @torch.inference_mode()
 def spread(detector: Detector, found: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Make heat maps [examples, height, width] of what another detector found of each feature, [examples, *features]."""
+    """The findings of another detector on features [examples, *features], as heat maps [examples, rows, columns]."""
     assert detector.heat is not None  # features are of images
     device = detector.noise.device
     parts = torch.from_numpy(found).split(ROWS)
@@ -192,6 +212,11 @@ def _succeeding(share: float, count: int) -> float:
     return (share * count + 1) / (count + 2)
 
 
+def alarm_share(p_value: PerExample, alpha: float) -> float:
+    """The share of examples that are alarms, as a bundle alarms."""
+    return float((p_value.astype(np.float32) <= np.float32(alpha)).mean())
+
+
 def false_alarms(p_value: PerExample, examples: int) -> dict[str, Any]:
     """The shares of normal examples over the thresholds of some alphas, by a calibration on so many `examples`.
 
@@ -206,8 +231,8 @@ def false_alarms(p_value: PerExample, examples: int) -> dict[str, Any]:
                 f"calibrate; there are {count} and {examples}"
             )
             continue
-        alarms = int((p_value.astype(np.float32) <= np.float32(alpha)).sum())  # as a bundle alarms
-        expected = _succeeding(alarms / count, count)
+        share = alarm_share(p_value, alpha)
+        expected = _succeeding(share, count)
         spread = expected * (1 - expected) * (1 / count + 1 / examples)  # the threshold is a draw too
-        found |= {name: alarms / count, f"{name}_standard_error": math.sqrt(spread)}
+        found |= {name: share, f"{name}_standard_error": math.sqrt(spread)}
     return found

@@ -25,7 +25,7 @@ from vae_pipeline.numerics.randomness import derive
 
 Array = npt.NDArray[Any]
 Detector = Callable[[Split], Array]
-"""A figure for each value that a model sees, [examples, channels, rows, columns]: high where the value is unlikely."""
+"""The finding on each value that a model sees, [examples, channels, rows, columns]: high where it is unlikely."""
 
 NEIGHBOURS = 5
 LIMIT = 0.3  # of the false-positive rate, up to which AUPRO looks
