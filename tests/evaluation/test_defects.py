@@ -15,6 +15,7 @@ from vae_pipeline.metrics.detection import NORMAL
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.stages.evaluate import evaluate
+from vae_pipeline.stages.train import train
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +70,25 @@ def test_the_page_shows_them(metrics, defect_lane):
     assert not re.search(r"(test|training|normal) rows?\b", words)  # as of a table
     for name in ("heat_auroc", "pixel_auroc", "pca_pixel_auroc", "knn_auroc"):
         assert f'value="{metrics[name]!r}"' in text
+
+
+def test_of_features_defects_are_found_and_no_image_is_asked_for(recipe, defect_lane, tmp_path):
+    net = {"kind": "dense", "layers": [16], "activation": "silu", "shortcut": True}
+    model = {
+        "view": {"kind": "hog", "cell": 2},
+        "encoder": net,
+        "decoder": net,
+        "likelihood": {"kind": "gaussian", "scale": "learned_per_value", "mean": "linear"},
+    }
+    job = make_job("features", edited(recipe, model=model, train={"epochs": 2}), tmp_path / "home")
+    train(job, defect_lane.data, tmp_path / "model")
+    found = evaluate(job, defect_lane.data, tmp_path / "model", tmp_path / "report")
+    assert found["auroc"] > 0.6 and 0.5 < found["pixel_auroc"] <= 1 and 0 < found["aupro"] <= 1
+    assert found["elbo"] > found["baseline_elbo"] and found["pca_auroc"] > 0.6
+    assert not {"psnr", "frechet_samples", "ssim", "baseline_psnr"} & set(found)
+    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert "log-density of standardised features" in page and "What it generates" not in page
+    assert 'alt="Test images, the masks of their defects, and their heat maps."' in page
 
 
 @pytest.mark.parametrize(("other", "said"), [(0.9, True), (0.7, False)])
