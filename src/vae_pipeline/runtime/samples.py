@@ -65,9 +65,9 @@ class SampleStream:
         of = self.of
         if count < 1:
             raise DataError(f"at least 1 sample is wanted; given {count}")
+        of.entry(GraphName.DECODER)
         noise = drawn(count, self._noise, self.temperature, of.manifest.tempered, of.manifest.noise)
         if not self.draws:
-            of.entry(GraphName.DECODER)
             return of.spec.natural(of.rows(GraphName.SAMPLE, {"noise": noise}, labels)[0])
         width = int(of.manifest.graphs[GraphName.SAMPLE_ROWS].inputs["uniform"].event[0])
         inputs = {"noise": noise, "uniform": even(count, self._even, width)}

@@ -100,7 +100,7 @@ def signatures_of(spec: DataSpec, maps: bool) -> dict[GraphName, Signature]:
 
 def sees_features(spec: DataSpec, given: Container[str]) -> bool:
     """True if a bundle of images with these graphs is one of features, of which no image can be made."""
-    return spec.kind == "image" and not any(name in given for name in MAKING)
+    return spec.kind == "image" and not any(name in given for name in (*MAKING, GraphName.DENOISE))
 
 
 def missing(spec: DataSpec, signatures: Iterable[GraphName], given: Container[str]) -> list[GraphName]:
