@@ -21,13 +21,13 @@ run: setup  ## Prepare, train, evaluate and export the recipes of params.yaml; p
 	@vae-pipeline summary reports exports
 
 test: setup  ## Run the tests
-	@python -m pytest -n auto --dist loadfile -m "not slow and not runtimes and not browser"
+	@python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not runtimes and not browser"
 
 test-slow: setup  ## Run those that take long: kills, DVC, exports, trackers
-	@python -m pytest -n auto --dist loadfile -m "slow and not runtimes and not browser"
+	@python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "slow and not runtimes and not browser"
 
 test-all: setup  ## Run both in one go, which makes what they share once
-	@python -m pytest -n auto --dist loadfile -m "not runtimes and not browser"
+	@python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not runtimes and not browser"
 
 test-runtimes: setup .vae/serving/installed  ## Install the other runtimes and servers and run the tests that need them (and Node.js, Chromium)
 	@python -m pip install --quiet --constraint requirements.lock --editable '.[runtimes]'

@@ -56,6 +56,12 @@ from vae_pipeline.recipe import Recipe
 torch.set_num_threads(2)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that the last ones are short and no process waits long for another."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True)
 def _apart(tmp_path, monkeypatch):
     """Settings of whoever runs the tests don't reach them, but for the mirror of data."""

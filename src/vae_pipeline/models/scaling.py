@@ -72,9 +72,9 @@ def _mapped(
     x: Float[Tensor, "*batch columns"], given: Float[Tensor, "columns knots"], wanted: Float[Tensor, "columns knots"]
 ) -> Float[Tensor, "*batch columns"]:
     """y_0 + Σ_k slope_k clamp(x - x_k, 0, x_(k+1) - x_k)."""
-    width = given.diff(dim=-1)
+    width, rise = (knots[:, 1:] - knots[:, :-1] for knots in (given, wanted))
     none = torch.zeros_like(width)
-    slope = torch.where(width > 0, wanted.diff(dim=-1) / torch.where(width > 0, width, none + 1), none)
+    slope = torch.where(width > 0, rise / torch.where(width > 0, width, none + 1), none)
     inside = torch.minimum((x.unsqueeze(-1) - given[:, :-1]).clamp_min(0), width)
     # y_0 is added before the sum: after it, OpenVINO gives all rows but the first those of other columns.
     return (inside * slope + torch.cat([wanted[:, :1], none[:, 1:]], 1)).sum(-1)

@@ -16,6 +16,7 @@ from onnxscript.values import TracedOnnxFunction
 from torch import Tensor, nn
 
 from vae_pipeline.bundles.export.proto import OPSET, tidy
+from vae_pipeline.bundles.export.second_trace import skip_second_trace
 from vae_pipeline.bundles.export.written_out import written_out
 from vae_pipeline.system.errors import ExportError
 
@@ -37,6 +38,7 @@ def to_onnx(
         onnx.checker.ValidationError: the graph isn't valid ONNX (a defect of ours).
     """
     _remember_signatures()
+    skip_second_trace()
     batch = torch.export.Dim("batch")
     try:
         with _quiet():

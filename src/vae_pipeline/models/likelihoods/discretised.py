@@ -164,7 +164,8 @@ class Discretised(ObservedDistribution):
     def __init__(self, tail: Tail, location: Tensor, scale: Tensor, levels: int, rank: int) -> None:
         """`location` has the shape [*batch, *event], and `scale` one that fits; the last `rank` axes are one event."""
         self.tail, self.levels, self.rank = tail, levels, rank
-        self.location, self.scale = torch.broadcast_tensors(location, scale)
+        shape = torch.broadcast_shapes(location.shape, scale.shape)
+        self.location, self.scale = location.expand(shape), scale.expand(shape)
         split = self.location.ndim - rank
         super().__init__(self.location.shape[:split], self.location.shape[split:], validate_args=False)
 
