@@ -136,7 +136,13 @@ class VAESynthesizer(RecipeEstimator):
         if out.suffix.lower() not in (".csv", ".parquet"):
             raise InputError(f"path={str(path)!r} was given; wanted a name that ends in .csv or .parquet")
         seed = self._seed(n, random_state)
-        made = {"producer": f"vae-pipeline {__version__}", "weights_sha256": self.trained_.weights_sha256, "seed": seed}
+        privacy = self.trained_.privacy
+        made = {
+            "producer": f"vae-pipeline {__version__}",
+            "weights_sha256": self.trained_.weights_sha256,
+            "seed": seed,
+            **({} if privacy is None else {"privacy": privacy.told}),
+        }
         with self._in_own_words():
             drawing = Drawing(self._spec(), **rules)
             pieces = drawing.rows(self._stream(seed), int(n))

@@ -12,6 +12,7 @@ what is drawn would come near to single ones."""
 LATENTS = 16
 PASSES, LEAST, MOST = 40, 300, 6_000  # passes over the rows, and the steps that they come to
 SMALL, LARGE = 2_000, 10_000  # rows: of batches of 64 and of 512
+PRIVATE_BETA = 0.5
 COMPONENTS, ROWS = 50, 100  # of the sampler's mixture, at most, and rows for each
 
 
