@@ -1,5 +1,6 @@
 """What a model promises to each row that it was trained on, in bundle.json and in files of drawn rows."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ class PrivacyEntry:
     delta: float
     noise_multiplier: float
     """Standard deviation of the noise, in units of `clip`."""
+    start_multiplier: float
+    """Standard deviation of the noise of the shares that training starts from, in units of the most that a row adds."""
     clip: float
     """The largest norm of a row's gradient."""
     sample_rate: float
@@ -28,8 +31,8 @@ class PrivacyEntry:
     """The accountant that found `epsilon`."""
 
     def __post_init__(self) -> None:
-        positive = (self.epsilon, self.delta, self.noise_multiplier, self.clip, self.sample_rate, self.steps)
-        if not all(value > 0 for value in positive) or self.delta >= 1 or self.sample_rate > 1:
+        numbers = [value for value in asdict(self).values() if not isinstance(value, str)]
+        if not all(0 < value < math.inf for value in numbers) or self.delta >= 1 or self.sample_rate > 1:
             raise ValueError(f"privacy is {asdict(self)}; wanted positive numbers, delta and sample_rate up to 1")
 
     @property

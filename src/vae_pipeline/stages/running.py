@@ -33,7 +33,7 @@ from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.checkpoint import Checkpoints, pack, unpack
 from vae_pipeline.training.clock import BYTES_PER_S, Clock
 from vae_pipeline.training.epoch import Epoch
-from vae_pipeline.training.feed import batches_of
+from vae_pipeline.training.feed import batches_of, begin_privately
 from vae_pipeline.training.history import history_rows
 from vae_pipeline.training.length import Length, too_short
 from vae_pipeline.training.loop import Training, fit
@@ -83,6 +83,8 @@ class Run:
         sharpener, self.recipe = build_sharpener(self.recipe, prepared, job.settings.home, device, job.warn)
         self.training = _start(self.recipe, prepared, device, start)
         self.training.sharpener = sharpener
+        if self.mechanism is not None:
+            begin_privately(self.training, prepared.train, self.mechanism)
         if processes.first:
             for problem in self.checkpoints.restore(self.training):
                 job.warn(f"checkpoint passed over: {problem}")

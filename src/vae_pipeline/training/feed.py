@@ -1,10 +1,12 @@
-"""The batches that a run learns from, by its recipe."""
+"""What a run learns from: its batches, by its recipe, and the start of a private one."""
 
-from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.loop import Training
+from vae_pipeline.training.private.accountant import Mechanism
 from vae_pipeline.training.private.batches import PoissonBatches
+from vae_pipeline.training.private.shares import begin_by_shares
 from vae_pipeline.training.processes import Processes
 
 
@@ -31,3 +33,11 @@ def batches_of(
         labelled=labelled,
         augment=train.augment,
     )
+
+
+def begin_privately(training: Training, train: Split, mechanism: Mechanism) -> None:
+    """Let a run that has yet to begin start from shares with noise."""
+    assert training.secret is not None  # a recipe says both
+    begin_by_shares(training.model, train, mechanism.start_multiplier, training.secret)
+    if training.averaged is not None:
+        training.averaged.load_state_dict(training.model.state_dict())

@@ -108,7 +108,8 @@ def _private(privacy: PrivacyEntry | None) -> str:
 
 {privacy.promise} That is of each row, and not of a person who has several. By DP-SGD: {privacy.steps:,} steps on \
 batches that each row was in with probability {privacy.sample_rate:.4g}, gradients of single rows clipped to \
-{privacy.clip:g}, noise multiplier {privacy.noise_multiplier:.4g}; accountant {privacy.accountant}.
+{privacy.clip:g}, noise multiplier {privacy.noise_multiplier:.4g}, from shares of classes and cells with a noise \
+multiplier of {privacy.start_multiplier:.4g}; accountant {privacy.accountant}.
 
 {OUTSIDE}
 

@@ -18,6 +18,10 @@ from vae_pipeline.system.errors import MissingError, RecipeError
 
 TOLERANCE = 0.001
 """Share of epsilon by which the least noise may fall short of it."""
+STARTING = 0.1
+"""Share of what may be told that the start tells."""
+MOST = 1e6
+"""The most noise that is tried."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,18 @@ class Mechanism:
         """Rows in a batch, on average."""
         return self.sample_rate * self.rows
 
+    @property
+    def start_multiplier(self) -> float:
+        """The noise of the start (`training.private.shares`), for which about a tenth of what may be told is spent.
+
+        It is by concentrated privacy, of which epsilon² / (4 log(1 / delta)) is about the whole (Bun and Steinke, 2016).
+        """
+        whole = self.private.epsilon**2 / (4 * math.log(1 / self.private.delta))
+        return math.sqrt(1 / (2 * STARTING * whole))
+
     @cached_property
     def noise_multiplier(self) -> float:
-        """The least standard deviation of the noise, in units of the clip, by which all steps keep epsilon.
+        """The least standard deviation of the noise, in units of the clip, by which start and steps keep epsilon.
 
         Raises:
             MissingError: opacus isn't installed.
@@ -67,41 +80,37 @@ class Mechanism:
                 f"train.private.delta is {private.delta:g}, and {self.rows:,} training rows want less than "
                 f"{1 / self.rows:.2g}, or a model might tell one of them whole: set it lower"
             )
-        found = _opacus()
-        try:
-            with _quiet():
-                sigma: float = found.accountants.utils.get_noise_multiplier(
-                    target_epsilon=private.epsilon,
-                    target_delta=private.delta,
-                    sample_rate=self.sample_rate,
-                    steps=self.planned,
-                    accountant="rdp",
-                    epsilon_tolerance=TOLERANCE * private.epsilon,
+        low, high = 0.0, 1.0
+        while self._epsilon(high, self.planned) > private.epsilon:
+            low, high = high, 2 * high
+            if high > MOST:
+                raise RecipeError(
+                    f"train.private: no noise was found by which {self.planned:,} steps keep an epsilon of "
+                    f"{private.epsilon:g} at a delta of {private.delta:g}: raise epsilon"
                 )
-        except (ValueError, ArithmeticError) as error:
-            raise RecipeError(
-                f"train.private: no noise was found by which {self.planned:,} steps keep an epsilon of "
-                f"{private.epsilon:g} at a delta of {private.delta:g} ({error}): raise epsilon"
-            ) from error
-        return sigma
+        while private.epsilon - self._epsilon(high, self.planned) > TOLERANCE * private.epsilon:
+            middle = (low + high) / 2
+            low, high = (low, middle) if self._epsilon(middle, self.planned) <= private.epsilon else (middle, high)
+        return high
 
     def spent(self, steps: int) -> PrivacyEntry:
-        """What so many steps have spent."""
-        found = _opacus()
-        accountant = found.accountants.RDPAccountant()
-        accountant.history = [(self.noise_multiplier, self.sample_rate, steps)]
-        with _quiet():
-            epsilon = float(accountant.get_epsilon(self.private.delta))
-        assert math.isfinite(epsilon)
+        """What the start and so many steps have spent."""
         return PrivacyEntry(
-            epsilon,
+            self._epsilon(self.noise_multiplier, steps),
             self.private.delta,
             self.noise_multiplier,
+            self.start_multiplier,
             self.private.clip,
             self.sample_rate,
             steps,
-            f"RDP, opacus {found.__version__}",
+            f"RDP, opacus {_opacus().__version__}",
         )
+
+    def _epsilon(self, noise_multiplier: float, steps: int) -> float:
+        accountant = _opacus().accountants.RDPAccountant()
+        accountant.history = [(self.start_multiplier, 1.0, 1), (noise_multiplier, self.sample_rate, steps)]
+        with _quiet():
+            return float(accountant.get_epsilon(self.private.delta))
 
 
 def _quiet() -> warnings.catch_warnings:
@@ -112,7 +121,7 @@ def _quiet() -> warnings.catch_warnings:
 def _opacus() -> Any:
     try:
         with _quiet():
-            import opacus.accountants.utils  # noqa: PLC0415 (seconds, for those who train privately)
+            import opacus.accountants  # noqa: PLC0415 (seconds, for those who train privately)
     except ModuleNotFoundError as error:
         if error.name != "opacus":
             raise
