@@ -8,7 +8,7 @@ Source: Mironov, Talwar and Zhang, Rényi Differential Privacy of the Sampled Ga
 import math
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import Any
 
 from vae_pipeline.recipe.private import Private
@@ -66,7 +66,7 @@ class Mechanism:
         whole = self.private.epsilon**2 / (4 * math.log(1 / self.private.delta))
         return math.sqrt(1 / (2 * STARTING * whole))
 
-    @cached_property
+    @property
     def noise_multiplier(self) -> float:
         """The least standard deviation of the noise, in units of the clip, by which start and steps keep epsilon.
 
@@ -74,29 +74,12 @@ class Mechanism:
             MissingError: opacus isn't installed.
             RecipeError: delta is too large for so many rows, or no noise keeps epsilon.
         """
-        private = self.private
-        if private.delta * self.rows >= 1:
-            raise RecipeError(
-                f"train.private.delta is {private.delta:g}, and {self.rows:,} training rows want less than "
-                f"{1 / self.rows:.2g}, or a model might tell one of them whole: set it lower"
-            )
-        low, high = 0.0, 1.0
-        while self._epsilon(high, self.planned) > private.epsilon:
-            low, high = high, 2 * high
-            if high > MOST:
-                raise RecipeError(
-                    f"train.private: no noise was found by which {self.planned:,} steps keep an epsilon of "
-                    f"{private.epsilon:g} at a delta of {private.delta:g}: raise epsilon"
-                )
-        while private.epsilon - self._epsilon(high, self.planned) > TOLERANCE * private.epsilon:
-            middle = (low + high) / 2
-            low, high = (low, middle) if self._epsilon(middle, self.planned) <= private.epsilon else (middle, high)
-        return high
+        return _least_noise(self)
 
     def spent(self, steps: int) -> PrivacyEntry:
         """What the start and so many steps have spent."""
         return PrivacyEntry(
-            self._epsilon(self.noise_multiplier, steps),
+            self.epsilon(self.noise_multiplier, steps),
             self.private.delta,
             self.noise_multiplier,
             self.start_multiplier,
@@ -106,11 +89,45 @@ class Mechanism:
             f"RDP, opacus {_opacus().__version__}",
         )
 
-    def _epsilon(self, noise_multiplier: float, steps: int) -> float:
+    def epsilon(self, noise_multiplier: float, steps: int) -> float:
+        """The epsilon that the start and so many steps of such noise have spent."""
         accountant = _opacus().accountants.RDPAccountant()
         accountant.history = [(self.start_multiplier, 1.0, 1), (noise_multiplier, self.sample_rate, steps)]
         with _quiet():
             return float(accountant.get_epsilon(self.private.delta))
+
+
+@cache
+def _least_noise(mechanism: Mechanism) -> float:
+    private, steps = mechanism.private, mechanism.planned
+    if private.delta * mechanism.rows >= 1:
+        raise RecipeError(
+            f"train.private.delta is {private.delta:g}, and {mechanism.rows:,} training rows want less than "
+            f"{1 / mechanism.rows:.2g}, or a model might tell one of them whole: set it lower"
+        )
+    wanted, sigma = private.epsilon * (1 - TOLERANCE / 2), 1.0
+    while mechanism.epsilon(sigma, steps) > wanted:
+        sigma *= 2
+        if sigma > MOST:
+            raise RecipeError(
+                f"train.private: no noise was found by which {steps:,} steps keep an epsilon of {private.epsilon:g} at "
+                f"a delta of {private.delta:g}: raise epsilon"
+            )
+    low = sigma / 2
+    while mechanism.epsilon(low, steps) < wanted:
+        low, sigma = low / 2, low
+    from scipy.optimize import brentq  # noqa: PLC0415 (opacus loads it anyhow)
+
+    found = math.exp(
+        brentq(
+            lambda log: mechanism.epsilon(math.exp(log), steps) - wanted,
+            math.log(low),
+            math.log(sigma),
+            xtol=TOLERANCE / 10,
+        )
+    )
+    assert mechanism.epsilon(found, steps) <= private.epsilon
+    return found
 
 
 def _quiet() -> warnings.catch_warnings:
@@ -123,7 +140,7 @@ def _opacus() -> Any:
         with _quiet():
             import opacus.accountants  # noqa: PLC0415 (seconds, for those who train privately)
     except ModuleNotFoundError as error:
-        if error.name != "opacus":
+        if (error.name or "").partition(".")[0] != "opacus":
             raise
         raise MissingError(
             "train.private needs the package opacus, which isn't installed: pip install 'vae-pipeline[private]', or "
