@@ -91,7 +91,7 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Export
             prepared.spec,
             calibrated,
             towards,
-            _shown(trained, prepared, job.seed),
+            shown(trained, prepared, job.seed),
             metrics,
             origin,
             job.seed,
@@ -129,7 +129,7 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Export
     return ExportReport(len({row.graph for row in rows}), worst)
 
 
-def _shown(trained: Trained, prepared: Prepared, seed: int) -> Split:
+def shown(trained: Trained, prepared: Prepared, seed: int) -> Split:
     """The examples that graphs are run on, which lie in the bundle: of a private model none is real."""
     if trained.privacy is None:
         return prepared.test

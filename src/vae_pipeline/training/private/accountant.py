@@ -61,7 +61,9 @@ class Mechanism:
     def start_multiplier(self) -> float:
         """The noise of the start (`training.private.shares`), for which about a tenth of what may be told is spent.
 
-        It is by concentrated privacy, of which epsilon² / (4 log(1 / delta)) is about the whole (Bun and Steinke, 2016).
+        It is by concentrated privacy, of which epsilon² / (4 log(1 / delta)) is about the whole.
+
+        Source: Bun and Steinke, Concentrated Differential Privacy, 2016.
         """
         whole = self.private.epsilon**2 / (4 * math.log(1 / self.private.delta))
         return math.sqrt(1 / (2 * STARTING * whole))
