@@ -1,4 +1,4 @@
-"""What goes with differentially private training: nothing that reads training rows beside the noisy gradients."""
+"""The sections that go with private training: nothing reads training rows beside the noisy gradients."""
 
 from vae_pipeline.recipe.data import Data, kind_of
 from vae_pipeline.recipe.detection import DetectionSection

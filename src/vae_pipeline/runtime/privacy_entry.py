@@ -1,4 +1,4 @@
-"""What a model promises to each row that it was trained on, in bundle.json and in files of drawn rows."""
+"""The promise of a model to each row that it was trained on, in bundle.json and in files of drawn rows."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -46,5 +46,5 @@ class PrivacyEntry:
 
     @property
     def told(self) -> dict[str, Any]:
-        """What a file of drawn rows says."""
+        """The promise as a file of drawn rows has it."""
         return {**asdict(self), "promise": self.promise, "not_covered": OUTSIDE}

@@ -1,4 +1,4 @@
-"""What a run learns from: its batches, by its recipe, and the start of a private one."""
+"""The feed of a run: its batches, by its recipe, and the start of a private one."""
 
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.recipe import TrainedRecipe

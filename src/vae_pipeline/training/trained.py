@@ -35,7 +35,7 @@ SKIPPED, LEVEL = "skipped_steps", "rate_of_level_"
 """Columns after the last that some recipes have: the second begins the names of those of a ladder's levels, the topmost
 being 1."""
 PRIVACY = "privacy.json"
-"""What private training promises, beside its weights."""
+"""The promise of private training, beside its weights."""
 Row = dict[str, float | None]
 
 

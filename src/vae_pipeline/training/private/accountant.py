@@ -36,7 +36,7 @@ class Mechanism:
 
     @classmethod
     def of(cls, train: Train, rows: int, planned: int) -> "Mechanism | None":
-        """That of a recipe, with its noise found; None where training isn't private.
+        """The mechanism of a recipe, with its noise found; None where training isn't private.
 
         Raises:
             MissingError, RecipeError: as `noise_multiplier`.
@@ -79,7 +79,7 @@ class Mechanism:
         return _least_noise(self)
 
     def spent(self, steps: int) -> PrivacyEntry:
-        """What the start and so many steps have spent."""
+        """The epsilon that the start and so many steps have spent, and by what."""
         return PrivacyEntry(
             self.epsilon(self.noise_multiplier, steps),
             self.private.delta,

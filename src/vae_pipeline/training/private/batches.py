@@ -24,7 +24,7 @@ class PoissonBatches(Batches):
         return steps * min(self.batch, self.count)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """As many batches as a pass over the rows has."""
+        """The batches of a pass, as many as one over all rows has."""
         for _ in range(start, len(self)):
             chosen = np.flatnonzero(self.secret.random(self.count) < self.batch / self.count)
             yield self.of(number, torch.from_numpy(chosen))
