@@ -147,6 +147,7 @@ def _origin(stream: "SampleStream") -> dict[str, Any]:
         "bundle_sha256": sha256_of(stream.of.folder / FILE),
         "weights_sha256": of.weights_sha256,
         "seed": stream.seed,
+        **({} if of.privacy is None else {"privacy": of.privacy.told}),
         **({} if stream.draws else {"means": True}),
         **({} if stream.temperature in (1.0, [1.0]) else {"temperature": stream.temperature}),
         "figures": {name: of.metrics[name] for name in figures if name in of.metrics},

@@ -22,6 +22,7 @@ COMMAND_WORDS = (
     (r"in VAESynthesizer\(columns=\.\.\.\)", "by --column NAME=KIND"),
     (r"make it NaN;", "leave it empty;"),
     (r"evaluate\.target is", "--target is"),
+    (r"train\.private\.(epsilon|delta)", r"--\1"),
 )
 """Words of an estimator about its parameters, and those that the command has instead."""
 SHOWN = (
@@ -60,17 +61,28 @@ def synthesize(
     balance: Balance = None,
     check: Check = None,
     only_valid: OnlyValid = False,
+    epsilon: Annotated[
+        float | None,
+        typer.Option(help="Train privately: the most that may be learned of any one row. 1 is strict, 10 is loose."),
+    ] = None,
+    delta: Annotated[float, typer.Option(help="The probability that --epsilon doesn't hold.")] = 1e-5,
     bundle: Annotated[Path | None, typer.Option(help="Folder for the bundle that draws more of them.")] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Make a synthetic table: fit a model to a table, draw rows of it, and say how good they are."""
     from vae_pipeline.estimators.synthesizer import VAESynthesizer
+    from vae_pipeline.runtime.privacy_entry import OUTSIDE
 
     require_suffix(out, ".csv", ".parquet", as_json=as_json)
     terminal = console()
     synthesizer = VAESynthesizer(
-        columns=_columns(column or []), target=target, random_state=seed, verbose=None if not as_json else False
+        columns=_columns(column or []),
+        target=target,
+        epsilon=epsilon,
+        delta=delta,
+        random_state=seed,
+        verbose=None if not as_json else False,
     )
     rules: Rules = {"where": where or (), "balance": balance, "checks": check or (), "only_valid": only_valid}
     with _in_words_of_the_command():
@@ -89,6 +101,8 @@ def synthesize(
                 real = "" if beside is None else f"  (real rows: {figures[beside]:.3g})"
                 terminal.print(f"{words}: {figures[key]:.3g}{real}")
         tell(told)
+        if (privacy := synthesizer.trained_.privacy) is not None:
+            terminal.print(f"{privacy.promise} {OUTSIDE}")
     say(out, told["rows"], "rows that nobody observed", as_json, found_in(told))
 
 

@@ -179,7 +179,7 @@ class RecipeEstimator(Estimator):
 
     def _write(self, folder: Path) -> None:
         made = self.trained_
-        write_trained(folder, made.model, made.recipe, made.spec, made.history, made.sampler, made.alarms)
+        write_trained(folder, made.model, made.recipe, made.spec, made.history, made.sampler, made.alarms, made.privacy)
 
     def _read(self, folder: Path) -> None:
         self._take(Trained.load(folder))

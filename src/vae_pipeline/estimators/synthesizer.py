@@ -56,6 +56,9 @@ class VAESynthesizer(RecipeEstimator):
         target: the column that classifiers of drawn rows foretell in `report`, instead of the recipe's.
         latents: the number of latent dimensions, instead of the recipe's.
         steps: updates of the weights, instead of the recipe's length.
+        epsilon: the most that may be learned of any one row, by differentially private training (docs/synthesis.md);
+            None for no such promise, or where `recipe` makes its own.
+        delta: the probability that it doesn't hold; under 1 / the number of rows.
         random_state: a seed; a generator of numpy's, that is drawn from; or None for another fit each time.
         verbose: True shows progress, False doesn't, None does on a terminal and in a notebook.
         device: "cpu", "cuda", "cuda:1", "mps" or "auto"; None for what the setting VAE_DEVICE says.
@@ -78,12 +81,14 @@ class VAESynthesizer(RecipeEstimator):
         target: str | None = None,
         latents: int | None = None,
         steps: int | None = None,
+        epsilon: float | None = None,
+        delta: float = 1e-5,
         random_state: RandomState = 0,
         verbose: bool | None = None,
         device: str | None = None,
     ) -> None:
         self.recipe, self.columns, self.target = recipe, columns, target
-        self.latents, self.steps = latents, steps
+        self.latents, self.steps, self.epsilon, self.delta = latents, steps, epsilon, delta
         self.random_state, self.verbose, self.device = random_state, verbose, device
 
     def sample(
@@ -136,7 +141,13 @@ class VAESynthesizer(RecipeEstimator):
         if out.suffix.lower() not in (".csv", ".parquet"):
             raise InputError(f"path={str(path)!r} was given; wanted a name that ends in .csv or .parquet")
         seed = self._seed(n, random_state)
-        made = {"producer": f"vae-pipeline {__version__}", "weights_sha256": self.trained_.weights_sha256, "seed": seed}
+        privacy = self.trained_.privacy
+        made = {
+            "producer": f"vae-pipeline {__version__}",
+            "weights_sha256": self.trained_.weights_sha256,
+            "seed": seed,
+            **({} if privacy is None else {"privacy": privacy.told}),
+        }
         with self._in_own_words():
             drawing = Drawing(self._spec(), **rules)
             pieces = drawing.rows(self._stream(seed), int(n))
@@ -169,8 +180,11 @@ class VAESynthesizer(RecipeEstimator):
         check_is_fitted(self)
         with self._in_own_words(), self._computing() as device:
             prepared, model = Prepared.open(self._with_data(X, None) / "data"), self._table()
+            privacy = self.trained_.privacy
+            promised = {} if privacy is None else {"epsilon": privacy.epsilon, "delta": privacy.delta}
             try:
-                return describe(model.to(device), prepared, self._spec(), self.recipe_.evaluate.target, self.seed_)
+                figures = describe(model.to(device), prepared, self._spec(), self.recipe_.evaluate.target, self.seed_)
+                return {**figures, **promised}
             finally:
                 model.cpu()
 
@@ -221,13 +235,19 @@ class VAESynthesizer(RecipeEstimator):
     def _whole(self, recipe: Recipe | None, given: Given) -> Recipe:
         """The recipe, with the sections of a synthesiser where none was given."""
         whole = super()._whole(recipe, given)
+        if recipe is not None and self.epsilon is not None:
+            raise InputError(
+                f"epsilon={self.epsilon!r} was given with a recipe, which says itself how private training is: set its "
+                "train.private, and leave epsilon out"
+            )
         if recipe is not None:
             if self.target is None:
                 return whole
             evaluated = whole.evaluate.model_copy(update={"target": self.target})
             return whole.model_copy(update={"evaluate": evaluated})
         assert isinstance(given.facts, TableFacts)  # only a recipe's own data come without
-        values = as_synthesizer(whole.model_dump(mode="json"), given.facts.examples)
+        private = None if self.epsilon is None else {"epsilon": self.epsilon, "delta": self.delta}
+        values = as_synthesizer(whole.model_dump(mode="json"), given.facts.examples, private)
         if self.latents is not None:
             values["model"]["posterior"]["latents"] = int(self.latents)
         values["evaluate"]["target"] = self.target

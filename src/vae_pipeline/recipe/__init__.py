@@ -41,6 +41,7 @@ from vae_pipeline.recipe.objective import (
     TrimmedObjective,
     WarmUpControl,
 )
+from vae_pipeline.recipe.privacy import private_fits
 from vae_pipeline.recipe.sampler import Sampler, kinds_of
 from vae_pipeline.recipe.section import Section
 from vae_pipeline.recipe.sharpness import SPECTRAL
@@ -105,6 +106,7 @@ class Recipe(Section):
         self._sharpness_fits()
         self._augment_fits()
         denoising_fits(self.train.denoise, self.data, self.model)
+        private_fits(self.data, self.model, self.objective, self.rate_control, self.train, self.sampler, self.detection)
         wants_psnr = isinstance(self.rate_control, TargetDistortionControl) and self.rate_control.psnr is not None
         if wants_psnr and kind_of(self.data) != "image":
             raise ValueError(

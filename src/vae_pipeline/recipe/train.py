@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from vae_pipeline.recipe.corruption import rising
 from vae_pipeline.recipe.denoise import Denoise
+from vae_pipeline.recipe.private import Private
 from vae_pipeline.recipe.section import Count, Place, Positive, Section, SomeFraction, later
 from vae_pipeline.recipe.sharpness import Sharpness
 from vae_pipeline.recipe.sound_corruption import Decibels
@@ -122,6 +123,8 @@ class Train(Section):
     sharpness: Sharpness | None = later(None)
     """Terms beside the objective that make images sharp, or null: a model that has any isn't trained by the ELBO
     alone."""
+    private: Private | None = later(None)
+    """Differentially private training, or null: the model tells next to nothing of any one row (docs/synthesis.md)."""
 
     @model_validator(mode="after")
     def _one_length(self) -> "Train":

@@ -15,6 +15,7 @@ from vae_pipeline.runtime.detector_entry import DetectorEntry
 from vae_pipeline.runtime.formats import upgraded
 from vae_pipeline.runtime.inside import require_inside
 from vae_pipeline.runtime.latent_map import LatentMapEntry
+from vae_pipeline.runtime.privacy_entry import PrivacyEntry
 from vae_pipeline.runtime.signatures import MAPS, STREAM, GraphName, Signature, missing, signatures_of
 from vae_pipeline.system.errors import BundleError, DataError
 from vae_pipeline.system.files import content_key, sha256_of, write_json
@@ -23,7 +24,7 @@ from vae_pipeline.system.typed_json import read_json, typed
 FILE = "bundle.json"
 DIGEST = "sha256"
 """The key of the digest of all the others."""
-LATER = ("variant", "directions", "latent_map", "levels", "denoising")
+LATER = ("variant", "directions", "latent_map", "levels", "denoising", "privacy")
 """Fields that came later, and are left out where there is nothing to say."""
 WIDEST, LARGEST = 2**16, 2**28  # numbers in a row of latents or noise; in a row of anything
 FREE = ("height", "width", "rows", "columns", "samples")
@@ -140,6 +141,8 @@ class Manifest:
     """None where the model wasn't trained to denoise, or its intervals couldn't be calibrated."""
     levels: tuple[int, ...] = ()
     """The numbers of latents of a ladder's levels, topmost first in z; empty where z is one level."""
+    privacy: PrivacyEntry | None = None
+    """None where training promised nothing to the rows that it saw."""
 
     @classmethod
     def load(cls, folder: Path) -> "Manifest":

@@ -12,11 +12,18 @@ what is drawn would come near to single ones."""
 LATENTS = 16
 PASSES, LEAST, MOST = 40, 300, 6_000  # passes over the rows, and the steps that they come to
 SMALL, LARGE = 2_000, 10_000  # rows: of batches of 64 and of 512
+PRIVATE_BATCH, PRIVATE_STEPS_A_PASS, PRIVATE_STEPS = 2_048, 4, 600
+PRIVATE_LEARNING_RATE, PRIVATE_RATE, PRIVATE_COMPONENTS = 0.004, 0.5, 20
 COMPONENTS, ROWS = 50, 100  # of the sampler's mixture, at most, and rows for each
 
 
-def as_synthesizer(suggested: Mapping[str, Any], rows: int) -> dict[str, Any]:
-    """Sections of a recipe for so many rows, with the likelihood, rate and sampler of a synthesiser."""
+def as_synthesizer(
+    suggested: Mapping[str, Any], rows: int, private: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """Sections of a recipe for so many rows, with the likelihood, rate and sampler of a synthesiser.
+
+    `private` are the epsilon and delta that training is to keep; None where it promises nothing.
+    """
     batch = 64 if rows < SMALL else 256 if rows < LARGE else 512
     net = {"kind": "dense", "layers": [128, 128] if rows < SMALL else [256, 256], "activation": "silu"}
     model = {
@@ -38,7 +45,7 @@ def as_synthesizer(suggested: Mapping[str, Any], rows: int) -> dict[str, Any]:
     steps = max(LEAST, min(round(PASSES * rows // batch, -2), MOST))
     # The ELBO of beta 1, by which `best` judges, falls in training at a lower one: it would keep an early epoch.
     train = {"steps": steps, "batch": batch, "weight_decay": 0.0001, "keep": "last"}
-    return {
+    sections = {
         **suggested,
         "model": model,
         "rate_control": {"kind": "warm_up", "beta": RATE_OF_FEW if rows < SMALL else RATE, "share": 0.3},
@@ -46,4 +53,24 @@ def as_synthesizer(suggested: Mapping[str, Any], rows: int) -> dict[str, Any]:
         "sampler": {"kind": "mixture", "components": max(1, min(COMPONENTS, rows // ROWS))},
         "detection": None,
         "evaluate": {**suggested["evaluate"], "waive": waived},
+    }
+    return sections if private is None else _privately(sections, rows, private)
+
+
+def _privately(sections: Mapping[str, Any], rows: int, private: Mapping[str, float]) -> dict[str, Any]:
+    """The sections with noise: large batches, whose sum drowns it, and a prior that is learned by noisy gradients."""
+    batch = max(1, min(PRIVATE_BATCH, rows // PRIVATE_STEPS_A_PASS))
+    train = {
+        "steps": PRIVATE_STEPS,
+        "batch": batch,
+        "learning_rate": PRIVATE_LEARNING_RATE,
+        "clip": None,
+        "private": dict(private),
+    }
+    return {
+        **sections,
+        "model": {**sections["model"], "prior": {"kind": "mixture", "components": PRIVATE_COMPONENTS}},
+        "rate_control": {**sections["rate_control"], "beta": PRIVATE_RATE},
+        "train": {**sections["train"], **train},
+        "sampler": "prior",
     }

@@ -77,6 +77,8 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
     metrics |= {"sampler": trained.sampler.kind, "sampler_candidates": trained.sampler.distances}
     if isinstance(vae.sampler, MixtureSampler):
         metrics["sampler_components"] = len(vae.sampler.mean)
+    if trained.privacy is not None:
+        metrics |= {"epsilon": trained.privacy.epsilon, "delta": trained.privacy.delta}
     metrics["alarms"] = trained.alarms + alarms_on(trained, normal_part(prepared), metrics, job.seed, device)
     detector = fit_detector(vae, job.recipe.detection, prepared, job.seed, device)
     with filled_folder(out) as folder:

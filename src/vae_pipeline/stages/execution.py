@@ -19,18 +19,20 @@ def execution_of(
     Raises:
         SettingsError: what is asked for can't be had.
     """
-    gpu, plain = device.type == "cuda", recipe.train.sharpness is None
+    gpu = device.type == "cuda"
+    asking = "train.sharpness" if recipe.train.sharpness is not None else "train.private"
+    plain = recipe.train.sharpness is None and recipe.train.private is None
     compiled = settings.compile == "on" or (settings.compile == "auto" and gpu and plain and steps >= WORTH_COMPILING)
     capturable = gpu and plain and recipe.train.accumulate == 1 and processes.count == 1
     if not plain and (settings.compile == "on" or processes.count > 1):
         given = "VAE_COMPILE=on" if settings.compile == "on" else f"{processes.count} processes"
         raise SettingsError(
-            f"{given}: the steps of a recipe with train.sharpness are computed in one process, uncompiled; unset "
-            "VAE_COMPILE and VAE_PROCESSES, or set train.sharpness to null"
+            f"{given}: the steps of a recipe with {asking} are computed in one process, uncompiled; unset "
+            f"VAE_COMPILE and VAE_PROCESSES, or set {asking} to null"
         )
     if settings.cuda_graph == "on" and not capturable:
         raise SettingsError(
             "VAE_CUDA_GRAPH=on: a step can be captured on one CUDA device, in one process, with "
-            "train.accumulate: 1 and without train.sharpness; use auto"
+            "train.accumulate: 1 and without train.sharpness or train.private; use auto"
         )
     return Execution(compiled, settings.cuda_graph != "off" and capturable, processes)

@@ -12,14 +12,16 @@ from vae_pipeline.bundles.export.calibration import Calibrated, alarm_parity, re
 from vae_pipeline.bundles.export.card import model_card
 from vae_pipeline.bundles.export.denoising import Denoising
 from vae_pipeline.evaluation.report.exported import with_parity
-from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.denoising import calibrated_on, fit_denoiser
 from vae_pipeline.metrics.detection import MOST, fit_detector
 from vae_pipeline.metrics.directions import directions
+from vae_pipeline.metrics.drawn_rows import draw_rows
 from vae_pipeline.metrics.parts import subset
 from vae_pipeline.metrics.segments import Segmentation, large_enough
+from vae_pipeline.models.table import TableVAE
 from vae_pipeline.numerics.device import prepare_device
-from vae_pipeline.numerics.randomness import in_float32
+from vae_pipeline.numerics.randomness import derive, in_float32
 from vae_pipeline.recipe.detection import DetectionSection
 from vae_pipeline.runtime.bundle import Bundle
 from vae_pipeline.runtime.detector_entry import SegmentsEntry
@@ -55,6 +57,8 @@ class ExportReport:
 def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> ExportReport:
     """Fill `out` with the graphs, golden answers, bundle.json, parity.json, MODEL_CARD.md and report.html.
 
+    The bundle of a private model holds no real row, and no report.
+
     Raises:
         DataError, WeightsError: an input isn't what an earlier stage wrote.
         OutputError: `out` can't be written.
@@ -75,16 +79,19 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Export
         weights_sha256=trained.weights_sha256,
         sampler=trained.sampler.kind,
         licence=recipe.export.licence,
+        privacy=trained.privacy,
     )
     calibrated = _calibrated(job, trained, prepared)
-    towards = directions(trained.model.cpu(), prepared.spec, prepared.train, prepared.valid, job.seed)
+    towards = []
+    if trained.privacy is None:  # means over training rows have no noise
+        towards = directions(trained.model.cpu(), prepared.spec, prepared.train, prepared.valid, job.seed)
     with filled_folder(out) as folder:
         rows, order = write_bundle(
             trained.model,
             prepared.spec,
             calibrated,
             towards,
-            prepared.test,
+            shown(trained, prepared, job.seed),
             metrics,
             origin,
             job.seed,
@@ -106,15 +113,29 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Export
             require_alarms(alarms, recipe.export.tolerance)
         worst = max(row.relative for row in rows)
         card = model_card(
-            job.name, trained.recipe, recipe.export, prepared.spec, prepared.card, metrics, trained.weights_sha256
-        )
-        replace_file(folder / "MODEL_CARD.md", (card + parity.said(worst, order)).encode())
-        replace_file(folder / "report.html", with_parity(page, found).encode())
-        Manifest.load(folder).save_with(folder, "parity.json", "MODEL_CARD.md", "report.html")
+            job.name, trained.recipe, recipe.export, prepared.spec, prepared.card, metrics, trained.weights_sha256,
+            privacy=trained.privacy,
+        )  # fmt: skip
+        said = parity.said(worst, order, *(() if trained.privacy is None else ("rows that the model drew",)))
+        replace_file(folder / "MODEL_CARD.md", (card + said).encode())
+        files = ["parity.json", "MODEL_CARD.md"]
+        if trained.privacy is None:  # the report's pictures are of real rows
+            replace_file(folder / "report.html", with_parity(page, found).encode())
+            files.append("report.html")
+        Manifest.load(folder).save_with(folder, *files)
     if metrics["failed_gates"]:
         job.warn(f"{job.name}: the model fails its gates ({', '.join(metrics['failed_gates'])}), as its card says")
     _record(job, trained.weights_sha256, worst, order, ", ".join(metrics["failed_gates"]), out)
     return ExportReport(len({row.graph for row in rows}), worst)
+
+
+def shown(trained: Trained, prepared: Prepared, seed: int) -> Split:
+    """The examples that graphs are run on, which lie in the bundle: of a private model none is real."""
+    if trained.privacy is None:
+        return prepared.test
+    model = trained.model.cpu()
+    assert isinstance(model, TableVAE)  # a recipe says so
+    return Split(draw_rows(model, parity.LARGEST, derive(seed, "shown")), None)
 
 
 def _calibrated(job: Job, trained: Trained, prepared: Prepared) -> Calibrated | None:

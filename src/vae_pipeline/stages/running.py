@@ -33,9 +33,11 @@ from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.checkpoint import Checkpoints, pack, unpack
 from vae_pipeline.training.clock import BYTES_PER_S, Clock
 from vae_pipeline.training.epoch import Epoch
+from vae_pipeline.training.feed import batches_of, begin_privately
 from vae_pipeline.training.history import history_rows
 from vae_pipeline.training.length import Length, too_short
 from vae_pipeline.training.loop import Training, fit
+from vae_pipeline.training.private.accountant import Mechanism
 from vae_pipeline.training.processes import Processes
 from vae_pipeline.training.sampling import ChosenSampler, choose_sampler, distance_from, fit_sampler
 from vae_pipeline.training.sharpness.building import build_sharpener
@@ -77,9 +79,12 @@ class Run:
         self.checkpoints = Checkpoints(job.settings.home, key)
         steps = Length.of(self.recipe.train, math.ceil(len(prepared.train) / self.recipe.train.batch)).steps
         self.execution = execution_of(self.recipe, job.settings, device, processes, steps)
+        self.mechanism = Mechanism.of(self.recipe.train, len(prepared.train), steps)
         sharpener, self.recipe = build_sharpener(self.recipe, prepared, job.settings.home, device, job.warn)
         self.training = _start(self.recipe, prepared, device, start)
         self.training.sharpener = sharpener
+        if self.mechanism is not None:
+            begin_privately(self.training, prepared.train, self.mechanism)
         if processes.first:
             for problem in self.checkpoints.restore(self.training):
                 job.warn(f"checkpoint passed over: {problem}")
@@ -110,8 +115,9 @@ class Run:
             history = history_rows(self.training.history, kept, self.recipe.train.sharpness is not None)
             sampler = SamplerChoice(choice.kind, {str(kind): distance for kind, distance in choice.distances.items()})
             told = [asdict(alarm) for alarm in self._alarms()]
+            privacy = None if self.mechanism is None else self.mechanism.spent(self.training.step)
             with filled_folder(out) as folder:
-                write_trained(folder, model, self.recipe, self.prepared.spec, history, sampler, told)
+                write_trained(folder, model, self.recipe, self.prepared.spec, history, sampler, told, privacy)
                 seal(folder)
         except BaseException as error:  # whatever ended the run, its record says that it ended
             killed = isinstance(error, Interrupted) or not isinstance(error, Exception)
@@ -189,6 +195,7 @@ class Run:
             self.prepared.valid,
             self.recipe.seed,
             self.execution,
+            self.mechanism,
         )
         limit = math.inf if recipe.max_minutes is None else 60 * recipe.max_minutes
         size = 4 * sum(parameter.nbytes for parameter in training.model.parameters())  # moments and best or average
@@ -265,19 +272,8 @@ class Run:
             self.checkpoints.save(self.training)
 
     def _batches(self) -> Batches:
-        train, resident = self.recipe.train, int(self.job.settings.resident_gib * 2**30)
-        return Batches(
-            self.prepared.train,
-            train.batch,
-            self.recipe.seed,
-            self.training.totals.device,
-            train.accumulate,
-            resident,
-            self.processes.rank,
-            self.processes.count,
-            labelled=self.training.model.classes > 0,
-            augment=train.augment,
-        )
+        gib = self.job.settings.resident_gib
+        return batches_of(self.training, self.recipe, self.prepared, gib, self.processes)
 
 
 def _start(recipe: TrainedRecipe, prepared: Prepared, device: torch.device, start: Path | None) -> Training:

@@ -13,6 +13,7 @@ from vae_pipeline.numerics.device import flushing, prepare_device
 from vae_pipeline.numerics.randomness import in_float32
 from vae_pipeline.stages.job import Job, sections_of
 from vae_pipeline.stages.running import Run, TrainReport
+from vae_pipeline.system.errors import RecipeError
 from vae_pipeline.system.files import require_writable, sha256_of
 from vae_pipeline.system.locking import held
 from vae_pipeline.system.tracking.journal import running
@@ -32,12 +33,18 @@ def train(
 
     Raises:
         DataError: `data` isn't a folder that `prepare` filled, or has no such column as `detection.segment` names.
+        RecipeError: private training is to begin with weights, or can't keep its epsilon.
         WeightsError: what it is to begin with isn't weights, or they don't fit the recipe.
         TrainingError: the loss isn't finite, or another process is gone.
         OutputError: `out` can't be written.
         Interrupted: SIGINT or SIGTERM; the same command goes on from there.
     """
     prepared, device = Prepared.open(data), prepare_device(job.settings)
+    if start is not None and job.recipe.train.private is not None:
+        raise RecipeError(
+            f"train.private: nobody knows what the weights {start} tell of these rows: begin with fresh ones, or set "
+            "train.private to null"
+        )
     key = run_key(sections_of(job), prepared.digest(), device, None if start is None else sha256_of(start))
     with flushing(), joined(device) as processes:
         if not processes.first:

@@ -114,6 +114,12 @@ class Batches:
             while ahead:
                 yield self._rows.arrived(ahead.popleft().result())
 
+    def of(self, epoch: int, rows: Tensor) -> Batch:
+        """The batch of these rows, numbers on the CPU, of a run that changes none."""
+        if isinstance(self._rows, _Resident):
+            return self._read(epoch, None, rows.to(self._rows.x.device))
+        return self._rows.arrived(self._read(epoch, None, rows))
+
     def _augmentation(self, epoch: int, device: torch.device) -> Change | None:
         """The changes of one epoch's examples, which seed and epoch determine."""
         if self.augment is None:

@@ -112,6 +112,7 @@ def pack(training: Training) -> tuple[dict[str, Tensor], dict[str, object]]:
         "history": [dataclasses.asdict(epoch) for epoch in training.history],
         "best_epoch": training.best_epoch,
         "stopped": training.stopped,
+        "secret": None if training.secret is None else training.secret.bit_generator.state,
     }
     return {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())}, header
 
@@ -139,6 +140,8 @@ def unpack(training: Training, tensors: dict[str, Tensor], header: dict[str, obj
     training.history = [Epoch(**epoch) for epoch in header["history"]]  # type: ignore[attr-defined]
     training.best_epoch = header["best_epoch"]  # type: ignore[assignment]
     training.stopped = bool(header["stopped"])
+    if training.secret is not None:
+        training.secret.bit_generator.state = header["secret"]
 
 
 def _group(tensors: dict[str, Tensor], group: str) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -29,6 +30,8 @@ from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.epoch import Epoch
 from vae_pipeline.training.length import Length
 from vae_pipeline.training.objectives import build_objective, samples_of
+from vae_pipeline.training.private.accountant import Mechanism
+from vae_pipeline.training.private.step import PrivateStep
 from vae_pipeline.training.processes import Processes
 from vae_pipeline.training.rate_control import RateControl, build_rate_control
 from vae_pipeline.training.schedules import learning_rate_at
@@ -54,6 +57,9 @@ class Training:
     """Steps of the current epoch that weren't made, as the gradient's norm was over train.skip_threshold."""
     sharpener: Sharpener | None = None
     """The terms beside the objective, where the recipe asks for any."""
+    secret: np.random.Generator | None = None
+    """The origin of the noise and the batches of private training, which nobody may know: what is known can be taken
+    away. None where training isn't private."""
     step: int = 0
     seconds: float = 0.0
     """The seconds spent up to here, in all the parts that the run was computed in."""
@@ -72,7 +78,8 @@ class Training:
         totals = torch.zeros(2, dtype=widest(device), device=device)
         control = build_rate_control(rate_control).to(device)
         skipped = torch.zeros((), device=device)
-        return cls(model, AdamW(model, train.weight_decay), control, totals, averaged, skipped)
+        secret = None if train.private is None else np.random.default_rng()  # of 128 bits of the system's entropy
+        return cls(model, AdamW(model, train.weight_decay), control, totals, averaged, skipped, secret=secret)
 
     @property
     def judged(self) -> VAE:
@@ -106,10 +113,12 @@ def fit(
     valid: Split,
     seed: int,
     execution: Execution | None = None,
+    mechanism: Mechanism | None = None,
 ) -> Iterator[Progress]:
     """Train until the last step, or until early stopping; goes on from where `training` is.
 
-    Where the caller sets `training.stopped`, the epoch is ended where it is, and the loop with it.
+    Where the caller sets `training.stopped`, the epoch is ended where it is, and the loop with it. `mechanism` is that
+    of private training, whose `batches` are drawn from `training.secret`.
 
     Raises:
         TrainingError: the loss isn't finite; names step, epoch, batch and parameter. Or every step of an epoch was
@@ -120,19 +129,34 @@ def fit(
     steps = length.steps
     check = partial(_check_finite, training, length.epoch)
     end_epoch = partial(_end_epoch, training, train, batches, valid, seed, execution.processes)
-    step = Step(
-        training.model,
-        training.optimizer,
-        training.totals,
-        build_objective(objective, batches.count),
-        samples_of(objective),
-        training.control,
-        train,
-        execution,
-        check,
-        training.skipped,
-        training.sharpener,
-    )
+    loss_of = build_objective(objective, batches.count)
+    step: Step | PrivateStep
+    if mechanism is not None:
+        assert training.secret is not None  # a recipe says both
+        step = PrivateStep(
+            training.model,
+            training.optimizer,
+            training.totals,
+            loss_of,
+            training.control,
+            mechanism,
+            training.secret,
+            check,
+        )
+    else:
+        step = Step(
+            training.model,
+            training.optimizer,
+            training.totals,
+            loss_of,
+            samples_of(objective),
+            training.control,
+            train,
+            execution,
+            check,
+            training.skipped,
+            training.sharpener,
+        )
     training.model.train()
     while training.step < steps and not training.stopped:
         for batch in batches.epoch(*divmod(training.step, len(batches))):

@@ -4,7 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from vae_pipeline.models.vae import VAE
 from vae_pipeline.models.weights import load_weights, save_weights
 from vae_pipeline.numerics.randomness import seeded
 from vae_pipeline.recipe import TrainedRecipe
+from vae_pipeline.runtime.privacy_entry import PrivacyEntry
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.files import replace_file, write_json
 from vae_pipeline.system.reading import parse, read_yaml
@@ -33,6 +34,8 @@ SHARPNESS = ("perceptual", "perceptual_weight", "adversarial", "adversarial_weig
 SKIPPED, LEVEL = "skipped_steps", "rate_of_level_"
 """Columns after the last that some recipes have: the second begins the names of those of a ladder's levels, the topmost
 being 1."""
+PRIVACY = "privacy.json"
+"""The promise of private training, beside its weights."""
 Row = dict[str, float | None]
 
 
@@ -73,6 +76,8 @@ class Trained:
     sampler: SamplerChoice
     alarms: list[dict[str, Any]]
     """The alarms of its training: name, about, epoch, cleared."""
+    privacy: PrivacyEntry | None = None
+    """The promise of private training."""
 
     @property
     def impatient(self) -> bool:
@@ -112,6 +117,7 @@ class Trained:
             read_history(folder / "history.csv"),
             SamplerChoice.load(folder / "sampler.json"),
             read_alarms(folder / "alarms.json"),
+            None if recipe.train.private is None else read_privacy(folder / PRIVACY),
         )
 
 
@@ -160,6 +166,18 @@ def read_alarms(path: Path) -> list[dict[str, Any]]:
         raise DataError(f"{path} isn't what `vae-pipeline train` wrote ({error!r}): train again") from error
 
 
+def read_privacy(path: Path) -> PrivacyEntry:
+    """The promise that `train` wrote.
+
+    Raises:
+        DataError: it isn't there, or is none.
+    """
+    try:
+        return typed(PrivacyEntry, read_json(path))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} isn't what `vae-pipeline train` wrote ({error}): train again") from error
+
+
 def write_trained(
     folder: Path,
     model: VAE,
@@ -168,11 +186,14 @@ def write_trained(
     history: Sequence[Row],
     sampler: SamplerChoice,
     alarms: Sequence[Mapping[str, Any]],
+    privacy: PrivacyEntry | None = None,
 ) -> None:
     """Write what `Trained.load` reads, but for the seal, which is the last file of a folder."""
     save_weights(model.state_dict(), folder / "weights.safetensors")
     write_json(folder / "sampler.json", {"kind": sampler.kind, "distances": sampler.distances})
     write_history(folder / "history.csv", history)
     write_json(folder / "alarms.json", list(alarms))
+    if privacy is not None:
+        write_json(folder / PRIVACY, asdict(privacy))
     replace_file(folder / "recipe.yaml", yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False).encode())
     spec.save(folder / "spec.json")

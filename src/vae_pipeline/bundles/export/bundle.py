@@ -37,6 +37,7 @@ from vae_pipeline.runtime.agreement import Units
 from vae_pipeline.runtime.formats import FORMAT
 from vae_pipeline.runtime.latent_map import LatentMapEntry
 from vae_pipeline.runtime.manifest import GraphEntry, Manifest, TensorEntry
+from vae_pipeline.runtime.privacy_entry import PrivacyEntry
 from vae_pipeline.runtime.signatures import GraphName
 from vae_pipeline.system.files import replace_file, sha256_of
 from vae_pipeline.system.progress import counted
@@ -94,6 +95,7 @@ class Provenance:
     sampler: str
     """The kind, in the recipe, of the sampler that `sample` and `generate` draw from."""
     licence: str
+    privacy: PrivacyEntry | None = None
 
 
 def write_bundle(
@@ -101,16 +103,16 @@ def write_bundle(
     spec: DataSpec,
     calibrated: Calibrated | None,
     directions: Sequence[Direction],
-    test: Split,
+    shown: Split,
     metrics: Mapping[str, Any],
     origin: Provenance,
     seed: int,
     folder: Path,
     denoising: Denoising | None = None,
 ) -> tuple[list[Agreement], Ranking]:
-    """Export every graph, run it on real test rows, and write what it answers beside it."""
+    """Export every graph, run it on rows, and write them and what it answers beside it."""
     model = model.cpu().eval()
-    if test.corruption is not None:  # the graphs are given what the model is
+    if shown.corruption is not None:  # the graphs are given what the model is
         assert isinstance(spec, ImageSpec | AudioSpec)  # a recipe says so
         spec = replace(spec, dtype="float32", noisy=True)
     frozen = model.frozen().eval()
@@ -122,15 +124,15 @@ def write_bundle(
     described: dict[str, GraphEntry] = {}
     protos: dict[str, onnx.ModelProto] = {}
     asked: dict[str, dict[int, _Asked]] = {}
-    test = clearest(model, test)
+    shown = clearest(model, shown)
     for graph in counted("graphs", graphs_of(model, detector, denoiser)):
         file, golden = folder / f"{graph.name}.onnx", folder / f"{graph.name}.npz"
         told = _metadata(graph, spec, model, measured, origin)
-        proto = graph.proto(frozen, _inputs(graph, model, test, 2, seed), protos, told)
+        proto = graph.proto(frozen, _inputs(graph, model, shown, 2, seed), protos, told)
         replace_file(file, proto.SerializeToString(deterministic=True))
         protos[graph.name] = proto
         asked[graph.name] = {
-            batch: _ask(graph, model, file, _inputs(graph, model, test, batch, seed)) for batch in BATCHES
+            batch: _ask(graph, model, file, _inputs(graph, model, shown, batch, seed)) for batch in BATCHES
         }
         kept = asked[graph.name][GOLDEN]
         np.savez(golden, **kept.given, **kept.wanted)  # type: ignore[arg-type]
@@ -163,6 +165,7 @@ def write_bundle(
         directions=write_directions(directions, folder) if directions else None,
         denoising=None if denoising is None else denoising.entry(),
         levels=model.levels if len(model.levels) > 1 else (),
+        privacy=origin.privacy,
     )
     manifest.save(folder)
     rows = [
@@ -211,6 +214,7 @@ def _metadata(
         "vae.weights_sha256": origin.weights_sha256,
         "vae.latents": str(model.latents),
         "vae.sampler": origin.sampler,
+        **({} if origin.privacy is None else {"vae.privacy": json.dumps(origin.privacy.told)}),
         **{name: json.dumps(value) for name, value in spec.metadata().items()},
         "vae.classes": json.dumps(spec.classes if model.classes else []),
         "vae.units": json.dumps({name: UNITS[name] for name in graph.signature.outputs}),

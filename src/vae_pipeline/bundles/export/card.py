@@ -14,6 +14,7 @@ from vae_pipeline.recipe import TrainedRecipe, figures
 from vae_pipeline.recipe.evaluate import Export
 from vae_pipeline.recipe.model import AnyModel, FeatureView, Ladder, StandardNormalPrior
 from vae_pipeline.runtime.latent_map import LatentMapEntry
+from vae_pipeline.runtime.privacy_entry import OUTSIDE, PrivacyEntry
 from vae_pipeline.system.typed_json import typed
 
 
@@ -26,6 +27,7 @@ def model_card(
     metrics: Mapping[str, Any],
     weights: str,
     files: str | None = None,
+    privacy: PrivacyEntry | None = None,
 ) -> str:
     """The card, as Markdown; `files` is its last section, where that isn't a bundle's."""
     model, train, words = trained.model, trained.train, words_of(spec)
@@ -54,7 +56,7 @@ the {train.keep} epoch's weights were kept.{_begun(trained)}\
 {"" if train.denoise is None else f" {train.denoise.told}"}\
 {"" if train.sharpness is None else f" {train.sharpness.told} ELBO and bounds are measured as of any model."}
 
-## Intended use
+{_private(privacy)}## Intended use
 
 {export.intended_use}
 
@@ -96,6 +98,22 @@ def _begun(trained: TrainedRecipe) -> str:
         return ""
     trains = "of which the decoder alone was trained" if start.part == "decoder" else "all of which were trained on"
     return f" It began with the weights of an AutoencoderKL of diffusers in `{start.folder}`, {trains}."
+
+
+def _private(privacy: PrivacyEntry | None) -> str:
+    """A section on what was promised to the rows that the model was trained on."""
+    if privacy is None:
+        return ""
+    return f"""## Privacy
+
+{privacy.promise} That is of each row, and not of a person who has several. By DP-SGD: {privacy.steps:,} steps on \
+batches that each row was in with probability {privacy.sample_rate:.4g}, gradients of single rows clipped to \
+{privacy.clip:g}, noise multiplier {privacy.noise_multiplier:.4g}, from shares of classes and cells with a noise \
+multiplier of {privacy.start_multiplier:.4g}; accountant {privacy.accountant}.
+
+{OUTSIDE}
+
+"""
 
 
 def _scale(metrics: Mapping[str, Any]) -> str:

@@ -106,12 +106,12 @@ def require(rows: list[Agreement], tolerance: float) -> None:
         )
 
 
-def said(worst: float, order: Ranking) -> str:
-    """A section of the model card."""
+def said(worst: float, order: Ranking, shown: str = "real test examples") -> str:
+    """A section of the model card; `shown` are the examples that the graphs were run on."""
     return f"""
 ## Parity
 
-Every graph was run by onnxruntime on real test examples, at batches of {", ".join(map(str, BATCHES))}, beside the \
+Every graph was run by onnxruntime on {shown}, at batches of {", ".join(map(str, BATCHES))}, beside the \
 model: the largest difference is {worst:.1e}, relative to 1 + |answer| (values of the data on [0, 1]; a log-density \
 relative to the number of its terms + |answer|). Scores of {order.examples} examples differ by at most \
 {order.nats:.1e} nats; of their pairs {order.flips} change order (rank correlation {order.rank_correlation:.6g}). \

@@ -38,7 +38,7 @@ def shrink(folder: Path, to: Kind, data: Path, out: Path, timeout_s: float = TIM
     """Fill `out` with the variant `to` of the bundle in `folder`, as docs/variants.md says.
 
     Raises:
-        BundleError: `folder` isn't a whole bundle, or is a variant already.
+        BundleError: `folder` isn't a whole bundle, is a variant already, or is of a kind that has no such variant.
         DataError: `data` isn't of the bundle's spec.
         OutputError: `out` can't be written.
         ParityError: an answer of the variant isn't finite.
@@ -52,6 +52,10 @@ def shrink(folder: Path, to: Kind, data: Path, out: Path, timeout_s: float = TIM
         raise BundleError(f"{folder} is a model of sentences, of which no variant is made: images and tables have them")
     if bundle.features:
         raise BundleError(f"{folder} is a model of features, whose variant could detect nothing: take it as it is")
+    if bundle.manifest.privacy is not None and to == "int8":
+        raise BundleError(
+            f"{folder} was trained privately, and int8 takes its ranges from training rows without noise: take fp16"
+        )
     if isinstance(bundle.spec, ImageSpec) and bundle.spec.noisy:
         raise BundleError(f"{folder} is a model of corrupted images, of which no variant is made: take it as it is")
     if prepared.spec != bundle.spec:

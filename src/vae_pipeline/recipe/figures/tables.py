@@ -58,6 +58,12 @@ TABLES = (
         "samples", better="lower", kinds=TABLE, beside=(("disclosure_of_test", "test rows {}"),),
     ),
     Figure(
+        "epsilon", "Privacy spent",
+        "The epsilon of differentially private training, by opacus's accountant: how much may be learned of any one "
+        "training row, whatever is done with the model. No other figure of this table is covered by it.",
+        "samples", better="lower", kinds=TABLE, gate=False, beside=(("delta", "delta {}"),),
+    ),
+    Figure(
         "tstr_accuracy", "Accuracy after drawn rows",
         "Share of test rows whose evaluate.target is foretold by classifiers that were trained on drawn rows: the mean "
         "of logistic regression, a random forest and boosted trees.",

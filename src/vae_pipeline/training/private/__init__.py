@@ -1,0 +1,1 @@
+"""Differentially private training: single rows' gradients, clipped; noise; and the account of it."""
