@@ -113,6 +113,10 @@ class Recipe(Section):
         fractions = [part for part in (self.data.valid, self.data.test) if isinstance(part, float | int)]
         if sum(fractions) >= 1:
             raise ValueError("data.valid and data.test leave nothing to train on: together they must be under 1")
+        if self.export.draws and (kind_of(self.data) != "image" or self.model.view is not None):
+            raise ValueError(
+                "export.draws is for models that make images (rows of a table are drawn without it): set it to false"
+            )
         if self.evaluate.target is not None and kind_of(self.data) != "table":
             raise ValueError(
                 f"evaluate.target is a column of a table, and data.kind is {self.data.kind}: set it to null"
