@@ -24,7 +24,9 @@ def draws(of: Graphs, draw: bool | None) -> bool:
 
     Raises:
         DataError: draws are asked for, and no graph makes any.
+        BundleError: no observations are made at all.
     """
+    of.entry(GraphName.DECODER)
     rows = GraphName.SAMPLE_ROWS in of.manifest.graphs
     if draw and not rows and GraphName.SAMPLE_DRAWN not in of.manifest.graphs:
         variant = of.manifest.variant
@@ -33,7 +35,7 @@ def draws(of: Graphs, draw: bool | None) -> bool:
             if variant is not None
             else "draws no rows: export it again"
             if of.spec.kind == "table"
-            else "draws no images: export it by a recipe with export.draws: true"
+            else "draws no images: set export.draws: true in its recipe and export it again"
             if of.spec.kind == "image"
             else f"is of {of.spec.kind}, whose samples are means"
         )
@@ -67,7 +69,6 @@ class SampleStream:
         of = self.of
         if count < 1:
             raise DataError(f"at least 1 sample is wanted; given {count}")
-        of.entry(GraphName.DECODER)
         noise = drawn(count, self._noise, self.temperature, of.manifest.tempered, of.manifest.noise)
         if not self.draws:
             return of.spec.natural(of.rows(GraphName.SAMPLE, {"noise": noise}, labels)[0])
@@ -99,6 +100,7 @@ def generated(of: Graphs, count: int, seed: int, first: int, labels: Labels, dra
         )
     index = np.arange(first, first + count, dtype=np.float32)
     inputs = {"seed": np.full(count, seed, np.float32), "index": index}
+    of.entry(GraphName.GENERATE)
     if draw and of.spec.kind == "image":
         raise DataError("generate gives the means of images: take sample for draws, or leave draw out")
     if not draws(of, draw):
