@@ -7,9 +7,11 @@ import pytest
 import torch
 from scipy import special, stats
 from torch import nn
+from typer.testing import CliRunner
 
 from vae_pipeline.bundles.export import parity
 from vae_pipeline.bundles.export.onnx import to_onnx
+from vae_pipeline.cli.main import app
 from vae_pipeline.estimators import answers
 from vae_pipeline.models.likelihoods.bernoulli import LogitBernoulli
 from vae_pipeline.models.likelihoods.categorical import LevelCategorical
@@ -57,10 +59,6 @@ WHOLE = {
         lambda z: DiscretisedLogistic(by(z, 0.2, 0.9), by(z, 0.3, 1.0), by(z, -2.0, -1.0), LEVELS, 3),
         special.softmax([0.2, 0.9])
         @ [rounded(stats.logistic(0.3, np.exp(-2))), rounded(stats.logistic(1, np.exp(-1)))],
-    ),
-    "density": (
-        lambda z: Continuous(normal(by(z, 0.8), by(z, 0.3)), 3),
-        rounded(stats.norm(0.8, 0.3)),
     ),
 }
 REAL = {
@@ -113,7 +111,7 @@ def test_a_bundle_draws_images_round_its_means(conditional_lane):
     assert np.array_equal(means, bundle.sample(count, seed=1, labels=labels, draw=False))  # and so is the default
     assert np.array_equal(drawn, bundle.sample(count, seed=1, labels=labels, draw=True))
     assert (drawn == drawn.astype(np.uint8)).all()
-    scale = float(Trained.load(conditional_lane.model).model.likelihood.scale) * (spec.high - spec.low)
+    scale = float(Trained.load(conditional_lane.model).model.likelihood.scale.detach()) * (spec.high - spec.low)
     low, high = (spec.low - means) / scale, (spec.high - means) / scale
     inside = stats.norm.cdf(high) - stats.norm.cdf(low)
     wanted = means * inside + scale * (stats.norm.pdf(low) - stats.norm.pdf(high))
@@ -130,6 +128,18 @@ def test_an_estimator_draws_the_images_of_its_bundle(conditional_lane):
     wanted = Bundle.load(conditional_lane.bundle).sample(50, seed=5, labels=labels, draw=True)
     assert np.abs(found - wanted).max() <= 1  # a level, where rounding decides
     assert (found == wanted).mean() > 0.99
+
+
+def test_the_command_draws_what_the_bundle_does(conditional_lane, lane, tmp_path):
+    words = ["-o", str(tmp_path / "x.npy"), "--count", "3", "--seed", "2", "--draw"]
+    found = CliRunner().invoke(app, ["sample", str(conditional_lane.bundle), *words, "--label", "1"])
+    assert found.exit_code == 0, found.output
+    drawn = Bundle.load(conditional_lane.bundle).sample(3, seed=2, labels=[1, 1, 1], draw=True)
+    assert np.array_equal(np.load(tmp_path / "x.npy"), drawn)
+    with pytest.raises(
+        DataError, match=r"draws no images: set export\.draws: true in its recipe and export it again, or"
+    ):
+        CliRunner().invoke(app, ["sample", str(lane.bundle), *words], catch_exceptions=False)
 
 
 def test_means_alone_are_generated(conditional_lane):

@@ -64,7 +64,7 @@ LIKELIHOODS = [
     ({"kind": "discretised_laplace", "scale": "learned", "mean": "linear"}, ("detect",)),
     ({"kind": "discretised_gaussian", "scale": "per_element", "mean": "sigmoid"}, ("detect",)),
     ({"kind": "discretised_logistic", "components": 2}, ("draw",)),
-    ({"kind": "categorical"}, ("draw",)),
+    ({"kind": "categorical"}, ()),
 ]
 """Of images, beside the Bernoulli above; with graphs that are asked for beside `decoder` and `score`."""
 
