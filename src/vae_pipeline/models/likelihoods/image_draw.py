@@ -109,8 +109,9 @@ def _chosen(share: Float[Tensor, "*axes"], even: Tensor, axis: int) -> tuple[Ten
     if size == 1:
         return torch.ones_like(share), torch.ones_like(even)
     last = share.movedim(axis, -1)
-    # A product, as some runtimes have no cumulative sum.
-    bounds = (last @ torch.ones(size, size - 1, device=share.device).triu()).movedim(-1, axis)
+    # A product, as some runtimes have no cumulative sum; of a square, as OpenCV's triangle of any other is wrong.
+    below = torch.ones(size, size, device=share.device).triu()[:, :-1]
+    bounds = (last @ below).movedim(-1, axis)
     over = (even.unsqueeze(axis) - bounds >= 0).float()
     edge = torch.ones_like(even).unsqueeze(axis)
     chosen = torch.cat([edge, over], axis) - torch.cat([over, 0 * edge], axis)
