@@ -118,7 +118,7 @@ def _conditional(_: Path) -> Recipe:
         "posterior": {"kind": "gaussian", "latents": 3},
         "conditional": True,
     }
-    return edited(_shipped("smoke"), model=model, train={"epochs": 2}, evaluate=WAIVED)
+    return edited(_shipped("smoke"), model=model, train={"epochs": 2}, evaluate=WAIVED, export={"draws": True})
 
 
 def _ladder(_: Path) -> Recipe:

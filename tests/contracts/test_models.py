@@ -8,6 +8,7 @@ import torch
 
 from vae_pipeline.kinds.spec import AudioSpec, ImageSpec
 from vae_pipeline.models.build import build
+from vae_pipeline.models.likelihoods.image_draw import UNIFORM, ImageDraw
 from vae_pipeline.recipe.figures import names
 from vae_pipeline.recipe.model import Ladder, Model
 from vae_pipeline.system.errors import RecipeError
@@ -152,6 +153,15 @@ def test_a_model_keeps_its_contract(case):
     model = make(*case)
     x, labels = batch(case[-1])
     keeps_its_contract(model, make(*case), x, labels if case[3] else None)
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS | MORE_LIKELIHOODS)
+def test_every_likelihood_of_images_draws_them(likelihood):
+    model = make("dense", "dense", likelihood, False, (1, 8, 8)).eval()
+    even = torch.rand(5, UNIFORM * 64, generator=torch.Generator().manual_seed(0)).clamp(2.0**-24, 1 - 2.0**-24)
+    drawn = ImageDraw(model.scaling, whole=True).drawn(model.decode(torch.randn(5, model.latents)), even).values
+    assert drawn.shape == (5, 1, 8, 8) and torch.equal(drawn, drawn.to(torch.uint8).float())
+    assert set(drawn.unique().tolist()) == {0, 255} if likelihood == "bernoulli" else len(drawn.unique()) > 2
 
 
 @pytest.mark.parametrize("case", LATENT_CASES, ids="-".join)

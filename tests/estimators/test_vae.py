@@ -94,6 +94,7 @@ def test_its_answers_are_those_of_the_bundle(images, lane, prepared):
     np.testing.assert_allclose(images.transform(x), bundle.encode(x).mean, atol=2e-5)
     np.testing.assert_allclose(images.reconstruct(x), bundle.reconstruct(x), atol=1e-2)
     np.testing.assert_allclose(images.sample(8, random_state=3), bundle.sample(8, seed=3), atol=1e-2)
+    assert set(np.unique(images.sample(8, random_state=3, draw=True))) == {bundle.spec.low, bundle.spec.high}
     np.testing.assert_allclose(images.score_samples(x), -bundle.score(x).negative_elbo, rtol=1e-5, atol=1e-3)
     path = images.interpolate(x[0], x[1], 5)
     np.testing.assert_allclose(path, bundle.interpolate(x[0], x[1], 5), atol=1e-2)

@@ -25,6 +25,7 @@ def test_a_view_that_isnt_given_isnt_stored(smoke):
         ({"model": {"view": {"kind": "waveform"}}}, "model.view.kind waveform is of sound, and the data are"),
         ({"model": {"view": {"kind": "hog"}}}, "cell"),
         ({"model": {"view": {"kind": "hog", "cell": 4, "orientations": 1}}}, "greater than or equal to 2"),
+        ({"export": {"draws": True}}, "export.draws is of images, and model.view.kind hog sees features, of which"),
         ({"evaluate": {"gates": {"psnr": {"min": 20}}}}, "evaluate.gates.psnr: it is of images that a model makes"),
         ({"train": {"start": {"kind": "diffusers", "folder": "x", "part": "whole"}}}, "train.start is of an autoenc"),
     ],

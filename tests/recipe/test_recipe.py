@@ -321,6 +321,15 @@ def test_keeping_the_best_needs_a_validation_part(data: dict[str, Any]) -> None:
     assert parse(Recipe, recipe, PATH).data.valid == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"), [("tumours", "tumours"), ("sentences", "drawn_sentences"), ("tones", "drawn_tones")]
+)
+def test_draws_are_of_images(name: str, kind: str) -> None:
+    recipe = yaml.safe_load((ROOT / "pipeline" / f"{name}.yaml").read_text())
+    recipe["export"]["draws"] = True
+    assert f"export.draws is of images, and data.kind is {kind}: leave it out" in refusal(recipe)
+
+
 def test_fractions_leave_something_to_train_on() -> None:
     assert "leave nothing to train on" in refusal(changed("data.valid", 0.8))
     assert parse(Recipe, changed("data.valid", 0.79), PATH).data.valid == 0.79

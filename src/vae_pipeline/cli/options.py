@@ -91,7 +91,8 @@ Draw = Annotated[
     bool | None,
     typer.Option(
         "--draw/--mean",
-        help="Of a table: whole rows, with their noise, classes and gaps, or the mean of each. [default: draw]",
+        help="Whole rows of a table, with their noise, classes and gaps, or the mean of each; images with their noise "
+        "(where the recipe has export.draws) or their means. [default: draw rows, and means of images]",
     ),
 ]
 TopK = Annotated[int | None, typer.Option(help="Of drawn tokens: from the k likeliest alone.", min=1)]

@@ -10,12 +10,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from vae_pipeline.kinds.spec import DataSpec, TextSpec
+from vae_pipeline.kinds.spec import DataSpec, ImageSpec, TextSpec
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.bounds import PerExample, evaluating
 from vae_pipeline.metrics.parts import VALUES, batches
 from vae_pipeline.models.denoiser import Denoiser
-from vae_pipeline.models.scaling import resounded
+from vae_pipeline.models.likelihoods.image_draw import UNIFORM, ImageDraw
+from vae_pipeline.models.scaling import Scaling, resounded
 from vae_pipeline.models.sound.denoiser import SoundDenoiser
 from vae_pipeline.models.table import TableVAE
 from vae_pipeline.models.vae import VAE
@@ -82,6 +83,21 @@ def drawn(model: VAE, count: int, seed: int | np.random.Generator, device: torch
     noise = np.random.default_rng(seed).standard_normal((count, model.noise)).astype(np.float32)
     with _on(model, device):
         return model.draw(torch.from_numpy(noise).to(device)).cpu().numpy()
+
+
+@torch.inference_mode()
+def drawn_images(model: VAE, z: Array, labels: Labels, spec: ImageSpec, device: torch.device, seed: int) -> Array:
+    """Images of p(x|z) in raw values, [examples, *event], as a bundle draws them of the same seed."""
+    assert isinstance(model.scaling, Scaling)  # features, of which no image is made, have another
+    draw, width = ImageDraw(model.scaling, spec.dtype == "uint8"), UNIFORM * math.prod(spec.event_shape)
+    even, found = np.random.default_rng((seed, 1)), []
+    with _on(model, device):
+        for some in _pieces(len(z), spec):
+            label = None if labels is None else torch.from_numpy(labels[some]).to(device)
+            images = model.decode(torch.from_numpy(z[some]).to(device), label)
+            uniform = torch.from_numpy(sampled_evenly(len(z[some]), even, width)).to(device)
+            found.append(draw.drawn(images, uniform).values.cpu().numpy())
+    return np.concatenate(found)
 
 
 class RowStream:

@@ -18,6 +18,7 @@ from vae_pipeline.estimators.by_recipe import RecipeEstimator
 from vae_pipeline.estimators.observations import given_back, pair
 from vae_pipeline.estimators.parameters import is_whole
 from vae_pipeline.estimators.surroundings import RandomState, seed_of
+from vae_pipeline.kinds.spec import AudioSpec, ImageSpec
 from vae_pipeline.models.table import TableVAE
 from vae_pipeline.runtime.paths import path_between
 from vae_pipeline.system.errors import InputError
@@ -106,25 +107,33 @@ class VAE(TransformerMixin, RecipeEstimator):  # type: ignore[misc]
             z = answers.means(self.trained_.model, x, labels, device)
         return self._decoded(z, y, x=x)
 
-    def sample(self, n: int = 1, y: Any = None, random_state: RandomState = None, *, draw: bool = True) -> Any:
+    def sample(
+        self, n: int = 1, y: Any = None, random_state: RandomState = None, *, draw: bool | None = None
+    ) -> Any:  # fmt: skip
         """New observations: `n` draws of z by the fitted sampler, or by the prior, each as E[x|z].
 
         Sentences are drawn, and so are a table's rows, with their noise, their classes and their gaps, unless `draw` is
-        False. `y` is the label of all, or of each, for a conditional model. Without a `random_state` each call gives
-        others; with a seed the exported bundle gives the same.
+        False; images, with the noise of their likelihood, where it is True. `y` is the label of all, or of each, for a
+        conditional model. Without a `random_state` each call gives others; with a seed the exported bundle gives the
+        same.
 
         Raises:
-            ValueError: `n` isn't a whole number from 1 up.
+            ValueError: `n` isn't a whole number from 1 up, or `draw` is True of sound, which has means alone.
         """
         check_is_fitted(self)
         if not is_whole(n):
             raise InputError(f"n={n!r} was given; wanted a whole number from 1 up")
-        seed = seed_of(random_state)
+        trained, seed = self.trained_, seed_of(random_state)
+        if draw and isinstance(trained.spec, AudioSpec):
+            raise InputError("draw=True was given, and samples of sound are means: leave it out")
         with self._computing() as device:
-            if draw and isinstance(self.trained_.model, TableVAE):
-                rows = answers.RowStream(self.trained_.model, seed)(int(n), device)
-                return given_back(rows, self.trained_.spec, self._layout, self._names)
-            z = answers.drawn(self.trained_.model, int(n), seed, device)
+            if draw is not False and isinstance(trained.model, TableVAE):
+                rows = answers.RowStream(trained.model, seed)(int(n), device)
+                return given_back(rows, trained.spec, self._layout, self._names)
+            z = answers.drawn(trained.model, int(n), seed, device)
+            if draw and isinstance(trained.spec, ImageSpec):
+                images = answers.drawn_images(trained.model, z, self._labels(y, len(z)), trained.spec, device, seed)
+                return given_back(images, trained.spec, self._layout, self._names)
         return self._decoded(z, y, seed)
 
     def score_samples(

@@ -115,12 +115,27 @@ class Recipe(Section):
         fractions = [part for part in (self.data.valid, self.data.test) if isinstance(part, float | int)]
         if sum(fractions) >= 1:
             raise ValueError("data.valid and data.test leave nothing to train on: together they must be under 1")
+        self._draws_fit()
         if self.evaluate.target is not None and kind_of(self.data) != "table":
             raise ValueError(
                 f"evaluate.target is a column of a table, and data.kind is {self.data.kind}: set it to null"
             )
         require_possible(self.evaluate.gates, self.data, self.detection, self.train.denoise, self.model)
         return self
+
+    def _draws_fit(self) -> None:
+        if not self.export.draws:
+            return
+        if kind_of(self.data) != "image":
+            raise ValueError(
+                f"export.draws is of images, and data.kind is {self.data.kind}: leave it out; rows of a table and "
+                "sentences are drawn without it, and sound has means alone"
+            )
+        if self.model.view is not None:
+            raise ValueError(
+                f"export.draws is of images, and model.view.kind {self.model.view.kind} sees features, of which none "
+                "can be made: leave it out"
+            )
 
     def _codes_fit(self) -> None:
         if not isinstance(self.model, Model) or not isinstance(self.model.posterior, FiniteScalarPosterior):

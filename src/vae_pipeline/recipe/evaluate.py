@@ -58,3 +58,6 @@ class Export(Section):
     """The model's licence, which goes into every graph, bundle.json and the model card."""
     intended_use: str
     """The use that the model is meant for; the model card prints it."""
+    draws: bool = later(False)
+    """True for graphs that draw images from p(x|z), each with the noise of its likelihood, beside those that give
+    means: for `sample --draw`. Rows of a table are always drawn."""

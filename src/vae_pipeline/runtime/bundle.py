@@ -227,7 +227,7 @@ class Bundle(Graphs):
 
         A `temperature` under 1 keeps nearer to the mean; the levels of a ladder may have one each, topmost first. Rows
         of a table are drawn from p(x|z), NaN where one lacks a value, and each meets the conditions `where`, such as
-        `age >= 60`; without `draw`, and of other kinds, it's E[x|z].
+        `age >= 60`. Images are drawn so where `draw` is True and the recipe has `export.draws`. All else is E[x|z].
 
         Raises:
             DataError: less than one is wanted, draws of a bundle that makes none, or rows that are too rare.

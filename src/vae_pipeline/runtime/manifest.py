@@ -220,8 +220,9 @@ class Manifest:
             if key not in wanted and name not in STREAM and any(side in FREE for side in tensor.event):
                 raise ValueError(f"{rows} sides that are numbers")
             flat = key in ("noise", "uniform", "state") and name not in STREAM
-            if flat and not (len(tensor.event) == 1 and int(tensor.event[0]) <= WIDEST):
-                raise ValueError(f"{rows} one side to {WIDEST}")
+            widest = LARGEST if key == "uniform" else WIDEST
+            if flat and not (len(tensor.event) == 1 and int(tensor.event[0]) <= widest):
+                raise ValueError(f"{rows} one side to {widest}")
 
     @property
     def tempered(self) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""New observations: means at draws of the sampler, or rows of a table with their noise, their classes and gaps."""
+"""New observations: means at draws of the sampler, rows of a table with noise, classes and gaps, or noisy images."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,23 +20,27 @@ LEAST = np.float32(2.0**-24)
 
 
 def draws(of: Graphs, draw: bool | None) -> bool:
-    """True if rows are to be drawn: where that is asked for, or nothing is and the graphs do so.
+    """True if p(x|z) is to be drawn from: where that is asked for, or nothing is and the data are a table's rows.
 
     Raises:
         DataError: draws are asked for, and no graph makes any.
+        BundleError: no observations are made at all.
     """
-    able = GraphName.SAMPLE_ROWS in of.manifest.graphs
-    if draw and not able:
+    of.entry(GraphName.DECODER)
+    rows = GraphName.SAMPLE_ROWS in of.manifest.graphs
+    if draw and not rows and GraphName.SAMPLE_DRAWN not in of.manifest.graphs:
         variant = of.manifest.variant
         reason = (
             f"is a variant, {variant.kind}: take the full bundle"
             if variant is not None
             else "draws no rows: export it again"
             if of.spec.kind == "table"
-            else f"is of {of.spec.kind}s, whose samples are means"
+            else "draws no images: set export.draws: true in its recipe and export it again"
+            if of.spec.kind == "image"
+            else f"is of {of.spec.kind}, whose samples are means"
         )
         raise DataError(f"{of.folder} {reason}, or ask for means")
-    return able if draw is None else draw
+    return rows if draw is None else draw
 
 
 def even(count: int, seed: Sequence[int] | np.random.Generator, width: int) -> npt.NDArray[np.float32]:
@@ -65,13 +69,13 @@ class SampleStream:
         of = self.of
         if count < 1:
             raise DataError(f"at least 1 sample is wanted; given {count}")
-        of.entry(GraphName.DECODER)
         noise = drawn(count, self._noise, self.temperature, of.manifest.tempered, of.manifest.noise)
         if not self.draws:
             return of.spec.natural(of.rows(GraphName.SAMPLE, {"noise": noise}, labels)[0])
-        width = int(of.manifest.graphs[GraphName.SAMPLE_ROWS].inputs["uniform"].event[0])
-        inputs = {"noise": noise, "uniform": even(count, self._even, width)}
-        return _gapped(of, of.rows(GraphName.SAMPLE_ROWS, inputs, labels))
+        name = GraphName.SAMPLE_ROWS if of.spec.kind == "table" else GraphName.SAMPLE_DRAWN
+        width = int(of.manifest.graphs[name].inputs["uniform"].event[0])
+        answers = of.rows(name, {"noise": noise, "uniform": even(count, self._even, width)}, labels)
+        return _gapped(of, answers) if name == GraphName.SAMPLE_ROWS else of.spec.natural(answers[0])
 
 
 def sampled(
@@ -96,6 +100,9 @@ def generated(of: Graphs, count: int, seed: int, first: int, labels: Labels, dra
         )
     index = np.arange(first, first + count, dtype=np.float32)
     inputs = {"seed": np.full(count, seed, np.float32), "index": index}
+    of.entry(GraphName.GENERATE)
+    if draw and of.spec.kind == "image":
+        raise DataError("generate gives the means of images: take sample for draws, or leave draw out")
     if not draws(of, draw):
         return of.spec.natural(of.rows(GraphName.GENERATE, inputs, labels)[0])
     return _gapped(of, of.rows(GraphName.GENERATE_ROWS, inputs, labels))

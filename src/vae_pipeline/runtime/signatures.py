@@ -26,6 +26,7 @@ class GraphName(StrEnum):
     DRAW = "draw"
     SAMPLE_ROWS = "sample_rows"
     GENERATE_ROWS = "generate_rows"
+    SAMPLE_DRAWN = "sample_drawn"
     MAP_ENCODER = "map_encoder"
     MAP_DECODER = "map_decoder"
     MAP_DENOISE = "map_denoise"
@@ -69,8 +70,13 @@ ROWS: dict[GraphName, Signature] = {
     GraphName.GENERATE_ROWS: Signature(("seed", "index"), ("x_drawn", "present")),
 }
 """The graphs of a table that draw rows; bundles that were exported earlier have none."""
+DRAWS: dict[GraphName, Signature] = {
+    GraphName.DRAW: Signature(("z", "uniform"), ("x_drawn",)),
+    GraphName.SAMPLE_DRAWN: Signature(("noise", "uniform"), ("x_drawn",)),
+}
+"""The graphs that draw images, where the recipe asks for them."""
 OPTIONAL = (
-    GraphName.DETECT, GraphName.DENOISE, GraphName.DENOISE_STREAM, GraphName.MAP_DENOISE, GraphName.BASE, *ROWS,
+    GraphName.DETECT, GraphName.DENOISE, GraphName.DENOISE_STREAM, GraphName.MAP_DENOISE, GraphName.BASE, *ROWS, *DRAWS,
 )  # fmt: skip
 """A variant has none: coarser answers aren't those that were calibrated, a coarser inverse is none, and coarser
 probabilities draw other rows."""
@@ -95,7 +101,8 @@ def signatures_of(spec: DataSpec, maps: bool) -> dict[GraphName, Signature]:
     """The graphs that a model of these data has; `maps` if its latents are a map."""
     if spec.stepwise:
         return STEPWISE
-    return SIGNATURES | BACK | DENOISING | STREAM | ROWS | (MAPS if maps else {})
+    drawing = ROWS if spec.kind == "table" else DRAWS
+    return SIGNATURES | BACK | DENOISING | STREAM | drawing | (MAPS if maps else {})
 
 
 def sees_features(spec: DataSpec, given: Container[str]) -> bool:

@@ -97,6 +97,7 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Export
             job.seed,
             folder,
             _denoising(trained, prepared, job.seed),
+            recipe.export.draws,
         )
         alarms = None if calibrated is None else alarm_parity(
             Bundle.load(folder), calibrated.detector, prepared.test

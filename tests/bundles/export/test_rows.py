@@ -129,7 +129,9 @@ def test_the_rows_of_a_seed_are_the_same_whatever_rows_they_come_with(bundle):
 def test_a_bundle_that_draws_no_rows_says_so(lane):
     images = Bundle.load(lane.bundle)
     assert images.sample(2).shape == images.sample(2, draw=False).shape
-    with pytest.raises(DataError, match="is of images, whose samples are means, or ask for means"):
+    with pytest.raises(
+        DataError, match=r"draws no images: set export\.draws: true in its recipe and export it again, or "
+    ):
         images.sample(2, draw=True)
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -109,9 +109,13 @@ def write_bundle(
     seed: int,
     folder: Path,
     denoising: Denoising | None = None,
+    draws: bool = False,
 ) -> tuple[list[Agreement], Ranking]:
-    """Export every graph, run it on rows, and write them and what it answers beside it."""
+    """Export every graph, run it on rows, and write them and what it answers beside it; `draws`: of images too."""
     model = model.cpu().eval()
+    images: Literal["whole", "real"] | None = None
+    if draws:
+        images = "whole" if isinstance(spec, ImageSpec) and spec.dtype == "uint8" else "real"
     if shown.corruption is not None:  # the graphs are given what the model is
         assert isinstance(spec, ImageSpec | AudioSpec)  # a recipe says so
         spec = replace(spec, dtype="float32", noisy=True)
@@ -125,7 +129,7 @@ def write_bundle(
     protos: dict[str, onnx.ModelProto] = {}
     asked: dict[str, dict[int, _Asked]] = {}
     shown = clearest(model, shown)
-    for graph in counted("graphs", graphs_of(model, detector, denoiser)):
+    for graph in counted("graphs", graphs_of(model, detector, denoiser, images)):
         file, golden = folder / f"{graph.name}.onnx", folder / f"{graph.name}.npz"
         told = _metadata(graph, spec, model, measured, origin)
         proto = graph.proto(frozen, _inputs(graph, model, shown, 2, seed), protos, told)

@@ -15,18 +15,21 @@ own or repeats another's; a conditional model takes `label` as well.
     denoise      x            -> x_clean, x_low, x_high     of a model that was trained to; z by constant draws
 
 A model whose latents are a map has those of `export.maps` too, for images of any size; one of a table's rows those of
-`export.rows`, which draw rows where `sample` and `generate` give means.
+`export.rows`, which draw rows where `sample` and `generate` give means; and one of images those of `export.draws`,
+where the recipe asks for them.
 The graphs of a model that writes token by token are `encoder`, `score` and those of `export.stepwise`; one that sees
 features of images, of which none can be made, has `encoder`, `score` and `detect`.
 """
 
 from collections.abc import Mapping
+from typing import Literal
 
 import onnx
 import torch
 from torch import Tensor, nn
 
 from vae_pipeline.bundles.export.denoising import DenoiseGraph
+from vae_pipeline.bundles.export.draws import DrawImageGraph, SampleDrawnGraph
 from vae_pipeline.bundles.export.graph import Graph, Tensors, TracedGraph, after_sampler
 from vae_pipeline.bundles.export.maps import WHOLE_IMAGES, MapDenoiseGraph
 from vae_pipeline.bundles.export.noise import noise_graph, normal_noise
@@ -271,9 +274,12 @@ STEPWISE: tuple[Graph, ...] = (ENCODER, SCORE, *WRITING)
 
 
 def graphs_of(
-    model: VAE, detector: Detector | None, denoiser: Denoiser | SoundDenoiser | None = None
+    model: VAE,
+    detector: Detector | None,
+    denoiser: Denoiser | SoundDenoiser | None = None,
+    images: Literal["whole", "real"] | None = None,
 ) -> tuple[Graph, ...]:
-    """The graphs that a bundle has."""
+    """The graphs that a bundle has; `images` is of what values they draw images, None for none."""
     if isinstance(model.likelihood, AutoregressiveLikelihood):
         return STEPWISE
     detects = () if detector is None else (DetectGraph(detector),)
@@ -285,5 +291,7 @@ def graphs_of(
     base = (BaseGraph(),) if isinstance(model.sampler, Invertible) else ()
     whole = WHOLE_IMAGES if isinstance(model, SpatialVAE) else ()
     draws = DRAWING if isinstance(model, TableVAE) else ()
+    if images is not None:
+        draws = (DrawImageGraph(images == "whole"), SampleDrawnGraph(images == "whole"))
     sure = (MapDenoiseGraph(denoiser),) if whole and isinstance(denoiser, Denoiser) and not denoiser.noise.any() else ()
     return (*GRAPHS, *draws, *detects, *denoises, *base, *whole, *sure)
