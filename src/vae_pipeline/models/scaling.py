@@ -41,9 +41,12 @@ class TableScaling(nn.Module):
     scaled: Tensor
     unit: Tensor
     zero: Tensor
+    counted: Tensor
 
-    def __init__(self, knots: Sequence[Sequence[tuple[float, float]]]) -> None:
+    def __init__(self, knots: Sequence[Sequence[tuple[float, float]]], counts: Sequence[int] = ()) -> None:
+        """`counts` are columns whose values stay as they are, which their likelihood asks for."""
         super().__init__()
+        self.counts = list(counts)
         most = max(len(column) for column in knots)
         # A column with fewer knots repeats its last one: segments of no width.
         filled = torch.tensor(
@@ -54,6 +57,9 @@ class TableScaling(nn.Module):
         spans = filled[:, -1] - filled[:, 0]
         self.register_buffer("unit", spans[:, 0] / spans[:, 1], persistent=False)
         self.register_buffer("zero", torch.zeros(()), persistent=False)
+        counted = torch.zeros(len(knots))
+        counted[self.counts] = 1
+        self.register_buffer("counted", counted, persistent=False)
 
     def forward(self, x: Shaped[Tensor, "*batch columns"]) -> Float[Tensor, "*batch 2 columns"]:
         """Scaled values, 0 where one is missing; and 1 where one is present, else 0."""
@@ -61,11 +67,15 @@ class TableScaling(nn.Module):
         known = torch.where(present, x.float(), self.zero)
         over, under = ((away / self.unit).clamp(0.0, FAR) for away in (known - self.raw[:, -1], self.raw[:, 0] - known))
         values = _mapped(known, self.raw, self.scaled) + (1 + over).log() - (1 + under).log()
+        values = self._but_counts(values, known)
         return torch.stack([torch.where(present, values, self.zero), present.float()], -2)
 
     def inverse(self, x: Float[Tensor, "*batch columns"]) -> Float[Tensor, "*batch columns"]:
         """Raw values of scaled ones."""
-        return _mapped(x, self.scaled, self.raw)
+        return self._but_counts(_mapped(x, self.scaled, self.raw), x)
+
+    def _but_counts(self, values: Tensor, counts: Tensor) -> Tensor:
+        return values * (1 - self.counted) + counts * self.counted if self.counts else values
 
 
 def _mapped(
