@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from vae_pipeline.kinds.spec import TableSpec
 from vae_pipeline.models.features.scaling import FeatureScaling
 from vae_pipeline.models.sound.view import SpectrogramScaling
 
@@ -60,6 +61,12 @@ class TableScaling(nn.Module):
         counted = torch.zeros(len(knots))
         counted[self.counts] = 1
         self.register_buffer("counted", counted, persistent=False)
+
+    @classmethod
+    def of(cls, spec: TableSpec) -> "TableScaling":
+        """The scaling of a table's columns."""
+        counts = [index for index, column in enumerate(spec.columns) if column.name in spec.counts]
+        return cls([column.knots for column in spec.columns], counts)
 
     def forward(self, x: Shaped[Tensor, "*batch columns"]) -> Float[Tensor, "*batch 2 columns"]:
         """Scaled values, 0 where one is missing; and 1 where one is present, else 0."""

@@ -32,7 +32,8 @@ def table_model(model: recipe.AnyModel, spec: TableSpec) -> TableVAE:
         raise RecipeError("the data are a table: the model needs dense nets and a likelihood of kind mixed")
     columns, latents = spec.columns, model.posterior.latents
     pools = tuple(Pool(len(column.values), column.pooled) for column in columns)
-    counted = [index for index, column in enumerate(columns) if column.name in spec.counts]
+    scaling, section = TableScaling.of(spec), model.likelihood
+    counted = scaling.counts
     told = [_mean_and_deviation(columns[index]) for index in counted]
     encoder = ColumnEncoder(
         pools,
@@ -50,7 +51,6 @@ def table_model(model: recipe.AnyModel, spec: TableSpec) -> TableVAE:
         pools,
         tuple(column.missing for column in columns),
     )
-    scaling, section = TableScaling([column.knots for column in columns], counted), model.likelihood
     cells = [_scaled_cells(scaling, columns, index) for index in layout.of("histogram")]
     modelled, heavy = section.missing == "modelled", numbers == "student_t"
     counts = _counts(section, spec, [mean for mean, _ in told]) if counted else None

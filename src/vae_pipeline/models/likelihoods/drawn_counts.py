@@ -1,4 +1,4 @@
-"""Draws of counts from even numbers that are given, by additions, products and comparisons alone.
+"""Draws of counts from even numbers that are given, without a loop or a branch.
 
 A Poisson variable of a rate up to `EXACT` is the inverse of its distribution function, summed up to `STEPS`; that of a
 greater one is Giles's expansion of it, whose probabilities are together off by 1.4e-4 at most. A negative binomial one
@@ -67,7 +67,7 @@ def _inverse(rate: Tensor, even: Tensor) -> tuple[Tensor, Tensor]:
 def _expanded(rate: Tensor, normal: Tensor) -> tuple[Tensor, Tensor]:
     root, square = rate.sqrt(), normal * normal
     terms = (-1 / 36 - square / 72) * normal / root + (-8 / 405 + square * (7 / 810 + square / 270)) / rate
-    value = (rate + root * normal + 1 / 3 + square / 6 + terms).clamp(0, MOST_COUNTED)
+    value = (rate + root * normal + 1 / 3 + square / 6 + terms).clamp(0.0, MOST_COUNTED)
     count = value.floor()
     near = torch.minimum(value - count, count + 1 - value)
-    return count, near - torch.clamp(1e-3 + ROUNDED * rate, max=CERTAIN)
+    return count, near - (1e-3 + ROUNDED * rate).clamp_max(CERTAIN)
