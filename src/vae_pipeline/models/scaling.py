@@ -42,7 +42,7 @@ class TableScaling(nn.Module):
     scaled: Tensor
     unit: Tensor
     zero: Tensor
-    counted: Tensor
+    chosen: Tensor
 
     def __init__(self, knots: Sequence[Sequence[tuple[float, float]]], counts: Sequence[int] = ()) -> None:
         """`counts` are columns whose values stay as they are, which their likelihood asks for."""
@@ -58,9 +58,9 @@ class TableScaling(nn.Module):
         spans = filled[:, -1] - filled[:, 0]
         self.register_buffer("unit", spans[:, 0] / spans[:, 1], persistent=False)
         self.register_buffer("zero", torch.zeros(()), persistent=False)
-        counted = torch.zeros(len(knots))
-        counted[self.counts] = 1
-        self.register_buffer("counted", counted, persistent=False)
+        chosen = torch.arange(len(knots))
+        chosen[self.counts] += len(knots)
+        self.register_buffer("chosen", chosen, persistent=False)
 
     @classmethod
     def of(cls, spec: TableSpec) -> "TableScaling":
@@ -82,7 +82,10 @@ class TableScaling(nn.Module):
         return self._but_counts(_mapped(x, self.scaled, self.raw), x)
 
     def _but_counts(self, values: Tensor, counts: Tensor) -> Tensor:
-        return values * (1 - self.counted) + counts * self.counted if self.counts else values
+        if not self.counts:
+            return values
+        # Gather: where counts and others are products with a mask of columns, OpenVINO gives wrong classes.
+        return torch.cat([values, counts], -1).index_select(-1, self.chosen)
 
 
 def _mapped(
