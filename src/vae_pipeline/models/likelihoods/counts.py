@@ -37,9 +37,7 @@ def _series(y: Tensor) -> Tensor:
     return inverse * (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square / 1680)))
 
 
-def deviance(
-    x: Float[Tensor, "*shape"], mean: Float[Tensor, "*shape"], away: Float[Tensor, "*shape"]
-) -> Float[Tensor, "*shape"]:
+def deviance(x: Tensor, mean: Tensor, away: Tensor) -> Tensor:
     """x log(x / mean) + mean - x, of x from 0 and means over 0; `away` is mean - x, before it is rounded."""
     share = away / (x + mean)
     square = share * share
@@ -76,9 +74,11 @@ class Counts(Distribution):
         found = self._uninflated(value)
         if self.inflation is None:
             return found
-        # log(π + (1 - π) p(0)); both less log(1 + e^log-odds)
-        extra = nn.functional.softplus(self.inflation - found)
-        return found - nn.functional.softplus(self.inflation) + torch.where(value > 0, torch.zeros_like(found), extra)
+        inflation = self.inflation + torch.zeros_like(found)
+        # log(π + (1 - π) p(0)) and log((1 - π) p(x)), before log(1 + e^log-odds) is taken off
+        nothing = inflation + nn.functional.softplus(found - inflation)
+        counted = value + torch.zeros_like(found)
+        return torch.where(counted > 0, found, nothing) - nn.functional.softplus(inflation)
 
     def _uninflated(self, value: Tensor) -> Tensor:
         value = value + torch.zeros_like(self.rate)

@@ -25,7 +25,7 @@ LEAST_SHARE = 1e-30
 CERTAIN, ROUNDED = 0.25, 1e-6  # doubt of a count; rounding, of its rate
 
 
-def drawn(rows: CountRows, even: Float[Tensor, "batch counts {EVEN}"]) -> tuple[Tensor, Tensor]:
+def drawn(rows: CountRows, even: Float[Tensor, "batch counts even"]) -> tuple[Tensor, Tensor]:
     """Counts, and how near each came to being another: 1e-5 or less is as near as rounding may bring it."""
     choice, first, second, once, twice, zero, total = even.unbind(-1)
     counts = rows.drawn(rows.total(total[:, :1]))
