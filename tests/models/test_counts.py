@@ -78,7 +78,9 @@ def test_a_model_of_counts_keeps_its_contract(family, library):
     for term in (inference.distortion(), inference.rate()):
         assert term.shape == (2, 4) and torch.isfinite(term).all()
     rows = inference.likelihood
-    assert torch.isfinite(rows.log_prob(rows.sample())).all() and (rows.deviance_by_element(inference.target) >= 0).all()
+    assert (
+        torch.isfinite(rows.log_prob(rows.sample())).all() and (rows.deviance_by_element(inference.target) >= 0).all()
+    )
     assert rows.mean.shape == (2, 4, 5) and torch.isfinite(rows.squared_error_by_element(inference.target)).all()
     inference.distortion()[:, [0, 1, 3]].mean().backward()
     assert all(each.grad is None or torch.isfinite(each.grad).all() for each in built.parameters())
@@ -103,7 +105,9 @@ def test_a_library_shares_out_what_is_there():
 def test_draws_have_scipys_distribution(size, mean):
     count = 20_000
     even = torch.rand(count, 1, EVEN, generator=torch.Generator().manual_seed(0)).clamp(2.0**-24, 1 - 2.0**-24)
-    rows = CountRows(torch.full((count, 1), mean).log(), None if size is None else torch.tensor([size]), None, torch.zeros(0))
+    rows = CountRows(
+        torch.full((count, 1), mean).log(), None if size is None else torch.tensor([size]), None, torch.zeros(0)
+    )
     found = drawn(rows, even)[0].numpy().ravel()
     law = stats.poisson(mean) if size is None else stats.nbinom(size, size / (size + mean))
     values, counts = np.unique(found, return_counts=True)

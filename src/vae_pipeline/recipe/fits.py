@@ -165,7 +165,9 @@ def _counts_fit(data: Data, model: AnyModel) -> None:
     named = getattr(data, "counts", None) is not None
     told = isinstance(model.likelihood, MixedLikelihood) and model.likelihood.counts is not None
     if told and not named:
-        raise ValueError("model.likelihood.counts is a family of counts, and data.counts names none: set it to all, or names")
+        raise ValueError(
+            "model.likelihood.counts is a family of counts, and data.counts names none: set it to all, or names"
+        )
     if named and not told:
         raise ValueError(
             "data.counts names columns, and model.likelihood.counts no family for them: set it to {family: "

@@ -45,7 +45,9 @@ def test_a_row_that_counts_wrongly_is_refused_and_one_that_counts_much_is_not(tm
     assert spec.checked(row, 0, False).shape == (1, 5)
     for value in (-1, 0.5):
         row[0, 1] = value
-        with pytest.raises(DataError, match=rf"column b holds {value:g} in row 7, .* whole numbers from 0 up are wanted"):
+        with pytest.raises(
+            DataError, match=rf"column b holds {value:g} in row 7, .* whole numbers from 0 up are wanted"
+        ):
             spec.checked(row, 7, False)
 
 

@@ -79,11 +79,11 @@ def write_table(source: TableSource, folder: Path, seed: int) -> None:
     write_json(folder / "card.json", card)
 
 
-def _fit(source: TableSource, train: Indices, counts: Sequence[Column]) -> list[Column]:
+def _fit(source: TableSource, train: Indices, counted: Sequence[Column]) -> list[Column]:
     """Scalings by at most a million rows, at even distances; the values of a category by all."""
     sample = source.rows[train[:: -(-len(train) // FITTED)]]
     fitted = [
-        fit_column(column, sample[:, index], source.scaling, source.cells, counts=column in counts)
+        fit_column(column, sample[:, index], source.scaling, source.cells, counts=column in counted)
         for index, column in enumerate(source.columns)
     ]
     categories = [index for index, column in enumerate(fitted) if column.kind == "category"]

@@ -70,12 +70,14 @@ def _mean_and_deviation(column: Column) -> tuple[float, float]:
 def _counts(section: recipe.MixedLikelihood, spec: TableSpec, means: Sequence[float]) -> CountColumns:
     if section.counts is None:
         raise RecipeError(
-            f"the data were prepared with data.counts ({', '.join(spec.counts[:5])}), and model.likelihood.counts names "
-            "no family for them: set it, or run `vae-pipeline prepare` again without"
+            f"the data were prepared with data.counts ({', '.join(spec.counts[:5])}), and model.likelihood.counts "
+            "names no family for them: set it, or run `vae-pipeline prepare` again without"
         )
     library = section.counts.library
     if library and len(means) < 2:
-        raise RecipeError("model.likelihood.counts.library shares a total out among columns, and one alone counts: false")
+        raise RecipeError(
+            "model.likelihood.counts.library shares a total out among columns, and one alone counts: false"
+        )
     return CountColumns(section.counts.family, means, spec.totals if library else (), section.scale == "per_element")
 
 

@@ -71,9 +71,7 @@ class CountColumns(nn.Module):
     first: Tensor
     totals: Tensor
 
-    def __init__(
-        self, family: Family, means: Sequence[float], totals: Sequence[float], per_element: bool
-    ) -> None:
+    def __init__(self, family: Family, means: Sequence[float], totals: Sequence[float], per_element: bool) -> None:
         """`means` are those of the training part, of each column; `totals` quantiles of a row's, or none.
 
         θ is the decoder's if `per_element`, else one a column.
@@ -123,4 +121,6 @@ class CountColumns(nn.Module):
                 extra = zero * inflation / (inflation + (1 - inflation) * nothing)
                 inflation = extra.sum(0) / present.sum(0)
                 weight = present - extra
-        return CountRows(rate.log(), size, inflation.clamp(1e-6, 1 - 1e-6).logit() if self.inflated else None, self.totals.to(rate))
+        return CountRows(
+            rate.log(), size, inflation.clamp(1e-6, 1 - 1e-6).logit() if self.inflated else None, self.totals.to(rate)
+        )

@@ -107,4 +107,8 @@ class Counts(Distribution):
                 size = self.size.expand_as(rate)
                 rate = torch.distributions.Gamma(size, size / rate, validate_args=False).sample()
             drawn = torch.poisson(rate.clamp_max(MOST_COUNTED))
-            return drawn if self.inflation is None else drawn * torch.bernoulli((-self.inflation).sigmoid().expand_as(rate))
+            return (
+                drawn
+                if self.inflation is None
+                else drawn * torch.bernoulli((-self.inflation).sigmoid().expand_as(rate))
+            )

@@ -18,8 +18,8 @@ class ColumnEncoder(nn.Module):
 
     A category goes in as one of the classes of its values, a code beyond them as none; a pool without values is of a
     column that is no category. A value that is missing is 0; where that is to be expected, a flag says so. A number
-    goes in as far as ±`CLIP`: how far beyond it lies is for the likelihood to tell. A count isn't scaled yet: it goes in
-    as log(1 + x), less that of its mean, over the deviation that this has by the delta method.
+    goes in as far as ±`CLIP`: how far beyond it lies is for the likelihood to tell. A count isn't scaled yet: it goes
+    in as log(1 + x), less that of its mean, over the deviation that this has by the delta method.
     """
 
     middle: Tensor

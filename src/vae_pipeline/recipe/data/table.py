@@ -119,8 +119,8 @@ class TableData(Section):
     """Cells into which each column's numbers are sorted, about so many, for a likelihood with `numbers: histogram`; or
     null, which isn't stored, for none."""
     counts: Counted = later(None)
-    """Columns that count something, whole numbers from 0 up, for the likelihood's `counts`: `all` that hold numbers, or a
-    list of names; or null, which isn't stored, for none."""
+    """Columns that count something, whole numbers from 0 up, for the likelihood's `counts`: `all` that hold numbers, or
+    a list of names; or null, which isn't stored, for none. They aren't scaled, and have no cells."""
     one_class: bool
     """True if anomalies are kept for the test part alone: train and valid are of normal rows."""
     valid: Fraction
