@@ -66,8 +66,8 @@ def write_table(source: TableSource, folder: Path, seed: int) -> None:
         if source.labels is not None:
             labels = source.labels[indices]
             save_array(folder / f"{name}_labels.npy", labels)
-            counts = np.bincount(labels, minlength=len(ANOMALIES))
-            card["classes"][name] = dict(zip(ANOMALIES, counts.tolist(), strict=True))
+            found = np.bincount(labels, minlength=len(ANOMALIES))
+            card["classes"][name] = dict(zip(ANOMALIES, found.tolist(), strict=True))
     card["duplicates"] = duplicates(hashes)
     card["notes"] = [*source.notes, *division.notes, *told(card)]
     classes = () if source.labels is None else ANOMALIES
