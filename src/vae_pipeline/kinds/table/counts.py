@@ -13,14 +13,25 @@ from vae_pipeline.system.errors import DataError
 MOST = 2**24
 """Whole numbers up to it are float32's."""
 QUANTILES = 101
+CHUNK = 2**16  # rows
 
 
 def counts_of(source: TableSource) -> tuple[Column, ...]:
     """The columns that count, as the source names them.
 
     Raises:
-        DataError: a name is of no column, or of one that holds no numbers.
+        DataError: a name is of no column, or of one that holds no numbers, or a value counts nothing.
     """
+    named = _named(source)
+    for start in range(0, len(source.rows) if named else 0, CHUNK):
+        rows = np.arange(start, min(start + CHUNK, len(source.rows)))
+        values = np.array(source.rows[rows])
+        for column in named:
+            require_exact(column.name, values[:, source.columns.index(column)], rows)
+    return named
+
+
+def _named(source: TableSource) -> tuple[Column, ...]:
     if source.counts is None:
         return ()
     numbers = {column.name: column for column in source.columns if column.kind == "number"}

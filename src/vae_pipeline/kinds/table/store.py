@@ -20,7 +20,7 @@ from vae_pipeline.kinds.spec import ANOMALIES, CLIP, Column, TableSpec
 from vae_pipeline.kinds.splitting import duplicates, split_card, told
 from vae_pipeline.kinds.table.cells import cells_of, step_of
 from vae_pipeline.kinds.table.columns import MOST_VALUES
-from vae_pipeline.kinds.table.counts import counts_of, fit_counts, require_exact, totals_of
+from vae_pipeline.kinds.table.counts import counts_of, fit_counts, totals_of
 from vae_pipeline.kinds.table.spec import centre
 from vae_pipeline.recipe.data import ColumnScaling
 from vae_pipeline.system.errors import DataError
@@ -60,7 +60,7 @@ def write_table(source: TableSource, folder: Path, seed: int) -> None:
     for name, indices in parts.items():
         with (folder / f"{name}.npy").open("wb") as file:
             summary = _Summary(columns)
-            hashes[name] = _write_rows(file, source, columns, indices, summary, counts)
+            hashes[name] = _write_rows(file, source, columns, indices, summary)
         if name == "train":
             card["columns"] = summary.to_dict()
         if source.labels is not None:
@@ -103,12 +103,7 @@ def _chunks(source: TableSource, indices: Indices) -> Iterator[Array]:
 
 
 def _write_rows(
-    file: BinaryIO,
-    source: TableSource,
-    columns: list[Column],
-    indices: Indices,
-    summary: "_Summary",
-    counts: Sequence[Column],
+    file: BinaryIO, source: TableSource, columns: list[Column], indices: Indices, summary: "_Summary"
 ) -> Array:
     """Fill an .npy file; returns a hash of each row."""
     header = {"descr": "<f4", "fortran_order": False, "shape": (len(indices), len(columns))}
@@ -120,8 +115,6 @@ def _write_rows(
     }
     hashes: list[Array] = []
     for start, values in enumerate(_chunks(source, indices)):
-        for column in counts:
-            require_exact(column.name, values[:, source.columns.index(column)], indices[start * CHUNK :])
         rows = centre(values, columns)
         empty = np.flatnonzero(np.isnan(rows).all(axis=1))
         if len(empty):

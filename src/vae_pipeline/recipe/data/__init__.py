@@ -24,8 +24,8 @@ from vae_pipeline.recipe.data.text import DrawnSentencesData, TextData
 __all__ = [
     "ArrayFile", "ArrayPart", "ArraysData", "AudioData", "Beside", "ColumnScaling", "Counted", "Data", "DateColumn",
     "DigitsData", "DrawnDefectsData", "DrawnSentencesData", "DrawnTonesData", "File", "FolderData", "Kind", "LabelByte",
-    "Matching", "MvtecLayout", "NormalFolder", "Records", "Repacked", "Runs", "SyntheticData", "TableData", "TableLabel",
-    "TextData", "TumoursData", "has_labels", "kind_of", "told",
+    "Matching", "MvtecLayout", "NormalFolder", "Records", "Repacked", "Runs", "SyntheticData", "TableData",
+    "TableLabel", "TextData", "TumoursData", "has_labels", "kind_of", "told",
 ]  # fmt: skip
 
 Kind = Literal["image", "audio", "table", "text"]
