@@ -11,12 +11,15 @@ from tests.lanes import edited
 from tests.models.test_columns import ROWS
 from tests.models.test_columns import SPEC as TABLE
 from tests.models.test_columns import model as table_model
+from tests.models.test_counts import ROWS as COUNTED_ROWS
+from tests.models.test_counts import SPEC as COUNTED
 from tests.models.test_flow_matching import shaken
 
 from vae_pipeline.bundles.export import parity
 from vae_pipeline.bundles.export.bundle import Provenance, write_bundle
 from vae_pipeline.bundles.export.graph import example_inputs
 from vae_pipeline.bundles.export.graphs import SCORE, STEPWISE, graphs_of
+from vae_pipeline.bundles.export.rows import DRAWING
 from vae_pipeline.kinds.spec import ImageSpec, TextSpec
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.kinds.text.tokens import padded
@@ -224,3 +227,12 @@ def test_a_colour_image_of_96_pixels_whose_log_density_cancels_is_exported(smoke
     parity.require(rows, 1e-5)
     away = np.abs(found["negative_elbo"] - wanted["negative_elbo"])
     assert (away / (1 + np.abs(wanted["negative_elbo"]))).max() > 1e-4
+
+
+def test_the_graphs_of_counts_are_the_model(tmp_path):
+    torch.manual_seed(0)
+    counts = {"family": "zero_inflated_negative_binomial", "library": True}
+    recipe = table_model(likelihood={"kind": "mixed", "scale": "per_element", "missing": "modelled", "counts": counts})
+    model, x = build(recipe, COUNTED).eval(), COUNTED_ROWS.nan_to_num(3.0)
+    for graph in (SCORE, DRAWING[0]):
+        is_the_model(graph, model, x, Units(COUNTED, None), tmp_path)
