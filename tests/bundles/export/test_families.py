@@ -25,6 +25,7 @@ from vae_pipeline.kinds.store import Split
 from vae_pipeline.kinds.text.tokens import padded
 from vae_pipeline.metrics.detection import calibrated
 from vae_pipeline.models.build import build
+from vae_pipeline.models.likelihoods import drawn_counts
 from vae_pipeline.models.likelihoods.student_t import StudentT, StudentTLikelihood
 from vae_pipeline.models.samplers import FlowSampler, MixtureSampler
 from vae_pipeline.recipe.model import Model
@@ -229,7 +230,8 @@ def test_a_colour_image_of_96_pixels_whose_log_density_cancels_is_exported(smoke
     assert (away / (1 + np.abs(wanted["negative_elbo"]))).max() > 1e-4
 
 
-def test_the_graphs_of_counts_are_the_model(tmp_path):
+def test_the_graphs_of_counts_are_the_model(tmp_path, monkeypatch):
+    monkeypatch.setattr(drawn_counts, "STEPS", 3)  # of 40: a trace of all takes most of a minute
     torch.manual_seed(0)
     counts = {"family": "zero_inflated_negative_binomial", "library": True}
     recipe = table_model(likelihood={"kind": "mixed", "scale": "per_element", "missing": "modelled", "counts": counts})
