@@ -300,3 +300,12 @@ def test_it_needs_numpy_and_onnxruntime_alone(lane):
     command = [sys.executable, "-c", ALONE, lane.bundle, lane.data / "test.npy"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == "(2, 1, 12, 12)\n", done.stderr
+
+
+def test_large_examples_are_asked_for_few_at_a_time(lane, x, monkeypatch):
+    bundle, told = Bundle.load(lane.bundle), []
+    whole = bundle.encode(x[:10]).mean
+    monkeypatch.setattr("vae_pipeline.runtime.graphs.VALUES", 3 * x[0].size)
+    bundle.progress = told.append
+    np.testing.assert_allclose(bundle.encode(x[:10]).mean, whole, rtol=1e-5, atol=1e-6)
+    assert told == [3, 3, 3, 1]

@@ -56,10 +56,10 @@ def _histogram(axes: Axes, real: Array, drawn: Array, column: Column) -> None:  
     real, drawn = real[~np.isnan(real)], drawn[~np.isnan(drawn)]
     low, high = np.quantile(real, [0.005, 0.995]) if len(real) else (0.0, 1.0)
     edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     for values, colour, label in ((real, TRAIN, "training rows"), (drawn, VALID, "drawn rows")):
         counts = np.histogram(values.clip(edges[0], edges[-1]), edges)[0] / max(1, len(values))
-        axes.xaxis.set_major_locator(MaxNLocator(4))
-        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         filled = label == "training rows"
         axes.stairs(counts, edges, color=colour, fill=filled, alpha=0.7 if filled else 1, label=label)
 

@@ -197,14 +197,19 @@ def credible(found: Mapping[str, Any], examples: int) -> dict[str, Any]:
 
 
 def auroc_error(auroc: float, anomalies: int, normal: int) -> float:
+    """The standard error of an AUROC that is neither 0 nor 1 for sure: `hanley_mcneil` by the rule of succession."""
+    return hanley_mcneil(_succeeding(auroc, min(anomalies, normal)), anomalies, normal)
+
+
+def hanley_mcneil(area: float, positives: int, negatives: int) -> float:
     """The standard error of an AUROC, of exponential scores: those of other distributions are much alike.
 
-    Source: Hanley and McNeil, The Meaning and Use of the Area under a Receiver Operating Characteristic Curve, 1982.
+    Source: Hanley and McNeil, The Meaning and Use of the Area under a Receiver Operating Characteristic Curve, 1982,
+    eq. 1 and 2.
     """
-    area = _succeeding(auroc, min(anomalies, normal))
-    of_anomalies, of_normal = area / (2 - area), 2 * area**2 / (1 + area)
-    spread = area * (1 - area) + (anomalies - 1) * (of_anomalies - area**2) + (normal - 1) * (of_normal - area**2)
-    return math.sqrt(spread / (anomalies * normal))
+    of_positives, of_negatives = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = area * (1 - area) + (positives - 1) * (of_positives - area**2) + (negatives - 1) * (of_negatives - area**2)
+    return math.sqrt(max(0.0, spread) / (positives * negatives))
 
 
 def _succeeding(share: float, count: int) -> float:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy.stats import rankdata
 
 from vae_pipeline.kinds.spec import Column
+from vae_pipeline.metrics.detection import hanley_mcneil
 from vae_pipeline.numerics.randomness import derive
 
 Array = npt.NDArray[Any]
@@ -81,13 +82,6 @@ def membership(members: Array, others: Array, drawn: Array, distance: "RowDistan
     near, far = (distance.nearest(side, drawn).round(9) for side in (members, others))
     ranks = rankdata(np.concatenate([near, far]))[len(near) :]
     return float((ranks.sum() - len(far) * (len(far) + 1) / 2) / (len(near) * len(far)))
-
-
-def hanley_mcneil(auc: float, positives: int, negatives: int) -> float:
-    """The standard error of an AUROC; Hanley and McNeil, 1982, eq. 1 and 2."""
-    first, second = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    spread = auc * (1 - auc) + (positives - 1) * (first - auc**2) + (negatives - 1) * (second - auc**2)
-    return float(np.sqrt(max(0.0, spread) / (positives * negatives)))
 
 
 def disclosure(known: Array, drawn: Array, distance: "RowDistance") -> float:

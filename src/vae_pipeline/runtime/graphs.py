@@ -1,5 +1,6 @@
 """The graphs of a bundle, opened and run by name; what they are asked is checked by `inputs`."""
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,8 @@ from vae_pipeline.system.errors import BundleError, DataError
 if TYPE_CHECKING:
     import onnxruntime
 
-BATCH = 256
+BATCH, VALUES = 256, 2**19
+"""Rows that a graph is asked for at a time, and values in all of them: a photograph's nets take a second of a core."""
 Array = npt.NDArray[Any]
 
 
@@ -77,7 +79,7 @@ class Graphs:
             raise BundleError(f"{self.folder}: the graph {name}: {error}") from error
 
     def rows(self, name: str, inputs: dict[str, Array], labels: Labels, at_a_time: int = BATCH) -> list[Array]:
-        """A graph's outputs of any number of rows, some `at_a_time`; the labels are checked, and no other input.
+        """A graph's outputs of any number of rows, up to `at_a_time`; the labels are checked, and no other input.
 
         Raises:
             DataError: labels are missing, or given where the model isn't conditional.
@@ -87,9 +89,11 @@ class Graphs:
             inputs = {**inputs, "label": checked_labels(labels, count, self.classes)}
         elif labels is not None:
             raise DataError("labels were given, but this model isn't conditional on any: leave them out")
+        events = [self.spec.event_shape, *(value.shape[1:] for value in inputs.values())]
+        size = max(1, min(at_a_time, VALUES // max(map(math.prod, events))))
         chunks = []
-        for start in range(0, count, at_a_time):
-            chunks.append(self.run(name, {key: value[start : start + at_a_time] for key, value in inputs.items()}))
+        for start in range(0, count, size):
+            chunks.append(self.run(name, {key: value[start : start + size] for key, value in inputs.items()}))
             self.progress(len(chunks[-1][0]))
         return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
 
