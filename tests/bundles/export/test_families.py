@@ -8,24 +8,21 @@ from scipy.optimize import brentq
 from tests.bundles.export.test_export import zeros_allowed
 from tests.contracts.test_models import batch, make
 from tests.lanes import edited
-from tests.models.test_columns import ROWS
-from tests.models.test_columns import SPEC as TABLE
 from tests.models.test_columns import model as table_model
 from tests.models.test_counts import ROWS as COUNTED_ROWS
 from tests.models.test_counts import SPEC as COUNTED
+from tests.models.test_counts import likelihood as counting
 from tests.models.test_flow_matching import shaken
 
 from vae_pipeline.bundles.export import parity
 from vae_pipeline.bundles.export.bundle import Provenance, write_bundle
 from vae_pipeline.bundles.export.graph import example_inputs
 from vae_pipeline.bundles.export.graphs import SCORE, STEPWISE, graphs_of
-from vae_pipeline.bundles.export.rows import DRAWING
 from vae_pipeline.kinds.spec import ImageSpec, TextSpec
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.kinds.text.tokens import padded
 from vae_pipeline.metrics.detection import calibrated
 from vae_pipeline.models.build import build
-from vae_pipeline.models.likelihoods import drawn_counts
 from vae_pipeline.models.likelihoods.student_t import StudentT, StudentTLikelihood
 from vae_pipeline.models.samplers import FlowSampler, MixtureSampler
 from vae_pipeline.recipe.model import Model
@@ -115,10 +112,11 @@ def is_the_model(graph, model, x, units, tmp_path, made=None):
     assert np.ptp(next(iter(wanted.values()))) > 0
 
 
-def test_the_graph_of_heavy_numbers_is_the_model(tmp_path):
+def test_the_graph_of_heavy_numbers_and_of_counts_is_the_model(tmp_path):
     torch.manual_seed(0)
-    model = build(table_model(likelihood={"kind": "mixed", "scale": "per_element", "numbers": "student_t"}), TABLE)
-    is_the_model(SCORE, model.eval(), torch.from_numpy(ROWS), Units(TABLE, None), tmp_path)
+    families = counting("zero_inflated_negative_binomial", True, numbers="student_t", missing="modelled")
+    model, x = build(table_model(likelihood=families), COUNTED).eval(), COUNTED_ROWS.nan_to_num(3.0)
+    is_the_model(SCORE, model, x, Units(COUNTED, None), tmp_path)
 
 
 class ByGammaFunctions(StudentT):
@@ -228,13 +226,3 @@ def test_a_colour_image_of_96_pixels_whose_log_density_cancels_is_exported(smoke
     parity.require(rows, 1e-5)
     away = np.abs(found["negative_elbo"] - wanted["negative_elbo"])
     assert (away / (1 + np.abs(wanted["negative_elbo"]))).max() > 1e-4
-
-
-def test_the_graphs_of_counts_are_the_model(tmp_path, monkeypatch):
-    monkeypatch.setattr(drawn_counts, "STEPS", 3)  # of 40: a trace of all takes most of a minute
-    torch.manual_seed(0)
-    counts = {"family": "zero_inflated_negative_binomial", "library": True}
-    recipe = table_model(likelihood={"kind": "mixed", "scale": "per_element", "missing": "modelled", "counts": counts})
-    model, x = build(recipe, COUNTED).eval(), COUNTED_ROWS.nan_to_num(3.0)
-    for graph in (SCORE, DRAWING[0]):
-        is_the_model(graph, model, x, Units(COUNTED, None), tmp_path)

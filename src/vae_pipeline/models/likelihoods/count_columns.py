@@ -26,7 +26,7 @@ ROUNDS = 30  # of an independent fit of zeros
 
 
 class CountRows:
-    """What is known of the counts of some rows before their totals are."""
+    """The counts of some rows, before the totals of these are known."""
 
     def __init__(
         self, output: Float[Tensor, "*batch counts"], size: Tensor | None, inflation: Tensor | None, totals: Tensor
@@ -91,7 +91,7 @@ class CountColumns(nn.Module):
         return self.count * (1 + (self.dispersed and self.per_element) + self.inflated)
 
     def forward(self, output: Float[Tensor, "*batch outputs"]) -> CountRows:
-        """What is known of some rows before their totals are."""
+        """The counts that an output tells, before totals are known."""
         parts = iter(output.split([self.count] * (output.shape[-1] // self.count), -1))
         rates, size, inflation = next(parts) + self.first, None, None
         if self.dispersed:

@@ -37,6 +37,11 @@ def _series(y: Tensor) -> Tensor:
     return inverse * (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square / 1680)))
 
 
+def _factorial(x: Tensor, left: Tensor) -> Tensor:
+    """log x! - x log x + x, where `left` is the remainder of x, or of 1 where x is 0."""
+    return torch.where(x > 0, left + x.clamp_min(1).log(), torch.zeros_like(x))
+
+
 def deviance(x: Tensor, mean: Tensor, away: Tensor) -> Tensor:
     """x log(x / mean) + mean - x, of x from 0 and means over 0; `away` is mean - x, before it is rounded."""
     share = away / (x + mean)
@@ -83,15 +88,16 @@ class Counts(Distribution):
     def _uninflated(self, value: Tensor) -> Tensor:
         value = value + torch.zeros_like(self.rate)
         some = value.clamp_min(1)
-        # log x! - x log x + x
-        itself = torch.where(value > 0, remainder(some) + some.log(), torch.zeros_like(some))
         if self.size is None:
-            return -deviance(value, self.rate, self.rate - value) - itself
+            return -deviance(value, self.rate, self.rate - value) - _factorial(value, remainder(some))
         size = self.size + torch.zeros_like(value)
         both, per = value + size, 1 / (size + self.rate)
         away = size * per * (value - self.rate)
-        ways = remainder(both) - remainder(size) - itself
-        return ways - deviance(size, both * per * size, away) - deviance(value, both * per * self.rate, -away)
+        # Stacked, so that a graph has each formula once.
+        ways, chosen, itself = remainder(torch.stack([both, size, some])).unbind()
+        parts, rates = torch.stack([size, value]), torch.stack([size, self.rate + torch.zeros_like(value)])
+        apart = deviance(parts, both * per * rates, torch.stack([away, -away])).sum(0)
+        return ways - chosen - _factorial(value, itself) - apart
 
     def log_prob_expected(self) -> Tensor:
         """Log-probability of the likeliest count."""
