@@ -93,7 +93,7 @@ class RowDraw(nn.Module):
         """Raw rows, and which of them are doubtful."""
         layout = self.layout
         even = uniform.unflatten(-1, (-1, self.each))
-        there, choice, first, second = even[..., :UNIFORM].unbind(-1)
+        there, choice, first, second, *_ = even.unbind(-1)
         likely, drawn = rows.logits.sigmoid(), layout.take(choice, "boolean")
         gaps = [(drawn - likely).abs()]
         cells, classes = [], []

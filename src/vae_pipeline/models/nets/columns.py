@@ -52,14 +52,14 @@ class ColumnEncoder(nn.Module):
     ) -> Float[Tensor, "batch features"]:
         """Features; `label` is one-hot."""
         values, present = x.unbind(-2)
-        seen = [values[:, self.plain].clamp(-CLIP, CLIP)] if self.plain else []
-        if self.counts:
-            counted = ((1 + values[:, self.counts]).log() - self.middle) / self.spread
-            seen.append(counted.clamp(-CLIP, CLIP) * present[:, self.counts])
         codes = [
             one_hot(pool.class_of(values[:, index]), pool.classes) * present[:, index, None]
             for index, pool in self.categories
         ]
+        seen = [values[:, self.plain].clamp(-CLIP, CLIP)] if self.plain else []
+        if self.counts:
+            counted = ((1 + values[:, self.counts]).log() - self.middle) / self.spread
+            seen.append(counted.clamp(-CLIP, CLIP) * present[:, self.counts])
         features: Tensor = self.dense(torch.cat([*seen, *codes, 1 - present[:, self.flagged]], 1), label)
         return features
 
