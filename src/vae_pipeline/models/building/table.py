@@ -63,7 +63,7 @@ def table_model(model: recipe.AnyModel, spec: TableSpec) -> TableVAE:
 
 
 def _mean_and_deviation(column: Column) -> tuple[float, float]:
-    """Those of a column of counts, whose knots lie as far apart."""
+    """The mean and deviation of a column of counts, by its knots."""
     return (column.knots[0][0] + column.knots[-1][0]) / 2, column.unit
 
 
