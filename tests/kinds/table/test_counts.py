@@ -20,7 +20,7 @@ FRAME = pd.DataFrame({
 })  # fmt: skip
 
 
-def prepared(folder, frame=FRAME, counts=("a", "b", "none")):
+def prepared(folder, frame=FRAME, counts=("b", "a", "none", "a")):
     path = folder / "counts.csv"
     frame.to_csv(path, index=False)
     told = {"kind": "table", "file": {"path": str(path)}, "label": None, "columns": {}, "scaling": "standard"}

@@ -17,7 +17,7 @@ CHUNK = 2**16  # rows
 
 
 def counts_of(source: TableSource) -> tuple[Column, ...]:
-    """The columns that count, as the source names them.
+    """The columns that count, which the source names, each once and in the order of the table.
 
     Raises:
         DataError: a name is of no column, or of one that holds no numbers, or a value counts nothing.
@@ -45,7 +45,7 @@ def _named(source: TableSource) -> tuple[Column, ...]:
             f"data.counts names {', '.join(others)}, and no column of numbers is called so; there are "
             f"{', '.join(list(numbers)[:12]) or 'none'}"
         )
-    return tuple(numbers[name] for name in source.counts)
+    return tuple(column for name, column in numbers.items() if name in source.counts)
 
 
 def require_exact(name: str, values: Array, rows: Array) -> None:
