@@ -1,5 +1,7 @@
 """Drawn rows beside real ones."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,17 @@ def test_pairs_are_compared_as_sdmetrics_does(sets, first, second, wanted):
     at = [first, second]
     found = tables.pair_trends(sets[0][:, at], sets[1][:, at], [COLUMNS[each] for each in at])
     assert found == pytest.approx(wanted, abs=1e-9)
+
+
+def test_of_very_many_pairs_some_are_compared(sets, monkeypatch):
+    each = [
+        tables.pair_trends(sets[0][:, at], sets[1][:, at], [COLUMNS[index] for index in at])
+        for at in map(list, combinations(range(len(COLUMNS)), 2))
+    ]
+    assert tables.pair_trends(*sets[:2], COLUMNS) == pytest.approx(np.mean(each))
+    monkeypatch.setattr(tables, "PAIRS", 2)
+    step = -(-len(each) // 2)
+    assert tables.pair_trends(*sets[:2], COLUMNS) == pytest.approx(np.mean(each[::step]))
 
 
 def test_equal_sets_are_equal_whatever_they_hold(sets):

@@ -174,6 +174,7 @@ def _rows(frame: pd.DataFrame, recipe: Recipe | None, columns: Mapping[str, Any]
         "label": None,
         "columns": dict(columns),
         "scaling": getattr(told, "scaling", "standard"),
+        "counts": getattr(told, "counts", None),
         "one_class": False,
         **_division(recipe, len(frame)),
     }
@@ -183,6 +184,7 @@ def _rows(frame: pd.DataFrame, recipe: Recipe | None, columns: Mapping[str, Any]
         rows=tables.values_of(frame, known),
         labels=None,
         scaling=section.scaling,
+        counts=section.counts,
         one_class=False,
         valid=section.valid,
         test=section.test,

@@ -12,7 +12,7 @@ from vae_pipeline.kinds.audio.tape import Tape
 from vae_pipeline.kinds.image.spec import LEVELS
 from vae_pipeline.kinds.spec import Column
 from vae_pipeline.kinds.table.spec import CsvFormat
-from vae_pipeline.recipe.data import ColumnScaling
+from vae_pipeline.recipe.data import ColumnScaling, Counted
 from vae_pipeline.recipe.split import HASHED, SplitRule
 from vae_pipeline.recipe.tokenizer import Tokenizer
 
@@ -134,6 +134,8 @@ class TableSource:
     test: float
     cells: int | None = None
     """Cells into which each column's numbers are sorted, about so many; None for none."""
+    counts: Counted = None
+    """Names of the columns that count, "all" for all numbers; None for none."""
     ignored: tuple[str, ...] = ()
     origins: dict[str, str] = field(default_factory=dict)
     """Name of each file, or description: its digest."""

@@ -55,7 +55,7 @@ def _values(split: Split, spec: DataSpec, seed: int, scaling: AnyScaling | None)
 def _whole(split: Split, spec: TableSpec | TextSpec) -> Array:
     match spec:
         case TableSpec():
-            rows: Tensor = TableScaling([column.knots for column in spec.columns])(torch.from_numpy(split.x[:]))
+            rows: Tensor = TableScaling.of(spec)(torch.from_numpy(split.x[:]))
             return rows.double().numpy()
         case TextSpec():
             return split.x[:]

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from vae_pipeline.kinds.spec import TableSpec
 from vae_pipeline.models.features.scaling import FeatureScaling
 from vae_pipeline.models.sound.view import SpectrogramScaling
 
@@ -41,9 +42,12 @@ class TableScaling(nn.Module):
     scaled: Tensor
     unit: Tensor
     zero: Tensor
+    chosen: Tensor
 
-    def __init__(self, knots: Sequence[Sequence[tuple[float, float]]]) -> None:
+    def __init__(self, knots: Sequence[Sequence[tuple[float, float]]], counts: Sequence[int] = ()) -> None:
+        """`counts` are columns whose values stay as they are, which their likelihood asks for."""
         super().__init__()
+        self.counts = list(counts)
         most = max(len(column) for column in knots)
         # A column with fewer knots repeats its last one: segments of no width.
         filled = torch.tensor(
@@ -54,6 +58,15 @@ class TableScaling(nn.Module):
         spans = filled[:, -1] - filled[:, 0]
         self.register_buffer("unit", spans[:, 0] / spans[:, 1], persistent=False)
         self.register_buffer("zero", torch.zeros(()), persistent=False)
+        chosen = torch.arange(len(knots))
+        chosen[self.counts] += len(knots)
+        self.register_buffer("chosen", chosen, persistent=False)
+
+    @classmethod
+    def of(cls, spec: TableSpec) -> "TableScaling":
+        """The scaling of a table's columns."""
+        counts = [index for index, column in enumerate(spec.columns) if column.name in spec.counts]
+        return cls([column.knots for column in spec.columns], counts)
 
     def forward(self, x: Shaped[Tensor, "*batch columns"]) -> Float[Tensor, "*batch 2 columns"]:
         """Scaled values, 0 where one is missing; and 1 where one is present, else 0."""
@@ -61,11 +74,18 @@ class TableScaling(nn.Module):
         known = torch.where(present, x.float(), self.zero)
         over, under = ((away / self.unit).clamp(0.0, FAR) for away in (known - self.raw[:, -1], self.raw[:, 0] - known))
         values = _mapped(known, self.raw, self.scaled) + (1 + over).log() - (1 + under).log()
+        values = self._but_counts(values, known)
         return torch.stack([torch.where(present, values, self.zero), present.float()], -2)
 
     def inverse(self, x: Float[Tensor, "*batch columns"]) -> Float[Tensor, "*batch columns"]:
         """Raw values of scaled ones."""
-        return _mapped(x, self.scaled, self.raw)
+        return self._but_counts(_mapped(x, self.scaled, self.raw), x)
+
+    def _but_counts(self, values: Tensor, counts: Tensor) -> Tensor:
+        if not self.counts:
+            return values
+        # Gather: where counts and others are products with a mask of columns, OpenVINO gives wrong classes.
+        return torch.cat([values, counts], -1).index_select(-1, self.chosen)
 
 
 def _mapped(

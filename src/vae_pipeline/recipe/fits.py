@@ -59,6 +59,7 @@ def fits(data: Data, model: AnyModel, sampler: Sampler, detection: DetectionSect
         case "table":
             _refuse_recurrent(data, model)
             _table_fits(model, detection)
+            _counts_fit(data, model)
         case "text":
             _text_fits(data, model, sampler, detection)
         case _:
@@ -158,6 +159,20 @@ def _table_fits(model: AnyModel, detection: DetectionSection | None) -> None:
         raise ValueError("a table needs an encoder and a decoder of kind dense, and a prior other than vamp")
     if any(isinstance(net, DenseNet) and net.shortcut for net in _nets(model)):
         raise ValueError("the shortcut of dense nets is for images and sound; for a table leave it out")
+
+
+def _counts_fit(data: Data, model: AnyModel) -> None:
+    named = getattr(data, "counts", None) is not None
+    told = isinstance(model.likelihood, MixedLikelihood) and model.likelihood.counts is not None
+    if told and not named:
+        raise ValueError(
+            "model.likelihood.counts is a family of counts, and data.counts names none: set it to all, or names"
+        )
+    if named and not told:
+        raise ValueError(
+            "data.counts names columns, and model.likelihood.counts no family for them: set it to {family: "
+            "negative_binomial, library: false}, or leave data.counts out"
+        )
 
 
 def _text_fits(data: Data, model: AnyModel, sampler: Sampler, detection: DetectionSection | None) -> None:

@@ -141,7 +141,7 @@ def unpack(training: Training, tensors: dict[str, Tensor], header: dict[str, obj
     training.best_epoch = header["best_epoch"]  # type: ignore[assignment]
     training.stopped = bool(header["stopped"])
     if training.secret is not None:
-        training.secret.bit_generator.state = header["secret"]
+        training.secret.bit_generator.state = header["secret"]  # type: ignore[assignment]
 
 
 def _group(tensors: dict[str, Tensor], group: str) -> dict[str, Tensor]:

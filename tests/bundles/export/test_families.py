@@ -8,9 +8,10 @@ from scipy.optimize import brentq
 from tests.bundles.export.test_export import zeros_allowed
 from tests.contracts.test_models import batch, make
 from tests.lanes import edited
-from tests.models.test_columns import ROWS
-from tests.models.test_columns import SPEC as TABLE
 from tests.models.test_columns import model as table_model
+from tests.models.test_counts import ROWS as COUNTED_ROWS
+from tests.models.test_counts import SPEC as COUNTED
+from tests.models.test_counts import likelihood as counting
 from tests.models.test_flow_matching import shaken
 
 from vae_pipeline.bundles.export import parity
@@ -111,10 +112,11 @@ def is_the_model(graph, model, x, units, tmp_path, made=None):
     assert np.ptp(next(iter(wanted.values()))) > 0
 
 
-def test_the_graph_of_heavy_numbers_is_the_model(tmp_path):
+def test_the_graph_of_heavy_numbers_and_of_counts_is_the_model(tmp_path):
     torch.manual_seed(0)
-    model = build(table_model(likelihood={"kind": "mixed", "scale": "per_element", "numbers": "student_t"}), TABLE)
-    is_the_model(SCORE, model.eval(), torch.from_numpy(ROWS), Units(TABLE, None), tmp_path)
+    families = counting("zero_inflated_negative_binomial", True, numbers="student_t", missing="modelled")
+    model, x = build(table_model(likelihood=families), COUNTED).eval(), COUNTED_ROWS.nan_to_num(3.0)
+    is_the_model(SCORE, model, x, Units(COUNTED, None), tmp_path)
 
 
 class ByGammaFunctions(StudentT):

@@ -8,6 +8,7 @@ from onnx.reference import ReferenceEvaluator
 from scipy import stats
 from tests.bundles.export.test_families import is_the_model
 from tests.models.test_columns import model as table_model
+from tests.models.test_counts import SPEC as COUNTED
 from tests.models.test_rows import COLUMNS
 
 from vae_pipeline.bundles.export.graph import example_inputs
@@ -16,6 +17,7 @@ from vae_pipeline.bundles.export.rows import DRAWING
 from vae_pipeline.estimators import answers
 from vae_pipeline.kinds.spec import TableSpec
 from vae_pipeline.models.build import build
+from vae_pipeline.models.likelihoods import drawn_counts
 from vae_pipeline.models.samplers import MixtureSampler
 from vae_pipeline.runtime import Bundle
 from vae_pipeline.runtime.agreement import Units
@@ -24,12 +26,14 @@ from vae_pipeline.system.errors import DataError
 from vae_pipeline.training.trained import Trained
 
 CELLED = tuple(column for column in COLUMNS if column.kind not in ("number", "date") or column.cells)
+COUNTS = {"family": "zero_inflated_negative_binomial", "library": True}
 X = torch.zeros(64, 1)
 
 
 def table(columns, **likelihood):
     torch.manual_seed(0)
-    spec = TableSpec(columns, ())
+    counted = {"counts": COUNTED.counts, "totals": COUNTED.totals} if "counts" in likelihood else {}
+    spec = TableSpec(columns, (), **counted)
     parts = {"kind": "mixed", "scale": "per_element", "missing": "modelled", **likelihood}
     model = build(table_model(likelihood=parts), spec).eval()
     with torch.no_grad():
@@ -41,13 +45,14 @@ def table(columns, **likelihood):
 @pytest.mark.parametrize(
     ("columns", "likelihood", "sampler"),
     [
-        (COLUMNS, {"numbers": "student_t", "bounds": "observed"}, "prior"),
+        ((*COLUMNS, *COUNTED.columns), {"numbers": "student_t", "bounds": "observed", "counts": COUNTS}, "prior"),
         (CELLED, {"numbers": "histogram"}, "mixture"),
         (COLUMNS[3:4], {}, "prior"),
     ],
-    ids=["student_t", "histogram", "one boolean"],  # a lane has Gaussian numbers
+    ids=["student_t and counts", "histogram", "one boolean"],  # a lane has Gaussian numbers
 )
-def test_a_drawn_row_is_the_models(columns, likelihood, sampler, tmp_path):
+def test_a_drawn_row_is_the_models(columns, likelihood, sampler, tmp_path, monkeypatch):
+    monkeypatch.setattr(drawn_counts, "STEPS", 3)  # of 40, which take seconds to trace
     model, spec = table(columns, **likelihood)
     if sampler == "mixture":
         parts = torch.tensor([0.3, 0.7]), torch.randn(2, 3), torch.eye(3).repeat(2, 1, 1)

@@ -94,6 +94,7 @@ def open_table(data: TableData, finder: Finder) -> TableSource:
         labels=seen.labels,
         scaling=data.scaling,
         cells=data.cells,
+        counts=data.counts,
         one_class=data.one_class,
         valid=data.valid,
         test=data.test,

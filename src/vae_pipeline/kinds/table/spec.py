@@ -108,6 +108,15 @@ class TableSpec(StoredSpec):
     """The form of the file that the model was made of: where another leaves it open, it is taken to be the same."""
     absent: tuple[str, ...] = ()
     """Texts that stand for a missing value, beside an empty one, NA, null and their like."""
+    counts: tuple[str, ...] = ()
+    """Numbers that are counts: whole, and 0 or more."""
+    totals: tuple[float, ...] = ()
+    """Quantiles, at even distances, of the sum of all counts of a row of the training part."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; a table without counts is as it was before there were any."""
+        values = super().to_dict()
+        return values if self.counts else {key: each for key, each in values.items() if key not in ("counts", "totals")}
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -176,6 +185,8 @@ class TableSpec(StoredSpec):
                 )
             if np.isinf(values).any():
                 raise DataError(f"column {column.name} holds infinity, or numbers over 3e38: clean it first")
+            if column.name in self.counts:
+                require_counts(column.name, rows[:, index], np.arange(first, first + len(rows)))
             most = {"boolean": 1, "category": len(column.values)}.get(column.kind)
             if most is not None and not np.isin(values, np.arange(most + 1)).all():
                 raise DataError(f"column {column.name} is a {column.kind}: whole numbers from 0 to {most} are wanted")
@@ -203,6 +214,21 @@ class TableSpec(StoredSpec):
                 raise ValueError(f"column {column.name} has cells that don't rise")
             if (column.kind == "category") != bool(column.values):
                 raise ValueError(f"column {column.name} is a {column.kind} with {len(column.values)} values")
+
+
+def require_counts(name: str, values: Array, rows: Array) -> None:
+    """Refuse values of a column of counts that aren't; NaN stands for none, and `rows` are their numbers.
+
+    Raises:
+        DataError: one is negative or broken.
+    """
+    wrong = ~np.isnan(values) & ((values < 0) | (values != np.floor(values)))
+    if wrong.any():
+        at = int(wrong.argmax())
+        raise DataError(
+            f"column {name} holds {values[at]:g} in row {rows[at]}, and data.counts says that it counts: whole "
+            "numbers from 0 up are wanted; mend the value, or leave the column out of data.counts"
+        )
 
 
 def require_target(spec: StoredSpec, target: str | None) -> None:

@@ -5,7 +5,7 @@ Where there is one class, train and valid hold normal rows alone, and test the r
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, assert_never
 
@@ -20,6 +20,7 @@ from vae_pipeline.kinds.spec import ANOMALIES, CLIP, Column, TableSpec
 from vae_pipeline.kinds.splitting import duplicates, split_card, told
 from vae_pipeline.kinds.table.cells import cells_of, step_of
 from vae_pipeline.kinds.table.columns import MOST_VALUES
+from vae_pipeline.kinds.table.counts import counts_of, fit_counts, totals_of
 from vae_pipeline.kinds.table.spec import centre
 from vae_pipeline.recipe.data import ColumnScaling
 from vae_pipeline.system.errors import DataError
@@ -41,7 +42,8 @@ def write_table(source: TableSource, folder: Path, seed: int) -> None:
     """
     division = split_table(source, seed)
     parts = division.rows
-    columns = _fit(source, parts["train"])
+    counts = counts_of(source)
+    columns = _fit(source, parts["train"], counts)
     card: dict[str, Any] = {
         "examples": {name: len(indices) for name, indices in parts.items()},
         "shape": [len(columns)],
@@ -64,20 +66,24 @@ def write_table(source: TableSource, folder: Path, seed: int) -> None:
         if source.labels is not None:
             labels = source.labels[indices]
             save_array(folder / f"{name}_labels.npy", labels)
-            counts = np.bincount(labels, minlength=len(ANOMALIES))
-            card["classes"][name] = dict(zip(ANOMALIES, counts.tolist(), strict=True))
+            found = np.bincount(labels, minlength=len(ANOMALIES))
+            card["classes"][name] = dict(zip(ANOMALIES, found.tolist(), strict=True))
     card["duplicates"] = duplicates(hashes)
     card["notes"] = [*source.notes, *division.notes, *told(card)]
     classes = () if source.labels is None else ANOMALIES
-    TableSpec(tuple(columns), source.ignored, classes, csv=source.csv, absent=source.absent).save(folder / "spec.json")
+    totals = totals_of(_chunks(source, parts["train"]), [source.columns.index(each) for each in counts])
+    TableSpec(
+        tuple(columns), source.ignored, classes, csv=source.csv, absent=source.absent,
+        counts=tuple(each.name for each in counts), totals=totals,
+    ).save(folder / "spec.json")  # fmt: skip
     write_json(folder / "card.json", card)
 
 
-def _fit(source: TableSource, train: Indices) -> list[Column]:
+def _fit(source: TableSource, train: Indices, counted: Sequence[Column]) -> list[Column]:
     """Scalings by at most a million rows, at even distances; the values of a category by all."""
     sample = source.rows[train[:: -(-len(train) // FITTED)]]
     fitted = [
-        fit_column(column, sample[:, index], source.scaling, source.cells)
+        fit_column(column, sample[:, index], source.scaling, source.cells, counts=column in counted)
         for index, column in enumerate(source.columns)
     ]
     categories = [index for index, column in enumerate(fitted) if column.kind == "category"]
@@ -192,7 +198,9 @@ def split_table(source: TableSource, seed: int) -> Division:
     return division
 
 
-def fit_column(column: Column, values: Array, scaling: ColumnScaling, cells: int | None = None) -> Column:
+def fit_column(
+    column: Column, values: Array, scaling: ColumnScaling, cells: int | None = None, counts: bool = False
+) -> Column:
     """The column with its offset, knots and, where they are asked for, cells; `values` are in its own units, float64.
 
     Raises:
@@ -203,6 +211,8 @@ def fit_column(column: Column, values: Array, scaling: ColumnScaling, cells: int
         raise DataError(
             f"column {column.name} holds no value in the training part: set data.columns.{column.name} to ignored"
         )
+    if counts:
+        return fit_counts(column, present)
     match column.kind:
         case "number" | "date":
             column = dataclasses.replace(column, offset=_offset(present))

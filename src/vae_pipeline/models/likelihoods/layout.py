@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vae_pipeline.models.nets.pool import Pool
 
-Kind = Literal["number", "histogram", "boolean", "category"]
+Kind = Literal["number", "histogram", "count", "boolean", "category"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Layout:
 
     An output holds the means of all numbers, (where they are its own) their log-scales, the logits of all booleans,
     (where it is modelled) those of the presence of each column with gaps, those of the cells of all numbers that are
-    told by a histogram, and those of one category after the other.
+    told by a histogram, what counts want, and the logits of one category after the other.
     """
 
     kinds: tuple[Kind, ...]
@@ -39,7 +39,8 @@ class Layout:
     @property
     def order(self) -> list[int]:
         """Indices of all columns, kind by kind."""
-        return [*self.of("number"), *self.of("histogram"), *self.of("boolean"), *self.of("category")]
+        kinds: tuple[Kind, ...] = ("number", "histogram", "count", "boolean", "category")
+        return [index for kind in kinds for index in self.of(kind)]
 
     def in_place(self, parts: Sequence[Tensor]) -> Tensor:
         """Columns kind by kind, as `order` has them, in the order that they have in a row."""

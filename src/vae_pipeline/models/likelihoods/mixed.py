@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, constraints
 
 from vae_pipeline.models.likelihoods import Measure, ObservedDistribution
+from vae_pipeline.models.likelihoods.count_columns import CountColumns, CountRows
 from vae_pipeline.models.likelihoods.histogram import Cells, Histogram
 from vae_pipeline.models.likelihoods.layout import Layout, columns
 from vae_pipeline.models.likelihoods.location_scale import LEAST_LOG_SCALE, floored
@@ -27,8 +28,8 @@ class MixedLikelihood(nn.Module):
     """A row's columns, each of its own family: Gaussian numbers, Bernoulli booleans, categorical categories.
 
     The scale of a number is learned, one a column; or one that the decoder gives for each row and column. A number may
-    also be of Student's t, whose degrees of freedom are learned, one a column, or in one of the cells of a histogram.
-    Whether a column with gaps has a value is `modelled`, or taken as given.
+    also be of Student's t, whose degrees of freedom are learned, one a column, in one of the cells of a histogram, or a
+    count. Whether a column with gaps has a value is `modelled`, or taken as given.
     """
 
     planes = 1
@@ -40,15 +41,17 @@ class MixedLikelihood(nn.Module):
         modelled: bool = False,
         heavy: bool = False,
         cells: Sequence[Tensor] = (),
+        counts: CountColumns | None = None,
     ) -> None:
         """`heavy`: numbers are of Student's t. `cells` are those of each column of a histogram, scaled: `Cells`."""
         super().__init__()
         self.layout, self.kind, self.modelled = layout, scale, modelled and bool(layout.gaps)
         numbers, booleans = len(layout.of("number")), len(layout.of("boolean"))
         gaps = len(layout.gaps) if self.modelled else 0
-        self.cells = Cells(cells)
+        self.cells, self.counts = Cells(cells), counts
         own = numbers if scale == "per_element" else 0
-        self.parts = [numbers, own, booleans, gaps, self.cells.met.numel(), *layout.category_sizes]
+        counted = 0 if counts is None else counts.outputs
+        self.parts = [numbers, own, booleans, gaps, self.cells.met.numel(), counted, *layout.category_sizes]
         if scale == "learned_per_column" and numbers:
             self.log_scale = nn.Parameter(torch.zeros(numbers))
         self.log_excess = nn.Parameter(torch.full((numbers,), FIRST_EXCESS)) if heavy and numbers else None
@@ -66,13 +69,14 @@ class MixedLikelihood(nn.Module):
             next(filled) if part else rows.detach()[..., :0] for part in self.parts[:4]
         ]
         shares = next(filled) if self.parts[4] else None
+        counts = None if self.counts is None else self.counts(next(filled))
         log_odds = list(filled)
         own = self.kind == "per_element" or not self.parts[0]
         scale = floored(log_scale if own else self.log_scale)
         degrees = None if self.log_excess is None else degrees_of(self.log_excess)
         histogram = None if shares is None else self.cells(shares.unflatten(-1, self.cells.met.shape))
         there = presence if self.modelled else None
-        return RowDistribution(self.layout, mean, scale, logits, log_odds, there, degrees, histogram)
+        return RowDistribution(self.layout, mean, scale, logits, log_odds, there, degrees, histogram, counts)
 
     def measure(self, binary: bool) -> Measure:  # noqa: ARG002 (every likelihood is asked the same)
         """The kind of the numbers."""
@@ -107,7 +111,12 @@ class MixedLikelihood(nn.Module):
         histogram = None
         if told := layout.of("histogram"):
             histogram = self.cells(self.cells.log_shares(values[:, told], present[:, told]))
-        independent = RowDistribution(layout, centre, spread, odds[booleans], log_odds, presence, degrees, histogram)
+        counts = None
+        if self.counts is not None:
+            counts = self.counts.independent(layout.take(values, "count"), layout.take(present, "count"))
+        independent = RowDistribution(
+            layout, centre, spread, odds[booleans], log_odds, presence, degrees, histogram, counts
+        )
         return float(independent.log_prob(torch.from_numpy(np.concatenate([*test]))).mean())
 
 
@@ -131,6 +140,7 @@ class RowDistribution(ObservedDistribution):
         presence: Float[Tensor, "*batch gaps"] | None = None,
         degrees: Float[Tensor, " numbers"] | None = None,
         histogram: Histogram | None = None,
+        counts: CountRows | None = None,
     ) -> None:
         """`scale` is one a number, or one an element; `log_odds` are logits of each category's classes.
 
@@ -139,18 +149,23 @@ class RowDistribution(ObservedDistribution):
         """
         self.layout, self.scale, self.logits, self.rank = layout, scale, logits, 1
         self.numbers = _Gaussian(mean, scale) if degrees is None else StudentT(degrees, mean, scale)
-        self.presence, self.histogram = presence, histogram
+        self.presence, self.histogram, self.counts = presence, histogram, counts
         self.log_probabilities = [each.log_softmax(-1) for each in log_odds]
         super().__init__(mean.shape[:-1], torch.Size([2, len(layout.kinds)]), validate_args=False)
 
     @property
     def mean(self) -> Tensor:
-        """[..., columns]: a number's mean, the probability of a boolean, and a category's likeliest class."""
+        """[..., columns]: a number's mean, the probability of a boolean, and a category's likeliest class.
+
+        Counts are those of a row of the mean total, where totals are taken as given.
+        """
         classes = [
             pool.likeliest(pool.with_share(each).argmax(-1, keepdim=True).float())
             for (_, pool), each in zip(self.layout.categories, self.log_probabilities, strict=True)
         ]
         cells = [] if self.histogram is None else [self.histogram.mean]
+        if self.counts is not None:
+            cells.append(self.counts.typical().mean)
         return self.layout.in_place([self.numbers.mean, *cells, self.logits.sigmoid(), *classes])
 
     def log_prob_by_element(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*batch columns"]:
@@ -159,6 +174,9 @@ class RowDistribution(ObservedDistribution):
         layout = self.layout
         numbers, booleans = layout.take(values, "number"), layout.take(values, "boolean")
         cells = [] if self.histogram is None else [self.histogram.log_prob(layout.take(values, "histogram"))]
+        if self.counts is not None:
+            counted = layout.take(values, "count")
+            cells.append(self.counts.of(counted, layout.take(present, "count")).log_prob(counted))
         found = [
             self.numbers.log_prob(numbers),
             *cells,
@@ -173,13 +191,16 @@ class RowDistribution(ObservedDistribution):
 
         A gap is 0. Whether a value is there is as sure as can be, and one that never was missing is there.
         """
-        layout, present = self.layout, value[..., 1, :]
+        layout, (values, present) = self.layout, value.unbind(-2)
         numbers = self.numbers.log_prob(self.numbers.mean)
         classes = [
             pool.with_share(each).amax(-1, keepdim=True)
             for (_, pool), each in zip(layout.categories, self.log_probabilities, strict=True)
         ]
         cells = [] if self.histogram is None else [self.histogram.log_prob_expected()]
+        if self.counts is not None:
+            counts = self.counts.of(layout.take(values, "count"), layout.take(present, "count"))
+            cells.append(counts.log_prob_expected())
         return layout.in_place([numbers, *cells, torch.zeros_like(self.logits), *classes]) * present
 
     def _presence(self, present: Float[Tensor, "*rows columns"]) -> Tensor:
@@ -198,11 +219,18 @@ class RowDistribution(ObservedDistribution):
         return (1 - value[..., 1, :]) * never
 
     def squared_error_by_element(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*batch columns"]:
-        """The squared distance: a number's scaled one, a boolean's and a category's of its probability from 1."""
+        """The squared distance: a number's scaled one, a boolean's and a category's of its probability from 1.
+
+        Of counts it is that of 2 sqrt(x + 3/8), whose variance is nearly 1 (Anscombe, 1948).
+        """
         values, present = value.unbind(-2)
         layout = self.layout
         told = self.histogram
         cells = [] if told is None else [(layout.take(values, "histogram") - told.mean).square()]
+        if self.counts is not None:
+            counted = layout.take(values, "count")
+            expected = self.counts.of(counted, layout.take(present, "count")).mean
+            cells.append(4 * ((counted + 0.375).sqrt() - (expected + 0.375).sqrt()).square())
         found = [
             (layout.take(values, "number") - self.numbers.mean).square(),
             *cells,
@@ -224,6 +252,9 @@ class RowDistribution(ObservedDistribution):
                 even = torch.rand(chosen.shape, device=chosen.device) if pool.shares else chosen
                 classes.append(pool.drawn(chosen, even).unsqueeze(-1))
             cells = [] if self.histogram is None else [self.histogram.sample(torch.Size(sample_shape))]
+            if self.counts is not None:
+                total = self.counts.total(torch.rand(*shape, 1, device=numbers.device))
+                cells.append(self.counts.drawn(total).sample(() if total is not None else sample_shape))
             values = self.layout.in_place([numbers, *cells, booleans, *classes])
             return torch.stack([values, torch.ones_like(values)], -2)
 

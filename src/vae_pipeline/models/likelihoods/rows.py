@@ -1,9 +1,9 @@
 """Draws of a table's rows from p(x|z), by numbers that are given, so that every runtime draws the same rows.
 
 Each column takes `UNIFORM` numbers that are even in (0, 1): the first says whether there is a value, the second chooses
-a boolean, a category or a cell, and the last two make a number; the third chooses among a category's pooled values. A
-category that training never saw isn't drawn, nor is a number beyond the outermost cells. A number that has a step is
-rounded to it.
+a boolean, a category or a cell, and the last two make a number; the third chooses among a category's pooled values.
+Counts take more of them (`drawn_counts`), and of a table that has some each column does. A category that training
+never saw isn't drawn, nor is a number beyond the outermost cells. A number that has a step is rounded to it.
 
 Source: Bailey, Polar Generation of Random Variates with the t-Distribution, 1994; of infinitely many degrees of
 freedom, Box and Muller, A Note on the Generation of Random Normal Deviates, 1958.
@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from vae_pipeline.kinds.spec import Column
+from vae_pipeline.models.likelihoods import drawn_counts
 from vae_pipeline.models.likelihoods.layout import Layout, columns
 from vae_pipeline.models.likelihoods.mixed import RowDistribution
 from vae_pipeline.models.likelihoods.student_t import StudentT
@@ -57,6 +58,7 @@ class RowDraw(nn.Module):
         """`bounded`: numbers lie between the least and the greatest of the training part."""
         super().__init__()
         self.layout = layout
+        self.each = 1 + drawn_counts.EVEN if layout.of("count") else UNIFORM
         told = [of[index] for index in layout.of("histogram")]
         most = max((len(column.cells) for column in told), default=0)
         # A cell's values with half a step on either side, all of which is rounded to them; below the cells and above
@@ -85,12 +87,13 @@ class RowDraw(nn.Module):
     @property
     def uniform(self) -> int:
         """Even numbers that a row takes."""
-        return UNIFORM * len(self.layout.kinds)
+        return self.each * len(self.layout.kinds)
 
     def drawn(self, rows: RowDistribution, uniform: Float[Tensor, "batch even"], scaling: TableScaling) -> DrawnRows:
         """Raw rows, and which of them are doubtful."""
         layout = self.layout
-        there, choice, first, second = uniform.unflatten(-1, (-1, UNIFORM)).unbind(-1)
+        even = uniform.unflatten(-1, (-1, self.each))
+        there, choice, first, second, *_ = even.unbind(-1)
         likely, drawn = rows.logits.sigmoid(), layout.take(choice, "boolean")
         gaps = [(drawn - likely).abs()]
         cells, classes = [], []
@@ -98,6 +101,10 @@ class RowDraw(nn.Module):
             shares = (rows.histogram.log_probability + NEVER * self.outside).softmax(-1)
             chosen, gap = _chosen(shares, layout.take(choice, "histogram").unsqueeze(-1))
             cells.append((chosen * self.low).sum(-1) + layout.take(first, "histogram") * (chosen * self.width).sum(-1))
+            gaps.append(gap)
+        if rows.counts is not None:
+            counted, gap = drawn_counts.drawn(rows.counts, columns(even.mT, layout.of("count")).mT[..., 1:])
+            cells.append(counted)
             gaps.append(gap)
         for (index, pool), each in zip(layout.categories, rows.log_probabilities, strict=True):
             chosen, gap = _chosen(each[..., :-1].softmax(-1), choice[:, index, None])

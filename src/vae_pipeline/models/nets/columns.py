@@ -1,6 +1,7 @@
 """The first layer of a table's encoder: scaled rows become what a network takes in."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -17,17 +18,32 @@ class ColumnEncoder(nn.Module):
 
     A category goes in as one of the classes of its values, a code beyond them as none; a pool without values is of a
     column that is no category. A value that is missing is 0; where that is to be expected, a flag says so. A number
-    goes in as far as ±`CLIP`: how far beyond it lies is for the likelihood to tell.
+    goes in as far as ±`CLIP`: how far beyond it lies is for the likelihood to tell. A count isn't scaled yet: it goes
+    in as log(1 + x), less that of its mean, over the deviation that this has by the delta method.
     """
 
+    middle: Tensor
+    spread: Tensor
+
     def __init__(
-        self, pools: Sequence[Pool], missing: Sequence[bool], labels: int, layers: Sequence[int], function: Activation
+        self,
+        pools: Sequence[Pool],
+        missing: Sequence[bool],
+        labels: int,
+        layers: Sequence[int],
+        function: Activation,
+        counts: Mapping[int, tuple[float, float]] | None = None,
     ) -> None:
+        """`counts` has mean and deviation of each column of counts."""
         super().__init__()
         self.categories = [(index, pool) for index, pool in enumerate(pools) if pool.values]
-        self.plain = [index for index, pool in enumerate(pools) if not pool.values]
+        self.counts = list(counts or {})
+        self.plain = [index for index, pool in enumerate(pools) if not pool.values and index not in self.counts]
         self.flagged = [index for index, each in enumerate(missing) if each]
-        width = len(self.plain) + sum(pool.classes for pool in pools) + len(self.flagged)
+        told = list((counts or {}).values())
+        self.register_buffer("middle", torch.tensor([math.log1p(mean) for mean, _ in told]), persistent=False)
+        self.register_buffer("spread", torch.tensor([each / (1 + mean) for mean, each in told]), persistent=False)
+        width = len(self.plain) + len(self.counts) + sum(pool.classes for pool in pools) + len(self.flagged)
         self.dense = DenseEncoder((width,), labels, layers, function)
         self.features = self.dense.features
 
@@ -40,9 +56,11 @@ class ColumnEncoder(nn.Module):
             one_hot(pool.class_of(values[:, index]), pool.classes) * present[:, index, None]
             for index, pool in self.categories
         ]
-        features: Tensor = self.dense(
-            torch.cat([values[:, self.plain].clamp(-CLIP, CLIP), *codes, 1 - present[:, self.flagged]], 1), label
-        )
+        seen = [values[:, self.plain].clamp(-CLIP, CLIP)] if self.plain else []
+        if self.counts:
+            counted = ((1 + values[:, self.counts]).log() - self.middle) / self.spread
+            seen.append(counted.clamp(-CLIP, CLIP) * present[:, self.counts])
+        features: Tensor = self.dense(torch.cat([*seen, *codes, 1 - present[:, self.flagged]], 1), label)
         return features
 
 

@@ -18,14 +18,14 @@ from vae_pipeline.recipe.data.image import (
     Runs,
     SyntheticData,
 )
-from vae_pipeline.recipe.data.table import ColumnScaling, DateColumn, TableData, TableLabel, TumoursData
+from vae_pipeline.recipe.data.table import ColumnScaling, Counted, DateColumn, TableData, TableLabel, TumoursData
 from vae_pipeline.recipe.data.text import DrawnSentencesData, TextData
 
 __all__ = [
-    "ArrayFile", "ArrayPart", "ArraysData", "AudioData", "Beside", "ColumnScaling", "Data", "DateColumn", "DigitsData",
-    "DrawnDefectsData", "DrawnSentencesData", "DrawnTonesData", "File", "FolderData", "Kind", "LabelByte", "Matching",
-    "MvtecLayout", "NormalFolder", "Records", "Repacked", "Runs", "SyntheticData", "TableData", "TableLabel",
-    "TextData", "TumoursData", "has_labels", "kind_of", "told",
+    "ArrayFile", "ArrayPart", "ArraysData", "AudioData", "Beside", "ColumnScaling", "Counted", "Data", "DateColumn",
+    "DigitsData", "DrawnDefectsData", "DrawnSentencesData", "DrawnTonesData", "File", "FolderData", "Kind", "LabelByte",
+    "Matching", "MvtecLayout", "NormalFolder", "Records", "Repacked", "Runs", "SyntheticData", "TableData",
+    "TableLabel", "TextData", "TumoursData", "has_labels", "kind_of", "told",
 ]  # fmt: skip
 
 Kind = Literal["image", "audio", "table", "text"]

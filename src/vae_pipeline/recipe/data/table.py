@@ -16,6 +16,8 @@ ColumnScaling = Literal["standard", "robust", "quantile"]
 """Scaling by mean and standard deviation, by median and quartiles, or by quantiles to N(0, 1)'s; fitted to train."""
 
 Cells = Annotated[int, Field(ge=4, le=512)] | None
+Counted = Literal["all"] | Annotated[tuple[Place, ...], Field(min_length=1)] | None
+"""Columns that count: all of numbers, or those of some names."""
 
 
 class TumoursData(Section):
@@ -116,6 +118,9 @@ class TableData(Section):
     cells: Cells = later(None)
     """Cells into which each column's numbers are sorted, about so many, for a likelihood with `numbers: histogram`; or
     null, which isn't stored, for none."""
+    counts: Counted = later(None)
+    """Columns that count something, whole numbers from 0 up, for the likelihood's `counts`: `all` that hold numbers, or
+    a list of names; or null, which isn't stored, for none. They aren't scaled, and have no cells."""
     one_class: bool
     """True if anomalies are kept for the test part alone: train and valid are of normal rows."""
     valid: Fraction

@@ -79,6 +79,17 @@ class CategoricalLikelihood(Section):
     kind: Literal["categorical"]
 
 
+class CountsFamily(Section):
+    """The columns that `data.counts` names: whole numbers from 0 up, of a true probability."""
+
+    family: Literal["poisson", "negative_binomial", "zero_inflated_poisson", "zero_inflated_negative_binomial"]
+    """`poisson`, whose variance is its mean; `negative_binomial`, whose variance is mean + mean² / θ, with a θ that is
+    learned as `scale` says; and either with zeros beyond those that it expects."""
+    library: bool
+    """True if the total of a row's counts is taken as given, as sequencing's depth is, and the decoder says how it is
+    shared out among the columns. A new row has a total of the training part's distribution."""
+
+
 class MixedLikelihood(Section):
     """The columns of a table, each of its own family: Gaussian numbers, Bernoulli booleans, categorical categories."""
 
@@ -90,6 +101,8 @@ class MixedLikelihood(Section):
     off costs its logarithm and not its square. `histogram` has a probability for each of the cells that `data.cells`
     sorts a column's numbers into, so that they may have any distribution: several modes, a spike at nought, steps. The
     default isn't stored, so that a recipe keeps its digest."""
+    counts: CountsFamily | None = later(None)
+    """The family of the columns that `data.counts` names; null, which isn't stored, where it names none."""
     bounds: Literal["none", "observed"] = later("none")
     """`observed`: numbers that are drawn lie between the least and the greatest of the training part."""
     missing: Literal["given", "modelled"] = "given"
