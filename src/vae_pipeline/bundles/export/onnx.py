@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import inspect
 import io
 import logging
 import traceback
@@ -14,6 +15,7 @@ import onnx
 import torch
 from onnxscript.values import TracedOnnxFunction
 from torch import Tensor, nn
+from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from vae_pipeline.bundles.export.proto import OPSET, tidy
 from vae_pipeline.bundles.export.second_trace import skip_second_trace
@@ -37,7 +39,7 @@ def to_onnx(
         ExportError: the module does what torch's exporter can't follow, or what ONNX has no operator for.
         onnx.checker.ValidationError: the graph isn't valid ONNX (a defect of ours).
     """
-    _remember_signatures()
+    _remember_operators()
     skip_second_trace()
     batch = torch.export.Dim("batch")
     try:
@@ -82,13 +84,16 @@ def _found(error: BaseException) -> tuple[str, str]:
         cause = cause.__cause__
 
 
-def _remember_signatures() -> None:
-    """Keep each operator's signature: the exporter would parse the source of all five hundred anew for each graph."""
+def _remember_operators() -> None:
+    """Keep the table of operators, and the signature of each: the exporter would make them anew for each graph."""
     found = TracedOnnxFunction.function_ir
     if isinstance(found, property):
         kept = functools.cached_property(found.fget)
         kept.__set_name__(TracedOnnxFunction, "function_ir")
         TracedOnnxFunction.function_ir = kept
+    if inspect.ismethod(ONNXRegistry.from_torchlib):
+        made = functools.cache(ONNXRegistry.from_torchlib)
+        ONNXRegistry.from_torchlib = staticmethod(made)  # type: ignore[method-assign]
 
 
 def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
