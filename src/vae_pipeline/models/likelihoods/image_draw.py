@@ -19,6 +19,7 @@ from torch.distributions import Laplace, Normal
 from vae_pipeline.models.likelihoods import ObservedDistribution
 from vae_pipeline.models.likelihoods.bernoulli import LogitBernoulli
 from vae_pipeline.models.likelihoods.categorical import LevelCategorical
+from vae_pipeline.models.likelihoods.class_draw import drawn_class
 from vae_pipeline.models.likelihoods.discretised import Discretised, NormalTail
 from vae_pipeline.models.likelihoods.location_scale import Continuous
 from vae_pipeline.models.likelihoods.logistic import DiscretisedLogistic
@@ -68,11 +69,11 @@ def _scaled(images: ObservedDistribution, first: Tensor, second: Tensor) -> tupl
             likely = images.mean
             return (first < likely).float(), (first - likely).abs()
         case LevelCategorical():
-            chosen, gap = _chosen(images.log_probability.exp(), first, images.axis)
+            chosen, gap = drawn_class(images.log_probability.exp(), first, images.axis)
             place = torch.linspace(0, 1, images.levels, device=first.device)
             return (chosen * place.reshape(-1, *[1] * images.rank)).sum(images.axis), gap
         case DiscretisedLogistic():
-            chosen, gap = _chosen(images.log_weight.exp(), first, images.axis)
+            chosen, gap = drawn_class(images.log_weight.exp(), first, images.axis)
             location = (chosen * images.location).sum(images.axis)
             scale = (chosen * images.log_scale.exp()).sum(images.axis)
             return location + scale * (second.log() - (1 - second).log()), gap
@@ -98,21 +99,3 @@ def _normal(first: Tensor, second: Tensor) -> Tensor:
 def _laplace(even: Tensor) -> Tensor:
     """The inverse of Laplace's cumulative distribution: log 2u below the middle, -log 2(1 - u) above it."""
     return (2 * even).clamp_max(1).log() - (2 - 2 * even).clamp_max(1).log()
-
-
-def _chosen(share: Float[Tensor, "*axes"], even: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """The class along the axis, one-hot, in whose part of [0, 1] the even number lies; and how near it is to another's.
-
-    The last class has what the others leave.
-    """
-    size = share.shape[axis]
-    if size == 1:
-        return torch.ones_like(share), torch.ones_like(even)
-    last = share.movedim(axis, -1)
-    # A product, as some runtimes have no cumulative sum; of a square, as OpenCV's triangle of any other is wrong.
-    below = torch.ones(size, size, device=share.device).triu()[:, :-1]
-    bounds = (last @ below).movedim(-1, axis)
-    over = (even.unsqueeze(axis) - bounds >= 0).float()
-    edge = torch.ones_like(even).unsqueeze(axis)
-    chosen = torch.cat([edge, over], axis) - torch.cat([over, 0 * edge], axis)
-    return chosen, (even.unsqueeze(axis) - bounds).abs().amin(axis)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from vae_pipeline.kinds.spec import Column
 from vae_pipeline.models.likelihoods import drawn_counts
+from vae_pipeline.models.likelihoods.class_draw import drawn_class
 from vae_pipeline.models.likelihoods.layout import Layout, columns
 from vae_pipeline.models.likelihoods.mixed import RowDistribution
 from vae_pipeline.models.likelihoods.student_t import StudentT
@@ -99,7 +100,7 @@ class RowDraw(nn.Module):
         cells, classes = [], []
         if rows.histogram is not None:
             shares = (rows.histogram.log_probability + NEVER * self.outside).softmax(-1)
-            chosen, gap = _chosen(shares, layout.take(choice, "histogram").unsqueeze(-1))
+            chosen, gap = drawn_class(shares, layout.take(choice, "histogram"), -1)
             cells.append((chosen * self.low).sum(-1) + layout.take(first, "histogram") * (chosen * self.width).sum(-1))
             gaps.append(gap)
         if rows.counts is not None:
@@ -107,7 +108,7 @@ class RowDraw(nn.Module):
             cells.append(counted)
             gaps.append(gap)
         for (index, pool), each in zip(layout.categories, rows.log_probabilities, strict=True):
-            chosen, gap = _chosen(each[..., :-1].softmax(-1), choice[:, index, None])
+            chosen, gap = drawn_class(each[..., :-1].softmax(-1), choice[:, index], -1)
             place = torch.arange(chosen.shape[-1], dtype=torch.float32, device=chosen.device)
             classes.append(pool.drawn((chosen * place).sum(-1), first[:, index]).unsqueeze(-1))
             gaps.append(gap.unsqueeze(-1))
@@ -132,18 +133,6 @@ class RowDraw(nn.Module):
             gaps.append((drawn - likely).abs())
             present = layout.among_all((drawn < likely).float(), 1.0)
         return DrawnRows(values, present, doubtful.any(-1) | (torch.cat(gaps, -1) < DOUBT).any(-1))
-
-
-def _chosen(share: Float[Tensor, "*batch classes"], even: Float[Tensor, "*batch 1"]) -> tuple[Tensor, Tensor]:
-    """The class, one-hot, in whose part of [0, 1] the even number lies; and how near it is to another's."""
-    size = share.shape[-1]
-    if size == 1:
-        return torch.ones_like(share), torch.ones_like(share[..., 0])
-    # A product, as some runtimes have no cumulative sum.
-    bounds = share @ torch.ones(size, size - 1, device=share.device).triu()
-    over = (even >= bounds).float()
-    edge = torch.ones_like(share[..., :1])
-    return torch.cat([edge, over], -1) - torch.cat([over, 0 * edge], -1), (even - bounds).abs().amin(-1)
 
 
 def _number(rows: RowDistribution, first: Tensor, second: Tensor) -> Tensor:
