@@ -9,7 +9,6 @@ Large Data Sets, 2000; sum of -log p, Fisher, Statistical Methods for Research W
 
 import math
 from collections.abc import Mapping
-from typing import Self
 
 import numpy as np
 import torch
@@ -54,11 +53,13 @@ class NeighbourEnsemble(nn.Module):
         self.numbers = sorted([*layout.of("number"), *layout.of("histogram")])
         for name, tensor in {"standard": standard, "quantile": quantile, "kept": kept, "tails": tails}.items():
             self.register_buffer(name, tensor)
-        self.scalings = nn.ModuleList(TableScaling(knots.tolist()) for knots in (standard, quantile) if len(knots))
-        self.tail = TableScaling(tails.tolist())
+        self.scalings = nn.ModuleList(_scaling(knots) for knots in (standard, quantile) if len(knots))
+        self.tail = _scaling(tails)
 
     @classmethod
-    def fitted(cls, model: TableVAE, train: Tensor, kept: Tensor, negative_elbo: Float[Tensor, " ranked"]) -> Self:
+    def fitted(
+        cls, model: TableVAE, train: Tensor, kept: Tensor, negative_elbo: Float[Tensor, " ranked"]
+    ) -> "NeighbourEnsemble":
         """Scalings by `train`; the tails by the first of `kept`, whose -ELBO is given; all are raw rows."""
         layout = model.rows.layout
         numbers = sorted([*layout.of("number"), *layout.of("histogram")])
@@ -66,7 +67,7 @@ class NeighbourEnsemble(nn.Module):
         found = cls(layout, standard, quantile, torch.zeros(0, 0), torch.tensor([[[0.0, 0.0], [1.0, 1.0]]] * 4))
         found.kept = (found.placed(kept) * GRID).round().T / GRID
         members = [
-            found.members(kept[at : at + AT_ONCE], part, left_out=at)
+            found.members(kept[at : at + len(part)], part, left_out=at)
             for at, part in zip(range(0, len(negative_elbo), AT_ONCE), negative_elbo.split(AT_ONCE), strict=True)
         ]
         return cls(
@@ -74,7 +75,7 @@ class NeighbourEnsemble(nn.Module):
         )
 
     @classmethod
-    def restored(cls, model: TableVAE, state: Mapping[str, Tensor], prefix: str) -> Self:
+    def restored(cls, model: TableVAE, state: Mapping[str, Tensor], prefix: str) -> "NeighbourEnsemble":
         """The ensemble whose `state_dict` stands in `state`, each name behind the prefix."""
         standard, quantile, kept, tails = (state[prefix + name] for name in ("standard", "quantile", "kept", "tails"))
         return cls(model.rows.layout, standard, quantile, kept, tails)
@@ -120,8 +121,8 @@ class NeighbourEnsemble(nn.Module):
 def squared_distances(x: Float[Tensor, "batch width"], rows: Float[Tensor, "width rows"]) -> Tensor:
     """|x - r|^2 [batch, rows] by products of matrices; `rows` are multiples of 1 / GRID.
 
-    The first three terms are whole multiples of 1 / GRID^2, which float32 adds without an error as far as |x| |r| is
-    1024: or the nearest of rows that are nearly equal would be lost in the rounding of their squares.
+    The first three terms are whole multiples of 1 / GRID^2, which float32 adds without an error as far as |x|^2 + |r|^2
+    is 1024: or the nearest of rows that are nearly equal would be lost in the rounding of their squares.
     """
     if not len(rows):
         return x.new_zeros(1, 1)
@@ -138,6 +139,10 @@ def _knots(numbers: Float[Tensor, "rows numbers"], scaling: ColumnScaling) -> Fl
         present = column[~np.isnan(column)]
         found.append(knots_of(present if len(present) else np.zeros(1), scaling))
     return _padded(found)
+
+
+def _scaling(knots: Float[Tensor, "columns knots 2"]) -> TableScaling:
+    return TableScaling([[(raw, scaled) for raw, scaled in column] for column in knots.tolist()])
 
 
 def _tail(known: Float[Tensor, " ranked"]) -> list[tuple[float, float]]:

@@ -108,7 +108,10 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Export
         card = model_card(
             job.name, trained.recipe, recipe.export, prepared.spec, prepared.card, metrics, trained.weights_sha256
         )
-        replace_file(folder / "MODEL_CARD.md", (card + parity.said(worst, order)).encode())
+        replace_file(
+            folder / "MODEL_CARD.md",
+            (card + parity.said(worst, order) + ("" if calibrated is None else calibrated.said())).encode(),
+        )
         replace_file(folder / "report.html", with_parity(page, found).encode())
         Manifest.load(folder).save_with(folder, "parity.json", "MODEL_CARD.md", "report.html")
     if metrics["failed_gates"]:
