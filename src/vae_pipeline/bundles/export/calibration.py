@@ -54,8 +54,8 @@ class Calibrated:
             return ""
         count = self.detector.neighbours.kept.shape[1]
         return (
-            f"\n## Rows inside\n\n**The graph detect holds {count:,} training rows**, scaled: whoever has it can read them. "
-            "Where they are of people, or secret, so is this bundle.\n"
+            f"\n## Rows inside\n\n**The graph detect holds {count:,} training rows**, scaled: whoever has it can read "
+            "them. Where they are of people, or secret, so is this bundle.\n"
         )
 
 
