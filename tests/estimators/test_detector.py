@@ -92,7 +92,7 @@ def test_again_it_is_the_same_in_threads_and_under_another_default_dtype():
     assert fits[1].result().threshold_ != once.threshold_
 
 
-@pytest.mark.parametrize("kind", ["negative_elbo", "rank_ensemble"])
+@pytest.mark.parametrize("kind", ["negative_elbo", "rank_ensemble", "neighbour_ensemble"])
 def test_what_is_saved_is_the_same_detector(kind, tmp_path):
     frame = mixed_frame(120).drop(columns=["fraud", "id"])
     fitted = VAEDetector(kind=kind, columns={"new": "ignored"}, alpha=0.1, **SMALL).fit(frame)

@@ -531,6 +531,7 @@ OF_CODES = {**SPATIAL, "model.posterior": CODES, "model.prior": {"kind": "unifor
         ({**SPATIAL, "model.prior": {"kind": "vamp", "components": 5}}, "posteriors of kind gaussian"),
         ({**SPATIAL, "sampler": "mixture"}, "sampler: mixture knows no places"),
         ({**SPATIAL, "detection.score": "mahalanobis"}, "covariance of all latents"),
+        ({"detection.score": "neighbour_ensemble"}, "is of the rows of a table, and the data are none: take negative"),
         ({**OF_CODES, "model.prior": {"kind": "standard_normal"}}, "they are finite_scalar and standard_normal"),
         ({"model.prior": {"kind": "uniform"}}, "they are gaussian and uniform"),
         (

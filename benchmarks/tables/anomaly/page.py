@@ -36,6 +36,9 @@ def page(kept: Kept) -> str:
         "table's rank (PyOD's default divides by 0 in campaign); vae-pipeline has one recipe for all sets. A figure is",
         "kept until it is asked for again: a date is that of the last one found.",
         "",
+        '`VAEDetector(kind="neighbour_ensemble")`, which looks at the nearest training rows too and keeps them, isn\'t',
+        "in these figures: [neighbours](models/detection.md#neighbours), [ADR 61](adr/0061-neighbours.md).",
+        "",
     ]
     for name, words in {
         "detection": detection_words,

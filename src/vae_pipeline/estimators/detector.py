@@ -70,7 +70,8 @@ class VAEDetector(Estimator):
             nothing tells which: two short fits, between which the least likely three tenths are left out.
         columns: of a DataFrame, what a column is where its values don't tell: number, boolean, category, date, ignored.
         held_back: share of the rows that isn't trained on, and calibrates the threshold.
-        kind: of the score: what is high where a row is unlikely; see docs/models/detection.md.
+        kind: of the score: what is high where a row is unlikely; see docs/models/detection.md. With
+            "neighbour_ensemble" what is saved holds training rows, up to 4,096.
         draws: of z, the same for each row; more make the score a little surer, and slower.
 
     Attributes:
@@ -127,8 +128,9 @@ class VAEDetector(Estimator):
             held_back, rest = rows[order[:count]], rows[order[count:]]
             wanted = DetectionSection(score=self.kind, draws=int(self.draws), collected=None)
             with seeded(derive(seed, "fit")):
-                model = self._model(rest, seed)
-                self.detector_ = calibrated(model, wanted, Split(rest[:MOST], None), Split(held_back, None), CPU)
+                model, trained = self._model(rest, seed)
+                train = trained if self.kind == "neighbour_ensemble" else rest
+                self.detector_ = calibrated(model, wanted, Split(train[:MOST], None), Split(held_back, None), CPU)
                 self.threshold_ = self._tail.threshold(float(self.alpha))
             self.calibration_scores_ = self._tail.scores.double().numpy()
             if math.isinf(self.threshold_):
@@ -210,13 +212,15 @@ class VAEDetector(Estimator):
         """
         return checked(values, TableSpec(self.columns_, ()))
 
-    def _model(self, rows: npt.NDArray[np.float32], seed: int) -> VAE:
+    def _model(self, rows: npt.NDArray[np.float32], seed: int) -> tuple[VAE, npt.NDArray[np.float32]]:
+        """A trained model, and the rows that weren't left out of its training."""
         if self.contamination == "none":
-            return self._train(rows, seed, self.steps)
+            return self._train(rows, seed, self.steps), rows
         steps = math.ceil(self.steps / SHORTER)
         terms = elbo_terms(self._train(rows, seed, steps), Split(rows, None), seed, CPU)
         unlikely = terms.distortion + terms.rate
-        return self._train(rows[unlikely <= np.quantile(unlikely, 1 - LEFT_OUT)], seed, steps)
+        rows = rows[unlikely <= np.quantile(unlikely, 1 - LEFT_OUT)]
+        return self._train(rows, seed, steps), rows
 
     def _network(self) -> VAE:
         """A model with fresh weights."""

@@ -99,6 +99,7 @@ SCORES = {
     "mahalanobis": "squared Mahalanobis distance of the latent mean",
     "hottest_part": "deviance in the hottest part of the heat map (nats a pixel)",
     "rank_ensemble": "mean rank of four scores, in places from the highest training example (± log)",
+    "neighbour_ensemble": "−ELBO, nearest training rows and marginals: −log of their tails, added (nats)",
 }
 
 

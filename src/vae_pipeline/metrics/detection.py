@@ -17,9 +17,10 @@ from torch import Tensor
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.bounds import PerExample, evaluating
 from vae_pipeline.metrics.latents import latents
-from vae_pipeline.metrics.parts import at_once, batches, subset, taken
+from vae_pipeline.metrics.parts import at_once, batches, read, subset, taken
 from vae_pipeline.metrics.segments import Segmentation, large_enough
 from vae_pipeline.models.detector import Detector
+from vae_pipeline.models.neighbours import KEPT
 from vae_pipeline.models.tails import EmpiricalTail, SegmentTails
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.recipe.detection import DetectionSection
@@ -76,6 +77,11 @@ def calibrated(
     detector = Detector(model, wanted.score, torch.from_numpy(noise), means, train.x.shape[1:]).to(device)
     with evaluating(model):
         detector.rank_by(_scores(detector, taken(train, np.arange(min(RANKED, len(train)))), device)[0])
+        if wanted.score == "neighbour_ensemble":
+            kept = taken(train, _spread(len(train), KEPT))
+            ranked = _scores(detector, taken(kept, np.arange(min(RANKED, len(kept)))), device)[0]["negative_elbo"]
+            every, some = (read(part, slice(None), device).x for part in (train, kept))
+            detector.keep_rows(every, some, ranked.to(device))
         scores, usual = _scores(detector, held_back, device)
         detector.calibrate(scores, usual)
     if by is not None:
@@ -83,6 +89,12 @@ def calibrated(
         tails = {by.names.index(name): EmpiricalTail(score[rows]) for name, rows in parts.items()}
         detector.segments = SegmentTails(by.column, tails) if tails else None
     return detector.to(device)
+
+
+def _spread(count: int, most: int) -> npt.NDArray[np.int64]:
+    """Indices of at most so many rows, even over all: a table may be sorted; then in an order by chance."""
+    chosen = np.arange(min(count, most)) * count // min(count, most)
+    return np.random.default_rng(0).permutation(chosen)
 
 
 def _scores(detector: Detector, split: Split, device: torch.device) -> tuple[dict[str, Tensor], Tensor]:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from vae_pipeline.models.features.scaling import FeatureScaling
 from vae_pipeline.models.heat import FeatureHeatMap, HeatMap
+from vae_pipeline.models.neighbours import NeighbourEnsemble
+from vae_pipeline.models.table import TableVAE
 from vae_pipeline.models.tails import EmpiricalTail, SegmentTails
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.recipe.detection import Score
@@ -68,7 +70,7 @@ class Detector(nn.Module):
         """`means` are the posterior means of training examples, `event` the shape of one: of three axes, an image's.
 
         Raises:
-            ValueError: the score is of images, and the examples are none.
+            ValueError: the score is of images or of rows of a table, and the examples are none.
         """
         super().__init__()
         self.model, self.kind = model, kind
@@ -77,12 +79,16 @@ class Detector(nn.Module):
             raise ValueError(
                 "the score hottest_part is for images, and these are rows: take another, say negative_elbo"
             )
+        if kind == "neighbour_ensemble" and not isinstance(model, TableVAE):
+            raise ValueError("the score neighbour_ensemble is for the rows of a table: take another, say negative_elbo")
         self.register_buffer("noise", noise)
         self.register_buffer("centre", means.mean(0))
         # The covariance of a map would have a square of thousands of numbers.
         self.register_buffer("whitening", means.new_zeros(0) if model.is_map else _whitening(means))
         self.tails = nn.ModuleDict()
         """The tail of each member of the ensemble, on training examples."""
+        self.neighbours: NeighbourEnsemble | None = None
+        """Training rows and what is usual among them, where the score is of them."""
         self.calibration: EmpiricalTail | None = None
         """The tail of the detector's own score."""
         self.segments: SegmentTails | None = None
@@ -103,6 +109,8 @@ class Detector(nn.Module):
         """
         detector = cls(model, kind, state["noise"], torch.zeros(2, model.latents), event)
         detector.tails.update({member: EmpiricalTail.restored(state, f"tails.{member}.") for member in MEMBERS})
+        if isinstance(model, TableVAE) and kind == "neighbour_ensemble":
+            detector.neighbours = NeighbourEnsemble.restored(model, state, "neighbours.")
         detector.calibration = EmpiricalTail.restored(state, "calibration.")
         detector.register_buffer("usual", state["usual"])
         detector.load_state_dict(dict(state))
@@ -115,6 +123,13 @@ class Detector(nn.Module):
         p-values would be too low.
         """
         self.tails.update({kind: EmpiricalTail(scores[kind], smooth=True) for kind in MEMBERS})
+
+    def keep_rows(
+        self, train: Float[Tensor, "examples columns"], kept: Tensor, negative_elbo: Float[Tensor, " ranked"]
+    ) -> None:
+        """Take training rows for those that `neighbour_ensemble` looks among: `NeighbourEnsemble.fitted`."""
+        assert isinstance(self.model, TableVAE)  # or the score would have been refused
+        self.neighbours = NeighbourEnsemble.fitted(self.model, train, kept, negative_elbo)
 
     def calibrate(self, scores: Mapping[str, Tensor], usual: Float[Tensor, " *event"]) -> None:
         """Take the scores of held-back examples, and the mean distortion of each of their values, for usual."""
@@ -138,7 +153,10 @@ class Detector(nn.Module):
         return p_value if self.segments is None else self.segments.p_value(score, p_value, x, label)
 
     def scores(self, x: Tensor, label: Tensor | None = None) -> tuple[dict[str, Tensor], Tensor]:
-        """Every score but the ensemble, and the distortion of each value; of an image its heat map."""
+        """Every score but the ensemble of ranks, and the distortion of each value; of an image its heat map.
+
+        The ensemble of neighbours is there where it's the detector's own.
+        """
         posterior, target = self.model.encode(x, label), self.model.scaling(x)
         noise = self.noise.unsqueeze(1).expand(-1, x.shape[0], -1)
         inference = self.model.explain(target, posterior.draw(noise), label)
@@ -160,6 +178,8 @@ class Detector(nn.Module):
         if not self.model.is_map:
             away = (posterior.mean - self.centre) @ self.whitening
             found["mahalanobis"] = away.square().sum(1) + unheard_of
+        if self.neighbours is not None:
+            found["neighbour_ensemble"] = self.neighbours(x, found["negative_elbo"]) + unheard_of
         if self.heat:
             by_element = self.heat(inference.likelihood.deviance_by_element(target).mean(0))
             found["hottest_part"] = self.heat.score(by_element)

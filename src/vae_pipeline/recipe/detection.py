@@ -13,6 +13,7 @@ Score = Literal[
     "mahalanobis",
     "hottest_part",
     "rank_ensemble",
+    "neighbour_ensemble",
 ]
 
 

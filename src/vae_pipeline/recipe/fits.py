@@ -47,13 +47,13 @@ def fits(data: Data, model: AnyModel, sampler: Sampler, detection: DetectionSect
     match kind:
         case "image":
             _refuse_recurrent(data, model)
-            _refuse_covariance(model, detection)
+            _refuse_scores(model, detection)
             _require_labels(model, detection)
             if isinstance(model.likelihood, MixedLikelihood):
                 raise ValueError(f"model.likelihood.kind mixed is for the columns of a table; data.kind is {data.kind}")
         case "audio":
             _refuse_recurrent(data, model)
-            _refuse_covariance(model, detection)
+            _refuse_scores(model, detection)
             _require_labels(model, detection)
             _audio_fits(model, sampler, detection)
         case "table":
@@ -77,7 +77,12 @@ def _refuse_sound(kind: Kind, model: AnyModel) -> None:
             raise ValueError(f"nets of kind {net.kind} are of sound, and the data are of the kind {kind}: take others")
 
 
-def _refuse_covariance(model: AnyModel, detection: DetectionSection | None) -> None:
+def _refuse_scores(model: AnyModel, detection: DetectionSection | None) -> None:
+    if detection is not None and detection.score == "neighbour_ensemble":
+        raise ValueError(
+            "detection.score neighbour_ensemble is of the rows of a table, and the data are none: take "
+            "negative_elbo or another"
+        )
     whole = detection is not None and detection.score == "mahalanobis"
     if whole and isinstance(model, Model) and isinstance(model.posterior, SpatialPosterior):
         raise ValueError(

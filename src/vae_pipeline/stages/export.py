@@ -118,6 +118,7 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Export
             privacy=trained.privacy,
         )  # fmt: skip
         said = parity.said(worst, order, *(() if trained.privacy is None else ("rows that the model drew",)))
+        said += "" if calibrated is None else calibrated.said()
         replace_file(folder / "MODEL_CARD.md", (card + said).encode())
         files = ["parity.json", "MODEL_CARD.md"]
         if trained.privacy is None:  # the report's pictures are of real rows

@@ -48,6 +48,16 @@ class Calibrated:
         )
         return DetectorEntry(self.detector.kind, len(self.detector.noise), entry, self.segments)
 
+    def said(self) -> str:
+        """A section of the model card on training rows that the bundle holds; empty where it holds none."""
+        if self.detector.neighbours is None:
+            return ""
+        count = self.detector.neighbours.kept.shape[1]
+        return (
+            f"\n## Rows inside\n\n**The graph detect holds {count:,} training rows**, scaled: whoever has it can read "
+            "them. Where they are of people, or secret, so is this bundle.\n"
+        )
+
 
 @dataclass(frozen=True)
 class AlarmParity:

@@ -225,7 +225,7 @@ def fit_column(
             centred = centre(present[:, None], [column])[:, 0]
             return dataclasses.replace(
                 column,
-                knots=_knots(centred, scaling),
+                knots=knots_of(centred, scaling),
                 step=step_of(present, column.kind == "date"),
                 extent=(float(centred.min()), float(centred.max())),
                 cells=cells_of(centred, cells) if cells else (),
@@ -272,7 +272,8 @@ def _offset(present: Array) -> float:
     return round(middle / step) * step
 
 
-def _knots(present: Array, scaling: ColumnScaling) -> tuple[tuple[float, float], ...]:
+def knots_of(present: Array, scaling: ColumnScaling) -> tuple[tuple[float, float], ...]:
+    """Knots of a scaling of numbers, of which all of `present` are there: `Column.knots`."""
     present = present.astype(np.float64)
     middle, scale = float(present.mean()), float(present.std())
     if scaling == "robust":
