@@ -16,6 +16,7 @@ from tests.tables import mixed_frame, table_recipe
 from vae_pipeline.cli.main import app
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.recipe.evaluate import IMPLIED
+from vae_pipeline.runtime.signatures import DRAWS, SIGNATURES, GraphName
 from vae_pipeline.stages.evaluate import evaluate
 from vae_pipeline.stages.export import export
 from vae_pipeline.stages.job import Job
@@ -72,6 +73,13 @@ def run_lane(job: Job, folder: Path) -> Lane:
     evaluate(job, lane.data, lane.model, lane.report)
     export(job, lane.data, lane.model, lane.report, lane.bundle)
     return lane
+
+
+def names_of_graphs(lane: Lane) -> list[GraphName]:
+    """The graphs of a lane of images: those of every model, and draws where its recipe asks for them."""
+    *first, last = SIGNATURES
+    drawn = DRAWS if json.loads((lane.bundle / "bundle.json").read_text())["recipe"] == "conditional" else ()
+    return [*first, *drawn, last]
 
 
 def alter(bundle: Path, change: Callable[[dict[str, Any]], object]) -> None:

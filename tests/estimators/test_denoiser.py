@@ -165,7 +165,7 @@ def test_what_it_refuses(denoiser, digits):
 def test_its_bundle_answers_as_it_does(denoiser, digits, tmp_path):
     noisy = denoiser.corrupt(digits[1][:20])
     graphs = "vae_pipeline.bundles.export.bundle.graphs_of"
-    made = mock.patch(graphs, lambda _model, _detector, found: (SCORE, DenoiseGraph(found)))
+    made = mock.patch(graphs, lambda _model, _detector, found, _images: (SCORE, DenoiseGraph(found)))
     with made, mock.patch("vae_pipeline.runtime.signatures.OPTIONAL", frozenset(GraphName)):
         denoiser.export(tmp_path / "bundle")
         found = Bundle.load(tmp_path / "bundle").denoise(np.asarray(noisy)[:, None])

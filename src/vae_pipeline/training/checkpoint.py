@@ -27,8 +27,8 @@ from vae_pipeline.training.start import digest_of
 KEPT = 2
 # Code that determines the weights, beside recipe, data and seed: a half-run of other code is not gone on with.
 SOURCES = (
-    "evaluation/gates.py", "kinds", "metrics", "models", "numerics", "stages/execution.py", "stages/running.py",
-    "stages/train.py", "system/seal.py", "system/typed_json.py", "training",
+    "evaluation/gates.py", "kinds", "metrics", "models", "numerics", "runtime/privacy_entry.py",
+    "stages/execution.py", "stages/running.py", "stages/train.py", "system/seal.py", "system/typed_json.py", "training",
 )  # fmt: skip
 
 

@@ -7,14 +7,13 @@ import onnx
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from tests.cli.test_cli import invoke
+from tests.lanes import names_of_graphs
 
 from vae_pipeline.bundles.serving.repository import write_repository
 from vae_pipeline.runtime import Bundle
-from vae_pipeline.runtime.signatures import SIGNATURES
 from vae_pipeline.runtime.verification import verify
 from vae_pipeline.system.errors import BundleError, OutputError
 
-NAMES = list(SIGNATURES)
 TYPES = {onnx.TensorProto.UINT8: "UINT8", onnx.TensorProto.INT64: "INT64", onnx.TensorProto.FLOAT: "FP32"}
 LANES = ["lane", "conditional_lane"]
 
@@ -83,10 +82,10 @@ class TestTriton:
         write_repository(Bundle.load(request.getfixturevalue(which).bundle), "triton", tmp_path / "repository")
         return tmp_path / "repository"
 
-    def test_the_config_is_the_graph(self, which, repository, model_config):
+    def test_the_config_is_the_graph(self, which, repository, model_config, request):
         recipe = json.loads((repository / "bundle.json").read_text())["recipe"]
         folders = {path.name for path in repository.iterdir() if path.is_dir()}
-        assert folders == {f"{recipe}_{graph}" for graph in NAMES}
+        assert folders == {f"{recipe}_{graph}" for graph in names_of_graphs(request.getfixturevalue(which))}
         for name in folders:
             config = text_format.Parse((repository / name / "config.pbtxt").read_text(), model_config())
             graph = onnx.load(repository / name / "1" / "model.onnx").graph
@@ -97,7 +96,7 @@ class TestTriton:
                 assert [as_the_graph_takes(tensor, enum) for tensor in tensors] == tensors_of(values)
 
     def test_it_still_is_a_bundle(self, which, repository, request):
-        assert [row.graph for row in verify(repository)] == NAMES
+        assert [row.graph for row in verify(repository)] == names_of_graphs(request.getfixturevalue(which))
         assert not list(repository.glob("*.onnx"))
         bundle = request.getfixturevalue(which).bundle
         assert (repository / "MODEL_CARD.md").read_bytes() == (bundle / "MODEL_CARD.md").read_bytes()
@@ -108,7 +107,7 @@ def test_mlserver_is_told_what_the_graph_is(which, request, tmp_path):
     bundle = request.getfixturevalue(which).bundle
     said = invoke("repository", bundle, "--layout", "mlserver", "--out", tmp_path / "out")
     assert f"mlserver start {tmp_path / 'out'}" in said
-    assert [row.graph for row in verify(tmp_path / "out")] == NAMES
+    assert [row.graph for row in verify(tmp_path / "out")] == names_of_graphs(request.getfixturevalue(which))
     for path in sorted((tmp_path / "out").glob("*/model-settings.json")):
         settings = json.loads(path.read_text())
         assert settings["name"] == path.parent.name

@@ -16,12 +16,13 @@ import numpy as np
 import onnxruntime
 import pytest
 from tests.bundles.serving.test_examples import CLIENTS, error_of, run
-from tests.bundles.serving.test_repository import LANES, NAMES
+from tests.bundles.serving.test_repository import LANES
 from tests.lanes import ROOT
 
 from vae_pipeline.bundles.serving.protocol import DATATYPES
 from vae_pipeline.bundles.serving.repository import write_repository
 from vae_pipeline.runtime import Bundle
+from vae_pipeline.runtime.signatures import SIGNATURES
 
 pytestmark = pytest.mark.runtimes
 PROGRAMS = ROOT / ".vae" / "serving" / "bin"
@@ -93,7 +94,7 @@ def request_of(arrays):
 
 
 class TestMlserver:
-    @pytest.mark.parametrize("graph", NAMES)
+    @pytest.mark.parametrize("graph", SIGNATURES)
     @pytest.mark.parametrize("which", LANES)
     def test_it_answers_as_onnxruntime_does(self, which, graph, mlserver, repository):
         """On real test rows: the golden inputs."""

@@ -47,7 +47,7 @@ class _WhereNeeded:
 
 
 def _plain(node: fx.Node, known: set[Any]) -> bool:
-    """Whether a node is no operator of torch, or one that ONNX has and that changes nothing in place, or replaced."""
+    """True for no operator of torch, for one that is replaced, and for one that ONNX has and that changes no input."""
     operator = node.target
     if not isinstance(operator, torch._ops.OpOverload):
         return True
@@ -73,7 +73,7 @@ def _cast(node: fx.Node) -> None:
 
 
 def _flatten(node: fx.Node) -> None:
-    """As a reshaping with at most one length that isn't known, where that is enough: ONNX's Flatten can do less."""
+    """Reshape where at most one length isn't known: ONNX's Flatten can do less."""
     (x,), shape = node.all_input_nodes, node.meta["val"].shape
     if x.meta["val"].ndim == len(shape):
         _drop(node)
@@ -137,4 +137,4 @@ REPLACED: dict[Any, Callable[[fx.Node], None]] = {
     ATEN.conv_transpose1d.default: _transposed,
     ATEN.conv_transpose2d.input: _transposed,
 }
-"""What takes the place of an operator that ONNX lacks, or that does nothing."""
+"""Operators that ONNX lacks, or that do nothing, and what takes the place of each."""
