@@ -137,3 +137,19 @@ def test_values_that_float32_cannot_tell_apart_are_refused():
             (replace(fit_column(Column("c", "number", False, ()), NORMAL, "standard"), offset=np.inf),), ()
         )
         TableSpec.from_dict(spec.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("least", "step", "count"),
+    [(221.2, 0.1, 7_000), (54.09, 0.01, 6_000), (8.597, 0.001, 20_000), (-1234.75, 0.25, 9_000), (0.05, 0.1, 50),
+     (19.99, 10.0, 300), (2_000_000.3, 0.1, 4_000)],
+)  # fmt: skip
+def test_drawn_numbers_are_written_as_the_data_write_them(least, step, count):
+    """Whatever float32 makes of the least of them."""
+    decimals = 3 if step == 0.001 else 2
+    wanted = np.round(least + step * np.random.default_rng(0).permutation(count), decimals)
+    column = fit_column(Column("c", "number", False, ()), wanted, "standard")
+    assert column.step == pytest.approx(step)
+    drawn = (wanted - column.offset).astype(np.float32).astype(np.float64) + column.offset
+    found = decode(drawn[:, None], [column]).c
+    assert found.to_csv(index=False).split()[1:] == [str(each) for each in wanted]

@@ -31,16 +31,21 @@ def exact(values: npt.NDArray[Any], column: Column) -> Floats:
 
 
 def stepped(values: Floats, column: Column) -> tuple[Floats, int]:
-    """Numbers as multiples of their column's step, and the decimals that all of them are written with."""
+    """Numbers as multiples of their column's step, and the decimals that all of them are written with.
+
+    The least value was rounded to float32: it is the nearest number of so few decimals.
+    """
     assert column.extent is not None  # whatever has a step has numbers
     least = column.extent[0] + column.offset
-    found = least + np.rint((values - least) / column.step) * column.step
+    rounding = abs(column.extent[0]) * 2.0**-23 + 1e-9 * max(1.0, abs(least))
     decimals = next(
         count for count in range(DECIMALS + 1)
-        if all(abs(part - round(part, count)) <= 1e-9 * max(1.0, abs(part)) for part in (column.step, least))
+        if (abs(column.step - round(column.step, count)) <= 1e-9 * max(1.0, column.step)
+            and abs(least - round(least, count)) <= rounding)
         or count == DECIMALS
     )  # fmt: skip
-    return found.round(decimals), decimals
+    least = round(least, decimals)
+    return (least + np.rint((values - least) / column.step) * column.step).round(decimals), decimals
 
 
 def shortest(values: Floats) -> Floats:
