@@ -22,7 +22,7 @@ from vae_pipeline.models.draw import Draw, Posterior
 from vae_pipeline.models.gaussian import DiagonalGaussian, rate_per_dimension
 from vae_pipeline.models.ladder_prior import TopAndRest
 from vae_pipeline.models.nets.ladder import LadderDecoder
-from vae_pipeline.models.vae import VAE, Inference
+from vae_pipeline.models.vae import VAE, Inference, repeated
 
 MOST_LOG_VARIANCE = 10.0  # of q, either way; the bound is soft
 
@@ -84,16 +84,13 @@ class LadderPosterior(Posterior):
         pieces = given.flatten(0, -2).split(self.decoder.sizes, 1)
         parts: list[tuple[Tensor, Tensor, Tensor]] = []
 
-        def spread(x: Tensor) -> Tensor:
-            return x.expand(*batch, *x.shape[1:]).flatten(0, len(batch) - 1)
-
         def choose(index: int, state: Tensor) -> Tensor:
-            q = self._given(index, state, spread(self.features[index]))
+            q = self._given(index, state, repeated(self.features[index], batch))
             z = draw(q, pieces[index])
             parts.append((z, q.mean, q.log_variance))
             return z
 
-        label = None if self.label is None else spread(self.label)
+        label = None if self.label is None else repeated(self.label, batch)
         state = self.decoder.descend(pieces[0].shape[0], label, choose)
         z, mean, log_variance = (torch.cat(part, 1).unflatten(0, batch) for part in zip(*parts, strict=True))
         factors = DiagonalGaussian(mean, log_variance)

@@ -7,6 +7,7 @@ Source: Kingma and Welling, Auto-Encoding Variational Bayes, 2014.
 """
 
 import copy
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, runtime_checkable
@@ -172,9 +173,10 @@ class VAE(nn.Module):
         self, z: Float[Tensor, "*samples batch latents"], label: Int[Tensor, " batch"] | None = None
     ) -> Float[Tensor, "*samples_batch_decoded"]:
         """The decoder's output, of which the likelihood is made."""
-        one_hot = self._one_hot(label)
-        joined = z if one_hot is None else torch.cat([z, one_hot.expand(*z.shape[:-1], -1)], -1)
-        output: Tensor = self.decoder(joined.flatten(0, -2)).float().unflatten(0, z.shape[:-1])
+        one_hot, rows = self._one_hot(label), z.flatten(0, -2)
+        if one_hot is not None:
+            rows = torch.cat([rows, repeated(one_hot, z.shape[:-1])], 1)
+        output: Tensor = self.decoder(rows).float().unflatten(0, z.shape[:-1])
         return output
 
     def forward(
@@ -238,3 +240,9 @@ class VAE(nn.Module):
             raise ValueError(f"this model is conditional on a label in 0..{self.classes - 1}; none was given")
         numbers = torch.arange(self.classes, device=label.device, dtype=torch.float32)
         return (label[:, None].float() == numbers).float()
+
+
+def repeated(rows: Shaped[Tensor, "batch *event"], shape: torch.Size) -> Shaped[Tensor, "rows *event"]:
+    """The rows once for each of the samples of a shape [*samples, batch], flat; by copies, as tract mistakes a view."""
+    copies = math.prod(shape[:-1])
+    return rows if copies == 1 else torch.cat([rows] * copies)
