@@ -68,7 +68,7 @@ def _samples(bundle: Bundle, count: int) -> Array:
 
 
 def _shown(name: str, picture: str, told: str) -> str:
-    return f"{told}:\n\n![{told}, by {name}](images/gallery/{name}_{picture}.png)"
+    return f"{told}:\n\n![{told}, by {name}]({PICTURES.as_posix()}/{name}_{picture}.png)"
 
 
 def _sounds(bundle: Bundle, spec: AudioSpec, name: str, docs: Path) -> Iterator[str]:

@@ -71,3 +71,19 @@ def test_others_are_traced_again(again):
     (found,), (wanted,) = answers(norm, ("y",))
     np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6)
     assert again == [1]
+
+
+class Outer(nn.Module):
+    """Tensors of which none has the shape of all, one twice, and a factor."""
+
+    def forward(self, x):
+        row, column = torch.broadcast_tensors(x[:, :1, 0], torch.arange(4.0)[:, None])
+        same, again = torch.broadcast_tensors(x, x)
+        return row + column, same - again.square(), torch.rsub(x, 2.0, alpha=3.0)
+
+
+def test_what_cannot_be_replaced_one_for_one_is_traced_again(again):
+    found, wanted = answers(Outer(), ("outer", "same", "taken"))
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+    assert again == [1]

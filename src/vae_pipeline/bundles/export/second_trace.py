@@ -51,6 +51,10 @@ def _plain(node: fx.Node, known: set[Any]) -> bool:
     operator = node.target
     if not isinstance(operator, torch._ops.OpOverload):
         return True
+    if operator is ATEN.broadcast_tensors.default:  # one of them must have the shape of all
+        return any(each.meta["val"].shape == node.meta["val"][0].shape for each in _tensors(node))
+    if operator is ATEN.rsub.Scalar:
+        return len(node.args) == 2  # without a factor
     return operator in REPLACED or (operator in known and not operator._schema.is_mutable)
 
 
@@ -91,11 +95,16 @@ def _take_from(node: fx.Node) -> None:
     node.target, node.args = ATEN.sub.Tensor, (node.args[1], node.args[0])
 
 
+def _tensors(node: fx.Node) -> list[fx.Node]:
+    """The tensors of a list, the first argument; one may stand in it twice."""
+    given: Any = node.args[0]
+    return list(given)
+
+
 def _broadcast(node: fx.Node) -> None:
     """Each of the tensors as it is, or as large as another."""
-    tensors = node.all_input_nodes
-    shape = node.meta["val"][0].shape
-    (whole, *_) = [each for each in tensors if each.meta["val"].shape == shape]
+    tensors, shape = _tensors(node), node.meta["val"][0].shape
+    whole = next(each for each in tensors if each.meta["val"].shape == shape)
     for user in list(node.users):
         at: Any = user.args[1]
         one = tensors[at]
