@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.bundles.export.test_export import zeros_allowed
+from tests.bundles.export.test_export import unread
 from tests.models.test_columns import SPEC as TABLE
 from tests.models.test_columns import model as table_model
 
@@ -50,7 +50,7 @@ def test_its_graph_is_the_model_and_ranks_within_segments(tmp_path):
     assert [len(tail.scores) for tail in detector.segments.tails] == [len(it) for it in by.rows(held_back).values()]
     graph, x = DetectGraph(detector), torch.from_numpy(new.x)
     proto = graph.proto(model, example_inputs(graph, model, x[:2], None, 0), {}, {"vae.graph": "detect"})
-    assert not zeros_allowed(proto)
+    assert not unread(proto)
     (tmp_path / "detect.onnx").write_bytes(proto.SerializeToString())
     answers = {name: tensor.numpy() for name, tensor in graph.answers(model, {"x": x}).items()}
     found = parity.run(tmp_path / "detect.onnx", {"x": new.x}, answers)

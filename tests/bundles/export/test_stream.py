@@ -14,6 +14,7 @@ import pytest
 import soundfile
 import torch
 from onnx.reference import ReferenceEvaluator
+from tests.bundles.export.test_export import unread
 from tests.kinds.audio.test_decoding import recorded, wav
 from tests.models.sound.test_denoiser import SPEC, model_of
 from typer.testing import CliRunner
@@ -65,6 +66,7 @@ def exported(tmp_path_factory):
 
 def test_the_graphs_are_the_denoiser_and_its_intervals_hold_their_share(exported):
     folder, denoiser, prepared, rows = exported
+    assert set().union(*(unread(onnx.load(file)) for file in folder.glob("*.onnx"))) == set()
     parity.require(rows, 1e-4)
     assert {row.output for row in rows if row.graph == GraphName.DENOISE_STREAM} == {
         "clean", "low", "high", "next_state",

@@ -55,7 +55,15 @@ def _plain(node: fx.Node, known: set[Any]) -> bool:
         return any(each.meta["val"].shape == node.meta["val"][0].shape for each in _tensors(node))
     if operator is ATEN.rsub.Scalar:
         return len(node.args) == 2  # without a factor
-    return operator in REPLACED or (operator in known and not operator._schema.is_mutable)
+    return operator in REPLACED or (operator in known and (operator in VIEWS or not _taken_apart(operator)))
+
+
+def _taken_apart(operator: torch._ops.OpOverload) -> bool:
+    """True for an operator that the second trace takes apart although ONNX has one: it changes an input, or is a view
+    made of other views."""
+    schema = operator._schema
+    views = any(each.alias_info is not None for each in (*schema.arguments, *schema.returns))
+    return schema.is_mutable or (views and operator._can_decompose())
 
 
 def _erase(node: fx.Node) -> None:
@@ -89,6 +97,11 @@ def _flatten(node: fx.Node) -> None:
 
 def _square(node: fx.Node) -> None:
     node.target, node.args = ATEN.pow.Tensor_Scalar, (*node.args, 2)
+
+
+def _turn(node: fx.Node) -> None:
+    """Transpose: torch's exporter writes an einsum, which OpenCV reads wrongly."""
+    node.target, node.args = ATEN.transpose.int, (*node.args, -2, -1)
 
 
 def _take_from(node: fx.Node) -> None:
@@ -132,6 +145,8 @@ def _becomes(operator: Any) -> Callable[[fx.Node], None]:
     return replace
 
 
+VIEWS = {ATEN.reshape.default, ATEN.expand_as.default, ATEN.unflatten.int, ATEN.chunk.default, ATEN.contiguous.default}
+"""Those whose own translation is as plain as what they are made of."""
 REPLACED: dict[Any, Callable[[fx.Node], None]] = {
     ATEN._assert_tensor_metadata.default: _erase,
     ATEN._assert_scalar.default: _erase,
@@ -139,6 +154,7 @@ REPLACED: dict[Any, Callable[[fx.Node], None]] = {
     ATEN.to.dtype: _cast,
     ATEN.flatten.using_ints: _flatten,
     ATEN.square.default: _square,
+    ATEN.mT.default: _turn,
     ATEN.rsub.Scalar: _take_from,
     ATEN.__and__.Tensor: _becomes(ATEN.bitwise_and.Tensor),
     ATEN.__or__.Tensor: _becomes(ATEN.bitwise_or.Tensor),
