@@ -2,12 +2,14 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.main import get_command
 
 from vae_pipeline.cli import main as cli
+from vae_pipeline.kinds.image.pictures import save_picture, to_pixels
 from vae_pipeline.kinds.store import Prepared
 
 COMMANDS = {
@@ -19,6 +21,7 @@ COMMANDS = {
     "edit": ["x.npy", "-o", "e.png", "--towards", "lying:1"],
     "denoise": ["x.npy", "-o", "d.npy"],
     "score": ["x.npy"],
+    "inspect": ["x.png", "--alpha", "0.9"],
     "drift": ["x.npy"],
     "watch": ["x.npy"],
     "verify": [],
@@ -38,6 +41,7 @@ COUNTS = {
     "edit": 3,
     "denoise": 3,
     "score": 3,
+    "inspect": 1,
     "drift": 1,
     "watch": 1,
     "verify": 7,
@@ -48,6 +52,7 @@ FOUND = {
     "edit": {"direction", "amount", "shown", "others", "auroc", "auroc_standard_error"},
     "morph": {"way", "step_variation", "length_over_chord", "midpoint_distance"},
     "score": {"example", "p_value"},
+    "inspect": {"file", "tiles", "top", "left", "p_value", "alarm"},
     "drift": {"examples", "verdict"},
     "watch": {"batch", "rows", "evidence", "alarm"},
     "verify": {"graph", "sha256", "difference"},
@@ -58,7 +63,9 @@ FOUND = {
 def answer(lane, tmp_path, monkeypatch, capsys):
     """The one object that a command prints, and its exit code."""
     monkeypatch.chdir(tmp_path)
-    np.save("x.npy", Prepared.open(lane.data).test.x[:3])
+    x = Prepared.open(lane.data).test.x[:3]
+    np.save("x.npy", x)
+    save_picture(Path("x.png"), np.tile(to_pixels(x[0], 0, 1), (1, 1, 2)))
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["vae-pipeline", *map(str, words), "--json"])

@@ -16,6 +16,7 @@ from vae_pipeline.cli.begin import beginning
 from vae_pipeline.cli.bundles import bundles
 from vae_pipeline.cli.denoising import denoising
 from vae_pipeline.cli.detection import detection
+from vae_pipeline.cli.inspecting import inspecting
 from vae_pipeline.cli.json_output import print_error
 from vae_pipeline.cli.morphs import morphs
 from vae_pipeline.cli.options import BEGIN, MORE, STAGES, TASKS, BundleFolder
@@ -74,6 +75,7 @@ app.add_typer(tasks)
 app.add_typer(denoising)
 app.add_typer(morphs)
 app.add_typer(detection)
+app.add_typer(inspecting)
 app.add_typer(watching)
 app.add_typer(bundles)
 
