@@ -146,7 +146,7 @@ def _becomes(operator: Any) -> Callable[[fx.Node], None]:
 
 
 VIEWS = {ATEN.reshape.default, ATEN.expand_as.default, ATEN.unflatten.int, ATEN.chunk.default, ATEN.contiguous.default}
-"""Those whose own translation is as plain as what they are made of."""
+"""Views with a translation that is as plain as what they are made of."""
 REPLACED: dict[Any, Callable[[fx.Node], None]] = {
     ATEN._assert_tensor_metadata.default: _erase,
     ATEN._assert_scalar.default: _erase,
