@@ -22,7 +22,7 @@ class WholePicture:
     """A picture that is read when it is wanted."""
 
     name: str
-    """Where it lies, in words."""
+    """The place where it lies, in words."""
     place: PurePosixPath
     """Its place under the folder or archive that it was found in, beginning with that one's name."""
     read: Callable[[], Array]
