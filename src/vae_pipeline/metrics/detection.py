@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vae_pipeline.kinds.spec import DataSpec, TableSpec
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.bounds import PerExample, evaluating
 from vae_pipeline.metrics.latents import latents
@@ -24,6 +25,7 @@ from vae_pipeline.models.neighbours import KEPT
 from vae_pipeline.models.tails import EmpiricalTail, SegmentTails
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.recipe.detection import DetectionSection
+from vae_pipeline.system.errors import DataError
 
 NORMAL = 0  # the label of normal rows; anomalies have 1
 RATES = (0.001, 0.01, 0.05)
@@ -31,6 +33,8 @@ ALPHAS = (0.01, 0.05, 0.1)
 MOST = 10_000  # examples that a calibration, or a part's latent covariance, is taken from
 RANKED = 2_000  # training examples that an ensemble's ranks are among
 ROWS = 1024  # draws decoded at a time, at most
+LEFT_OUT = 512  # held-back rows by which it is known what a column usually costs, where it's left out
+WIDEST = 128  # columns of a table of which each is left out in a graph
 
 
 def normal_part(prepared: Prepared) -> Split:
@@ -54,10 +58,11 @@ def fit_detector(
     has a tail of its own.
 
     Raises:
-        DataError: the data have no such segments.
+        DataError: the data have no such segments, or too many columns for such contributions.
     """
     if wanted is None or not len(prepared.valid):
         return None
+    require_narrow(wanted, prepared.spec)
     by, held_back = Segmentation.of(wanted, prepared.spec), subset(prepared.valid, MOST, seed)
     return calibrated(model, wanted, subset(prepared.train, MOST, seed), held_back, device, by)
 
@@ -84,11 +89,34 @@ def calibrated(
             detector.keep_rows(every, some, ranked.to(device))
         scores, usual = _scores(detector, held_back, device)
         detector.calibrate(scores, usual)
+        if wanted.contributions == "left_out":
+            some = read(taken(held_back, _spread(len(held_back), LEFT_OUT)), slice(None), device).x
+            left_out = [detector.left_out(part) for part in some.split(explained_at_once(detector, some.shape[1]))]
+            detector.usual_left_out = torch.cat(left_out).double().mean(0).float()
     if by is not None:
         score, parts = detector.chosen(scores), large_enough(by.rows(held_back))
         tails = {by.names.index(name): EmpiricalTail(score[rows]) for name, rows in parts.items()}
         detector.segments = SegmentTails(by.column, tails) if tails else None
     return detector.to(device)
+
+
+def explained_at_once(detector: Detector, columns: int) -> int:
+    """Rows whose columns are left out at a time: each is as many rows as it has columns."""
+    return max(1, 16 * ROWS // (len(detector.noise) * columns))
+
+
+def require_narrow(wanted: DetectionSection | None, spec: DataSpec) -> None:
+    """Refuse contributions that take too many passes through a graph.
+
+    Raises:
+        DataError: the table has too many columns for them.
+    """
+    left_out = wanted is not None and wanted.contributions == "left_out"
+    if left_out and isinstance(spec, TableSpec) and len(spec.columns) > WIDEST:
+        raise DataError(
+            f"detection.contributions is left_out, a pass for each column, and the table has {len(spec.columns)}; up to "
+            f"{WIDEST} can be: set it to distortion"
+        )
 
 
 def _spread(count: int, most: int) -> npt.NDArray[np.int64]:
