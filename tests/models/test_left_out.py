@@ -4,16 +4,11 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import multivariate_normal
-from tests.bundles.export.test_export import zeros_allowed
 from tests.bundles.export.test_segments import CPU, rows
 from tests.models.test_columns import SPEC, STEEP
 from tests.models.test_columns import model as table_model
 from torch.distributions import MultivariateNormal, kl_divergence
 
-from vae_pipeline import VAEDetector
-from vae_pipeline.bundles.export import parity
-from vae_pipeline.bundles.export.graph import example_inputs
-from vae_pipeline.bundles.export.graphs import DetectGraph
 from vae_pipeline.kinds.spec import Column, TableSpec
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.detection import calibrated, require_narrow
@@ -84,7 +79,7 @@ def test_it_is_a_loop_over_columns_that_hold_what_is_expected(missing):
     torch.manual_seed(0)
     model = build(table_model(likelihood={"kind": "mixed", "scale": "per_element", "missing": missing}), SPEC).eval()
     noise = torch.randn(3, model.latents, generator=torch.Generator().manual_seed(1))
-    x = torch.from_numpy(np.vstack([rows(20, 0), [[0, np.nan, 1, 20050]]]).astype(np.float32))
+    x = torch.from_numpy(np.vstack([rows(9, 0), [[0, np.nan, 1, 20050]]]).astype(np.float32))
     found = model.left_out(x, noise)
     for row in range(len(x)):
         one = x[row : row + 1]
@@ -102,24 +97,7 @@ def test_it_is_a_loop_over_columns_that_hold_what_is_expected(missing):
                 told = model.explain(target, posterior.draw(noise[:, None]), None)
                 by_element = -told.likelihood.log_prob_by_element(target)[:, 0, kept]
                 costs.append(by_element.double().sum(1).mean() + told.rate().double().mean())
-            assert found[row, at].item() == pytest.approx((costs[0] - costs[1]).item(), rel=1e-3, abs=0.1)
-
-
-def on_a_plane(count, seed):
-    draw = np.random.default_rng(seed)
-    return draw.normal(size=(count, 2)) @ np.random.default_rng(0).normal(size=(2, 6)) + 0.1 * draw.normal(
-        size=(count, 6)
-    )
-
-
-def test_another_rows_value_is_named_more_often_than_by_distortion():
-    detector = VAEDetector(steps=300, layers=(32,), latents=2, draws=2).fit(on_a_plane(1200, 1))
-    x, at = on_a_plane(600, 2), np.random.default_rng(3).integers(6, size=600)
-    x[np.arange(600), at] = on_a_plane(600, 4)[np.arange(600), at]
-    named = (detector.explain(x).argmax(1) == at).mean()
-    detector.detector_.usual_left_out = None  # as in what was saved before columns were left out
-    assert named > (detector.explain(x).argmax(1) == at).mean() + 0.03
-    assert named > 0.6
+            assert found[row, at].item() == pytest.approx((costs[0] - costs[1]).item(), rel=1e-4, abs=0.02)
 
 
 @torch.no_grad()
@@ -137,21 +115,6 @@ def test_what_is_usual_is_taken_off_and_saved():
     assert "usual_left_out" not in plain.state_dict()
     torch.testing.assert_close(plain(x).score, detector(x).score)
     assert not torch.allclose(plain(x).contributions, detector(x).contributions, atol=1e-2)
-
-
-@pytest.mark.slow
-def test_its_graph_is_the_model(tmp_path):
-    torch.manual_seed(0)
-    model = build(table_model(likelihood={"kind": "mixed", "scale": "learned_per_column", "missing": "modelled"}), SPEC)
-    detector = calibrated(model.eval(), WANTED, Split(rows(50, 0), None), Split(rows(60, 1), None), CPU)
-    graph, x = DetectGraph(detector), torch.from_numpy(rows(40, 2))
-    proto = graph.proto(model, example_inputs(graph, model, x[:2], None, 0), {}, {"vae.graph": "detect"})
-    assert not zeros_allowed(proto)
-    (tmp_path / "detect.onnx").write_bytes(proto.SerializeToString())
-    answers = {name: tensor.numpy() for name, tensor in graph.answers(model, {"x": x}).items()}
-    for batch in (1, 3, 40):
-        found = parity.run(tmp_path / "detect.onnx", {"x": x.numpy()[:batch]}, answers)
-        np.testing.assert_allclose(found["contributions"], answers["contributions"][:batch], rtol=1e-4, atol=1e-3)
 
 
 def test_images_and_wide_tables_are_refused(smoke):

@@ -114,8 +114,8 @@ def require_narrow(wanted: DetectionSection | None, spec: DataSpec) -> None:
     left_out = wanted is not None and wanted.contributions == "left_out"
     if left_out and isinstance(spec, TableSpec) and len(spec.columns) > WIDEST:
         raise DataError(
-            f"detection.contributions is left_out, a pass for each column, and the table has {len(spec.columns)}; up to "
-            f"{WIDEST} can be: set it to distortion"
+            f"detection.contributions is left_out, a pass for each column, and the table has {len(spec.columns)}; up "
+            f"to {WIDEST} can be: set it to distortion"
         )
 
 
