@@ -11,7 +11,8 @@ from torch.distributions import MultivariateNormal, kl_divergence
 
 from vae_pipeline.kinds.spec import Column, TableSpec
 from vae_pipeline.kinds.store import Split
-from vae_pipeline.metrics.detection import calibrated, require_narrow
+from vae_pipeline.metrics.detection import calibrated
+from vae_pipeline.metrics.left_out import require_narrow
 from vae_pipeline.models.build import build
 from vae_pipeline.models.detector import Detector
 from vae_pipeline.models.likelihoods.location_scale import floored

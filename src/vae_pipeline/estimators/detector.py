@@ -26,7 +26,8 @@ from vae_pipeline.kinds.spec import TableSpec, load_spec
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.kinds.table.store import fit_column
 from vae_pipeline.metrics.bounds import elbo_terms
-from vae_pipeline.metrics.detection import MOST, calibrated, explained_at_once, score
+from vae_pipeline.metrics.detection import MOST, calibrated, score
+from vae_pipeline.metrics.left_out import rows_at_once
 from vae_pipeline.models.build import build
 from vae_pipeline.models.detector import Detector
 from vae_pipeline.models.tails import EmpiricalTail
@@ -177,7 +178,7 @@ class VAEDetector(Estimator):
         What was saved before that was so gives each value's nats of distortion over what is usual.
         """
         rows = torch.from_numpy(self._rows(X))
-        parts = rows.split(explained_at_once(self.detector_, rows.shape[1]))
+        parts = rows.split(rows_at_once(int(self.draws), rows.shape[1]))
         with torch.no_grad():
             return np.concatenate([self.detector_(part).contributions.double().numpy() for part in parts])
 

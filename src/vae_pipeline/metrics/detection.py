@@ -14,10 +14,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vae_pipeline.kinds.spec import DataSpec, TableSpec
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.bounds import PerExample, evaluating
 from vae_pipeline.metrics.latents import latents
+from vae_pipeline.metrics.left_out import KNOWN, require_narrow, rows_at_once
 from vae_pipeline.metrics.parts import at_once, batches, read, subset, taken
 from vae_pipeline.metrics.segments import Segmentation, large_enough
 from vae_pipeline.models.detector import Detector
@@ -25,7 +25,6 @@ from vae_pipeline.models.neighbours import KEPT
 from vae_pipeline.models.tails import EmpiricalTail, SegmentTails
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.recipe.detection import DetectionSection
-from vae_pipeline.system.errors import DataError
 
 NORMAL = 0  # the label of normal rows; anomalies have 1
 RATES = (0.001, 0.01, 0.05)
@@ -33,8 +32,6 @@ ALPHAS = (0.01, 0.05, 0.1)
 MOST = 10_000  # examples that a calibration, or a part's latent covariance, is taken from
 RANKED = 2_000  # training examples that an ensemble's ranks are among
 ROWS = 1024  # draws decoded at a time, at most
-LEFT_OUT = 512  # held-back rows by which it is known what a column usually costs, where it's left out
-WIDEST = 128  # columns of a table of which each is left out in a graph
 
 
 def normal_part(prepared: Prepared) -> Split:
@@ -90,33 +87,14 @@ def calibrated(
         scores, usual = _scores(detector, held_back, device)
         detector.calibrate(scores, usual)
         if wanted.contributions == "left_out":
-            some = read(taken(held_back, _spread(len(held_back), LEFT_OUT)), slice(None), device).x
-            left_out = [detector.left_out(part) for part in some.split(explained_at_once(detector, some.shape[1]))]
+            some = read(taken(held_back, _spread(len(held_back), KNOWN)), slice(None), device).x
+            left_out = [detector.left_out(part) for part in some.split(rows_at_once(len(noise), some.shape[1]))]
             detector.usual_left_out = torch.cat(left_out).double().mean(0).float()
     if by is not None:
         score, parts = detector.chosen(scores), large_enough(by.rows(held_back))
         tails = {by.names.index(name): EmpiricalTail(score[rows]) for name, rows in parts.items()}
         detector.segments = SegmentTails(by.column, tails) if tails else None
     return detector.to(device)
-
-
-def explained_at_once(detector: Detector, columns: int) -> int:
-    """Rows whose columns are left out at a time: each is as many rows as it has columns."""
-    return max(1, 16 * ROWS // (len(detector.noise) * columns))
-
-
-def require_narrow(wanted: DetectionSection | None, spec: DataSpec) -> None:
-    """Refuse contributions that take too many passes through a graph.
-
-    Raises:
-        DataError: the table has too many columns for them.
-    """
-    left_out = wanted is not None and wanted.contributions == "left_out"
-    if left_out and isinstance(spec, TableSpec) and len(spec.columns) > WIDEST:
-        raise DataError(
-            f"detection.contributions is left_out, a pass for each column, and the table has {len(spec.columns)}; up "
-            f"to {WIDEST} can be: set it to distortion"
-        )
 
 
 def _spread(count: int, most: int) -> npt.NDArray[np.int64]:

@@ -142,7 +142,7 @@ class Detector(nn.Module):
         self.calibration = EmpiricalTail(self.chosen(scores))
 
     def left_out(self, x: Float[Tensor, "batch columns"]) -> Float[Tensor, "batch columns"]:
-        """What each column of raw rows costs: `TableVAE.left_out`."""
+        """The nats that each column of raw rows costs: `TableVAE.left_out`."""
         assert isinstance(self.model, TableVAE)  # the recipe says so
         return self.model.left_out(x, self.noise)
 

@@ -23,7 +23,7 @@ class Detection:
     contributions: Array
     """[examples, *event]: nats of distortion of each value over what is usual of it; of an image its heat map.
 
-    With `detection.contributions: left_out` in the recipe, nats by which each column of a table makes its row less likely.
+    With `detection.contributions: left_out` in the recipe, nats by which each column makes its row less likely.
     """
 
 

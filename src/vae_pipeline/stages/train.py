@@ -8,7 +8,7 @@ from rich.console import Console
 
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.kinds.table.spec import require_target
-from vae_pipeline.metrics.detection import require_narrow
+from vae_pipeline.metrics.left_out import require_narrow
 from vae_pipeline.metrics.segments import Segmentation
 from vae_pipeline.numerics.device import flushing, prepare_device
 from vae_pipeline.numerics.randomness import in_float32
