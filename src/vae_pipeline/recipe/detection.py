@@ -32,5 +32,5 @@ class DetectionSection(Section):
     """The column of categories or booleans whose values have a threshold each; of a conditional model of something else
     than a table, `label`. Null, which isn't stored, for one threshold."""
     contributions: Contributions = later("distortion")
-    """The nats that are told of each column of a table: those of its `distortion`, or those by which the row is likelier
-    with it `left_out`, which name a wrong value more often, and take a pass through the model for each column."""
+    """The nats that are told of each column of a table: those of its `distortion`, or those by which the row is
+    likelier with it `left_out`, which name a wrong value more often, and take a pass through the model for each."""
