@@ -27,6 +27,7 @@ from vae_pipeline.kinds.store import Split
 from vae_pipeline.kinds.table.store import fit_column
 from vae_pipeline.metrics.bounds import elbo_terms
 from vae_pipeline.metrics.detection import MOST, calibrated, score
+from vae_pipeline.metrics.left_out import rows_at_once
 from vae_pipeline.models.build import build
 from vae_pipeline.models.detector import Detector
 from vae_pipeline.models.tails import EmpiricalTail
@@ -126,7 +127,7 @@ class VAEDetector(Estimator):
             self.columns_ = tuple(fit_column(column, fitted[:, at], self.scaling) for at, column in enumerate(columns))
             rows = self._centred(values)
             held_back, rest = rows[order[:count]], rows[order[count:]]
-            wanted = DetectionSection(score=self.kind, draws=int(self.draws), collected=None)
+            wanted = DetectionSection(score=self.kind, draws=int(self.draws), collected=None, contributions="left_out")
             with seeded(derive(seed, "fit")):
                 model, trained = self._model(rest, seed)
                 train = trained if self.kind == "neighbour_ensemble" else rest
@@ -171,10 +172,15 @@ class VAEDetector(Estimator):
 
     @in_float32()
     def explain(self, X: Any) -> Floats:  # noqa: N803
-        """[rows, columns]: nats of distortion that each value adds over what is usual of its column."""
+        """[rows, columns]: nats by which each value makes its row less likely, over what is usual of its column.
+
+        Each column is left out in turn, and the rest of the row judged: so a column isn't blamed for another's value.
+        What was saved before that was so gives each value's nats of distortion over what is usual.
+        """
         rows = torch.from_numpy(self._rows(X))
+        parts = rows.split(rows_at_once(int(self.draws), rows.shape[1]))
         with torch.no_grad():
-            return np.concatenate([self.detector_(part).contributions.double().numpy() for part in rows.split(BATCH)])
+            return np.concatenate([self.detector_(part).contributions.double().numpy() for part in parts])
 
     def _seed(self) -> int:
         """The seed of a fit; of None one that nobody knows, and numpy's global generator isn't drawn from."""

@@ -17,6 +17,7 @@ from torch import Tensor
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.bounds import PerExample, evaluating
 from vae_pipeline.metrics.latents import latents
+from vae_pipeline.metrics.left_out import KNOWN, require_narrow, rows_at_once
 from vae_pipeline.metrics.parts import at_once, batches, read, subset, taken
 from vae_pipeline.metrics.segments import Segmentation, large_enough
 from vae_pipeline.models.detector import Detector
@@ -54,10 +55,11 @@ def fit_detector(
     has a tail of its own.
 
     Raises:
-        DataError: the data have no such segments.
+        DataError: the data have no such segments, or too many columns for such contributions.
     """
     if wanted is None or not len(prepared.valid):
         return None
+    require_narrow(wanted, prepared.spec)
     by, held_back = Segmentation.of(wanted, prepared.spec), subset(prepared.valid, MOST, seed)
     return calibrated(model, wanted, subset(prepared.train, MOST, seed), held_back, device, by)
 
@@ -84,6 +86,10 @@ def calibrated(
             detector.keep_rows(every, some, ranked.to(device))
         scores, usual = _scores(detector, held_back, device)
         detector.calibrate(scores, usual)
+        if wanted.contributions == "left_out":
+            some = read(taken(held_back, _spread(len(held_back), KNOWN)), slice(None), device).x
+            left_out = [detector.left_out(part) for part in some.split(rows_at_once(len(noise), some.shape[1]))]
+            detector.usual_left_out = torch.cat(left_out).double().mean(0).float()
     if by is not None:
         score, parts = detector.chosen(scores), large_enough(by.rows(held_back))
         tails = {by.names.index(name): EmpiricalTail(score[rows]) for name, rows in parts.items()}

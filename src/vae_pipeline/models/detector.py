@@ -43,7 +43,8 @@ class DetectorOutputs(NamedTuple):
     contributions: Float[Tensor, "batch *event"]
     """Nats of distortion of each value, over what is usual of it: their sum is distortion minus its usual mean.
 
-    Of an image a heat map of each channel: nats of deviance, smoothed.
+    Where columns are left out in turn, nats by which each makes the row less likely, over what is usual: they have no
+    such sum. Of an image a heat map of each channel: nats of deviance, smoothed.
     """
 
 
@@ -58,6 +59,8 @@ class Detector(nn.Module):
     centre: Tensor
     whitening: Tensor
     usual: Tensor
+    usual_left_out: Tensor | None
+    """The mean of what each column costs where it is left out, if contributions are that."""
 
     def __init__(
         self,
@@ -85,6 +88,7 @@ class Detector(nn.Module):
         self.register_buffer("centre", means.mean(0))
         # The covariance of a map would have a square of thousands of numbers.
         self.register_buffer("whitening", means.new_zeros(0) if model.is_map else _whitening(means))
+        self.register_buffer("usual_left_out", None)
         self.tails = nn.ModuleDict()
         """The tail of each member of the ensemble, on training examples."""
         self.neighbours: NeighbourEnsemble | None = None
@@ -113,6 +117,7 @@ class Detector(nn.Module):
             detector.neighbours = NeighbourEnsemble.restored(model, state, "neighbours.")
         detector.calibration = EmpiricalTail.restored(state, "calibration.")
         detector.register_buffer("usual", state["usual"])
+        detector.usual_left_out = state.get("usual_left_out")
         detector.load_state_dict(dict(state))
         return detector
 
@@ -136,12 +141,20 @@ class Detector(nn.Module):
         self.register_buffer("usual", usual)
         self.calibration = EmpiricalTail(self.chosen(scores))
 
+    def left_out(self, x: Float[Tensor, "batch columns"]) -> Float[Tensor, "batch columns"]:
+        """The nats that each column of raw rows costs: `TableVAE.left_out`."""
+        assert isinstance(self.model, TableVAE)  # the recipe says so
+        return self.model.left_out(x, self.noise)
+
     def forward(self, x: Tensor, label: Tensor | None = None) -> DetectorOutputs:
         """Score raw observations."""
         scores, by_element = self.scores(x, label)
         score = self.chosen(scores)
         distortion, rate = scores["reconstruction_probability"], scores["rate"]
-        contributions = by_element if self.heat else by_element - self.usual
+        if self.usual_left_out is not None:
+            contributions = self.left_out(x) - self.usual_left_out
+        else:
+            contributions = by_element if self.heat else by_element - self.usual
         return DetectorOutputs(score, self.p_value(score, x, label), distortion, rate, contributions)
 
     def p_value(

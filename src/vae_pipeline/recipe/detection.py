@@ -16,6 +16,8 @@ Score = Literal[
     "neighbour_ensemble",
 ]
 
+Contributions = Literal["distortion", "left_out"]
+
 
 class DetectionSection(Section):
     """The score of an example, and what it is calibrated on: the validation part."""
@@ -29,3 +31,6 @@ class DetectionSection(Section):
     segment: Place | None = later(None)
     """The column of categories or booleans whose values have a threshold each; of a conditional model of something else
     than a table, `label`. Null, which isn't stored, for one threshold."""
+    contributions: Contributions = later("distortion")
+    """The nats that are told of each column of a table: those of its `distortion`, or those by which the row is
+    likelier with it `left_out`, which name a wrong value more often, and take a pass through the model for each."""

@@ -83,6 +83,10 @@ def _refuse_scores(model: AnyModel, detection: DetectionSection | None) -> None:
             "detection.score neighbour_ensemble is of the rows of a table, and the data are none: take "
             "negative_elbo or another"
         )
+    if detection is not None and detection.contributions == "left_out":
+        raise ValueError(
+            "detection.contributions left_out is of the columns of a table, and the data are none: set it to distortion"
+        )
     whole = detection is not None and detection.score == "mahalanobis"
     if whole and isinstance(model, Model) and isinstance(model.posterior, SpatialPosterior):
         raise ValueError(

@@ -21,7 +21,10 @@ class Detection:
     rate: Array
     """Nats."""
     contributions: Array
-    """[examples, *event]: nats of distortion of each value over what is usual of it; of an image its heat map."""
+    """[examples, *event]: nats of distortion of each value over what is usual of it; of an image its heat map.
+
+    With `detection.contributions: left_out` in the recipe, nats by which each column makes its row less likely.
+    """
 
 
 def alarms(p_value: Array, alpha: float) -> Array:

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.kinds.table.spec import require_target
+from vae_pipeline.metrics.left_out import require_narrow
 from vae_pipeline.metrics.segments import Segmentation
 from vae_pipeline.numerics.device import flushing, prepare_device
 from vae_pipeline.numerics.randomness import in_float32
@@ -32,7 +33,7 @@ def train(
     single process at its end; what it raises ends the run, whose checkpoints are then removed.
 
     Raises:
-        DataError: `data` isn't a folder that `prepare` filled, or has no such column as `detection.segment` names.
+        DataError: `data` isn't a folder that `prepare` filled, or doesn't go with the section `detection`.
         RecipeError: private training is to begin with weights, or can't keep its epsilon.
         WeightsError: what it is to begin with isn't weights, or they don't fit the recipe.
         TrainingError: the loss isn't finite, or another process is gone.
@@ -54,6 +55,7 @@ def train(
         require_writable(out, data)
         require_target(prepared.spec, job.recipe.evaluate.target)
         Segmentation.of(job.recipe.detection, prepared.spec)  # which export would refuse, hours later
+        require_narrow(job.recipe.detection, prepared.spec)
         if job.recipe.detection is not None and prepared.calibration_note is not None:
             job.warn(prepared.calibration_note)
         with held(running(job.settings.home, key), "trains this run", job.warn):

@@ -168,6 +168,11 @@ class RowDistribution(ObservedDistribution):
             cells.append(self.counts.typical().mean)
         return self.layout.in_place([self.numbers.mean, *cells, self.logits.sigmoid(), *classes])
 
+    def expected(self, present: Float[Tensor, "*batch columns"]) -> Float[Tensor, "*batch 2 columns"]:
+        """Means and likeliest classes, and 1 where a value is likelier than none; as `present` says, if it's given."""
+        there = present if (told := self.presence) is None else self.layout.among_all((told > 0).float(), 1.0)
+        return torch.stack([self.mean * there, there], -2)
+
     def log_prob_by_element(self, value: Float[Tensor, "*rows 2 columns"]) -> Float[Tensor, "*batch columns"]:
         """log p of each column's value."""
         values, present = value.unbind(-2)
