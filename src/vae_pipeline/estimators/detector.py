@@ -8,7 +8,6 @@ detector.predict(new_rows)               # 1 where the row is anomalous, else 0
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +18,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from vae_pipeline.estimators.base import Estimator
-from vae_pipeline.estimators.course import Course, course_of, trained
+from vae_pipeline.estimators.course import trained
 from vae_pipeline.estimators.parameters import Contamination, require_valid
 from vae_pipeline.estimators.surroundings import seed_of
 from vae_pipeline.estimators.tables import frame_of, outlines_of, values_of
@@ -42,6 +41,7 @@ from vae_pipeline.runtime.detection import alarms
 
 Floats = npt.NDArray[np.float64]
 BATCH = 256  # rows explained at a time
+SMALL = 2000  # rows, under which validation may end a training early
 LEFT_OUT = 0.3  # of these rows, where some may be anomalies: those that a first fit finds the least likely
 SHORTER = 16  # times, each of the two fits then: a long one learns the anomalies too
 DECIMALS = 4  # of a score
@@ -69,8 +69,8 @@ class VAEDetector(Estimator):
         kind: of the score: what is high where a row is unlikely; see docs/models/detection.md. With
             "neighbour_ensemble" what is saved holds training rows, up to 4,096.
         draws: of z, the same for each row; more make the score a little surer, and slower.
-        steps: updates of the weights; None for 2,400, and as few as 800 where rows are few. With fewer than 2,000 rows
-            training ends before, once validation says that no more is learned.
+        steps: updates of the weights, at most: given fewer than 2,000 rows, training ends once validation says that no
+            more is learned.
 
     Attributes:
         decision_scores_: scores of the rows given to `fit`.
@@ -87,7 +87,7 @@ class VAEDetector(Estimator):
         latents: int = 8,
         layers: tuple[int, ...] = (128, 128),
         components: int = 16,
-        steps: int | None = None,
+        steps: int = 2400,
         scaling: ColumnScaling = "standard",
         kind: Score = "negative_elbo",
         draws: int = 4,
@@ -126,7 +126,7 @@ class VAEDetector(Estimator):
             held_back, rest = rows[order[:count]], rows[order[count:]]
             wanted = DetectionSection(score=self.kind, draws=int(self.draws), collected=None)
             with seeded(derive(seed, "fit")):
-                model, kept = self._model(rest, seed, course_of(len(values), self.contamination, self.steps))
+                model, kept = self._model(rest, seed, patient=len(values) >= SMALL)
                 train = kept if self.kind == "neighbour_ensemble" else rest
                 self.detector_ = calibrated(model, wanted, Split(train[:MOST], None), Split(held_back, None), CPU)
                 self.threshold_ = self._tail.threshold(float(self.alpha))
@@ -210,15 +210,15 @@ class VAEDetector(Estimator):
         """
         return checked(values, TableSpec(self.columns_, ()))
 
-    def _model(self, rows: npt.NDArray[np.float32], seed: int, course: Course) -> tuple[VAE, npt.NDArray[np.float32]]:
+    def _model(self, rows: npt.NDArray[np.float32], seed: int, patient: bool) -> tuple[VAE, npt.NDArray[np.float32]]:
         """A trained model, and the rows that weren't left out of its training."""
         if self.contamination == "none":
-            return trained(self._network(), rows, seed, course), rows
-        course = replace(course, steps=math.ceil(course.steps / SHORTER))
-        terms = elbo_terms(trained(self._network(), rows, seed, course), Split(rows, None), seed, CPU)
+            return trained(self._network(), rows, seed, int(self.steps), patient=patient), rows
+        steps = math.ceil(self.steps / SHORTER)
+        terms = elbo_terms(trained(self._network(), rows, seed, steps, patient=True), Split(rows, None), seed, CPU)
         unlikely = terms.distortion + terms.rate
         rows = rows[unlikely <= np.quantile(unlikely, 1 - LEFT_OUT)]
-        return trained(self._network(), rows, seed, course), rows
+        return trained(self._network(), rows, seed, steps, patient=True), rows
 
     def _network(self) -> VAE:
         """A model with fresh weights."""

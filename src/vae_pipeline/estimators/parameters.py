@@ -31,10 +31,7 @@ def require_valid(parameters: Mapping[str, Any]) -> None:
         share = isinstance(value, int | float | np.floating) and not isinstance(value, bool) and 0 < float(value) < 1
         _require(share, name, value, "a number between 0 and 1")
     for name, most in LARGEST.items():
-        left_out = name == "steps" and parameters[name] is None
-        _require(
-            left_out or is_whole(parameters[name], most), name, parameters[name], f"a whole number from 1 to {most:,}"
-        )
+        _require(is_whole(parameters[name], most), name, parameters[name], f"a whole number from 1 to {most:,}")
     for name, known in CHOICES.items():
         value = parameters[name]
         _require(isinstance(value, str) and value in known, name, value, f"one of {', '.join(known)}")
