@@ -15,6 +15,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from tests.tables import mixed_frame
 
 from vae_pipeline import VAE, VAEDetector, load
+from vae_pipeline.estimators import course
 from vae_pipeline.models.tails import ROUNDING, STEP
 from vae_pipeline.runtime.detection import alarms
 from vae_pipeline.system.errors import DataError, InputError
@@ -171,6 +172,28 @@ def test_rows_that_may_hold_anomalies():
     hidden = np.arange(500) >= 450
     fitted = VAEDetector(contamination="some", layers=(32,), latents=2).fit(x)
     assert roc_auc_score(hidden, fitted.decision_scores_) > 0.95
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """The trainings of the fits from here on."""
+    made, fit = [], course.fit
+
+    def kept(training, *given):
+        made.append(training)
+        return fit(training, *given)
+
+    monkeypatch.setattr(course, "fit", kept)
+    return made
+
+
+def test_a_small_table_is_learned_no_longer_than_validation_asks(trainings):
+    """Of noise nothing is learned but the rows themselves, which validation soon tells."""
+    VAEDetector(alpha=0.1, layers=(64,)).fit(np.random.default_rng(0).normal(size=(60, 3)))
+    (training,) = trainings
+    elbos = [epoch.valid_elbo for epoch in training.history]
+    assert training.stopped
+    assert len(elbos) == 1 + int(np.argmax(elbos)) + course.PATIENCE < 2400 / course.EPOCH
 
 
 @pytest.mark.parametrize("layers", [[8, 8], np.array([8, 8]), (np.int64(8), 8)])

@@ -18,6 +18,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from vae_pipeline.estimators.base import Estimator
+from vae_pipeline.estimators.course import trained
 from vae_pipeline.estimators.parameters import Contamination, require_valid
 from vae_pipeline.estimators.surroundings import seed_of
 from vae_pipeline.estimators.tables import frame_of, outlines_of, values_of
@@ -37,16 +38,11 @@ from vae_pipeline.numerics.randomness import derive, in_float32, seeded
 from vae_pipeline.recipe.data import ColumnScaling
 from vae_pipeline.recipe.detection import DetectionSection, Score
 from vae_pipeline.recipe.model import DenseNet, GaussianPosterior, MixedLikelihood, MixturePrior, Model
-from vae_pipeline.recipe.objective import ElboObjective, WarmUpControl
-from vae_pipeline.recipe.train import Train
 from vae_pipeline.runtime.detection import alarms
-from vae_pipeline.training.batches import Batches
-from vae_pipeline.training.loop import Training, fit
 
 Floats = npt.NDArray[np.float64]
-BATCH = 256
-EPOCH = 40  # steps, at least, between validations
-JUDGED = 0.1  # of the rows that aren't held back, by which the epoch is chosen
+BATCH = 256  # rows explained at a time
+SMALL = 2000  # rows, under which validation may end a training early
 LEFT_OUT = 0.3  # of these rows, where some may be anomalies: those that a first fit finds the least likely
 SHORTER = 16  # times, each of the two fits then: a long one learns the anomalies too
 DECIMALS = 4  # of a score
@@ -74,6 +70,8 @@ class VAEDetector(Estimator):
         kind: of the score: what is high where a row is unlikely; see docs/models/detection.md. With
             "neighbour_ensemble" what is saved holds training rows, up to 4,096.
         draws: of z, the same for each row; more make the score a little surer, and slower.
+        steps: updates of the weights, at most: given fewer than 2,000 rows, training ends once validation says that no
+            more is learned.
 
     Attributes:
         decision_scores_: scores of the rows given to `fit`.
@@ -129,8 +127,8 @@ class VAEDetector(Estimator):
             held_back, rest = rows[order[:count]], rows[order[count:]]
             wanted = DetectionSection(score=self.kind, draws=int(self.draws), collected=None, contributions="left_out")
             with seeded(derive(seed, "fit")):
-                model, trained = self._model(rest, seed)
-                train = trained if self.kind == "neighbour_ensemble" else rest
+                model, kept = self._model(rest, seed, patient=len(values) >= SMALL)
+                train = kept if self.kind == "neighbour_ensemble" else rest
                 self.detector_ = calibrated(model, wanted, Split(train[:MOST], None), Split(held_back, None), CPU)
                 self.threshold_ = self._tail.threshold(float(self.alpha))
             self.calibration_scores_ = self._tail.scores.double().numpy()
@@ -218,15 +216,15 @@ class VAEDetector(Estimator):
         """
         return checked(values, TableSpec(self.columns_, ()))
 
-    def _model(self, rows: npt.NDArray[np.float32], seed: int) -> tuple[VAE, npt.NDArray[np.float32]]:
+    def _model(self, rows: npt.NDArray[np.float32], seed: int, patient: bool) -> tuple[VAE, npt.NDArray[np.float32]]:
         """A trained model, and the rows that weren't left out of its training."""
         if self.contamination == "none":
-            return self._train(rows, seed, self.steps), rows
+            return trained(self._network(), rows, seed, int(self.steps), patient=patient), rows
         steps = math.ceil(self.steps / SHORTER)
-        terms = elbo_terms(self._train(rows, seed, steps), Split(rows, None), seed, CPU)
+        terms = elbo_terms(trained(self._network(), rows, seed, steps, patient=True), Split(rows, None), seed, CPU)
         unlikely = terms.distortion + terms.rate
         rows = rows[unlikely <= np.quantile(unlikely, 1 - LEFT_OUT)]
-        return self._train(rows, seed, steps), rows
+        return trained(self._network(), rows, seed, steps, patient=True), rows
 
     def _network(self) -> VAE:
         """A model with fresh weights."""
@@ -261,22 +259,3 @@ class VAEDetector(Estimator):
         self.calibration_scores_ = self._tail.scores.double().numpy()
         for name in TOLD:
             setattr(self, name, tensors[name].numpy())
-
-    def _train(self, rows: npt.NDArray[np.float32], seed: int, steps: int) -> VAE:
-        judged = round(JUDGED * len(rows))
-        valid, rows = Split(rows[:judged], None), rows[judged:]
-        # A small table is repeated, so that an epoch has EPOCH steps or more.
-        rows = np.tile(rows, (math.ceil(EPOCH * BATCH / len(rows)), 1))
-        model = self._network()
-        batches = Batches(Split(rows, None), BATCH, seed, CPU, labelled=False)
-        train = Train(
-            epochs=max(1, math.ceil(steps / len(batches))), max_minutes=None, batch=BATCH, accumulate=1,
-            precision="float32", learning_rate=0.002, schedule="one_cycle", warm_up=0.0, weight_decay=0.0, clip=10.0,
-            ema=None, keep="best" if judged else "last", patience=None, stop_on_alarm=False,
-        )  # fmt: skip
-        control = WarmUpControl(kind="warm_up", beta=1.0, share=0.3)
-        training = Training.start(model, train, control)
-        for _ in fit(training, train, ElboObjective(kind="elbo"), batches, valid, seed):
-            pass
-        model.load_state_dict(training.weights(train))
-        return model.eval()
