@@ -28,7 +28,7 @@ from vae_pipeline.kinds.store import Split
 from vae_pipeline.kinds.table.store import fit_column
 from vae_pipeline.metrics.bounds import elbo_terms
 from vae_pipeline.metrics.detection import MOST, calibrated, score
-from vae_pipeline.metrics.left_out import rows_at_once
+from vae_pipeline.metrics.left_out import WIDEST, rows_at_once
 from vae_pipeline.models.build import build
 from vae_pipeline.models.detector import Detector
 from vae_pipeline.models.tails import EmpiricalTail
@@ -36,7 +36,7 @@ from vae_pipeline.models.vae import VAE
 from vae_pipeline.models.weights import read_safetensors, save_weights
 from vae_pipeline.numerics.randomness import derive, in_float32, seeded
 from vae_pipeline.recipe.data import ColumnScaling
-from vae_pipeline.recipe.detection import DetectionSection, Score
+from vae_pipeline.recipe.detection import Contributions, DetectionSection, Score
 from vae_pipeline.recipe.model import DenseNet, GaussianPosterior, MixedLikelihood, MixturePrior, Model
 from vae_pipeline.runtime.detection import alarms
 
@@ -125,7 +125,8 @@ class VAEDetector(Estimator):
             self.columns_ = tuple(fit_column(column, fitted[:, at], self.scaling) for at, column in enumerate(columns))
             rows = self._centred(values)
             held_back, rest = rows[order[:count]], rows[order[count:]]
-            wanted = DetectionSection(score=self.kind, draws=int(self.draws), collected=None, contributions="left_out")
+            told: Contributions = "left_out" if len(columns) <= WIDEST else "distortion"
+            wanted = DetectionSection(score=self.kind, draws=int(self.draws), collected=None, contributions=told)
             with seeded(derive(seed, "fit")):
                 model, kept = self._model(rest, seed, patient=len(values) >= SMALL)
                 train = kept if self.kind == "neighbour_ensemble" else rest
@@ -173,7 +174,8 @@ class VAEDetector(Estimator):
         """[rows, columns]: nats by which each value makes its row less likely, over what is usual of its column.
 
         Each column is left out in turn, and the rest of the row judged: so a column isn't blamed for another's value.
-        What was saved before that was so gives each value's nats of distortion over what is usual.
+        Of a table of over 128 columns, and of a detector saved by older versions, it is each value's nats of distortion
+        over what is usual.
         """
         rows = torch.from_numpy(self._rows(X))
         parts = rows.split(rows_at_once(int(self.draws), rows.shape[1]))
