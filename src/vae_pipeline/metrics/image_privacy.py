@@ -51,7 +51,7 @@ class Nearest:
         self.points, self._squares = points, (points**2).sum(1)
         self.distance = np.full(len(points), np.inf)
         self.nearest_to = np.zeros(len(points), np.int64)
-        """How many of those that were drawn have each point as their nearest."""
+        """The number of those drawn that have each point as their nearest."""
 
     def see(self, drawn: Array) -> None:
         """Take note of what was drawn, [drawn, values]."""

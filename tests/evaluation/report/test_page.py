@@ -255,7 +255,7 @@ def test_an_audit_has_a_section_with_both_rows_of_pairs(findings):
     section = html.partition('<section id="what-it-gives-away">')[2].partition("</section>")[0]
     places = [section.index(base64.b64encode(png).decode()) for png in (IN_PIXELS, IN_FEATURES)]
     assert places == sorted(places) and html.count(base64.b64encode(IN_FEATURES).decode()) == 1
-    assert "Membership told by the loss" in section and "0.625" in section and "95 % from 0.375" in section
+    assert "Membership told by the loss" in section and ">0.6250<" in section and "95 % from" in section
     assert "gives away" not in page(findings)
 
 
