@@ -46,6 +46,7 @@ def figures_page() -> str:
         "detector": "a detector",
         "anomalies": "labels that tell anomalies",
         "masks": "masks of defects",
+        "audit": "`evaluate.privacy`",
         "denoiser": "a denoiser",
     }
     rows = []

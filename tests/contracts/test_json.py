@@ -14,6 +14,7 @@ from vae_pipeline.kinds.store import Prepared
 
 COMMANDS = {
     "sample": ["-o", "s.npy", "--count", "3"],
+    "augment": ["-o", "a", "--count", "3", "--how", "posterior", "--data", "x.npy"],
     "reconstruct": ["x.npy", "-o", "r.png"],
     "encode": ["x.npy", "-o", "z.csv"],
     "interpolate": ["x.npy", "-o", "m.gif"],
@@ -34,6 +35,7 @@ ELSEWHERE = {
 """Commands that do well in tests/bundles/hub, tests/stages/test_sweep.py and tests/estimators/test_synthesizer.py."""
 COUNTS = {
     "sample": 3,
+    "augment": 3,
     "reconstruct": 3,
     "encode": 3,
     "interpolate": 31,
@@ -46,9 +48,10 @@ COUNTS = {
     "watch": 1,
     "verify": 7,
 }
-BESIDE = {"morph": 3, "edit": 1}
-"""Commands that write a file and tell what they found of it too: two ways and the whole; a direction."""
+BESIDE = {"augment": 1, "morph": 3, "edit": 1}
+"""Commands that write a file and tell what they found of it too: an origin; two ways and the whole; a direction."""
 FOUND = {
+    "augment": {"how", "seed", "spread", "label", "class", "bundle_sha256"},
     "edit": {"direction", "amount", "shown", "others", "auroc", "auroc_standard_error"},
     "morph": {"way", "step_variation", "length_over_chord", "midpoint_distance"},
     "score": {"example", "p_value"},

@@ -33,6 +33,7 @@ def gated(name, *figures, **sections):
         ("sentences", "auroc", "it is a figure of images, recordings and rows of a table"),
         ("smoke", "auroc", "it needs anomalies that labels tell"),
         ("digits", "pixel_auroc", "it needs masks of the defects"),
+        ("smoke", "membership_auc_by_loss", "it needs an audit, which evaluate.privacy: true asks for"),
     ],
 )
 def test_a_gate_that_the_data_cannot_have_is_refused_before_training(name, figure, said):
@@ -100,3 +101,15 @@ def test_what_is_measured_is_said_to_be_measured(name, request):
     metrics = json.loads((folders.report / "metrics.json").read_text())
     measured = [figure for figure in figures.FIGURES if figure.key in metrics]
     assert len(measured) > 15 and [figure.key for figure in measured if kind not in figure.kinds] == []
+
+
+def test_an_audit_is_of_images_that_a_model_makes():
+    audited = {"gates": {"membership_auc_in_pixels": {"max": 0.6}}, "privacy": True}
+    assert gated("smoke", evaluate=audited).evaluate.privacy
+    for name in ("tumours", "sentences"):
+        with pytest.raises(RecipeError, match=r"evaluate\.privacy audits images, and data\.kind"):
+            gated(name, evaluate={"gates": {}, "privacy": True})
+
+
+def test_a_recipe_without_an_audit_is_stored_as_before():
+    assert "privacy" not in gated("smoke").model_dump(mode="json")["evaluate"]

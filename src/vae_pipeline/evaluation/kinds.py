@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
-from vae_pipeline.evaluation import audio, defects, denoising, images, sound_denoising, tables
+from vae_pipeline.evaluation import audio, defects, denoising, image_privacy, images, sound_denoising, tables
 from vae_pipeline.kinds.spec import AudioSpec, ImageSpec, TableSpec, TextSpec
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.latents import Latents
@@ -30,6 +30,8 @@ class Evaluation:
     seed: int
     home: Path
     """The folder that keeps the classifier by whose features samples are compared."""
+    audited: bool = False
+    """True if samples of images are asked what they tell of who was trained on."""
 
 
 def describe(of: Evaluation, folder: Path) -> dict[str, Any]:
@@ -40,6 +42,9 @@ def describe(of: Evaluation, folder: Path) -> dict[str, Any]:
             if not isinstance(of.trained.model.scaling, FeatureScaling):  # of which no image is made
                 figures |= images.describe(of.trained, of.prepared, spec, of.used, of.seed, of.home, folder)
                 figures |= denoising.describe(of.trained, of.prepared, spec, of.seed, folder)
+            if of.audited:
+                found = image_privacy.describe(of.trained.model, of.prepared, spec, of.seed, of.home, folder)
+                figures |= found | {"left_out": {**figures.get("left_out", {}), **found["left_out"]}}
             if of.prepared.tells_anomalies and of.detector is not None:
                 figures |= defects.describe(of.trained, of.detector, of.prepared, spec, of.seed, folder)
             return figures

@@ -18,6 +18,7 @@ from vae_pipeline.recipe.fits import fits
 from vae_pipeline.recipe.gates import require_possible
 from vae_pipeline.recipe.model import (
     AnyModel,
+    FeatureView,
     FiniteScalarPosterior,
     GaussianPosterior,
     Ladder,
@@ -120,8 +121,25 @@ class Recipe(Section):
             raise ValueError(
                 f"evaluate.target is a column of a table, and data.kind is {self.data.kind}: set it to null"
             )
-        require_possible(self.evaluate.gates, self.data, self.detection, self.train.denoise, self.model)
+        self._audit_fits()
+        require_possible(
+            self.evaluate.gates, self.data, self.detection, self.train.denoise, self.model, self.evaluate.privacy
+        )
         return self
+
+    def _audit_fits(self) -> None:
+        if not self.evaluate.privacy:
+            return
+        if kind_of(self.data) != "image":
+            raise ValueError(
+                f"evaluate.privacy audits images, and data.kind is {self.data.kind}: leave it out; rows of a table are "
+                "audited without it"
+            )
+        if isinstance(self.model.view, FeatureView):
+            raise ValueError(
+                f"evaluate.privacy audits images that a model makes, and model.view.kind {self.model.view.kind} sees "
+                "features, of which none can be made: leave it out"
+            )
 
     def _draws_fit(self) -> None:
         if not self.export.draws:

@@ -44,6 +44,10 @@ class Evaluate(Section):
     """Bounds by the key of a figure; {} for none. Where one is broken the report is written and the stage fails."""
     waive: tuple[IMPLIED, ...] = ()
     """The gates that stand without being named in `gates`, and that this recipe does without."""
+    privacy: bool = later(False)
+    """True for an audit of images: are samples nearer to training images than to test images, and can the two be told
+    apart by the distance to the nearest sample, or by the model's bound? Its figures may be gates. Rows of a table are
+    always asked so."""
     target: Place | None = later(None)
     """The column of a table that classifiers of drawn rows foretell, tried on test rows; null for none."""
 

@@ -19,6 +19,7 @@ ABSENT: dict[figures.Need, str] = {
     "anomalies": "anomalies that labels tell from what is normal, which the data section doesn't name",
     "denoiser": "a denoiser, which is calibrated where train.denoise isn't null and data.valid isn't 0",
     "masks": "masks of the defects, which the data section doesn't name",
+    "audit": "an audit, which evaluate.privacy: true asks for",
 }
 
 
@@ -53,6 +54,7 @@ def require_possible(
     detection: DetectionSection | None,
     denoise: Denoise | None = None,
     model: AnyModel | None = None,
+    audited: bool = False,
 ) -> None:
     """Refuse gates on figures that no model of such data has.
 
@@ -65,6 +67,8 @@ def require_possible(
         has.add("detector")
     if denoise is not None and data.valid != 0:
         has.add("denoiser")
+    if audited:
+        has.add("audit")
     view = None if model is None else model.view
     decoded = set() if not isinstance(view, FeatureView) else {figure.key for figure in IMAGES}
     valid = figures.gates()

@@ -83,8 +83,8 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
     detector = fit_detector(vae, job.recipe.detection, prepared, job.seed, device)
     with filled_folder(out) as folder:
         (folder / "plots").mkdir()
-        target = job.recipe.evaluate.target
-        of = Evaluation(trained, prepared, detector, used, metrics, target, job.seed, job.settings.home)
+        target, audited = job.recipe.evaluate.target, job.recipe.evaluate.privacy
+        of = Evaluation(trained, prepared, detector, used, metrics, target, job.seed, job.settings.home, audited)
         add(metrics, describe(of, folder / "plots"))
         if detector is not None:
             by = Segmentation.of(job.recipe.detection, prepared.spec)

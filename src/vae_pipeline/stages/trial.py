@@ -44,7 +44,8 @@ def measured(
     if figure.key not in metrics:
         metrics["alarms"] = []
         target = job.recipe.evaluate.target
-        of = Evaluation(trained, prepared, None, used, metrics, target, job.seed, job.settings.home)
+        audited = "audit" in figure.needs
+        of = Evaluation(trained, prepared, None, used, metrics, target, job.seed, job.settings.home, audited)
         with tempfile.TemporaryDirectory() as pictures:
             add(metrics, describe(of, Path(pictures)))
     return metrics

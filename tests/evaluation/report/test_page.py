@@ -95,6 +95,16 @@ def with_metrics(findings, **metrics):
     return dataclasses.replace(findings, metrics={**findings.metrics, **metrics})
 
 
+IN_PIXELS, IN_FEATURES = bytes(range(1, 40)), bytes(range(2, 41))
+
+
+def with_audit(findings):
+    recipe = {**findings.recipe, "evaluate": {"gates": {}, "privacy": True}}
+    pictures = {**findings.pictures, "closest_in_pixels.png": IN_PIXELS, "closest.png": IN_FEATURES}
+    audited = {"membership_auc_by_loss": 0.625, "membership_auc_by_loss_low": 0.375}
+    return with_metrics(dataclasses.replace(findings, recipe=recipe, pictures=pictures), **audited)
+
+
 def with_gates(findings, gates, **breaches):
     recipe = {**findings.recipe, "evaluate": {"gates": gates}}
     return dataclasses.replace(findings, recipe=recipe, breaches=breaches)
@@ -238,6 +248,15 @@ def test_names_are_shown_as_they_are_written(findings):
     reader = Reader(html)
     assert "script" not in reader.tags
     assert reader.words().count(evil) >= 10
+
+
+def test_an_audit_has_a_section_with_both_rows_of_pairs(findings):
+    html = page(with_audit(findings))
+    section = html.partition('<section id="what-it-gives-away">')[2].partition("</section>")[0]
+    places = [section.index(base64.b64encode(png).decode()) for png in (IN_PIXELS, IN_FEATURES)]
+    assert places == sorted(places) and html.count(base64.b64encode(IN_FEATURES).decode()) == 1
+    assert "Membership told by the loss" in section and ">0.6250<" in section and "95 % from" in section
+    assert "gives away" not in page(findings)
 
 
 class TestAttention:

@@ -13,8 +13,10 @@ from vae_pipeline.evaluation.report.checks import attention, checks, needs_atten
 from vae_pipeline.evaluation.report.figures import figure_table, others
 from vae_pipeline.evaluation.report.findings import Findings
 from vae_pipeline.evaluation.report.latent_map import by_channel, scale_of
-from vae_pipeline.evaluation.report.markup import MINUS, datum, figure, picture, players, table
+from vae_pipeline.evaluation.report.markup import MINUS, datum, figure, players, table
+from vae_pipeline.evaluation.report.privacy import CLOSEST, is_audited, privacy
 from vae_pipeline.evaluation.report.provenance import provenance
+from vae_pipeline.evaluation.report.shown import shown
 from vae_pipeline.recipe.figures import figures_of, names
 
 STYLE = Path(__file__).with_name("style.css")
@@ -39,6 +41,7 @@ def page(findings: Findings) -> str:
         "How it learned": [_curves(findings)],
         "What it reconstructs": _reconstructions(findings),
         "What it generates": _samples(findings),
+        "What it gives away": privacy(findings),
         "What it writes": _sentences(findings),
         "What it finds": _detection(findings),
         "What the latents carry": _latents(findings),
@@ -137,8 +140,8 @@ def _reconstructions(findings: Findings) -> list[str]:
         "where a clean value may be any."
     )
     return [
-        _shown(findings, "reconstructions.png", alt, caption),
-        _shown(findings, "denoised.png", "Clean, corrupted and denoised images, and the widths of intervals.", rows),
+        shown(findings, "reconstructions.png", alt, caption),
+        shown(findings, "denoised.png", "Clean, corrupted and denoised images, and the widths of intervals.", rows),
         figures,
     ]
 
@@ -156,10 +159,10 @@ def _samples(findings: Findings) -> list[str]:
         "sample that is the same image was remembered, not made."
     )
     return [
-        _shown(findings, "marginals.png", "The distribution of each column, real and drawn.", MARGINALS),
-        _shown(findings, "correlations.png", "How columns go together, real, drawn and the difference.", TOGETHER),
-        _shown(findings, "samples.png", "A grid of images that the model drew.", caption),
-        _shown(findings, "closest.png", "Samples above the training images that they lie nearest to.", closest),
+        shown(findings, "marginals.png", "The distribution of each column, real and drawn.", MARGINALS),
+        shown(findings, "correlations.png", "How columns go together, real, drawn and the difference.", TOGETHER),
+        shown(findings, "samples.png", "A grid of images that the model drew.", caption),
+        "" if is_audited(findings) else shown(findings, "closest.png", CLOSEST, closest),
         figures,
     ]
 
@@ -173,7 +176,7 @@ def _heard_again(findings: Findings) -> list[str]:
         "loudness; under them their reconstructions from the posterior's mean."
     )
     return [
-        _shown(findings, "reconstructions.png", alt, caption),
+        shown(findings, "reconstructions.png", alt, caption),
         figure(players(sounds[:half], "Test recording"), "Test recordings."),
         figure(players(sounds[half:], "Reconstruction"), "Their reconstructions, in the same order."),
         figure_table("More on reconstructions", figures_of("reconstructions"), findings),
@@ -186,9 +189,9 @@ def _heard_anew(findings: Findings) -> list[str]:
     caption = f"New recordings: the decoder's means at draws of {words.sampler(findings)}."
     morph = "The way from one test recording to another, in even steps of the latents."
     return [
-        _shown(findings, "samples.png", "Waveforms and spectrograms that the model drew.", caption),
+        shown(findings, "samples.png", "Waveforms and spectrograms that the model drew.", caption),
         figure(players(drawn, "Sample"), "The same, to be heard."),
-        _shown(findings, "path.png", "Waveforms and spectrograms that change from one to another.", morph),
+        shown(findings, "path.png", "Waveforms and spectrograms that change from one to another.", morph),
         figure(players(path, "Step"), "The same, to be heard."),
         figure_table("More on samples", figures_of("samples"), findings),
     ]
@@ -221,10 +224,10 @@ def _detection(findings: Findings) -> list[str]:
     )
     alt = f"Histograms of the scores of normal {nouns} and of anomalies."
     return [
-        _shown(findings, "scores.png", alt, caption, "diagram"),
+        shown(findings, "scores.png", alt, caption, "diagram"),
         figure_table("Detection", figures_of("detection"), findings),
         _scores(findings.metrics.get("scores", {}), findings.metrics.get("score")),
-        _shown(
+        shown(
             findings, "heat_maps.png", "Test images, the masks of their defects, and their heat maps.",
             "Test images drawn from each kind, found or not; where their defects are; and where the model finds them "
             "unlikely, in nats by which each pixel would be likelier had it been expected, smoothed. All maps are "
@@ -258,17 +261,17 @@ def _latents(findings: Findings) -> list[str]:
     return [
         spectrum,
         _levels(findings),
-        _shown(
+        shown(
             findings, "manifold.png", "A square of images that change smoothly from one to the next.",
             "The latent plane: what the decoder makes of the quantiles of N(0, I), first dimension rightwards, second "
             "upwards.",
         ),
-        _shown(
+        shown(
             findings, "traversals.png", "Rows of images, each row changing one thing from left to right.",
             f"In each row one latent dimension goes from {MINUS}2.5 to 2.5, the others staying at the posterior mean "
             "of a test image. The dimensions of the highest rate come first.",
         ),
-        _shown(
+        shown(
             findings, "latents.png", "Scatter of posterior means in two latent dimensions.",
             f"Where test {findings.words.nouns} lie in two latent dimensions: their posterior means{colours}.",
             "diagram",
@@ -289,8 +292,3 @@ def _levels(findings: Findings) -> str:
         first += sizes[number]
     header = ("level", "latents", "active", "rate, nats", "of the rate")
     return table("The levels, topmost first", header, rows) if rows else ""
-
-
-def _shown(findings: Findings, name: str, alt: str, caption: str, kind: str = "") -> str:
-    png = findings.pictures.get(name)
-    return "" if png is None else figure(picture(png, alt, kind), caption)

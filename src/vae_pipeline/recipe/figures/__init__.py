@@ -12,6 +12,7 @@ from vae_pipeline.recipe.figures.detection import DETECTION
 from vae_pipeline.recipe.figures.figure import EVERY, Figure, Need, Part, SummaryColumn
 from vae_pipeline.recipe.figures.images import IMAGES
 from vae_pipeline.recipe.figures.latents import LATENTS
+from vae_pipeline.recipe.figures.privacy import PRIVACY
 from vae_pipeline.recipe.figures.sentences import SENTENCES
 from vae_pipeline.recipe.figures.sound import SOUND
 from vae_pipeline.recipe.figures.tables import TABLES
@@ -31,7 +32,7 @@ __all__ = [
     "tracked",
 ]
 
-FIGURES: tuple[Figure, ...] = (*BOUNDS, *LATENTS, *IMAGES, *SOUND, *TABLES, *SENTENCES, *DETECTION)
+FIGURES: tuple[Figure, ...] = (*BOUNDS, *LATENTS, *IMAGES, *PRIVACY, *SOUND, *TABLES, *SENTENCES, *DETECTION)
 
 
 def figures_of(part: Part) -> tuple[Figure, ...]:

@@ -5,8 +5,8 @@ from typing import Literal
 
 from vae_pipeline.recipe.data import Kind
 
-Need = Literal["detector", "anomalies", "masks", "denoiser"]
-Part = Literal["headline", "bounds", "reconstructions", "sentences", "samples", "detection", "latents"]
+Need = Literal["detector", "anomalies", "masks", "denoiser", "audit"]
+Part = Literal["headline", "bounds", "reconstructions", "sentences", "samples", "privacy", "detection", "latents"]
 EVERY: tuple[Kind, ...] = ("image", "audio", "table", "text")
 IMAGE: tuple[Kind, ...] = ("image",)
 AUDIO: tuple[Kind, ...] = ("audio",)

@@ -1,0 +1,102 @@
+"""The audit of a model of images: what its samples, and its own bound, tell of who was trained on.
+
+Training images are compared with as many held-out ones, which are the floor: what is found of them follows from the
+population. Who has the samples alone goes by the distance of an image from the nearest one, in pixels or in features;
+who has the model goes by how likely it finds the image. An image in pixels is its values on [0, 1], and a distance is
+the root of the mean squared difference.
+
+Source: Chen, Yu, Zhang and Fritz, GAN-Leaks, 2020, section 5.1 (samples alone) and 5.4 (the model as well).
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.metrics.features import Reference
+from vae_pipeline.metrics.importance import importance_bound
+from vae_pipeline.metrics.membership import membership
+from vae_pipeline.metrics.parts import subset
+from vae_pipeline.metrics.samples import samples
+from vae_pipeline.models.vae import VAE
+from vae_pipeline.numerics.randomness import derive
+from vae_pipeline.recipe.figures import figures_of
+
+KNOWN = 5_000  # images of either part, at most
+LEAST = 30  # images of either part, of which shares say anything
+DRAWS = 16  # of each image's bound
+Array = npt.NDArray[Any]
+
+
+class Pixels(Reference):
+    """Images by their values on [0, 1], in the place of features."""
+
+    @torch.inference_mode()
+    def of_scaled(self, images: Tensor) -> Array:
+        """Values [examples, values], so scaled that a distance is the root of the mean squared difference."""
+        flat = images.flatten(1)
+        return (flat / math.sqrt(flat.shape[1])).cpu().numpy()
+
+
+class Nearest:
+    """The nearest of what is drawn, of each of some points; what is drawn comes in parts."""
+
+    def __init__(self, points: Array) -> None:
+        """Begin with points [points, values] and nothing drawn."""
+        self.points, self._squares = points, (points**2).sum(1)
+        self.distance = np.full(len(points), np.inf)
+        self.nearest_to = np.zeros(len(points), np.int64)
+        """The number of those drawn that have each point as their nearest."""
+
+    def see(self, drawn: Array) -> None:
+        """Take note of what was drawn, [drawn, values]."""
+        squares = (drawn**2).sum(1)[:, None] + self._squares - 2 * drawn @ self.points.T
+        self.nearest_to += np.bincount(squares.argmin(1), minlength=len(self.points))
+        exact = np.linalg.norm(self.points - drawn[squares.argmin(0)], axis=1)  # what is expanded finds, no more
+        self.distance = np.minimum(self.distance, exact)
+
+
+def told_by_samples(members: Array, others: Array, drawn: Iterator[Array], space: str) -> dict[str, Any]:
+    """The figures of drawn images, as points of a space, beside as many members as others.
+
+    The standard error of the share that lies nearer to members is that of members drawn at random among both: a few
+    points may be the nearest of most that is drawn.
+    """
+    points, count = Nearest(np.concatenate([members, others])), len(members)
+    for part in drawn:
+        points.see(part)
+    share = points.nearest_to / points.nearest_to.sum()
+    spread = ((share - share.mean()) ** 2).sum() * count * len(others) / (len(share) * (len(share) - 1))
+    return {
+        f"nearer_to_training_in_{space}": float(share[:count].sum()),
+        f"nearer_to_training_in_{space}_standard_error": math.sqrt(spread),
+        **membership(-points.distance[:count], -points.distance[count:], f"in_{space}"),
+    }
+
+
+@torch.inference_mode()
+def audit(model: VAE, prepared: Prepared, reference: Reference, seed: int) -> dict[str, Any]:
+    """The figures of 10,000 samples and of the importance bound, and reasons for those that are left out."""
+    train, test = prepared.train, prepared.test
+    count = min(len(train), len(test), KNOWN)
+    if count < LEAST:
+        reason = f"{count} training or test images are too few to be told apart: {LEAST} are wanted"
+        return {"left_out": {figure.key: reason for figure in figures_of("privacy")}}
+    members, others = (subset(part, count, derive(seed, "audited")) for part in (train, test))
+    found: dict[str, Any] = {"audited_images": count, "left_out": {}}
+    for space, of in (("pixels", Pixels(**vars(reference))), ("features", reference)):
+        drawn = map(of.of_scaled, samples(model, train, derive(seed, "audited")))
+        found = _joined(found, told_by_samples(of.of(members), of.of(others), drawn, space))
+    device = next(model.parameters()).device
+    bounds = (importance_bound(model, part, DRAWS, derive(seed, "audited"), device) for part in (members, others))
+    of_members, of_others = (each.bound for each in bounds)
+    return _joined(found, membership(of_members, of_others, "by_loss"))
+
+
+def _joined(found: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    return {**found, **more, "left_out": {**found["left_out"], **more.get("left_out", {})}}
