@@ -13,6 +13,7 @@ from vae_pipeline.numerics.randomness import derive, seeded
 from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.system.progress import counted
 from vae_pipeline.training.batches import Batches
+from vae_pipeline.training.length import Length
 from vae_pipeline.training.loop import Training, fit
 
 
@@ -30,7 +31,9 @@ def fit_generator(recipe: TrainedRecipe, spec: ImageSpec, labelled: Split, devic
     with seeded(derive(recipe.seed, "noise")):
         training = Training.start(model, train, recipe.rate_control)
         batches = Batches(labelled, train.batch, recipe.seed, device, train.accumulate, augment=train.augment)
-        steps = fit(training, train, recipe.objective, batches, nothing, recipe.seed)
+        assert train.steps is not None  # as a study's generator has them
+        once = Length(train.steps, train.steps)  # what is measured after an epoch would cost more than the steps
+        steps = fit(training, train, recipe.objective, batches, nothing, recipe.seed, length=once)
         for _ in counted("training of the generator", steps, train.steps):
             pass
     return training.judged.requires_grad_(False).eval()
