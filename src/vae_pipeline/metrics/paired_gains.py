@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Gain:
+class PairedGain:
     """The gain of one arm over none, in the unit of the figure."""
 
     mean: float
@@ -41,7 +41,7 @@ class Gain:
         return self.low > 0 and self.p < LEVEL
 
 
-def gains(none: Sequence[float], arms: Mapping[str, Sequence[float]], seed: int) -> dict[str, Gain]:
+def gains(none: Sequence[float], arms: Mapping[str, Sequence[float]], seed: int) -> dict[str, PairedGain]:
     """The gain of each arm, of figures that are in the order of the same repeats, two or more."""
     differences = {name: np.asarray(figures) - np.asarray(none) for name, figures in arms.items()}
     level = LEVEL / len(differences)
@@ -50,7 +50,7 @@ def gains(none: Sequence[float], arms: Mapping[str, Sequence[float]], seed: int)
     for (name, each), p in zip(differences.items(), corrected, strict=True):
         low, high = interval(each, 1 - level, derive(seed, "interval", name))
         deviation = float(each.std(ddof=1))
-        found[name] = Gain(float(each.mean()), low, high, p, deviation, detectable(len(each), deviation, level))
+        found[name] = PairedGain(float(each.mean()), low, high, p, deviation, detectable(len(each), deviation, level))
     return found
 
 

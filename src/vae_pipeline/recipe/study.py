@@ -1,4 +1,4 @@
-"""The section `study`: which ways to enlarge a small labelled set are compared, by which classifiers."""
+"""The section `study`: the ways to enlarge a small labelled set that are compared, and the classifiers."""
 
 from typing import Annotated, Literal, get_args
 

@@ -1,10 +1,10 @@
-"""What a study found: of each size, the gains of its arms and the one that is to be used, if any."""
+"""The findings of a study: of each size, the gains of its arms and the one that is to be used, if any."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from vae_pipeline.metrics.paired_gains import Gain, gains
+from vae_pipeline.metrics.paired_gains import PairedGain, gains
 from vae_pipeline.numerics.randomness import derive
 from vae_pipeline.recipe.study import Metric
 
@@ -35,12 +35,12 @@ class OfSize:
 
     size: str
     outcomes: tuple[Outcome, ...]
-    valid: dict[str, Gain]
+    valid: dict[str, PairedGain]
     """The gain of each arm on the validation part."""
-    test: dict[str, Gain]
+    test: dict[str, PairedGain]
     chosen: str | None
     """The arm with the greatest gain on the validation part of those that are sure there; None where none is."""
-    confirmation: Gain | None
+    confirmation: PairedGain | None
     """Its gain on the test part, as the one arm that is looked at there."""
 
     @property
@@ -62,7 +62,7 @@ def findings_of(outcomes: Iterable[Outcome], sizes: Sequence[str], metric: Metri
 def _of_size(size: str, outcomes: tuple[Outcome, ...], metric: Metric, seed: int) -> OfSize:
     arms = [arm for arm in dict.fromkeys(each.arm for each in outcomes) if arm not in (NONE, SYNTHETIC)]
 
-    def compared(part: str, among: Sequence[str]) -> dict[str, Gain]:
+    def compared(part: str, among: Sequence[str]) -> dict[str, PairedGain]:
         figures = {arm: [each.of(part)[metric] for each in outcomes if each.arm == arm] for arm in (NONE, *among)}
         return gains(figures.pop(NONE), figures, derive(seed, "gains", size, part))
 

@@ -8,7 +8,7 @@ from statistics import fmean
 from vae_pipeline.evaluation.report.frame import framed
 from vae_pipeline.evaluation.report.markup import MINUS, figure, picture, table
 from vae_pipeline.evaluation.study.findings import NONE, SYNTHETIC, OfSize
-from vae_pipeline.metrics.paired_gains import Gain
+from vae_pipeline.metrics.paired_gains import PairedGain
 from vae_pipeline.recipe.study import GENERATED, Study
 
 FIGURES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "auc": "AUC"}
@@ -17,7 +17,7 @@ PARTS = {"valid": "validation", "test": "test"}
 
 @dataclass(frozen=True)
 class Facts:
-    """What the page tells beside the findings."""
+    """The facts that the page tells beside the findings."""
 
     name: str
     about: str
@@ -54,7 +54,7 @@ def page(facts: Facts, found: Sequence[OfSize], png: bytes) -> str:
 
 
 def advice(found: Sequence[OfSize], named: str) -> str:
-    """What to do, in a sentence."""
+    """Say what to do, in a sentence."""
     uses = [
         f"{each.verdict} with {each.size} labels ({_points(each.confirmation)} of {named} on the test part)"
         for each in found
@@ -70,7 +70,7 @@ def advice(found: Sequence[OfSize], named: str) -> str:
 
 
 def reasons_of(found: Sequence[OfSize], named: str) -> list[str]:
-    """Why, a line for each size."""
+    """The reasons, a line for each size."""
     return [f"{each.size} labels: {_reason(each, named)}." for each in found]
 
 
@@ -86,7 +86,7 @@ def _reason(each: OfSize, named: str) -> str:
     return f"{chosen}, and the test part, {_points(each.confirmation)}, {confirmed}"
 
 
-def _points(gain: Gain | None) -> str:
+def _points(gain: PairedGain | None) -> str:
     assert gain is not None
     return f"{_number(gain.mean)} points, from {_number(gain.low)} to {_number(gain.high)}"
 

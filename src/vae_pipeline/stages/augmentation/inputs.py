@@ -1,4 +1,4 @@
-"""What a study needs of a recipe and its data: labelled images of two classes or more, and a model of them."""
+"""The inputs of a study, which needs labelled images of two classes or more, and a model of them."""
 
 from pathlib import Path
 

@@ -81,14 +81,15 @@ class _Study:
         self.kept = Kept(job.settings.home / "studies" / self.key)
         own: tuple[AnyArm, ...] = (NONE, *self.section.arms)
         self.arms = (*own, SYNTHETIC) if set(own) & set(GENERATED) else own
-        self.total = len(self.section.sizes) * self.section.repeats * len(self.arms)
+        self.done, self.total = 0, len(self.section.sizes) * self.section.repeats * len(self.arms)
 
     def run(self) -> list[OfSize]:
         """Train what is left, and write what was found."""
         section = self.section
         lock = running(self.job.settings.home, self.key)
         with held(lock, "makes this study", self.job.warn), flushing(), self._recorded() as journal:
-            outcomes = list(self._outcomes(journal))
+            with self._stoppable():
+                outcomes = list(self._outcomes(journal))
             found = findings_of(outcomes, [str(size) for size in section.sizes], section.metric, self.job.seed)
             with filled_folder(self.out) as folder:
                 self._write(folder, found, outcomes)
@@ -99,24 +100,24 @@ class _Study:
 
     def _outcomes(self, journal: Journal) -> Iterator[Outcome]:
         """The result of each classifier, as it was kept or as it is found now."""
-        done, made, since = 0, 0, time.monotonic()
-        for repeat in range(self.section.repeats):  # each size early, so that a page could be had early
+        made, since = 0, time.monotonic()
+        for repeat in range(self.section.repeats):  # all sizes each time, so that the time left is known early
             for size in self.section.sizes:
                 known = {arm: self.kept.get(str(size), repeat, arm) for arm in self.arms}
                 fresh = self._repeat(size, repeat, [arm for arm, outcome in known.items() if outcome is None])
                 for arm in self.arms:
                     outcome = known[arm]
                     if outcome is None:
-                        with self._stoppable(done), showing_progress(self.job.console, self.job.name):
+                        with showing_progress(self.job.console, self.job.name):
                             outcome = next(fresh)
                         self.kept.put(outcome)
                         made += 1
-                    done += 1
+                    self.done += 1
                     self._record(journal, outcome)
                     yield outcome
-                if made and done < self.total:
-                    left = (time.monotonic() - since) / made * (self.total - done) / 60
-                    said = f"repeat {repeat + 1}, {size} labels: {done:,} of {self.total:,} classifiers"
+                if made and self.done < self.total:
+                    left = (time.monotonic() - since) / made * (self.total - self.done) / 60
+                    said = f"repeat {repeat + 1}, {size} labels: {self.done:,} of {self.total:,} classifiers"
                     self.job.console.print(f"{self.job.name}: {said}, about {left:.0f} min left")
 
     def _repeat(self, size: Size, repeat: int, arms: list[AnyArm]) -> Iterator[Outcome]:
@@ -177,8 +178,8 @@ class _Study:
     def _recorded(self) -> Iterator[Journal]:
         """A journal that is sent while the block trains classifiers."""
         tracker = self.job.tracker()
-        journal = tracker.journal("study", self.key)
         study = self.section.model_dump(mode="json")
+        journal = tracker.journal("study", content_key(self.key, study))
         params = flatten({**sections_of(self.generator).model_dump(mode="json", exclude={"about"}), "study": study})
         journal.start(self.job.name, params, provenance(self.job.name))
         with tracker.followed(journal):
@@ -196,13 +197,14 @@ class _Study:
         journal.child(f"{each.size} labels, repeat {each.repeat}, {each.arm}", about, [figures])
 
     @contextmanager
-    def _stoppable(self, done: int) -> Iterator[None]:
+    def _stoppable(self) -> Iterator[None]:
         """Say at a signal that nothing is lost but the classifier that was being trained."""
         try:
             yield
         except Stopped as stopped:
             raise Interrupted(
-                f"{stopped}; {done:,} of {self.total:,} classifiers are done, and the same command goes on from there"
+                f"{stopped}; {self.done:,} of {self.total:,} classifiers are done, and the same command goes on from "
+                "there"
             ) from None
 
 

@@ -5,9 +5,10 @@ is made of those rows.
 """
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -54,7 +55,7 @@ def fit_classifier(
 
 
 @torch.inference_mode()
-def probabilities(net: ReferenceClassifier, split: Split, device: torch.device) -> np.ndarray[tuple[int, int]]:
+def probabilities(net: ReferenceClassifier, split: Split, device: torch.device) -> npt.NDArray[Any]:
     """p(class | image) of each image, [examples, classes]."""
     parts = batches(split.clean, device, "probabilities")
     return np.concatenate([net.logits(net.scaling(rows.x)).softmax(1).double().cpu().numpy() for rows in parts])
@@ -105,7 +106,7 @@ class _Feed:
             images, target = images.lerp(images[other], weight), target.lerp(target[other], weight)
         return images, target
 
-    def _rows(self) -> np.ndarray[tuple[int]]:
+    def _rows(self) -> npt.NDArray[np.int64]:
         if self.arm != "oversampling":
             return self.order.integers(0, len(self.labels), self.study.batch)
         labels = self.order.choice(self.present, self.study.batch)

@@ -14,7 +14,7 @@ Size = int | Literal["all"]
 
 
 def labelled_set(train: Split, size: Size, seed: int) -> Split:
-    """So many training images, in memory; the same for the same seed.
+    """Draw so many training images, into memory; the same for the same seed.
 
     Raises:
         DataError: there are fewer, or not one for each class.
