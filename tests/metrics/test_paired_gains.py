@@ -41,13 +41,13 @@ def test_the_least_gain_is_seen_in_four_of_five_studies():
 
 
 def test_an_arm_that_gains_is_sure_and_arms_that_dont_seldom_are():
-    noise = np.random.default_rng(0).normal(0, 0.01, (25, 4, 12))
+    noise = np.random.default_rng(0).normal(0, 0.01, (12, 4, 12))
     sure = 0
     for each in noise:
         found = gains(NONE, {**{str(arm): NONE + each[arm] for arm in range(3)}, "good": NONE + 0.05 + each[3]}, 0)
         assert found["good"].sure and found["good"].low < found["good"].mean < found["good"].high
         sure += any(found[str(arm)].sure for arm in range(3))
-    assert sure <= 3
+    assert sure <= 2
     assert found["good"].deviation == pytest.approx(noise[-1][3].std(ddof=1))
 
 
