@@ -47,7 +47,9 @@ def page(facts: Facts, found: Sequence[OfSize], png: bytes) -> str:
         "How it was done": _method(facts),
         "What it doesn't say": _caveats(facts),
     }
-    content = "\n".join(f"<section>\n<h2>{title}</h2>\n{part}\n</section>" for title, part in sections.items())
+    content = "\n".join(
+        f'<section class="study">\n<h2>{title}</h2>\n{part}\n</section>' for title, part in sections.items()
+    )
     head = f'<p class="summary">{escape(advice(found, named))}</p>'
     reasons = "".join(f"<li>{escape(line)}</li>" for line in reasons_of(found, named))
     return framed("Study of augmentation", facts.name, facts.about, f"{head}\n<ul>{reasons}</ul>\n{content}")

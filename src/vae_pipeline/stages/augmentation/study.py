@@ -95,7 +95,9 @@ class _Study:
                 self._write(folder, found, outcomes)
             journal.artifact(self.out, to="study")
             for each in found:
-                journal.tag(f"verdict.{each.size}", each.verdict or NONE)
+                for part, of_arms in (("valid", each.valid), ("test", each.test)):
+                    means = {f"{part}_gain/{each.size}/{arm}": gain.mean for arm, gain in of_arms.items()}
+                    journal.metrics(means)
         return found
 
     def _outcomes(self, journal: Journal) -> Iterator[Outcome]:
