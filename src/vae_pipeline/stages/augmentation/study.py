@@ -59,10 +59,9 @@ def study(job: Job, recipe: Path, out: Path, data: Path | None = None) -> list[O
 
 
 def _prepared(job: Job) -> Path:
-    """The folder of the recipe's data, which is prepared once."""
+    """The folder of the recipe's data, prepared as they are now: where they changed, so does the study's key."""
     folder = job.settings.home / "studies" / content_key(job.recipe.data.model_dump(mode="json"), job.seed)[:16]
-    if not folder.is_dir():
-        prepare(job, folder)
+    prepare(job, folder)
     return folder
 
 
