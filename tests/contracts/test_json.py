@@ -29,10 +29,12 @@ COMMANDS = {
 }
 ELSEWHERE = {
     "push": ["hf://joe/bars"],
+    "study": [],
     "sweep": ["--set", "model.posterior.latents=2,3"],
     "synthesize": ["-o", "s.csv"],
 }
-"""Commands that do well in tests/bundles/hub, tests/stages/test_sweep.py and tests/estimators/test_synthesizer.py."""
+"""Commands that do well in tests/bundles/hub, tests/stages (test_sweep.py, augmentation) and
+tests/estimators/test_synthesizer.py."""
 COUNTS = {
     "sample": 3,
     "augment": 3,

@@ -20,7 +20,8 @@ from vae_pipeline.cli.main import app
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.training.checkpoint import SOURCES
 
-STAGES = {"prepare": "prepare", "train": "train", "evaluate": "eval", "export": "export"}
+STAGES = {"prepare": "prepare", "train": "train", "evaluate": "eval", "export": "export", "study": "study"}
+MODULES = {"study": "augmentation.study"}
 # These can't change what a stage writes from the same recipe and the same inputs.
 WITHOUT_EFFECT = {
     "vae_pipeline.system.version": "a number",
@@ -36,6 +37,7 @@ WITHOUT_EFFECT = {
     "vae_pipeline.system.settings": "where, and how fast",
     "vae_pipeline.system.progress": "what a person sees",
     "vae_pipeline.stages.display": "likewise",
+    "vae_pipeline.stages.launch": "in how many processes",
     "vae_pipeline.stages.progress_display": "likewise",
     "vae_pipeline.stages.interrupt": "when it ends early",
     "vae_pipeline.stages.job": "carries recipe and settings",
@@ -68,7 +70,7 @@ def covered(module, dependency):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_dependencies_are_the_imports(stage, pipeline, graph):
-    name = f"vae_pipeline.stages.{stage}"
+    name = f"vae_pipeline.stages.{MODULES.get(stage, stage)}"
     modules = {name, *graph.find_upstream_modules(name)} - set(WITHOUT_EFFECT)
     tracked = {module for module in modules if module.startswith("vae_pipeline.recipe.")}
     if stage in ("evaluate", "export"):  # the others read the names of gates there, and write none of its words
@@ -93,18 +95,20 @@ def test_the_command_is_one_of_ours_and_takes_these_options(stage, pipeline):
 def test_every_section_is_tracked_by_one_stage_and_detection_by_the_two_that_calibrate(pipeline):
     tracked = [
         section
-        for stage in pipeline.values()
+        for name, stage in pipeline.items()
         for params in stage["params"]
         for keys in params.values()
         for section in keys
+        if name != "study" or section == "study"  # which trains models of its own
     ]
     assert sorted(tracked) == sorted([*(set(Recipe.model_fields) - {"about"}), "detection"])
 
 
 def test_params_name_recipes_that_are_there():
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    assert set(params) == {"recipes", "seed"}
+    assert set(params) == {"recipes", "seed", "studies"}
     assert all((ROOT / "pipeline" / f"{name}.yaml").is_file() for name in params["recipes"])
+    assert set(params["studies"]) <= set(params["recipes"])
 
 
 def test_check_names_a_recipe_that_is_not_there(tmp_path):
@@ -128,7 +132,7 @@ def test_dvc_runs_what_changed_and_nothing_else(tmp_path):
     for name in ("src", "pipeline", ".dvc", "data/raw"):
         ignore = shutil.ignore_patterns("cache", "tmp", "__pycache__", "*.local")
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignore)
-    (tmp_path / "params.yaml").write_text("recipes:\n- smoke\nseed: 0\n")
+    (tmp_path / "params.yaml").write_text("recipes:\n- smoke\nstudies: []\nseed: 0\n")
     programs = Path(sys.executable).parent
     identity = {f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     unset = {"VAE_HOME"}  # as a user has it: beside dvc.yaml

@@ -30,6 +30,7 @@ MADE = (
     "data/prepared",
     "reports",
     "exports",
+    "studies",
     "sweeps",
     "answers",
     "benchmarks/.envs",

@@ -1,4 +1,4 @@
-"""The commands that run a stage of the pipeline, and the one that trains its model at several prices of the rate."""
+"""The commands that run a stage of the pipeline, and those that train its models again and again to compare them."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -197,3 +197,36 @@ def sweep(
         return
     print_table(terminal, rows, metric)
     terminal.print(f"{recipe.stem}: {len(rows)} trials -> {out}; the best recipe -> {best}")
+
+
+@stages.command(rich_help_panel=MORE)
+def study(
+    recipe: RecipeFile,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to fill; replaced once all has gone well. [default: studies/RECIPE]")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder that `prepare` filled. [default: prepared in VAE_HOME]")
+    ] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Say whether images of a VAE, or another augmentation, help a classifier of few labelled images."""
+    import json
+
+    from vae_pipeline.evaluation.study.page import FIGURES, advice, reasons_of
+    from vae_pipeline.stages.augmentation.study import PAGE, as_object
+    from vae_pipeline.stages.augmentation.study import study as run
+    from vae_pipeline.stages.job import Job
+
+    terminal, out = console(stderr=as_json), out or Path("studies", recipe.stem)
+    job = Job.of(recipe, seed, terminal)
+    found = run(job, recipe, out, data)
+    if as_json:
+        print_answer(len(found), out, found=(json.dumps(as_object(each)) for each in found))
+        return
+    named = FIGURES[job.recipe.study.metric]
+    terminal.print(advice(found, named))
+    for line in reasons_of(found, named):
+        terminal.print(line)
+    terminal.print(f"{recipe.stem} -> {out / PAGE}")

@@ -44,8 +44,9 @@ from vae_pipeline.recipe.objective import (
 )
 from vae_pipeline.recipe.privacy import private_fits
 from vae_pipeline.recipe.sampler import Sampler, kinds_of
-from vae_pipeline.recipe.section import Section
+from vae_pipeline.recipe.section import Section, later
 from vae_pipeline.recipe.sharpness import SPECTRAL
+from vae_pipeline.recipe.study import Study
 from vae_pipeline.recipe.train import Train
 from vae_pipeline.system.reading import parse, read_yaml
 
@@ -75,6 +76,8 @@ class Recipe(Section):
     """The measurements on the test part, and the bounds that they must keep."""
     export: Export
     """The ONNX bundle."""
+    study: Study = later(Study())
+    """The comparison of ways to train a classifier on few labelled images, which `study` makes; not of the model."""
 
     @model_validator(mode="after")
     def _sections_agree(self) -> "Recipe":

@@ -114,18 +114,20 @@ def fit(
     seed: int,
     execution: Execution | None = None,
     mechanism: Mechanism | None = None,
+    length: Length | None = None,
 ) -> Iterator[Progress]:
     """Train until the last step, or until early stopping; goes on from where `training` is.
 
-    Where the caller sets `training.stopped`, the epoch is ended where it is, and the loop with it. `mechanism` is that
-    of private training, whose `batches` are drawn from `training.secret`.
+    `length` is the run's, where that isn't what `train` says. Where the caller sets `training.stopped`, the epoch is
+    ended where it is, and the loop with it. `mechanism` is that of private training, whose `batches` are drawn from
+    `training.secret`.
 
     Raises:
         TrainingError: the loss isn't finite; names step, epoch, batch and parameter. Or every step of an epoch was
             skipped.
     """
     execution = execution or Execution()
-    length = Length.of(train, len(batches))
+    length = length or Length.of(train, len(batches))
     steps = length.steps
     check = partial(_check_finite, training, length.epoch)
     end_epoch = partial(_end_epoch, training, train, batches, valid, seed, execution.processes)

@@ -3,12 +3,15 @@ import shutil
 import time
 from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 from tests.lanes import edited, make_job, run_lane
 from tests.system.tracking.exports import graphs_of
 
+from vae_pipeline.recipe.study import Study
+from vae_pipeline.stages.augmentation.study import study
 from vae_pipeline.stages.evaluate import evaluate
 from vae_pipeline.stages.export import export
 from vae_pipeline.stages.prepare import prepare
@@ -328,6 +331,23 @@ def test_a_curve_is_a_run_with_a_child_for_each_point(job, client, lane, tmp_pat
 
     rate_distortion(job, lane.data, tmp_path / "curve", controls_of("1,3", None))
     assert len(runs(client)) == 3
+
+
+@pytest.mark.slow
+def test_a_study_is_a_run_with_a_child_for_each_classifier(job, client, prepared, tmp_path):
+    few = {"sizes": [12], "repeats": 2, "arms": ["mixup"], "steps": 2, "generator_steps": 2}
+    for repeats in (2, 3):
+        recipe = job.recipe.model_copy(update={"study": Study(**{**few, "repeats": repeats})})
+        study(replace(job, recipe=recipe), Path("smoke.yaml"), tmp_path / "study", prepared.folder)
+    parents, children = split(client)
+    assert [parent.info.run_name for parent in parents] == ["smoke study"] * 2
+    assert "study/gains.png" in names(client, parents[0].info.run_id, "study")
+    assert all({"valid_gain/12/mixup", "test_gain/12/mixup"} <= parent.data.metrics.keys() for parent in parents)
+    arms = [(child.data.params["repeat"], child.data.params["arm"]) for child in children]
+    assert sorted(arms) == sorted(
+        (str(at), arm) for count in (2, 3) for at in range(count) for arm in ("none", "mixup")
+    )
+    assert all(0 <= child.data.metrics["test_auc"] <= 1 for child in children)
 
 
 @pytest.mark.slow

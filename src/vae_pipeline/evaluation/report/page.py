@@ -5,13 +5,13 @@ It needs no network and no script, follows the reader's choice of light or dark,
 
 from collections.abc import Iterable, Mapping
 from html import escape
-from pathlib import Path
 
 from vae_pipeline.evaluation.report import words
 from vae_pipeline.evaluation.report.charts import bar_chart, line_chart
 from vae_pipeline.evaluation.report.checks import attention, checks, needs_attention
 from vae_pipeline.evaluation.report.figures import figure_table, others
 from vae_pipeline.evaluation.report.findings import Findings
+from vae_pipeline.evaluation.report.frame import framed
 from vae_pipeline.evaluation.report.latent_map import by_channel, scale_of
 from vae_pipeline.evaluation.report.markup import MINUS, datum, figure, players, table
 from vae_pipeline.evaluation.report.privacy import CLOSEST, is_audited, privacy
@@ -19,7 +19,6 @@ from vae_pipeline.evaluation.report.provenance import provenance
 from vae_pipeline.evaluation.report.shown import shown
 from vae_pipeline.recipe.figures import figures_of, names
 
-STYLE = Path(__file__).with_name("style.css")
 SCORED = ("auroc", "average_precision", "recall_at_fpr_0.01")
 """The figures that each score of a detector is told by."""
 MARGINALS = (
@@ -30,8 +29,6 @@ TOGETHER = (
     "How strongly each pair of columns goes together, from 0 to 1: correlation of two numbers, correlation ratio of a "
     "class and a number, Cramér's V of two classes."
 )
-# Nothing is loaded and nothing runs, whatever a recipe's words hold.
-POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
 
 
 def page(findings: Findings) -> str:
@@ -62,32 +59,8 @@ def page(findings: Findings) -> str:
         _headline(findings),
         *(f'<section id="{_anchor(title)}">\n<h2>{title}</h2>\n{part}\n</section>' for title, part in filled.items()),
     ]
-    title = escape(findings.name)
-    content = "\n".join(filter(None, parts))
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<title>{title}: report of a variational autoencoder</title>
-<style>
-{STYLE.read_text(encoding="utf-8").rstrip()}
-</style>
-</head>
-<body>
-<main>
-<header>
-<p class="kind">Report of a variational autoencoder</p>
-<h1>{title}</h1>
-<p class="about">{escape(str(findings.recipe["about"]))}</p>
-</header>
-{content}
-</main>
-</body>
-</html>
-"""
+    about = str(findings.recipe["about"])
+    return framed("Report of a variational autoencoder", findings.name, about, "\n".join(filter(None, parts)))
 
 
 def _contents(titles: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from vae_pipeline.system.files import tree_digest
 from vae_pipeline.system.redaction import all_redacted
 
-Role = Literal["train", "evaluate", "export", "register", "rate-distortion", "sweep"]
+Role = Literal["train", "evaluate", "export", "register", "rate-distortion", "sweep", "study"]
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 

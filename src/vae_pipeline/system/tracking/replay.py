@@ -3,8 +3,8 @@
 `train` opens the run and gives it the tags `vae.key` (what determines the weights) and, at its end,
 `vae.weights`. `evaluate`, `export` and `register` find it by `vae.weights`, keep their own parameters in child runs,
 and put headline metrics, pictures and the bundle on the model's run; where it isn't there, they open it.
-`rate-distortion` and `sweep` open a run of their own, with a child for each point or trial; trials are sent as they
-end, and more may follow once the sweep has finished.
+`rate-distortion`, `sweep` and `study` open a run of their own, with a child for each point, trial or classifier; these
+two are sent as they end, and more may follow once the sweep or study has finished.
 """
 
 from collections.abc import Callable, Mapping
@@ -40,7 +40,7 @@ class Replay:
             return True
         if entries.start.role == "train":
             return self._train(entries)
-        if entries.start.role == "sweep":
+        if entries.start.role in ("sweep", "study"):
             return self._with_children(entries)
         if entries.end is None:
             return False
@@ -104,7 +104,7 @@ class Replay:
         child.end(end.status, end.time)
 
     def _with_children(self, entries: Entries) -> bool:
-        """A run of its own, with a child for each point of a curve or trial of a sweep."""
+        """A run of its own, with a child for each point of a curve, trial of a sweep or classifier of a study."""
         start, end = entries.start, entries.end
         if self._parent is None:
             parent = self._find("vae.key", start.key)

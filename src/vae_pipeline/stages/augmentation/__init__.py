@@ -1,0 +1,1 @@
+"""Augmentation: the study of whether it helps a classifier."""

@@ -1,0 +1,1 @@
+"""Arms of a study: labelled sets, generators and classifiers, each by a way of enlarging what it learns from."""

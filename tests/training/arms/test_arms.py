@@ -1,0 +1,123 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tests.lanes import edited
+
+from vae_pipeline.models.build import build
+from vae_pipeline.numerics.randomness import seeded
+from vae_pipeline.recipe.study import ARMS, Study
+from vae_pipeline.system.errors import DataError
+from vae_pipeline.training.arms import classifier as module
+from vae_pipeline.training.arms.classifier import _Feed, fit_classifier, probabilities
+from vae_pipeline.training.arms.generator import between, new_images, variants
+from vae_pipeline.training.arms.labelled import images_of, labelled_set
+
+CPU = torch.device("cpu")
+STUDY = Study(steps=3, batch=16, share=0.25)
+
+
+@pytest.fixture(scope="module")
+def labelled(prepared):
+    return labelled_set(prepared.train, 20, 0)
+
+
+@pytest.fixture(scope="module")
+def generator(smoke, prepared):
+    with seeded(0):
+        return build(edited(smoke, model={"conditional": True}).model, prepared.spec).eval().requires_grad_(False)
+
+
+@pytest.fixture
+def feed(labelled, generator, prepared):
+    def of(arm, study=STUDY):
+        with seeded(0):
+            scaling = module.Scaling(prepared.spec.low, prepared.spec.high)
+            return _Feed(study, arm, labelled, generator, scaling, 2, 0, CPU)
+
+    return of
+
+
+def test_a_labelled_set_has_each_class_in_its_share_and_one_at_least():
+    labels = np.repeat([0, 1, 3], [60, 38, 2])
+    assert images_of(labels, 10) == {0: 6, 1: 3, 3: 1} and images_of(labels, 3) == {0: 1, 1: 1, 3: 1}
+    assert images_of(labels, 100) == images_of(labels, "all") == {0: 60, 1: 38, 3: 2}
+    for size in range(3, 101):
+        counts = images_of(labels, size)
+        assert sum(counts.values()) == size
+        assert all(1 <= counts[each] <= (labels == each).sum() for each in counts)
+    for size in (2, 101):
+        with pytest.raises(DataError):
+            images_of(labels, size)
+
+
+def test_labelled_sets_follow_from_the_seed_and_hold_training_images(prepared, labelled):
+    again, other = labelled_set(prepared.train, 20, 0), labelled_set(prepared.train, 20, 1)
+    np.testing.assert_array_equal(labelled.x, again.x)
+    assert not np.array_equal(labelled.x, other.x)
+    given, drawn = (
+        {(image.tobytes(), int(label)) for image, label in zip(part.x[:], part.labels, strict=True)}
+        for part in (prepared.train, labelled)
+    )
+    assert drawn <= given
+
+
+def test_all_arms_see_the_same_real_images_and_a_share_of_the_generators(feed):
+    with seeded(0):
+        plain, target = feed("none")()
+    for arm in ("vae_prior", "vae_posterior", "vae_interpolation"):
+        with seeded(0):
+            images, found = feed(arm)()
+        torch.testing.assert_close(images[:12], plain[:12])
+        torch.testing.assert_close(found, target)
+        assert (images[12:] - plain[12:]).abs().amax((1, 2, 3)).min() > 0.01 and 0 <= images.min() <= images.max() <= 1
+    with seeded(0):
+        synthetic, _ = feed("synthetic")()
+    assert (synthetic - plain).abs().amax((1, 2, 3)).min() > 0.01
+
+
+def test_class_weights_count_classes_alike_and_oversampling_draws_them_alike(labelled, feed, prepared):
+    labels = np.array([0] * 18 + [1] * 2)
+    feed = _Feed(STUDY, "class_weights", replace(labelled, labels=labels), None, module.Scaling(0, 1), 2, 0, CPU)
+    weights = feed._weights()
+    torch.testing.assert_close(weights, torch.tensor([20 / 36, 20 / 4]))  # scikit-learn's "balanced"
+    many = STUDY.model_copy(update={"batch": 2000})
+    drawn = _Feed(many, "oversampling", replace(labelled, labels=labels), None, module.Scaling(0, 1), 2, 0, CPU)
+    assert labels[drawn._rows()].mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_mixup_mixes_images_and_targets_alike(feed):
+    source = feed("mixup")
+    for _ in range(5):
+        images, target = source()
+        torch.testing.assert_close(target.sum(1), torch.ones(16))
+        assert 0 <= images.min() <= images.max() <= 1
+
+
+def test_variants_lie_around_reconstructions_and_lines_end_at_them(generator, labelled):
+    x, label = torch.from_numpy(labelled.x), torch.from_numpy(labelled.labels)
+    rebuilt = generator.decode(generator.encode(x, label).mean, label).mean
+    torch.testing.assert_close(variants(generator, x, label, 1e-6), rebuilt, atol=1e-4, rtol=0)
+    torch.testing.assert_close(between(generator, x, x, label), rebuilt)
+    near, far = ((variants(generator, x, label, spread) - rebuilt).abs().mean() for spread in (0.3, 3.0))
+    assert near < far
+    assert new_images(generator, label).shape == rebuilt.shape
+
+
+def test_arms_begin_alike_and_a_classifier_follows_from_its_seed(labelled, generator, prepared, monkeypatch):
+    begun = []
+    monkeypatch.setattr(module, "AdamW", lambda net, weight_decay: begun.append(net.classes.weight.clone()) or _Still())
+    for arm in ("none", *ARMS):
+        fit_classifier(STUDY, arm, labelled, generator, prepared.spec, 5, CPU)
+    assert all(torch.equal(each, begun[0]) for each in begun)
+    monkeypatch.undo()
+    one, two = (fit_classifier(STUDY, "vae_prior", labelled, generator, prepared.spec, 5, CPU) for _ in range(2))
+    p = probabilities(one, prepared.test, CPU)
+    np.testing.assert_array_equal(p, probabilities(two, prepared.test, CPU))
+    np.testing.assert_allclose(p.sum(1), 1, atol=1e-6)
+
+
+class _Still:
+    def step(self, rate):
+        pass
