@@ -58,12 +58,15 @@ def read_dicom(header: Any, shown: str, windowed: bool) -> Decoded:
         CorruptFileError: its pixels are cut short or corrupt.
         DataError: no decoder is installed, names may be burnt into its pixels, or it stores no window.
     """
-    if str(header.get("BurnedInAnnotation", "")).strip().upper() == "YES":
+    with quiet():
+        burnt, kind = (
+            str(header.get(name, "")).strip() for name in ("BurnedInAnnotation", "PhotometricInterpretation")
+        )
+    if burnt.upper() == "YES":
         raise DataError(
             f"{shown} says that texts are burnt into its pixels (BurnedInAnnotation YES), which may name a patient: "
             "blank them and set the field to NO, or leave the file out"
         )
-    kind = str(header.get("PhotometricInterpretation", "")).strip()
     if kind not in (*GREYS, *COLOURS, "PALETTE COLOR"):
         raise DataError(
             f"{shown} is of a photometric kind that isn't read: {', '.join(GREYS)}, RGB, YBR_* or PALETTE COLOR is "

@@ -32,8 +32,9 @@ def open_scans(data: ScansData) -> ImageSource:
     patients = {name: part.patients(data.patients, table) for name, part in scans.items()}
     _refuse_shared(patients, places)
     labels, notes = _labels(scans, data, table)
-    _refuse_patients_as_classes(labels, patients)
     classes = tuple(sorted({label for part in labels.values() for label in part}))
+    if classes:
+        _refuse_patients_as_classes(labels, patients)
     low, high = _range(scans, data)
     parts, groups = {}, {}
     for name, part in scans.items():
