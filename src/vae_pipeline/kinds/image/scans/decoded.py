@@ -1,6 +1,6 @@
 """A scan that was decoded: its images, before they have their size and range."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,10 @@ class Decoded:
     [images, height, width, 3] of uint8."""
     inverted: bool = False
     """True if low greys are shown bright (MONOCHROME1)."""
+    patient: str | None = None
+    """A hash of the patient's id in the header."""
+    tomogram: bool = False
+    """True of CT, whose greys are Hounsfield units."""
 
     @property
     def coloured(self) -> bool:
@@ -29,4 +33,4 @@ class Decoded:
         """The images from one share of them to another, one at least."""
         count = len(self.images)
         start = min(int(np.floor(first * count)), count - 1)
-        return Decoded(self.images[start : max(start + 1, int(np.ceil(last * count)))], self.inverted)
+        return replace(self, images=self.images[start : max(start + 1, int(np.ceil(last * count)))])

@@ -44,10 +44,9 @@ def read_header(content: bytes, shown: str) -> Any:
         raise CorruptFileError(f"{shown} is a truncated or corrupt DICOM file: leave it out") from None
 
 
-def patient_of(header: Any) -> str | None:
+def _patient(header: Any) -> str | None:
     """A hash of the patient's id and its issuer; None where the file tells no id."""
-    with quiet():
-        told = [str(header.get(field, "") or "").strip() for field in ("IssuerOfPatientID", "PatientID")]
+    told = [str(header.get(field, "") or "").strip() for field in ("IssuerOfPatientID", "PatientID")]
     return hashlib.sha256("\0".join(told).encode()).hexdigest() if told[1] else None
 
 
@@ -76,15 +75,16 @@ def read_dicom(header: Any, shown: str, windowed: bool) -> Decoded:
     try:
         with quiet(), np.errstate(over="ignore"):
             if kind not in GREYS:
-                return Decoded(_as_bytes(_coloured(frames, header, kind), header))
+                return Decoded(_as_bytes(_coloured(frames, header, kind), header), patient=_patient(header))
             greys = [_grey(frame, _fields(header, index), windowed) for index, frame in enumerate(frames)]
+            tomogram = header.get("Modality") == "CT"
+            return Decoded(np.stack(greys), kind == "MONOCHROME1", _patient(header), tomogram)
     except _NoWindowError:
         raise DataError(
             f"{shown} stores no window: give data.window a level and a width, or null for the range of all scans"
         ) from None
     except Exception:
         raise CorruptFileError(f"{shown} has fields of pixels that contradict each other: leave it out") from None
-    return Decoded(np.stack(greys), kind == "MONOCHROME1")
 
 
 class _NoWindowError(Exception):
@@ -95,7 +95,7 @@ def _frames(header: Any, shown: str) -> Array:
     """Stored values of [frames, height, width] or [frames, height, width, 3]; YBR is made RGB."""
     pixels = medical("pydicom.pixels")
     with quiet():
-        syntax = getattr(getattr(header, "file_meta", None), "TransferSyntaxUID", None)
+        syntax: Any = getattr(getattr(header, "file_meta", None), "TransferSyntaxUID", None)
         try:
             decoder = pixels.get_decoder(syntax)
         except (NotImplementedError, TypeError, ValueError):

@@ -10,7 +10,7 @@ import numpy as np
 
 from vae_pipeline.kinds.folders import groups_of
 from vae_pipeline.kinds.image.scans.decoded import Decoded
-from vae_pipeline.kinds.image.scans.dicom import MARK, patient_of, read_dicom, read_header
+from vae_pipeline.kinds.image.scans.dicom import MARK, read_dicom, read_header
 from vae_pipeline.kinds.image.scans.nifti import is_nifti, read_nifti, uncompressed
 from vae_pipeline.kinds.image.scans.table import Table
 from vae_pipeline.kinds.listing import Listing, list_files
@@ -19,7 +19,9 @@ from vae_pipeline.recipe.split import Groups
 from vae_pipeline.system.errors import CorruptFileError, DataError
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
-"""Names of DICOM files that may lack their mark."""
+"""Ends of the names of DICOM files that may lack their mark."""
+VOLUMES = (".nii", ".nii.gz")
+"""Those of NIfTI files."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,12 @@ class Scan:
     low: float
     high: float
     """The least and the largest grey of its images."""
+    sides: tuple[int, int]
+    """Height and width of each."""
     patient: str | None
     """A hash of the id in its header."""
+    tomogram: bool
+    """True of CT."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ def survey(place: Path, data: ScansData) -> Scans:
     def decode(scan: Scan) -> Decoded:
         decoded = decoded_of(read(scan.name), scan.name, scan.shown, data)
         assert decoded is not None  # the survey read it
-        return decoded[0]
+        return decoded
 
     found = []
     for name in listing.names:
@@ -123,11 +129,12 @@ def survey(place: Path, data: ScansData) -> Scans:
         if decoded is None:
             dropped["file without an image as DICOM or NIfTI"] += 1
             continue
-        images = decoded[0].images
+        images = decoded.images
         low, high = (float(images.min()), float(images.max())) if images.size else (np.nan, np.nan)
         if not np.isfinite([low, high]).all():
             raise DataError(f"{shown[name]} holds NaN or infinity, or nothing: clean it first")
-        found.append(Scan(name, shown[name], len(images), decoded[0].coloured, low, high, decoded[1]))
+        sides, told = images.shape[1:3], (decoded.patient, decoded.tomogram)
+        found.append(Scan(name, shown[name], len(images), decoded.coloured, low, high, sides, *told))
     if not found:
         raise DataError(
             f"{place} holds no scans as DICOM or as NIfTI (.nii, .nii.gz) that can be read; passed over: "
@@ -138,20 +145,19 @@ def survey(place: Path, data: ScansData) -> Scans:
     return Scans(used, tuple(found), dropped, decode)
 
 
-def decoded_of(content: bytes, name: str, shown: str, data: ScansData) -> tuple[Decoded, str | None] | None:
-    """The chosen images of a file, and a hash of its patient's id; None of a file that holds no image.
+def decoded_of(content: bytes, name: str, shown: str, data: ScansData) -> Decoded | None:
+    """The chosen images of a file; None of one that holds no image.
 
     Raises:
         CorruptFileError, DataError: they can't be used.
     """
-    slices, patient = data.slices, None
-    low = name.lower()
-    if content[MARK[0]] == MARK[1] or low.endswith(SUFFIXES):
+    slices = data.slices
+    if is_dicom(content, name):
         header = read_header(content, shown)
         if header is None:
             return None
-        patient, decoded = patient_of(header), read_dicom(header, shown, data.window == "stored")
-    elif low.endswith((".nii", ".nii.gz")):
+        decoded = read_dicom(header, shown, data.window == "stored")
+    elif name.lower().endswith(VOLUMES):
         volume = uncompressed(content, shown)
         if not is_nifti(volume):
             raise CorruptFileError(f"{shown} is a truncated or corrupt NIfTI file, or none: leave it out")
@@ -160,11 +166,12 @@ def decoded_of(content: bytes, name: str, shown: str, data: ScansData) -> tuple[
         decoded = read_nifti(volume, shown, slices.plane)
     else:
         return None
-    if decoded.coloured != (data.shape[0] == 3):
-        has = "colours" if decoded.coloured else "greys"
-        raise DataError(f"{shown} holds {has}, and data.shape has {data.shape[0]} channels: set it to "
-                        f"{3 if decoded.coloured else 1}, or leave the file out")  # fmt: skip
-    return decoded.some(slices.first, slices.last), patient
+    return decoded.some(slices.first, slices.last)
+
+
+def is_dicom(content: bytes, name: str) -> bool:
+    """True of a file with DICOM's mark, or with a name that says so."""
+    return content[MARK[0]] == MARK[1] or name.lower().endswith(SUFFIXES)
 
 
 def _by_path(names: Iterable[str]) -> tuple[list[str], Counter[str]]:

@@ -28,6 +28,8 @@ def open_scans(data: ScansData) -> ImageSource:
     """
     places = {name: place for name, place in _places(data).items() if isinstance(place, str)}
     scans = {name: survey(Path(place), data) for name, place in places.items()}
+    for part in scans.values():
+        _refuse_other_channels(part, data)
     table = None if data.table is None else Table.read(Path(data.table))
     patients = {name: part.patients(data.patients, table) for name, part in scans.items()}
     _refuse_shared(patients, places)
@@ -65,6 +67,16 @@ def open_scans(data: ScansData) -> ImageSource:
 
 def _places(data: ScansData) -> dict[str, object]:
     return {"train": data.train, "valid": data.valid, "test": data.test}
+
+
+def _refuse_other_channels(scans: Scans, data: ScansData) -> None:
+    coloured = data.shape[0] == 3
+    other = [scan for scan in scans.found if scan.coloured != coloured]
+    if other:
+        raise DataError(
+            f"{other[0].shown} holds {'greys' if coloured else 'colours'}, and data.shape has {data.shape[0]} "
+            f"channels: set it to {1 if coloured else 3}, or leave out such files, {len(other)} in all"
+        )
 
 
 def _refuse_shared(patients: dict[str, list[str]], places: dict[str, str]) -> None:
