@@ -21,7 +21,7 @@ from vae_pipeline.system.errors import CorruptFileError, DataError
 SUFFIXES = (".dcm", ".dicom", ".ima")
 """Ends of the names of DICOM files that may lack their mark."""
 VOLUMES = (".nii", ".nii.gz")
-"""Those of NIfTI files."""
+"""Ends of the names of NIfTI files."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Scan:
     name: str
     """Its path; for the division alone, never shown."""
     shown: str
-    """What it is called in a message."""
+    """The words by which a message calls it."""
     images: int
     coloured: bool
     low: float
