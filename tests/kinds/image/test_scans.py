@@ -1,5 +1,6 @@
 """Scans hold the values that pydicom and nibabel find in them; patients are in one part each, and nowhere else."""
 
+import gzip
 import shutil
 import warnings
 import zipfile
@@ -16,6 +17,7 @@ from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, a
 
 from vae_pipeline.kinds.download import Finder
 from vae_pipeline.kinds.image.scans import libraries
+from vae_pipeline.kinds.image.scans import nifti as nifti_module
 from vae_pipeline.kinds.image.scans.files import decoded_of
 from vae_pipeline.kinds.parts import Part
 from vae_pipeline.kinds.sources import open_source
@@ -249,7 +251,7 @@ def test_a_table_names_patients_and_classes(tmp_path):
 def test_a_class_that_would_name_a_patient_is_refused(tmp_path):
     for index in range(6):
         made(tmp_path / "d" / f"Curie{index // 2}" / f"{index}.dcm", index, PatientID=f"{IDENTITY}-{index // 2}")
-    with pytest.raises(DataError, match="a class would name a patient") as caught:
+    with pytest.raises(DataError, match=r"3 of 3 classes .* a class would name a patient") as caught:
         opened(tmp_path / "d", labels="folders")
     assert "Curie" not in str(caught.value)
 
@@ -318,6 +320,21 @@ def test_a_refusal_names_neither_file_nor_patient(make, changes, message, tmp_pa
         opened(tmp_path / "d", **changes)
     assert "Curie" not in str(caught.value) and IDENTITY not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_a_gzipped_file_of_endless_zeros_is_refused_before_memory_is_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr(nifti_module, "LARGEST", 10_000)
+    (tmp_path / "Curie.nii.gz").write_bytes(gzip.compress(bytes(10**6)))
+    with pytest.raises(DataError, match=r"scan 1 of 1 .* over 268,435,456 values"):
+        opened(tmp_path)
+
+
+def test_an_archive_that_leads_outside_is_refused_without_its_paths(tmp_path):
+    with zipfile.ZipFile(tmp_path / "d.zip", "w") as archive:
+        archive.writestr("../Curie.dcm", b"")
+    with pytest.raises(DataError, match="paths that lead out of it") as caught:
+        opened(tmp_path / "d.zip")
+    assert "Curie" not in str(caught.value)
 
 
 def test_broken_scans_can_be_dropped_and_an_archive_is_read_where_it_is(tmp_path):

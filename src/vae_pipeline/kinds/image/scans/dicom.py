@@ -18,6 +18,7 @@ from vae_pipeline.system.errors import CorruptFileError, DataError
 Array = npt.NDArray[Any]
 MARK = slice(128, 132), b"DICM"
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+TOLD = ("BurnedInAnnotation", "PhotometricInterpretation")
 GREYS = ("MONOCHROME1", "MONOCHROME2")
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 KEPT = (
@@ -57,10 +58,11 @@ def read_dicom(header: Any, shown: str, windowed: bool) -> Decoded:
         CorruptFileError: its pixels are cut short or corrupt.
         DataError: no decoder is installed, names may be burnt into its pixels, or it stores no window.
     """
-    with quiet():
-        burnt, kind = (
-            str(header.get(name, "")).strip() for name in ("BurnedInAnnotation", "PhotometricInterpretation")
-        )
+    try:
+        with quiet():
+            burnt, kind = (str(header.get(field, "")).strip() for field in TOLD)
+    except Exception:  # as in `read_header`: a field is read when it is asked for
+        raise CorruptFileError(f"{shown} is a truncated or corrupt DICOM file: leave it out") from None
     if burnt.upper() == "YES":
         raise DataError(
             f"{shown} says that texts are burnt into its pixels (BurnedInAnnotation YES), which may name a patient: "
@@ -101,9 +103,9 @@ def _frames(header: Any, shown: str) -> Array:
         except (NotImplementedError, TypeError, ValueError):
             decoder = None
     if decoder is None or not decoder.is_available:
-        named = "an unknown way" if syntax is None or syntax.is_private else syntax.name
+        named = "in a way that it doesn't tell" if syntax is None else f"as {syntax.name}"
         raise DataError(
-            f"{shown} is compressed as {named}, and no decoder for it is installed: pip install pylibjpeg "
+            f"{shown} is compressed {named}, and no decoder for it is installed: pip install pylibjpeg "
             "pylibjpeg-libjpeg pylibjpeg-openjpeg, or decompress the file"
         )
     try:

@@ -95,7 +95,15 @@ def survey(place: Path, data: ScansData) -> Scans:
     Raises:
         DataError: a scan can't be used, or none is there.
     """
-    listing = list_files(place, _by_path)
+    try:
+        listing = list_files(place, _by_path)
+    except DataError:
+        if not place.exists():
+            raise
+        raise DataError(  # the message may show a path
+            f"{place} can't be listed: it is a corrupt or encrypted archive, one with paths that lead out of it, or "
+            "there is a folder in it that can't be read"
+        ) from None
     dropped = Counter(listing.skipped)
     if listing.broken and data.corrupt == "fail":
         raise DataError(f"{place} holds {len(listing.broken)} links that lead nowhere: mend them, or set data.corrupt "

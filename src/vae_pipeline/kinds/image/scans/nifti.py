@@ -1,6 +1,7 @@
 """A NIfTI file to slices of one plane, scaled as its header says."""
 
 import gzip
+import io
 import math
 import zlib
 from typing import Any
@@ -13,6 +14,8 @@ from vae_pipeline.system.errors import CorruptFileError, DataError
 
 MAGICS = {(344, 348): b"n+1\0", (4, 12): b"n+2\0\r\n\x1a\n"}
 """Places and bytes by which a single file of NIfTI-1 and of NIfTI-2 is known."""
+LARGEST = 8 * MOST
+"""Bytes of a volume."""
 AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
 
 
@@ -26,13 +29,18 @@ def uncompressed(content: bytes, shown: str) -> bytes:
 
     Raises:
         CorruptFileError: it is cut short or corrupt.
+        DataError: it is larger than any volume that is read.
     """
     if content[:2] != b"\x1f\x8b":
         return content
     try:
-        return gzip.decompress(content)
+        with gzip.open(io.BytesIO(content)) as file:
+            inside = file.read(LARGEST + 1)
     except (OSError, EOFError, zlib.error):
         raise CorruptFileError(f"{shown} is a truncated or corrupt .gz: leave it out") from None
+    if len(inside) > LARGEST:
+        raise DataError(f"{shown} has over {MOST:,} values: cut it into several files")
+    return inside
 
 
 def read_nifti(content: bytes, shown: str, plane: str) -> Decoded:

@@ -102,14 +102,15 @@ def _labels(scans: dict[str, Scans], data: ScansData, table: Table | None) -> tu
 
 
 def _refuse_patients_as_classes(labels: dict[str, list[str]], patients: dict[str, list[str]]) -> None:
-    """Names of classes are stored: folders that are one patient's each mustn't become any."""
+    """Refuse classes most of which are one patient's: their names are stored, and would be patients'."""
     of_class: dict[str, set[str]] = {}
     for name, part in labels.items():
         for label, patient in zip(part, patients[name], strict=True):
             of_class.setdefault(label, set()).add(patient)
-    if len(of_class) > 1 and all(len(each) == 1 for each in of_class.values()):
+    single = sum(len(each) == 1 for each in of_class.values())
+    if len(of_class) > 1 and 2 * single > len(of_class):
         raise DataError(
-            f"each of the {len(of_class)} classes holds the scans of one patient, so that a class would name a "
+            f"{single} of {len(of_class)} classes hold the scans of one patient each, so that a class would name a "
             "patient: set data.labels to none, or to what several patients share"
         )
 
