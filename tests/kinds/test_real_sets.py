@@ -78,6 +78,20 @@ def test_an_npz_with_three_parts_of_its_own(smoke, tmp_path):
     assert np.bincount(prepared.test.labels).tolist() == [234, 390]
 
 
+@pytest.mark.parametrize(
+    ("name", "rows", "tested"),
+    [
+        ("breast", (545, 78, 156), [42, 114]),  # one of 546 is in the test part too
+        ("pneumonia", (4682, 524, 624), [234, 390]),  # of 4,708 18 are there twice, and 8 in the validation part
+        ("retina", (1080, 120, 400), [174, 46, 92, 68, 20]),
+    ],
+)
+def test_sets_of_medmnist_have_their_official_parts(name, rows, tested, tmp_path):
+    prepared = prepare_named(name, tmp_path)
+    assert (len(prepared.train), len(prepared.valid), len(prepared.test)) == rows
+    assert list(prepared.card["classes"]["test"].values()) == tested
+
+
 def test_an_npz_of_oblong_images(smoke, tmp_path):
     data = {"kind": "arrays", "shape": [1, 28, 20], "range": [0, 255], "valid": 0.1, "test": 0.1}
     data |= files("freyfaces.npz", train=("images", None))

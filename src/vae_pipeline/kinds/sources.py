@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from vae_pipeline.kinds.download import Finder
-from vae_pipeline.kinds.parts import ImageSource, Source
+from vae_pipeline.kinds.parts import Source
 from vae_pipeline.recipe.data import (
     ArraysData,
     AudioData,
@@ -13,6 +13,8 @@ from vae_pipeline.recipe.data import (
     DrawnSentencesData,
     DrawnTonesData,
     FolderData,
+    MedmnistData,
+    ScansData,
     SyntheticData,
     TableData,
     TextData,
@@ -28,28 +30,18 @@ def open_source(data: Data, finder: Finder, seed: int) -> Source:
     """
     # Imported here, so that each source costs only those who use it.
     match data:
-        case SyntheticData():
-            from vae_pipeline.kinds.image.synthetic import open_bars
+        case (
+            SyntheticData()
+            | DigitsData()
+            | ArraysData()
+            | FolderData()
+            | MedmnistData()
+            | ScansData()
+            | DrawnDefectsData()
+        ):
+            from vae_pipeline.kinds.image.opening import open_images
 
-            return open_bars(data, seed)
-        case DigitsData():
-            from vae_pipeline.kinds.image.digits import open_digits
-
-            return open_digits(data)
-        case ArraysData():
-            from vae_pipeline.kinds.image.arrays import open_arrays
-
-            return open_arrays(data, finder)
-        case FolderData():
-            from vae_pipeline.kinds.image.folder import open_folder
-
-            return open_folder(data)
-        case DrawnDefectsData():
-            from vae_pipeline.kinds.image.defects import with_defects
-
-            images = open_source(data.images, finder, seed)
-            assert isinstance(images, ImageSource)  # a recipe says so
-            return with_defects(data, images, seed)
+            return open_images(data, finder, seed)
         case DrawnTonesData():
             from vae_pipeline.kinds.audio.drawn_tones import draw_tones
 

@@ -26,6 +26,14 @@ IMAGES = {
     "train": "More steps draw better where the report's curves still rise; batch fits any computer.",
     "detection": "A score for images that are unlike the training part; null for none.",
 }
+SCANS = {
+    "data.window": "{level: 40, width: 400}, in the units of the scans; stored: the window in each DICOM file; null: "
+    "the range that all scans fill.",
+    "data.labels": "none; folders: the folder's name is the class; paths: its path is; {column: NAME} of a data.table.",
+    "data.patients": "No patient is in two parts. tag: DICOM's PatientID; file: each file is of another patient; or "
+    "{folder: 1}, {pattern: '^([^_]+)_'}, {column: NAME} of a data.table.",
+    "data.corrupt": "fail: stop at a scan that can't be decoded; drop: leave it out, and count it.",
+}
 RECORDINGS = {
     "data.rate_hz": "Samples a second, which other rates are brought to; half of it is the highest tone.",
     "data.seconds": "Duration of each; silence is added to a shorter one.",
@@ -72,7 +80,7 @@ def comments(found: Found) -> dict[str, str]:
     """Comments by section, or by section and key."""
     match found.facts:
         case ImageFacts():
-            return {**EVERY, **CONTROL, **IMAGES}
+            return {**EVERY, **CONTROL, **IMAGES, **(SCANS if found.data["kind"] == "scans" else {})}
         case AudioFacts():
             return {**EVERY, **CONTROL, **RECORDINGS}
         case TableFacts():

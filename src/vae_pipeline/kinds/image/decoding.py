@@ -45,9 +45,7 @@ def read_picture(
     picture = _in_channels(content, name, channels, levels)
     if picture.size != (width, height) and crop is not None:
         picture = _middle(picture, name, crop)
-    if picture.size != (width, height):
-        picture = _to_size(picture, name, (width, height), resize, Image.Resampling.LANCZOS)
-    return _pixels(picture)
+    return _pixels(fitted(picture, name, (width, height), resize))
 
 
 def read_whole(content: bytes, name: str, channels: int, levels: tuple[float, float] = LEVELS) -> Pixels:
@@ -211,6 +209,15 @@ def _middle(picture: Image.Image, name: str, side: int) -> Image.Image:
             "its middle: leave it out, or set a smaller crop"
         )
     return picture.crop((left, top, left + side, top + side))
+
+
+def fitted(picture: Image.Image, name: str, size: tuple[int, int], resize: Resize) -> Image.Image:
+    """A decoded picture brought to a size (width, height).
+
+    Raises:
+        DataError: it is of another size, and `resize` is `none`.
+    """
+    return picture if picture.size == size else _to_size(picture, name, size, resize, Image.Resampling.LANCZOS)
 
 
 def _to_size(

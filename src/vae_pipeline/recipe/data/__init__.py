@@ -12,20 +12,24 @@ from vae_pipeline.recipe.data.image import (
     DigitsData,
     DrawnDefectsData,
     FolderData,
+    ImageData,
     LabelByte,
     MvtecLayout,
     NormalFolder,
     Runs,
     SyntheticData,
 )
+from vae_pipeline.recipe.data.medmnist import MedmnistData
+from vae_pipeline.recipe.data.scans import InColumn, ScansData, Slices, Window
 from vae_pipeline.recipe.data.table import ColumnScaling, Counted, DateColumn, TableData, TableLabel, TumoursData
 from vae_pipeline.recipe.data.text import DrawnSentencesData, TextData
 
 __all__ = [
     "ArrayFile", "ArrayPart", "ArraysData", "AudioData", "Beside", "ColumnScaling", "Counted", "Data", "DateColumn",
-    "DigitsData", "DrawnDefectsData", "DrawnSentencesData", "DrawnTonesData", "File", "FolderData", "Kind", "LabelByte",
-    "Matching", "MvtecLayout", "NormalFolder", "Records", "Repacked", "Runs", "SyntheticData", "TableData",
-    "TableLabel", "TextData", "TumoursData", "has_labels", "kind_of", "told",
+    "DigitsData", "DrawnDefectsData", "DrawnSentencesData", "DrawnTonesData", "File", "FolderData", "ImageData",
+    "InColumn", "Kind", "LabelByte", "Matching", "MedmnistData", "MvtecLayout", "NormalFolder", "Records", "Repacked",
+    "Runs", "ScansData", "Slices", "SyntheticData", "TableData", "TableLabel", "TextData", "TumoursData", "Window",
+    "has_labels", "kind_of", "told",
 ]  # fmt: skip
 
 Kind = Literal["image", "audio", "table", "text"]
@@ -36,6 +40,8 @@ Data = Annotated[
     | DigitsData
     | ArraysData
     | FolderData
+    | MedmnistData
+    | ScansData
     | DrawnDefectsData
     | DrawnTonesData
     | AudioData
@@ -50,7 +56,15 @@ Data = Annotated[
 def kind_of(data: Data) -> Kind:
     """The kind of observation that a section gives."""
     match data:
-        case SyntheticData() | DigitsData() | ArraysData() | FolderData() | DrawnDefectsData():
+        case (
+            SyntheticData()
+            | DigitsData()
+            | ArraysData()
+            | FolderData()
+            | MedmnistData()
+            | ScansData()
+            | DrawnDefectsData()
+        ):
             return "image"
         case DrawnTonesData() | AudioData():
             return "audio"
@@ -71,9 +85,9 @@ def has_labels(data: Data) -> bool:
             return data.train.labels is not None
         case FolderData():
             return data.labels in ("folders", "paths")
-        case AudioData():
+        case AudioData() | ScansData():
             return data.labels != "none"
-        case SyntheticData() | DigitsData() | DrawnTonesData():
+        case SyntheticData() | DigitsData() | MedmnistData() | DrawnTonesData():
             return True
         case _:
             assert_never(data)
@@ -92,7 +106,7 @@ def told(data: Data) -> set[Literal["anomalies", "masks"]]:
             return {"anomalies"}
         case TableData(label=label):
             return set() if label is None else {"anomalies"}
-        case SyntheticData() | DigitsData() | ArraysData() | FolderData():
+        case SyntheticData() | DigitsData() | ArraysData() | FolderData() | MedmnistData() | ScansData():
             return set()
         case DrawnTonesData() | AudioData() | DrawnSentencesData() | TextData():
             return set()

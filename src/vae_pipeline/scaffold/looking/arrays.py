@@ -14,6 +14,7 @@ import numpy as np
 
 from vae_pipeline.kinds.image.arrays import read_array
 from vae_pipeline.kinds.parts import Array
+from vae_pipeline.recipe.data.medmnist import PREFIXES
 from vae_pipeline.scaffold.facts import ImageFacts
 from vae_pipeline.scaffold.looking.found import PARTS, Found, Places, fractions, require_enough
 from vae_pipeline.system.errors import DataError
@@ -81,6 +82,9 @@ def look_at_arrays(path: Path, places: Places) -> Found:
     for name, rule in fractions(count).items():
         if name != "split" or len(parts) == 1:
             data.setdefault(name, rule)
+    if _is_medmnist(parts):
+        file = {"path": places.written(path)}
+        data = {"kind": "medmnist", "file": file, "split": {"duplicates": "drop"}}
     axes = f"{' x '.join(map(str, shape))} (channels, height, width)"
     levels = "black and white" if binary else f"{'whole' if whole else 'real'} numbers"
     return Found(
@@ -94,6 +98,13 @@ def look_at_arrays(path: Path, places: Places) -> Found:
             *require_enough(count, "images", path),
         ],
     )
+
+
+def _is_medmnist(parts: Mapping[str, _Images]) -> bool:
+    """True of images and labels by the names that MedMNIST gives them."""
+    keys = {name: (part.rows.key, part.labels and part.labels.key) for name, part in parts.items()}
+    bytes_alone = all(part.rows.values.dtype == np.uint8 for part in parts.values())
+    return bytes_alone and keys == {name: (f"{key}_images", f"{key}_labels") for name, key in PREFIXES.items()}
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from vae_pipeline.scaffold.looking.lines import look_at_lines
 from vae_pipeline.scaffold.looking.pictures import look_at_pictures
 from vae_pipeline.scaffold.looking.recordings import look_at_recordings
 from vae_pipeline.scaffold.looking.rows import look_at_rows
+from vae_pipeline.scaffold.looking.scans import holds_scans, look_at_scans
 from vae_pipeline.system.errors import DataError
 
 ROWS = (".data", ".dat", ".tab")  # names that text of rows has beside those of tables
@@ -24,8 +25,8 @@ FILES = (".npy", ".npz", ".txt", ".amat", "-ubyte", ".gz")  # names of other fil
 BEGINNING = 4096
 OTHER = {"y": "holds other values than 0 of normal rows and 1 of others (--label y=NORMAL names a normal value)"}
 KNOWN = (
-    "a folder, .zip or .tar of pictures or recordings; IDX, .npy or .npz of images; a table as .csv, .tsv, .parquet, "
-    ".jsonl, or .npz of X and y; a text in UTF-8 of a sentence a line"
+    "a folder, .zip or .tar of pictures, medical scans or recordings; IDX, .npy or .npz of images; a table as .csv, "
+    ".tsv, .parquet, .jsonl, or .npz of X and y; a text in UTF-8 of a sentence a line"
 )
 
 
@@ -44,11 +45,13 @@ def look(path: Path, places: Places, label: tuple[str, str] | None = None) -> Fo
         own = label is None and "y" in _keys(path)
         label = _normal(path) if own else label
         return look_at_rows(path, places, label, OTHER if own and label is None else {})
+    if path.name.lower().endswith(".npz"):
+        return look_at_arrays(path, places)
+    if (path.is_dir() or is_archive(path)) and holds_scans(path):
+        return look_at_scans(path, places)
     if path.is_dir():
         _refuse_other_files(path)
         return _look_at_files(path, places)
-    if path.name.lower().endswith(".npz"):
-        return look_at_arrays(path, places)
     if is_archive(path):
         return _look_at_files(path, places)
     if path.name.lower().endswith(SUFFIXES):

@@ -20,7 +20,9 @@ LARGEST_SIDE = 96  # pixels of pictures of one size that are taken as they are
 
 
 @dataclass(frozen=True)
-class _Sample:
+class Sample:
+    """Sizes of pictures that were looked at, and whether all are grey."""
+
     sizes: Counter[tuple[int, int]]
     grey: bool
     corrupt: int
@@ -38,7 +40,7 @@ def look_at_pictures(path: Path, places: Places) -> Found:
     count = sum(len(part.names) for part in listed.values())
     notes = require_enough(count, "pictures", path)
     sample = _sample(list(listed.values()), path)
-    shape, resize, sizes = _shape(sample)
+    shape, resize, sizes = shape_of(sample)
     labels, classes, told = labels_of(listed, count, "picture")
     skipped = sum((part.skipped for part in listed.values()), Counter[str]())
     broken = sum(len(part.broken) for part in listed.values())
@@ -67,7 +69,7 @@ def look_at_pictures(path: Path, places: Places) -> Found:
     return Found(facts, data, f"{count:,} {colour} pictures", [line for line in said if line])
 
 
-def _sample(parts: Sequence[Listing], path: Path) -> _Sample:
+def _sample(parts: Sequence[Listing], path: Path) -> Sample:
     """Some pictures, evenly spread over the parts."""
     every = [(part, name) for part in parts for name in part.names]
     step = max(1, len(every) // SAMPLE)
@@ -86,10 +88,10 @@ def _sample(parts: Sequence[Listing], path: Path) -> _Sample:
             sizes[size] += 1
     if not sizes:
         raise DataError(f"every picture in {path} that was looked at is truncated or corrupt: fetch them again")
-    return _Sample(sizes, grey, corrupt, looked_at)
+    return Sample(sizes, grey, corrupt, looked_at)
 
 
-def _shape(sample: _Sample) -> tuple[tuple[int, int, int], str, str]:
+def shape_of(sample: Sample) -> tuple[tuple[int, int, int], str, str]:
     """The shape that pictures are brought to, how, and their sizes in words."""
     channels = 1 if sample.grey else 3
     if len(sample.sizes) == 1:
