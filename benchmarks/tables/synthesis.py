@@ -182,6 +182,7 @@ OF_REAL = {
     "column_shapes": "column_shapes_of_test",
     "pair_trends": "pair_trends_of_test",
     "rows_auc": "rows_auc_of_test",
+    "rare_kept": "rare_kept_of_test",
     "copies": "copies_of_test",
 }
 
