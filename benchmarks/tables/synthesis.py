@@ -196,7 +196,8 @@ def page(kept: Kept) -> str:
         "`arfpy` 0.1.1. Each draws as many rows as it was given. [The figures](figures.md) are those of a report;",
         "accuracy and F1 are those of logistic regression, a random forest and boosted trees that were trained on",
         "drawn rows and tried on the test part: adult's own file, and a stratified fifth of the other two, another",
-        "one for each seed. F1 is that of the rarer class. Means ± deviation over seeds.",
+        "one for each seed. F1 is that of the rarer class. Means ± deviation over seeds;",
+        "without one, of one seed.",
     ]
     for name, section in kept.items():
         rows = section["rows"]
