@@ -73,12 +73,15 @@ def test_equal_sets_are_equal_whatever_they_hold(sets):
     assert tables.column_shapes(empty, np.ones((20, 2)), COLUMNS[:2]) == 0.5
 
 
-def test_a_category_is_kept_within_a_factor_of_two():
+def test_a_category_is_kept_within_a_factor_of_two(monkeypatch):
     columns = (Column("c", "category", False, LINE, ("often", "kept", "lost", "swollen", "never")),)
     real = np.repeat([0.0, 1, 2, 3], [970, 9, 9, 9])[:, None]
     other = np.repeat([0.0, 1, 2, 3], [970, 5, 4, 19])[:, None]
     assert tables.rare_kept(real, other, columns) == pytest.approx(1 / 3)
     assert tables.rare_kept(real[:970], other, columns) is None
+    monkeypatch.setattr(tables, "ROWS", 100)  # which hold none of the rare ones
+    found = tables.synthesis(real, real, other, columns, 0)
+    assert (found.rare_kept, found.rare_kept_of_test) == (pytest.approx(1 / 3), 1)
 
 
 def test_test_rows_are_measured_in_the_place_of_drawn_ones(sets):

@@ -6,6 +6,7 @@ import torch
 from scipy import stats
 
 from vae_pipeline.kinds.spec import Column
+from vae_pipeline.kinds.table.cells import cores_of
 from vae_pipeline.models.likelihoods.histogram import Cells
 from vae_pipeline.models.likelihoods.layout import Layout
 from vae_pipeline.models.likelihoods.mixed import RowDistribution
@@ -33,7 +34,7 @@ CELLS = torch.tensor([[-3.0, 1.0, 0.0, 0.5, 4.0], [2.0, 0.2, 0.9, 5.0, 5.0]])
 
 
 def row(degrees=None, count=COUNT):
-    cells = Cells([torch.tensor(column.cells) / 10 for column in COLUMNS[4:]])
+    cells = Cells([torch.tensor(cores_of(column.cells, column.step)) / 10 for column in COLUMNS[4:]])
     mean, likely, presence = torch.tensor([1.0, -0.5]), torch.tensor([0.4]), torch.tensor([2.0, 0.0])
     return RowDistribution(
         LAYOUT,

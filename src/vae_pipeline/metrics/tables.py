@@ -18,7 +18,7 @@ from vae_pipeline.numerics.randomness import derive
 
 Array = npt.NDArray[Any]
 ROWS = 5_000
-"""Rows of a set that are compared, at most."""
+"""Rows of a set that are compared, at most; rare categories are looked for in all."""
 PAIRS = 5_000
 """Pairs of columns that are compared, about so many at most: all pairs of up to 100 columns."""
 BINS = 10  # of a number beside a category
@@ -39,23 +39,25 @@ class Synthesis:
     missing_gap: float
     rare_kept: float | None
     """None where no category is rare."""
+    rare_kept_of_test: float | None
 
 
 def synthesis(train: Array, test: Array, drawn: Array, columns: Sequence[Column], seed: int) -> Synthesis:
     """Compare drawn rows, and test rows in their place, with those of training."""
     choose = np.random.default_rng(derive(seed, "rows"))
     some = train[np.sort(choose.permutation(len(train))[:ROWS])]
-    held_out, drawn = test[:ROWS], drawn[:ROWS]
+    held_out, made = test[:ROWS], drawn[:ROWS]
     many = len(columns) > 1
     return Synthesis(
-        column_shapes=column_shapes(train, drawn, columns),
+        column_shapes=column_shapes(train, made, columns),
         column_shapes_of_test=column_shapes(train, held_out, columns),
-        pair_trends=pair_trends(some, drawn, columns) if many else None,
+        pair_trends=pair_trends(some, made, columns) if many else None,
         pair_trends_of_test=pair_trends(some, held_out, columns) if many else None,
-        rows_auc=_auc(some, drawn, seed),
+        rows_auc=_auc(some, made, seed),
         rows_auc_of_test=_auc(some, held_out, seed),
-        missing_gap=float(np.abs(np.isnan(train).mean(0) - np.isnan(drawn).mean(0)).max()),
+        missing_gap=float(np.abs(np.isnan(train).mean(0) - np.isnan(made).mean(0)).max()),
         rare_kept=rare_kept(train, drawn, columns),
+        rare_kept_of_test=rare_kept(train, test, columns),
     )
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vae_pipeline.kinds.table.cells import ROWS, cells_of, step_of
+from vae_pipeline.kinds.table.cells import ROWS, cells_of, cores_of, step_of
 
 DRAW = np.random.default_rng(0)
 
@@ -58,3 +58,18 @@ def test_a_frequent_value_has_a_cell_of_its_own():
 def test_tails_are_cut_more_finely():
     share = shares(values := DRAW.normal(size=100_000).astype(np.float32), cells_of(values, 16))
     assert share[0] < 3e-4 and share[-1] < 3e-4 and share[len(share) // 2] == pytest.approx(1 / 16, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("cells", "step", "ends"),
+    [
+        ([(0, 0), (114, 594)], 1.0, [(-0.5, 0.5), (-126, 834)]), ([(0, 0), (9, 10)], 2.0, [(-1, 1), (8, 11)]),
+        ([(0, 0), (8, 16)], 0.0, [(-0.5, 0.5), (4, 20)]),
+        ([(0, 0), (0.3, 0.3), (7, 7)], 0.0, [(-0.15, 0.15), (0.15, 0.45), (6.85, 7.15)]),
+        ([(3, 3)], 0.0, [(2.5, 3.5)]),
+    ],
+)  # fmt: skip
+def test_a_core_reaches_half_its_width_or_half_the_resolution_beyond_its_values(cells, step, ends):
+    found = cores_of(cells, step)
+    assert [core[1:3] for core in found] == cells
+    assert np.array([[core[0], core[3]] for core in found]) == pytest.approx(np.array(ends, float))

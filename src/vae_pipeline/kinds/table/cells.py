@@ -4,6 +4,9 @@ A value that is frequent has a cell of its own, so that a number that is nought 
 working week of 40 hours is told as what it is; what lies between is cut at quantiles, and more finely in its tails.
 """
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +17,8 @@ DAY = (1.0, 1 / 24, 1 / 1440, 1 / 86400)
 DECIMALS = 6
 FINEST = 2**22  # steps in the spread of a column: float32 tells them apart
 ROWS = 8  # in a cell, where there are many: of fewer, a share is little more than chance
+Core = tuple[float, float, float, float]
+"""The end of a cell's core, the cell's least and greatest value, and the other end, rising."""
 
 
 def step_of(values: Floats, dates: bool) -> float:
@@ -53,3 +58,17 @@ def cells_of(values: npt.NDArray[np.float32], most: int) -> tuple[Cell, ...]:
     starts = np.flatnonzero(first)
     ends = np.append(starts[1:], len(found)) - 1
     return tuple(zip(found[starts].tolist(), found[ends].tolist(), strict=True))
+
+
+def cores_of(cells: Sequence[Cell], step: float) -> tuple[Core, ...]:
+    """The cells with their cores: a core reaches half its values' width beyond them, and half the resolution at least.
+
+    The resolution is the step. Without one it's the distance of values in the narrowest cell that holds `ROWS` of them,
+    or the least distance of two cells where each holds one value. A value that is far from the next so has a narrow
+    core, and leaves the gap between them.
+    """
+    widths = [high - low for low, high in cells if high > low]
+    gaps = [low - high for (_, high), (low, _) in pairwise(cells)]
+    resolution = step or (min(widths) / ROWS if widths else min(gaps, default=1.0))
+    reaches = [max(high - low, resolution) / 2 for low, high in cells]
+    return tuple((low - reach, low, high, high + reach) for (low, high), reach in zip(cells, reaches, strict=True))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from vae_pipeline.kinds.spec import Column, TableSpec
+from vae_pipeline.kinds.table.cells import cores_of
 from vae_pipeline.models.building.latents import posterior_of, prior_of
 from vae_pipeline.models.likelihoods.count_columns import CountColumns
 from vae_pipeline.models.likelihoods.layout import Kind, Layout
@@ -88,14 +89,14 @@ def _family(column: Column, histogram: bool) -> Kind:
 
 
 def _scaled_cells(scaling: TableScaling, columns: Sequence[Column], index: int) -> Tensor:
-    """The extents of a column's cells [cells, 2], scaled as its values are."""
+    """The extents and cores of a column's cells [cells, 4], scaled as its values are."""
     column = columns[index]
     if not column.cells:
         raise RecipeError(
             f"model.likelihood.numbers is histogram, and column {column.name} was prepared without cells: set "
             "data.cells, such as to 64, and run `vae-pipeline prepare` again"
         )
-    ends = torch.full([2 * len(column.cells), len(columns)], torch.nan)
-    ends[:, index] = torch.tensor(column.cells).flatten()
+    ends = torch.full([4 * len(column.cells), len(columns)], torch.nan)
+    ends[:, index] = torch.tensor(cores_of(column.cells, column.step)).flatten()
     scaled: Tensor = scaling(ends)[:, 0, index]
-    return scaled.view(-1, 2)
+    return scaled.view(-1, 4)

@@ -1,8 +1,13 @@
 """Numbers of no family: the probability of each cell that a column's values are sorted into, and none of its shape.
 
-Edges lie half-way between the values of one cell and those of the next, so that cells meet; the density within one is
-constant. Below the first cell and above the last one the density falls exponentially, by one a scaled unit: a value
-that is farther out than any was in training has a probability, which a model learns to be next to none.
+Edges lie half-way between the values of one cell and those of the next, so that cells meet. A cell's core is what lies
+near its values; the density is constant there, and far lower in what the core leaves of the cell:
+
+    p(x) = p(cell) ((1 - STRAY) [x in core] / core + STRAY / cell)
+
+with the widths of either. So a value that is frequent, and far from the next, doesn't share its probability with the
+gap. Below the first cell and above the last one the density falls exponentially, by one a scaled unit: a value that is
+farther out than any was in training has a probability, which a model learns to be next to none.
 """
 
 from collections.abc import Sequence
@@ -11,9 +16,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
+from torch.nn.functional import pad
 
 FAR = 1e30
 LEAST_WIDTH = 1e-7  # of a cell, in scaled units: float32 may leave the middle between two values none
+LEAST_REACH = 1e-5  # of a core beyond its values, in scaled units: rounding doesn't take a value out of it
+STRAY = 0.01
+"""The share of a cell's values that may lie anywhere in it."""
 NEVER = -60.0  # a logit
 
 
@@ -22,38 +31,49 @@ class Cells(nn.Module):
 
     lower: Tensor
     upper: Tensor
+    core_lower: Tensor
+    core_upper: Tensor
     centre: Tensor
-    log_width: Tensor
+    log_density: Tensor
+    log_rest: Tensor
     outer: Tensor
     met: Tensor
 
-    def __init__(self, extents: Sequence[Float[Tensor, "_ 2"]]) -> None:
-        """`extents` are the least and the greatest value of each cell, scaled and rising, of each column."""
+    def __init__(self, cores: Sequence[Float[Tensor, "_ 4"]]) -> None:
+        """`cores`, of each column, are `vae_pipeline.kinds.table.cells.Core` of each cell, scaled and rising."""
         super().__init__()
-        self.sizes = [len(each) + 2 for each in extents]
+        self.sizes = [len(each) + 2 for each in cores]
         """The cells of each column, with those below and above."""
         most = max(self.sizes, default=0)
         columns: list[Tensor] = []
-        for extent in extents:
-            low, high = extent.double().unbind(1)
+        for each in cores:
+            start, low, high, end = each.double().unbind(1)
             between = (high[:-1] + low[1:]) / 2
             first, last = _outermost(low, high, between)
             edges = torch.cat([first[None], between, last[None]])
-            lower = torch.cat([edges.new_tensor([-FAR]), edges])
-            upper = torch.cat([edges, edges.new_tensor([FAR])])
-            centre = torch.cat([first[None] - 1, (low + high) / 2, last[None] + 1])
-            log_width = torch.cat([edges.new_zeros(1), edges.diff().clamp_min(LEAST_WIDTH).log(), edges.new_zeros(1)])
-            filled = nn.functional.pad(
-                torch.stack([lower, upper, centre, log_width]), (0, most - len(lower)), value=0.0
+            start = torch.maximum(torch.minimum(start, low - LEAST_REACH), edges[:-1])
+            end = torch.minimum(torch.maximum(end, high + LEAST_REACH), edges[1:])
+            core, whole = ((to - at).clamp_min(LEAST_WIDTH) for at, to in ((start, end), (edges[:-1], edges[1:])))
+            planes = [
+                torch.cat([edges.new_tensor([-FAR]), edges]),
+                torch.cat([edges, edges.new_tensor([FAR])]),
+                pad(start, (1, 1), value=FAR),
+                pad(end, (1, 1), value=FAR),
+                torch.cat([first[None] - 1, (low + high) / 2, last[None] + 1]),
+                pad(((1 - STRAY) / core + STRAY / whole).log(), (1, 1)),
+                pad((STRAY / whole).log(), (1, 1)),
+            ]
+            behind = (0, most - len(low) - 2)
+            columns.append(
+                torch.cat([pad(torch.stack(planes[:4]), behind, value=2 * FAR), pad(torch.stack(planes[4:]), behind)])
             )
-            filled[:2, len(lower) :] = 2 * FAR
-            columns.append(filled)
-        planes = torch.stack(columns, 1) if columns else torch.zeros(4, 0, 0)
+        found = torch.stack(columns, 1) if columns else torch.zeros(7, 0, 0)
+        lower, upper, core_lower, core_upper, centre, log_density, log_rest = found
         met = torch.arange(most) < torch.tensor(self.sizes)[:, None] if columns else torch.zeros(0, 0)
-        ends = [(planes[1, at, 0], planes[0, at, size - 1]) for at, size in enumerate(self.sizes)]
+        ends = [(upper[at, 0], lower[at, size - 1]) for at, size in enumerate(self.sizes)]
         values = {
-            "lower": planes[0], "upper": planes[1], "centre": planes[2], "log_width": planes[3],
-            "outer": torch.tensor(ends).view(-1, 2).T, "met": met,
+            "lower": lower, "upper": upper, "core_lower": core_lower, "core_upper": core_upper, "centre": centre,
+            "log_density": log_density, "log_rest": log_rest, "outer": torch.tensor(ends).view(-1, 2).T, "met": met,
         }  # fmt: skip
         for name, value in values.items():
             self.register_buffer(name, value.float(), persistent=False)
@@ -99,22 +119,26 @@ class Histogram(Distribution):
         cells, at = self.cells, value.unsqueeze(-1)
         # MNN compares wrongly what is spread on both sides; it subtracts rightly.
         within = (at - cells.lower >= 0) & (at - cells.upper < 0)
+        core = (at - cells.core_lower >= 0) & (at - cells.core_upper < 0)
         below, above = cells.outer
         beyond: Tensor = (below - value).clamp_min(0) + (value - above).clamp_min(0)
         # Not a product: where a runtime's softmax comes to 0, its logarithm times 0 is none.
-        densities: Tensor = self.log_probability - cells.log_width
-        return torch.where(within, densities, torch.zeros_like(densities)).sum(-1) - beyond
+        rest: Tensor = self.log_probability + cells.log_rest
+        densities = torch.where(core, self.log_probability + cells.log_density, rest)
+        return torch.where(within, densities, torch.zeros_like(rest)).sum(-1) - beyond
 
     def log_prob_expected(self) -> Float[Tensor, "*batch columns"]:
         """Log density where it is highest."""
-        highest: Tensor = (self.log_probability - self.cells.log_width).amax(-1)
+        highest: Tensor = (self.log_probability + self.cells.log_density).amax(-1)
         return highest
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        """A cell by its probability, and an even draw within its edges, or an exponential one beyond the outermost."""
+        """A cell by its probability, and an even draw within its core or edges, or an exponential one beyond."""
         cells, column = self.cells, torch.arange(len(self.cells.sizes), device=self.log_probability.device)
         index = torch.distributions.Categorical(logits=self.log_probability).sample(torch.Size(sample_shape))
-        low, high = cells.lower[column, index], cells.upper[column, index]
+        stray = torch.rand(index.shape, device=index.device) < STRAY
+        low = torch.where(stray, cells.lower[column, index], cells.core_lower[column, index])
+        high = torch.where(stray, cells.upper[column, index], cells.core_upper[column, index])
         below, above = cells.outer
         away = torch.empty(index.shape, device=low.device).exponential_()
         values = low + torch.rand(index.shape, device=low.device) * (high - low)

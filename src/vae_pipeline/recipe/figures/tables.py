@@ -31,8 +31,8 @@ TABLES = (
     Figure(
         "rare_kept", "Rare categories kept",
         "Share of the categories under 1 % of the training rows that drawn rows have at least half and at most twice "
-        "as often.",
-        "samples", better="higher", kinds=TABLE,
+        "as often. Few rows miss some by chance.",
+        "samples", better="higher", kinds=TABLE, beside=(("rare_kept_of_test", "test rows {}"),),
     ),
     Figure(
         "copies", "Copied rows", "Share of drawn rows that are rows of training, to the last digit.",
