@@ -22,8 +22,8 @@ def init(
     data: Annotated[
         Path | None,
         typer.Argument(
-            help="A folder, .zip or .tar of pictures or recordings; IDX, .npy or .npz of images; a table (.csv, "
-            ".parquet, .jsonl, .npz of X and y); a text of a sentence a line.",
+            help="A folder, .zip or .tar of pictures, medical scans or recordings; IDX, .npy or .npz of images; a "
+            "table (.csv, .parquet, .jsonl, .npz of X and y); a text of a sentence a line.",
             metavar="DATA",
         ),
     ] = None,
