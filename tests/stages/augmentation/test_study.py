@@ -216,6 +216,8 @@ def test_data_without_labels_or_with_one_class_or_no_validation_part_are_refused
     run("has no validation part, by which a study chooses", valid=replace(prepared.valid, x=prepared.valid.x[:0]))
     tumours = Recipe.load(ROOT / "pipeline" / "tumours.yaml")
     run("a study is of labelled images, and data.kind tumours names none", replace(job, recipe=tumours))
+    mnist = Recipe.load(ROOT / "pipeline" / "mnist.yaml")
+    run("data.valid is 0, and a study chooses by the validation part", replace(job, recipe=mnist))
     defects = Recipe.load(ROOT / "pipeline" / "mnist_defects.yaml")
     run("data.kind drawn_defects names none", replace(job, recipe=defects))
     vamp = edited(job.recipe, model={"prior": {"kind": "vamp", "components": 3}})

@@ -16,7 +16,7 @@ def generator_recipe(recipe: Recipe, path: Path) -> Recipe:
     """The recipe of the generator: the same model and objective, conditional, for the study's steps, its last weights.
 
     Raises:
-        RecipeError: it has no labelled images, sees features, or can't be conditional.
+        RecipeError: it has no labelled images or no validation part, sees features, or can't be conditional.
     """
     if kind_of(recipe.data) != "image" or not has_labels(recipe.data):
         raise RecipeError(
@@ -28,6 +28,8 @@ def generator_recipe(recipe: Recipe, path: Path) -> Recipe:
             f"{path}: model.view.kind {recipe.model.view.kind} sees features, of which no images can be made: name a "
             "recipe without a view"
         )
+    if recipe.data.valid == 0:
+        raise RecipeError(f"{path}: data.valid is 0, and a study chooses by the validation part: set it to 0.2 or so")
     values = recipe.model_dump(mode="json")
     values["model"]["conditional"] = True
     values["train"] |= {
