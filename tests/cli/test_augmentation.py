@@ -17,7 +17,7 @@ from vae_pipeline.kinds.image.synthetic_dicom import dicom_of
 from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.runtime import Bundle
-from vae_pipeline.runtime.augmentation import Augmentation, Sources
+from vae_pipeline.runtime.augmentation import NewImages, Sources
 from vae_pipeline.runtime.ways import ways
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.files import sha256_of, tree_digest
@@ -58,16 +58,16 @@ def joined(stream, *counts):
 @pytest.mark.parametrize("how", ["prior", "posterior", "interpolation"])
 def test_an_image_depends_on_seed_and_index_alone(how, bundle, lying):
     sources = None if how == "prior" else Sources(lying[:5])
-    whole, parts = (joined(Augmentation(bundle, how, 3, 1, sources), *counts) for counts in ([9], [2, 6, 1]))
+    whole, parts = (joined(NewImages(bundle, how, 3, 1, sources), *counts) for counts in ([9], [2, 6, 1]))
     assert whole.keys() == parts.keys() and (whole["labels"] == 1).all()
     for name, values in whole.items():
         np.testing.assert_allclose(values, parts[name], atol=1e-3)  # a batch's size rounds otherwise
-    other = joined(Augmentation(bundle, how, 4, 1, sources), 9)
+    other = joined(NewImages(bundle, how, 4, 1, sources), 9)
     assert not np.allclose(whole["x"], other["x"])
 
 
 def test_prior_is_what_sample_draws(bundle):
-    made = Augmentation(bundle, "prior", 7, 0)(6)
+    made = NewImages(bundle, "prior", 7, 0)(6)
     np.testing.assert_array_equal(made.x, bundle.sample(6, 7, [0] * 6))
 
 
@@ -75,19 +75,19 @@ def test_posterior_draws_lie_around_their_sources(bundle, lying, monkeypatch):
     seen = []
     rows = Bundle.rows
     monkeypatch.setattr(Bundle, "rows", lambda *of: (seen.append(of[2].get("z")), rows(*of))[1])
-    made = Augmentation(bundle, "posterior", 0, 1, Sources(lying[:40]), spread=0.5)(400)
+    made = NewImages(bundle, "posterior", 0, 1, Sources(lying[:40]), spread=0.5)(400)
     (z,) = [each for each in seen if each is not None]
     q = bundle.encode(lying[:40], [1] * 40)
     noise = (z - q.mean[made.source]) / (0.5 * np.exp(q.log_variance[made.source] / 2))
     assert kstest(noise.ravel(), "norm").pvalue > 0.01
     assert (np.bincount(made.source) == 10).all()
-    still = Augmentation(bundle, "posterior", 0, 1, Sources(lying[:4]), spread=0)(4)
+    still = NewImages(bundle, "posterior", 0, 1, Sources(lying[:4]), spread=0)(4)
     np.testing.assert_allclose(still.x, bundle.reconstruct(lying[:4], [1] * 4)[still.source], atol=1e-3)
 
 
 def test_interpolation_stays_within_a_class(bundle, train):
     sources = Sources(train.x, train.labels)
-    made = Augmentation(bundle, "interpolation", 0, 0, sources)(30)
+    made = NewImages(bundle, "interpolation", 0, 0, sources)(30)
     assert (train.labels[made.source] == 0).all() and (train.labels[made.other] == 0).all()
     assert (made.source != made.other).all() and len(set(made.other)) > 20
     assert kstest(made.place, "uniform").pvalue > 0.01
@@ -97,10 +97,10 @@ def test_interpolation_stays_within_a_class(bundle, train):
 
 def test_a_model_that_knows_no_classes_leaves_those_of_the_sources(lane):
     bundle, train = Bundle.load(lane.bundle), Prepared.open(lane.data).train
-    made = Augmentation(bundle, "interpolation", sources=Sources(train.x, train.labels))(20)
+    made = NewImages(bundle, "interpolation", sources=Sources(train.x, train.labels))(20)
     np.testing.assert_array_equal(made.labels, train.labels[made.source])
     np.testing.assert_array_equal(made.labels, train.labels[made.other])
-    assert Augmentation(bundle, "prior")(2).labels is None
+    assert NewImages(bundle, "prior")(2).labels is None
 
 
 def test_pictures_say_what_they_are(bundle, tmp_path):
@@ -151,7 +151,7 @@ def test_an_archive_holds_all_columns(bundle, conditional_lane, train, tmp_path)
         assert float(held["spread"]) == 0.3 and held["classes"].tolist() == ["upright", "lying"]
         assert bool(held["synthetic"]) and str(held["bundle_sha256"]) == sha256_of(bundle.folder / "bundle.json")
     sources = Sources(train.x, train.labels)
-    made = Augmentation(bundle, "posterior", 0, 0, sources, 0.3)(7)
+    made = NewImages(bundle, "posterior", 0, 0, sources, 0.3)(7)
     np.testing.assert_array_equal(held_images(tmp_path / "a"), np.rint(made.x).astype(np.uint8))
     assert {row["file"] for row in rows} == {"images.npz"} and {row["spread"] for row in rows} == {"0.3"}
 
@@ -257,4 +257,4 @@ def test_dicom_without_its_package_is_refused_first(bundle, tmp_path, monkeypatc
 
 def test_an_image_more_than_is_wanted_is_no_image(bundle):
     with pytest.raises(DataError, match="at least 1 image"):
-        Augmentation(bundle, "prior", label=0)(0)
+        NewImages(bundle, "prior", label=0)(0)

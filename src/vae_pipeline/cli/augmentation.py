@@ -20,7 +20,7 @@ from vae_pipeline.cli.output import image_spec, open_bundle, progress, say
 
 if TYPE_CHECKING:
     from vae_pipeline.kinds.spec import ImageSpec
-    from vae_pipeline.runtime.augmentation import Augmentation, How, Sources
+    from vae_pipeline.runtime.augmentation import NewImages, How, Sources
     from vae_pipeline.runtime.bundle import Bundle
 
 augmentation = typer.Typer()
@@ -65,7 +65,7 @@ def augment(
     import json
 
     from vae_pipeline.kinds.image.synthetic_files import require_form, write_synthetic_images
-    from vae_pipeline.runtime.augmentation import Augmentation
+    from vae_pipeline.runtime.augmentation import NewImages
     from vae_pipeline.system.errors import DataError
     from vae_pipeline.system.files import filled_folder
 
@@ -76,7 +76,7 @@ def augment(
     if spread is not None and how != "posterior":
         raise DataError(f"--spread {spread:g} is of --how posterior, and {how} draws around no image: leave it out")
     number = _class_of(model, label)
-    stream = Augmentation(
+    stream = NewImages(
         model, how, seed, number, _sources(model, how, data or [], key, resize), 1.0 if spread is None else spread
     )
     origin = _origin(stream, seed)
@@ -161,7 +161,7 @@ def _sources(model: "Bundle", how: "How", data: list[Path], key: str | None, res
     return Sources(prepared.train.x, prepared.train.labels, prepared.digest())
 
 
-def _pieces(stream: "Augmentation", count: int, spec: "ImageSpec") -> Iterator[tuple[Any, dict[str, Any]]]:
+def _pieces(stream: "NewImages", count: int, spec: "ImageSpec") -> Iterator[tuple[Any, dict[str, Any]]]:
     """The images, some at a time, with what is known of each."""
     size = max(1, VALUES // spec.dimensions)
     for start in range(0, count, size):
@@ -170,7 +170,7 @@ def _pieces(stream: "Augmentation", count: int, spec: "ImageSpec") -> Iterator[t
         yield made.x, {name: values for name, values in told.items() if values is not None}
 
 
-def _origin(stream: "Augmentation", seed: int) -> dict[str, Any]:
+def _origin(stream: "NewImages", seed: int) -> dict[str, Any]:
     """The origin of all images."""
     from vae_pipeline.runtime.manifest import FILE
     from vae_pipeline.system.files import sha256_of

@@ -22,7 +22,7 @@ CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MembershipEstimate:
     """A figure, and the ends of its interval at 95 %."""
 
     value: float
@@ -34,7 +34,7 @@ class Estimate:
         return {key: self.value, f"{key}_low": self.low, f"{key}_high": self.high}
 
 
-def membership_auc(members: Scores, others: Scores) -> Estimate:
+def membership_auc(members: Scores, others: Scores) -> MembershipEstimate:
     """The probability that a member's score is above another's, ties counted half, with DeLong's interval.
 
     Source: DeLong, DeLong and Clarke-Pearson, 1988; by ranks: Sun and Xu, 2014, algorithm 2.
@@ -46,10 +46,10 @@ def membership_auc(members: Scores, others: Scores) -> Estimate:
     area = float(of_members.mean())
     error = math.sqrt(of_members.var(ddof=1) / count + of_others.var(ddof=1) / against)
     around = float(norm.ppf((1 + CONFIDENCE) / 2)) * error
-    return Estimate(area, max(0.0, area - around), min(1.0, area + around))
+    return MembershipEstimate(area, max(0.0, area - around), min(1.0, area + around))
 
 
-def membership_recall(members: Scores, others: Scores) -> Estimate | None:
+def membership_recall(members: Scores, others: Scores) -> MembershipEstimate | None:
     """The share of members over a threshold that at most 0.1 % of the others are over; None of under 1,000 others.
 
     The interval is Clopper and Pearson's, with the threshold taken as given.
@@ -60,7 +60,7 @@ def membership_recall(members: Scores, others: Scores) -> Estimate | None:
     threshold = np.sort(others)[-1 - allowed]
     found = binomtest(int((members > threshold).sum()), len(members))
     ends = found.proportion_ci(CONFIDENCE, "exact")
-    return Estimate(float(found.statistic), float(ends.low), float(ends.high))
+    return MembershipEstimate(float(found.statistic), float(ends.low), float(ends.high))
 
 
 def membership(members: Scores, others: Scores, by: str) -> dict[str, Any]:

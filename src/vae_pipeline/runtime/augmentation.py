@@ -32,7 +32,7 @@ ORDER, NOISE = 2, 3
 """The streams of the seed: the order and pairs of sources, and the noise around them."""
 
 
-class Rows(Protocol):
+class ImageRows(Protocol):
     """Images [images, channels, height, width] in the data's units: an array, or a file's rows."""
 
     def __len__(self) -> int: ...
@@ -44,7 +44,7 @@ class Rows(Protocol):
 class Sources:
     """Images that new ones are made of."""
 
-    x: Rows
+    x: ImageRows
     labels: npt.NDArray[np.int64] | None = None
     """The class of each; None where all are of one, or none is known."""
     sha256: str | None = None
@@ -67,7 +67,7 @@ class Augmented:
     """The place on the path, from 0, which is `source`, to 1, which is `other`."""
 
 
-class Augmentation:
+class NewImages:
     """A stream of new images: the same however many are asked for at a time."""
 
     def __init__(
