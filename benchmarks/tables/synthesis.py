@@ -206,8 +206,9 @@ def page(kept: Kept) -> str:
         "`arfpy` 0.1.1. Each draws as many rows as it was given. [The figures](figures.md) are those of a report;",
         "accuracy and F1 are those of logistic regression, a random forest and boosted trees that were trained on",
         "drawn rows and tried on the test part: adult's own file, and a stratified fifth of the other two, another",
-        "one for each seed. F1 is that of the rarer class. Means ± deviation over seeds;",
-        "without one, of one seed. `adult_3000` is 3,000 rows of adult's training part, beside its whole test file.",
+        "one for each seed. F1 is that of the rarer class. Means ± deviation over the seeds",
+        "that have the figure; without one, of one seed. `adult_3000` is 3,000 rows of adult's training",
+        "part, beside its whole test file.",
     ]
     for name, section in kept.items():
         rows = section["rows"]
