@@ -20,7 +20,7 @@ from vae_pipeline.cli.output import image_spec, open_bundle, progress, say
 
 if TYPE_CHECKING:
     from vae_pipeline.kinds.spec import ImageSpec
-    from vae_pipeline.runtime.augmentation import NewImages, How, Sources
+    from vae_pipeline.runtime.augmentation import How, NewImages, Sources
     from vae_pipeline.runtime.bundle import Bundle
 
 augmentation = typer.Typer()
