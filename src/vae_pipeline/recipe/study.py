@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator
 
-from vae_pipeline.recipe.section import Count, Positive, Section, SomeFraction
+from vae_pipeline.recipe.section import Count, Place, Positive, Section, SomeFraction, later
 from vae_pipeline.recipe.train import Augment
 
 Arm = Literal[
@@ -47,6 +47,9 @@ class Study(Section):
     """The distance of a variant's latents from their mean, in standard deviations of the posterior's own draws."""
     generator_steps: Count = 1000
     """Updates of the VAE, which is the recipe's model, made conditional on the label."""
+    classifier: Place | None = later(None)
+    """`FILE.py:NAME`: a function or class in a file of yours, which makes a torch.nn.Module of an image's shape and the
+    number of classes; it gives logits of images on [0, 1]. Null, which isn't stored, for the pipeline's network."""
     geometric: Augment = Augment(shift=2)
     """The changes of the arms geometric and geometric_vae."""
 
@@ -56,6 +59,14 @@ class Study(Section):
         if len(set(values)) < len(values):
             raise ValueError("one is named twice: name each once")
         return values
+
+    @field_validator("classifier")
+    @classmethod
+    def _a_name_in_a_file(cls, named: str | None) -> str | None:
+        path, _, name = ("x.py", "", "x") if named is None else named.rpartition(":")
+        if not (path.endswith(".py") and name.isidentifier()):
+            raise ValueError("FILE.py:NAME is wanted, such as nets.py:resnet")
+        return named
 
     @field_validator("geometric")
     @classmethod

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 from tests.lanes import ROOT, edited, make_job
@@ -116,6 +117,56 @@ def test_more_repeats_go_on_and_other_steps_begin_anew(job, prepared, unwritten,
         return len(trained)
 
     assert [run(), run(), run(repeats=3), run(steps=4)] == [4, 0, 2, 4]
+
+
+NETS = """
+import torch
+
+class Linear(torch.nn.Sequential):
+    def __init__(self, shape, classes):
+        super().__init__(torch.nn.Flatten(), torch.nn.Linear(shape[0] * shape[1] * shape[2], classes))
+
+def short(shape, classes):
+    return Linear(shape, classes - 1)
+
+def other(shape):
+    return None
+
+nothing = 3
+"""
+
+
+def test_a_network_of_ones_own_is_what_is_trained(job, prepared, unwritten, tmp_path, monkeypatch):
+    trained, fit = [], module.fit_classifier
+    monkeypatch.setattr(module, "fit_classifier", lambda *given: trained.append(fit(*given)) or trained[-1])
+    monkeypatch.chdir(tmp_path)
+    changes = {"sizes": (12,), "arms": ("mixup",), "classifier": "nets.py:Linear"}
+    for text in (NETS, NETS + "\n# another file, another study\n"):
+        Path("nets.py").write_text(text)
+        study(replace(job, recipe=studied(job.recipe, **changes)), RECIPE, tmp_path / "out", prepared.folder)
+    assert len(trained) == 8 and {type(each.net).__name__ for each in trained} == {"Linear"}
+    assert not torch.equal(trained[0].net[1].weight, trained[1].net[1].weight)  # none, and mixup
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("nowhere.py:Net", "nowhere.py isn't there"),
+        ("broken.py:Net", "broken.py can't be run: ZeroDivisionError"),
+        ("nets.py:nothing", "nets.py has no function or class nothing"),
+        ("nets.py:other", "can't be used on images of"),
+        ("nets.py:short", r"gives \[2, 1\] for two images"),
+    ],
+)
+def test_a_network_that_will_not_do_is_refused_before_anything_is_trained(
+    named, message, job, prepared, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module, "fit_classifier", lambda *_: pytest.fail("trained"))
+    Path("nets.py").write_text(NETS)
+    Path("broken.py").write_text("1 / 0")
+    with pytest.raises(RecipeError, match=message):
+        study(replace(job, recipe=studied(job.recipe, classifier=named)), RECIPE, tmp_path / "out", prepared.folder)
 
 
 def test_a_generator_sees_the_labelled_images_and_no_other(job, prepared, unwritten, tmp_path, monkeypatch):

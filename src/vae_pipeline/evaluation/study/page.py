@@ -151,7 +151,7 @@ def _method(facts: Facts) -> str:
         f"{study.repeats} labelled sets of each size were drawn of {examples['train']:,} training images, by class "
         f"({len(facts.classes)} classes). With all labels they are one and the same set, and repeats differ in weights "
         "and batches alone.",
-        "In each repeat every arm trained the same small convolutional network from the same initial weights for "
+        f"In each repeat every arm trained {_network(study)} from the same initial weights for "
         f"{study.steps:,} steps of {study.batch} images ({images:,} in all).",
         f"The generator is the recipe's VAE, conditional on the label, trained for {study.generator_steps:,} steps on "
         f"the labelled set alone. {100 * study.share:g} % of a batch are its images: vae_prior new ones, vae_posterior "
@@ -173,11 +173,17 @@ def _method(facts: Facts) -> str:
     return "<ul>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>"
 
 
+def _network(study: Study) -> str:
+    if study.classifier is None:
+        return "the same small convolutional network"
+    return f"the same network, <code>{escape(study.classifier)}</code>,"
+
+
 def _caveats(facts: Facts) -> str:
     lines = [
         "The intervals are over labelled sets and trainings, on these very images: other validation images (there are "
         f"{facts.examples['valid']:,}), or another hospital's, may say otherwise.",
-        "The classifier is small and trained for few steps. A larger or a tuned one may gain less, or nothing. "
+        "One classifier was tried, for few steps. A larger or a tuned one may gain less, or nothing. "
         "Published figures are of other networks and don't compare (ResNet-18 with all labels of PneumoniaMNIST: AUC "
         "0.944, accuracy 0.854; Yang et al., MedMNIST v2, 2023).",
         "Whether an image of the VAE copies a labelled one isn't looked at here.",

@@ -28,7 +28,7 @@ from vae_pipeline.stages.launch import launched
 from vae_pipeline.stages.prepare import prepare
 from vae_pipeline.stages.progress_display import showing_progress
 from vae_pipeline.system.errors import Interrupted, RecipeError, SettingsError
-from vae_pipeline.system.files import content_key, filled_folder, replace_file, require_writable, write_json
+from vae_pipeline.system.files import content_key, filled_folder, replace_file, require_writable, sha256_of, write_json
 from vae_pipeline.system.locking import held
 from vae_pipeline.system.stopping import Stopped
 from vae_pipeline.system.tracking.journal import Journal, flatten, running
@@ -36,6 +36,7 @@ from vae_pipeline.system.tracking.tracker import provenance
 from vae_pipeline.training.arms.classifier import AnyArm, fit_classifier, probabilities
 from vae_pipeline.training.arms.generator import fit_generator
 from vae_pipeline.training.arms.labelled import Size, images_of, labelled_set
+from vae_pipeline.training.arms.own_classifier import require_fits
 from vae_pipeline.training.checkpoint import run_key
 
 PAGE = "index.html"
@@ -76,10 +77,13 @@ class _Study:
         for size in self.section.sizes:
             images_of(prepared.train.labels, size)
         alike = self.section.model_dump(mode="json", exclude={"sizes", "repeats", "arms", "metric"})
+        if (own := self.section.classifier) is not None:
+            require_fits(own, spec.shape, len(spec.classes))
+            alike["classifier"] = sha256_of(Path(own.rpartition(":")[0]))
         self.key = content_key(run_key(sections_of(generator), prepared.digest(), self.device), alike)
         self.kept = Kept(job.settings.home / "studies" / self.key)
-        own: tuple[AnyArm, ...] = (NONE, *self.section.arms)
-        self.arms = (*own, SYNTHETIC) if set(own) & set(GENERATED) else own
+        arms: tuple[AnyArm, ...] = (NONE, *self.section.arms)
+        self.arms = (*arms, SYNTHETIC) if set(arms) & set(GENERATED) else arms
         self.done, self.total = 0, len(self.section.sizes) * self.section.repeats * len(self.arms)
 
     def run(self) -> list[OfSize]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.kinds.store import Split
+from vae_pipeline.metrics.classifier import Classifier
 from vae_pipeline.metrics.features import ReferenceClassifier
 from vae_pipeline.metrics.parts import batches
 from vae_pipeline.models.scaling import Scaling
@@ -23,6 +24,7 @@ from vae_pipeline.numerics.randomness import derive, seeded
 from vae_pipeline.recipe.study import Arm, Study
 from vae_pipeline.system.progress import counted
 from vae_pipeline.training.arms.generator import between, new_images, variants
+from vae_pipeline.training.arms.own_classifier import OwnClassifier, own_classifier
 from vae_pipeline.training.augmentation import Augmentation
 
 LEARNING_RATE, WARM_UP, WEIGHT_DECAY = 3e-3, 0.2, 0.01
@@ -34,13 +36,13 @@ AnyArm = Arm | Literal["none", "synthetic"]
 
 def fit_classifier(
     study: Study, arm: AnyArm, labelled: Split, generator: VAE | None, spec: ImageSpec, seed: int, device: torch.device
-) -> ReferenceClassifier:
+) -> Classifier:
     """A classifier that has learned from the labelled set, in the way of `arm`; `generator` is for those that need one.
 
     `seed` is the repeat's, and so gives the initial weights, the order of rows and the noise of all its arms.
     """
     with seeded(derive(seed, "classifier")):
-        net = ReferenceClassifier(Scaling(spec.low, spec.high), spec.shape, len(spec.classes)).to(device)
+        net = _network(study, spec).to(device)
     optimizer = AdamW(net, weight_decay=WEIGHT_DECAY)
     feed = _Feed(study, arm, labelled, generator, net.scaling, len(spec.classes), seed, device)
     with seeded(derive(seed, "arm")):
@@ -54,8 +56,15 @@ def fit_classifier(
     return net.eval()
 
 
+def _network(study: Study, spec: ImageSpec) -> Classifier:
+    scaling, classes = Scaling(spec.low, spec.high), len(spec.classes)
+    if study.classifier is not None:
+        return OwnClassifier(scaling, own_classifier(study.classifier)(spec.shape, classes))
+    return ReferenceClassifier(scaling, spec.shape, classes)
+
+
 @torch.inference_mode()
-def probabilities(net: ReferenceClassifier, split: Split, device: torch.device) -> npt.NDArray[Any]:
+def probabilities(net: Classifier, split: Split, device: torch.device) -> npt.NDArray[Any]:
     """p(class | image) of each image, [examples, classes]."""
     parts = batches(split.clean, device, "probabilities")
     return np.concatenate([net.logits(net.scaling(rows.x)).softmax(1).double().cpu().numpy() for rows in parts])
