@@ -6,7 +6,7 @@ example unlikely. Nothing here was fitted to an anomaly. It is arithmetic alone,
 
 import copy
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -140,6 +140,11 @@ class Detector(nn.Module):
         """Take the scores of held-back examples, and the mean distortion of each of their values, for usual."""
         self.register_buffer("usual", usual)
         self.calibration = EmpiricalTail(self.chosen(scores))
+
+    @property
+    def told(self) -> Literal["distortion", "left_out"]:
+        """The kind of contributions."""
+        return "distortion" if self.usual_left_out is None else "left_out"
 
     def left_out(self, x: Float[Tensor, "batch columns"]) -> Float[Tensor, "batch columns"]:
         """The nats that each column of raw rows costs: `TableVAE.left_out`."""

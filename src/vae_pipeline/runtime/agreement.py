@@ -12,8 +12,8 @@ from vae_pipeline.runtime.manifest import Manifest
 Array = npt.NDArray[Any]
 VALUES = ("x_mean", "x_clean", "x_low", "x_high", "x_drawn")
 """Outputs that are observations, in the data's units."""
-LOG_DENSITIES = ("negative_elbo", "distortion", "reconstruction_probability", "importance_bound")
-"""Outputs, and kinds of `score`, that sum a term of either sign for each value of an observation."""
+LOG_DENSITIES = ("negative_elbo", "distortion", "reconstruction_probability", "importance_bound", "left_out")
+"""Outputs, and kinds of `score` and contributions, that sum a term of either sign for each value of an observation."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,16 @@ class Units:
     """The scale that a difference is relative to, beside the size of the answer itself."""
 
     spec: DataSpec
-    score: str | None
+    score: str | None = None
     """The kind of the detector's output `score`, where there is a detector."""
+    contributions: str = "distortion"
+    """The kind of the detector's output `contributions`."""
 
     @classmethod
     def of_manifest(cls, manifest: Manifest) -> "Units":
         """Give the units of a bundle's graphs."""
-        return cls(manifest.spec, manifest.detection.score if manifest.detection else None)
+        told = manifest.detection
+        return cls(manifest.spec) if told is None else cls(manifest.spec, told.score, told.contributions)
 
     def of(self, output: str) -> float | Array:
         """1 for most outputs; for observations the data's unit: the width of a range, or a scaled unit of each column.
@@ -36,6 +39,8 @@ class Units:
         come to next to nothing.
         """
         measured = self.score if output == "score" else output
+        if output == "contributions" and self.contributions == "left_out":
+            measured = "left_out"
         if measured in VALUES:
             return np.asarray(self.spec.unit)
         return float(self.spec.dimensions or 1) if measured in LOG_DENSITIES else 1.0

@@ -3,6 +3,7 @@
 import math
 import warnings
 from dataclasses import dataclass
+from typing import Literal
 
 from vae_pipeline.runtime.inside import require_inside
 from vae_pipeline.system.errors import DataError
@@ -54,6 +55,8 @@ class DetectorEntry:
     calibration: CalibrationEntry
     segments: SegmentsEntry | None = None
     """None where there is one threshold for all."""
+    contributions: Literal["distortion", "left_out"] = "distortion"
+    """The nats that are told of each value: of its distortion, or by which its row is likelier without the column."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.draws <= WIDEST:

@@ -252,8 +252,11 @@ class Manifest:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as bundle.json has them."""
         values = asdict(self) | {"spec": self.spec.to_dict()}
-        if self.detection is not None and self.detection.segments is None:
-            del values["detection"]["segments"]  # it came later
+        if self.detection is not None:  # both came later
+            if self.detection.segments is None:
+                del values["detection"]["segments"]
+            if self.detection.contributions == "distortion":
+                del values["detection"]["contributions"]
         return {name: value for name, value in values.items() if value or name not in LATER}
 
 

@@ -15,6 +15,7 @@ from vae_pipeline.bundles.export import parity
 from vae_pipeline.bundles.export.proto import tidy
 from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.runtime.agreement import Units
+from vae_pipeline.runtime.manifest import Manifest
 from vae_pipeline.runtime.signatures import SIGNATURES
 from vae_pipeline.stages.export import export
 from vae_pipeline.system.errors import ParityError
@@ -221,6 +222,13 @@ def test_rounding_is_told_from_error_where_a_log_density_cancels():
     of_ranks = units(255, (3, 96, 96), "rank_ensemble")
     ranks = parity.compare("detect", {"score": exact + 0.01}, {"score": exact}, of_ranks)
     assert ranks[0].relative == pytest.approx(0.01, rel=0.1)  # a share is held to 1
+
+
+def test_contributions_are_sums_of_terms_where_columns_are_left_out(table_lane):
+    manifest = Manifest.load(table_lane.bundle)
+    assert manifest.detection.contributions == "left_out"
+    assert Units.of_manifest(manifest).of("contributions") == manifest.spec.dimensions
+    assert units(255, score="negative_elbo").of("contributions") == 1
 
 
 def test_parity_of_pixels_does_not_depend_on_their_units(lane):

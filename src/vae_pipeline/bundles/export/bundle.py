@@ -122,7 +122,7 @@ def write_bundle(
     frozen = model.frozen().eval()
     detector = None if calibrated is None else calibrated.detector
     denoiser = None if denoising is None else denoising.denoiser
-    units = Units(spec, None if detector is None else detector.kind)
+    units = Units(spec) if detector is None else Units(spec, detector.kind, detector.told)
     measured = {name: value for name, value in metrics.items() if isinstance(value, int | float | str)}
     measured["failed_gates"] = ", ".join(metrics["failed_gates"])
     described: dict[str, GraphEntry] = {}

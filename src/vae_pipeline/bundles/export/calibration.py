@@ -46,7 +46,8 @@ class Calibrated:
             collected=self.collected,
             epoch_chosen_by_it=self.chosen,
         )
-        return DetectorEntry(self.detector.kind, len(self.detector.noise), entry, self.segments)
+        detector = self.detector
+        return DetectorEntry(detector.kind, len(detector.noise), entry, self.segments, detector.told)
 
     def said(self) -> str:
         """A section of the model card on training rows that the bundle holds; empty where it holds none."""
