@@ -1,5 +1,8 @@
 """A linear way past dense nets starts as scikit-learn's probabilistic principal components."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +50,22 @@ def test_its_first_elbo_is_their_likelihood(scale, view, smoke, prepared):
     np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=0.05)
 
 
+def test_the_first_elbo_of_levels_is_their_likelihood_times_the_width_of_a_level(smoke, prepared):
+    """Far from black and white, and of a scale of many levels, the mass of a level is the density in its middle."""
+    levels = prepared.spec.high - prepared.spec.low
+    random = np.random.default_rng(0)
+    spread = random.normal(0, 1, (140, 3)) @ random.normal(0, 0.05, (3, prepared.spec.dimensions))
+    unit = 0.5 + spread + random.normal(0, 0.03, spread.shape)
+    x = (unit * levels).round().astype(np.uint8).reshape(-1, *prepared.spec.shape)
+    part = replace(prepared.train, x=x[:120], labels=None)
+    likelihood = {"kind": "discretised_gaussian", "scale": "learned", "mean": "linear"}
+    model, _ = begun(recipe_of(smoke, likelihood=likelihood), replace(prepared, train=part))
+    with torch.no_grad():
+        found = model.infer_by(torch.from_numpy(x[120:]), torch.randn(20, 3)).log_weight()[0]
+    wanted = PCA(3).fit(x[:120].reshape(120, -1) / levels).score_samples(x[120:].reshape(20, -1) / levels)
+    np.testing.assert_allclose(found, wanted - prepared.spec.dimensions * math.log(levels), atol=0.5)
+
+
 def test_a_scale_that_the_recipe_gives_is_kept_and_the_posterior_exact(smoke, prepared):
     posterior = {"kind": "full_gaussian", "latents": 3}
     model, _ = begun(recipe_of(smoke, scale=0.1, posterior=posterior), prepared)
@@ -69,6 +88,8 @@ def test_the_nets_can_learn_from_there(smoke, prepared):
     "model",
     [
         {"likelihood": {"kind": "bernoulli"}},
+        {"likelihood": {"kind": "discretised_laplace", "scale": "learned", "mean": "linear"}},
+        {"likelihood": {"kind": "discretised_gaussian", "scale": "learned", "mean": "sigmoid"}},
         {"posterior": {"kind": "normalised_gaussian", "latents": 3, "spread": 0.6}},
         {"encoder": NET | {"shortcut": False}, "decoder": NET | {"shortcut": False}},
     ],

@@ -13,6 +13,7 @@ from torch import nn
 
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.parts import subset, viewed
+from vae_pipeline.models.likelihoods.discretised import DiscretisedLikelihood, NormalTail
 from vae_pipeline.models.likelihoods.gaussian import GaussianLikelihood
 from vae_pipeline.models.nets.dense import DenseDecoder, DenseEncoder
 from vae_pipeline.models.posteriors import GaussianPosterior, NormalisedPosterior
@@ -29,7 +30,8 @@ def begin_linear(model: VAE, train: Split, seed: int) -> None:
     """Let a model whose nets have a linear way past them start from the principal components of its training part.
 
     Another model, or one whose posterior or likelihood isn't Gaussian with a linear mean, is left as it is; so is one
-    whose posterior means are normalised.
+    whose posterior means are normalised. Of a discretised Gaussian likelihood the start is as exact as its scale is
+    wide beside a level.
 
     Raises:
         RecipeError: there are as many latents as examples or values, or more.
@@ -42,7 +44,10 @@ def begin_linear(model: VAE, train: Split, seed: int) -> None:
         and decoder.shortcut is not None
         and isinstance(posterior, GaussianPosterior)
         and not isinstance(posterior, NormalisedPosterior)
-        and isinstance(likelihood, GaussianLikelihood)
+        and (
+            isinstance(likelihood, GaussianLikelihood)
+            or (isinstance(likelihood, DiscretisedLikelihood) and isinstance(likelihood.tail, NormalTail))
+        )
         and likelihood.mean == "linear"
     ):
         return

@@ -19,9 +19,9 @@ class DenseNet(Section):
     """The non-linearity; `gelu` is its tanh form, and `gated` one half of a layer's outputs times the sigmoid of the
     other, which takes twice the weights."""
     shortcut: bool = later(False)
-    """A linear way past the layers, in encoder and decoder alike. Where posterior and likelihood are Gaussian, with a
-    linear mean, the model starts as the probabilistic principal components of the training part, and the layers learn
-    what these lack: for few examples of many values."""
+    """A linear way past the layers, in encoder and decoder alike. Where posterior and likelihood are Gaussian,
+    discretised or not, with a linear mean, the model starts as the probabilistic principal components of the training
+    part, and the layers learn what these lack: for few examples of many values."""
 
 
 class ConvolutionNet(Section):
