@@ -3,15 +3,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.lanes import edited
+from tests.lanes import edited, make_job
 
 from vae_pipeline.models.build import build
 from vae_pipeline.numerics.randomness import seeded
 from vae_pipeline.recipe.study import ARMS, Study
+from vae_pipeline.stages.job import sections_of
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.training.arms import classifier as module
 from vae_pipeline.training.arms.classifier import _Feed, fit_classifier, probabilities
-from vae_pipeline.training.arms.generator import between, new_images, variants
+from vae_pipeline.training.arms.generator import between, fit_generator, new_images, variants
 from vae_pipeline.training.arms.labelled import images_of, labelled_set
 
 CPU = torch.device("cpu")
@@ -93,6 +94,17 @@ def test_mixup_mixes_images_and_targets_alike(feed):
         images, target = source()
         torch.testing.assert_close(target.sum(1), torch.ones(16))
         assert 0 <= images.min() <= images.max() <= 1
+
+
+def test_a_linear_way_starts_from_the_labelled_images_where_they_are_enough(smoke, prepared, labelled, monkeypatch):
+    seen = []
+    monkeypatch.setattr("vae_pipeline.training.arms.generator.begin_linear", lambda *given: seen.append(given[1]))
+    train = {"epochs": None, "steps": 1, "keep": "last", "patience": None}
+    recipe = sections_of(make_job("tiny", edited(smoke, model={"conditional": True}, train=train), None))
+    few = labelled_set(prepared.train, recipe.model.posterior.latents, 0)
+    for part in (labelled, few):
+        fit_generator(recipe, prepared.spec, part, CPU)
+    assert [len(part) for part in seen] == [20] and seen[0] is labelled
 
 
 def test_variants_lie_around_reconstructions_and_lines_end_at_them(generator, labelled):

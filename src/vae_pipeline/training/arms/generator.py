@@ -15,6 +15,7 @@ from vae_pipeline.system.progress import counted
 from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.length import Length
 from vae_pipeline.training.loop import Training, fit
+from vae_pipeline.training.principal import begin_linear
 
 
 def fit_generator(recipe: TrainedRecipe, spec: ImageSpec, labelled: Split, device: torch.device) -> VAE:
@@ -28,6 +29,8 @@ def fit_generator(recipe: TrainedRecipe, spec: ImageSpec, labelled: Split, devic
     train = recipe.train
     with seeded(derive(recipe.seed, "weights")):
         model = build(recipe.model, spec).to(device)
+    if model.latents < len(labelled):  # else there are too few components to start from
+        begin_linear(model, labelled, recipe.seed)
     with seeded(derive(recipe.seed, "noise")):
         training = Training.start(model, train, recipe.rate_control)
         batches = Batches(labelled, train.batch, recipe.seed, device, train.accumulate, augment=train.augment)
