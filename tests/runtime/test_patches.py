@@ -123,7 +123,7 @@ def test_p_values_are_among_flawless_pictures(lane, images, tmp_path, monkeypatc
     ("words", "message"),
     [
         (["x.npy"], "x.npy is no picture"),
-        (["nowhere.png"], "can't read nowhere.png: no such file"),
+        (["nowhere.png"], "nowhere.png isn't there: mend the path"),
         (["small.png"], "small.png: a picture of [1, 4, 12] was given"),
         (["a/x.png", "b/x.png", "--heat-maps", "maps"], "a/x.png and b/x.png would both have the heat map x.png"),
         (["a/x.png", "--heat-maps", "maps.png"], "name a folder"),

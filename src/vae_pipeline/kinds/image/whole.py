@@ -38,6 +38,8 @@ def whole_pictures(paths: Sequence[Path], spec: ImageSpec) -> Iterator[WholePict
     if spec.shape[0] not in (1, 3):
         raise DataError(f"pictures have 1 or 3 channels, and this model's images {spec.shape[0]}")
     for path in paths:
+        if not path.exists():
+            raise DataError(f"{path} isn't there: mend the path")
         if path.is_dir() or is_archive(path):
             listing = list_pictures(path)
             for name in listing.names:
