@@ -226,7 +226,9 @@ def outcomes(gain_valid, gain_test, repeats=10):
 def test_an_arm_must_gain_on_the_validation_part_and_the_test_part_confirm_it(valid, test, verdict, said):
     (found,) = findings_of(outcomes(valid, test), ["50"], "accuracy", 0)
     assert found.verdict == verdict and advice([found], "accuracy").startswith(said)
-    doubted = "the test part" in reasons_of([found], "accuracy")[0]
+    (reason,) = reasons_of([found], "accuracy")
+    doubted = "the test part" in reason
+    assert ("no arm gains on the validation part" in reason) == (max(g.mean for g in found.valid.values()) <= 0)
     assert doubted == (valid > 0) == (found.confirmation is not None)
 
 

@@ -79,6 +79,8 @@ def reasons_of(found: Sequence[OfSize], named: str) -> list[str]:
 def _reason(each: OfSize, named: str) -> str:
     best = max(each.valid, key=lambda arm: each.valid[arm].mean)
     if each.chosen is None:
+        if each.valid[best].mean <= 0:
+            return f"no arm gains on the validation part; {best} loses least, {_points(each.valid[best])}"
         told = f"{_points(each.valid[best])} on the validation part (p {each.valid[best].p:.2g}), which may be chance"
         return f"no arm is surely better than none; {best} comes nearest with {told}"
     gain, p = _points(each.valid[each.chosen]), each.valid[each.chosen].p
