@@ -63,22 +63,23 @@ def inspect(
     pictures = list(whole_pictures(inputs, spec))
     if heat_maps is not None:
         _require_places(pictures)
-    flawless = (
-        None if normal is None else [_judged(model, each, overlap).score for each in whole_pictures(normal, spec)]
-    )
-    if alpha is not None and flawless is not None:
-        _require(alpha, len(flawless))
+    flawless: list[float] | None = None
+    if normal is not None:
+        unspoilt = list(whole_pictures(normal, spec))
+        _require(alpha, len(unspoilt))
+        flawless = [_judged(model, each, each.read(), overlap).score for each in unspoilt]
     rows: list[dict[str, Any]] = []
     seen: list[tuple[PurePosixPath, Any, Any]] = []
     for each in pictures:
-        found = _judged(model, each, overlap, alpha if flawless is None else None)
+        picture = each.read()
+        found = _judged(model, each, picture, overlap, alpha if flawless is None else None)
         p_value = found.p_value if flawless is None else _share(found.score, flawless)
         top, left = found.corners[found.hottest]
         row = {"file": each.name, "tiles": len(found.scores), "top": top, "left": left}
         row |= {model.detector.score: found.score, "p_value": p_value}
         rows.append(row if alpha is None else {**row, "alarm": p_value <= alpha})
         if heat_maps is not None:
-            seen.append((each.place.with_suffix(".png"), each.read(), found.heat_map))
+            seen.append((each.place.with_suffix(".png"), picture, found.heat_map))
     if heat_maps is not None:
         _save(heat_maps, seen, spec)
         if not as_json:
@@ -86,17 +87,18 @@ def inspect(
     write_table(pd.DataFrame(rows), out, "pictures", as_json)
 
 
-def _judged(model: "Bundle", picture: "WholePicture", overlap: int | None, alpha: float | None = None) -> "Inspection":
+def _judged(
+    model: "Bundle", of: "WholePicture", picture: "npt.NDArray[Any]", overlap: int | None, alpha: float | None = None
+) -> "Inspection":
     """The judgement of a picture; an error names it."""
     from vae_pipeline.runtime.patches import inspect as judge
 
-    x = picture.read()
     try:
-        found = judge(model, x, overlap)
+        found = judge(model, picture, overlap)
         if alpha is not None:
             found.require(alpha, model.detector)
     except DataError as error:
-        raise DataError(f"{picture.name}: {error}") from error
+        raise DataError(f"{of.name}: {error}") from error
     return found
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from vae_pipeline.kinds.audio import decoding as audio
 from vae_pipeline.kinds.audio.windows import count_windows, read_for, windows
-from vae_pipeline.kinds.image.decoding import SUFFIXES, Resize, read_picture, size_of
+from vae_pipeline.kinds.image.decoding import SUFFIXES, Resize, in_units, read_picture, size_of
 from vae_pipeline.kinds.listing import is_archive, list_pictures, list_recordings
 from vae_pipeline.kinds.spec import AudioSpec, ImageSpec, TableSpec
 from vae_pipeline.kinds.table.spec import is_table
@@ -197,8 +197,7 @@ def _read_picture(content: bytes, shown: str, spec: ImageSpec, resize: Resize) -
     if spec.shape[0] not in (1, 3):
         raise DataError(f"{shown} is a picture, but this model takes {spec.shape[0]} channels: give .npy or .npz")
     pixels = read_picture(content, shown, spec.shape, resize, spec.levels, spec.crop)
-    scaled = spec.low + pixels[None] / 255 * (spec.high - spec.low)
-    return (np.rint(scaled) if spec.dtype == "uint8" else scaled).astype(spec.dtype)
+    return in_units(pixels[None], spec)
 
 
 def _as_events(array: Array, spec: ImageSpec | AudioSpec, path: Path) -> Array:

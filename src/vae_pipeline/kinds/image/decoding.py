@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from vae_pipeline.kinds.image.spec import LEVELS
+from vae_pipeline.kinds.image.spec import LEVELS, ImageSpec
 from vae_pipeline.system.errors import CorruptFileError, DataError
 
 Pixels = npt.NDArray[np.uint8]
@@ -55,6 +55,12 @@ def read_whole(content: bytes, name: str, channels: int, levels: tuple[float, fl
         CorruptFileError, DataError: as `read_picture`.
     """
     return _pixels(_in_channels(content, name, channels, levels))
+
+
+def in_units(pixels: Pixels, spec: ImageSpec) -> npt.NDArray[Any]:
+    """Values 0..255 of any shape, in the type and units of the data."""
+    scaled = spec.low + pixels / 255 * (spec.high - spec.low)
+    return (np.rint(scaled) if spec.dtype == "uint8" else scaled).astype(spec.dtype)
 
 
 def _in_channels(content: bytes, name: str, channels: int, levels: tuple[float, float]) -> Image.Image:

@@ -6,10 +6,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from vae_pipeline.kinds.image.decoding import SUFFIXES, read_whole
+from vae_pipeline.kinds.image.decoding import SUFFIXES, in_units, read_whole
 from vae_pipeline.kinds.image.spec import ImageSpec
 from vae_pipeline.kinds.listing import is_archive, list_pictures
 from vae_pipeline.system.errors import DataError
@@ -56,5 +55,4 @@ def _raw(content: Callable[[], bytes], name: str, spec: ImageSpec) -> Array:
         pixels = read_whole(content(), name, spec.shape[0], spec.levels)
     except OSError as error:
         raise DataError(f"can't read {name}: {(error.strerror or '').lower()}") from error
-    scaled = spec.low + pixels / 255 * (spec.high - spec.low)
-    return (np.rint(scaled) if spec.dtype == "uint8" else scaled).astype(spec.dtype)
+    return in_units(pixels, spec)
