@@ -120,8 +120,7 @@ class Run:
                 write_trained(folder, model, self.recipe, self.prepared.spec, history, sampler, told, privacy)
                 seal(folder)
         except BaseException as error:  # whatever ended the run, its record says that it ended
-            killed = isinstance(error, Interrupted) or not isinstance(error, Exception)
-            self.journal.end("KILLED" if killed else "FAILED")
+            self.journal.break_off(error)
             raise
         weights = sha256_of(out / "weights.safetensors")
         for file in ("recipe.yaml", "history.csv", "weights.safetensors"):

@@ -8,7 +8,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.study import best, ended
-from vae_pipeline.system.errors import Interrupted
 from vae_pipeline.system.locking import held
 from vae_pipeline.system.tracking.journal import Journal, Status, flatten, running
 from vae_pipeline.system.tracking.tracker import provenance
@@ -35,8 +34,7 @@ def recorded(job: Job, study: Study, metric: str) -> Iterator[Journal]:
             try:
                 yield journal
             except BaseException as error:
-                killed = isinstance(error, Interrupted) or not isinstance(error, Exception)
-                journal.end("KILLED" if killed else "FAILED")
+                journal.break_off(error)
                 raise
             journal.end("FINISHED")
 

@@ -191,8 +191,7 @@ class _Study:
             try:
                 yield journal
             except BaseException as error:
-                killed = isinstance(error, Interrupted) or not isinstance(error, Exception)
-                journal.end("KILLED" if killed else "FAILED")
+                journal.break_off(error)
                 raise
             journal.end("FINISHED")
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from vae_pipeline.system.errors import Interrupted
 from vae_pipeline.system.files import tree_digest
 from vae_pipeline.system.redaction import all_redacted
 
@@ -188,6 +189,11 @@ class Journal:
     def end(self, status: Status, weights: str | None = None) -> None:
         """Record that nothing follows."""
         self._append(End(status=status, weights=weights))
+
+    def break_off(self, error: BaseException) -> None:
+        """Record that an error ended the run: by a signal or by its user, or because it failed."""
+        killed = isinstance(error, Interrupted) or not isinstance(error, Exception)
+        self.end("KILLED" if killed else "FAILED")
 
     def discard(self) -> None:
         """Delete what was written."""
