@@ -16,7 +16,7 @@ from vae_pipeline.cli.options import (
     Seed,
     Timeout,
 )
-from vae_pipeline.cli.output import image_spec, open_bundle, progress, say
+from vae_pipeline.cli.output import image_spec, open_bundle, origin_of, progress, say
 
 if TYPE_CHECKING:
     from vae_pipeline.kinds.spec import ImageSpec
@@ -172,16 +172,9 @@ def _pieces(stream: "NewImages", count: int, spec: "ImageSpec") -> Iterator[tupl
 
 def _origin(stream: "NewImages", seed: int) -> dict[str, Any]:
     """The origin of all images."""
-    from vae_pipeline.runtime.manifest import FILE
-    from vae_pipeline.system.files import sha256_of
-    from vae_pipeline.system.version import __version__
-
-    of, sources = stream.of.manifest, stream.sources
+    sources = stream.sources
     return {
-        "producer": f"vae-pipeline {__version__}",
-        "of": of.recipe,
-        "bundle_sha256": sha256_of(stream.of.folder / FILE),
-        "weights_sha256": of.weights_sha256,
+        **origin_of(stream.of),
         "how": stream.how,
         "seed": seed,
         **({"spread": stream.spread} if stream.how == "posterior" else {}),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from vae_pipeline.kinds.spec import ImageSpec
     from vae_pipeline.runtime.bundle import Bundle
+    from vae_pipeline.runtime.graphs import Graphs
 
 PIPE = "-"
 LONG = 2000  # rows that take about a second
@@ -114,6 +115,20 @@ def image_spec(model: "Bundle") -> "ImageSpec":
             f"{model.folder} is a model of {words_of(model.spec).nouns}: pictures are made of images alone"
         )
     return model.spec
+
+
+def origin_of(graphs: "Graphs") -> dict[str, str]:
+    """The bundle that something was made of, for the files that hold it."""
+    from vae_pipeline.runtime.manifest import FILE
+    from vae_pipeline.system.files import sha256_of
+    from vae_pipeline.system.version import __version__
+
+    return {
+        "producer": f"vae-pipeline {__version__}",
+        "of": graphs.manifest.recipe,
+        "bundle_sha256": sha256_of(graphs.folder / FILE),
+        "weights_sha256": graphs.manifest.weights_sha256,
+    }
 
 
 def print_columns(terminal: "Console", card: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ from vae_pipeline.cli.options import (
 from vae_pipeline.cli.output import (
     PIPE,
     open_bundle,
+    origin_of,
     progress,
     require_room,
     require_suffix,
@@ -135,17 +136,11 @@ def _write_rows(out: Path, stream: "SampleStream", drawing: "Drawing", count: in
 def _origin(stream: "SampleStream") -> dict[str, Any]:
     """The origin of the rows, and how good the report found such rows to be."""
     from vae_pipeline.recipe.figures.tables import TABLES
-    from vae_pipeline.runtime.manifest import FILE
-    from vae_pipeline.system.files import sha256_of
-    from vae_pipeline.system.version import __version__
 
     of = stream.of.manifest
     figures = [name for figure in TABLES for name in (figure.key, *(key for key, _ in figure.beside))]
     return {
-        "producer": f"vae-pipeline {__version__}",
-        "of": of.recipe,
-        "bundle_sha256": sha256_of(stream.of.folder / FILE),
-        "weights_sha256": of.weights_sha256,
+        **origin_of(stream.of),
         "seed": stream.seed,
         **({} if of.privacy is None else {"privacy": of.privacy.told}),
         **({} if stream.draws else {"means": True}),
