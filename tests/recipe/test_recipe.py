@@ -579,6 +579,7 @@ OF_CODES = {**SPATIAL, "model.posterior": CODES, "model.prior": {"kind": "unifor
             {"sampler": {"kind": "flow_matching", "steps": 0}},
             "sampler.steps: input should be greater than or equal to 1",
         ),
+        ({"sampler": "gaussian_by_class"}, "gaussian_by_class needs a model that knows classes"),
         ({"sampler": {"kind": "magic"}}, "unknown kind 'magic'; valid kinds: 'mixture', 'flow_matching', 'auto'"),
         ({"sampler": "magic"}, "'flow_matching'"),
     ],

@@ -78,11 +78,14 @@ def denoised(
 
 
 @torch.inference_mode()
-def drawn(model: VAE, count: int, seed: int | np.random.Generator, device: torch.device) -> Array:
+def drawn(
+    model: VAE, count: int, seed: int | np.random.Generator, device: torch.device, labels: Labels = None
+) -> Array:
     """[count, latents]: draws of the fitted sampler, or of the prior, as a bundle makes them of the same seed."""
     noise = np.random.default_rng(seed).standard_normal((count, model.noise)).astype(np.float32)
     with _on(model, device):
-        return model.draw(torch.from_numpy(noise).to(device)).cpu().numpy()
+        classes = None if labels is None else torch.from_numpy(labels).to(device)
+        return model.draw(torch.from_numpy(noise).to(device), classes).cpu().numpy()
 
 
 @torch.inference_mode()

@@ -130,9 +130,10 @@ class VAE(TransformerMixin, RecipeEstimator):  # type: ignore[misc]
             if draw is not False and isinstance(trained.model, TableVAE):
                 rows = answers.RowStream(trained.model, seed)(int(n), device)
                 return given_back(rows, trained.spec, self._layout, self._names)
-            z = answers.drawn(trained.model, int(n), seed, device)
+            labels = self._labels(y, int(n))
+            z = answers.drawn(trained.model, int(n), seed, device, labels)
             if draw and isinstance(trained.spec, ImageSpec):
-                images = answers.drawn_images(trained.model, z, self._labels(y, len(z)), trained.spec, device, seed)
+                images = answers.drawn_images(trained.model, z, labels, trained.spec, device, seed)
                 return given_back(images, trained.spec, self._layout, self._names)
         return self._decoded(z, y, seed)
 

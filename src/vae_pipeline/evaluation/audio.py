@@ -16,7 +16,7 @@ from vae_pipeline.kinds.spec import AudioSpec
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.bounds import evaluating
 from vae_pipeline.metrics.detection import normal_part
-from vae_pipeline.metrics.features import Reference, heard, reference
+from vae_pipeline.metrics.features import heard, reference
 from vae_pipeline.metrics.parts import read, subset
 from vae_pipeline.metrics.samples import generation
 from vae_pipeline.metrics.sound import sound_fidelity
@@ -26,7 +26,6 @@ from vae_pipeline.numerics.randomness import derive, seeded
 from vae_pipeline.training.trained import Trained
 
 SHOWN, STEPS = 6, 5
-ASKED = 50  # samples of each class that the classifier is to name
 Array = npt.NDArray[Any]
 
 
@@ -42,22 +41,7 @@ def describe(
     figures = {name: value for name, value in dataclasses.asdict(near).items() if value is not None}
     figures |= sharpened(trained)
     features = reference(prepared, home, device)
-    if model.classes and features.task == "labels":
-        figures["sample_accuracy"] = _named(model, features, derive(seed, "named"))
     return figures | generation(model, prepared, features, seed)
-
-
-@torch.inference_mode()
-def _named(model: VAE, features: Reference, seed: int) -> float:
-    """The share of samples of each class that the classifier behind the features names rightly."""
-    device, right = next(model.parameters()).device, 0
-    with seeded(seed), evaluating(model):
-        for label in range(model.classes):
-            labels = torch.full([ASKED], label, device=device)
-            z = model.draw(torch.randn(ASKED, model.noise).to(device))
-            sound = model.scaling.inverse(model.decode(z, labels).mean.clamp(0, 1))
-            right += int((features.net.logits(features.net.scaling(sound)).argmax(1) == labels).sum())
-    return right / (ASKED * model.classes)
 
 
 @torch.inference_mode()
@@ -70,7 +54,7 @@ def _draw(model: VAE, prepared: Prepared, spec: AudioSpec, seed: int, folder: Pa
     with seeded(derive(seed, "samples")), evaluating(model):
         mean = model.encode(rows.x, rows.label).mean
         again = resounded(model.scaling, model.decode(mean, rows.label).mean, rows.x)
-        z = model.draw(torch.randn(SHOWN, model.noise).to(device))
+        z = model.draw(torch.randn(SHOWN, model.noise).to(device), classes)
         drawn = model.scaling.inverse(model.decode(z, classes).mean)
         shares = torch.linspace(0, 1, STEPS, device=device).unsqueeze(1)
         between = mean[:1].lerp(mean[-1:], shares)

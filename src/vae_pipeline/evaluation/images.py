@@ -83,9 +83,9 @@ def _draw(model: VAE, test: Split, spec: ImageSpec, used: Latents, seed: int, fo
     seen = read(shown, slice(None), next(model.parameters()).device)
     pixels = to_pixels(seen.x.cpu().numpy(), spec.low, spec.high)
     plots.pairs(folder / "reconstructions.png", pixels, _reconstruct(model, seen, spec))
-    with seeded(derive(seed, "samples")), torch.inference_mode():
-        z = model.draw(torch.randn(SAMPLES, model.noise)).numpy()
     by_class = np.arange(SAMPLES) // 10 % max(1, model.classes)
+    with seeded(derive(seed, "samples")), torch.inference_mode():
+        z = model.draw(torch.randn(SAMPLES, model.noise), torch.from_numpy(by_class)).numpy()
     plots.grid(folder / "samples.png", _decode(model, z, by_class, spec), 10)
     if model.latents == 2:
         middle = np.full(PLANE**2, 0 if first is None else int(first[0]))

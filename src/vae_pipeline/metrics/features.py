@@ -89,6 +89,12 @@ class Reference:
             found.append(self.of_scaled(self.net.scaling(sound)))
         return np.concatenate(found)
 
+    @torch.inference_mode()
+    def class_of_answers(self, scaling: AnyScaling, values: Tensor) -> Tensor:
+        """The likeliest class [examples] of a model's answers, which are scaled by its `scaling`."""
+        heard = isinstance(self.net.scaling, SpectrogramScaling)
+        return self.net.logits(self.net.scaling(scaling.inverse(values)) if heard else values).argmax(1)
+
 
 def reference(prepared: Prepared, home: Path, device: torch.device) -> Reference:
     """The classifier of these data: read from the cache, or trained; the same in either case."""

@@ -22,6 +22,7 @@ OF_SETS = (
     "frechet_samples", "frechet_reconstructions", "precision", "recall", "density", "coverage",
     "nearest_neighbour_ratio", "nearer_than_any_test",
 )  # fmt: skip
+OF_CLASS = 50  # samples of each class that the classifier is to name
 ROWS = 4096  # decoded at a time, at most
 Array = npt.NDArray[Any]
 
@@ -38,8 +39,21 @@ def samples(model: VAE, train: Split, seed: int, count: int = SAMPLES) -> Iterat
             labels = None
             if model.classes and train.labels is not None:
                 labels = torch.from_numpy(train.labels[draw.integers(0, len(train), size)]).to(device)
-            z = model.draw(torch.randn(size, model.noise).to(device))
+            z = model.draw(torch.randn(size, model.noise).to(device), labels)
             yield model.decode(z, labels).mean.clamp(0, 1)
+
+
+@torch.inference_mode()
+def sample_accuracy(model: VAE, reference: Reference, seed: int) -> float:
+    """The share of samples of a conditional model, as many of each class, that the classifier names rightly."""
+    device, right = next(model.parameters()).device, 0
+    with seeded(seed), evaluating(model):
+        for label in range(model.classes):
+            labels = torch.full([OF_CLASS], label, device=device)
+            z = model.draw(torch.randn(OF_CLASS, model.noise).to(device), labels)
+            values = model.decode(z, labels).mean.clamp(0, 1)
+            right += int((reference.class_of_answers(model.scaling, values) == labels).sum())
+    return right / (OF_CLASS * model.classes)
 
 
 def sample_features(model: VAE, train: Split, reference: Reference, seed: int) -> Array:
@@ -69,6 +83,8 @@ def generation(model: VAE, prepared: Prepared, reference: Reference, seed: int) 
         "feature_accuracy": reference.accuracy,
         "features_sha256": reference.sha256,
     }
+    if model.classes and reference.task == "labels":
+        figures["sample_accuracy"] = sample_accuracy(model, reference, derive(seed, "named"))
     if len(test) < LEAST:
         reason = f"{len(test)} test examples are too few for distances and shares of sets: {LEAST} are wanted"
         return figures | {"left_out": dict.fromkeys(OF_SETS, reason)}

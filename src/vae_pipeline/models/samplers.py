@@ -6,7 +6,7 @@ The prior's own, or one fitted after training to the posteriors of the training 
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from vae_pipeline.models.codes import half
@@ -80,6 +80,28 @@ class MixtureSampler(nn.Module):
         return self.mean[chosen] + away.squeeze(-1)
 
 
+class ClassesSampler(nn.Module):
+    """A Gaussian of full covariance for each class of a conditional model."""
+
+    mean: Tensor
+    scale_tril: Tensor
+
+    def __init__(
+        self, mean: Float[Tensor, "classes latents"], scale_tril: Float[Tensor, "classes latents latents"]
+    ) -> None:
+        super().__init__()
+        self.noise = mean.shape[1]
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale_tril", scale_tril)
+
+    def forward(
+        self, noise: Float[Tensor, "batch noise"], label: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "batch latents"]:
+        """z of the classes `label`."""
+        away = self.scale_tril[label] @ noise[:, :, None]
+        return self.mean[label] + away.squeeze(-1)
+
+
 class FlowSampler(nn.Module):
     """A coupling flow, then a stretch and a shift of each dimension."""
 
@@ -125,7 +147,7 @@ class LevelsSampler(nn.Module):
 
 Invertible = FlowSampler | FlowMatchingSampler
 """The samplers that lead back from latents to noise."""
-Fitted = MixtureSampler | FlowSampler | FlowMatchingSampler
+Fitted = MixtureSampler | ClassesSampler | FlowSampler | FlowMatchingSampler
 Sampler = StandardNormalSampler | CodesSampler | LevelsSampler | Fitted
 
 
@@ -136,6 +158,8 @@ def skeleton(weights: Mapping[str, Tensor]) -> Fitted:
         KeyError: they are no sampler's.
     """
     latents = weights["mean"].shape[-1]
+    if "scale_tril" in weights and "thresholds" not in weights:
+        return ClassesSampler(torch.zeros_like(weights["mean"]), torch.zeros_like(weights["scale_tril"]))
     if "scale_tril" in weights:
         components = weights["mean"].shape[0]
         unit = torch.eye(latents).expand(components, -1, -1).clone()

@@ -50,9 +50,11 @@ class QuantisedVAE(SpatialVAE):
         """Levels of each channel's numbers."""
         return tuple(map(int, self.posterior.levels.flatten().tolist()))
 
-    def draw(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch latents"]:
+    def draw(
+        self, noise: Float[Tensor, "batch noise"], label: Int[Tensor, " batch"] | None = None
+    ) -> Float[Tensor, "batch latents"]:
         """New codes from noise of N(0, I)."""
-        return nearest(super().draw(noise).unflatten(1, self.latent_shape), self.posterior.levels).flatten(1)
+        return nearest(super().draw(noise, label).unflatten(1, self.latent_shape), self.posterior.levels).flatten(1)
 
     def within(
         self, x: Shaped[Tensor, "batch channels height width"], label: Int[Tensor, " batch"] | None = None

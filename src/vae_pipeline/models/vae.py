@@ -23,7 +23,7 @@ from vae_pipeline.models.gaussian import DiagonalGaussian, rate_per_dimension
 from vae_pipeline.models.ladder_prior import LadderPrior
 from vae_pipeline.models.likelihoods import Likelihood, ObservedDistribution
 from vae_pipeline.models.priors import Prior, UniformPrior, VampPrior
-from vae_pipeline.models.samplers import Sampler
+from vae_pipeline.models.samplers import ClassesSampler, Sampler
 from vae_pipeline.models.scaling import AnyScaling
 
 
@@ -209,9 +209,12 @@ class VAE(nn.Module):
         output = self.decoded(draw.z, label)
         return Inference(target, draw, self.prior(), self.likelihood(output), output)
 
-    def draw(self, noise: Float[Tensor, "batch noise"]) -> Float[Tensor, "batch latents"]:
-        """New latents from noise of N(0, I)."""
-        z: Tensor = self._sampler()(noise)
+    def draw(
+        self, noise: Float[Tensor, "batch noise"], label: Int[Tensor, " batch"] | None = None
+    ) -> Float[Tensor, "batch latents"]:
+        """New latents from noise of N(0, I); of the classes `label`, where the sampler tells them apart."""
+        sampler = self._sampler()
+        z: Tensor = sampler(noise, label) if isinstance(sampler, ClassesSampler) else sampler(noise)
         return z
 
     def frozen(self) -> "VAE":

@@ -181,11 +181,16 @@ class Recipe(Section):
         if not isinstance(self.model, Model):
             return
         posterior, kinds = self.model.posterior, kinds_of(self.sampler)
-        unsuited = [kind for kind in kinds if kind in ("gaussian", "mixture", "flow")]
+        unsuited = [kind for kind in kinds if kind in ("gaussian", "gaussian_by_class", "mixture", "flow")]
         if isinstance(posterior, SpatialPosterior) and unsuited:
             raise ValueError(
                 f"sampler: {unsuited[0]} knows no places, and a map of latents has too many numbers for it: "
                 "take prior, flow_matching or auto"
+            )
+        if "gaussian_by_class" in kinds and not self.model.conditional:
+            raise ValueError(
+                "sampler: gaussian_by_class needs a model that knows classes: set model.conditional to true, or take "
+                "gaussian"
             )
         if "flow" in kinds and isinstance(posterior, VectorPosterior) and posterior.latents == 1:
             raise ValueError("sampler: flow needs two latents or more; take mixture")

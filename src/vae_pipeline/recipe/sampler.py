@@ -7,7 +7,7 @@ from pydantic import Field
 
 from vae_pipeline.recipe.section import Count, Section
 
-SamplerKind = Literal["prior", "gaussian", "mixture", "flow", "flow_matching"]
+SamplerKind = Literal["prior", "gaussian", "gaussian_by_class", "mixture", "flow", "flow_matching"]
 """The prior, or a distribution that is fitted to the posteriors of the training data."""
 
 
@@ -45,7 +45,7 @@ class Among(Section):
 Asked = SamplerKind | MixtureOf | FlowMatching
 """A sampler by its kind alone, or with its settings."""
 Sampler = (
-    Literal["auto", "prior", "gaussian", "mixture", "flow", "flow_matching"]
+    Literal["auto", "prior", "gaussian", "gaussian_by_class", "mixture", "flow", "flow_matching"]
     | Annotated[MixtureOf | FlowMatching | Among, Field(discriminator="kind")]
 )
 """The sampler of new latents. `auto` takes the one whose samples are nearest to the validation data, and as many

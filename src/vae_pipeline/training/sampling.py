@@ -26,6 +26,7 @@ from vae_pipeline.numerics.device import one_thread
 from vae_pipeline.numerics.randomness import derive, seeded
 from vae_pipeline.recipe.sampler import Asked, FlowMatching, MixtureOf, SamplerKind
 from vae_pipeline.system.progress import counted, going
+from vae_pipeline.training.class_gaussians import fit_class_gaussians
 from vae_pipeline.training.flow_matching import draws_of, fit_flow_matching
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ def fit_sampler(asked: Asked, model: VAE, train: Split, seed: int) -> Sampler | 
             case MixtureOf(components=components):
                 going(f"fit of the sampler mixture of {components}", 0, 1)
                 return _as_sampler(mixture(z, components, seed)).to(device)
+            case "gaussian_by_class":
+                going("fit of the sampler gaussian_by_class", 0, 1)
+                return fit_class_gaussians(model, train, seed)
             case "flow":
                 return _flow(z).to(device)
             case FlowMatching():

@@ -24,7 +24,7 @@ from vae_pipeline.kinds.text.tokens import padded
 from vae_pipeline.metrics.detection import calibrated
 from vae_pipeline.models.build import build
 from vae_pipeline.models.likelihoods.student_t import StudentT, StudentTLikelihood
-from vae_pipeline.models.samplers import FlowSampler, MixtureSampler
+from vae_pipeline.models.samplers import ClassesSampler, FlowSampler, MixtureSampler
 from vae_pipeline.recipe.model import Model
 from vae_pipeline.runtime.agreement import Units
 from vae_pipeline.system.errors import ExportError
@@ -45,6 +45,7 @@ PRIORS = {
 SAMPLERS = {
     "prior": lambda: None,
     "mixture": lambda: MixtureSampler(torch.tensor([0.3, 0.7]), torch.randn(2, 3), torch.eye(3).repeat(2, 1, 1)),
+    "by_class": lambda: ClassesSampler(torch.randn(2, 3), torch.randn(2, 3, 3).tril()),
     "flow": lambda: FlowSampler(3, 2, 8),
     "flow_matching": lambda: shaken((3,)),
 }
@@ -56,6 +57,7 @@ ASKED = [
     ("gaussian", "vamp", "prior", ("score", "detect", "decoder", "sample")),
     ("gaussian", "normal", "flow_matching", ("decoder", "sample", "base")),
 ]
+LABELS = torch.tensor([0, 1, 1, 0, 1])
 
 
 LIKELIHOODS = [
@@ -76,13 +78,19 @@ def test_its_graphs_are_the_model(posterior, prior, sampler, asked, smoke, prepa
     are_the_model(recipe, sampler, asked, prepared, tmp_path)
 
 
+def test_its_graphs_are_the_conditional_model(smoke, prepared, tmp_path):
+    recipe = edited(smoke, model={"conditional": True, "posterior": POSTERIORS["full"]})
+    asked = ("decoder", "sample", "generate", "draw", "sample_drawn")
+    are_the_model(recipe, "by_class", asked, prepared, tmp_path, LABELS)
+
+
 @pytest.mark.parametrize(("likelihood", "more"), LIKELIHOODS, ids=[row["kind"] for row, _ in LIKELIHOODS])
 def test_the_graphs_of_a_likelihood_are_the_model(likelihood, more, smoke, prepared, tmp_path):
     recipe = edited(smoke, model={"likelihood": likelihood})
     are_the_model(recipe, "prior", ("decoder", "score", *more), prepared, tmp_path)
 
 
-def are_the_model(recipe, sampler, asked, prepared, tmp_path):
+def are_the_model(recipe, sampler, asked, prepared, tmp_path, labels=None):
     torch.manual_seed(0)
     model = build(recipe.model, prepared.spec).eval()
     model.sampler = SAMPLERS[sampler]()
@@ -93,19 +101,24 @@ def are_the_model(recipe, sampler, asked, prepared, tmp_path):
     made = {}
     for graph in graphs.values():
         if graph.name in asked:
-            is_the_model(graph, model, x, Units(prepared.spec, detector.kind), tmp_path, made)
+            is_the_model(graph, model, x, Units(prepared.spec, detector.kind), tmp_path, made, labels)
 
 
-def is_the_model(graph, model, x, units, tmp_path, made=None):
+def is_the_model(graph, model, x, units, tmp_path, made=None, labels=None):
     """`made` has the graphs that this one may be put together from."""
     metadata = {"vae.graph": graph.name}
     made = {} if made is None else made
-    proto = graph.proto(model.frozen().eval(), example_inputs(graph, model, x[:2], None, 0), made, metadata)
+    proto = graph.proto(
+        model.frozen().eval(),
+        example_inputs(graph, model, x[:2], None if labels is None else labels[:2], 0),
+        made,
+        metadata,
+    )
     made[graph.name] = proto
     assert unread(proto) == set()
     file = tmp_path / f"{graph.name}.onnx"
     file.write_bytes(proto.SerializeToString())
-    inputs = example_inputs(graph, model, x, None, 1)
+    inputs = example_inputs(graph, model, x, labels, 1)
     wanted = {name: tensor.numpy() for name, tensor in graph.answers(model, inputs).items()}
     found = parity.run(file, {name: tensor.numpy() for name, tensor in inputs.items()}, wanted)
     parity.require(parity.compare(graph.name, found, wanted, units), 1e-5)

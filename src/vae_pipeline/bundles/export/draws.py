@@ -7,7 +7,7 @@ Values that rounding alone could have made others aren't asked in any comparison
 again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import onnx
 import torch
@@ -52,7 +52,7 @@ class DrawImageGraph(TracedGraph):
     def other_inputs(self, model: VAE, x: Tensor, seed: int) -> Tensors:
         """Even numbers, and latents of the prior."""
         z = torch.randn(len(x), model.latents, generator=torch.Generator().manual_seed(seed))
-        return {"z": z, "uniform": _sure(_Draw(model, self.whole), z, x, seed)}
+        return {"z": z, "uniform": _sure(_Draw(model, self.whole), lambda _: z, x, seed)}
 
     def module(self, frozen: VAE) -> nn.Module:
         """The decoder and the draw after it."""
@@ -76,23 +76,26 @@ class SampleDrawnGraph(Graph):
     def other_inputs(self, model: VAE, x: Tensor, seed: int) -> Tensors:
         """Noise, and even numbers."""
         noise = torch.randn(len(x), model.noise, generator=torch.Generator().manual_seed(seed))
-        return {"noise": noise, "uniform": _sure(_Draw(model, self.whole), model.draw(noise).detach(), x, seed)}
+        draw = _Draw(model, self.whole)
+        return {"noise": noise, "uniform": _sure(draw, lambda label: model.draw(noise, label), x, seed)}
 
     def proto(
         self, frozen: VAE, inputs: Tensors, made: Mapping[str, onnx.ModelProto], metadata: Mapping[str, str]
     ) -> onnx.ModelProto:
         """The trace of the sampler, and `draw` after it."""
-        return after_sampler(frozen, inputs["noise"], made[GraphName.DRAW], self.about, metadata)
+        return after_sampler(frozen, inputs, made[GraphName.DRAW], self.about, metadata)
 
     def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
-        z = model.draw(inputs["noise"])
-        return {"x_drawn": _Draw(model, self.whole)(z, inputs["uniform"], inputs.get("label"))}
+        label = inputs.get("label")
+        z = model.draw(inputs["noise"], label)
+        return {"x_drawn": _Draw(model, self.whole)(z, inputs["uniform"], label)}
 
 
-def _sure(draw: _Draw, z: Tensor, x: Tensor, seed: int) -> Tensor:
+def _sure(draw: _Draw, z: Callable[[Tensor | None], Tensor], x: Tensor, seed: int) -> Tensor:
     """Even numbers by which no rounding decides what is drawn at z; those of a value are drawn again until it is so.
 
-    Of a conditional model that is so of any label: what is doubtful for one is drawn again.
+    `z` gives the latents of a label. Of a conditional model that is so of any label: what is doubtful for one is drawn
+    again.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -104,7 +107,7 @@ def _sure(draw: _Draw, z: Tensor, x: Tensor, seed: int) -> Tensor:
     labels = [torch.full((len(x),), label) for label in range(classes)] if classes else [None]
     for _ in range(TRIES):
         with torch.inference_mode():
-            doubtful = torch.stack([draw.drawn(z, uniform, label).doubtful for label in labels]).any(0)
+            doubtful = torch.stack([draw.drawn(z(label), uniform, label).doubtful for label in labels]).any(0)
         if not doubtful.any():
             break
         uniform = torch.where(doubtful.flatten(1).repeat(1, UNIFORM), even(), uniform)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vae_pipeline.bundles.export.onnx import to_onnx
 from vae_pipeline.bundles.export.parity import Arrays
 from vae_pipeline.bundles.export.proto import joined, unchanged
-from vae_pipeline.models.samplers import StandardNormalSampler
+from vae_pipeline.models.samplers import ClassesSampler, StandardNormalSampler
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.runtime.inputs import SEEDS
 from vae_pipeline.runtime.signatures import GraphName, Signature
@@ -71,14 +71,15 @@ class TracedGraph(Graph):
 
 
 def after_sampler(
-    frozen: VAE, noise: Tensor, following: onnx.ModelProto, about: str, metadata: Mapping[str, str]
+    frozen: VAE, inputs: Tensors, following: onnx.ModelProto, about: str, metadata: Mapping[str, str]
 ) -> onnx.ModelProto:
     """The trace of the sampler, and after it a graph that takes its latents as z."""
     sampler = frozen.sampler
     assert sampler is not None  # a frozen model has one
     if isinstance(sampler, StandardNormalSampler):
         return joined(unchanged("noise", sampler.noise), following, {"noise": "z"}, about, metadata)
-    draw = to_onnx(sampler, {"noise": noise}, ("z",), about, {"vae.graph": "sampler"})
+    given = ("noise", "label") if isinstance(sampler, ClassesSampler) else ("noise",)
+    draw = to_onnx(sampler, {name: inputs[name] for name in given}, ("z",), about, {"vae.graph": "sampler"})
     return joined(draw, following, {"z": "z"}, about, metadata)
 
 

@@ -193,10 +193,10 @@ class SampleGraph(Graph):
         self, frozen: VAE, inputs: Tensors, made: Mapping[str, onnx.ModelProto], metadata: Mapping[str, str]
     ) -> onnx.ModelProto:
         """The trace of the sampler, and `decoder` after it."""
-        return after_sampler(frozen, inputs["noise"], made[GraphName.DECODER], self.about, metadata)
+        return after_sampler(frozen, inputs, made[GraphName.DECODER], self.about, metadata)
 
     def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
-        return {"x_mean": _decoded(model, model.draw(inputs["noise"]), inputs)}
+        return {"x_mean": _decoded(model, model.draw(inputs["noise"], inputs.get("label")), inputs)}
 
 
 class GenerateGraph(Graph):
@@ -218,8 +218,8 @@ class GenerateGraph(Graph):
         return joined(noise, sample, {"noise": "noise"}, self.about, metadata)
 
     def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
-        z = model.draw(normal_noise(inputs["seed"], inputs["index"], model.noise))
-        return {"x_mean": _decoded(model, z, inputs)}
+        noise = normal_noise(inputs["seed"], inputs["index"], model.noise)
+        return {"x_mean": _decoded(model, model.draw(noise, inputs.get("label")), inputs)}
 
 
 class DetectGraph(TracedGraph):

@@ -72,7 +72,7 @@ class SampleRowsGraph(Graph):
         self, frozen: VAE, inputs: Tensors, made: Mapping[str, onnx.ModelProto], metadata: Mapping[str, str]
     ) -> onnx.ModelProto:
         """The trace of the sampler, and `draw` after it."""
-        return after_sampler(frozen, inputs["noise"], made[GraphName.DRAW], self.about, metadata)
+        return after_sampler(frozen, inputs, made[GraphName.DRAW], self.about, metadata)
 
     def _answers(self, model: VAE, inputs: Tensors, found: Arrays | None) -> dict[str, Tensor]:  # noqa: ARG002
         return _drawn(model, model.draw(inputs["noise"]), inputs["uniform"], inputs)

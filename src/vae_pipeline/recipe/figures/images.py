@@ -134,6 +134,12 @@ IMAGES = (
         "samples", kinds=IMAGE,
     ),
     Figure(
+        "sample_accuracy", "Samples of the right class",
+        "Share of a conditional model's samples, as many of each class, that the classifier behind the features takes "
+        "for the class that was asked for. Where it is what chance makes of it, samples don't follow their label.",
+        "samples", better="higher", kinds=PERCEIVED, beside=(("feature_accuracy", "test {nouns} {}"),),
+    ),
+    Figure(
         "feature_accuracy", "Accuracy of the features",
         "Share of test {nouns} that the classifier behind the features names rightly. The features are as good as it "
         "is.",

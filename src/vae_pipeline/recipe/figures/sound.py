@@ -42,10 +42,4 @@ SOUND = (
         "The time by which the graph denoise_stream answers later than it hears, beside the length of a chunk.",
         "reconstructions", unit="ms", better="lower", kinds=AUDIO, needs=DENOISER,
     ),
-    Figure(
-        "sample_accuracy", "Samples of the right class",
-        "Share of samples, as many of each class, that the classifier behind the features takes for the class that was "
-        "asked for.",
-        "samples", better="higher", kinds=AUDIO, beside=(("feature_accuracy", "test recordings {}"),),
-    ),
 )  # fmt: skip

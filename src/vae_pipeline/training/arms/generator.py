@@ -8,11 +8,13 @@ from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.parts import taken
 from vae_pipeline.models.build import build
+from vae_pipeline.models.ladder import LadderVAE
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive, seeded
 from vae_pipeline.recipe import TrainedRecipe
 from vae_pipeline.system.progress import counted
 from vae_pipeline.training.batches import Batches
+from vae_pipeline.training.class_gaussians import fit_class_gaussians
 from vae_pipeline.training.length import Length
 from vae_pipeline.training.loop import Training, fit
 from vae_pipeline.training.principal import begin_linear
@@ -39,13 +41,20 @@ def fit_generator(recipe: TrainedRecipe, spec: ImageSpec, labelled: Split, devic
         steps = fit(training, train, recipe.objective, batches, nothing, recipe.seed, length=once)
         for _ in counted("training of the generator", steps, train.steps):
             pass
-    return training.judged.requires_grad_(False).eval()
+    model = training.judged.requires_grad_(False).eval()
+    if not (model.is_map or isinstance(model, LadderVAE)):
+        model.sampler = fit_class_gaussians(model, labelled, recipe.seed)
+    return model
 
 
 def new_images(model: VAE, label: Int[Tensor, " batch"]) -> Float[Tensor, "batch channels height width"]:
-    """E[x|z] on [0, 1] of z from the prior, one for each label."""
+    """E[x|z] on [0, 1] of new z, one for each label, of the Gaussian of its class.
+
+    Few steps leave much of what tells classes apart to the latents. Latents of the prior, which is that of a map and of
+    a ladder, would make images that have nothing to do with their label.
+    """
     noise = torch.randn(len(label), model.noise).to(label.device)
-    return _decoded(model, model.draw(noise), label)
+    return _decoded(model, model.draw(noise, label), label)
 
 
 def variants(
