@@ -19,8 +19,9 @@ from vae_pipeline.training.schedules import learning_rate_at
 from vae_pipeline.training.trained import Trained
 
 FINE = {
-    "elbo": 30.0, "baseline_elbo": -5.0, "active_units": 2, "latents": 2, "decoder_gain": 50.0,
-    "decoder_gain_standard_error": 2.0, "decoder_gain_share": 0.99, "psnr": 20.0, "baseline_psnr": 18.0,
+    "elbo": 30.0, "importance_bound": 31.0, "baseline_elbo": -5.0, "active_units": 2, "latents": 2,
+    "decoder_gain": 50.0, "decoder_gain_standard_error": 2.0, "decoder_gain_share": 0.99,
+    "psnr": 20.0, "baseline_psnr": 18.0,
     "rate": 10.0, "distortion": -40.0, "mse_of_sample": 0.01,
 }  # fmt: skip
 GREY = ImageSpec((1, 8, 8), "uint8", 0, 255, False, ())
@@ -36,9 +37,9 @@ class TestImplied:
         [
             ({}, None, ""),
             (
-                {"elbo": -5.1},
+                {"elbo": -5.1, "importance_bound": -5.05},
                 "below_baseline",
-                r"the ELBO is -5\.1, under the -5 of independent values .*: try more steps",
+                r"the ELBO is -5\.1, the importance bound -5\.05, under the -5 of independent .*: try more steps",
             ),
             (
                 {"active_units": 0, "baseline_psnr": None},
@@ -53,6 +54,7 @@ class TestImplied:
                 "components; 1 of as many dimensions are idle: try a lower",
             ),
             ({"psnr": 17.9, "baseline_psnr": None}, None, ""),
+            ({"elbo": -5.1}, None, ""),  # of a low beta: the importance bound knows better
             ({"elbo": math.nan}, "below_baseline", "nan"),
         ],
     )
@@ -64,12 +66,12 @@ class TestImplied:
     def test_a_denoiser_is_asked_whether_it_denoises(self, root):
         recipe = Recipe.load(root / "pipeline" / "photos_denoise.yaml")
         worse, better = ({"psnr_of_denoised": 20.0 + by, "psnr_of_input": 20.0} for by in (-0.5, 0.5))
-        assert broken(recipe, **better, elbo=-100.0) == {}  # an ELBO of a low beta
+        assert broken(recipe, **better, elbo=-100.0, importance_bound=-99.0) == {}  # an ELBO of a low beta
         (said,) = broken(recipe, **worse).values()
         assert said.startswith("denoising gains -0.5 dB: ")
         assert list(broken(recipe, si_sdr_gain=math.nan)) == ["not_denoised"]
         alone = Recipe.load(root / "pipeline" / "mnist_denoise_noisy.yaml")
-        assert list(broken(alone, **worse, elbo=-100.0)) == ["not_denoised", "below_baseline"]
+        assert list(broken(alone, **worse, elbo=-100.0, importance_bound=-99.0)) == ["not_denoised", "below_baseline"]
 
     def test_of_binary_images_and_where_the_recipe_names_the_fidelity_pca_is_no_measure(self, smoke):
         assert broken(smoke, replace(GREY, binary=True), psnr=10.0) == {}
