@@ -6,10 +6,11 @@ import zlib
 from collections import Counter
 from pathlib import Path
 
+from vae_pipeline.kinds.archives import is_archive
 from vae_pipeline.kinds.audio import decoding as audio
 from vae_pipeline.kinds.image.arrays import IDX_TYPES, NPY
 from vae_pipeline.kinds.image.decoding import SUFFIXES
-from vae_pipeline.kinds.listing import is_archive, list_files
+from vae_pipeline.kinds.listing import list_files
 from vae_pipeline.kinds.table.spec import is_table
 from vae_pipeline.scaffold.looking.arrays import look_at_arrays, opened
 from vae_pipeline.scaffold.looking.found import Found, Places
