@@ -74,8 +74,9 @@ class PictureBlocks:
             CorruptFileError, DataError, WorkerError: as `findings`.
         """
         wide = np.flatnonzero(np.isfinite(self.findings.levels[:, 0])) // self.size
-        files = {} if self.whole else {number: self._file(number, levels) for number in np.unique(wide).tolist()}
-        self._fill(files, lambda number: self._decode_wide(number, levels))
+        if len(wide) and not self.whole:
+            files = {number: self._file(number, levels) for number in np.unique(wide).tolist()}
+            self._fill(files, lambda number: self._decode_wide(number, levels))
 
     def pixels(self, number: int, levels: Levels) -> Array:
         """Pixels [pictures, channels, height, width] of a block, once they were brought to the levels."""

@@ -57,7 +57,8 @@ class PictureSurvey:
         if not len(kept):
             raise DataError(f"every picture in {pictures.place} is truncated or corrupt: fetch them again")
         wide = found.levels[np.isfinite(found.levels[:, 0])]
-        self._low, self._high = min([self._low, *wide[:, 0]]), max([self._high, *wide[:, 1]])
+        self._low = float(wide[:, 0].min(initial=self._low))
+        self._high = float(wide[:, 1].max(initial=self._high))
         listing = dataclasses.replace(
             pictures,
             names=[pictures.names[place] for place in kept.tolist()],
