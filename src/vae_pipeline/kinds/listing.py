@@ -174,7 +174,7 @@ def _digest(content: bytes) -> bytes:
 
 
 def _kind(entry: "os.DirEntry[str]") -> Literal["folder", "file", "other", "broken"]:
-    """What an entry is, or what its link leads to; of a file itself the system isn't asked again."""
+    """Tell what an entry is, or what its link leads to; the system isn't asked again of a file itself."""
     try:
         if entry.is_dir():
             return "folder"

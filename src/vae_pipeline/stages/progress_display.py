@@ -59,7 +59,7 @@ def _plain(console: Console, name: str) -> Iterator[None]:
 
 
 class Said:
-    """How far work has come, in words, and the time that is left at the pace since it began here."""
+    """A count of what is done, in words, with the time that is left at the pace since the work began here."""
 
     def __init__(self) -> None:
         self.what, self.first, self.since = "", 0, 0.0

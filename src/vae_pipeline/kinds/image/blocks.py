@@ -25,7 +25,7 @@ ROWS, BYTES = 1024, 2**25  # of a block, at most: what is lost when a process is
 
 
 @dataclass(frozen=True)
-class Findings:
+class PictureFindings:
     """Findings on pictures, in their order."""
 
     digests: Array
@@ -56,7 +56,7 @@ class PictureBlocks:
         return [content_key(code, told, self.listing.place, self.listing.stamp(block)) for block in self.blocks]
 
     @cached_property
-    def findings(self) -> Findings:
+    def findings(self) -> PictureFindings:
         """The findings on all pictures, for which those are read that weren't before.
 
         Raises:
@@ -65,7 +65,7 @@ class PictureBlocks:
         """
         self._fill({number: self._file(number) for number in range(len(self.blocks))}, self._read)
         found = [_kept(self._file(number), "digests", "corrupt", "levels") for number in range(len(self.blocks))]
-        return Findings(*map(np.concatenate, zip(*found, strict=True)))
+        return PictureFindings(*map(np.concatenate, zip(*found, strict=True)))
 
     def bring(self, levels: Levels) -> None:
         """Decode what needs the levels of all pictures: greys of over 8 bits.
