@@ -31,6 +31,8 @@ WITHOUT_EFFECT = {
     "vae_pipeline.system.files": "how files are put in place",
     "vae_pipeline.system.redaction": "which secrets are hidden",
     "vae_pipeline.system.locking": "who waits for whom",
+    "vae_pipeline.system.workbench": "what is kept of half a work",
+    "vae_pipeline.system.workers": "in how many processes",
     "vae_pipeline.system.stopping": "when it ends early",
     "vae_pipeline.runtime.sentences": "tasks on a bundle, which no stage asks for",
     "vae_pipeline.recipe": "its values are tracked as params",

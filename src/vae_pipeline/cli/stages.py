@@ -22,13 +22,14 @@ OutFolder = Annotated[Path, typer.Option(help="Folder to fill; replaced once all
 
 @stages.command(rich_help_panel=STAGES)
 def prepare(recipe: RecipeFile, out: OutFolder, seed: Seed = 0) -> None:
-    """Prepare raw data: memory-mapped arrays, split, with a data card."""
+    """Prepare raw data: memory-mapped arrays, split, with a data card; an interrupted run goes on where it was."""
     from vae_pipeline.stages.download_display import showing_downloads
     from vae_pipeline.stages.job import Job
     from vae_pipeline.stages.prepare import prepare as run
+    from vae_pipeline.stages.progress_display import showing_progress
 
     terminal = console()
-    with showing_downloads(terminal) as report:
+    with showing_downloads(terminal) as report, showing_progress(terminal, recipe.stem):
         card = run(Job.of(recipe, seed, terminal), out, report)
     counts = ", ".join(f"{count:,} {part}" for part, count in card["examples"].items())
     print_columns(terminal, card)

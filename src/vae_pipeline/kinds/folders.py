@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from vae_pipeline.kinds.grouping import named
-from vae_pipeline.kinds.listing import Listing, common_folder, readable
+from vae_pipeline.kinds.listed import Listing, common_folder, readable
 from vae_pipeline.kinds.parts import Indices
 from vae_pipeline.recipe.split import Groups
 from vae_pipeline.system.errors import DataError
@@ -17,10 +17,16 @@ def class_names(listing: Listing, labels: Literal["none", "folders", "paths"]) -
     """The class of each file, none without labels; and what is to be said of folders that became one."""
     if labels == "none":
         return [], []
-    parents = [PurePosixPath(name).parent for name in listing.names]
     root = common_folder(listing) if labels == "paths" else None
-    names = [readable((parent.name if root is None else str(parent.relative_to(root))) or ".") for parent in parents]
-    paths, kinds = len(set(parents)), len(set(names))
+    class_of: dict[str, str] = {}  # by folder
+    names = []
+    for name in listing.names:
+        folder = name.rpartition("/")[0]
+        if folder not in class_of:
+            path = PurePosixPath(folder)
+            class_of[folder] = readable((path.name if root is None else str(path.relative_to(root))) or ".")
+        names.append(class_of[folder])
+    paths, kinds = len({PurePosixPath(folder) for folder in class_of}), len(set(class_of.values()))
     if paths == kinds:
         return names, []
     classes = "1 class" if kinds == 1 else f"{kinds} classes"
@@ -31,7 +37,7 @@ def class_names(listing: Listing, labels: Literal["none", "folders", "paths"]) -
 def numbered(names: Sequence[str], classes: tuple[str, ...]) -> Indices:
     """The place of each name among the classes."""
     number = {name: index for index, name in enumerate(classes)}
-    return np.array([number[name] for name in names], np.int64)
+    return np.fromiter((number[name] for name in names), np.int64, len(names))
 
 
 def below(listing: Listing) -> list[PurePosixPath]:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vae_pipeline.kinds.archives import is_archive
 from vae_pipeline.kinds.audio import decoding as audio
 from vae_pipeline.kinds.audio.windows import count_windows, read_for, windows
 from vae_pipeline.kinds.image.decoding import SUFFIXES, Resize, in_units, read_picture, size_of
-from vae_pipeline.kinds.listing import is_archive, list_pictures, list_recordings
+from vae_pipeline.kinds.listing import list_pictures, list_recordings
 from vae_pipeline.kinds.spec import AudioSpec, ImageSpec, TableSpec
 from vae_pipeline.kinds.table.spec import is_table
 from vae_pipeline.system.errors import DataError

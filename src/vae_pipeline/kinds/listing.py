@@ -1,48 +1,23 @@
-"""Pictures, recordings or other files that a folder, a .zip or a .tar holds, and how to read one.
+"""Pictures, recordings or other files that a folder, a .zip, a .tar or a folder of such archives holds.
 
-A folder's links are followed, each folder once. An archive is read where it is and never unpacked; one that holds
-absolute paths or `..` is refused, and its links aren't followed, but for a .tar's second names of one file.
+A folder's links are followed, each folder once. A folder in which no file is of the wanted kind, and some are archives,
+is a set in shards: it is read as what they hold, one archive after the other in the order of their names.
 """
 
 import hashlib
-import lzma
 import os
-import stat
-import tarfile
-import unicodedata
-import weakref
-import zipfile
-import zlib
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
+from vae_pipeline.kinds.archives import ENDINGS, is_archive, list_archive
 from vae_pipeline.kinds.audio.decoding import SUFFIXES as RECORDINGS
 from vae_pipeline.kinds.image.decoding import SUFFIXES as PICTURES
-from vae_pipeline.system.errors import CorruptFileError, DataError
-from vae_pipeline.system.files import sha256_of
+from vae_pipeline.kinds.listed import Listing, Pick, digest_of, readable, state_of
+from vae_pipeline.system.errors import DataError
 
 LITTER = ("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir")  # that systems leave beside pictures, as hidden files
-ENCRYPTED, UTF8 = 0x1, 0x800  # flags of a member of a .zip
-
-Pick = Callable[[Iterable[str]], tuple[list[str], Counter[str]]]
-"""A choice among names: those that are kept, and for what reason how many others aren't."""
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Named files, and how to read one."""
-
-    place: str
-    names: Sequence[str]
-    read: Callable[[str], bytes]
-    digest: Callable[[], str]
-    """Give the sha256 of all names and contents."""
-    skipped: Counter[str]
-    """Reason: number of other files."""
-    broken: Sequence[str] = ()
-    """Links that lead nowhere."""
 
 
 def list_pictures(place: Path) -> Listing:
@@ -67,10 +42,15 @@ def _list_kind(place: Path, noun: str, suffixes: tuple[str, ...]) -> Listing:
     other = f"not a {noun} "  # and its suffix: why a file was passed over
 
     def pick(names: Iterable[str]) -> tuple[list[str], Counter[str]]:
-        visible = [name for name in names if not _is_hidden(name)]
-        kept = [name for name in visible if name.lower().endswith(suffixes)]
-        passed = (readable(PurePosixPath(name).suffix) for name in set(visible) - set(kept))
-        others = Counter(f"{other}({suffix or 'no suffix'})" for suffix in passed)
+        kept: list[str] = []
+        others: Counter[str] = Counter()
+        for name in names:
+            if _is_hidden(name):
+                continue
+            if name.lower().endswith(suffixes):
+                kept.append(name)
+            else:
+                others[f"{other}({readable(PurePosixPath(name).suffix) or 'no suffix'})"] += 1
         return kept, Counter(dict(sorted(others.items())))
 
     found = list_files(place, pick)
@@ -89,44 +69,24 @@ def list_files(place: Path, pick: Pick) -> Listing:
     """
     if place.is_dir():
         return _list_folder(place, pick)
-    if zipfile.is_zipfile(place):
-        return _list_zip(place, pick)
-    if place.is_file() and _is_tar(place):
-        return _list_tar(place, pick)
+    if is_archive(place):
+        return list_archive(place, pick)
     if place.exists():
         raise DataError(f"{place} is neither a folder nor a whole .zip or .tar: make or fetch it again")
     raise DataError(f"{place} isn't there (it is sought from {Path.cwd()}): mend the path in the recipe")
 
 
-def is_archive(place: Path) -> bool:
-    """True if `list_files` takes the file for an archive."""
-    return place.is_file() and (zipfile.is_zipfile(place) or _is_tar(place))
-
-
-def common_folder(listing: Listing) -> PurePosixPath:
-    """The folder that all files lie in, at any depth."""
-    return PurePosixPath(os.path.commonpath([PurePosixPath(name).parent for name in listing.names]))
-
-
-def readable(name: str) -> str:
-    """A file's name in one form of its letters; bytes that aren't UTF-8 are spelt out."""
-    return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "backslashreplace"))
-
-
-def _is_tar(place: Path) -> bool:
-    try:
-        return tarfile.is_tarfile(place)
-    except (EOFError, OSError, zlib.error, lzma.LZMAError):  # a compressed one that is cut short
-        return False
-
-
 def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") or part in LITTER for part in PurePosixPath(name).parts)
+    return any((part.startswith(".") and part != ".") or part in LITTER for part in name.split("/"))
 
 
 def _list_folder(place: Path, pick: Pick) -> Listing:
     files, broken, passed = _walk(place)
-    names, skipped = pick(sorted(files))
+    files.sort()
+    names, skipped = pick(files)
+    shards = [] if names else [name for name in files if name.lower().endswith(ENDINGS)]
+    if shards:
+        return _joined(place, {name: list_archive(place / name, pick) for name in shards}, passed, broken)
 
     def read(name: str) -> bytes:
         try:
@@ -134,14 +94,41 @@ def _list_folder(place: Path, pick: Pick) -> Listing:
         except OSError as error:
             raise DataError(f"can't read {place / name}: {(error.strerror or '').lower()}") from error
 
-    def digest() -> str:
-        of_all = hashlib.sha256()
-        for name in names:
-            content = hashlib.sha256(read(name)).hexdigest()
-            of_all.update(f"{name}\0{content}\n".encode(errors="surrogateescape"))
-        return f"sha256:{of_all.hexdigest()}"
+    def digest(contents: Iterable[bytes] | None) -> str:
+        return digest_of(names, map(_digest, map(read, names)) if contents is None else contents)
 
-    return Listing(str(place), names, read, digest, skipped + passed, broken)
+    def stamp(some: Iterable[str]) -> str:
+        return "\n".join(f"{name} {state_of(place / name)}" for name in some)
+
+    return Listing(str(place), names, read, digest, skipped + passed, stamp, broken)
+
+
+def _joined(place: Path, shards: Mapping[str, Listing], passed: Counter[str], broken: list[str]) -> Listing:
+    """Archives as one set. A file's name is the one in its archive, so that packing it otherwise changes no row.
+
+    Raises:
+        DataError: two archives hold a file of one name.
+    """
+    shard_of: dict[str, str] = {}
+    for shard, listing in shards.items():
+        for name in listing.names:
+            if shard_of.setdefault(name, shard) != shard:
+                raise DataError(
+                    f"{place}/{shard_of[name]} and {place}/{shard} both hold {name}: give files of a set in shards "
+                    "names of their own"
+                )
+
+    def digest(_: Iterable[bytes] | None) -> str:
+        return digest_of(shards, (bytes.fromhex(each.digest(None).partition(":")[2]) for each in shards.values()))
+
+    def stamp(names: Iterable[str]) -> str:
+        names = list(names)
+        return "\n".join([*(shards[shard].stamp([]) for shard in sorted({shard_of[name] for name in names})), *names])
+
+    skipped = sum((each.skipped for each in shards.values()), Counter(passed))
+    return Listing(
+        str(place), list(shard_of), lambda name: shards[shard_of[name]].read(name), digest, skipped, stamp, broken
+    )
 
 
 def _walk(place: Path) -> tuple[list[str], list[str], Counter[str]]:
@@ -156,119 +143,48 @@ def _walk(place: Path) -> tuple[list[str], list[str], Counter[str]]:
     waiting = deque([""])
     while waiting:
         folder = waiting.popleft()
+        folders = []
         try:
             identity = _identity((place / folder).stat())
-            entries = sorted(os.scandir(place / folder), key=lambda entry: entry.name)
+            if identity in entered:
+                passed["folder that is linked again"] += 1
+                continue
+            entered.add(identity)
+            with os.scandir(place / folder) as entries:
+                for entry in entries:
+                    name = f"{folder}{entry.name}"
+                    match None if _is_hidden(entry.name) else _kind(entry):
+                        case "folder":
+                            folders.append((name, entry.is_symlink()))
+                        case "file":
+                            files.append(name)
+                        case "broken":
+                            broken.append(name)
+                        case "other":
+                            passed["no regular file"] += 1
         except OSError as error:
             raise DataError(f"can't read {place / folder}: {(error.strerror or '').lower()}") from error
-        if identity in entered:
-            passed["folder that is linked again"] += 1
-            continue
-        entered.add(identity)
-        for entry in entries:
-            name = f"{folder}{entry.name}"
-            if _is_hidden(entry.name):
-                continue
-            try:
-                mode = entry.stat().st_mode
-            except OSError:  # it leads nowhere, or in a circle of links
-                broken.append(name)
-                continue
-            if stat.S_ISDIR(mode):
-                (waiting.append if entry.is_symlink() else waiting.appendleft)(f"{name}/")
-            elif stat.S_ISREG(mode):
-                files.append(name)
-            else:
-                passed["no regular file"] += 1
+        for name, linked in sorted(folders):
+            (waiting.append if linked else waiting.appendleft)(f"{name}/")
     return files, sorted(broken), passed
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
+def _kind(entry: "os.DirEntry[str]") -> Literal["folder", "file", "other", "broken"]:
+    """Tell what an entry is, or what its link leads to; the system isn't asked again of a file itself."""
+    try:
+        if entry.is_dir():
+            return "folder"
+        if entry.is_file():
+            return "file"
+        entry.stat()
+    except OSError:  # it leads nowhere, or in a circle of links
+        return "broken"
+    return "other"
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
-
-
-def _list_zip(place: Path, pick: Pick) -> Listing:
-    try:
-        archive = zipfile.ZipFile(place)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
-        raise DataError(f"{place} is a truncated or corrupt archive ({error}): make or fetch it again") from error
-    files = [member for member in archive.infolist() if not member.is_dir()]
-    _refuse_unsafe([member.filename for member in files], place)
-    members = {_name_in_zip(member): member for member in files if not _is_link(member)}
-    names, skipped = pick(members)
-    if any(members[name].flag_bits & ENCRYPTED for name in names):
-        archive.close()
-        raise DataError(f"{place} is encrypted: unpack it with its password, and name the folder")
-
-    def read(name: str) -> bytes:
-        try:
-            return archive.read(members[name])
-        except NotImplementedError as error:
-            raise DataError(f"{place} is compressed in a way that isn't read ({error}): unpack it") from error
-        except Exception as error:  # a corrupt archive raises whatever the decoders of its members do
-            raise CorruptFileError(f"{place} is a truncated or corrupt archive at {name} ({error})") from error
-
-    skipped += _links(sum(map(_is_link, files)))
-    return Listing(str(place), names, read, lambda: f"sha256:{sha256_of(place)}", skipped)
-
-
-def _is_link(member: zipfile.ZipInfo) -> bool:
-    return stat.S_ISLNK(member.external_attr >> 16)
-
-
-def _name_in_zip(member: zipfile.ZipInfo) -> str:
-    """The name with slashes, where an old Windows program wrote backslashes; as UTF-8, where that fits unmarked."""
-    name = member.filename.replace("\\", "/")
-    if member.flag_bits & UTF8:
-        return name
-    try:
-        return name.encode("cp437").decode()
-    except UnicodeError:
-        return name
-
-
-def _list_tar(place: Path, pick: Pick) -> Listing:
-    try:
-        archive = tarfile.open(place)  # noqa: SIM115 (it stays open as long as its rows are read)
-        assert archive.fileobj is not None  # it is open
-        weakref.finalize(archive, archive.fileobj.close)
-        found = {member.name: member for member in archive.getmembers() if not member.isdir()}
-        _require_end(archive)
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
-        raise DataError(f"{place} is a truncated or corrupt archive ({error}): make or fetch it again") from error
-    _refuse_unsafe(list(found), place)
-    members = {name.replace("\\", "/"): member for name, member in found.items() if member.isfile() or member.islnk()}
-    names, skipped = pick(members)
-    skipped += _links(sum(member.issym() for member in found.values()))
-    skipped += Counter({"no regular file": sum(member.isdev() for member in found.values())})
-
-    def read(name: str) -> bytes:
-        try:
-            file = archive.extractfile(members[name])
-            assert file is not None  # only regular files, and second names of one, are listed
-            return file.read()
-        except (tarfile.TarError, KeyError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
-            raise CorruptFileError(f"{place} is a truncated or corrupt archive at {name} ({error})") from error
-
-    return Listing(str(place), names, read, lambda: f"sha256:{sha256_of(place)}", skipped)
-
-
-def _links(count: int) -> Counter[str]:
-    return Counter({"link in an archive": count})
-
-
-def _require_end(archive: tarfile.TarFile) -> None:
-    """tarfile takes a header that is cut off or garbled for the end; the true end is a block of zeros."""
-    assert archive.fileobj is not None  # it is open
-    archive.fileobj.seek(archive.offset)
-    if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-        raise tarfile.ReadError(f"it breaks off at byte {archive.offset}")
-    while archive.fileobj.read(1 << 20):  # where it is compressed, the end holds a checksum of the whole
-        pass
-
-
-def _refuse_unsafe(names: Sequence[str], place: Path) -> None:
-    for name in names:
-        path = PurePosixPath(name.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
-            raise DataError(f"{place} holds the path {name!r}, which leads outside the archive: it is refused")

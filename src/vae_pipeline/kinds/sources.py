@@ -20,13 +20,15 @@ from vae_pipeline.recipe.data import (
     TextData,
     TumoursData,
 )
+from vae_pipeline.system.workbench import Workbench
 
 
-def open_source(data: Data, finder: Finder, seed: int) -> Source:
-    """Open what a recipe's data section describes.
+def open_source(data: Data, finder: Finder, seed: int, bench: Workbench | None = None) -> Source:
+    """Open what a recipe's data section describes; pictures that were read are kept on the workbench.
 
     Raises:
         DataError: it can't be used; the message names the file and what is wrong with it.
+        WorkerError: a process that read some of it was ended from outside.
     """
     # Imported here, so that each source costs only those who use it.
     match data:
@@ -41,7 +43,7 @@ def open_source(data: Data, finder: Finder, seed: int) -> Source:
         ):
             from vae_pipeline.kinds.image.opening import open_images
 
-            return open_images(data, finder, seed)
+            return open_images(data, finder, seed, bench or Workbench.temporary())
         case DrawnTonesData():
             from vae_pipeline.kinds.audio.drawn_tones import draw_tones
 

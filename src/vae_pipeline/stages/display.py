@@ -6,6 +6,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from vae_pipeline.stages.progress_display import clock
 from vae_pipeline.training.epoch import Epoch
 from vae_pipeline.training.length import Length
 from vae_pipeline.training.loop import Progress as Step
@@ -67,7 +68,7 @@ class Display:
             self.shown = now
             left = (now - self.since) / max(1, step.step - self.first) * (step.steps - step.step)
             epoch = f"epoch {step.epoch.epoch}/{self.length.epochs}"
-            self.console.print(f"{self.name}: {epoch}  {self._figures(now)}  {_clock(left)} left")
+            self.console.print(f"{self.name}: {epoch}  {self._figures(now)}  {clock(left)} left")
 
     def _figures(self, now: float) -> str:
         speed = f"{self.examples / max(1e-9, now - self.since):,.0f} examples/s"
@@ -90,8 +91,3 @@ class Cell:
     def show(self, text: str) -> None:
         """Write the line."""
         self.handle.update({"text/plain": text}, raw=True)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"

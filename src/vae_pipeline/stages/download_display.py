@@ -16,12 +16,16 @@ def showing_downloads(console: Console) -> Iterator[Reporter]:
         yield silent
         return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        tasks: dict[str, TaskID] = {}
+    progress = Progress(*columns, console=console, transient=True)
+    tasks: dict[str, TaskID] = {}
 
-        def report(name: str, done: int, total: int | None) -> None:
-            if name not in tasks:
-                tasks[name] = progress.add_task(name, total=total)
-            progress.update(tasks[name], completed=done, total=total)
+    def report(name: str, done: int, total: int | None) -> None:
+        if name not in tasks:
+            progress.start()  # at the first download, so that it isn't in the way of another display
+            tasks[name] = progress.add_task(name, total=total)
+        progress.update(tasks[name], completed=done, total=total)
 
+    try:
         yield report
+    finally:
+        progress.stop()

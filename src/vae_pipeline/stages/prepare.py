@@ -8,7 +8,8 @@ from vae_pipeline.kinds.download import Finder, Reporter, silent
 from vae_pipeline.kinds.sources import open_source
 from vae_pipeline.kinds.writing import write
 from vae_pipeline.stages.job import Job
-from vae_pipeline.system.files import filled_folder, require_writable
+from vae_pipeline.system.files import content_key, filled_folder, require_writable
+from vae_pipeline.system.workbench import workbench
 
 
 def prepare(job: Job, out: Path, report: Reporter = silent) -> dict[str, Any]:
@@ -17,11 +18,16 @@ def prepare(job: Job, out: Path, report: Reporter = silent) -> dict[str, Any]:
     Raises:
         DataError: a source can't be had or can't be used.
         OutputError: `out` can't be written.
+        WorkerError: a process that read some of the data was ended from outside.
     """
     require_writable(out)
     finder = Finder(job.settings.home / "downloads", job.settings.mirror, report, job.warn)
-    with filled_folder(out) as folder:
-        write(open_source(job.recipe.data, finder, job.seed), folder, job.seed)
+    kept = job.settings.home / "prepare" / content_key(job.recipe.data.model_dump(mode="json"))
+    with (
+        workbench(kept, job.settings.prepare_processes, "prepares these data", job.warn) as bench,
+        filled_folder(out) as folder,
+    ):
+        write(open_source(job.recipe.data, finder, job.seed, bench), folder, job.seed)
     prepared = store.Prepared.open(out)
     card, note = prepared.card, prepared.calibration_note
     if job.recipe.detection is not None and note is not None:  # the card on the disk knows of no detector

@@ -27,31 +27,56 @@ def _live(console: Console, name: str) -> Iterator[None]:
         TextColumn("{task.fields[what]}", markup=False),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(name, total=None, what="")
+    progress, said = Progress(*columns, console=console, transient=True), Said()
+    task = progress.add_task(name, total=None, what="")
 
-        def show(what: str, done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total, what=_said(what, done, total))
+    def show(what: str, done: int, total: int) -> None:
+        progress.start()  # late, so that it isn't in the way of a download's
+        progress.update(task, completed=done, total=total, what=said(what, done, total))
 
+    try:
         with heard_by(show):
             yield
+    finally:
+        progress.stop()
 
 
 @contextmanager
 def _plain(console: Console, name: str) -> Iterator[None]:
     """The first line comes late, so that short work prints nothing."""
     since = shown = time.monotonic()
+    said = Said()
 
     def show(what: str, done: int, total: int) -> None:
         nonlocal shown
-        now = time.monotonic()
+        now, text = time.monotonic(), said(what, done, total)
         if now - shown > PLAIN_EVERY_S:
             shown = now
-            console.print(f"{name}: {_said(what, done, total)}, after {now - since:.0f} s")
+            console.print(f"{name}: {text}, after {now - since:.0f} s")
 
     with heard_by(show):
         yield
 
 
-def _said(what: str, done: int, total: int) -> str:
-    return f"{what}: {done:,} of {total:,}" if done else what  # work that can't be counted stays at its beginning
+class Said:
+    """A count of what is done, in words, with the time that is left at the pace since the work began here."""
+
+    def __init__(self) -> None:
+        self.what, self.first, self.since = "", 0, 0.0
+
+    def __call__(self, what: str, done: int, total: int) -> str:
+        """Say how far the work called `what` has come."""
+        now = time.monotonic()
+        if what != self.what:
+            self.what, self.first, self.since = what, done, now
+        if not done:  # work that can't be counted stays at its beginning
+            return what
+        text = f"{what}: {done:,} of {total:,}"
+        pace = (done - self.first) / max(1e-9, now - self.since)
+        return text if pace == 0 else f"{text}, {pace:,.3g}/s, {clock((total - done) / pace)} left"
+
+
+def clock(seconds: float) -> str:
+    """A duration as minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"

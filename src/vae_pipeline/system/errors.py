@@ -11,6 +11,7 @@
     ├── BundleError       an exported bundle that can't be used
     ├── ExportError       a model that can't be written as a graph
     ├── OutputError       a folder or file that can't be written
+    ├── WorkerError       a process that did a share of the work was ended from outside
     ├── TrainingError     a run that can't go on (a non-finite loss)
     ├── GateError         a metric outside the bounds that the recipe set
     ├── DriftError        data that are no longer what a bundle was calibrated on
@@ -108,6 +109,12 @@ class ExportError(VaeError):
 
 class OutputError(VaeError):
     """A folder or file can't be written."""
+
+
+class WorkerError(VaeError):
+    """A process that did a share of the work was ended from outside."""
+
+    exit_code = 1
 
 
 class TrainingError(VaeError):

@@ -50,9 +50,12 @@ class Settings(BaseSettings):
     )
     home: Path = Field(
         default_factory=lambda: _root() / ".vae",
-        description="checkpoints, downloads and the tracking journal; `.vae` beside `dvc.yaml` if not set",
+        description="checkpoints, downloads, half-prepared data, tracking journal; `.vae` beside `dvc.yaml` if not set",
     )
     processes: int = Field(1, ge=1, le=1024, description="processes on this machine that train one model together")
+    prepare_processes: int = Field(
+        1, ge=1, le=1024, description="processes that read the pictures of one data set together, in `prepare`"
+    )
     compile: Literal["auto", "on", "off"] = Field(
         "auto", description="torch.compile of the training step; `auto`: on a GPU, for 20,000 steps or more"
     )

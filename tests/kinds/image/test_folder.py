@@ -15,6 +15,7 @@ from PIL import Image
 
 from vae_pipeline.kinds.download import Finder
 from vae_pipeline.kinds.image.decoding import SUFFIXES
+from vae_pipeline.kinds.listing import list_pictures
 from vae_pipeline.kinds.parts import ImageSource, Part
 from vae_pipeline.kinds.sources import open_source
 from vae_pipeline.kinds.splitting import _Subset, split
@@ -416,10 +417,12 @@ def test_another_size_isnt_dropped_as_corrupt(tmp_path: Path) -> None:
 
 
 def test_picture_that_vanished(tmp_path: Path) -> None:
-    source = opened(as_folder(tmp_path / "x", FILES))
+    listing = list_pictures(as_folder(tmp_path / "x", FILES))
     (tmp_path / "x" / "b" / "4.png").unlink()
     with pytest.raises(DataError, match=r"can't read .*b/4\.png: no such file"):
-        rows(source.train)
+        listing.read("b/4.png")
+    with pytest.raises(DataError, match=r"can't read .*b/4\.png: no such file"):
+        listing.stamp(listing.names)
 
 
 @packings

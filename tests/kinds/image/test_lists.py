@@ -217,9 +217,8 @@ def test_lists_that_cant_be_read(celeba: Path, tmp_path: Path, content: bytes | 
 def test_a_face_too_small_to_be_cut(celeba: Path, tmp_path: Path) -> None:
     for name, content in (PICTURES | {NAMES[4]: jpeg(1, 139, 218)}).items():
         (tmp_path / name).write_bytes(content)
-    source = opened(celeba, train=str(tmp_path))
     with pytest.raises(DataError, match=r"000005.jpg is 139x218 pixels, too small for the 140x140 that are cut out of"):
-        source.train.rows[np.arange(12)]
+        opened(celeba, train=str(tmp_path))
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "RGBA", "CMYK"])

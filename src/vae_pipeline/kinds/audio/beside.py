@@ -46,7 +46,7 @@ def _read(
     recordings: dict[str, list[Samples]] = {"train": [], "valid": [], "test": []}
     for file in beside.files:
         listing = list_recordings(finder.find(file))
-        found.origins[file.path or redacted(file.url or listing.place)] = file.digest or listing.digest()
+        found.origins[file.path or redacted(file.url or listing.place)] = file.digest or listing.digest(None)
         for each, path in zip(listing.names, below(listing), strict=True):
             try:
                 x = read_for(listing.read(each), f"{listing.place}/{each}", spec).x

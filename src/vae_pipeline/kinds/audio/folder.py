@@ -12,7 +12,8 @@ from vae_pipeline.kinds.audio.windows import WindowedRows
 from vae_pipeline.kinds.download import Finder
 from vae_pipeline.kinds.folders import below, class_names, groups_of, numbered
 from vae_pipeline.kinds.grouping import named
-from vae_pipeline.kinds.listing import Listing, list_recordings
+from vae_pipeline.kinds.listed import Listing
+from vae_pipeline.kinds.listing import list_recordings
 from vae_pipeline.kinds.parts import AudioSource, Part
 from vae_pipeline.kinds.splitting import subset
 from vae_pipeline.recipe.data import AudioData, File, Matching
@@ -35,7 +36,7 @@ def open_recordings(data: AudioData, finder: Finder) -> AudioSource:
         if not isinstance(file, File):
             continue
         listing = list_recordings(finder.find(file))
-        origins[file.path or redacted(file.url or listing.place)] = file.digest or listing.digest()
+        origins[file.path or redacted(file.url or listing.place)] = file.digest or listing.digest(None)
         rows[part] = survey.add(listing)
         names[part], merged = _class_names(rows[part].recordings, data)
         notes += merged

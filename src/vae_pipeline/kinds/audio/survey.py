@@ -9,7 +9,7 @@ import numpy as np
 from vae_pipeline.kinds.audio.decoding import Recording, read_header
 from vae_pipeline.kinds.audio.spec import AudioSpec
 from vae_pipeline.kinds.audio.windows import WindowedRows, count_windows, read_for
-from vae_pipeline.kinds.listing import Listing
+from vae_pipeline.kinds.listed import Listing
 from vae_pipeline.recipe.data import AudioData
 from vae_pipeline.system.errors import CorruptFileError, DataError
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from vae_pipeline.kinds.audio.decoding import Recording, Samples, read_recording
 from vae_pipeline.kinds.audio.spec import AudioSpec
-from vae_pipeline.kinds.listing import Listing
+from vae_pipeline.kinds.listed import Listing
 from vae_pipeline.kinds.parts import Array, Indices
 from vae_pipeline.system.errors import DataError
 

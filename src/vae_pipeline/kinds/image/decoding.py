@@ -13,6 +13,7 @@ from vae_pipeline.kinds.image.spec import LEVELS, ImageSpec
 from vae_pipeline.system.errors import CorruptFileError, DataError
 
 Pixels = npt.NDArray[np.uint8]
+Levels = tuple[float, float]
 Resize = Literal["none", "stretch", "crop", "pad"]
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".pnm",
@@ -28,7 +29,7 @@ def read_picture(
     name: str,
     shape: tuple[int, int, int],
     resize: Resize,
-    levels: tuple[float, float] = LEVELS,
+    levels: Levels = LEVELS,
     crop: int | None = None,
 ) -> Pixels:
     """Decode a picture of any mode and bring it to `shape` [channels, height, width], values 0..255.
@@ -41,20 +42,43 @@ def read_picture(
         DataError: it is of another size, and `resize` is `none`; or it is smaller than `crop`, too large, or holds
             several frames or NaN.
     """
+    return _brought(_open(content, name), name, shape, resize, levels, crop)
+
+
+def read_picture_or_levels(
+    content: bytes, name: str, shape: tuple[int, int, int], resize: Resize, crop: int | None
+) -> Pixels | Levels:
+    """Decode a picture as `read_picture` does; of a grey one of more than 8 bits, give `wide_levels` instead.
+
+    Raises:
+        CorruptFileError, DataError: as `read_picture`.
+    """
+    picture = _open(content, name)
+    return _levels(picture, name) if _is_wide(picture) else _brought(picture, name, shape, resize, LEVELS, crop)
+
+
+def _brought(
+    picture: Image.Image,
+    name: str,
+    shape: tuple[int, int, int],
+    resize: Resize,
+    levels: Levels,
+    crop: int | None,
+) -> Pixels:
     channels, height, width = shape
-    picture = _in_channels(content, name, channels, levels)
+    picture = _in_channels(picture, name, channels, levels)
     if picture.size != (width, height) and crop is not None:
         picture = _middle(picture, name, crop)
     return _pixels(fitted(picture, name, (width, height), resize))
 
 
-def read_whole(content: bytes, name: str, channels: int, levels: tuple[float, float] = LEVELS) -> Pixels:
+def read_whole(content: bytes, name: str, channels: int, levels: Levels = LEVELS) -> Pixels:
     """Decode a picture of any mode and size to [channels, height, width], values 0..255, as `read_picture` does.
 
     Raises:
         CorruptFileError, DataError: as `read_picture`.
     """
-    return _pixels(_in_channels(content, name, channels, levels))
+    return _pixels(_in_channels(_open(content, name), name, channels, levels))
 
 
 def in_units(pixels: Pixels, spec: ImageSpec) -> npt.NDArray[Any]:
@@ -63,8 +87,8 @@ def in_units(pixels: Pixels, spec: ImageSpec) -> npt.NDArray[Any]:
     return (np.rint(scaled) if spec.dtype == "uint8" else scaled).astype(spec.dtype)
 
 
-def _in_channels(content: bytes, name: str, channels: int, levels: tuple[float, float]) -> Image.Image:
-    return _to_mode(_open(content, name), name, "L" if channels == 1 else "RGB", levels)
+def _in_channels(picture: Image.Image, name: str, channels: int, levels: Levels) -> Image.Image:
+    return _to_mode(picture, name, "L" if channels == 1 else "RGB", levels)
 
 
 def _pixels(picture: Image.Image) -> Pixels:
@@ -85,7 +109,7 @@ def read_mask(content: bytes, name: str, size: tuple[int, int], resize: Resize) 
     return (np.asarray(mask) > 0).astype(np.uint8)
 
 
-def wide_levels(content: bytes, name: str) -> tuple[float, float] | None:
+def wide_levels(content: bytes, name: str) -> Levels | None:
     """The levels that a grey picture of more than 8 bits fills, the last one's end; None of any other.
 
     Raises:
@@ -93,7 +117,11 @@ def wide_levels(content: bytes, name: str) -> tuple[float, float] | None:
     """
     if not _is_wide(_open(content, name, load=False)):
         return None
-    values = _wide(_open(content, name), name)
+    return _levels(_open(content, name), name)
+
+
+def _levels(picture: Image.Image, name: str) -> Levels:
+    values = _wide(picture, name)
     low, high = float(values.min()), float(values.max())
     return low, high if values.dtype.kind == "f" and low < high else high + 1
 
@@ -196,7 +224,7 @@ def _wide(picture: Image.Image, name: str) -> npt.NDArray[Any]:
     return values
 
 
-def _to_mode(picture: Image.Image, name: str, mode: str, levels: tuple[float, float]) -> Image.Image:
+def _to_mode(picture: Image.Image, name: str, mode: str, levels: Levels) -> Image.Image:
     if _is_wide(picture):
         low, high = levels
         values = (_wide(picture, name).astype(np.float64) - low) / (high - low) * 256

@@ -9,10 +9,11 @@ import numpy as np
 from vae_pipeline.kinds.folders import class_names, numbered
 from vae_pipeline.kinds.image.lists import NamedList, picture_groups, read_attributes, read_parts
 from vae_pipeline.kinds.image.mvtec import open_mvtec
-from vae_pipeline.kinds.image.rows import DecodedMasks, DecodedRows
+from vae_pipeline.kinds.image.rows import DecodedMasks
 from vae_pipeline.kinds.image.survey import PictureSurvey
 from vae_pipeline.kinds.image.tiles import TiledRows, repeated
-from vae_pipeline.kinds.listing import Listing, list_pictures, readable
+from vae_pipeline.kinds.listed import Listing, readable
+from vae_pipeline.kinds.listing import list_pictures
 from vae_pipeline.kinds.parts import ImageSource, Indices, Part
 from vae_pipeline.kinds.splitting import subset
 from vae_pipeline.kinds.store import PARTS
@@ -20,23 +21,23 @@ from vae_pipeline.recipe.data import FolderData, MvtecLayout, NormalFolder
 from vae_pipeline.recipe.split import ListedSplit
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.files import sha256_of
+from vae_pipeline.system.workbench import Workbench
 
 
-def open_folder(data: FolderData) -> ImageSource:
-    """List the pictures of each part.
+def open_folder(data: FolderData, bench: Workbench) -> ImageSource:
+    """List and read the pictures of each part.
 
     Raises:
         DataError: a place that isn't there, is empty, or is an archive that is corrupt or unsafe.
     """
     if isinstance(data.labels, NormalFolder):
-        return _open_one_class(data, data.labels)
+        return _open_one_class(data, data.labels, bench)
     if isinstance(data.labels, MvtecLayout):
-        return open_mvtec(data, data.labels)
+        return open_mvtec(data, data.labels, bench)
     places = {"train": data.train, "valid": data.valid, "test": data.test}
-    survey = PictureSurvey(data)
-    pictures = {
-        name: survey.add(list_pictures(Path(place))) for name, place in places.items() if isinstance(place, str)
-    }
+    survey = PictureSurvey(data, bench)
+    found = {name: survey.add(list_pictures(Path(place))) for name, place in places.items() if isinstance(place, str)}
+    pictures = {name: surveyed.listing for name, surveyed in found.items()}
     folders, notes = {}, []
     for name, part in pictures.items():
         folders[name], merged = class_names(part, data.labels)
@@ -48,7 +49,7 @@ def open_folder(data: FolderData) -> ImageSource:
     for name, part in pictures.items():
         marks, spare = (None, []) if shown is None else shown.marks(part)
         labels = _labels(folders[name], classes)
-        parts[name] = Part(DecodedRows(part, data, survey.levels), labels, part.names, attributes=marks)
+        parts[name] = Part(survey.rows(found[name]), labels, part.names, attributes=marks)
         groups |= {name: picture_groups(part, data.rule.groups)} if data.rule.groups else {}
         if data.resize == "tiles":
             tiled = TiledRows(part, data, survey.levels)
@@ -67,7 +68,7 @@ def open_folder(data: FolderData) -> ImageSource:
         train=parts["train"],
         valid=parts["valid"] if "valid" in parts else float(data.valid),  # type: ignore[arg-type]
         test=parts["test"] if "test" in parts else float(data.test),  # type: ignore[arg-type]
-        origins={part.place: part.digest() for part in pictures.values()} | _digests(data),
+        origins={part.place: part.digest(None) for part in pictures.values()} | _digests(data),
         dropped=dict(survey.dropped),
         levels=survey.levels,
         notes=(*survey.notes, *notes),
@@ -100,12 +101,13 @@ def _digests(data: FolderData) -> dict[str, str]:
     return {path: f"sha256:{sha256_of(Path(path))}" for path in lists if path is not None}
 
 
-def _open_one_class(data: FolderData, labels: NormalFolder) -> ImageSource:
+def _open_one_class(data: FolderData, labels: NormalFolder, bench: Workbench) -> ImageSource:
     assert isinstance(data.valid, float | int) and isinstance(data.test, float)  # a recipe says so
     listed = list_pictures(Path(data.train))
     mask_of = _masks(listed.names) if labels.masks == "beside" else {}
-    masks, survey = set(mask_of.values()), PictureSurvey(data)
-    pictures = survey.add(dataclasses.replace(listed, names=[name for name in listed.names if name not in masks]))
+    masks, survey = set(mask_of.values()), PictureSurvey(data, bench)
+    found = survey.add(dataclasses.replace(listed, names=[name for name in listed.names if name not in masks]))
+    pictures = found.listing
     classes, numbers = _kinds(pictures, labels.normal)
     shown = None if data.attributes is None else read_attributes(Path(data.attributes))
     marks, spare = (None, []) if shown is None else shown.marks(pictures)
@@ -123,7 +125,7 @@ def _open_one_class(data: FolderData, labels: NormalFolder) -> ImageSource:
         high=255,
         classes=classes,
         train=Part(
-            DecodedRows(pictures, data, survey.levels),
+            survey.rows(found),
             numbers,
             pictures.names,
             DecodedMasks(pictures, mask_of, data) if labels.masks == "beside" else None,
@@ -131,7 +133,7 @@ def _open_one_class(data: FolderData, labels: NormalFolder) -> ImageSource:
         ),
         valid=float(data.valid),
         test=float(data.test),
-        origins={pictures.place: listed.digest()} | _digests(data),
+        origins={pictures.place: listed.digest(None)} | _digests(data),
         dropped=dict(survey.dropped),
         one_class=True,
         levels=survey.levels,

@@ -14,7 +14,7 @@ import numpy as np
 
 from vae_pipeline.kinds.folders import groups_of
 from vae_pipeline.kinds.image.decoding import SUFFIXES
-from vae_pipeline.kinds.listing import Listing, common_folder
+from vae_pipeline.kinds.listed import Listing, common_folder
 from vae_pipeline.kinds.parts import Marks
 from vae_pipeline.recipe.split import Groups
 from vae_pipeline.system.errors import DataError

@@ -13,18 +13,20 @@ import numpy as np
 from vae_pipeline.kinds.folders import below, numbered
 from vae_pipeline.kinds.image.decoding import read_mask, size_of
 from vae_pipeline.kinds.image.lists import picture_groups
-from vae_pipeline.kinds.image.rows import DecodedMasks, DecodedRows
+from vae_pipeline.kinds.image.rows import DecodedMasks
 from vae_pipeline.kinds.image.survey import PictureSurvey
 from vae_pipeline.kinds.image.tiles import TiledRows, repeated
-from vae_pipeline.kinds.listing import Listing, list_pictures, readable
+from vae_pipeline.kinds.listed import Listing, readable
+from vae_pipeline.kinds.listing import list_pictures
 from vae_pipeline.kinds.parts import Array, ImageSource, Indices, Part
 from vae_pipeline.recipe.data import FolderData, MvtecLayout
 from vae_pipeline.system.errors import DataError
+from vae_pipeline.system.workbench import Workbench
 
 GOOD = "good"
 
 
-def open_mvtec(data: FolderData, layout: MvtecLayout) -> ImageSource:
+def open_mvtec(data: FolderData, layout: MvtecLayout, bench: Workbench) -> ImageSource:
     """List the pictures of both parts, and the masks of those with a defect.
 
     Raises:
@@ -33,16 +35,18 @@ def open_mvtec(data: FolderData, layout: MvtecLayout) -> ImageSource:
     assert isinstance(data.valid, float | int)  # a recipe says so
     listed = list_pictures(Path(data.train))
     found = _Found.among(listed)
-    survey = PictureSurvey(data)
-    train, test = (survey.add(dataclasses.replace(listed, names=names)) for names in (found.train, [*found.test]))
+    survey = PictureSurvey(data, bench)
+    surveyed = [survey.add(dataclasses.replace(listed, names=names)) for names in (found.train, [*found.test])]
+    train, test = (each.listing for each in surveyed)
+    rows, test_rows = map(survey.rows, surveyed)
     if found.others:
         survey.dropped["picture outside train/good, test and ground_truth"] = found.others
     kinds = [found.test[name].parts[0] for name in test.names]
     classes = (GOOD, *sorted({*kinds} - {GOOD}))
     mask_of = {} if layout.masks == "none" else found.masks_of(test)
-    flawless = Part(DecodedRows(train, data, survey.levels), np.zeros(len(train.names), np.int64), train.names)
+    flawless = Part(rows, np.zeros(len(train.names), np.int64), train.names)
     tested = Part(
-        DecodedRows(test, data, survey.levels),
+        test_rows,
         numbered(kinds, classes),
         test.names,
         None if layout.masks == "none" else DecodedMasks(test, mask_of, data),
@@ -61,7 +65,7 @@ def open_mvtec(data: FolderData, layout: MvtecLayout) -> ImageSource:
         train=flawless,
         valid=float(data.valid),
         test=tested,
-        origins={listed.place: listed.digest()},
+        origins={listed.place: listed.digest(None)},
         dropped=dict(survey.dropped),
         one_class=True,
         levels=survey.levels,

@@ -14,10 +14,11 @@ from vae_pipeline.recipe.data import (
     ScansData,
     SyntheticData,
 )
+from vae_pipeline.system.workbench import Workbench
 
 
 def open_images(
-    data: ImageData | MedmnistData | ScansData | DrawnDefectsData, finder: Finder, seed: int
+    data: ImageData | MedmnistData | ScansData | DrawnDefectsData, finder: Finder, seed: int, bench: Workbench
 ) -> ImageSource:
     """Open what a recipe's data section describes.
 
@@ -41,7 +42,7 @@ def open_images(
         case FolderData():
             from vae_pipeline.kinds.image.folder import open_folder
 
-            return open_folder(data)
+            return open_folder(data, bench)
         case MedmnistData():
             from vae_pipeline.kinds.image.medmnist import open_medmnist
 
@@ -53,6 +54,6 @@ def open_images(
         case DrawnDefectsData():
             from vae_pipeline.kinds.image.defects import with_defects
 
-            return with_defects(data, open_images(data.images, finder, seed), seed)
+            return with_defects(data, open_images(data.images, finder, seed, bench), seed)
         case _:
             assert_never(data)

@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
-from vae_pipeline.kinds.listing import is_archive, list_files
+from vae_pipeline.kinds.archives import is_archive
+from vae_pipeline.kinds.listing import list_files
 from vae_pipeline.system.errors import DataError
 
 

@@ -1,35 +1,37 @@
-"""Pictures and their masks as rows of arrays, decoded when they are asked for."""
+"""Pictures and their masks as rows of arrays, read when they are asked for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from vae_pipeline.kinds.image.decoding import read_mask, read_picture
-from vae_pipeline.kinds.listing import Listing
+from vae_pipeline.kinds.image.blocks import PictureBlocks
+from vae_pipeline.kinds.image.decoding import Levels, read_mask
+from vae_pipeline.kinds.listed import Listing
 from vae_pipeline.kinds.parts import Array, Indices
 from vae_pipeline.recipe.data import FolderData
 
 
 @dataclass(frozen=True)
 class DecodedRows:
-    """Pictures as rows of [channels, height, width]."""
+    """Pictures of blocks as rows of [channels, height, width]."""
 
-    pictures: Listing
-    data: FolderData
-    levels: tuple[float, float]
+    blocks: PictureBlocks
+    places: Indices
+    """The place of each row among all pictures of the blocks."""
+    levels: Levels
 
     def __len__(self) -> int:
-        return len(self.pictures.names)
+        return len(self.places)
 
     def __getitem__(self, indices: Indices) -> Array:
-        return np.stack([self.decode(self.pictures.names[index]) for index in indices])
-
-    def decode(self, name: str) -> Array:
-        """Read one picture."""
-        content = self.pictures.read(name)
-        shown, data = f"{self.pictures.place}/{name}", self.data
-        return read_picture(content, shown, data.shape, data.fit, self.levels, data.crop)
+        places = self.places[indices]
+        numbers, within = np.divmod(places, self.blocks.size)
+        rows = np.empty((len(places), *self.blocks.data.shape), np.uint8)
+        for number in np.unique(numbers).tolist():
+            mine = numbers == number
+            rows[mine] = self.blocks.pixels(number, self.levels)[within[mine]]
+        return rows
 
 
 @dataclass(frozen=True)

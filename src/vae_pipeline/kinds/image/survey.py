@@ -3,27 +3,44 @@
 import dataclasses
 import math
 from collections import Counter
+from dataclasses import dataclass
 
-from vae_pipeline.kinds.image.decoding import read_whole, wide_levels
+import numpy as np
+
+from vae_pipeline.kinds.image.blocks import PictureBlocks
+from vae_pipeline.kinds.image.rows import DecodedRows
 from vae_pipeline.kinds.image.spec import LEVELS
-from vae_pipeline.kinds.listing import Listing
+from vae_pipeline.kinds.listed import Listing
+from vae_pipeline.kinds.parts import Indices
 from vae_pipeline.recipe.data import FolderData
-from vae_pipeline.system.errors import CorruptFileError, DataError
+from vae_pipeline.system.errors import DataError
+from vae_pipeline.system.workbench import Workbench
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """The pictures of a place that can be used."""
+
+    listing: Listing
+    blocks: PictureBlocks
+    places: Indices
+    """The place of each among all that were listed."""
 
 
 class PictureSurvey:
     """A survey of one place after the other."""
 
-    def __init__(self, data: FolderData) -> None:
-        self.data = data
+    def __init__(self, data: FolderData, bench: Workbench) -> None:
+        self.data, self.bench = data, bench
         self.dropped: Counter[str] = Counter()
         self._low, self._high = math.inf, -math.inf
 
-    def add(self, pictures: Listing) -> Listing:
-        """Give the pictures without those that can't be read, where the recipe drops these.
+    def add(self, pictures: Listing) -> Surveyed:
+        """Read all pictures; those that can't be read are left out, where the recipe drops these.
 
         Raises:
-            CorruptFileError, DataError: it doesn't, or none can be read.
+            CorruptFileError, DataError: it doesn't, none can be read, or one can't be used.
+            WorkerError: a process that read some was ended from outside.
         """
         self.dropped.update(pictures.skipped)
         if pictures.broken and self.data.corrupt == "fail":
@@ -32,26 +49,31 @@ class PictureSurvey:
                 "mend them, or set data.corrupt to drop"
             )
         self.dropped.update({"link that leads nowhere": len(pictures.broken)} if pictures.broken else {})
-        whole = []
-        for name in pictures.names:
-            try:
-                self._look(pictures.read(name), f"{pictures.place}/{name}")
-            except CorruptFileError:
-                if self.data.corrupt == "fail":
-                    raise
-                self.dropped["truncated or corrupt picture"] += 1
-            else:
-                whole.append(name)
-        if not whole:
+        blocks = PictureBlocks(pictures, self.data, self.bench)
+        found = blocks.findings
+        kept = np.flatnonzero(~found.corrupt)
+        if len(kept) < len(found.corrupt):
+            self.dropped["truncated or corrupt picture"] += len(found.corrupt) - len(kept)
+        if not len(kept):
             raise DataError(f"every picture in {pictures.place} is truncated or corrupt: fetch them again")
-        return dataclasses.replace(pictures, names=whole)
+        wide = found.levels[np.isfinite(found.levels[:, 0])]
+        self._low = float(wide[:, 0].min(initial=self._low))
+        self._high = float(wide[:, 1].max(initial=self._high))
+        listing = dataclasses.replace(
+            pictures,
+            names=[pictures.names[place] for place in kept.tolist()],
+            digest=lambda _: pictures.digest(map(bytes, found.digests)),
+        )
+        return Surveyed(listing, blocks, kept)
 
-    def _look(self, content: bytes, shown: str) -> None:
-        if self.data.corrupt == "drop":
-            read_whole(content, shown, self.data.shape[0])
-        found = wide_levels(content, shown)
-        if found is not None:
-            self._low, self._high = min(self._low, found[0]), max(self._high, found[1])
+    def rows(self, pictures: Surveyed) -> DecodedRows:
+        """The pictures as rows, once all places were added.
+
+        Raises:
+            CorruptFileError, DataError, WorkerError: as `add`.
+        """
+        pictures.blocks.bring(self.levels)
+        return DecodedRows(pictures.blocks, pictures.places, self.levels)
 
     @property
     def levels(self) -> tuple[float, float]:

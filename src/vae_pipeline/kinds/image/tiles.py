@@ -9,7 +9,7 @@ from operator import itemgetter
 import numpy as np
 
 from vae_pipeline.kinds.image.decoding import read_whole, size_of
-from vae_pipeline.kinds.listing import Listing
+from vae_pipeline.kinds.listed import Listing
 from vae_pipeline.kinds.parts import Array, Indices, Part
 from vae_pipeline.kinds.splitting import subset
 from vae_pipeline.recipe.data import FolderData

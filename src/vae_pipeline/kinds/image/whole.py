@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy.typing as npt
 
+from vae_pipeline.kinds.archives import is_archive
 from vae_pipeline.kinds.image.decoding import SUFFIXES, in_units, read_whole
 from vae_pipeline.kinds.image.spec import ImageSpec
-from vae_pipeline.kinds.listing import is_archive, list_pictures
+from vae_pipeline.kinds.listing import list_pictures
 from vae_pipeline.system.errors import DataError
 
 Array = npt.NDArray[Any]

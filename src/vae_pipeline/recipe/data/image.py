@@ -143,7 +143,7 @@ class MvtecLayout(Section):
 
 
 class FolderData(Section):
-    """Pictures in a folder, a .zip or a .tar; `valid` and `test` are paths, or a fraction of train."""
+    """Pictures in a folder, a .zip, a .tar or a folder of such archives; `valid` and `test` are paths, or fractions."""
 
     kind: Literal["folder"]
     shape: Shape
@@ -166,7 +166,7 @@ class FolderData(Section):
     """A list of what each picture shows or not, by its name, such as CelebA's list_attr_celeba.txt, or a CSV: 1 or
     true where it does, 0, -1 or false where it doesn't."""
     train: Place
-    """Path of the folder or archive."""
+    """Path of the folder or archive, or of a folder of archives."""
     valid: Fraction | Place | None = None
     """A path, or a fraction of train; null where split is listed."""
     test: SomeFraction | Place | None = None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from vae_pipeline.kinds.listing import Listing
+from vae_pipeline.kinds.listed import Listing
 from vae_pipeline.scaffold.looking.found import PARTS, Places, fractions
 
 ALL_PARTS = {name for names in PARTS.values() for name in names}

@@ -6,10 +6,11 @@ import zlib
 from collections import Counter
 from pathlib import Path
 
+from vae_pipeline.kinds.archives import is_archive
 from vae_pipeline.kinds.audio import decoding as audio
 from vae_pipeline.kinds.image.arrays import IDX_TYPES, NPY
 from vae_pipeline.kinds.image.decoding import SUFFIXES
-from vae_pipeline.kinds.listing import is_archive, list_files
+from vae_pipeline.kinds.listing import list_files
 from vae_pipeline.kinds.table.spec import is_table
 from vae_pipeline.scaffold.looking.arrays import look_at_arrays, opened
 from vae_pipeline.scaffold.looking.found import Found, Places
@@ -70,7 +71,8 @@ def look(path: Path, places: Places, label: tuple[str, str] | None = None) -> Fo
 
 def _look_at_files(path: Path, places: Places) -> Found:
     """Look at the recordings of a folder or an archive that holds more of them than pictures, else at the pictures."""
-    names = list_files(path, lambda names: (list(names), Counter())).names
+    wanted = (*audio.SUFFIXES, *SUFFIXES)
+    names = list_files(path, lambda names: ([each for each in names if each.lower().endswith(wanted)], Counter())).names
     recordings, pictures = (sum(each.lower().endswith(ends) for each in names) for ends in (audio.SUFFIXES, SUFFIXES))
     return (look_at_recordings if recordings > pictures else look_at_pictures)(path, places)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from vae_pipeline.kinds.audio.decoding import Header, read_header
-from vae_pipeline.kinds.listing import Listing, list_recordings
+from vae_pipeline.kinds.listed import Listing
+from vae_pipeline.kinds.listing import list_recordings
 from vae_pipeline.scaffold.facts import AudioFacts
 from vae_pipeline.scaffold.looking.found import Found, Places, require_enough
 from vae_pipeline.scaffold.looking.layout import division, labels_of, parts_of, told_parts

@@ -1,5 +1,6 @@
 """The scans of a place. A scan is called by its number in the order of paths, since its name may be a patient's."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from vae_pipeline.kinds.image.scans.decoded import Decoded
 from vae_pipeline.kinds.image.scans.dicom import MARK, read_dicom, read_header
 from vae_pipeline.kinds.image.scans.nifti import is_nifti, read_nifti, uncompressed
 from vae_pipeline.kinds.image.scans.table import Table
-from vae_pipeline.kinds.listing import Listing, list_files
+from vae_pipeline.kinds.listed import Listing
+from vae_pipeline.kinds.listing import list_files
 from vae_pipeline.recipe.data import ScansData
 from vae_pipeline.recipe.split import Groups
 from vae_pipeline.system.errors import CorruptFileError, DataError
@@ -149,7 +151,7 @@ def survey(place: Path, data: ScansData) -> Scans:
             f"{', '.join(f'{number} x {reason}' for reason, number in dropped.items()) or 'nothing'}"
         )
     names = [scan.name for scan in found]
-    used = Listing(listing.place, names, read, listing.digest, listing.skipped)
+    used = dataclasses.replace(listing, names=names, read=read, broken=())
     return Scans(used, tuple(found), dropped, decode)
 
 

@@ -47,7 +47,7 @@ def open_scans(data: ScansData) -> ImageSource:
         groups[name] = [patients[name][owner] for owner in owners]
     every = [scan for part in scans.values() for scan in part.found]
     dropped = sum((part.dropped for part in scans.values()), Counter[str]())
-    origins = {part.listing.place: part.listing.digest() for part in scans.values()}
+    origins = {part.listing.place: part.listing.digest(None) for part in scans.values()}
     return ImageSource(
         shape=data.shape,
         dtype="uint8" if data.shape[0] == 3 else "float32",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from vae_pipeline.kinds.folders import below
-from vae_pipeline.kinds.listing import Listing
+from vae_pipeline.kinds.listed import Listing
 from vae_pipeline.system.errors import DataError
 
 
