@@ -49,6 +49,7 @@ class RecipeEstimator(Estimator):
         "recipe_",
         "seed_",
         "classes_",
+        "told_",
         "n_features_in_",
         "feature_names_in_",
         "_layout",
@@ -101,7 +102,7 @@ class RecipeEstimator(Estimator):
             self._take(Trained.load(folder.path / "model"))
             self._calibrate(prepared, seed, device)
             self.recipe_, self.seed_, self._layout, self._names = whole, seed, given.layout, given.names
-            self._digest, self._folder = prepared.digest(), folder
+            self._digest, self._folder, self.told_ = prepared.digest(), folder, given.told
             if given.classes is not None:
                 self.classes_ = given.classes
         if earlier is not None:

@@ -66,6 +66,7 @@ class VAESynthesizer(RecipeEstimator):
     Attributes:
         recipe_: the whole recipe.
         seed_: the seed of the fit.
+        told_: what was left out of a table, or read in one way of several, a sentence each.
         history_: DataFrame of one row an epoch; nats a row.
         rows_: the number of rows of the data, those that were held back with them.
         draws_: of the last `sample` or `write`, how many rows were drawn for how many, and how many broke a check.
