@@ -129,6 +129,15 @@ def test_values_far_from_nought_stay_apart(case, scaling):
     assert TableSpec.from_dict(spec.to_dict()) == spec
 
 
+@pytest.mark.parametrize("scaling", ["standard", "robust", "quantile"])
+def test_values_whose_scaling_float32_cannot_hold_are_refused(scaling):
+    wide = np.concatenate([NORMAL, [2.9e38, -2.9e38, 2.9e38] * 100])
+    with pytest.raises(DataError, match=r"from -2.9e\+38 to 2.9e\+38, .*give them in a larger unit"):
+        fit_column(Column("c", "number", False, ()), wide, scaling)
+    column = fit_column(Column("c", "number", False, ()), NORMAL * 1e36, scaling)
+    assert np.isfinite(np.diff(np.array(column.knots, np.float32), axis=0)).all()
+
+
 def test_values_that_float32_cannot_tell_apart_are_refused():
     with pytest.raises(DataError, match=r"values that differ by .*e-300.*give them in a smaller unit"):
         fit_column(Column("c", "number", False, ()), (NORMAL + 5) * 1e-300, "standard")
