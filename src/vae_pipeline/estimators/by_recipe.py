@@ -100,9 +100,10 @@ class RecipeEstimator(Estimator):
             prepared = _prepare(given, folder.path / "data", seed)
             train(job, prepared.folder, folder.path / "model")
             self._take(Trained.load(folder.path / "model"))
+            self.told_ = given.told
             self._calibrate(prepared, seed, device)
             self.recipe_, self.seed_, self._layout, self._names = whole, seed, given.layout, given.names
-            self._digest, self._folder, self.told_ = prepared.digest(), folder, given.told
+            self._digest, self._folder = prepared.digest(), folder
             if given.classes is not None:
                 self.classes_ = given.classes
         if earlier is not None:

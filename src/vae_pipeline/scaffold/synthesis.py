@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 CELLS = 64
-DATA = {"scaling": "quantile", "cells": CELLS}
-"""Keys of the section `data`: any distribution of numbers, and what is far of a skewed one brought near."""
+DATA = {"scaling": "quantile", "cells": CELLS, "dependent": True}
+"""Keys of the section `data`: any distribution of numbers, what is far of a skewed one brought near, and columns that
+follow from others."""
 RATE, RATE_OF_FEW = 0.3, 0.6
 """The rate's weight: latents say most of a row, and little is left to independent noise. Of few rows they say less:
 what is drawn would come near to single ones."""

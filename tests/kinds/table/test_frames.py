@@ -67,6 +67,12 @@ def test_whatever_type_a_column_has(case):
     np.testing.assert_array_equal(found, wanted)
 
 
+def test_seconds_that_a_model_wrote_are_read_as_durations_again():
+    column = Column("c", "number", False, (), written="duration")
+    found = encode(pd.DataFrame({"c": ["5640", "1:34:00", "86401.0"]}), [column], "rows.csv")
+    np.testing.assert_array_equal(found[:, 0], [5640, 5640, 86401])
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

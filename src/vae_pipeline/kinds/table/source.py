@@ -127,6 +127,7 @@ def open_table(data: TableData, finder: Finder) -> TableSource:
         scaling=data.scaling,
         cells=data.cells,
         counts=data.counts,
+        dependent=data.dependent,
         one_class=data.one_class,
         valid=data.valid,
         test=data.test,

@@ -20,6 +20,8 @@ from vae_pipeline.kinds.splitting import duplicates, split_card, told
 from vae_pipeline.kinds.table.cells import cells_of, step_of
 from vae_pipeline.kinds.table.columns import MOST_VALUES
 from vae_pipeline.kinds.table.counts import counts_of, fit_counts, totals_of
+from vae_pipeline.kinds.table.dependence import ROWS, dependent
+from vae_pipeline.kinds.table.follows import Follows
 from vae_pipeline.kinds.table.records import MOST
 from vae_pipeline.kinds.table.scaling import LEAST, knots_of
 from vae_pipeline.kinds.table.spec import centre
@@ -69,10 +71,11 @@ def write_table(source: TableSource, folder: Path, seed: int) -> None:
     card["duplicates"] = duplicates(hashes)
     card["notes"] = [*source.notes, *division.notes, *told(card)]
     classes = () if source.labels is None else ANOMALIES
+    follows = _follows(source, parts["train"], columns) if source.dependent else ()
     totals = totals_of(_chunks(source, parts["train"]), [source.columns.index(each) for each in counts])
     TableSpec(
         tuple(columns), source.ignored, classes, csv=source.csv, absent=source.absent,
-        counts=tuple(each.name for each in counts), totals=totals,
+        counts=tuple(each.name for each in counts), totals=totals, follows=follows,
     ).save(folder / "spec.json")  # fmt: skip
     write_json(folder / "card.json", card)
 
@@ -93,6 +96,17 @@ def _fit(source: TableSource, train: Indices, counted: Sequence[Column]) -> list
     for index, found in counts.items():
         fitted[index] = _of_counts(fitted[index], source.columns[index].values, found)
     return fitted
+
+
+def _follows(source: TableSource, train: Indices, columns: Sequence[Column]) -> tuple[Follows, ...]:
+    """What follows in the training part, in the codes of the columns that were fitted."""
+    rows = np.array(source.rows[train[:ROWS]])
+    for at, (before, after) in enumerate(zip(source.columns, columns, strict=True)):
+        if after.kind == "category":
+            codes = rows[:, at]
+            table = _recoding(before, after).astype(np.float64)
+            rows[:, at] = table[np.where(np.isnan(codes), len(table) - 1, codes).astype(int)]
+    return dependent(rows, columns)
 
 
 def _chunks(source: TableSource, indices: Indices) -> Iterator[Array]:
