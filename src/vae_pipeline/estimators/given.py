@@ -49,7 +49,7 @@ class Given:
     names: Mapping[str, int] | None = field(default_factory=dict)
     """The whole numbers that name columns of a DataFrame, by the texts that stand for them; None of an array."""
     told: tuple[str, ...] = ()
-    """What was left out of a table, or read in one way of several, a sentence each."""
+    """Findings on a table: what was left out, or read in one way of several, a sentence each."""
 
 
 def is_path(X: object) -> bool:  # noqa: N803

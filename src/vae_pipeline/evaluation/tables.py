@@ -49,7 +49,7 @@ def describe(
 
 
 def _kept(drawn: npt.NDArray[np.float32], spec: TableSpec) -> npt.NDArray[np.float32]:
-    """Drawn rows, less offsets, whose columns keep to what follows, as files of them do."""
+    """Rows that were drawn, less offsets, with columns that keep to what follows, as files of them do."""
     if not spec.follows:
         return drawn
     rows = spec.drawn(drawn)

@@ -33,7 +33,7 @@ def dependent(rows: Floats, columns: Sequence[Column]) -> tuple[Follows, ...]:
 
 
 def _of_classes(rows: Floats, columns: Sequence[Column], whole: Sequence[int]) -> list[Follows]:
-    """What follows from a class; of several columns that follow from each other the finest one follows from none."""
+    """Columns that follow from a class; of several that follow from each other the finest one follows from none."""
     different = {at: np.unique(rows[:, at], return_inverse=True) for at in whole}
     parents: list[int] = []
     found = []

@@ -99,7 +99,7 @@ def _fit(source: TableSource, train: Indices, counted: Sequence[Column]) -> list
 
 
 def _follows(source: TableSource, train: Indices, columns: Sequence[Column]) -> tuple[Follows, ...]:
-    """What follows in the training part, in the codes of the columns that were fitted."""
+    """Columns that follow in the training part, in the codes of those that were fitted."""
     rows = np.array(source.rows[train[:ROWS]])
     for at, (before, after) in enumerate(zip(source.columns, columns, strict=True)):
         if after.kind == "category":

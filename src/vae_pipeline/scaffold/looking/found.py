@@ -31,7 +31,7 @@ class Found:
     said: Sequence[str]
     """Findings and decisions, a sentence each."""
     decided: Sequence[str] = ()
-    """Those of them that say what of the data is left out, or read in one way of several."""
+    """Decisions among them: what of the data is left out, or read in one way of several."""
 
 
 @dataclass(frozen=True)
