@@ -168,7 +168,8 @@ def test_columns_that_say_little_are_kept_or_left_out(column):
     """One value stays; a text of its own in every row, or none at all, is left out and said to be."""
     frame = pd.DataFrame({"a": np.random.default_rng(0).normal(size=60), "b": column})
     try:
-        found = VAESynthesizer(steps=5, verbose=False).fit(frame).sample(10)
+        model = VAESynthesizer(steps=5, verbose=False).fit(frame)
+        found = model.sample(10)
     except ValueError as error:
         assert "column b" in str(error) and frame.b.isna().all()
         return
@@ -176,6 +177,17 @@ def test_columns_that_say_little_are_kept_or_left_out(column):
         assert set(found.b) == set(frame.b)
     else:
         assert list(found) == ["a"]
+        assert model.told_ == ("left out: column b, which holds a text of its own in every row",)
+
+
+@FEW
+def test_a_code_keeps_its_zeros_and_is_told():
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": draw.normal(size=60), "zip": draw.choice(["02138", "90210"], 60)})
+    model = VAESynthesizer(steps=5, verbose=False).fit(frame)
+    assert set(model.sample(50).zip) == {"02138", "90210"}
+    assert model.told_ == ("column zip holds '02138', as codes do: it is taken as category",)
+    assert model.recipe_.data.columns == {"zip": "category"}
 
 
 @FEW

@@ -20,6 +20,8 @@ from vae_pipeline.kinds.parts import Source
 from vae_pipeline.kinds.sources import open_source
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.scaffold.begin import Begun, begin, name_of, project_of
+from vae_pipeline.scaffold.looking.found import Places
+from vae_pipeline.scaffold.looking.look import look
 from vae_pipeline.system.errors import DataError, OutputError, RecipeError
 
 ENOUGH = 60
@@ -225,6 +227,28 @@ class TestRows:
         assert found.recipe.data.columns.get("comment", "ignored") == "ignored"
         assert "'?' is taken for a missing value" in said(found)
         assert "comment" not in {column.name for column in opened(found).columns}
+
+    def test_codes_are_no_numbers_and_words_of_another_column_no_gaps(self):
+        draw = np.random.default_rng(0)
+        frame = pd.DataFrame({"score": draw.integers(0, 90, ENOUGH).astype(str), "when": draw.integers(0, 90, ENOUGH)})
+        frame["zip"] = draw.choice(["02138", "90210"], ENOUGH)
+        frame["account"] = [f"{value:09}" for value in draw.integers(0, 10**8, ENOUGH)]
+        frame["risk"] = draw.choice(["low", "high"], ENOUGH)
+        frame["age"] = frame.when.astype(str)
+        frame.loc[::9, "score"], frame.loc[::9, "age"] = "low", "unknown"
+        frame.to_csv("rows.csv", index=False)
+        found = begun("rows.csv")
+        wanted = {"zip": "category", "account": "ignored", "score": found.recipe.data.columns["score"]}
+        assert found.recipe.data.columns == wanted and found.recipe.data.missing == ("unknown",)
+        assert "column zip holds '02138', as codes do" in said(found)
+        assert f"{len(frame.loc[::9])} of its {ENOUGH} values are missing so" in said(found)
+        kinds = {column.name: (column.kind, column.missing) for column in opened(found).columns}
+        assert kinds["risk"] == ("category", False) and kinds["age"] == ("number", True)
+
+    def test_what_a_column_is_told_to_be_takes_no_word_for_a_gap(self):
+        pd.DataFrame({"a": ["low", *map(str, range(ENOUGH - 1))], "b": range(1, 1 + ENOUGH)}).to_csv("rows.csv")
+        found = look(Path("rows.csv"), Places(Path()), columns={"a": "category"})
+        assert found.data["columns"]["a"] == "category" and "missing" not in found.data
 
     @pytest.mark.parametrize("name", ["rows.npz", "named.csv"])
     def test_labels_make_it_a_detector_of_anomalies(self, name):

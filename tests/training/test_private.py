@@ -312,6 +312,7 @@ def test_a_run_that_was_killed_goes_on_with_its_noise_and_its_account(recipe, la
         ({"sampler": "mixture"}, "a sampler of kind mixture is fitted to training rows"),
         ({"sampler": "auto"}, "a sampler of kind auto is fitted to training rows"),
         ({"detection": {"score": "negative_elbo", "draws": 1, "collected": None}}, "set detection to null"),
+        ({"data": {"dependent": True}}, "set data.dependent to false"),
         ({"train": {"keep": "best"}}, "set train.keep: last"),
         ({"train": {"patience": 3}}, "set train.keep: last"),
         ({"train": {"stop_on_alarm": True}}, "train.stop_on_alarm: false"),

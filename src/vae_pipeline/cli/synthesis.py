@@ -22,6 +22,8 @@ COMMAND_WORDS = (
     (r"in VAESynthesizer\(columns=\.\.\.\)", "by --column NAME=KIND"),
     (r"make it NaN;", "leave it empty;"),
     (r"evaluate\.target is", "--target is"),
+    (r" \(data\.columns says otherwise\)", " (--column NAME=KIND says otherwise)"),
+    (r" \(data\.[\w.]+ says otherwise\)", ""),
     (r"train\.private\.(epsilon|delta)", r"--\1"),
 )
 """Words of an estimator about its parameters, and those that the command has instead."""
@@ -89,6 +91,9 @@ def synthesize(
         if any(rules.values()):
             synthesizer.require_rules(data, **rules)
         synthesizer.fit(data)
+    if not as_json:
+        for line in synthesizer.told_:
+            terminal.print(_said(line))
     figures = synthesizer.report()
     if bundle is not None:
         synthesizer.export(bundle)
@@ -100,6 +105,8 @@ def synthesize(
             if key in figures:
                 real = "" if beside is None else f"  (real rows: {figures[beside]:.3g})"
                 terminal.print(f"{words}: {figures[key]:.3g}{real}")
+        if why := figures.get("left_out"):
+            terminal.print(f"how good they are isn't known: {why['column_shapes']}")
         tell(told)
         if (privacy := synthesizer.trained_.privacy) is not None:
             terminal.print(f"{privacy.promise} {OUTSIDE}")
@@ -114,10 +121,13 @@ def _in_words_of_the_command() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        text = str(error)
-        for pattern, instead in COMMAND_WORDS:
-            text = re.sub(pattern, instead, text)
-        raise InputError(text) from error
+        raise InputError(_said(str(error))) from error
+
+
+def _said(text: str) -> str:
+    for pattern, instead in COMMAND_WORDS:
+        text = re.sub(pattern, instead, text)
+    return text
 
 
 def _columns(told: list[str]) -> dict[str, str] | None:

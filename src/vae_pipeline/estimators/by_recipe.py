@@ -49,6 +49,7 @@ class RecipeEstimator(Estimator):
         "recipe_",
         "seed_",
         "classes_",
+        "told_",
         "n_features_in_",
         "feature_names_in_",
         "_layout",
@@ -99,6 +100,7 @@ class RecipeEstimator(Estimator):
             prepared = _prepare(given, folder.path / "data", seed)
             train(job, prepared.folder, folder.path / "model")
             self._take(Trained.load(folder.path / "model"))
+            self.told_ = given.told
             self._calibrate(prepared, seed, device)
             self.recipe_, self.seed_, self._layout, self._names = whole, seed, given.layout, given.names
             self._digest, self._folder = prepared.digest(), folder

@@ -18,6 +18,7 @@ from vae_pipeline.estimators import images, tables
 from vae_pipeline.kinds.download import Finder
 from vae_pipeline.kinds.parts import AudioSource, ImageSource, Part, Source, TableSource, TextSource
 from vae_pipeline.kinds.sources import open_source
+from vae_pipeline.kinds.table.repeats import duplicates_of
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.recipe.data import ArraysData, Data, DrawnSentencesData, TableData, TextData
 from vae_pipeline.scaffold.facts import Facts, ImageFacts, TableFacts
@@ -47,6 +48,8 @@ class Given:
     """The labels that 0, 1, ... stand for, as they were given; None where there are none."""
     names: Mapping[str, int] | None = field(default_factory=dict)
     """The whole numbers that name columns of a DataFrame, by the texts that stand for them; None of an array."""
+    told: tuple[str, ...] = ()
+    """Findings on a table: what was left out, or read in one way of several, a sentence each."""
 
 
 def is_path(X: object) -> bool:  # noqa: N803
@@ -83,10 +86,8 @@ def of_path(path: Path, columns: Mapping[str, Any], finder: Finder, seed: int) -
     Raises:
         DataError: nothing is there, or it is of no known kind, or can't be used.
     """
-    found = look(path, Places(Path.cwd()))
+    found = look(path, Places(Path.cwd()), columns=columns)
     values = dict(found.data)
-    if values["kind"] == "table":
-        values["columns"] = {**values["columns"], **columns}
     data: Data = TypeAdapter(Data).validate_python(values)
     source = open_source(data, finder, seed)
     if isinstance(source, TableSource) and source.labels is not None and source.labels.any():
@@ -96,7 +97,7 @@ def of_path(path: Path, columns: Mapping[str, Any], finder: Finder, seed: int) -
             UserWarning,
             stacklevel=4,
         )
-    return Given(source, values, found.facts, classes=_names(source))
+    return Given(source, values, found.facts, classes=_names(source), told=tuple(found.decided))
 
 
 def of_memory(
@@ -163,11 +164,20 @@ def _rows(frame: pd.DataFrame, recipe: Recipe | None, columns: Mapping[str, Any]
     if tables.all_numbers(frame):  # an array holds what it holds: a column that counts is no index
         columns = dict.fromkeys(frame.columns, "number") | dict(columns)
     outlines = tables.outlines_of(frame, columns)
+    codes = (
+        {each.name: (code, each.code_kind()) for each in outlines if (code := each.code())} if recipe is None else {}
+    )
+    if codes:
+        columns = dict(columns) | {name: kind for name, (_, kind) in codes.items()}
+        outlines = tables.outlines_of(frame, columns)
     left_out = {outline.name: reason for outline in outlines if (reason := outline.left_out())}
     kept = [outline for outline in outlines if outline.name not in left_out]
     if not kept:
         tables.refuse_all_left_out(left_out)
     known = [outline.column() for outline in kept]
+    division = _division(recipe, len(frame))
+    if recipe is None:
+        division["split"]["duplicates"] = duplicates_of(frame[[column.name for column in known]])
     data = {
         "kind": "table",
         "file": {"path": "X.parquet"},
@@ -176,7 +186,7 @@ def _rows(frame: pd.DataFrame, recipe: Recipe | None, columns: Mapping[str, Any]
         "scaling": getattr(told, "scaling", "standard"),
         "counts": getattr(told, "counts", None),
         "one_class": False,
-        **_division(recipe, len(frame)),
+        **division,
     }
     section = TableData.model_validate(data)
     source = TableSource(
@@ -198,7 +208,11 @@ def _rows(frame: pd.DataFrame, recipe: Recipe | None, columns: Mapping[str, Any]
     facts = TableFacts(
         len(frame), kinds["number"], kinds["boolean"], kinds["category"], kinds["date"], labelled=False
     )  # fmt: skip
-    return Given(source, data, facts)
+    told_of = (
+        *(f"left out: column {name}, which {reason}" for name, reason in left_out.items()),
+        *(f"column {name} holds {code!r}, as codes do: it is taken as {kind}" for name, (code, kind) in codes.items()),
+    )
+    return Given(source, data, facts, told=told_of)
 
 
 def _sentences(lines: list[str], recipe: Recipe | None) -> Given:

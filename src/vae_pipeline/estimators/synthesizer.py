@@ -66,6 +66,7 @@ class VAESynthesizer(RecipeEstimator):
     Attributes:
         recipe_: the whole recipe.
         seed_: the seed of the fit.
+        told_: what was left out of a table, or read in one way of several, a sentence each.
         history_: DataFrame of one row an epoch; nats a row.
         rows_: the number of rows of the data, those that were held back with them.
         draws_: of the last `sample` or `write`, how many rows were drawn for how many, and how many broke a check.
@@ -191,6 +192,7 @@ class VAESynthesizer(RecipeEstimator):
     def _calibrate(self, prepared: Prepared, seed: int, device: torch.device) -> None:  # noqa: ARG002
         self.__dict__.pop("draws_", None)
         self.rows_ = sum(map(len, (prepared.train, prepared.valid, prepared.test)))
+        self.told_ = (*self.told_, *(each.told for each in self._spec().follows))
 
     def _seed(self, n: int, random_state: RandomState) -> int:
         check_is_fitted(self)
@@ -204,7 +206,7 @@ class VAESynthesizer(RecipeEstimator):
 
         def stream(count: int) -> npt.NDArray[Any]:
             with self._computing() as device:
-                return spec.natural(raw(count, device))
+                return spec.drawn(raw(count, device))
 
         return stream
 
@@ -229,7 +231,9 @@ class VAESynthesizer(RecipeEstimator):
             return given
         section = None if recipe is None else recipe.data
         own = isinstance(section, TableData | TumoursData)
-        told = {name: getattr(section, name) for name in DATA} if own else DATA
+        told = {name: getattr(section, name) for name in DATA if hasattr(section, name)} if own else DATA
+        if self.epsilon is not None:
+            told = {**told, "dependent": False}  # no noise would hide which values go together
         return replace(given, source=replace(given.source, **told), data={**given.data, **told})
 
     def _whole(self, recipe: Recipe | None, given: Given) -> Recipe:

@@ -64,6 +64,7 @@ class VAE(TransformerMixin, RecipeEstimator):  # type: ignore[misc]
         recipe_: the whole recipe. Saved beside the data, by the names that its section `data` has for them, it makes
             the same model by the command line.
         seed_: the seed of the fit.
+        told_: what was left out of a table, or read in one way of several, a sentence each.
         history_: DataFrame of one row an epoch; nats an example.
         classes_: the labels, where there are any.
     """

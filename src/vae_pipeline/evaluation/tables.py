@@ -4,10 +4,14 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from vae_pipeline.evaluation.row_plots import correlations, marginals
 from vae_pipeline.kinds.spec import TableSpec
 from vae_pipeline.kinds.store import Prepared
-from vae_pipeline.kinds.table.spec import require_target
+from vae_pipeline.kinds.table.exact import exact
+from vae_pipeline.kinds.table.spec import centre, require_target
 from vae_pipeline.metrics.detection import normal_part
 from vae_pipeline.metrics.drawn_rows import draw_rows
 from vae_pipeline.metrics.privacy import privacy
@@ -32,7 +36,7 @@ def describe(
     train, test = prepared.train, normal_part(prepared)
     if min(len(train), len(test)) < LEAST:
         return {"left_out": {"column_shapes": f"there are fewer than {LEAST} rows in a part"}}
-    drawn = draw_rows(model, max(MANY, min(len(train), ROWS)), derive(seed, "drawn rows"))
+    drawn = _kept(draw_rows(model, max(MANY, min(len(train), ROWS)), derive(seed, "drawn rows")), spec)
     real, held_out, columns = train.x[:], test.x[:], spec.columns
     found = {"drawn_rows": len(drawn)} | dataclasses.asdict(synthesis(real, held_out, drawn, columns, seed))
     found |= dataclasses.asdict(privacy(real, held_out, drawn, columns, seed))
@@ -42,3 +46,14 @@ def describe(
         marginals(folder / "marginals.png", real, drawn, columns)
         correlations(folder / "correlations.png", real, drawn, columns)
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _kept(drawn: npt.NDArray[np.float32], spec: TableSpec) -> npt.NDArray[np.float32]:
+    """Rows that were drawn, less offsets, with columns that keep to what follows, as files of them do."""
+    if not spec.follows:
+        return drawn
+    rows = spec.drawn(drawn)
+    for at, column in enumerate(spec.columns):
+        if column.name in {each.column for each in spec.follows}:
+            rows[:, at] = exact(rows[:, at], column)
+    return centre(rows, spec.columns)

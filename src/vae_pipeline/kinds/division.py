@@ -14,6 +14,8 @@ from vae_pipeline.kinds.store import PARTS
 from vae_pipeline.recipe.split import SplitRule
 
 Numbers = npt.NDArray[np.uint64]
+OFTEN = 10.0
+"""Rows that equal a row on average, itself with them, over which parts of whole sets of equals aren't alike."""
 FAR = 0.25  # share of what was asked for by which a part's size may differ without being told
 
 
@@ -74,6 +76,13 @@ def divide(
                     f"{name} has {free[name]} of {count} rows, of which {share:g} would be {share * count:.0f}: "
                     "split.size exact comes as near as can be"
                 )
+    if rule.duplicates == "together" and groups is None:
+        _, sizes = np.unique(units, return_counts=True)
+        if (alike := float((sizes.astype(float) ** 2).sum() / max(1, len(units)))) > OFTEN:
+            notes.append(
+                f"a row has {alike - 1:,.0f} equals on average, and these are of one part: parts differ in what is "
+                "frequent, as split.duplicates keep would not let them"
+            )
     rows = {name: kept[indices] for name, indices in parts.items()}
     return Division(rows, len(numbers) - len(kept), tuple(notes))
 

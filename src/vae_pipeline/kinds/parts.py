@@ -136,6 +136,8 @@ class TableSource:
     """Cells into which each column's numbers are sorted, about so many; None for none."""
     counts: Counted = None
     """Names of the columns that count, "all" for all numbers; None for none."""
+    dependent: bool = False
+    """True if columns that follow from others are sought, and drawn so."""
     ignored: tuple[str, ...] = ()
     origins: dict[str, str] = field(default_factory=dict)
     """Name of each file, or description: its digest."""

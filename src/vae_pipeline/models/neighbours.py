@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vae_pipeline.kinds.table.store import knots_of
+from vae_pipeline.kinds.table.scaling import knots_of
 from vae_pipeline.models.likelihoods.layout import Layout
 from vae_pipeline.models.nets.columns import one_hot
 from vae_pipeline.models.scaling import TableScaling

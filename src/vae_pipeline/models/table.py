@@ -1,11 +1,11 @@
 """A VAE of a table's rows, which draws new ones whole, their noise, classes and gaps with them, and judges columns."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from vae_pipeline.models.draw import Posterior
-from vae_pipeline.models.likelihoods.mixed import RowDistribution
+from vae_pipeline.models.likelihoods.mixed import MixedLikelihood, RowDistribution
 from vae_pipeline.models.likelihoods.rows import DrawnRows, RowDraw
 from vae_pipeline.models.scaling import TableScaling
 from vae_pipeline.models.vae import VAE
@@ -27,6 +27,12 @@ class TableVAE(VAE):
         rows = self.decode(z, label)
         assert isinstance(rows, RowDistribution)  # the builder says so
         return self.rows.drawn(rows, uniform, self.scaling)
+
+    def doubtful(self, x: Float[Tensor, "batch columns"]) -> Bool[Tensor, " batch"]:
+        """True of raw rows whose density rounding decides, as a number of theirs lies at the end of a cell."""
+        likelihood = self.likelihood
+        assert isinstance(likelihood, MixedLikelihood)  # the builder says so
+        return likelihood.cells.doubtful(likelihood.layout.take(self.scaling(x)[:, 0], "histogram"))
 
     def left_out(
         self, x: Float[Tensor, "batch columns"], noise: Float[Tensor, "draws latents"]

@@ -1,6 +1,6 @@
 """The sections that go with private training: nothing reads training rows beside the noisy gradients."""
 
-from vae_pipeline.recipe.data import Data, kind_of
+from vae_pipeline.recipe.data import Data, TableData, kind_of
 from vae_pipeline.recipe.detection import DetectionSection
 from vae_pipeline.recipe.model import AnyModel, Model, NormalisedPosterior
 from vae_pipeline.recipe.objective import (
@@ -37,6 +37,8 @@ def private_fits(
     kinds = " and ".join(kinds_of(sampler))
     reasons = {
         f"it is for rows of a table, and data.kind is {data.kind}: leave it out": kind_of(data) != "table",
+        "which columns follow from others is read off training rows without noise: set data.dependent to "
+        "false": isinstance(data, TableData) and data.dependent,
         f"objective.kind {objective.kind} isn't a sum over rows, or wants several draws: take elbo": not isinstance(
             objective, ElboObjective
         ),

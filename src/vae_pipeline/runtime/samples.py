@@ -75,7 +75,7 @@ class SampleStream:
         name = GraphName.SAMPLE_ROWS if of.spec.kind == "table" else GraphName.SAMPLE_DRAWN
         width = int(of.manifest.graphs[name].inputs["uniform"].event[0])
         answers = of.rows(name, {"noise": noise, "uniform": even(count, self._even, width)}, labels)
-        return _gapped(of, answers) if name == GraphName.SAMPLE_ROWS else of.spec.natural(answers[0])
+        return of.spec.drawn(_gapped(answers)) if isinstance(of.spec, TableSpec) else of.spec.natural(answers[0])
 
 
 def sampled(
@@ -105,9 +105,9 @@ def generated(of: Graphs, count: int, seed: int, first: int, labels: Labels, dra
         raise DataError("generate gives the means of images: take sample for draws, or leave draw out")
     if not draws(of, draw):
         return of.spec.natural(of.rows(GraphName.GENERATE, inputs, labels)[0])
-    return _gapped(of, of.rows(GraphName.GENERATE_ROWS, inputs, labels))
+    return of.spec.natural(_gapped(of.rows(GraphName.GENERATE_ROWS, inputs, labels)))
 
 
-def _gapped(of: Graphs, answers: list[Array]) -> Array:
+def _gapped(answers: list[Array]) -> Array:
     values, present = answers
-    return of.spec.natural(np.where(present > 0, values, np.float32(np.nan)))
+    return np.where(present > 0, values, np.float32(np.nan))

@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 CELLS = 64
-DATA = {"scaling": "quantile", "cells": CELLS}
-"""Keys of the section `data`: any distribution of numbers, and what is far of a skewed one brought near."""
+DATA = {"scaling": "quantile", "cells": CELLS, "dependent": True}
+"""Keys of the section `data`: any distribution of numbers, what is far of a skewed one brought near, and columns that
+follow from others."""
 RATE, RATE_OF_FEW = 0.3, 0.6
 """The rate's weight: latents say most of a row, and little is left to independent noise. Of few rows they say less:
 what is drawn would come near to single ones."""
 LATENTS = 16
 PASSES, LEAST, MOST = 40, 300, 6_000  # passes over the rows, and the steps that they come to
+ENOUGH = 1_000  # steps, under which it is meant that weights move little
 SMALL, LARGE = 2_000, 10_000  # rows: of batches of 64 and of 512
 PRIVATE_BATCH, PRIVATE_STEPS_A_PASS, PRIVATE_STEPS = 2_048, 4, 600
 PRIVATE_LEARNING_RATE, PRIVATE_RATE, PRIVATE_COMPONENTS = 0.004, 0.5, 20
@@ -41,8 +43,8 @@ def as_synthesizer(
     }
     # The ELBO of beta 1 isn't what is trained: it may lie below that of independent columns. Few rows that are passed
     # often are known by heart.
-    waived = ["below_baseline", "too_few_steps"] if rows < SMALL else ["below_baseline"]
     steps = max(LEAST, min(round(PASSES * rows // batch, -2), MOST))
+    waived = ["below_baseline", "too_few_steps"] if steps < ENOUGH else ["below_baseline"]
     # The ELBO of beta 1, by which `best` judges, falls in training at a lower one: it would keep an early epoch.
     train = {"steps": steps, "batch": batch, "weight_decay": 0.0001, "keep": "last"}
     sections = {

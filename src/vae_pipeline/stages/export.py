@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from vae_pipeline.bundles.export import parity
@@ -42,6 +43,9 @@ from vae_pipeline.system.tracking.registry import aliases_of
 from vae_pipeline.system.tracking.tracker import provenance
 from vae_pipeline.system.typed_json import read_json
 from vae_pipeline.training.trained import Trained
+
+LOOKED_AT, LOOKED_AT_ONCE = 4 * parity.LARGEST, 32
+"""Test rows of a table among which those that are compared are sought."""
 
 
 @dataclass(frozen=True)
@@ -132,10 +136,17 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Export
 
 
 def shown(trained: Trained, prepared: Prepared, seed: int) -> Split:
-    """The examples that graphs are run on, which lie in the bundle: of a private model none is real."""
+    """The examples that graphs are run on, which lie in the bundle: of a private model none is real.
+
+    Rows of a table whose density rounding decides aren't compared, unless all of the first ones are such.
+    """
+    model, test = trained.model.cpu(), prepared.test
     if trained.privacy is None:
-        return prepared.test
-    model = trained.model.cpu()
+        if not isinstance(model, TableVAE):
+            return test
+        x = torch.from_numpy(np.array(test.x[:LOOKED_AT]))
+        rows = np.flatnonzero(~torch.cat([model.doubtful(some) for some in x.split(LOOKED_AT_ONCE)]).numpy())
+        return Split(x.numpy()[rows], None if test.labels is None else test.labels[rows]) if len(rows) else test
     assert isinstance(model, TableVAE)  # a recipe says so
     return Split(draw_rows(model, parity.LARGEST, derive(seed, "shown")), None)
 

@@ -147,6 +147,13 @@ def test_a_header_is_told_from_a_row(root, tmp_path, header):
     assert names == (header or ["x0", "x1"])
 
 
+def test_names_of_numbers_outweigh_one_that_its_column_holds_too(root, tmp_path):
+    found = source(root, tmp_path, ROWS.assign(yes=["yes", "no"] * 15).to_csv(index=False))
+    assert [column.name for column in found.columns] == ["a", "b", "yes"]
+    with pytest.raises(DataError, match="names the columns can't be told"):
+        source(root, tmp_path, ROWS[["a"]].assign(yes=["yes", "no"] * 15).to_csv(index=False))
+
+
 def test_a_column_that_tells_rows_apart_is_left_out_and_may_be_kept(root, tmp_path):
     keys = {"id": [f"k{at}" for at in range(30)], "order_id": draw.permutation(30) + 700, "n": range(1, 31)}
     content = ROWS.assign(**keys).to_csv(index=False)

@@ -125,6 +125,13 @@ def test_too_rare_rows_end_the_drawing(stream, monkeypatch):
         drawn(Drawing(SPEC, "net > 1"), stream, 1)
 
 
+def test_what_no_drawn_row_meets_ends_the_drawing_soon(stream, monkeypatch):
+    monkeypatch.setattr(drawing, "HOPELESS", 2 * PIECE)
+    with pytest.raises(DataError, match=r"^0 of 8,192 drawn rows meet net > 1, and drawing stops"):
+        drawn(Drawing(SPEC, "net > 1"), stream, 1)
+    assert len(drawn(Drawing(SPEC, "age > 80"), stream, 5)) == 5
+
+
 def test_as_many_as_there_were_may_be_asked_for(rows, monkeypatch):
     monkeypatch.setattr(drawing, "PATIENCE", PIECE)
     monkeypatch.setattr(drawing, "RAREST", 5)

@@ -67,6 +67,12 @@ def test_whatever_type_a_column_has(case):
     np.testing.assert_array_equal(found, wanted)
 
 
+def test_seconds_that_a_model_wrote_are_read_as_durations_again():
+    column = Column("c", "number", False, (), written="duration")
+    found = encode(pd.DataFrame({"c": ["5640", "1:34:00", "86401.0"]}), [column], "rows.csv")
+    np.testing.assert_array_equal(found[:, 0], [5640, 5640, 86401])
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -127,6 +133,15 @@ def test_values_far_from_nought_stay_apart(case, scaling):
     scaled = np.interp(stored[:, 0], *zip(*column.knots, strict=True))
     assert 0.7 < scaled.std() < 1.2 and abs(scaled.mean()) < 0.15
     assert TableSpec.from_dict(spec.to_dict()) == spec
+
+
+@pytest.mark.parametrize("scaling", ["standard", "robust", "quantile"])
+def test_values_whose_scaling_float32_cannot_hold_are_refused(scaling):
+    wide = np.concatenate([NORMAL, [2.9e38, -2.9e38, 2.9e38] * 100])
+    with pytest.raises(DataError, match=r"from -2.9e\+38 to 2.9e\+38, .*give them in a larger unit"):
+        fit_column(Column("c", "number", False, ()), wide, scaling)
+    column = fit_column(Column("c", "number", False, ()), NORMAL * 1e36, scaling)
+    assert np.isfinite(np.diff(np.array(column.knots, np.float32), axis=0)).all()
 
 
 def test_values_that_float32_cannot_tell_apart_are_refused():

@@ -23,10 +23,10 @@ Seen = Literal["number", "boolean", "date", "text"]
 class UndecidedColumnError(DataError):
     """A column whose values leave open what it is."""
 
-    def __init__(self, said: str, **settled: Any) -> None:
+    def __init__(self, said: str, column: str, **settled: Any) -> None:
         """`settled` are keys of a section `data` that would decide it, as the message says."""
         super().__init__(said)
-        self.settled = settled
+        self.column, self.settled = column, settled
 
 
 class Outline:
@@ -103,6 +103,16 @@ class Outline:
         signs = sorted(value for value in self.values if value and not any(each.isalnum() for each in value))
         return signs[0] if self.told is None and signs and self._looks() == "category" else None
 
+    def code(self) -> str | None:
+        """A text such as `02138` among its whole numbers, which is a code, as no number begins so."""
+        if self.told is not None or self.seen != {"text"} or not all(value.isdecimal() for value in self.values):
+            return None
+        return min((value for value in self.values if value[0] == "0" and value.strip("0")), default=None)
+
+    def code_kind(self) -> Literal["category", "ignored"]:
+        """The kind of a column of codes: a category, unless too many of them differ."""
+        return "category" if len(self.values) <= self._few() else "ignored"
+
     def left_out(self) -> str | None:
         """The reason why a model can't learn from it, where nothing is told of it."""
         if self.told is not None:
@@ -168,6 +178,7 @@ class Outline:
             raise UndecidedColumnError(
                 f"column {self.name} holds numbers beside the signs {shown}: one unit is wanted; mend it, or set "
                 f"data.columns.{self.name} to ignored",
+                self.name,
                 columns={self.name: "ignored"},
             )
         return next(iter(signs), "")
@@ -179,6 +190,7 @@ class Outline:
             raise UndecidedColumnError(
                 f"column {self.name} holds {next(iter(self.dates.examples.values()))!r}, a date by {shown}: say which "
                 f"in data.columns.{self.name}, such as {{kind: date, format: '{formats[-1]}'}}",
+                self.name,
                 columns={self.name: {"kind": "date", "format": formats[-1]}},
             )
         return formats[0] if formats else ISO
@@ -195,16 +207,20 @@ class Outline:
             return f"dates, such as {good!r}, and among them {bad!r}", [bad]
         return None
 
+    def _few(self) -> int:
+        """The most different values of a category that nobody told to be one."""
+        return MOST_VALUES if self.rows <= MANY else min(MOST_VALUES, max(MANY, self.rows // 2))
+
     def _refuse_category(self) -> None:
         if self.told is None and self.seen == {"text"} and (nearly := self._nearly()):
             said, odd = nearly
             raise UndecidedColumnError(
                 f"column {self.name} holds {said}: if that is how a missing value is written, list it in "
                 f"data.missing, such as missing: ['?']; else mend it, or say in data.columns what {self.name} is",
+                self.name,
                 missing=odd,
             )
-        few = MOST_VALUES if self.rows <= MANY else min(MOST_VALUES, max(MANY, self.rows // 2))
-        if len(self.values) > (MOST_POOLED if self.told else few):
+        if len(self.values) > (MOST_POOLED if self.told else self._few()):
             count, keep = str(len(self.values)), ", or to category to keep it"
             if len(self.values) > MOST_POOLED:
                 count, keep = f"more than {MOST_POOLED:,}", ""
@@ -213,6 +229,7 @@ class Outline:
             raise UndecidedColumnError(
                 f"column {self.name} holds {count} different values in {self.rows:,} rows, such as "
                 f"{min(self.values)!r}: too many for a category; set data.columns.{self.name} to ignored{keep}",
+                self.name,
                 columns={self.name: "ignored"},
             )
 

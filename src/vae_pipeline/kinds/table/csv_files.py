@@ -223,13 +223,14 @@ def _header(path: Path, rows: list[list[str]], told: bool | None, names: Sequenc
         return told
     if (names and set(names) <= set(first)) or len(rows) == 1:
         return True
-    kinds = {_cell_kind(cell, {row[at].strip() for row in rows[1:] if at < len(row)}) for at, cell in enumerate(first)}
+    below = [{row[at].strip() for row in rows[1:] if at < len(row)} for at in range(len(first))]
+    kinds = Counter(map(_cell_kind, first, below))
     counted = [str(at) for at in range(len(first) + 1)]
-    if ("name" in kinds and "value" not in kinds) or first in (counted[:-1], counted[1:]):
+    if kinds["name"] > kinds["value"] or first in (counted[:-1], counted[1:]):
         return True
     if "value" in kinds and "name" not in kinds:
         return False
-    if kinds & {"name", "value", "whole"}:
+    if {*kinds} & {"name", "value", "whole"}:
         raise DataError(
             f"{path}: whether its first row, {', '.join(first)[:60]}, names the columns can't be told: say "
             "data.csv.header, true or false"

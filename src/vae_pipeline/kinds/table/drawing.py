@@ -22,6 +22,8 @@ PIECE = 4096
 """Rows that are drawn at a time, a multiple of what graphs and models compute at once."""
 PATIENCE = 1_000_000
 """Rows that are drawn before too few may be kept."""
+HOPELESS = 102_400
+"""Rows that are drawn before none may be kept: of one row in 10,000 that fails once in 28,000 times."""
 RAREST = 1_000
 """Rows of which one at least is to be kept after that."""
 
@@ -73,8 +75,8 @@ class Drawing:
         """The first `count` rows of the stream that are wanted, some at a time.
 
         Raises:
-            DataError: fewer than one in `RAREST` is kept of `PATIENCE` rows or more; or there are fewer rows than
-                classes.
+            DataError: none is kept of `HOPELESS` rows, or fewer than one in `RAREST` of `PATIENCE` rows or more; or
+                there are fewer rows than classes.
         """
         if count < len(self._classes):
             raise DataError(f"{count} rows were asked for; wanted {len(self._classes)} or more")
@@ -157,7 +159,8 @@ class Drawing:
 
     def _require_enough(self, lacking: npt.NDArray[np.int64]) -> None:
         few = (lacking > 0) & (self._kept * RAREST < self._drawn)
-        if self._drawn < PATIENCE or not few.any():
+        none = (lacking > 0) & (self._kept == 0) & (self._drawn >= HOPELESS)
+        if not none.any() and (self._drawn < PATIENCE or not few.any()):
             return
         at = int(np.where(few, self._kept, self._drawn).argmin())
         wanted = [rule.text for rule in self._where] + ["all checks"] * self._only_valid

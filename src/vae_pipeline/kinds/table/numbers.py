@@ -137,6 +137,8 @@ def _spelt_out(texts: "pd.Series[str]", written: Format, sign: str) -> "pd.Serie
 
 
 def seconds(texts: "pd.Series[str]") -> "pd.Series[float]":
-    """Seconds of durations and times of a day; NaN for other texts."""
+    """Seconds of durations and times of a day, and numbers, which are seconds; NaN for other texts."""
+    plain = pd.to_numeric(texts, errors="coerce").astype(float)
     whole = texts.where(texts.str.count(":") != 1, texts + ":00")
-    return pd.to_timedelta(whole.str.replace(",", ""), errors="coerce") / pd.Timedelta(seconds=1)
+    found = pd.to_timedelta(whole.where(plain.isna()).str.replace(",", ""), errors="coerce") / pd.Timedelta(seconds=1)
+    return found.fillna(plain)

@@ -13,7 +13,7 @@ from vae_pipeline.kinds.download import Finder
 from vae_pipeline.kinds.parts import Array, Indices, TableSource
 from vae_pipeline.kinds.spec import Column
 from vae_pipeline.kinds.table import numbers
-from vae_pipeline.kinds.table.columns import Outline
+from vae_pipeline.kinds.table.columns import Outline, UndecidedColumnError
 from vae_pipeline.kinds.table.files import TableFile
 from vae_pipeline.kinds.table.frames import encode, texts
 from vae_pipeline.kinds.table.spec import CsvFormat
@@ -39,13 +39,22 @@ class TableSurvey:
     """Findings on each column, those left out too: its kind, how it is written, how many values it lacks and has."""
     doubts: dict[str, str]
     """Column: a sign among its texts that may stand for a missing value."""
+    codes: dict[str, tuple[str, str]]
+    """Column that is read as numbers: a code among its texts, and the kind that such a column is better told to be."""
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Notes that a reader should look at."""
-        return tuple(
-            f"column {name} holds {sign!r}: if that stands for a missing value, list it in data.missing"
-            for name, sign in self.doubts.items()
+        return (
+            *(
+                f"column {name} holds {sign!r}: if that stands for a missing value, list it in data.missing"
+                for name, sign in self.doubts.items()
+            ),
+            *(
+                f"column {name} holds {code!r}, which is read as a number: if it is a code, set data.columns.{name} "
+                f"to {kind}"
+                for name, (code, kind) in self.codes.items()
+            ),
         )
 
 
@@ -69,14 +78,37 @@ def survey(data: TableData, finder: Finder) -> TableSurvey:
     return TableSurvey(
         file,
         outlines[0].rows,
-        tuple(outline.column() for outline in kept),
+        tuple(_column(outline, kept) for outline in kept),
         labels,
         groups,
         tuple(left_out),
         csv if file.csv is None else replace(csv, decimal=decimal, thousands=thousands),
         {outline.name: outline.described() for outline in outlines},
         {outline.name: sign for outline in kept if (sign := outline.doubt())},
+        {outline.name: (code, outline.code_kind()) for outline in kept if (code := outline.code())},
     )
+
+
+def _column(outline: Outline, all_of_them: Sequence[Outline]) -> Column:
+    """The column of an outline; words among its numbers stand for no missing value where another column holds them.
+
+    Raises:
+        UndecidedColumnError: its values leave open what it is.
+    """
+    try:
+        return outline.column()
+    except UndecidedColumnError as error:
+        words = {text for text in error.settled.get("missing", ()) if any(each.isalnum() for each in text)}
+        other = next((each for each in all_of_them if each is not outline and each.values & words), None)
+        if other is None:
+            raise
+        kind = outline.code_kind()
+        raise UndecidedColumnError(
+            f"column {outline.name} holds numbers and {min(other.values & words)!r}, which column {other.name} holds "
+            f"too: say in data.columns what {outline.name} is, such as {kind}",
+            outline.name,
+            columns={outline.name: kind},
+        ) from error
 
 
 def open_table(data: TableData, finder: Finder) -> TableSource:
@@ -95,6 +127,7 @@ def open_table(data: TableData, finder: Finder) -> TableSource:
         scaling=data.scaling,
         cells=data.cells,
         counts=data.counts,
+        dependent=data.dependent,
         one_class=data.one_class,
         valid=data.valid,
         test=data.test,

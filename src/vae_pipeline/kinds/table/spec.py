@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_pipeline.kinds.stored import StoredSpec
+from vae_pipeline.kinds.table.follows import Follows, followed
 from vae_pipeline.system.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -112,11 +113,14 @@ class TableSpec(StoredSpec):
     """Numbers that are counts: whole, and 0 or more."""
     totals: tuple[float, ...] = ()
     """Quantiles, at even distances, of the sum of all counts of a row of the training part."""
+    follows: tuple[Follows, ...] = ()
+    """Columns whose values follow from others'; drawn rows are made to keep to it."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON; a table without counts is as it was before there were any."""
+        """Plain values, for JSON; a table without counts is as it was before there were any, as is what follows."""
         values = super().to_dict()
-        return values if self.counts else {key: each for key, each in values.items() if key not in ("counts", "totals")}
+        later = (*(() if self.counts else ("counts", "totals")), *(() if self.follows else ("follows",)))
+        return {key: each for key, each in values.items() if key not in later}
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -196,6 +200,10 @@ class TableSpec(StoredSpec):
         """A graph's answer in the data's own units; float64 where offsets ask for it."""
         return x.astype(np.float64) + self.offsets if any(self.offsets) else x
 
+    def drawn(self, x: Array) -> Array:
+        """Rows that a graph drew in the data's own units, whose columns keep to what follows."""
+        return followed(self.natural(x), self.names, self.follows)
+
     def metadata(self) -> dict[str, Any]:
         """A graph's metadata on raw values."""
         return {"vae.columns": {column.name: column.kind for column in self.columns}}
@@ -206,6 +214,12 @@ class TableSpec(StoredSpec):
         names = [column.name for column in self.columns]
         if len(set(names)) < len(names):
             raise ValueError(f"columns are {names}; wanted names, each once")
+        for each in self.follows:
+            weighed = len(each.of) == 1 if each.known else 0 < len(each.of) == len(each.weights)
+            if not {each.column, *each.of} <= set(names) or not weighed:
+                raise ValueError(
+                    f"column {each.column} follows from {each.of} by {each.weights}; wanted some, by one each"
+                )
         for column in self.columns:
             if len(column.knots) < 2 or not all(x < y and fx < fy for (x, fx), (y, fy) in pairwise(column.knots)):
                 raise ValueError(f"column {column.name} has knots that don't rise")

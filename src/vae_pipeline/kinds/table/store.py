@@ -11,24 +11,24 @@ from typing import Any, BinaryIO, assert_never
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
 
 from vae_pipeline.kinds.division import Division, Fractions, divide, row_hash
 from vae_pipeline.kinds.mapped import save_array
 from vae_pipeline.kinds.parts import Array, Indices, TableSource
-from vae_pipeline.kinds.spec import ANOMALIES, CLIP, Column, TableSpec
+from vae_pipeline.kinds.spec import ANOMALIES, Column, TableSpec
 from vae_pipeline.kinds.splitting import duplicates, split_card, told
 from vae_pipeline.kinds.table.cells import cells_of, step_of
 from vae_pipeline.kinds.table.columns import MOST_VALUES
 from vae_pipeline.kinds.table.counts import counts_of, fit_counts, totals_of
+from vae_pipeline.kinds.table.dependence import ROWS, dependent
+from vae_pipeline.kinds.table.follows import Follows
+from vae_pipeline.kinds.table.records import MOST
+from vae_pipeline.kinds.table.scaling import LEAST, knots_of
 from vae_pipeline.kinds.table.spec import centre
 from vae_pipeline.recipe.data import ColumnScaling
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.files import write_json
 
-QUANTILES = 101
-STEP = 2.0**-23  # relative distance of a float32 from the next
-LEAST = 1e-31  # spread; a quantile's share of less is no normal float32
 NOISE = 1e-13  # of a value, by which arithmetic in float64 may be off: a column that varies by less is constant
 FITTED = 1_000_000  # rows
 CHUNK = 2**16  # rows
@@ -71,10 +71,11 @@ def write_table(source: TableSource, folder: Path, seed: int) -> None:
     card["duplicates"] = duplicates(hashes)
     card["notes"] = [*source.notes, *division.notes, *told(card)]
     classes = () if source.labels is None else ANOMALIES
+    follows = _follows(source, parts["train"], columns) if source.dependent else ()
     totals = totals_of(_chunks(source, parts["train"]), [source.columns.index(each) for each in counts])
     TableSpec(
         tuple(columns), source.ignored, classes, csv=source.csv, absent=source.absent,
-        counts=tuple(each.name for each in counts), totals=totals,
+        counts=tuple(each.name for each in counts), totals=totals, follows=follows,
     ).save(folder / "spec.json")  # fmt: skip
     write_json(folder / "card.json", card)
 
@@ -95,6 +96,17 @@ def _fit(source: TableSource, train: Indices, counted: Sequence[Column]) -> list
     for index, found in counts.items():
         fitted[index] = _of_counts(fitted[index], source.columns[index].values, found)
     return fitted
+
+
+def _follows(source: TableSource, train: Indices, columns: Sequence[Column]) -> tuple[Follows, ...]:
+    """Columns that follow in the training part, in the codes of those that were fitted."""
+    rows = np.array(source.rows[train[:ROWS]])
+    for at, (before, after) in enumerate(zip(source.columns, columns, strict=True)):
+        if after.kind == "category":
+            codes = rows[:, at]
+            table = _recoding(before, after).astype(np.float64)
+            rows[:, at] = table[np.where(np.isnan(codes), len(table) - 1, codes).astype(int)]
+    return dependent(rows, columns)
 
 
 def _chunks(source: TableSource, indices: Indices) -> Iterator[Array]:
@@ -204,7 +216,7 @@ def fit_column(
     """The column with its offset, knots and, where they are asked for, cells; `values` are in its own units, float64.
 
     Raises:
-        DataError: no value is present, or they differ by less than a float32 can.
+        DataError: no value is present, or they differ by less or by more than a float32 can.
     """
     present = values[~np.isnan(values)]
     if not len(present):
@@ -223,9 +235,15 @@ def fit_column(
                     "them in a smaller unit"
                 )
             centred = centre(present[:, None], [column])[:, 0]
+            knots = knots_of(centred, scaling)
+            if not knots[-1][0] - knots[0][0] <= MOST:
+                raise DataError(
+                    f"column {column.name} holds values from {present.min():.1e} to {present.max():.1e}, whose scaling "
+                    "float32 can't hold: give them in a larger unit, or their logarithm"
+                )
             return dataclasses.replace(
                 column,
-                knots=knots_of(centred, scaling),
+                knots=knots,
                 step=step_of(present, column.kind == "date"),
                 extent=(float(centred.min()), float(centred.max())),
                 cells=cells_of(centred, cells) if cells else (),
@@ -270,31 +288,3 @@ def _offset(present: Array) -> float:
         return 0.0
     step = 10.0 ** math.ceil(math.log10(spread))
     return round(middle / step) * step
-
-
-def knots_of(present: Array, scaling: ColumnScaling) -> tuple[tuple[float, float], ...]:
-    """Knots of a scaling of numbers, of which all of `present` are there: `Column.knots`."""
-    present = present.astype(np.float64)
-    middle, scale = float(present.mean()), float(present.std())
-    if scaling == "robust":
-        low, middle, high = (float(value) for value in np.quantile(present, (0.25, 0.5, 0.75)))
-        # A Gaussian's quartiles are 1.349 standard deviations apart; where half of all values are equal, that is 0.
-        scale = (high - low) / 1.349 or scale
-    if scale <= max(1e-6 * abs(middle), LEAST):  # constant, as far as float32 can tell
-        scale = max(scale, STEP * (abs(middle) or 1.0), LEAST)  # any other value is far
-    elif scaling == "quantile":
-        return _quantile_knots(present, scale)
-    return ((middle - CLIP * scale, -CLIP), (middle + CLIP * scale, CLIP))
-
-
-def _quantile_knots(present: Array, scale: float) -> tuple[tuple[float, float], ...]:
-    """Quantiles to those of N(0, 1); beyond the extremes a unit is a standard deviation, so that far stays far."""
-    shares, least = np.linspace(0, 1, min(QUANTILES, len(present))), 0.5 / len(present)
-    step = 1e-6 * (scale + abs(float(present.mean())))  # float32 tells knots apart that are this far from each other
-    quantiles = np.round(np.quantile(present, shares) / step) * step
-    raw, first, counts = np.unique(quantiles, return_index=True, return_counts=True)
-    share = shares.clip(least, 1 - least)
-    middle = ndtri(np.array([share[at : at + count].mean() for at, count in zip(first, counts, strict=True)]))
-    inner = [(float(x), float(y)) for x, y in zip(raw, middle, strict=True)]
-    (low, down), (high, up) = inner[0], inner[-1]
-    return ((low - (CLIP + down) * scale, -CLIP), *inner, (high + (CLIP - up) * scale, CLIP))

@@ -13,7 +13,7 @@ farther out than any was in training has a probability, which a model learns to 
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 from torch.nn.functional import pad
@@ -24,6 +24,7 @@ LEAST_REACH = 1e-5  # of a core beyond its values, in scaled units: rounding doe
 STRAY = 0.01
 """The share of a cell's values that may lie anywhere in it."""
 NEVER = -60.0  # a logit
+DOUBT = 5e-6  # scaled units, under `LEAST_REACH`: rounding takes a value no farther
 
 
 class Cells(nn.Module):
@@ -84,6 +85,11 @@ class Cells(nn.Module):
         within = ((at >= self.lower) & (at < self.upper)).to(values) * present.unsqueeze(-1)
         shares: Tensor = (within.sum(0) + 0.5).log()
         return shares
+
+    def doubtful(self, values: Float[Tensor, "rows columns"]) -> Bool[Tensor, " rows"]:
+        """True of rows with a value so near the end of a cell or a core that rounding decides where it lies."""
+        ends = torch.stack([self.lower, self.upper, self.core_lower, self.core_upper])
+        return ((values[:, None, :, None] - ends).abs() < DOUBT).flatten(1).any(1)
 
     def forward(self, logits: Float[Tensor, "*batch columns cells"]) -> "Histogram":
         """The distribution of a number of each column."""

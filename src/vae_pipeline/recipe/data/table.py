@@ -121,6 +121,9 @@ class TableData(Section):
     counts: Counted = later(None)
     """Columns that count something, whole numbers from 0 up, for the likelihood's `counts`: `all` that hold numbers, or
     a list of names; or null, which isn't stored, for none. They aren't scaled, and have no cells."""
+    dependent: bool = later(False)
+    """True if columns that follow from others in each row of train, a class from a class or a number as a sum, are
+    drawn so; or false, which isn't stored."""
     one_class: bool
     """True if anomalies are kept for the test part alone: train and valid are of normal rows."""
     valid: Fraction

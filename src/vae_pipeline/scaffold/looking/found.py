@@ -30,6 +30,8 @@ class Found:
     """The data in a few words: `1,000 colour pictures`."""
     said: Sequence[str]
     """Findings and decisions, a sentence each."""
+    decided: Sequence[str] = ()
+    """Decisions among them: what of the data is left out, or read in one way of several."""
 
 
 @dataclass(frozen=True)

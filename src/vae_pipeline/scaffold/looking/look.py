@@ -4,7 +4,9 @@ import gzip
 import zipfile
 import zlib
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from vae_pipeline.kinds.archives import is_archive
 from vae_pipeline.kinds.audio import decoding as audio
@@ -31,8 +33,10 @@ KNOWN = (
 )
 
 
-def look(path: Path, places: Places, label: tuple[str, str] | None = None) -> Found:
-    """Look at data; `label` is of a table.
+def look(
+    path: Path, places: Places, label: tuple[str, str] | None = None, columns: Mapping[str, Any] | None = None
+) -> Found:
+    """Look at data; of a table are `label`, and `columns`, which say what some of its columns are.
 
     Raises:
         DataError: nothing is there, it is of no known kind, or can't be used as it is.
@@ -45,7 +49,7 @@ def look(path: Path, places: Places, label: tuple[str, str] | None = None) -> Fo
     if rows:
         own = label is None and "y" in _keys(path)
         label = _normal(path) if own else label
-        return look_at_rows(path, places, label, OTHER if own and label is None else {})
+        return look_at_rows(path, places, label, OTHER if own and label is None else {}, columns or {})
     if path.name.lower().endswith(".npz"):
         return look_at_arrays(path, places)
     if (path.is_dir() or is_archive(path)) and holds_scans(path):

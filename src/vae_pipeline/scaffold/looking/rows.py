@@ -7,22 +7,28 @@ from typing import Any
 
 from vae_pipeline.kinds.download import Finder
 from vae_pipeline.kinds.table.columns import UndecidedColumnError
+from vae_pipeline.kinds.table.repeats import duplicates_of
 from vae_pipeline.kinds.table.source import TableSurvey, survey
 from vae_pipeline.recipe.data import TableData
 from vae_pipeline.scaffold.facts import TableFacts
 from vae_pipeline.scaffold.looking.found import Found, Places, require_enough
 
 ABSENT = ("?", "??", "-", "--", ".", "..", "*")  # signs that stand for a missing value where nothing says otherwise
+OTHERWISE = "(data.split.duplicates says otherwise)"
 PLURALS = {"number": "numbers", "boolean": "booleans", "category": "categories", "date": "dates"}
 
 
 def look_at_rows(
-    path: Path, places: Places, label: tuple[str, str] | None, ignored: Mapping[str, str]
-) -> Found:  # fmt: skip
+    path: Path,
+    places: Places,
+    label: tuple[str, str] | None,
+    ignored: Mapping[str, str],
+    told: Mapping[str, Any],
+) -> Found:
     """The columns of a table; `label` names the column that tells normal rows, and the value that these have there.
 
-    `ignored` are columns that aren't learned, and why. Where values leave open what a column is, the remedy that the
-    reader names first is taken, and told.
+    `ignored` are columns that aren't learned, and why; `told` says what some columns are. Where values leave open what
+    a column is, the remedy that the reader names first is taken, and told.
 
     Raises:
         DataError: the table can't be read, or is too short.
@@ -31,7 +37,7 @@ def look_at_rows(
         "kind": "table",
         "file": {"path": str(path)},
         "label": None if label is None else {"column": label[0], "normal": label[1]},
-        "columns": dict.fromkeys(ignored, "ignored"),
+        "columns": {**dict.fromkeys(ignored, "ignored"), **told},
         "missing": [],
         "scaling": "standard",
         "one_class": label is not None,
@@ -40,15 +46,17 @@ def look_at_rows(
         "split": {"size": "exact", "duplicates": "together"},
     }
     seen, decided = _survey(data)
+    decided += _divided(data, seen)
     kinds = Counter(column.kind for column in seen.columns)
     labels = 0 if seen.labels is None else int(seen.labels.sum())
     reasons = {name: seen.found[name]["kind"].partition("it ")[2] for name in seen.left_out} | dict(ignored)
     absent = sum(found["missing"] for name, found in seen.found.items() if name not in seen.left_out)
+    left_out = [f"left out: column {name}, which {reason}" for name, reason in reasons.items()]
     said = [
         f"{seen.rows:,} rows of {len(seen.columns)} columns: "
         + ", ".join(f"{count} {kind if count == 1 else PLURALS[kind]}" for kind, count in kinds.items()),
         f"{absent:,} values are missing: a gap is modelled, as unlikely as it is rare" if absent else "",
-        *(f"left out: column {name}, which {reason}" for name, reason in reasons.items()),
+        *left_out,
         "no column is known to tell normal rows from others: all are learned (--label COLUMN=NORMAL names one)"
         if label is None
         else f"{labels:,} rows are anomalies, as {label[0]} isn't {label[1]}: they are kept for the test part",
@@ -61,23 +69,42 @@ def look_at_rows(
     data["file"] = {"path": places.written(path)}
     if not data["missing"]:
         del data["missing"]
-    return Found(facts, data, f"{seen.rows:,} rows of {len(seen.columns)} columns", [line for line in said if line])
+    about = f"{seen.rows:,} rows of {len(seen.columns)} columns"
+    return Found(facts, data, about, [line for line in said if line], (*left_out, *decided))
 
 
 def _survey(data: dict[str, Any]) -> tuple[TableSurvey, list[str]]:
     """A survey of a table, whose section is settled until the reader takes it, and what was decided for that."""
-    decided = []
+    decided: dict[str, str] = {}
     while True:
         try:
             seen = survey(TableData.model_validate(data), Finder(Path()))
         except UndecidedColumnError as error:
-            decided.append(f"{str(error).partition(':')[0]}: {_settled(data, error.settled)}")
+            decided[error.column] = f"{str(error).partition(':')[0]}: {_settled(data, error.settled)}"
             continue
-        doubts = {name: sign for name, sign in seen.doubts.items() if sign in ABSENT}
-        if not doubts:
-            return seen, decided
-        name, sign = next(iter(doubts.items()))
-        decided.append(f"column {name} holds {sign!r}: {_settled(data, {'missing': [sign]})}")
+        if codes := {name: found for name, found in seen.codes.items() if name not in decided}:
+            name, (code, kind) = next(iter(codes.items()))
+            decided[name] = f"column {name} holds {code!r}, as codes do: {_settled(data, {'columns': {name: kind}})}"
+        elif doubts := {name: sign for name, sign in seen.doubts.items() if sign in ABSENT}:
+            name, sign = next(iter(doubts.items()))
+            decided[name] = f"column {name} holds {sign!r}: {_settled(data, {'missing': [sign]})}"
+        else:
+            return seen, [line + _lost(seen, name) for name, line in decided.items()]
+
+
+def _lost(seen: TableSurvey, name: str) -> str:
+    """The number of a column's values that are missing, by what was decided too."""
+    missing = seen.found[name]["missing"] if name in seen.found else 0
+    return f"; {missing:,} of its {seen.rows:,} values are missing so" if missing else ""
+
+
+def _divided(data: dict[str, Any], seen: TableSurvey) -> list[str]:
+    """Let equal rows fall where they do if they come about by chance, and say so."""
+    first = next(seen.file.frames())[[column.name for column in seen.columns]]
+    data["split"]["duplicates"] = duplicates_of(first)
+    if data["split"]["duplicates"] == "together":
+        return []
+    return [f"so few different rows can be that equal ones are chance: each falls where it does {OTHERWISE}"]
 
 
 def _settled(data: dict[str, Any], keys: Mapping[str, Any]) -> str:
