@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -94,6 +94,7 @@ class Run:
                 self.training.totals.zero_()
         if self.training.step:
             job.console.print(f"{job.name}: going on from step {self.training.step}")
+        self.alarms = self._alarms(self.training.history)
         self.tracker = job.tracker()
         self.journal = self.tracker.journal("train", key)
 
@@ -114,7 +115,7 @@ class Run:
                 model, choice = self._with_sampler()
             history = history_rows(self.training.history, kept, self.recipe.train.sharpness is not None)
             sampler = SamplerChoice(choice.kind, {str(kind): distance for kind, distance in choice.distances.items()})
-            told = [asdict(alarm) for alarm in self._alarms()]
+            told = [asdict(alarm) for alarm in self.alarms]
             privacy = None if self.mechanism is None else self.mechanism.spent(self.training.step)
             with filled_folder(out) as folder:
                 write_trained(folder, model, self.recipe, self.prepared.spec, history, sampler, told, privacy)
@@ -227,10 +228,8 @@ class Run:
                 training.stopped = training.stopped or over
         _refuse_spoiled(training)
 
-    def _alarms(self, before: int = 0) -> list[Alarm]:
-        """Alarms of the epochs so far, but for the last `before`."""
-        history = self.training.history
-        return alarms(history[: len(history) - before], self.training.model.latents, self.recipe)
+    def _alarms(self, history: Sequence[Epoch], known: Sequence[Alarm] = ()) -> list[Alarm]:
+        return alarms(history, self.training.model.latents, self.recipe, known)
 
     def _tell_skipped(self, epoch: Epoch) -> None:
         if epoch.skipped_steps:
@@ -243,8 +242,8 @@ class Run:
         Raises:
             TrainingError: an alarm began, and the recipe wants an end then.
         """
-        known = self._alarms(before=1)
-        for alarm in [alarm for alarm in self._alarms() if alarm not in known]:
+        known, self.alarms = self.alarms, self._alarms(self.training.history[-2:], self.alarms)
+        for alarm in [alarm for alarm in self.alarms if alarm not in known]:
             if alarm.cleared is not None:
                 self.journal.tag(f"alarm.{alarm.name}", f"{alarm.epoch} to {alarm.cleared}")
                 self.job.console.print(f"{self.job.name}: epoch {alarm.cleared}: {alarm.name} is over")
