@@ -30,7 +30,7 @@ from vae_pipeline.system.tracking.journal import flatten
 from vae_pipeline.system.tracking.tracker import provenance
 from vae_pipeline.training.alarms import Alarm, alarms
 from vae_pipeline.training.batches import Batches
-from vae_pipeline.training.checkpoint import Checkpoints, pack, unpack
+from vae_pipeline.training.checkpoint import Checkpoints
 from vae_pipeline.training.clock import BYTES_PER_S, Clock
 from vae_pipeline.training.epoch import Epoch
 from vae_pipeline.training.feed import batches_of, begin_privately
@@ -76,7 +76,7 @@ class Run:
         self.job, self.recipe, self.key = job, sections_of(job), key
         self.prepared = prepared = prepared.corrupted(self.recipe.train.denoise, self.recipe.seed)
         self.processes = processes
-        self.checkpoints = Checkpoints(job.settings.home, key)
+        self.checkpoints = Checkpoints(job.settings.home, key, processes)
         steps = Length.of(self.recipe.train, math.ceil(len(prepared.train) / self.recipe.train.batch)).steps
         self.execution = execution_of(self.recipe, job.settings, device, processes, steps)
         self.mechanism = Mechanism.of(self.recipe.train, len(prepared.train), steps)
@@ -85,13 +85,8 @@ class Run:
         self.training.sharpener = sharpener
         if self.mechanism is not None:
             begin_privately(self.training, prepared.train, self.mechanism)
-        if processes.first:
-            for problem in self.checkpoints.restore(self.training):
-                job.warn(f"checkpoint passed over: {problem}")
-        if processes.count > 1:  # the others may have no access to the first one's disk
-            unpack(self.training, *processes.share(pack(self.training)))
-            if not processes.first:
-                self.training.totals.zero_()
+        for said in self.checkpoints.restore(self.training):
+            job.warn(f"checkpoint: {said}")
         if self.training.step:
             job.console.print(f"{job.name}: going on from step {self.training.step}")
         self.alarms = self._alarms(self.training.history)
@@ -265,9 +260,7 @@ class Run:
 
     def _save(self) -> None:
         _refuse_spoiled(self.training)
-        self.processes.gather(self.training.totals)
-        if self.processes.first:
-            self.checkpoints.save(self.training)
+        self.checkpoints.save(self.training)
 
     def _batches(self) -> Batches:
         gib = self.job.settings.resident_gib
