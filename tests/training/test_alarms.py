@@ -216,6 +216,14 @@ def test_what_was_raised_before_stays_as_it_was(smoke):
         ]
 
 
+def test_an_epoch_after_the_other_raises_what_the_whole_history_does(smoke):
+    run, found = history(GONE, GONE, GONE, GOOD, POINT, POINT, GONE, GONE), []
+    for count in range(1, len(run) + 1):
+        found = alarms(run[:count][-2:], 8, smoke, found)
+        assert found == alarms(run[:count], 8, smoke)
+    assert len(found) > 1
+
+
 def test_an_interrupted_run_keeps_the_same(collapsing, collapsed, prepared, tmp_path, monkeypatch):
     original = display.Display.step
 

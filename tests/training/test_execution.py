@@ -1,7 +1,9 @@
 """One model trained by several processes: each test starts commands of its own."""
 
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -79,6 +81,49 @@ def test_a_process_that_dies_ends_the_job_and_the_next_goes_on(command, whole, t
     np.testing.assert_array_equal(figures(tmp_path / "cut"), figures(whole))
     for name in ("weights.safetensors", "recipe.yaml"):
         assert (tmp_path / "cut" / name).read_bytes() == (whole / name).read_bytes()
+
+
+def machines(command, tmp_path, **more):
+    """The commands of two processes on machines that share no disk, each with a home and an output of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    for rank in range(2):
+        run = command(f"out{rank}", epochs=LONG, home=tmp_path / f"home{rank}", checkpoint_s=0.1, threads=1)
+        meeting = {"WORLD_SIZE": "2", "RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        run["env"] |= {**meeting, "LOCAL_RANK": "0"}
+        yield {**run, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_of_two_machines_without_a_common_disk_either_may_be_lost(lost, command, whole, tmp_path):
+    first = [subprocess.Popen(**run) for run in machines(command, tmp_path)]
+    for rank, process in enumerate(first):
+        begun(process, tmp_path / f"home{rank}")
+    first[lost].kill()
+    _, said = first[1 - lost].communicate(timeout=120)
+    first[lost].communicate()
+    assert first[1 - lost].returncode == 1 and f"process {1 - lost} of 2 lost another one" in " ".join(said.split())
+    shutil.rmtree(tmp_path / f"home{lost}")
+
+    second = [subprocess.Popen(**run) for run in machines(command, tmp_path)]
+    (said, errors), _ = (process.communicate(timeout=240) for process in second)
+    assert [process.returncode for process in second] == [0, 0]
+    assert "going on from step" in said
+    assert ("the newest is on the disk of process 1" in " ".join(errors.split() + said.split())) == (lost == 0)
+    np.testing.assert_array_equal(figures(tmp_path / "out0"), figures(whole))
+    assert not (tmp_path / "out1").exists()
+    assert not saved(tmp_path / "home0") and len(saved(tmp_path / "home1")) == 2
+
+
+def test_a_machine_with_another_recipe_is_refused_by_all(command, tmp_path):
+    runs = list(machines(command, tmp_path))
+    runs[1]["args"] = [*runs[1]["args"], "--seed", "1"]
+    both = [subprocess.Popen(**run) for run in runs]
+    for process in both:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 2 and len(errors.splitlines()) == 1
+        assert "process 1 has other recipe, seed, code, torch or kind of device (" in errors
 
 
 def test_an_error_of_all_is_said_once(command, tmp_path):

@@ -53,6 +53,13 @@ def in_float32() -> Iterator[None]:
             torch.set_default_dtype(dtype)
 
 
+def _seed(seed: int) -> None:
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:  # else torch would note, for each kind of device that isn't there, the stack of this call
+        torch.default_generator.manual_seed(seed)
+
+
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Draw from `seed` inside the block, in float32; afterwards torch's generators go on as if there had been none.
@@ -62,7 +69,7 @@ def seeded(seed: int) -> Iterator[None]:
     with in_float32():
         states = generator_states()
         try:
-            torch.manual_seed(seed)
+            _seed(seed)
             yield
         finally:
             set_generator_states(states)

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from vae_pipeline.system.tracking.journal import flatten
 from vae_pipeline.system.tracking.tracker import provenance
 from vae_pipeline.training.alarms import Alarm, alarms
 from vae_pipeline.training.batches import Batches
-from vae_pipeline.training.checkpoint import Checkpoints, pack, unpack
+from vae_pipeline.training.checkpoint import Checkpoints
 from vae_pipeline.training.clock import BYTES_PER_S, Clock
 from vae_pipeline.training.epoch import Epoch
 from vae_pipeline.training.feed import batches_of, begin_privately
@@ -76,7 +76,7 @@ class Run:
         self.job, self.recipe, self.key = job, sections_of(job), key
         self.prepared = prepared = prepared.corrupted(self.recipe.train.denoise, self.recipe.seed)
         self.processes = processes
-        self.checkpoints = Checkpoints(job.settings.home, key)
+        self.checkpoints = Checkpoints(job.settings.home, key, processes)
         steps = Length.of(self.recipe.train, math.ceil(len(prepared.train) / self.recipe.train.batch)).steps
         self.execution = execution_of(self.recipe, job.settings, device, processes, steps)
         self.mechanism = Mechanism.of(self.recipe.train, len(prepared.train), steps)
@@ -85,15 +85,11 @@ class Run:
         self.training.sharpener = sharpener
         if self.mechanism is not None:
             begin_privately(self.training, prepared.train, self.mechanism)
-        if processes.first:
-            for problem in self.checkpoints.restore(self.training):
-                job.warn(f"checkpoint passed over: {problem}")
-        if processes.count > 1:  # the others may have no access to the first one's disk
-            unpack(self.training, *processes.share(pack(self.training)))
-            if not processes.first:
-                self.training.totals.zero_()
+        for said in self.checkpoints.restore(self.training):
+            job.warn(f"checkpoint: {said}")
         if self.training.step:
             job.console.print(f"{job.name}: going on from step {self.training.step}")
+        self.alarms = self._alarms(self.training.history)
         self.tracker = job.tracker()
         self.journal = self.tracker.journal("train", key)
 
@@ -114,7 +110,7 @@ class Run:
                 model, choice = self._with_sampler()
             history = history_rows(self.training.history, kept, self.recipe.train.sharpness is not None)
             sampler = SamplerChoice(choice.kind, {str(kind): distance for kind, distance in choice.distances.items()})
-            told = [asdict(alarm) for alarm in self._alarms()]
+            told = [asdict(alarm) for alarm in self.alarms]
             privacy = None if self.mechanism is None else self.mechanism.spent(self.training.step)
             with filled_folder(out) as folder:
                 write_trained(folder, model, self.recipe, self.prepared.spec, history, sampler, told, privacy)
@@ -227,10 +223,8 @@ class Run:
                 training.stopped = training.stopped or over
         _refuse_spoiled(training)
 
-    def _alarms(self, before: int = 0) -> list[Alarm]:
-        """Alarms of the epochs so far, but for the last `before`."""
-        history = self.training.history
-        return alarms(history[: len(history) - before], self.training.model.latents, self.recipe)
+    def _alarms(self, history: Sequence[Epoch], known: Sequence[Alarm] = ()) -> list[Alarm]:
+        return alarms(history, self.training.model.latents, self.recipe, known)
 
     def _tell_skipped(self, epoch: Epoch) -> None:
         if epoch.skipped_steps:
@@ -243,8 +237,8 @@ class Run:
         Raises:
             TrainingError: an alarm began, and the recipe wants an end then.
         """
-        known = self._alarms(before=1)
-        for alarm in [alarm for alarm in self._alarms() if alarm not in known]:
+        known, self.alarms = self.alarms, self._alarms(self.training.history[-2:], self.alarms)
+        for alarm in [alarm for alarm in self.alarms if alarm not in known]:
             if alarm.cleared is not None:
                 self.journal.tag(f"alarm.{alarm.name}", f"{alarm.epoch} to {alarm.cleared}")
                 self.job.console.print(f"{self.job.name}: epoch {alarm.cleared}: {alarm.name} is over")
@@ -266,9 +260,7 @@ class Run:
 
     def _save(self) -> None:
         _refuse_spoiled(self.training)
-        self.processes.gather(self.training.totals)
-        if self.processes.first:
-            self.checkpoints.save(self.training)
+        self.checkpoints.save(self.training)
 
     def _batches(self) -> Batches:
         gib = self.job.settings.resident_gib

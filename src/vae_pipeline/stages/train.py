@@ -35,6 +35,7 @@ def train(
     Raises:
         DataError: `data` isn't a folder that `prepare` filled, or doesn't go with the section `detection`.
         RecipeError: private training is to begin with weights, or can't keep its epsilon.
+        SettingsError: the processes were given different recipes or data.
         WeightsError: what it is to begin with isn't weights, or they don't fit the recipe.
         TrainingError: the loss isn't finite, or another process is gone.
         OutputError: `out` can't be written.
@@ -48,6 +49,7 @@ def train(
         )
     key = run_key(sections_of(job), prepared.digest(), device, None if start is None else sha256_of(start))
     with flushing(), joined(device) as processes:
+        processes.require_same({"prepared data": prepared.digest(), "recipe, seed, code, torch or kind of device": key})
         if not processes.first:
             run = Run(_silent(job), prepared, key, device, processes, start)
             run.to_the_end()

@@ -25,15 +25,19 @@ class Alarm:
     """The epoch at which there was no reason for it any more."""
 
 
-def alarms(history: Sequence[Epoch], latents: int, recipe: Recipe | TrainedRecipe) -> list[Alarm]:
+def alarms(
+    history: Sequence[Epoch], latents: int, recipe: Recipe | TrainedRecipe, known: Sequence[Alarm] = ()
+) -> list[Alarm]:
     """Alarms in the order in which they began; one begins where there is reason for it at two epochs in a row.
+
+    `known` are those of the epochs up to the first of `history`, which may be the last two epochs alone.
 
     None begins while what it is about is on its way to the better: collapse while the rate grows fast enough, as
     it does in the first epochs or under a rising capacity; ignored latents while more and more examples are explained
     better by their own, or while beta rises, as in a warm-up from 0; idle levels while they become fewer, or while beta
     rises; autoencoder while beta rises.
     """
-    found: list[Alarm] = []
+    found = list(known)
     for before, now in pairwise(history):
         earlier, reasons = (_of(epoch, latents, recipe) for epoch in (before, now))
         found = [

@@ -2,7 +2,8 @@
 
 The same recipe sections, data and seed find their checkpoint again; any other run starts afresh. The two
 newest are kept, each written beside and renamed, each with a checksum of its contents, so that there is
-always a whole one to go on from.
+always a whole one to go on from. Of several machines, each that doesn't see the first one's disk keeps the same file
+on its own, and all go on from the newest: any one of them may be lost.
 """
 
 import dataclasses
@@ -10,6 +11,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from uuid import uuid4
 
 import torch
 from safetensors.torch import save
@@ -22,6 +24,7 @@ from vae_pipeline.system.errors import WeightsError
 from vae_pipeline.system.files import content_key, replace_file, sha256_of
 from vae_pipeline.training.epoch import Epoch
 from vae_pipeline.training.loop import Training
+from vae_pipeline.training.processes import ALONE, Processes
 from vae_pipeline.training.start import digest_of
 
 KEPT = 2
@@ -57,20 +60,58 @@ def _code_digest() -> str:
 class Checkpoints:
     """The checkpoints of one run."""
 
-    def __init__(self, home: Path, key: str) -> None:
-        self.folder = home / "checkpoints" / key
+    def __init__(self, home: Path, key: str, processes: Processes = ALONE) -> None:
+        self.folder, self.processes = home / "checkpoints" / key, processes
+        apart = not self._is_the_first_ones()  # all ask, and wait for each other
+        writing = processes.gathered(processes.first or (processes.leads and apart))
+        self.several, self.own = sum(writing) > 1, writing[processes.rank]
+
+    def _is_the_first_ones(self) -> bool:
+        """True if the first process's folder is this one: a file that it has just made there is seen here."""
+        if self.processes.count == 1:
+            return True
+        name = f".{uuid4().hex}"
+        if self.processes.first:
+            replace_file(self.folder / name, b"")
+        mark = self.folder / self.processes.share(name)
+        seen = self.processes.gathered(mark.exists())
+        if self.processes.first:
+            mark.unlink(missing_ok=True)
+        return seen[self.processes.rank]
 
     def save(self, training: Training) -> None:
-        """Write the state and drop all but the newest two."""
-        tensors, header = pack(training)
+        """Write the state of the first process, wherever checkpoints are kept; all of them come here together."""
+        self.processes.gather(training.totals)
+        state = pack(training) if self.processes.first else ({}, {})
+        if self.several:
+            state = self.processes.share(state)
+        if self.own:
+            self._write(training.step, *state)
+
+    def _write(self, step: int, tensors: dict[str, Tensor], header: dict[str, object]) -> None:
+        """Write a file and drop all but the newest two."""
         header["sha256"] = _checksum(tensors)
         content = save(tensors, metadata={"checkpoint": json.dumps(header)})
-        replace_file(self.folder / f"{training.step:010d}.safetensors", content)
+        replace_file(self.folder / f"{step:010d}.safetensors", content)
         for old in self._files()[KEPT:]:
             old.unlink(missing_ok=True)
 
     def restore(self, training: Training) -> list[str]:
-        """Bring `training` to the newest whole checkpoint, if there is one; says which were unusable."""
+        """Bring `training` to the newest whole checkpoint of any machine; says what is to be known of it."""
+        said = self._read(training) if self.own else []
+        steps = self.processes.gathered(training.step)
+        newest = steps.index(max(steps))
+        if self.processes.count > 1:
+            state = pack(training) if self.processes.rank == newest else ({}, {})
+            unpack(training, *self.processes.share(state, newest))
+            if not self.processes.first:
+                training.totals.zero_()
+        if newest:
+            said.append(f"the newest is on the disk of process {newest}, at step {steps[newest]}: all go on from it")
+        return said
+
+    def _read(self, training: Training) -> list[str]:
+        """Bring `training` to the newest whole checkpoint of this folder, if there is one; says which were unusable."""
         unusable = []
         for path in self._files():
             try:
@@ -80,7 +121,7 @@ class Checkpoints:
                     raise WeightsError(f"{path} has another checksum than when it was written")
                 require_fit(_group(tensors, "model"), training.model.state_dict(), path)
             except (WeightsError, KeyError, ValueError) as error:
-                unusable.append(f"{path.name}: {error}")
+                unusable.append(f"{path.name} is passed over: {error}")
                 continue
             unpack(training, tensors, header)
             break

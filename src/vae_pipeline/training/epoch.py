@@ -71,7 +71,9 @@ class Epoch:
     @property
     def gain(self) -> Gain | None:
         """The decoder's, by latents."""
-        return Gain.of({**asdict(self), "decoder_gain_standard_error": None})
+        if self.decoder_gain is None or self.decoder_gain_share is None:
+            return None
+        return Gain(self.decoder_gain, None, self.decoder_gain_share)
 
     def further(self) -> dict[str, float]:
         """Figures that not every history has: skipped steps, and the rates of a ladder's levels, topmost first."""

@@ -6,7 +6,7 @@ A launcher sets RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT: torchrun, Slurm, 
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,6 +36,8 @@ class Processes:
 
     rank: int = 0
     count: int = 1
+    leads: bool = True
+    """True for the first process of its machine, as LOCAL_RANK says, which keeps checkpoints there."""
 
     @property
     def first(self) -> bool:
@@ -77,15 +79,40 @@ class Processes:
             for tensor in tensors:
                 dist.broadcast(tensor, 0)
 
-    def share(self, value: T) -> T:
-        """Copy to all processes what the first one has."""
+    def share(self, value: T, source: int = 0) -> T:
+        """Copy to all processes what the first one has, or another."""
         if self.count == 1:
             return value
         import torch.distributed as dist  # noqa: PLC0415
 
         held = [value]
-        dist.broadcast_object_list(held)
+        dist.broadcast_object_list(held, source)
         return held[0]
+
+    def gathered(self, value: T) -> list[T]:
+        """The values of all processes, in the order of their ranks."""
+        if self.count == 1:
+            return [value]
+        import torch.distributed as dist  # noqa: PLC0415
+
+        found = [value] * self.count
+        dist.all_gather_object(found, value)
+        return found
+
+    def require_same(self, told: Mapping[str, str]) -> None:
+        """Let all train on what the first was given.
+
+        Raises:
+            SettingsError: one was given something else; all raise it alike.
+        """
+        first, *others = self.gathered(dict(told))
+        for rank, other in enumerate(others, 1):
+            for name, value in first.items():
+                if other[name] != value:
+                    raise SettingsError(
+                        f"process {rank} has other {name} ({other[name][:12]}) than process 0 ({value[:12]}): give "
+                        "every machine the same, then start again"
+                    )
 
 
 ALONE = Processes()
@@ -118,7 +145,7 @@ def joined(device: torch.device) -> Iterator[Processes]:
     except (RuntimeError, ValueError) as error:
         raise SettingsError(f"process {rank} of {count} can't reach the others ({_brief(error)})") from error
     try:
-        yield Processes(rank, count)
+        yield Processes(rank, count, rank == 0 or os.environ.get("LOCAL_RANK") == "0")
     except RuntimeError as error:
         if isinstance(error, torch.OutOfMemoryError) or not _lost(error):
             raise

@@ -87,7 +87,7 @@ class GenerateRowsGraph(Graph):
 
     def other_inputs(self, model: VAE, x: Tensor, seed: int) -> Tensors:
         """Indices of rows that no rounding decides."""
-        index = torch.arange(len(x) + TRIES, dtype=torch.float32)
+        index = torch.arange(TRIES * len(x), dtype=torch.float32)
         seeds = torch.full_like(index, seed % 2**24)
         with torch.inference_mode():
             noise, uniform = _noise(model, seeds, index)
