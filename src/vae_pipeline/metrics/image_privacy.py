@@ -1,4 +1,4 @@
-"""The audit of a model of images: what its samples, and its own bound, tell of who was trained on.
+"""The audit of images: what those that were drawn, and a model's own bound, tell of who was trained on.
 
 Training images are compared with as many held-out ones, which are the floor: what is found of them follows from the
 population. Who has the samples alone goes by the distance of an image from the nearest one, in pixels or in features;
@@ -9,7 +9,8 @@ Source: Chen, Yu, Zhang and Fritz, GAN-Leaks, 2020, section 5.1 (samples alone) 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.features import Reference
 from vae_pipeline.metrics.importance import importance_bound
 from vae_pipeline.metrics.membership import membership
@@ -82,20 +83,47 @@ def told_by_samples(members: Array, others: Array, drawn: Iterator[Array], space
 @torch.inference_mode()
 def audit(model: VAE, prepared: Prepared, reference: Reference, seed: int) -> dict[str, Any]:
     """The figures of 10,000 samples and of the importance bound, and reasons for those that are left out."""
-    train, test = prepared.train, prepared.test
-    count = min(len(train), len(test), KNOWN)
-    if count < LEAST:
-        reason = f"{count} training or test images are too few to be told apart: {LEAST} are wanted"
+    if (reason := too_few(prepared)) is not None:
         return {"left_out": {figure.key: reason for figure in figures_of("privacy")}}
-    members, others = (subset(part, count, derive(seed, "audited")) for part in (train, test))
-    found: dict[str, Any] = {"audited_images": count, "left_out": {}}
-    for space, of in (("pixels", Pixels(**vars(reference))), ("features", reference)):
-        drawn = map(of.of_scaled, samples(model, train, derive(seed, "audited")))
-        found = _joined(found, told_by_samples(of.of(members), of.of(others), drawn, space))
+    drawn = partial(samples, model, prepared.train, derive(seed, "audited"))
+    found = audit_drawn(drawn, prepared, reference, seed)
     device = next(model.parameters()).device
-    bounds = (importance_bound(model, part, DRAWS, derive(seed, "audited"), device) for part in (members, others))
-    of_members, of_others = (each.bound for each in bounds)
-    return _joined(found, membership(of_members, of_others, "by_loss"))
+    sides = compared(prepared, seed)
+    of_members, of_others = (importance_bound(model, each, DRAWS, derive(seed, "audited"), device) for each in sides)
+    return _joined(found, membership(of_members.bound, of_others.bound, "by_loss"))
+
+
+@torch.inference_mode()
+def audit_drawn(
+    drawn: Callable[[], Iterator[Tensor]], prepared: Prepared, reference: Reference, seed: int
+) -> dict[str, Any]:
+    """The figures, in either space, of images on [0, 1] that come in parts; there are enough to compare them with."""
+    members, others = compared(prepared, seed)
+    found: dict[str, Any] = {"audited_images": len(members), "left_out": {}}
+    for space, of in spaces(reference).items():
+        points = map(of.of_scaled, drawn())
+        found = _joined(found, told_by_samples(of.of(members), of.of(others), points, space))
+    return found
+
+
+def spaces(reference: Reference) -> dict[str, Reference]:
+    """The spaces in which images are compared, by their names."""
+    return {"pixels": Pixels(**vars(reference)), "features": reference}
+
+
+def too_few(prepared: Prepared) -> str | None:
+    """The reason why training and test images can't be told apart; None where there are enough."""
+    count = min(len(prepared.train), len(prepared.test))
+    return (
+        f"{count} training or test images are too few to be told apart: {LEAST} are wanted" if count < LEAST else None
+    )
+
+
+def compared(prepared: Prepared, seed: int) -> tuple[Split, Split]:
+    """As many training images as test images, drawn from either part."""
+    count = min(len(prepared.train), len(prepared.test), KNOWN)
+    members, others = (subset(part, count, derive(seed, "audited")) for part in (prepared.train, prepared.test))
+    return members, others
 
 
 def _joined(found: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
