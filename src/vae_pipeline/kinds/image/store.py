@@ -61,7 +61,7 @@ def write_images(source: ImageSource, folder: Path, seed: int) -> None:
     card["duplicates"] = duplicates(hashes)
     card["notes"] = [*notes, *_notes(card), *told(card)]
     values = (source.shape, source.dtype, source.low, source.high, binary, source.classes, source.levels)
-    spec = ImageSpec(*values, source.attributes, source.crop)
+    spec = ImageSpec(*values, source.attributes, source.crop, scans=source.scans)
     spec.save(folder / "spec.json")
     write_json(folder / "card.json", card)
 
