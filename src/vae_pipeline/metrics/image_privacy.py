@@ -21,7 +21,7 @@ from torch import Tensor
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.features import Reference
 from vae_pipeline.metrics.importance import importance_bound
-from vae_pipeline.metrics.membership import membership
+from vae_pipeline.metrics.membership import Groups, membership
 from vae_pipeline.metrics.parts import subset
 from vae_pipeline.metrics.samples import samples
 from vae_pipeline.models.vae import VAE
@@ -62,22 +62,36 @@ class Nearest:
         self.distance = np.minimum(self.distance, exact)
 
 
-def told_by_samples(members: Array, others: Array, drawn: Iterator[Array], space: str) -> dict[str, Any]:
+def told_by_samples(
+    members: Array,
+    others: Array,
+    drawn: Iterator[Array],
+    space: str,
+    of_members: Groups = None,
+    of_others: Groups = None,
+) -> dict[str, Any]:
     """The figures of drawn images, as points of a space, beside as many members as others.
 
     The standard error of the share that lies nearer to members is that of members drawn at random among both: a few
-    points may be the nearest of most that is drawn.
+    points may be the nearest of most that is drawn. Points of one group go together.
     """
     points, count = Nearest(np.concatenate([members, others])), len(members)
     for part in drawn:
         points.see(part)
     share = points.nearest_to / points.nearest_to.sum()
-    spread = ((share - share.mean()) ** 2).sum() * count * len(others) / (len(share) * (len(share) - 1))
+    sides = [_by_group(each, groups) for each, groups in ((share[:count], of_members), (share[count:], of_others))]
+    together = np.concatenate(sides)
+    ways = len(sides[0]) * len(sides[1]) / (len(together) * (len(together) - 1))
+    spread = ((together - together.mean()) ** 2).sum() * ways
     return {
         f"nearer_to_training_in_{space}": float(share[:count].sum()),
         f"nearer_to_training_in_{space}_standard_error": math.sqrt(spread),
-        **membership(-points.distance[:count], -points.distance[count:], f"in_{space}"),
+        **membership(-points.distance[:count], -points.distance[count:], f"in_{space}", of_members, of_others),
     }
+
+
+def _by_group(shares: Array, groups: Groups) -> Array:
+    return shares if groups is None else np.bincount(np.unique(groups, return_inverse=True)[1], shares)
 
 
 @torch.inference_mode()
@@ -89,8 +103,8 @@ def audit(model: VAE, prepared: Prepared, reference: Reference, seed: int) -> di
     found = audit_drawn(drawn, prepared, reference, seed)
     device = next(model.parameters()).device
     sides = compared(prepared, seed)
-    of_members, of_others = (importance_bound(model, each, DRAWS, derive(seed, "audited"), device) for each in sides)
-    return _joined(found, membership(of_members.bound, of_others.bound, "by_loss"))
+    bounds = [importance_bound(model, each, DRAWS, derive(seed, "audited"), device).bound for each in sides]
+    return _joined(found, membership(*bounds, "by_loss", *(side.groups for side in sides)))
 
 
 @torch.inference_mode()
@@ -99,10 +113,13 @@ def audit_drawn(
 ) -> dict[str, Any]:
     """The figures, in either space, of images on [0, 1] that come in parts; there are enough to compare them with."""
     members, others = compared(prepared, seed)
+    groups = members.groups, others.groups
     found: dict[str, Any] = {"audited_images": len(members), "left_out": {}}
+    if members.groups is not None and others.groups is not None:
+        found["audited_groups"] = len(np.unique(members.groups)) + len(np.unique(others.groups))
     for space, of in spaces(reference).items():
         points = map(of.of_scaled, drawn())
-        found = _joined(found, told_by_samples(of.of(members), of.of(others), points, space))
+        found = _joined(found, told_by_samples(of.of(members), of.of(others), points, space, *groups))
     return found
 
 
