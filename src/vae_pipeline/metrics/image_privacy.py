@@ -137,7 +137,7 @@ def too_few(prepared: Prepared) -> str | None:
 
 
 def compared(prepared: Prepared, seed: int) -> tuple[Split, Split]:
-    """As many training images as test images, drawn from either part."""
+    """Draw as many training images as test images."""
     count = min(len(prepared.train), len(prepared.test), KNOWN)
     members, others = (subset(part, count, derive(seed, "audited")) for part in (prepared.train, prepared.test))
     return members, others

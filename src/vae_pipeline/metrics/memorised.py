@@ -43,7 +43,7 @@ class Memorised:
     distance: Array
     """The distance of each of all samples from its nearest training image."""
     row: npt.NDArray[np.int64]
-    """That image's row."""
+    """The row of that image."""
     usual: float
     """The least distance of a test image from its nearest training image."""
 

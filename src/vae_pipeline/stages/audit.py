@@ -42,7 +42,7 @@ NEAR = "half_as_far"
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of an audit beside the files."""
+    """The options of an audit."""
 
     seed: int = 0
     key: str | None = None
@@ -56,7 +56,7 @@ class Asked:
 def audit(
     files: Sequence[Path], data: Path, out: Path | None, asked: Asked, settings: Settings, console: Console
 ) -> tuple[Found, dict[str, str]]:
-    """What the files give away of `data`, and the bounds that aren't kept; fills `out` where it is given.
+    """Find what the files give away of `data`, and the bounds that aren't kept; fill `out` where it is given.
 
     `out` gets index.html, audit.json, copies.csv and, of images, a .png of the nearest pairs in either space.
 

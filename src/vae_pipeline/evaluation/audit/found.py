@@ -1,4 +1,4 @@
-"""What an audit of files found, and the words by which its figures are told."""
+"""The findings of an audit of files, and the words by which they are told."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

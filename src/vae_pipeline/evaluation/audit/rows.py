@@ -64,9 +64,10 @@ def _unknown(drawn: Array, spec: TableSpec) -> dict[str, int]:
 def _figures(train: Array, test: Array, drawn: Array, spec: TableSpec, seed: int) -> dict[str, Any]:
     figures = dataclasses.asdict(privacy(train, test, drawn, spec.columns, seed))
     area, error = figures["membership_auc"], figures.pop("membership_standard_error")
+    figures["nearer_to_training_standard_error"] = figures.pop("nearer_standard_error")
     around = float(norm.ppf((1 + CONFIDENCE) / 2)) * error
     ends = {"membership_auc_low": max(0.0, area - around), "membership_auc_high": min(1.0, area + around)}
-    return figures | ends | {"nearer_to_training_standard_error": figures.pop("nearer_standard_error")}
+    return figures | ends
 
 
 def _copies(of: npt.NDArray[np.int64], files: Sequence[str], rows: npt.NDArray[np.int64]) -> Iterator[Copy]:

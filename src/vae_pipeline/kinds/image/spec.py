@@ -40,7 +40,7 @@ class ScanReading:
     last: float
     """The share at which the last one lies."""
     resize: Literal["none", "stretch", "crop", "pad"]
-    """How images of another size were brought to the data's."""
+    """The way in which images of another size were brought to the data's."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class ImageSpec(StoredSpec):
     noisy: bool = False
     """True if values beyond `low` and `high`, and between whole numbers, are taken: of a model that denoises."""
     scans: ScanReading | None = field(default=None, compare=False)
-    """How images were read from scans; None of other files. It changes no value, so that specs are equal without."""
+    """The way in which images were read from scans; None of other files. Specs that differ in it alone are equal."""
     kind: str = "image"
 
     @property

@@ -30,7 +30,7 @@ class ScanInput:
     """A scan that is read when it is wanted."""
 
     name: str
-    """What it is called where something is written: the numbers of its input and of itself there."""
+    """Its name where something is written: the numbers of its input and of itself there."""
     images: int
     """Its slices or frames; 1 of one that can't be read."""
     read: Callable[[], Iterator[Array]]
