@@ -22,7 +22,7 @@ from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.kinds.table.frames import decode
 from vae_pipeline.kinds.writing import write
 from vae_pipeline.metrics.image_privacy import compared
-from vae_pipeline.stages.audit import Asked, audit
+from vae_pipeline.stages.audit import Asked, _found, audit
 from vae_pipeline.system.errors import DataError, GateError
 from vae_pipeline.system.settings import Settings
 
@@ -200,3 +200,12 @@ def test_what_cannot_be_asked_is_refused(words, said, rows, tmp_path, monkeypatc
     result, found = command("made.csv", "--data", rows.folder, *words)
     assert result.exit_code != 0 and said in found
     assert sorted(each.name for each in tmp_path.iterdir()) == ["made.csv"]
+
+
+def test_data_of_another_kind_are_refused(tmp_path):
+    from vae_pipeline.kinds.audio.spec import AudioSpec
+
+    spec = AudioSpec(1, 8, 8000)
+    prepared = Prepared(tmp_path, spec, None, None, None, {})
+    with pytest.raises(DataError, match="holds recordings, and an audit of files is of images and of rows"):
+        _found([tmp_path / "made.npy"], prepared, Asked(), Settings())

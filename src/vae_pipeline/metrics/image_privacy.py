@@ -102,9 +102,11 @@ def audit(model: VAE, prepared: Prepared, reference: Reference, seed: int) -> di
     drawn = partial(samples, model, prepared.train, derive(seed, "audited"))
     found = audit_drawn(drawn, prepared, reference, seed)
     device = next(model.parameters()).device
-    sides = compared(prepared, seed)
-    bounds = [importance_bound(model, each, DRAWS, derive(seed, "audited"), device).bound for each in sides]
-    return _joined(found, membership(*bounds, "by_loss", *(side.groups for side in sides)))
+    members, others = compared(prepared, seed)
+    near, far = (
+        importance_bound(model, each, DRAWS, derive(seed, "audited"), device).bound for each in (members, others)
+    )
+    return _joined(found, membership(near, far, "by_loss", members.groups, others.groups))
 
 
 @torch.inference_mode()

@@ -68,25 +68,25 @@ def audit(
         require_writable(out, data, *files)
     prepared = Prepared.open(data)
     with showing_progress(console, data.name):
-        match prepared.spec:
-            case ImageSpec() as spec:
-                read = replace(spec, dtype="float32")  # a mean is no whole number
-                given = [_examples(path, read, asked) for path in files]
-                device = prepare_device(settings)
-                found = audit_images(given, prepared, spec, settings.home, device, asked.seed)
-            case TableSpec() as spec:
-                if NEAR in (asked.most or {}):
-                    raise DataError(f"{data} holds rows, and near-copies are of images: leave --max-near-copies out")
-                given = [_examples(path, spec, asked) for path in files]
-                found = audit_rows(given, prepared, spec, asked.seed)
-            case spec:
-                nouns = words_of(spec).nouns
-                raise DataError(f"{data} holds {nouns}, and an audit of files is of images and of rows of a table")
+        found = _found(files, prepared, asked, settings)
     broken = _broken(found, asked.most or {})
     if out is not None:
         with filled_folder(out) as folder:
             _write(folder, found, broken, prepared, files, asked)
     return found, broken
+
+
+def _found(files: Sequence[Path], prepared: Prepared, asked: Asked, settings: Settings) -> Found:
+    spec, data = prepared.spec, prepared.folder
+    if isinstance(spec, ImageSpec):
+        read = replace(spec, dtype="float32")  # a mean is no whole number
+        images = [_examples(path, read, asked) for path in files]
+        return audit_images(images, prepared, spec, settings.home, prepare_device(settings), asked.seed)
+    if isinstance(spec, TableSpec):
+        if NEAR in (asked.most or {}):
+            raise DataError(f"{data} holds rows, and near-copies are of images: leave --max-near-copies out")
+        return audit_rows([_examples(path, spec, asked) for path in files], prepared, spec, asked.seed)
+    raise DataError(f"{data} holds {words_of(spec).nouns}, and an audit of files is of images and of rows of a table")
 
 
 def _examples(path: Path, spec: ImageSpec | TableSpec, asked: Asked) -> Examples:
