@@ -10,9 +10,9 @@ from typing import Any
 from rich.console import Console
 
 from vae_pipeline.evaluation import plots
-from vae_pipeline.evaluation.audit.found import Copy, Found
+from vae_pipeline.evaluation.audit.found import AuditFindings, Copy
 from vae_pipeline.evaluation.audit.images import audit_images
-from vae_pipeline.evaluation.audit.page import Facts, page
+from vae_pipeline.evaluation.audit.page import AuditFacts, page
 from vae_pipeline.evaluation.audit.rows import audit_rows
 from vae_pipeline.evaluation.gates import breaches
 from vae_pipeline.kinds.image.decoding import Resize
@@ -55,7 +55,7 @@ class Asked:
 @in_float32()
 def audit(
     files: Sequence[Path], data: Path, out: Path | None, asked: Asked, settings: Settings, console: Console
-) -> tuple[Found, dict[str, str]]:
+) -> tuple[AuditFindings, dict[str, str]]:
     """Find what the files give away of `data`, and the bounds that aren't kept; fill `out` where it is given.
 
     `out` gets index.html, audit.json, copies.csv and, of images, a .png of the nearest pairs in either space.
@@ -76,7 +76,7 @@ def audit(
     return found, broken
 
 
-def _found(files: Sequence[Path], prepared: Prepared, asked: Asked, settings: Settings) -> Found:
+def _found(files: Sequence[Path], prepared: Prepared, asked: Asked, settings: Settings) -> AuditFindings:
     spec, data = prepared.spec, prepared.folder
     if isinstance(spec, ImageSpec):
         read = replace(spec, dtype="float32")  # a mean is no whole number
@@ -97,7 +97,7 @@ def _examples(path: Path, spec: ImageSpec | TableSpec, asked: Asked) -> Examples
     return Examples([path], spec, key, asked.resize)
 
 
-def _broken(found: Found, most: Mapping[str, float]) -> dict[str, str]:
+def _broken(found: AuditFindings, most: Mapping[str, float]) -> dict[str, str]:
     """The figures over what they may be, by their keys."""
     keys = {*found.figures, *found.figures["left_out"]}
     bounded = {
@@ -107,7 +107,7 @@ def _broken(found: Found, most: Mapping[str, float]) -> dict[str, str]:
 
 
 def _write(
-    folder: Path, found: Found, broken: dict[str, str], prepared: Prepared, files: Sequence[Path], asked: Asked
+    folder: Path, found: AuditFindings, broken: dict[str, str], prepared: Prepared, files: Sequence[Path], asked: Asked
 ) -> None:
     sheets = {}
     for space, (synthetic, training) in found.pairs.items():
@@ -119,7 +119,7 @@ def _write(
         "files": content_key([tree_digest(path) for path in files if path.exists()]),
     }
     parts = {"train": len(prepared.train), "test": len(prepared.test)}
-    facts = Facts(prepared.folder.name, words_of(prepared.spec), parts, asked.seed, broken, digests)
+    facts = AuditFacts(prepared.folder.name, words_of(prepared.spec), parts, asked.seed, broken, digests)
     replace_file(folder / PAGE, page(facts, found, sheets).encode())
     told: dict[str, Any] = {"data": facts.name, "seed": asked.seed, "figures": found.figures, "broken": broken}
     write_json(folder / "audit.json", {**told, "sha256": digests})

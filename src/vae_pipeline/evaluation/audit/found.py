@@ -25,7 +25,7 @@ class Copy:
 
 
 @dataclass(frozen=True)
-class Found:
+class AuditFindings:
     """The findings of an audit."""
 
     figures: Mapping[str, Any]
@@ -107,7 +107,7 @@ OF_ROWS = (
 )  # fmt: skip
 
 
-def verdict(found: Found, nouns: str) -> list[str]:
+def verdict(found: AuditFindings, nouns: str) -> list[str]:
     """Say what the files give away, and what couldn't be asked, in sentences."""
     figures = found.figures
     asked = OF_ROWS if nouns == "rows" else OF_IMAGES

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vae_pipeline.evaluation.audit.found import OF_IMAGES, Copy, Found
+from vae_pipeline.evaluation.audit.found import OF_IMAGES, AuditFindings, Copy
 from vae_pipeline.kinds.image.pictures import Pixels, to_pixels
 from vae_pipeline.kinds.observations import Examples
 from vae_pipeline.kinds.spec import ImageSpec
@@ -45,7 +45,7 @@ class _Read:
 
 def audit_images(
     files: Sequence[Examples], prepared: Prepared, spec: ImageSpec, home: Path, device: torch.device, seed: int
-) -> Found:
+) -> AuditFindings:
     """The figures of synthetic images; copies are looked for among all, the rest asked of 10,000 that are drawn.
 
     `home` keeps the classifier by whose features images are compared.
@@ -58,7 +58,7 @@ def audit_images(
     figures |= {"copies": float((read.copied >= 0).mean()), "copies_of_test": known.share(prepared.test)}
     copies = [Copy(*place, int(row), "copy") for place, row in zip(read.places, read.copied, strict=True) if row >= 0]
     if (reason := too_few(prepared)) is not None:
-        return Found(figures | {"left_out": {figure.key: reason for figure in OF_IMAGES[1:]}}, copies)
+        return AuditFindings(figures | {"left_out": {figure.key: reason for figure in OF_IMAGES[1:]}}, copies)
     drawn = _scaled(read.x, spec, device)
     features = reference(prepared, home, device)
     figures |= audit_drawn(drawn, prepared, features, seed)
@@ -74,7 +74,7 @@ def audit_images(
         close = np.flatnonzero(near.distance < near.usual / 2)
         copies += [Copy(*read.places[int(read.chosen[at])], int(near.row[at]), space) for at in close]
         pairs[space] = _pairs(near, spec)
-    return Found(figures, copies, pairs)
+    return AuditFindings(figures, copies, pairs)
 
 
 def _read(files: Sequence[Examples], known: KnownImages, spec: ImageSpec, seed: int) -> _Read:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from vae_pipeline.evaluation.audit.found import OF_IMAGES, OF_ROWS, Copy, Found, verdict
+from vae_pipeline.evaluation.audit.found import OF_IMAGES, OF_ROWS, AuditFindings, Copy, verdict
 from vae_pipeline.evaluation.report.figures import figure_table
 from vae_pipeline.evaluation.report.frame import framed
 from vae_pipeline.evaluation.report.markup import figure, picture, table
@@ -20,7 +20,7 @@ FEATURES = "The same in feature space, in which a copy that is moved or brighter
 
 
 @dataclass(frozen=True)
-class Facts:
+class AuditFacts:
     """The facts that the page tells beside the findings."""
 
     name: str
@@ -40,7 +40,7 @@ class _Measured:
     words: Wording
 
 
-def page(facts: Facts, found: Found, sheets: Mapping[str, bytes]) -> str:
+def page(facts: AuditFacts, found: AuditFindings, sheets: Mapping[str, bytes]) -> str:
     """The page as HTML; `sheets` are .png of the nearest pairs, by their space."""
     nouns = facts.words.nouns
     said = "".join(f"<p>{escape(line)}</p>" for line in verdict(found, nouns))
@@ -72,7 +72,7 @@ def _copies(copies: Sequence[Copy]) -> str:
     return table("Those found, from row 0", ["file", "row", "training row", "by"], rows) + more
 
 
-def _method(facts: Facts, found: Found) -> list[str]:
+def _method(facts: AuditFacts, found: AuditFindings) -> list[str]:
     nouns, figures = facts.words.nouns, found.figures
     compared = figures.get("compared_files", figures["files"])
     some = f"; all else was asked of {compared:,} that were drawn" if compared < figures["files"] else ""

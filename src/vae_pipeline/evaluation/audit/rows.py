@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
 
-from vae_pipeline.evaluation.audit.found import OF_ROWS, Copy, Found
+from vae_pipeline.evaluation.audit.found import OF_ROWS, AuditFindings, Copy
 from vae_pipeline.evaluation.tables import LEAST
 from vae_pipeline.kinds.observations import Examples, joined
 from vae_pipeline.kinds.raw import checked
@@ -23,7 +23,7 @@ from vae_pipeline.system.errors import DataError
 Array = npt.NDArray[Any]
 
 
-def audit_rows(files: Sequence[Examples], prepared: Prepared, spec: TableSpec, seed: int) -> Found:
+def audit_rows(files: Sequence[Examples], prepared: Prepared, spec: TableSpec, seed: int) -> AuditFindings:
     """The figures of synthetic rows; copies are looked for among all, the rest asked of 5,000 that are drawn."""
     seen = joined([each for file in files for each in file.some()])
     drawn, train, test = checked(seen.x, spec), prepared.train.x[:], normal_part(prepared).x[:]
@@ -41,7 +41,7 @@ def audit_rows(files: Sequence[Examples], prepared: Prepared, spec: TableSpec, s
     else:
         order = np.random.default_rng(derive(seed, "audited files")).permutation(len(drawn))
         figures = {**_figures(train, test, drawn[order], spec, seed), **figures}
-    return Found(figures, list(_copies(of, seen.files, seen.rows)))
+    return AuditFindings(figures, list(_copies(of, seen.files, seen.rows)))
 
 
 def _unknown(drawn: Array, spec: TableSpec) -> dict[str, int]:
