@@ -82,3 +82,37 @@ def test_the_standard_error_is_that_of_members_drawn_anew():
         found = told_by_samples(mixed[:30], mixed[30:], iter([drawn]), "pixels")
         shares.append(found["nearer_to_training_in_pixels"])
     assert found["nearer_to_training_in_pixels_standard_error"] == pytest.approx(np.std(shares), rel=0.2)
+
+
+def test_over_groups_of_one_the_interval_is_delongs_and_over_others_that_of_whole_groups_drawn_anew():
+    members, others = (each[:300] for each in scores(1, 300))
+    alone = membership_auc(members, others)
+    assert membership_auc(members, others, np.arange(300), np.arange(300)[::-1]) == alone
+    groups = np.arange(300) // 6
+    shift = np.random.default_rng(3).normal(0, 1, (2, 50))
+    near, far = members + shift[0, groups], others + shift[1, groups]
+    found = membership_auc(near, far, groups, groups)
+    of_group = np.arange(300).reshape(50, 6)
+
+    def area(first, second):
+        return membership_auc(near[of_group[first].ravel()], far[of_group[second].ravel()]).value
+
+    drawn = bootstrap(
+        (np.arange(50), np.arange(50)), area, vectorized=False, n_resamples=500, rng=0, method="percentile"
+    )
+    assert found.high - found.low == pytest.approx(2 * 1.96 * drawn.standard_error, rel=0.15)
+    assert found.high - found.low > 1.3 * (membership_auc(near, far).high - membership_auc(near, far).low)
+    assert membership_auc(near, far, groups * 0, groups).low == 0  # of one patient nothing is known
+
+
+def test_of_whole_groups_the_standard_error_is_that_of_groups_drawn_anew():
+    groups = np.arange(60) // 3
+    points = images(20, 0, 3)[groups] + np.random.default_rng(2).normal(0, 0.05, (60, 3))
+    drawn, shares = images(500, 1, 3), []
+    for seed in range(150):
+        order = np.random.default_rng(seed).permutation(20)
+        mixed = points.reshape(20, 3, 3)[order].reshape(60, 3)
+        sides = groups[:30], groups[:30]
+        found = told_by_samples(mixed[:30], mixed[30:], iter([drawn]), "pixels", *sides)
+        shares.append(found["nearer_to_training_in_pixels"])
+    assert found["nearer_to_training_in_pixels_standard_error"] == pytest.approx(np.std(shares), rel=0.2)

@@ -93,7 +93,8 @@ def denoise(
         if intervals:
             raise DataError(f"{model.folder} {said}; leave out --intervals")
         sys.stderr.write(f"vae-pipeline: {model.folder} {said}\n")
-    alone = in_folder and model.latent_map is not None and resize == "none"  # images may differ in size
+    # Images may differ in size; scans are all brought to one.
+    alone = in_folder and model.latent_map is not None and resize == "none" and spec.scans is None
     groups = [[path] for path in _pictures(inputs)] if alone else [inputs]
     answers = []
     for group in groups:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from vae_pipeline.cli.auditing import auditing
 from vae_pipeline.cli.augmentation import augmentation
 from vae_pipeline.cli.begin import beginning
 from vae_pipeline.cli.bundles import bundles
@@ -73,6 +74,7 @@ app.add_typer(synthesis)
 app.add_typer(stages)
 app.add_typer(sampling)
 app.add_typer(augmentation)
+app.add_typer(auditing)
 app.add_typer(tasks)
 app.add_typer(denoising)
 app.add_typer(morphs)

@@ -47,9 +47,16 @@ class InputFile:
 
 
 def input_files(
-    path: Path, spec: ImageSpec | AudioSpec | TableSpec, key: str | None, resize: Resize, keep: Sequence[str]
+    path: Path,
+    spec: ImageSpec | AudioSpec | TableSpec,
+    key: str | None,
+    resize: Resize,
+    keep: Sequence[str],
+    number: int = 1,
 ) -> Iterator[InputFile]:
-    """The files that a path stands for: of a folder or an archive each picture or recording, else the one.
+    """The files that a path stands for: of a folder or an archive each picture, scan or recording, else the one.
+
+    `number` is the path's among the inputs, by which a scan is called.
 
     Raises:
         DataError: a file isn't there or can't be read.
@@ -57,6 +64,8 @@ def input_files(
     noun, suffixes = ("recording", audio.SUFFIXES) if isinstance(spec, AudioSpec) else ("picture", SUFFIXES)
     if isinstance(spec, TableSpec):
         yield _rows(path, spec, key, keep)
+    elif isinstance(spec, ImageSpec) and (scans := _scans(path, spec, resize, number)):
+        yield from scans
     elif path.is_dir() or (not path.name.lower().endswith(ARRAYS) and is_archive(path)):
         listing = list_recordings(path) if isinstance(spec, AudioSpec) else list_pictures(path)
         if listing.broken:
@@ -69,13 +78,26 @@ def input_files(
         yield _array(_as_events(read_array(path, key, noun, suffixes), spec, path), path)
 
 
+def _scans(path: Path, spec: ImageSpec, resize: Resize, number: int) -> list[InputFile]:
+    """Medical scans, where the path holds any."""
+    from vae_pipeline.kinds.image.scans.inputs import scan_inputs  # it costs only those who have images
+
+    def file(scan: Any) -> InputFile:
+        def read(some: slice) -> Array:
+            return np.stack([scan.fit(image, resize) for image in [*scan.read()][some]])
+
+        return InputFile(scan.name, scan.images, lambda: [Piece(scan.images, read, {})])
+
+    return [file(scan) for scan in scan_inputs(path, spec, number)]
+
+
 def as_large_as(path: Path, spec: ImageSpec, key: str | None) -> ImageSpec:
     """The spec with height and width of the first image that a path stands for; as it is, of a pipe or of its own size.
 
     Raises:
         DataError: the file isn't there or can't be read.
     """
-    if str(path) == "-":
+    if str(path) == "-" or spec.scans is not None:  # scans are brought to the size that it was trained on
         return spec
     if path.is_dir() or (not path.name.lower().endswith(ARRAYS) and is_archive(path)):
         pictures = list_pictures(path)

@@ -66,9 +66,9 @@ def joined(found: Sequence[Observed]) -> Observed:
 def read_observations(paths: Sequence[Path], spec: DataSpec, key: str | None, resize: Resize) -> Array:
     """All observations of `paths` in their order, as [examples, *event] in the data's units.
 
-    Pictures are mapped from 0..255 to the range of the data; recordings get the spec's rate and
-    length; arrays are taken as they are; a table's columns are
-    found by their names. For sentences there is `text.inputs.read_sentences`.
+    Pictures are mapped from 0..255 to the range of the data; scans are read as those of the data were; recordings get
+    the spec's rate and length; arrays are taken as they are; a table's columns are found by their names. For sentences
+    there is `text.inputs.read_sentences`.
 
     Raises:
         DataError: a file isn't there, can't be read, or is of another shape; or the model is one of sentences.
@@ -100,7 +100,8 @@ class Examples:
         """
         match spec:
             case ImageSpec() | AudioSpec() | TableSpec():
-                self.parts = [part for path in _some(paths) for part in input_files(path, spec, key, resize, keep)]
+                numbered = enumerate(_some(paths), 1)
+                self.parts = [part for at, path in numbered for part in input_files(path, spec, key, resize, keep, at)]
             case TextSpec():
                 raise DataError("this model is one of sentences, which are no images, recordings or rows of a table")
             case _:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from vae_pipeline.kinds.audio.spec import AudioSpec
 from vae_pipeline.kinds.audio.tape import Tape
-from vae_pipeline.kinds.image.spec import LEVELS
+from vae_pipeline.kinds.image.spec import LEVELS, ScanReading
 from vae_pipeline.kinds.spec import Column
 from vae_pipeline.kinds.table.spec import CsvFormat
 from vae_pipeline.recipe.data import ColumnScaling, Counted
@@ -74,6 +74,8 @@ class ImageSource:
     """`ImageSpec.attributes`."""
     crop: int | None = None
     """`ImageSpec.crop`."""
+    scans: ScanReading | None = None
+    """`ImageSpec.scans`."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ train.npy valid.npy test.npy        [examples, *event], unscaled, uint8 or float
 train_labels.npy ...                [examples], int64, where there are labels
 test_masks.npy                      [examples, height, width], uint8, where there are masks: 1 where a defect is
 train_attributes.npy ...            [examples, attributes], bool, where there are attributes
+train_groups.npy ...                [examples], int64, where images have groups, such as patients: numbers, no names
 train_noises.npy ...                [channels, samples], float32, of noises; their ends in train_noises_ends.npy
 train_rooms.npy ...                 the same of impulse responses
 train_sizes.npy                     [examples], int64, where examples differ in how much there is to compute of them
@@ -53,6 +54,8 @@ class Split:
     where examples don't differ in it."""
     attributes: Marks | None = None
     """[examples, attributes]: True where an example shows an attribute of the spec; None where it names none."""
+    groups: Indices | None = None
+    """The number of each example's group, such as its patient, within this part; None where none are known."""
     beside: Mapping[str, Tape] = field(default_factory=dict)
     """The noises and rooms that corruptions of sound mix in, where the recipe names some."""
     corruption: Corruption | None = None
@@ -194,11 +197,12 @@ def _open_split(folder: Path, part: str, spec: DataSpec) -> Split:
                 "examples: run `vae-pipeline prepare` again"
             )
     masks = _open_masks(folder / f"{part}_masks.npy", (len(images), *spec.event_shape[1:]))
-    sizes = _open_sizes(folder / f"{part}_sizes.npy", len(images))
+    sizes = _open_numbers(folder / f"{part}_sizes.npy", len(images), "size")
+    groups = _open_numbers(folder / f"{part}_groups.npy", len(images), "group")
     attributes = _open_attributes(folder, part, (len(images), len(spec.attributes)))
     found = {name: load_tape(folder, f"{part}_{name}", spec.event_shape[0]) for name in BESIDE}
     beside = {name: tape for name, tape in found.items() if tape is not None}
-    return Split(images, labels, masks, sizes, attributes, beside)
+    return Split(images, labels, masks, sizes, attributes, groups, beside)
 
 
 def _open_attributes(folder: Path, part: str, shape: tuple[int, int]) -> Marks | None:
@@ -211,13 +215,13 @@ def _open_attributes(folder: Path, part: str, shape: tuple[int, int]) -> Marks |
     return marks[:]
 
 
-def _open_sizes(path: Path, count: int) -> Indices | None:
+def _open_numbers(path: Path, count: int, what: str) -> Indices | None:
     if not path.exists():
         return None
-    sizes = _open_array(path)
-    if sizes.shape != (count,) or sizes.dtype != np.int64:
-        raise DataError(f"{path} doesn't hold one size for each example: run `vae-pipeline prepare` again")
-    return sizes[:]
+    numbers = _open_array(path)
+    if numbers.shape != (count,) or numbers.dtype != np.int64:
+        raise DataError(f"{path} doesn't hold one {what} for each example: run `vae-pipeline prepare` again")
+    return numbers[:]
 
 
 def _open_masks(path: Path, shape: tuple[int, ...]) -> MappedArray | None:

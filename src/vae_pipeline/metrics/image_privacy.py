@@ -1,4 +1,4 @@
-"""The audit of a model of images: what its samples, and its own bound, tell of who was trained on.
+"""The audit of images: what those that were drawn, and a model's own bound, tell of who was trained on.
 
 Training images are compared with as many held-out ones, which are the floor: what is found of them follows from the
 population. Who has the samples alone goes by the distance of an image from the nearest one, in pixels or in features;
@@ -9,7 +9,8 @@ Source: Chen, Yu, Zhang and Fritz, GAN-Leaks, 2020, section 5.1 (samples alone) 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.features import Reference
 from vae_pipeline.metrics.importance import importance_bound
-from vae_pipeline.metrics.membership import membership
+from vae_pipeline.metrics.membership import Groups, membership
 from vae_pipeline.metrics.parts import subset
 from vae_pipeline.metrics.samples import samples
 from vae_pipeline.models.vae import VAE
@@ -61,41 +62,87 @@ class Nearest:
         self.distance = np.minimum(self.distance, exact)
 
 
-def told_by_samples(members: Array, others: Array, drawn: Iterator[Array], space: str) -> dict[str, Any]:
+def told_by_samples(
+    members: Array,
+    others: Array,
+    drawn: Iterator[Array],
+    space: str,
+    of_members: Groups = None,
+    of_others: Groups = None,
+) -> dict[str, Any]:
     """The figures of drawn images, as points of a space, beside as many members as others.
 
     The standard error of the share that lies nearer to members is that of members drawn at random among both: a few
-    points may be the nearest of most that is drawn.
+    points may be the nearest of most that is drawn. Points of one group go together.
     """
     points, count = Nearest(np.concatenate([members, others])), len(members)
     for part in drawn:
         points.see(part)
     share = points.nearest_to / points.nearest_to.sum()
-    spread = ((share - share.mean()) ** 2).sum() * count * len(others) / (len(share) * (len(share) - 1))
+    sides = [_by_group(each, groups) for each, groups in ((share[:count], of_members), (share[count:], of_others))]
+    together = np.concatenate(sides)
+    ways = len(sides[0]) * len(sides[1]) / (len(together) * (len(together) - 1))
+    spread = ((together - together.mean()) ** 2).sum() * ways
     return {
         f"nearer_to_training_in_{space}": float(share[:count].sum()),
         f"nearer_to_training_in_{space}_standard_error": math.sqrt(spread),
-        **membership(-points.distance[:count], -points.distance[count:], f"in_{space}"),
+        **membership(-points.distance[:count], -points.distance[count:], f"in_{space}", of_members, of_others),
     }
+
+
+def _by_group(shares: Array, groups: Groups) -> Array:
+    return shares if groups is None else np.bincount(np.unique(groups, return_inverse=True)[1], shares)
 
 
 @torch.inference_mode()
 def audit(model: VAE, prepared: Prepared, reference: Reference, seed: int) -> dict[str, Any]:
     """The figures of 10,000 samples and of the importance bound, and reasons for those that are left out."""
-    train, test = prepared.train, prepared.test
-    count = min(len(train), len(test), KNOWN)
-    if count < LEAST:
-        reason = f"{count} training or test images are too few to be told apart: {LEAST} are wanted"
+    if (reason := too_few(prepared)) is not None:
         return {"left_out": {figure.key: reason for figure in figures_of("privacy")}}
-    members, others = (subset(part, count, derive(seed, "audited")) for part in (train, test))
-    found: dict[str, Any] = {"audited_images": count, "left_out": {}}
-    for space, of in (("pixels", Pixels(**vars(reference))), ("features", reference)):
-        drawn = map(of.of_scaled, samples(model, train, derive(seed, "audited")))
-        found = _joined(found, told_by_samples(of.of(members), of.of(others), drawn, space))
+    drawn = partial(samples, model, prepared.train, derive(seed, "audited"))
+    found = audit_drawn(drawn, prepared, reference, seed)
     device = next(model.parameters()).device
-    bounds = (importance_bound(model, part, DRAWS, derive(seed, "audited"), device) for part in (members, others))
-    of_members, of_others = (each.bound for each in bounds)
-    return _joined(found, membership(of_members, of_others, "by_loss"))
+    members, others = compared(prepared, seed)
+    near, far = (
+        importance_bound(model, each, DRAWS, derive(seed, "audited"), device).bound for each in (members, others)
+    )
+    return _joined(found, membership(near, far, "by_loss", members.groups, others.groups))
+
+
+@torch.inference_mode()
+def audit_drawn(
+    drawn: Callable[[], Iterator[Tensor]], prepared: Prepared, reference: Reference, seed: int
+) -> dict[str, Any]:
+    """The figures, in either space, of images on [0, 1] that come in parts; there are enough to compare them with."""
+    members, others = compared(prepared, seed)
+    groups = members.groups, others.groups
+    found: dict[str, Any] = {"audited_images": len(members), "left_out": {}}
+    if members.groups is not None and others.groups is not None:
+        found["audited_groups"] = len(np.unique(members.groups)) + len(np.unique(others.groups))
+    for space, of in spaces(reference).items():
+        points = map(of.of_scaled, drawn())
+        found = _joined(found, told_by_samples(of.of(members), of.of(others), points, space, *groups))
+    return found
+
+
+def spaces(reference: Reference) -> dict[str, Reference]:
+    """The spaces in which images are compared, by their names."""
+    return {"pixels": Pixels(**vars(reference)), "features": reference}
+
+
+def too_few(prepared: Prepared) -> str | None:
+    """The reason why training and test images can't be told apart; None where there are enough."""
+    count = min(len(prepared.train), len(prepared.test))
+    return (
+        f"{count} training or test images are too few to be told apart: {LEAST} are wanted" if count < LEAST else None
+    )
+
+
+def compared(prepared: Prepared, seed: int) -> tuple[Split, Split]:
+    """Draw as many training images as test images."""
+    count = min(len(prepared.train), len(prepared.test), KNOWN)
+    members, others = (subset(part, count, derive(seed, "audited")) for part in (prepared.train, prepared.test))
+    return members, others
 
 
 def _joined(found: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:

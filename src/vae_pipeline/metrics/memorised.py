@@ -1,10 +1,10 @@
-"""Samples that are copies of training images: how near each lies to its nearest one, beside how near test images lie.
+"""Images that are copies of training images: how near each lies to its nearest one, beside how near test images lie.
 
 Distances are of features, to every image of the training part. A model that generalises draws samples about as near as
 test images are; what a training image lies much nearer to than to any test image was remembered.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -40,6 +40,12 @@ class Memorised:
     """[pairs, channels, height, width], on [0, 1]: those that lie nearest."""
     originals: Split
     """The training images that they lie nearest to."""
+    distance: Array
+    """The distance of each of all samples from its nearest training image."""
+    row: npt.NDArray[np.int64]
+    """The row of that image."""
+    usual: float
+    """The least distance of a test image from its nearest training image."""
 
     def alarms(self) -> dict[str, str]:
         """The alarm that there is reason for, with what it means and what to try."""
@@ -54,13 +60,20 @@ class Memorised:
         return {"memorised": about}
 
 
-@torch.inference_mode()
 def memorised(model: VAE, prepared: Prepared, reference: Reference, seed: int) -> Memorised | None:
-    """Ask of `COUNT` samples; None where the test part is too small to say how near is usual."""
+    """Ask of `COUNT` samples of a model; None where the test part is too small to say how near is usual."""
+    drawn = partial(samples, model, prepared.train, derive(seed, "memorised"), COUNT)
+    return memorised_in(drawn, prepared, reference, seed)
+
+
+@torch.inference_mode()
+def memorised_in(
+    drawn: Callable[[], Iterator[Tensor]], prepared: Prepared, reference: Reference, seed: int
+) -> Memorised | None:
+    """Ask of images on [0, 1] that come in parts, the same at each call; None as `memorised`."""
     test = subset(prepared.test, COUNT, derive(seed, "memorised"))
     if len(test) < LEAST:
         return None
-    drawn = partial(samples, model, prepared.train, derive(seed, "memorised"), COUNT)
     features = np.concatenate([reference.of_scaled(images) for images in drawn()])
     (distance, row), (usual, _) = nearest(prepared.train, reference, features, reference.of(test))
     apart = usual[usual > 0]  # a test image that is a training image too tells nothing
@@ -75,6 +88,9 @@ def memorised(model: VAE, prepared: Prepared, reference: Reference, seed: int) -
         },
         _rows(drawn(), order),
         taken(prepared.train, row[order]),
+        distance,
+        row,
+        least,
     )
 
 

@@ -65,8 +65,8 @@ def chosen_rows(split: Split, count: int | None, seed: int) -> npt.NDArray[np.in
 
 def taken(split: Split, rows: npt.NDArray[np.int64]) -> Split:
     """Some rows of a part, in memory."""
-    arrays = (split.labels, split.masks, split.sizes)
-    labels, masks, sizes = (None if array is None else array[rows] for array in arrays)
+    arrays = (split.labels, split.masks, split.sizes, split.groups)
+    labels, masks, sizes, groups = (None if array is None else array[rows] for array in arrays)
     attributes = None if split.attributes is None else split.attributes[rows]
     corruption = None if split.corruption is None else split.corruption.taken(rows)
-    return Split(split.x[rows], labels, masks, sizes, attributes, split.beside, corruption)
+    return Split(split.x[rows], labels, masks, sizes, attributes, groups, split.beside, corruption)

@@ -64,8 +64,13 @@ def privacy(train: Array, test: Array, drawn: Array, columns: Sequence[Column], 
 
 def copies(train: Array, other: Array) -> float:
     """The share of the others that are rows of training, to the last digit."""
-    known = {row.tobytes() for row in np.ascontiguousarray(train, np.float32)}
-    return float(np.mean([row.tobytes() in known for row in np.ascontiguousarray(other, np.float32)]))
+    return float((copied_rows(train, other) >= 0).mean())
+
+
+def copied_rows(train: Array, other: Array) -> npt.NDArray[np.int64]:
+    """The row of training that each of the others is, to the last digit; -1 where it is none."""
+    known = {row.tobytes(): at for at, row in enumerate(np.ascontiguousarray(train, np.float32))}
+    return np.array([known.get(row.tobytes(), -1) for row in np.ascontiguousarray(other, np.float32)], np.int64)
 
 
 def nearer_to(members: Array, others: Array, drawn: Array, distance: "RowDistance") -> Array:

@@ -16,7 +16,8 @@ from vae_pipeline.system.errors import OutputError
 
 # One of these is in every folder that a command filled; a folder of anything else is never replaced.
 STAGE_FILES = (
-    "spec.json", "metrics.json", "bundle.json", "curve.json", "study.json", "explorer.js", "vae_pipeline.json",
+    "spec.json", "metrics.json", "bundle.json", "curve.json", "study.json", "audit.json", "explorer.js",
+    "vae_pipeline.json",
 )  # fmt: skip
 
 

@@ -390,3 +390,12 @@ def test_a_section_that_means_nothing_is_refused(changes, message):
 def test_a_corrupt_scan_is_a_corrupt_file():
     with pytest.raises(CorruptFileError):
         decoded("MR_truncated.dcm")
+
+
+def test_patients_are_kept_as_numbers_that_name_nobody(tmp_path):
+    (tmp_path / "data").mkdir()
+    write(opened(ward(tmp_path / "d", patients=8, each=3)), tmp_path / "data", 0)
+    data = Prepared.open(tmp_path / "data")
+    for part in (data.train, data.valid, data.test):
+        assert np.bincount(part.groups).tolist() == [3] * (len(part) // 3)
+        assert part.groups[0] == 0  # by the order in which they come

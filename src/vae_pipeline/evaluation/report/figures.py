@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from html import escape
-from typing import Any
+from typing import Any, Protocol
 
-from vae_pipeline.evaluation.report.findings import Findings
 from vae_pipeline.evaluation.report.markup import datum, table
 from vae_pipeline.kinds.words import Wording
 from vae_pipeline.recipe.figures import Figure, keys
@@ -32,7 +31,21 @@ def beside(
     return shown
 
 
-def figure_table(caption: str, figures: Iterable[Figure], findings: Findings) -> str:
+class Measured(Protocol):
+    """Figures, and the observations that they are of."""
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """The figures by their keys."""
+        ...
+
+    @property
+    def words(self) -> Wording:
+        """The words for the observations."""
+        ...
+
+
+def figure_table(caption: str, figures: Iterable[Figure], findings: Measured) -> str:
     """The figures that were measured, each with what it is compared with and what it means; empty if none was."""
     metrics, words = findings.metrics, findings.words
     found = told(figures, metrics)
@@ -70,7 +83,7 @@ def _value(figure: Figure, metrics: Mapping[str, Any]) -> str:
     return f'{value} <span class="unit">{figure.unit}</span>' if figure.unit else value
 
 
-def _gloss(figure: Figure, findings: Findings) -> str:
+def _gloss(figure: Figure, findings: Measured) -> str:
     reason = findings.metrics.get("left_out", {}).get(figure.key)
-    gloss = escape(findings.words.said(figure.meaning(findings.metrics["measure"])), quote=False)
+    gloss = escape(findings.words.said(figure.meaning(findings.metrics.get("measure", ""))), quote=False)
     return f"{gloss} Left out: {escape(reason)}." if reason else gloss

@@ -1,8 +1,8 @@
 """ImageSpec: the shape, range and classes of images, as a model must know them."""
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,22 @@ def within(values: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[Any
 
 
 @dataclass(frozen=True)
+class ScanReading:
+    """The way in which images were read from medical scans, as a new scan is to be read too."""
+
+    windowed: bool
+    """True if greys are those of the window that each DICOM file stores."""
+    plane: Literal["axial", "coronal", "sagittal"]
+    """The plane of a volume's slices."""
+    first: float
+    """The share of a scan's images that is left out before the first one."""
+    last: float
+    """The share at which the last one lies."""
+    resize: Literal["none", "stretch", "crop", "pad"]
+    """The way in which images of another size were brought to the data's."""
+
+
+@dataclass(frozen=True)
 class ImageSpec(StoredSpec):
     """Images as they lie on disk: [channels, height, width], unscaled."""
 
@@ -49,6 +65,8 @@ class ImageSpec(StoredSpec):
     """For picture files of another size: the side of the square that is cut out of the middle; None for none."""
     noisy: bool = False
     """True if values beyond `low` and `high`, and between whole numbers, are taken: of a model that denoises."""
+    scans: ScanReading | None = field(default=None, compare=False)
+    """The way in which images were read from scans; None of other files. Specs that differ in it alone are equal."""
     kind: str = "image"
 
     @property
@@ -108,7 +126,11 @@ class ImageSpec(StoredSpec):
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; a field that came later is left out where it says nothing."""
         values = super().to_dict()
-        return {name: value for name, value in values.items() if value or name not in ("attributes", "crop", "noisy")}
+        return {
+            name: value
+            for name, value in values.items()
+            if value or name not in ("attributes", "crop", "noisy", "scans")
+        }
 
     def metadata(self) -> dict[str, Any]:
         """A graph's metadata on raw values."""

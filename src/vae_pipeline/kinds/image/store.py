@@ -7,7 +7,7 @@ import numpy as np
 
 from vae_pipeline.kinds.mapped import save_array
 from vae_pipeline.kinds.part_files import write_labels, write_rows
-from vae_pipeline.kinds.parts import Array, ImageSource, Readable
+from vae_pipeline.kinds.parts import Array, ImageSource, Indices, Part, Readable
 from vae_pipeline.kinds.spec import ImageSpec, within
 from vae_pipeline.kinds.splitting import chunks, divide_rows, duplicates, indices_of, parts_of, split_card, told
 from vae_pipeline.recipe.split import HASHED
@@ -48,6 +48,8 @@ def write_images(source: ImageSource, folder: Path, seed: int) -> None:
         card["observed"][name] = written.observed
         if part.labels is not None:
             card["classes"][name] = write_labels(folder / f"{name}_labels.npy", part.labels, source.classes)
+        if source.groups:
+            save_array(folder / f"{name}_groups.npy", _groups(source, name, part))
         if part.attributes is not None:
             save_array(folder / f"{name}_attributes.npy", part.attributes)
             shown = part.attributes.sum(axis=0).tolist()
@@ -61,9 +63,16 @@ def write_images(source: ImageSource, folder: Path, seed: int) -> None:
     card["duplicates"] = duplicates(hashes)
     card["notes"] = [*notes, *_notes(card), *told(card)]
     values = (source.shape, source.dtype, source.low, source.high, binary, source.classes, source.levels)
-    spec = ImageSpec(*values, source.attributes, source.crop)
+    spec = ImageSpec(*values, source.attributes, source.crop, scans=source.scans)
     spec.save(folder / "spec.json")
     write_json(folder / "card.json", card)
+
+
+def _groups(source: ImageSource, name: str, part: Part) -> Indices:
+    """The group of each row of a part, by numbers in the order in which they come: no name is kept."""
+    named = source.groups[name] if name in source.groups and name != "train" else source.groups["train"]
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(named[row], len(numbers)) for row in indices_of(part)], np.int64)
 
 
 def _checked(chunk: Array, source: ImageSource, name: str) -> Array:

@@ -21,7 +21,7 @@ def _in(space: str) -> tuple[Figure, ...]:
             f"Share of 10,000 samples whose nearest image in {SPACES[space]}, among as many of training as of the test "
             "part, is one of training: about 0.5 where samples know nothing of single images.",
             "privacy", better="lower", kinds=IMAGE, needs=AUDIT,
-            beside=(("audited_images", "{} images of either part"),),
+            beside=(("audited_images", "{} images of either part"), ("audited_groups", "{} groups, such as patients")),
         ),
         Figure(
             auc, f"Membership told in {space}",

@@ -23,6 +23,8 @@ class Decoded:
     """A hash of the patient's id in the header."""
     tomogram: bool = False
     """True of CT, whose greys are Hounsfield units."""
+    synthetic: bool = False
+    """True of what says that nobody took it."""
 
     @property
     def coloured(self) -> bool:

@@ -51,6 +51,10 @@ def _patient(header: Any) -> str | None:
     return hashlib.sha256("\0".join(told).encode()).hexdigest() if told[1] else None
 
 
+def _is_synthetic(header: Any) -> bool:
+    return str(header.get("SyntheticData", "") or "").strip() == "YES"
+
+
 def read_dicom(header: Any, shown: str, windowed: bool) -> Decoded:
     """The frames of a file; `windowed` by the window or table that it stores, in [0, 1].
 
@@ -77,10 +81,12 @@ def read_dicom(header: Any, shown: str, windowed: bool) -> Decoded:
     try:
         with quiet(), np.errstate(over="ignore"):
             if kind not in GREYS:
-                return Decoded(_as_bytes(_coloured(frames, header, kind), header), patient=_patient(header))
+                colours = _as_bytes(_coloured(frames, header, kind), header)
+                return Decoded(colours, patient=_patient(header), synthetic=_is_synthetic(header))
             greys = [_grey(frame, _fields(header, index), windowed) for index, frame in enumerate(frames)]
             tomogram = header.get("Modality") == "CT"
-            return Decoded(np.stack(greys), kind == "MONOCHROME1", _patient(header), tomogram)
+            inverted = kind == "MONOCHROME1"
+            return Decoded(np.stack(greys), inverted, _patient(header), tomogram, _is_synthetic(header))
     except _NoWindowError:
         raise DataError(
             f"{shown} stores no window: give data.window a level and a width, or null for the range of all scans"

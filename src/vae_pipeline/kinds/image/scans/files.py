@@ -14,6 +14,7 @@ from vae_pipeline.kinds.image.scans.decoded import Decoded
 from vae_pipeline.kinds.image.scans.dicom import MARK, read_dicom, read_header
 from vae_pipeline.kinds.image.scans.nifti import is_nifti, read_nifti, uncompressed
 from vae_pipeline.kinds.image.scans.table import Table
+from vae_pipeline.kinds.image.spec import ScanReading
 from vae_pipeline.kinds.listed import Listing
 from vae_pipeline.kinds.listing import list_files
 from vae_pipeline.recipe.data import ScansData
@@ -98,7 +99,7 @@ def survey(place: Path, data: ScansData) -> Scans:
         DataError: a scan can't be used, or none is there.
     """
     try:
-        listing = list_files(place, _by_path)
+        listing = list_files(place, by_path)
     except DataError:
         if not place.exists():
             raise
@@ -155,28 +156,38 @@ def survey(place: Path, data: ScansData) -> Scans:
     return Scans(used, tuple(found), dropped, decode)
 
 
+def reading_of(data: ScansData) -> ScanReading:
+    """The way in which a recipe has scans read."""
+    slices = data.slices
+    return ScanReading(data.window == "stored", slices.plane, slices.first, slices.last, data.resize)
+
+
 def decoded_of(content: bytes, name: str, shown: str, data: ScansData) -> Decoded | None:
+    """The images of a file that a recipe chooses, as `decoded_by` gives them."""
+    return decoded_by(content, name, shown, reading_of(data))
+
+
+def decoded_by(content: bytes, name: str, shown: str, reading: ScanReading) -> Decoded | None:
     """The chosen images of a file; None of one that holds no image.
 
     Raises:
         CorruptFileError, DataError: they can't be used.
     """
-    slices = data.slices
     if is_dicom(content, name):
         header = read_header(content, shown)
         if header is None:
             return None
-        decoded = read_dicom(header, shown, data.window == "stored")
+        decoded = read_dicom(header, shown, reading.windowed)
     elif name.lower().endswith(VOLUMES):
         volume = uncompressed(content, shown)
         if not is_nifti(volume):
             raise CorruptFileError(f"{shown} is a truncated or corrupt NIfTI file, or none: leave it out")
-        if data.window == "stored":
+        if reading.windowed:
             raise DataError(f"{shown} is a NIfTI file, which stores no window: give data.window a level and a width")
-        decoded = read_nifti(volume, shown, slices.plane)
+        decoded = read_nifti(volume, shown, reading.plane)
     else:
         return None
-    return decoded.some(slices.first, slices.last)
+    return decoded.some(reading.first, reading.last)
 
 
 def is_dicom(content: bytes, name: str) -> bool:
@@ -184,6 +195,7 @@ def is_dicom(content: bytes, name: str) -> bool:
     return content[MARK[0]] == MARK[1] or name.lower().endswith(SUFFIXES)
 
 
-def _by_path(names: Iterable[str]) -> tuple[list[str], Counter[str]]:
+def by_path(names: Iterable[str]) -> tuple[list[str], Counter[str]]:
+    """All names but hidden ones, in their order."""
     kept = [name for name in names if not any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)]
     return sorted(kept), Counter()

@@ -7,12 +7,10 @@ from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from vae_pipeline.kinds.folders import class_names, numbered
-from vae_pipeline.kinds.image.decoding import fitted
-from vae_pipeline.kinds.image.scans.decoded import Decoded
-from vae_pipeline.kinds.image.scans.files import Scan, Scans, survey
+from vae_pipeline.kinds.image.scans.files import Scan, Scans, reading_of, survey
+from vae_pipeline.kinds.image.scans.fitting import brought_to, within_range
 from vae_pipeline.kinds.image.scans.table import Table
 from vae_pipeline.kinds.parts import Array, ImageSource, Indices, Part
 from vae_pipeline.recipe.data import InColumn, ScansData, Window
@@ -62,6 +60,7 @@ def open_scans(data: ScansData) -> ImageSource:
         notes=(*_told(every, patients, data, low, high), *notes),
         split=data.split,
         groups=groups,
+        scans=reading_of(data),
     )
 
 
@@ -160,23 +159,10 @@ class ScanRows:
     def __getitem__(self, indices: Indices) -> Array:
         owners = self.owners[indices]
         places = indices - np.searchsorted(self.owners, owners)
-        rows = []
+        rows, shape = [], self.data.shape
         for owner, some in groupby(zip(owners, places, strict=True), key=itemgetter(0)):  # each is decoded once
             scan = self.scans.found[owner]
             decoded = self.scans.decode(scan)
-            rows += [self._row(decoded, place, scan.shown) for _, place in some]
+            images = (within_range(decoded, place, self.low, self.high) for _, place in some)
+            rows += [brought_to(each, scan.shown, shape, self.data.resize, self.low, self.high) for each in images]
         return np.stack(rows)
-
-    def _row(self, decoded: Decoded, place: int, shown: str) -> Array:
-        image, (_, height, width) = decoded.images[place], self.data.shape
-        if decoded.coloured:
-            return np.asarray(fitted(Image.fromarray(image), shown, (width, height), self.data.resize)).transpose(
-                2, 0, 1
-            )
-        greys = image.clip(self.low, self.high)
-        if decoded.inverted:
-            greys = self.low + self.high - greys
-        if greys.shape != (height, width):  # black is 0 in the border that is padded with
-            above = Image.fromarray((greys - self.low).astype(np.float32))
-            greys = np.asarray(fitted(above, shown, (width, height), self.data.resize), np.float64) + self.low
-        return np.asarray(greys.clip(self.low, self.high)[None].astype(np.float32))

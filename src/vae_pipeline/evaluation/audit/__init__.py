@@ -1,0 +1,1 @@
+"""The audit of synthetic files: images or rows that are written already, by whatever made them."""
