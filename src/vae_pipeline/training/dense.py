@@ -96,7 +96,7 @@ class DenseGradient:
         return distortion.detach(), leaf.grad.view_as(output)
 
     def _backward(self, features: Tensor, q: DiagonalGaussian, noise: Tensor, slope: Tensor, weight: Tensor) -> None:
-        """From the distortion's slope by z, and the weight of mean² + variance - log_variance, to the encoder's end."""
+        """Go on through the draw from the slope by z and the weight of mean² + variance - log_variance in the loss."""
         by_mean = slope + weight * (2 * q.mean)
         by_log_variance = weight * q.variance - weight + slope * noise * (0.5 * q.log_variance).exp() * 0.5
         by_log_variance = aten.hardtanh_backward(by_log_variance, q.log_variance, *LOG_VARIANCE)
