@@ -11,7 +11,7 @@ import pytest
 import torch
 from tests.lanes import edited, make_job
 
-from vae_pipeline.kinds.mapped import KEPT, MappedArray
+from vae_pipeline.kinds.mapped import KEPT, SWEPT, MappedArray
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.models.build import build
 from vae_pipeline.numerics.adam import AdamW
@@ -24,6 +24,13 @@ from vae_pipeline.training.loop import Training, fit
 from vae_pipeline.training.trained import read_history
 
 CPU = torch.device("cpu")
+MAPPED = """
+import re, sys; from pathlib import Path
+from vae_pipeline.kinds.mapped import MappedArray
+rows = MappedArray(Path(sys.argv[1]))
+peak = lambda: int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
+"""
+"""The peak is this process's own: getrusage's is its parent's where that held more when it began."""
 STEPS = 200
 
 
@@ -215,9 +222,7 @@ class TestMappedArray:
             for _ in range(16):  # written, not left sparse: the system's cache then has pages of its largest kind
                 file.write(bytes(range(256)) * (size // 4096))
         program = (
-            "import sys, resource, numpy as np; from pathlib import Path\n"
-            "from vae_pipeline.kinds.mapped import MappedArray\n"
-            "rows = MappedArray(Path(sys.argv[1])); peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+            f"import numpy as np; {MAPPED}"
             "before = peak(); order = np.random.default_rng(0).permutation(len(rows))\n"
             "for at in range(0, len(rows), 256): rows[order[at:at + 256]]\n"
             "for at in range(0, len(rows), 4096): rows[at:at + 4096]\n"
@@ -226,3 +231,12 @@ class TestMappedArray:
         command = [sys.executable, "-c", program, str(tmp_path / "big.npy")]
         done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ})
         assert int(done.stdout) * 1024 < 2 * KEPT < size / 3
+
+    def test_a_whole_file_is_held_once(self, tmp_path):
+        """The pages that it is read from would count beside the copy."""
+        size = 2**27
+        np.save(tmp_path / "whole.npy", np.ones((size // 4096, 4096), np.uint8))
+        program = f"{MAPPED}before = peak(); whole = rows[:]; print(peak() - before)"
+        command = [sys.executable, "-c", program, str(tmp_path / "whole.npy")]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ})
+        assert size <= int(done.stdout) * 1024 < size + 4 * SWEPT

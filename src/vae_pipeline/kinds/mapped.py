@@ -11,6 +11,7 @@ import numpy.typing as npt
 from vae_pipeline.kinds.parts import Array, Indices
 
 KEPT = 64 * 2**20  # bytes of the file that may stay mapped
+SWEPT = 4 * 2**20  # bytes of a slice, whose pages nobody asks for again
 AROUND = 2 * 2**20  # bytes that the system may map around each that is read: a page of its largest kind
 
 
@@ -54,15 +55,15 @@ class MappedArray:
         if isinstance(rows, int):
             return np.asarray(self[np.array([rows])][0])
         if isinstance(rows, slice):  # neighbours share their pages
-            rows, each, around = np.arange(*rows.indices(len(self))), self.nbytes // max(1, len(self)), AROUND
+            rows, each, kept = np.arange(*rows.indices(len(self))), self.nbytes // max(1, len(self)), SWEPT
         else:
-            each, around = AROUND + self.nbytes // max(1, len(self)), 0
+            each, kept = AROUND + self.nbytes // max(1, len(self)), KEPT
         values = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        at_once = max(1, (KEPT - around) // max(1, each))
+        at_once = max(1, kept // max(1, each))
         for start in range(0, len(rows), at_once):
             some = rows[start : start + at_once]
             values[start : start + at_once] = np.take(self._rows, some, 0)  # other threads run meanwhile
-            self._let_go(len(some) * each + around)
+            self._let_go(len(some) * each, kept // 2)
         return values
 
     def expect_any_order(self) -> None:
@@ -70,9 +71,9 @@ class MappedArray:
         if hasattr(mmap, "MADV_RANDOM"):
             self._rows._mmap.madvise(mmap.MADV_RANDOM)
 
-    def _let_go(self, read: int) -> None:
+    def _let_go(self, read: int, most: int) -> None:
         self._touched += read
-        if self._touched >= KEPT // 2 and hasattr(mmap, "MADV_DONTNEED"):
+        if self._touched >= most and hasattr(mmap, "MADV_DONTNEED"):
             self._rows._mmap.madvise(mmap.MADV_DONTNEED)
             self._touched = 0
 

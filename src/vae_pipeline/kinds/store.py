@@ -36,7 +36,7 @@ from vae_pipeline.system.typed_json import read_json, typed
 
 PARTS = ("train", "valid", "test")
 BESIDE = ("noises", "rooms")
-CHUNK = 2**24  # bytes
+CHUNK = 2**20  # bytes
 ENOUGH = 99  # validation examples, which tell a false-alarm rate of 0.01
 
 

@@ -7,7 +7,6 @@ from vae_pipeline.kinds.audio.store import write_recordings
 from vae_pipeline.kinds.image.store import write_images
 from vae_pipeline.kinds.parts import AudioSource, ImageSource, Source, TableSource, TextSource
 from vae_pipeline.kinds.table.store import write_table
-from vae_pipeline.kinds.text.store import write_text
 from vae_pipeline.system.seal import seal
 
 
@@ -25,6 +24,8 @@ def write(source: Source, folder: Path, seed: int) -> None:
         case TableSource():
             write_table(source, folder, seed)
         case TextSource():
+            from vae_pipeline.kinds.text.store import write_text  # noqa: PLC0415 (tokenizers cost only those of text)
+
             write_text(source, folder, seed)
         case _:
             assert_never(source)

@@ -10,7 +10,6 @@ from typing import assert_never
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor, nn
 
 from vae_pipeline.kinds.corruption import Corruption
@@ -68,6 +67,8 @@ def blur(x: Picture, deviation: float) -> Picture:
 
 def jpeg(x: Picture, quality: int) -> Picture:
     """JPEG of that quality and back, in colour where there are three channels, else each channel in grey."""
+    from PIL import Image  # noqa: PLC0415 (it costs only those who corrupt by it)
+
     pixels = (255 * x.clamp(0, 1)).round().to(torch.uint8).numpy()
     planes = [pixels.transpose(1, 2, 0)] if len(pixels) == 3 else list(pixels)
     found = []

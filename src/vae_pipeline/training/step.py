@@ -18,6 +18,7 @@ from vae_pipeline.numerics.randomness import drawing_for
 from vae_pipeline.recipe.train import Train
 from vae_pipeline.system.errors import SettingsError
 from vae_pipeline.training.batches import Batch, BatchPart
+from vae_pipeline.training.dense import dense_gradient
 from vae_pipeline.training.objectives import Objective
 from vae_pipeline.training.processes import ALONE, Processes
 from vae_pipeline.training.rate_control import RateControl
@@ -74,6 +75,8 @@ class Step:
             self.loss = nn.parallel.DistributedDataParallel(
                 loss, forward_sync_buffers=False, gradient_as_bucket_view=True
             )
+        plain = execution == Execution() and self.device.type == "cpu" and train.accumulate == 1 and sharpener is None
+        self.dense = dense_gradient(model, objective, control) if plain else None
         self.graph = _Graph(lambda parts: self._parts(parts, self.full)) if execution.captured else None
 
     def __call__(self, batch: Batch, rate: float) -> Tensor:
@@ -123,6 +126,8 @@ class Step:
         return loss.detach(), sums
 
     def _gradient(self, part: BatchPart) -> tuple[Tensor, Tensor]:
+        if self.dense is not None:
+            return self.dense(part.rows)
         try:
             loss, sums = self.loss(part.rows.x, part.rows.target, part.rows.label)
         except Exception as error:

@@ -11,9 +11,9 @@ from vae_pipeline.kinds.spec import Column, ColumnKind
 from vae_pipeline.kinds.table import numbers
 from vae_pipeline.kinds.table.dates import ISO, DateWriting
 from vae_pipeline.kinds.table.frames import texts
+from vae_pipeline.kinds.table.spec import MOST_VALUES
 from vae_pipeline.system.errors import DataError
 
-MOST_VALUES = 256  # of a category whose values are all told apart
 MOST_POOLED = 65_536  # of one that was told to be a category: its rarer values are pooled
 MANY = 20  # texts: where more than half of all rows have one of their own, it is no category
 INDEX_NAMES = re.compile(r"unnamed: \d+|row names|index|id|.*[ _.-]id", re.IGNORECASE)

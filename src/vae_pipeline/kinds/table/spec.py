@@ -24,6 +24,8 @@ MISSING = frozenset((
     "NULL", "NaN", "None", "n/a", "nan", "null",
 ))  # fmt: skip
 """Fields of a text of rows that stand for a missing value, as pandas has them."""
+MOST_VALUES = 256
+"""The values of a category that are all told apart."""
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".npz", ".jsonl")
 """The ends of the names of files that hold tables."""
 ColumnKind = Literal["number", "boolean", "category", "date"]

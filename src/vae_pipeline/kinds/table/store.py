@@ -18,13 +18,11 @@ from vae_pipeline.kinds.parts import Array, Indices, TableSource
 from vae_pipeline.kinds.spec import ANOMALIES, Column, TableSpec
 from vae_pipeline.kinds.splitting import duplicates, split_card, told
 from vae_pipeline.kinds.table.cells import cells_of, step_of
-from vae_pipeline.kinds.table.columns import MOST_VALUES
 from vae_pipeline.kinds.table.counts import counts_of, fit_counts, totals_of
 from vae_pipeline.kinds.table.dependence import ROWS, dependent
 from vae_pipeline.kinds.table.follows import Follows
-from vae_pipeline.kinds.table.records import MOST
 from vae_pipeline.kinds.table.scaling import LEAST, knots_of
-from vae_pipeline.kinds.table.spec import centre
+from vae_pipeline.kinds.table.spec import MOST_VALUES, centre
 from vae_pipeline.recipe.data import ColumnScaling
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.files import write_json

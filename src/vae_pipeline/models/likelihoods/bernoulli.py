@@ -90,18 +90,27 @@ def _entropic(p: Tensor) -> Tensor:
     return p * p.clamp_min(torch.finfo(torch.float32).tiny).log()
 
 
+def log_prob_and_slope(logits: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    """log p of each value, and its slope by the logits, value - sigmoid(logits); the two are of one shape.
+
+    It takes as few buffers as it can: a step of a small network takes most of its time in moving such as these.
+    """
+    probability = logits.sigmoid()
+    # log(1 + exp(l)) = max(l, 0) - log(sigmoid(|l|)), and sigmoid(|l|) = |sigmoid(l) - 1/2| + 1/2.
+    negative = (probability - 0.5).abs_().add_(0.5).log_().sub_(logits.clamp_min(0))
+    return negative.addcmul_(value, logits), torch.sub(value, probability, out=probability)
+
+
 class _LogBernoulli(torch.autograd.Function):
     """The sum over the event, with the gradient by the logits worked out beside it: value - sigmoid(logits)."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, value: Tensor, rank: int) -> Tensor:
         ctx.shape = logits.shape
-        probability = logits.sigmoid()
-        # log(1 + exp(l)) = max(l, 0) - log(sigmoid(|l|)), and sigmoid(|l|) = |sigmoid(l) - 1/2| + 1/2.
-        negative = (probability - 0.5).abs_().add_(0.5).log_().sub_(logits.clamp_min(0))
+        by_element, slope = log_prob_and_slope(*torch.broadcast_tensors(logits, value))
         if ctx.needs_input_grad[0]:
-            ctx.save_for_backward(value - probability)
-        return torch.addcmul(negative, value, logits).flatten(-rank).sum(-1)
+            ctx.save_for_backward(slope)
+        return by_element.flatten(-rank).sum(-1)
 
     @staticmethod
     @once_differentiable

@@ -1,0 +1,93 @@
+"""The written-out gradient of dense networks beside autograd's: the same bits."""
+
+import pytest
+import torch
+from tests.lanes import edited
+
+from vae_pipeline.models.build import build
+from vae_pipeline.models.rows import Rows
+from vae_pipeline.numerics.randomness import seeded
+from vae_pipeline.training.dense import dense_gradient
+from vae_pipeline.training.objectives import build_objective
+from vae_pipeline.training.rate_control import Capacity, FreeBits, TargetRate, build_rate_control
+
+GAUSSIAN = {"kind": "gaussian", "scale": "learned", "mean": "linear"}
+DISCRETISED = {"kind": "discretised_laplace", "scale": "learned", "mean": "linear"}
+LINEAR = {"kind": "dense", "layers": [8], "activation": "relu", "shortcut": True}
+WARM_UP = {"kind": "warm_up", "beta": 0.7, "share": 0.5}
+
+
+def made(recipe, prepared):
+    """The model, its objective and its rate control, in the middle of a run."""
+    with seeded(3):
+        model = build(recipe.model, prepared.spec)
+    control = build_rate_control(recipe.rate_control)
+    control.advance(0.2)
+    return model, build_objective(recipe.objective, len(prepared.train)), control
+
+
+def nets(activation, layers=(24, 16), **changes):
+    dense = {"kind": "dense", "layers": list(layers), "activation": activation}
+    return {"encoder": dense, "decoder": dense, **changes}
+
+
+@pytest.mark.parametrize("count", [1, 48, 64])
+@pytest.mark.parametrize(
+    "model",
+    [
+        nets("relu"),
+        nets("tanh"),
+        nets("silu", likelihood=GAUSSIAN),
+        nets("gelu", likelihood=DISCRETISED),
+        nets("gated", layers=(20,)),
+    ],
+    ids=lambda model: model["encoder"]["activation"],
+)
+def test_the_bits_are_autograd_s(smoke, prepared, model, count):
+    recipe = edited(smoke, model=model, rate_control=WARM_UP)
+    model, objective, control = made(recipe, prepared)
+    with torch.no_grad():  # some log-variances beyond their bounds, where no gradient comes back
+        model.posterior.log_variance.weight.mul_(400)
+    x, target = (torch.from_numpy(prepared.train.x[start : start + count]) for start in (0, 100))
+    with seeded(4):
+        inference = model(x, target)
+        loss = objective(inference, control)
+        loss.backward()
+    wanted = {name: parameter.grad for name, parameter in model.named_parameters()}
+    beyond = inference.posterior.log_variance
+    assert count == 1 or ((beyond == -14) | (beyond == 10)).any()
+    model.zero_grad()
+    written = dense_gradient(model, objective, control)
+    with seeded(4):
+        found, sums = written(Rows(x, None, target))
+    assert torch.equal(found, loss)
+    assert torch.equal(sums, torch.stack([inference.distortion().sum(), inference.rate().sum()]))
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter.grad, wanted[name]), name
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"model": {"conditional": True}},
+        {"model": {"posterior": {"kind": "full_gaussian", "latents": 2}}},
+        {"model": {"prior": {"kind": "mixture", "components": 2}}},
+        {"model": {"encoder": LINEAR, "decoder": LINEAR}},
+        {"objective": {"kind": "trimmed", "share": 0.1}},
+    ],
+)
+def test_another_model_or_loss_is_left_to_autograd(smoke, prepared, sections):
+    assert dense_gradient(*made(edited(smoke, **sections), prepared)) is None
+
+
+@pytest.mark.parametrize("control", [FreeBits(0.1, 0.5), Capacity(3.0, 2.0, 0.5), TargetRate(2.0)])
+def test_a_rate_that_costs_otherwise_is_left_to_autograd(smoke, prepared, control):
+    model, objective, _ = made(smoke, prepared)
+    assert dense_gradient(model, objective, control) is None
+
+
+def test_a_frozen_parameter_is_left_to_autograd(smoke, prepared):
+    model, objective, control = made(smoke, prepared)
+    assert dense_gradient(model, objective, control) is not None
+    model.encoder.requires_grad_(False)
+    assert dense_gradient(model, objective, control) is None
