@@ -21,6 +21,7 @@ from vae_pipeline.kinds.table.cells import cells_of, step_of
 from vae_pipeline.kinds.table.counts import counts_of, fit_counts, totals_of
 from vae_pipeline.kinds.table.dependence import ROWS, dependent
 from vae_pipeline.kinds.table.follows import Follows
+from vae_pipeline.kinds.table.records import MOST
 from vae_pipeline.kinds.table.scaling import LEAST, knots_of
 from vae_pipeline.kinds.table.spec import MOST_VALUES, centre
 from vae_pipeline.recipe.data import ColumnScaling
