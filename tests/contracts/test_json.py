@@ -28,12 +28,13 @@ COMMANDS = {
     "verify": [],
 }
 ELSEWHERE = {
+    "audit": ["--data", "nowhere"],
     "push": ["hf://joe/bars"],
     "study": [],
     "sweep": ["--set", "model.posterior.latents=2,3"],
     "synthesize": ["-o", "s.csv"],
 }
-"""Commands that do well in tests/bundles/hub, tests/stages (test_sweep.py, augmentation) and
+"""Commands that do well in tests/bundles/hub, tests/stages (test_audit.py, test_sweep.py, augmentation) and
 tests/estimators/test_synthesizer.py."""
 COUNTS = {
     "sample": 3,
