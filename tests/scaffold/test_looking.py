@@ -94,7 +94,7 @@ class TestPictures:
         found = begun("pets", conditional=True)
         data = found.recipe.data
         assert (data.labels, data.train, data.valid, data.test) == ("folders", "pets/train", "pets/val", "pets/Test")
-        assert found.recipe.model.conditional
+        assert found.recipe.model.conditional and found.recipe.sampler == "gaussian_by_class"
         assert opened(found).classes == ("cats", "dogs")
 
     def test_a_folder_each_is_no_class(self):

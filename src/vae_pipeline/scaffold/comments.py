@@ -22,7 +22,8 @@ IMAGES = {
     "data.range": "The lowest and the highest value that can occur.",
     "model": "Convolutions of stride 2, as many as leave a map of 7 or more. More latents keep more of an image, and "
     "need more images.",
-    "sampler": "New images are decoded from a mixture of Gaussians that is fitted to the latents of the training part.",
+    "sampler": "New images are decoded from Gaussians that are fitted to the latents of the training part; where they "
+    "are to have a class, from those of the class.",
     "train": "More steps draw better where the report's curves still rise; batch fits any computer.",
     "detection": "A score for images that are unlike the training part; null for none.",
 }
@@ -44,8 +45,8 @@ RECORDINGS = {
     "data.corrupt": "fail: stop at a recording that can't be read; drop: leave it out, and count it.",
     "model": "A mel spectrogram, computed in the model, and convolutions over it. More latents keep more of a "
     "recording, and need more recordings.",
-    "sampler": "New recordings are decoded from a mixture of Gaussians that is fitted to the latents of the training "
-    "part.",
+    "sampler": "New recordings are decoded from Gaussians that are fitted to the latents of the training part; where "
+    "they are to have a class, from those of the class.",
     "train": "More steps help where the report's curves still rise.",
     "detection": "A score for recordings that are unlike the training part, such as {score: negative_elbo, draws: 4, "
     "collected: null}; null for none.",

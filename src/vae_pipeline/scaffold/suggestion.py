@@ -80,7 +80,7 @@ def _for_images(facts: ImageFacts, conditional: bool) -> dict[str, Any]:
             "keep": "best",
             "patience": 20,
         },
-        "sampler": "mixture",
+        "sampler": "gaussian_by_class" if conditional else "mixture",
         "detection": {"score": "negative_elbo", "draws": 4, "collected": None},
         "measured": 1000,
     }
