@@ -211,7 +211,7 @@ HEAVY = {
     ],
 )
 def test_a_stage_loads_what_it_uses_alone(stage, needed):
-    """What only some recipes need is imported where it is used."""
+    """A stage imports what only some recipes need where it is used."""
     told = f"import sys, vae_pipeline.stages.{stage}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
     assert HEAVY.intersection(done.stdout.split()) == needed

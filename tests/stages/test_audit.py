@@ -53,7 +53,7 @@ def rows(root, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Where the classifier of features is kept from one audit to the next."""
+    """The folder that keeps the classifier of features from one audit to the next."""
     return tmp_path_factory.mktemp("home")
 
 

@@ -34,7 +34,7 @@ def test_each_class_has_the_moments_of_its_share_of_the_aggregate_posterior(draw
 
 
 def test_of_one_example_it_keeps_the_place_and_takes_the_extent_of_all_classes(draws):
-    """Of two latents, its own covariance counts by a third."""
+    """Its own covariance counts by a third, as there are two latents."""
     z = drawn(class_gaussians(draws, EXAMPLES), 2)
     within = np.average(COVARIANCES[:2], axis=0, weights=EXAMPLES[:2])
     np.testing.assert_allclose(z.mean(0), CENTRES[2], atol=0.05)

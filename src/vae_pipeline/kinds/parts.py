@@ -75,7 +75,7 @@ class ImageSource:
     crop: int | None = None
     """`ImageSpec.crop`."""
     scans: ScanReading | None = None
-    """`ImageSpec.scans`."""
+    """The value of `ImageSpec.scans`."""
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import tarfile
 import time
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 from rich.console import Console
+from tests.kinds.image.test_folder import as_folder, as_tar, as_tar_gz, as_zip
 
 from vae_pipeline.kinds.image import blocks
 from vae_pipeline.kinds.image.blocks import PictureBlocks
@@ -42,33 +41,6 @@ def png(pixels: Array) -> bytes:
 
 
 FILES = {name: png(pixels) for name, pixels in zip(NAMES, NOISE, strict=True)}
-
-
-def as_folder(path: Path, files: dict[str, bytes]) -> Path:
-    for name, content in files.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(content)
-    return path
-
-
-def as_tar(path: Path, files: dict[str, bytes], mode: str = "w") -> Path:
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return path
-
-
-def as_tar_gz(path: Path, files: dict[str, bytes]) -> Path:
-    return as_tar(path, files, "w:gz")
-
-
-def as_zip(path: Path, files: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(zipfile.ZipInfo(name), content)
-    return path
 
 
 def as_shards(path: Path, files: dict[str, bytes]) -> Path:

@@ -92,7 +92,7 @@ def test_values_are_pydicoms(tmp_path):
 
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory):
-    """Of scans of 64 x 64 in [0, 4095]."""
+    """The spec of scans of 64 x 64 in [0, 4095]."""
     base = tmp_path_factory.mktemp("of_scans")
     (base / "data").mkdir()
     return prepared(ward(base / "scans"), base / "data", window={"level": 2047.5, "width": 4095}).spec

@@ -21,7 +21,7 @@ class Copy:
     """Its place in the file, from 0."""
     training_row: int
     found: str
-    """`copy` of an equal one; `pixels` or `features` of one that lies less than half as far as any test image."""
+    """`copy`: it equals the other; `pixels` or `features`: it lies less than half as far as any test image."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class AuditFindings:
     """The findings of an audit."""
 
     figures: Mapping[str, Any]
-    """By their keys; `left_out` holds reasons for those that are missing."""
+    """The figures by their keys; `left_out` holds the reason why a figure is missing."""
     copies: Sequence[Copy]
     pairs: Mapping[str, tuple[Pixels, Pixels]] = field(default_factory=dict)
     """The synthetic images that lie nearest to training images, and these, by their space; of images alone."""
