@@ -95,7 +95,7 @@ def test_of_features_defects_are_found_and_no_image_is_asked_for(recipe, defect_
 def test_the_page_says_where_a_simpler_detector_does_better(other, said):
     found = {"anomalies": 5, "auroc": 0.8, "recall_at_fpr_0.01": 0.5, "pixel_auroc": 0.8}
     words = re.sub("<[^>]*>", "", _detection({**found, "pca_auroc": other, "knn_pixel_auroc": other}, "images"))
-    better = "principal components by AUROC, the nearest training images by AUROC of pixels."
+    better = "principal components by AUROC; the nearest training images by AUROC of pixels."
     assert words.endswith(f"A simpler detector does better: {better}") == said
     assert ("simpler" in words) == said
 

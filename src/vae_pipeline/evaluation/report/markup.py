@@ -3,7 +3,7 @@
 import base64
 import math
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
 MINUS = "−"
@@ -33,6 +33,17 @@ def datum(value: float, error: float | None = None) -> str:
     if error is None:
         return text
     return f'<span class="interval">{text} ± <data value="{error!r}">{typeset(error, error)}</data></span>'
+
+
+def percent(share: float) -> str:
+    """A share of metrics.json as it is said in a sentence, in percent."""
+    text = f"{100 * share:.2g}" if 0 < share < 0.1 else f"{100 * share:.0f}"
+    return f'<data value="{share!r}">{text} %</data>'
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words in a row: a, b and c."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def table(caption: str, header: Iterable[str], rows: Iterable[Iterable[str]], notes: Iterable[str] = ()) -> str:

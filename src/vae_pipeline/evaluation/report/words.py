@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 from vae_pipeline.evaluation.report.findings import Findings
-from vae_pipeline.evaluation.report.markup import datum, typeset
+from vae_pipeline.evaluation.report.markup import datum, listed, percent, typeset
 from vae_pipeline.kinds.words import Wording
 from vae_pipeline.recipe.figures import names
 from vae_pipeline.recipe.sharpness import Sharpness
@@ -104,17 +104,17 @@ def _detection(metrics: Mapping[str, Any], nouns: str) -> str:
     if "auroc" not in metrics:
         return ""
     recall = metrics.get("recall_at_fpr_0.01")
-    found = "" if recall is None else f"; at 1 % false alarms it finds a share of {datum(recall)} of them"
+    found = "" if recall is None else f"; at 1 % false alarms it finds {percent(recall)} of them"
     named = names()
     others = {"pca": "principal components", "knn": "the nearest training images"}
     ahead = []
     for prefix, other in others.items():
         better = [named[key] for key in COMPARED if metrics.get(f"{prefix}_{key}", 0) > metrics.get(key, 1)]
-        ahead += [f"{other} by {' and '.join(better)}"] if better else []
-    falls_short = f" A simpler detector does better: {', '.join(ahead)}." if ahead else ""
+        ahead += [f"{other} by {listed(better)}"] if better else []
+    falls_short = f" A simpler detector does better: {'; '.join(ahead)}." if ahead else ""
     return (
         f"Its score tells {metrics['anomalies']:,} anomalies of the test part from normal {nouns} with an AUROC of "
-        f"{datum(metrics['auroc'])}{found}.{falls_short}"
+        f"{datum(metrics['auroc'], metrics.get('auroc_standard_error'))}{found}.{falls_short}"
     )
 
 

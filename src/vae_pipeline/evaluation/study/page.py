@@ -6,7 +6,7 @@ from html import escape
 from statistics import fmean
 
 from vae_pipeline.evaluation.report.frame import framed
-from vae_pipeline.evaluation.report.markup import MINUS, figure, picture, table
+from vae_pipeline.evaluation.report.markup import MINUS, figure, listed, picture, table
 from vae_pipeline.evaluation.study.findings import NONE, SYNTHETIC, OfSize
 from vae_pipeline.metrics.paired_gains import PairedGain
 from vae_pipeline.recipe.study import GENERATED, Study
@@ -64,11 +64,11 @@ def advice(found: Sequence[OfSize], named: str) -> str:
     ]
     rest = [each.size for each in found if each.verdict is None]
     if not uses:
-        return f"Use none: no augmentation proved a gain of {named} with {_listed(rest)} labels."
-    without = f"; with {_listed(rest)} labels use none" if rest else ""
+        return f"Use none: no augmentation proved a gain of {named} with {listed(rest)} labels."
+    without = f"; with {listed(rest)} labels use none" if rest else ""
     helped = any(each.verdict in GENERATED for each in found)
     vae = "" if helped else " Images of a VAE aren't among them."
-    return f"Use {_listed(uses)}{without}.{vae}"
+    return f"Use {listed(uses)}{without}.{vae}"
 
 
 def reasons_of(found: Sequence[OfSize], named: str) -> list[str]:
@@ -97,10 +97,6 @@ def _points(gain: PairedGain | None) -> str:
 
 def _number(share: float) -> str:
     return f"{100 * share + 0.0:+.1f}".replace("-", MINUS)
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _table(caption: str, found: Sequence[OfSize], arms: Iterable[str], cell: Mapping[tuple[str, str], str]) -> str:
