@@ -313,6 +313,10 @@ def test_a_run_that_was_killed_goes_on_with_its_noise_and_its_account(recipe, la
         ({"rate_control": {"kind": "free_bits", "nats": 0.1, "share": 0.1}}, "free_bits follows the mean of a batch"),
         ({"sampler": "mixture"}, "a sampler of kind mixture is fitted to training rows"),
         ({"sampler": "auto"}, "a sampler of kind auto is fitted to training rows"),
+        (
+            {"model": {"likelihood": {"kind": "mixed", "scale": "per_element", "shares": "matched"}}},
+            "set model.likelihood.shares to decoded",
+        ),
         ({"detection": {"score": "negative_elbo", "draws": 1, "collected": None}}, "set detection to null"),
         ({"data": {"dependent": True}}, "set data.dependent to false"),
         ({"train": {"keep": "best"}}, "set train.keep: last"),

@@ -24,9 +24,16 @@ class TableVAE(VAE):
         label: Int[Tensor, " batch"] | None = None,
     ) -> DrawnRows:
         """Raw rows of p(x|z) by numbers that are even in (0, 1)."""
-        rows = self.decode(z, label)
+        return self.rows.drawn(self.decoded_rows(z, label), uniform, self.scaling)
+
+    def decoded_rows(
+        self, z: Float[Tensor, "batch latents"], label: Int[Tensor, " batch"] | None = None
+    ) -> RowDistribution:
+        """p(x|z) as rows are drawn of it, with the shares of the training part where these are matched."""
+        output = self.decoded(z, label)
+        rows = self.likelihood(output if self.rows.offset is None else output + self.rows.offset)
         assert isinstance(rows, RowDistribution)  # the builder says so
-        return self.rows.drawn(rows, uniform, self.scaling)
+        return rows
 
     def doubtful(self, x: Float[Tensor, "batch columns"]) -> Bool[Tensor, " batch"]:
         """True of raw rows whose density rounding decides, as a number of theirs lies at the end of a cell."""

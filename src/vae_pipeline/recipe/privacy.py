@@ -48,6 +48,8 @@ def private_fits(
         and isinstance(model.posterior, NormalisedPosterior),
         f"a sampler of kind {kinds} is fitted to training rows without noise: take sampler: prior, and "
         "model.prior.kind mixture to have one that is learned by noisy gradients": kinds != "prior",
+        "how often classes and cells occur is read off training rows without noise: set model.likelihood.shares to "
+        "decoded": getattr(model.likelihood, "shares", "decoded") == "matched",
         "detection keeps scores of real rows in the bundle: set detection to null": detection is not None,
         "an epoch that real rows choose tells of them: set train.keep: last, train.patience: null and "
         "train.stop_on_alarm: false": train.keep == "best" or train.patience is not None or train.stop_on_alarm,

@@ -38,6 +38,7 @@ def as_synthesizer(
             "kind": "mixed",
             "scale": "learned_per_column",
             "numbers": "histogram",
+            "shares": "decoded" if private else "matched",
             "missing": "modelled",
         },
     }

@@ -39,7 +39,7 @@ from vae_pipeline.training.length import Length, too_short
 from vae_pipeline.training.loop import Training, fit
 from vae_pipeline.training.private.accountant import Mechanism
 from vae_pipeline.training.processes import Processes
-from vae_pipeline.training.sampling import ChosenSampler, choose_sampler, distance_from, fit_sampler
+from vae_pipeline.training.sampling import ChosenSampler, choose_sampler, distance_from, fit_sampler, take_sampler
 from vae_pipeline.training.sharpness.building import build_sharpener
 from vae_pipeline.training.start import begin
 from vae_pipeline.training.trained import SamplerChoice, write_trained
@@ -147,7 +147,7 @@ class Run:
             case asked:
                 kind = asked if isinstance(asked, str) else asked.kind
                 choice = ChosenSampler(kind, fit_sampler(asked, model, prepared.train, recipe.seed), {})
-        model.sampler = choice.sampler
+        take_sampler(model, choice.sampler, prepared.train, recipe.seed)
         return model, choice
 
     def _warn_of_few_steps(self) -> None:

@@ -28,6 +28,7 @@ from vae_pipeline.recipe.sampler import Asked, FlowMatching, MixtureOf, SamplerK
 from vae_pipeline.system.progress import counted, going
 from vae_pipeline.training.class_gaussians import fit_class_gaussians
 from vae_pipeline.training.flow_matching import draws_of, fit_flow_matching
+from vae_pipeline.training.matched_shares import match_shares
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
@@ -83,6 +84,13 @@ def fit_sampler(asked: Asked, model: VAE, train: Split, seed: int) -> Sampler | 
                 assert_never(asked)
 
 
+def take_sampler(model: VAE, sampler: Sampler | None, train: Split, seed: int) -> None:
+    """Give a model its sampler, and a model of rows the shares of the training part, where they are to be matched."""
+    model.sampler = sampler
+    if isinstance(model, TableVAE):
+        match_shares(model, train, seed)
+
+
 def choose_sampler(
     model: VAE,
     train: Split,
@@ -99,7 +107,7 @@ def choose_sampler(
         for kind in kinds:
             counts = [MixtureOf(kind="mixture", components=count) for count in COUNTS]
             for asked in counts if kind == "mixture" else [kind]:
-                model.sampler = fit_sampler(asked, model, train, seed)
+                take_sampler(model, fit_sampler(asked, model, train, seed), train, seed)
                 found = distance(model)
                 if found >= distances.get(kind, np.inf):
                     break

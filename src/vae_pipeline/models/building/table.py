@@ -59,7 +59,9 @@ def table_model(model: recipe.AnyModel, spec: TableSpec) -> TableVAE:
     net = model.decoder
     decoder = DenseDecoder(latents, (likelihood.outputs,), likelihood.planes, net.layers, net.activation)
     table = TableVAE(scaling, encoder, posterior, prior, decoder, likelihood)
-    table.rows = RowDraw(layout, columns, section.bounds == "observed")
+    table.rows = RowDraw(
+        layout, columns, section.bounds == "observed", likelihood.outputs * (section.shares == "matched")
+    )
     return table
 
 

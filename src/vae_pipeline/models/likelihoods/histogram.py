@@ -81,10 +81,14 @@ class Cells(nn.Module):
 
     def log_shares(self, values: Float[Tensor, "rows columns"], present: Float[Tensor, "rows columns"]) -> Tensor:
         """The logarithm of how often values that are `present` lie in each cell, half a value added to each."""
-        at = values.unsqueeze(-1)
-        within = ((at >= self.lower) & (at < self.upper)).to(values) * present.unsqueeze(-1)
+        within = self.members(values).to(values) * present.unsqueeze(-1)
         shares: Tensor = (within.sum(0) + 0.5).log()
         return shares
+
+    def members(self, values: Float[Tensor, "rows columns"]) -> Bool[Tensor, "rows columns cells"]:
+        """True of the cell that each value lies in."""
+        at = values.unsqueeze(-1)
+        return (at >= self.lower) & (at < self.upper)
 
     def doubtful(self, values: Float[Tensor, "rows columns"]) -> Bool[Tensor, " rows"]:
         """True of rows with a value so near the end of a cell or a core that rounding decides where it lies."""

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from vae_pipeline.kinds.spec import Column
 from vae_pipeline.models.likelihoods import drawn_counts
 from vae_pipeline.models.likelihoods.class_draw import drawn_class
+from vae_pipeline.models.likelihoods.histogram import Histogram
 from vae_pipeline.models.likelihoods.layout import Layout, columns
 from vae_pipeline.models.likelihoods.mixed import RowDistribution
 from vae_pipeline.models.likelihoods.student_t import StudentT
@@ -57,9 +58,14 @@ class RowDraw(nn.Module):
     low: Tensor
     width: Tensor
     outside: Tensor
+    offset: Tensor | None
+    """A constant that is added to a decoder's output, for drawn rows to have the shares of the training part, or None."""
 
-    def __init__(self, layout: Layout, of: Sequence[Column], bounded: bool) -> None:
-        """`bounded`: numbers lie between the least and the greatest of the training part."""
+    def __init__(self, layout: Layout, of: Sequence[Column], bounded: bool, matched: int = 0) -> None:
+        """`bounded`: numbers lie between the least and the greatest of the training part.
+
+        `matched` is the length of a decoder's output that has an offset; 0 where it has none.
+        """
         super().__init__()
         self.layout = layout
         self.each = 1 + drawn_counts.EVEN if layout.of("count") else UNIFORM
@@ -88,11 +94,20 @@ class RowDraw(nn.Module):
         }
         for name, value in values.items():
             self.register_buffer(name, value, persistent=False)
+        self.register_buffer("offset", torch.zeros(matched) if matched else None)
 
     @property
     def uniform(self) -> int:
         """Even numbers that a row takes."""
         return self.each * len(self.layout.kinds)
+
+    def cell_shares(self, histogram: Histogram) -> Float[Tensor, "batch columns cells"]:
+        """The chances of cells, of which the outermost aren't drawn."""
+        return (histogram.log_probability + NEVER * self.outside).softmax(-1)
+
+    def class_shares(self, log_probability: Float[Tensor, "batch known"]) -> Float[Tensor, "batch classes"]:
+        """The chances of a category's classes, but for that of values which training never saw."""
+        return log_probability[..., :-1].softmax(-1)
 
     def drawn(self, rows: RowDistribution, uniform: Float[Tensor, "batch even"], scaling: TableScaling) -> DrawnRows:
         """Raw rows, and which of them are doubtful."""
@@ -103,8 +118,7 @@ class RowDraw(nn.Module):
         gaps = [(drawn - likely).abs()]
         cells, classes = [], []
         if rows.histogram is not None:
-            shares = (rows.histogram.log_probability + NEVER * self.outside).softmax(-1)
-            chosen, gap = drawn_class(shares, layout.take(choice, "histogram"), -1)
+            chosen, gap = drawn_class(self.cell_shares(rows.histogram), layout.take(choice, "histogram"), -1)
             cells.append((chosen * self.low).sum(-1) + layout.take(first, "histogram") * (chosen * self.width).sum(-1))
             gaps.append(gap)
         if rows.counts is not None:
@@ -112,7 +126,7 @@ class RowDraw(nn.Module):
             cells.append(counted)
             gaps.append(gap)
         for (index, pool), each in zip(layout.categories, rows.log_probabilities, strict=True):
-            chosen, gap = drawn_class(each[..., :-1].softmax(-1), choice[:, index], -1)
+            chosen, gap = drawn_class(self.class_shares(each), choice[:, index], -1)
             place = torch.arange(chosen.shape[-1], dtype=torch.float32, device=chosen.device)
             classes.append(pool.drawn((chosen * place).sum(-1), first[:, index]).unsqueeze(-1))
             gaps.append(gap.unsqueeze(-1))

@@ -105,6 +105,9 @@ class MixedLikelihood(Section):
     """The family of the columns that `data.counts` names; null, which isn't stored, where it names none."""
     bounds: Literal["none", "observed"] = later("none")
     """`observed`: numbers that are drawn lie between the least and the greatest of the training part."""
+    shares: Literal["decoded", "matched"] = later("decoded")
+    """`matched`: drawn rows have each class, each cell and each gap as often as the training part has them, by an
+    offset of the decoder's logits. It is found after training, with the sampler, and nothing but draws has it."""
     missing: Literal["given", "modelled"] = "given"
     """`given`: a gap adds nothing, so that a row that lacks much looks likely. `modelled`: a gap is as unlikely as it
     is rare beside what is there."""
