@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -5,6 +6,8 @@ import pytest
 import torch
 from tests.lanes import edited, make_job
 
+from vae_pipeline.kinds.store import Split
+from vae_pipeline.metrics.parts import taken
 from vae_pipeline.models.build import build
 from vae_pipeline.numerics.randomness import seeded
 from vae_pipeline.recipe.study import ARMS, Study
@@ -13,10 +16,14 @@ from vae_pipeline.system.errors import DataError
 from vae_pipeline.training.arms import classifier as module
 from vae_pipeline.training.arms.classifier import _Feed, fit_classifier, probabilities
 from vae_pipeline.training.arms.generator import between, fit_generator, new_images, variants
-from vae_pipeline.training.arms.labelled import images_of, labelled_set
+from vae_pipeline.training.arms.labelled import images_of, labelled_rows
 
 CPU = torch.device("cpu")
 STUDY = Study(steps=3, batch=16, share=0.25)
+
+
+def labelled_set(train, size, seed):
+    return taken(train, labelled_rows(train, np.arange(len(train)), size, seed))
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +69,36 @@ def test_labelled_sets_follow_from_the_seed_and_hold_training_images(prepared, l
         for part in (prepared.train, labelled)
     )
     assert drawn <= given
+
+
+def test_labelled_sets_of_images_without_groups_are_those_that_they_were():
+    """Rows of 60 images, as they were drawn before groups were heeded."""
+    train = Split(np.zeros((60, 1, 1, 1)), np.arange(60) % 7 % 3)
+    everything = np.arange(60)
+    assert labelled_rows(train, everything, 12, 0).tolist() == [0, 3, 4, 8, 9, 10, 11, 16, 19, 27, 46, 49]
+    assert labelled_rows(train, everything, 12, 1).tolist() == [8, 9, 13, 17, 21, 22, 27, 43, 47, 48, 53, 58]
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_groups_are_drawn_whole_but_the_last_of_each_class(mixed):
+    rng = np.random.default_rng(0)
+    groups = rng.permutation(np.repeat(np.arange(40), rng.integers(1, 12, 40)))
+    labels = rng.integers(0, 2, len(groups)) if mixed else groups % 2
+    train, everything = Split(np.zeros((len(groups), 1, 1, 1)), labels, groups=groups), np.arange(len(groups))
+    pairs = groups + 40 * labels
+    sizes = np.bincount(pairs, minlength=80)
+    for size, seed in itertools.product((10, 50, 120), range(5)):
+        rows = labelled_rows(train, everything, size, seed)
+        assert len(set(rows.tolist())) == size
+        assert {each: (labels[rows] == each).sum() for each in (0, 1)} == images_of(labels, size)
+        drawn = np.bincount(pairs[rows], minlength=80)  # images of each group and class
+        cut = (drawn > 0) & (drawn < sizes)
+        assert cut[:40].sum() <= 1 and cut[40:].sum() <= 1
+        images = len(np.unique(np.random.default_rng(seed).permutation(groups)[:size]))
+        assert size < 50 or len(np.unique(groups[rows])) < images  # images drawn one by one are of more groups
+    assert labelled_rows(train, everything, "all", 0).tolist() == everything.tolist()
+    half = everything[groups < 20]
+    assert set(labelled_rows(train, half, 30, 0)) <= set(half)
 
 
 def test_all_arms_see_the_same_real_images_and_a_share_of_the_generators(feed):
