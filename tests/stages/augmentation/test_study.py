@@ -76,7 +76,10 @@ def test_a_study_tells_every_classifier_and_begins_with_what_to_do(whole):
     assert set(rows) == {(size, repeat, arm) for size in ["12"] for repeat in "01" for arm in arms}
     assert all(0 <= float(value) <= 1 for row in rows.values() for value in row.values())
     assert [each["size"] for each in told["sizes"]] == ["12"]
+    (near,) = (each["nearer_to_labelled"] for each in told["sizes"])
+    assert len(near) == 2 and all(0 <= share <= 1 for share in near)
     page = (whole / "index.html").read_text()
+    assert "New images nearest to a labelled one" in page
     assert Words(page).first == told["advice"]
     assert told["advice"].startswith("Use none: no augmentation proved a gain of balanced accuracy with 12 labels.")
     assert "ResNet-18" in page and "12 labels" in page and all(f'<th scope="row">{arm}</th>' in page for arm in arms)
@@ -217,6 +220,8 @@ def test_by_folds_an_arm_is_chosen_within_the_training_part_and_no_validation_pa
     drawn, draw = [], module.Repeats.draw
     monkeypatch.setattr(module.Repeats, "draw", lambda *given: drawn.append(draw(*given)) or drawn[-1])
     monkeypatch.setattr(module.Prepared, "open", lambda folder: without_valid)
+    seen, fit = [], module.fit_generator
+    monkeypatch.setattr(module, "fit_generator", lambda *given: seen.append(given[2]) or fit(*given))
     recipe = studied(job.recipe, repeats=3, folds=2)
     job = replace(job, recipe=edited(recipe, data={"valid": 0.0}, train={"keep": "last", "patience": None}))
     (found,) = study(job, RECIPE, tmp_path / "out")
@@ -224,6 +229,7 @@ def test_by_folds_an_arm_is_chosen_within_the_training_part_and_no_validation_pa
     for each in drawn:
         labelled, held = ({image.tobytes() for image in part.x} for part in (each.labelled, each.choosing))
         assert labelled <= train and held <= train and not labelled & held
+    assert all(part is each.labelled for part, each in zip(seen, drawn, strict=True))  # and so of no fold
     assert len({each.choosing.x.tobytes() for each in drawn}) == 3  # two folds, and one of another division
     told = json.loads((tmp_path / "out" / "study.json").read_text())
     assert (told["study"]["folds"], told["chosen_on"]) == (2, "held-back")

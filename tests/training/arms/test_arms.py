@@ -1,15 +1,17 @@
 import itertools
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from sklearn.neighbors import NearestNeighbors
 from tests.lanes import edited, make_job
 
 from vae_pipeline.kinds.store import Split
-from vae_pipeline.metrics.parts import taken
+from vae_pipeline.metrics.parts import subset, taken
 from vae_pipeline.models.build import build
-from vae_pipeline.numerics.randomness import seeded
+from vae_pipeline.numerics.randomness import derive, seeded
 from vae_pipeline.recipe.study import ARMS, Study
 from vae_pipeline.stages.job import sections_of
 from vae_pipeline.system.errors import DataError
@@ -17,7 +19,10 @@ from vae_pipeline.training.arms import classifier as module
 from vae_pipeline.training.arms.classifier import _Feed, fit_classifier, probabilities
 from vae_pipeline.training.arms.generator import between, fit_generator, new_images, variants
 from vae_pipeline.training.arms.labelled import images_of, labelled_rows
+from vae_pipeline.training.arms.remembering import nearer_to_labelled
+from vae_pipeline.training.arms.repeats import Drawn
 
+SUBSET = derive(0, "remembering")
 CPU = torch.device("cpu")
 STUDY = Study(steps=3, batch=16, share=0.25)
 
@@ -123,6 +128,31 @@ def test_class_weights_count_classes_alike_and_oversampling_draws_them_alike(lab
     many = STUDY.model_copy(update={"batch": 2000})
     drawn = _Feed(many, "oversampling", replace(labelled, labels=labels), None, module.Scaling(0, 1), 2, 0, CPU)
     assert labels[drawn._rows()].mean() == pytest.approx(0.5, abs=0.05)
+
+
+class Copies:
+    """A generator that gives images back which it was given, whatever the label."""
+
+    noise = 1
+
+    def __init__(self, images):
+        self.images = images
+
+    def draw(self, noise, label):
+        return torch.arange(len(label))
+
+    def decode(self, z, label):
+        return SimpleNamespace(mean=self.images[z % len(self.images)])
+
+
+def test_new_images_that_are_labelled_ones_lie_nearest_to_them(prepared):
+    drawn = Drawn(labelled_set(prepared.train, 20, 0), labelled_set(prepared.train, 60, 1), 0)
+    scaling = module.Scaling(prepared.spec.low, prepared.spec.high)
+    both = [scaling(torch.from_numpy(part.x)) for part in (drawn.labelled, subset(drawn.choosing, 20, SUBSET))]
+    of = [nearer_to_labelled(Copies(images), drawn, scaling, CPU) for images in (*both, torch.cat(both))]
+    near = NearestNeighbors(n_neighbors=1).fit(torch.cat(both).flatten(1))
+    wanted = [(near.kneighbors(images.flatten(1))[1] < 20).mean() for images in (*both, torch.cat(both))]
+    assert of == pytest.approx(wanted, abs=0.03) and of[0] > 0.9 and of[1] < 0.2
 
 
 def test_mixup_mixes_images_and_targets_alike(feed):

@@ -23,6 +23,8 @@ class Outcome:
     valid: dict[str, float]
     test: dict[str, float]
     seconds: float
+    nearer: float | None = None
+    """Of `synthetic`: the share of new images whose nearest image is a labelled one, among as many that choose."""
 
     def of(self, part: str) -> dict[str, float]:
         """Its figures of `valid` or `test`."""
@@ -47,6 +49,11 @@ class OfSize:
     def verdict(self) -> str | None:
         """The arm to use: chosen on the validation part, confirmed on the test part; None for none."""
         return self.chosen if self.confirmation is not None and self.confirmation.sure else None
+
+    @property
+    def nearer(self) -> list[float]:
+        """The share of new images that lie nearest to a labelled one, repeat by repeat; empty without a VAE."""
+        return [each.nearer for each in self.outcomes if each.nearer is not None]
 
     def figures(self, arm: str, part: str, metric: str) -> list[float]:
         """A figure of an arm, repeat by repeat."""

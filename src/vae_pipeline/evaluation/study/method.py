@@ -120,7 +120,6 @@ def caveats(facts: Facts) -> str:
         "One classifier was tried, for few steps. A larger or a tuned one may gain less, or nothing. "
         "Published figures are of other networks and don't compare (ResNet-18 with all labels of PneumoniaMNIST: AUC "
         "0.944, accuracy 0.854; Yang et al., MedMNIST v2, 2023).",
-        "Whether an image of the VAE copies a labelled one isn't looked at here.",
     ]
     return "<ul>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>"
 

@@ -40,6 +40,7 @@ from vae_pipeline.training.arms.classifier import AnyArm, fit_classifier, probab
 from vae_pipeline.training.arms.generator import fit_generator
 from vae_pipeline.training.arms.labelled import Size
 from vae_pipeline.training.arms.own_classifier import require_fits
+from vae_pipeline.training.arms.remembering import nearer_to_labelled
 from vae_pipeline.training.arms.repeats import Drawn, Repeats
 from vae_pipeline.training.checkpoint import run_key
 
@@ -144,7 +145,11 @@ class _Study:
             for part in (drawn.choosing, self.prepared.test):
                 assert part.labels is not None  # as the training part has them
                 figures.append(classification(probabilities(net, part, device), part.labels))
-            yield Outcome(str(size), repeat, arm, figures[0], figures[1], round(time.monotonic() - since, 2))
+            nearer = None
+            if arm == SYNTHETIC and generator is not None:
+                nearer = nearer_to_labelled(generator, drawn, net.scaling, device)
+            seconds = round(time.monotonic() - since, 2)
+            yield Outcome(str(size), repeat, arm, figures[0], figures[1], seconds, nearer)
 
     def _generator(self, drawn: Drawn) -> VAE:
         recipe = sections_of(self.generator).model_copy(update={"seed": drawn.seed})
@@ -226,6 +231,7 @@ def as_object(each: OfSize) -> Mapping[str, object]:
         "size": each.size,
         "verdict": each.verdict,
         "chosen": each.chosen,
+        "nearer_to_labelled": list(each.nearer),
         "confirmation": None if each.confirmation is None else asdict(each.confirmation),
         "valid": {arm: asdict(gain) for arm, gain in each.valid.items()},
         "test": {arm: asdict(gain) for arm, gain in each.test.items()},
