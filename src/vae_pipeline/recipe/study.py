@@ -59,7 +59,7 @@ class Study(Section):
 
     @property
     def overlap(self) -> float:
-        """The share n2 / n1 of images that are held back, of those that aren't; 0 where no fold is."""
+        """The ratio n2 / n1 of images that are held back to those that aren't; 0 without folds."""
         return 0.0 if self.folds is None else 1 / (self.folds - 1)
 
     @field_validator("sizes", "arms")

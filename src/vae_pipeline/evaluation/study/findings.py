@@ -24,7 +24,7 @@ class Outcome:
     test: dict[str, float]
     seconds: float
     nearer: float | None = None
-    """Of `synthetic`: the share of new images whose nearest image is a labelled one, among as many that choose."""
+    """The share of new images nearest to a labelled one, beside as many that choose; None but of `synthetic`."""
 
     def of(self, part: str) -> dict[str, float]:
         """Its figures of `valid` or `test`."""
@@ -63,7 +63,7 @@ class OfSize:
 def findings_of(
     outcomes: Iterable[Outcome], sizes: Sequence[str], metric: Metric, seed: int, overlap: float = 0.0
 ) -> list[OfSize]:
-    """The findings of each size; every arm has been tried in the same repeats. `overlap`: see `gains`."""
+    """The findings of each size; every arm has been tried in the same repeats, whose `overlap` is that of `gains`."""
     ordered = sorted(outcomes, key=lambda each: each.repeat)
     of = {size: tuple(each for each in ordered if each.size == size) for size in sizes}
     return [_of_size(size, of[size], metric, seed, overlap) for size in sizes]

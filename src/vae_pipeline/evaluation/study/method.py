@@ -20,9 +20,9 @@ class Facts:
     examples: Mapping[str, int]
     """Images of each part."""
     groups: Mapping[str, int]
-    """Groups, such as patients, of each part; of none where none are known."""
+    """The number of groups, such as patients, of each part; empty where none are known."""
     labelled_groups: Mapping[str, tuple[int, int]]
-    """The least and the most groups that a labelled set is of, by its size; of none where none are known."""
+    """The least and the most groups that a labelled set is of, by its size; empty where none are known."""
     classes: Sequence[str]
     digests: Mapping[str, str]
     minutes: float

@@ -1,4 +1,4 @@
-"""Whether a repeat's new images remember the labelled ones, and so lie nearer to these than to others."""
+"""New images that remember labelled ones: they lie nearer to these than to others of the same kind."""
 
 import numpy as np
 import torch

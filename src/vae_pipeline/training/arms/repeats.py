@@ -29,7 +29,7 @@ class Repeats:
     """The repeats of a study, each of which follows from the seed and its own number."""
 
     def __init__(self, study: Study, prepared: Prepared, seed: int, classes: Sequence[str]) -> None:
-        """Prepare to draw them.
+        """Find out whether they can be drawn.
 
         Raises:
             DataError: images are too few for a size, or for the folds.
