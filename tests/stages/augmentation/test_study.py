@@ -235,7 +235,7 @@ def test_by_folds_an_arm_is_chosen_within_the_training_part_and_no_validation_pa
     assert (told["study"]["folds"], told["chosen_on"]) == (2, "held-back")
     assert "on the held-back part" in told["reasons"][0] and "validation" not in told["reasons"][0]
     page = (tmp_path / "out" / "index.html").read_text()
-    assert "one of 2, divided by class with equal images together" in page and "Nadeau and Bengio" in page
+    assert "holds back one of 2 folds" in page and "equal images in one fold" in page and "Nadeau and Bengio" in page
     assert "1/3 + 1/1 times" in page and "Mean accuracy, held-back / test, %" in page
     mixup, none = (np.array(found.figures(arm, "valid", "balanced_accuracy")) for arm in ("mixup", "none"))
     assert found.valid["mixup"].deviation == pytest.approx((mixup - none).std(ddof=1))

@@ -42,6 +42,7 @@ def method(facts: Facts) -> str:
     lines = [
         f"{study.repeats} labelled sets of each size were drawn of {_images(facts, 'train', 'training')}, by class "
         f"({len(facts.classes)} classes).{_by_group(facts)} {_all(study)}",
+        *_folds(facts),
         f"In each repeat every arm trained {_network(study)} from the same initial weights for "
         f"{study.steps:,} steps of {study.batch} images ({images:,} in all).",
         f"The generator is the recipe's VAE, conditional on the label, trained for {study.generator_steps:,} steps on "
@@ -88,12 +89,18 @@ def _all(study: Study) -> str:
 def _chosen_by(facts: Facts) -> str:
     if facts.study.folds is None:
         return f"the {_images(facts, 'valid', 'validation')}"
-    together = "images of one group together" if facts.groups else "equal images together"
-    return (
-        f"a fold of the training part, which each repeat holds back from its labelled set: one of {facts.study.folds}, "
-        f"divided by class with {together}, and anew after every {facts.study.folds} repeats. The validation part is "
-        "left aside"
-    )
+    return "the images that each repeat holds back"
+
+
+def _folds(facts: Facts) -> list[str]:
+    folds, together = facts.study.folds, "images of one group" if facts.groups else "equal images"
+    if folds is None:
+        return []
+    return [
+        f"Each repeat holds back one of {folds} folds of the training part and draws its labelled set from the others. "
+        f"Folds are divided by class, with {together} in one fold, and anew after every {folds} repeats. The "
+        "validation part isn't used."
+    ]
 
 
 def _corrected(study: Study) -> str:
