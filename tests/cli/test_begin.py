@@ -82,7 +82,7 @@ def test_run_makes_what_dvc_would_and_names_it(tmp_path, monkeypatch, lane):
     values = recipe.model_dump(mode="json")
     Path("mine.yaml").write_text(yaml.safe_dump(values))
     failed = CliRunner().invoke(app, ["run", "mine.yaml"])
-    assert "under its gate's min 0" in str(failed.exception)
+    assert "under its min of 0" in str(failed.exception)
     assert Path("reports/mine/index.html").is_file()
     assert "--despite-gates exports" in str(failed.exception)
     assert not Path("exports").exists()

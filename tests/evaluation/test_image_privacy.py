@@ -70,6 +70,17 @@ def test_an_honest_one_keeps_them_and_shows_what_is_nearest(lane, tmp_path):
     assert all("takes 1,000 held-out images" in reason for reason in found["left_out"].values())
 
 
+def test_pairs_are_shown_where_test_images_are_too_few_to_say_how_near_is_usual(
+    remembering, untrained, tmp_path, monkeypatch
+):
+    model, prepared = remembering
+    monkeypatch.setattr("vae_pipeline.evaluation.image_privacy.reference", lambda *_: untrained)
+    monkeypatch.setattr("vae_pipeline.evaluation.image_privacy.normal_part", lambda prepared: prepared.test)
+    found = describe(model, prepared, SPEC, 0, tmp_path, tmp_path)
+    assert "40 test images are too few to say how near" in found["left_out"]["half_as_far_in_pixels"]
+    assert "half_as_far_in_pixels" not in found and (tmp_path / "closest_in_pixels.png").exists()
+
+
 def test_too_few_images_are_told(remembering, untrained):
     model, prepared = remembering
     few = Prepared(prepared.folder, SPEC, prepared.train, prepared.valid, noise(29, 1), {})

@@ -89,5 +89,8 @@ def test_a_test_image_that_was_trained_on_hides_nothing(monkeypatch):
     assert found.alarms()
 
 
-def test_a_small_test_part_says_nothing(monkeypatch):
-    assert asked(part(200, 2).x, monkeypatch, test=26)[0] is None
+def test_a_small_test_part_says_nothing_and_pairs_are_shown_all_the_same(monkeypatch):
+    found, _ = asked(part(800, 0).x[:200], monkeypatch, test=26)
+    assert found.figures == {} and found.alarms() == {} and found.usual == 0
+    np.testing.assert_array_equal(found.samples, found.originals.x)
+    assert not found.distance.any() and len(found.samples) == module.SHOWN

@@ -138,9 +138,16 @@ def test_few_test_images_are_told_and_copies_are_found_all_the_same(home, tmp_pa
     write(source, tmp_path / "few", 0)
     few = Prepared.open(tmp_path / "few")
     np.save(tmp_path / "made.npy", few.train.x[:5])
-    found, broken = audited([tmp_path / "made.npy"], few, home, most={"membership_auc": 0.6})
+    found, broken = audited([tmp_path / "made.npy"], few, home, tmp_path / "out", most={"membership_auc": 0.6})
     assert found.figures["copies"] == 1 and len(found.copies) == 5
     assert "too few" in broken["membership_auc_in_pixels"]
+    assert "100 are wanted" in found.figures["left_out"]["half_as_far_in_pixels"]
+    for made, original in found.pairs.values():  # what needs no test image is shown all the same
+        np.testing.assert_array_equal(made, original)
+    assert {each.name for each in (tmp_path / "out").glob("*.png")} == {
+        "closest_in_pixels.png", "closest_in_features.png",
+    }  # fmt: skip
+    assert (tmp_path / "out" / "index.html").read_text().count("data:image/png") == 2
 
 
 def test_a_copy_machine_of_rows_is_found_out(rows, home, tmp_path):
@@ -184,7 +191,7 @@ def test_the_command_ends_as_a_gate_does_and_writes_what_it_found(rows, tmp_path
     words = (tmp_path / "made.csv", "--data", rows.folder, "-o", tmp_path / "out", "--max-copies", "0.5")
     result, said = command(*words)
     assert isinstance(result.exception, GateError) and result.exception.exit_code == 1
-    assert "copies is 1, over" in said and (tmp_path / "out" / "index.html").exists()
+    assert "copies is 1, over its max of 0.5" in said and (tmp_path / "out" / "index.html").exists()
     assert result.exception.found[0]["copies"] == 1
     result, said = command(*words[:-1], "1", "--json")
     assert result.exit_code == 0 and json.loads(result.stdout)["found"][0]["copies"] == 1

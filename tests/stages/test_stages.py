@@ -145,14 +145,14 @@ def test_a_failed_gate_names_figure_and_bound_after_the_report(smoke, lane, metr
     recipe = edited(smoke, evaluate={"gates": bounds})
     with pytest.raises(GateError, match=r"the report is .*index\.html") as failed:
         evaluate(make_job("smoke", recipe, tmp_path), lane.data, lane.model, tmp_path / "report")
-    assert f"elbo is {metrics['elbo']:.6g}, under its gate's min -1.5" in str(failed.value)
-    assert f"rate is {metrics['rate']:.6g}, over its gate's max 0.1" in str(failed.value)
+    assert f"elbo is {metrics['elbo']:.6g}, under its min of -1.5" in str(failed.value)
+    assert f"rate is {metrics['rate']:.6g}, over its max of 0.1" in str(failed.value)
     assert "bits_per_dimension isn't measured" in str(failed.value)
     written = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert written["failed_gates"] == ["elbo", "rate", "bits_per_dimension"]  # that of active units is kept
     assert {**written, "failed_gates": [], "gates_said": {}} == {**metrics, "gates_said": {}}
     words = Reader((tmp_path / "report" / "index.html").read_text()).words()
-    places = [words.index(text) for text in ("under its gate's min -1.5", "Trained on", "Headline figures")]
+    places = [words.index(text) for text in ("under its min of -1.5", "Trained on", "Headline figures")]
     assert places == sorted(places) and places[-1] < words.index("max 2: kept")
 
 

@@ -215,7 +215,8 @@ def study(
     """Say whether images of a VAE, or another augmentation, help a classifier of few labelled images."""
     import json
 
-    from vae_pipeline.evaluation.study.page import FIGURES, advice, reasons_of
+    from vae_pipeline.evaluation.study.method import FIGURES, choosing
+    from vae_pipeline.evaluation.study.page import advice, reasons_of
     from vae_pipeline.stages.augmentation.study import PAGE, as_object
     from vae_pipeline.stages.augmentation.study import study as run
     from vae_pipeline.stages.job import Job
@@ -228,6 +229,6 @@ def study(
         return
     named = FIGURES[job.recipe.study.metric]
     terminal.print(advice(found, named))
-    for line in reasons_of(found, named):
+    for line in reasons_of(found, named, choosing(job.recipe.study)):
         terminal.print(line)
     terminal.print(f"{recipe.stem} -> {out / PAGE}")

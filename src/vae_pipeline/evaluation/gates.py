@@ -69,9 +69,9 @@ def breaches(metrics: Mapping[str, Any], bounds: Mapping[str, Gate]) -> dict[str
             reason = metrics.get("left_out", {}).get(name)
             failed[name] = f"{name} is left out: {reason}" if reason else f"{name} isn't measured for this likelihood"
         elif gate.min is not None and not value >= gate.min:
-            failed[name] = f"{name} is {value:.6g}, under its gate's min {gate.min:g}"
+            failed[name] = f"{name} is {value:.6g}, under its min of {gate.min:g}"
         elif gate.max is not None and not value <= gate.max:
-            failed[name] = f"{name} is {value:.6g}, over its gate's max {gate.max:g}"
+            failed[name] = f"{name} is {value:.6g}, over its max of {gate.max:g}"
     return failed
 
 

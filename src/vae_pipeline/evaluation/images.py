@@ -61,9 +61,9 @@ def describe(
     figures |= {name: value for name, value in optional.items() if value is not None} | sharpened(trained)
     features = reference(prepared, home, device)
     copies = memorised(model, prepared, features, seed)
-    if copies is not None:
-        originals = to_pixels(copies.originals.x[:], spec.low, spec.high)
-        plots.pairs(folder / "closest.png", to_pixels(copies.samples, 0, 1), originals)
+    originals = to_pixels(copies.originals.x[:], spec.low, spec.high)
+    plots.pairs(folder / "closest.png", to_pixels(copies.samples, 0, 1), originals)
+    if copies.figures:
         figures |= copies.figures | {"alarms": without_epoch(copies.alarms())}
     return figures | generation(model, prepared, features, seed)
 

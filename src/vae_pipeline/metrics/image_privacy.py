@@ -39,9 +39,14 @@ class Pixels(Reference):
 
     @torch.inference_mode()
     def of_scaled(self, images: Tensor) -> Array:
-        """Values [examples, values], so scaled that a distance is the root of the mean squared difference."""
-        flat = images.flatten(1)
-        return (flat / math.sqrt(flat.shape[1])).cpu().numpy()
+        """Values [examples, values], as `in_pixels`."""
+        return in_pixels(images)
+
+
+def in_pixels(images: Tensor) -> Array:
+    """Values [images, values], so scaled that a distance is the root of the mean squared difference."""
+    flat = images.flatten(1)
+    return (flat / math.sqrt(flat.shape[1])).cpu().numpy()
 
 
 class Nearest:

@@ -36,6 +36,7 @@ class Memorised:
     """The nearest training image of each sample."""
 
     figures: dict[str, float]
+    """The figures by their keys; none where the test part is too small to say how near is usual."""
     samples: Array
     """[pairs, channels, height, width], on [0, 1]: those that lie nearest."""
     originals: Split
@@ -45,10 +46,12 @@ class Memorised:
     row: npt.NDArray[np.int64]
     """The row of that image."""
     usual: float
-    """The least distance of a test image from its nearest training image."""
+    """The least distance of a test image from its nearest training image; 0 where there are too few of them."""
 
     def alarms(self) -> dict[str, str]:
         """The alarm that there is reason for, with what it means and what to try."""
+        if not self.figures:
+            return {}
         half, nearer = self.figures["half_as_far"], self.figures["nearer_than_any_test"]
         if half <= SHARE and nearer <= NEARER + CHANCE * self.figures["nearer_than_chance"]:
             return {}
@@ -60,8 +63,8 @@ class Memorised:
         return {"memorised": about}
 
 
-def memorised(model: VAE, prepared: Prepared, reference: Reference, seed: int) -> Memorised | None:
-    """Ask of `COUNT` samples of a model; None where the test part is too small to say how near is usual."""
+def memorised(model: VAE, prepared: Prepared, reference: Reference, seed: int) -> Memorised:
+    """Ask of `COUNT` samples of a model."""
     drawn = partial(samples, model, prepared.train, derive(seed, "memorised"), COUNT)
     return memorised_in(drawn, prepared, reference, seed)
 
@@ -69,29 +72,28 @@ def memorised(model: VAE, prepared: Prepared, reference: Reference, seed: int) -
 @torch.inference_mode()
 def memorised_in(
     drawn: Callable[[], Iterator[Tensor]], prepared: Prepared, reference: Reference, seed: int
-) -> Memorised | None:
-    """Ask of images on [0, 1] that come in parts, the same at each call; None as `memorised`."""
+) -> Memorised:
+    """Ask of images on [0, 1] that come in parts, the same at each call."""
     test = subset(prepared.test, COUNT, derive(seed, "memorised"))
-    if len(test) < LEAST:
-        return None
     features = np.concatenate([reference.of_scaled(images) for images in drawn()])
     (distance, row), (usual, _) = nearest(prepared.train, reference, features, reference.of(test))
     apart = usual[usual > 0]  # a test image that is a training image too tells nothing
     order = np.argsort(distance, kind="stable")[:SHOWN]
-    least, most = (float(np.quantile(apart, share)) if len(apart) else 0.0 for share in (0, 1 - MOST))
-    return Memorised(
-        {
-            "nearer_than_any_test": float((distance < least).mean()),
-            "nearer_than_most_test": float((distance < most).mean()),
-            "half_as_far": float((distance < least / 2).mean()),
-            "nearer_than_chance": 1 / (len(apart) + 1),
-        },
-        _rows(drawn(), order),
-        taken(prepared.train, row[order]),
-        distance,
-        row,
-        least,
-    )
+    known = len(apart) > 0 and len(test) >= LEAST
+    least, most = (float(np.quantile(apart, share)) if known else 0.0 for share in (0, 1 - MOST))
+    figures = {
+        "nearer_than_any_test": float((distance < least).mean()),
+        "nearer_than_most_test": float((distance < most).mean()),
+        "half_as_far": float((distance < least / 2).mean()),
+        "nearer_than_chance": 1 / (len(apart) + 1),
+    }
+    originals = taken(prepared.train, row[order])
+    return Memorised(figures if len(test) >= LEAST else {}, _rows(drawn(), order), originals, distance, row, least)
+
+
+def too_few_to_compare(prepared: Prepared) -> str:
+    """The reason why there are no figures of images."""
+    return f"{len(prepared.test)} test images are too few to say how near is usual: {LEAST} are wanted"
 
 
 def _rows(parts: Iterator[Tensor], wanted: npt.NDArray[np.int64]) -> Array:

@@ -35,6 +35,10 @@ class Study(Section):
     geometric (mirrored and moved), mixup, images of a VAE that has seen the labelled set alone (vae_prior: new ones;
     vae_posterior: variants of labelled ones; vae_interpolation: between two of a class), and geometric_vae (geometric
     and vae_posterior)."""
+    folds: Annotated[int, Field(ge=2, le=1000, strict=True)] | None = later(None)
+    """The folds into which the training part is divided, by class and with images of one group together: each repeat
+    holds one back, draws its labelled set from the others, and the fold takes the place of the validation part in
+    choosing the arm. Null, which isn't stored, for the validation part."""
     metric: Metric = "balanced_accuracy"
     """The figure that decides."""
     steps: Count = 300
@@ -52,6 +56,11 @@ class Study(Section):
     number of classes; it gives logits of images on [0, 1]. Null, which isn't stored, for the pipeline's network."""
     geometric: Augment = Augment(shift=2)
     """The changes of the arms geometric and geometric_vae."""
+
+    @property
+    def overlap(self) -> float:
+        """The ratio n2 / n1 of images that are held back to those that aren't; 0 without folds."""
+        return 0.0 if self.folds is None else 1 / (self.folds - 1)
 
     @field_validator("sizes", "arms")
     @classmethod

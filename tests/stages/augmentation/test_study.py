@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 from vae_pipeline.cli.main import app
 from vae_pipeline.evaluation.study.findings import Outcome, findings_of
 from vae_pipeline.evaluation.study.page import advice, reasons_of
+from vae_pipeline.metrics.paired_gains import gains
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.recipe.study import ARMS, Study
 from vae_pipeline.stages.augmentation import study as module
@@ -74,7 +76,10 @@ def test_a_study_tells_every_classifier_and_begins_with_what_to_do(whole):
     assert set(rows) == {(size, repeat, arm) for size in ["12"] for repeat in "01" for arm in arms}
     assert all(0 <= float(value) <= 1 for row in rows.values() for value in row.values())
     assert [each["size"] for each in told["sizes"]] == ["12"]
+    (near,) = (each["nearer_to_labelled"] for each in told["sizes"])
+    assert len(near) == 2 and all(0 <= share <= 1 for share in near)
     page = (whole / "index.html").read_text()
+    assert "New images nearest to a labelled one" in page
     assert Words(page).first == told["advice"]
     assert told["advice"].startswith("Use none: no augmentation proved a gain of balanced accuracy with 12 labels.")
     assert "ResNet-18" in page and "12 labels" in page and all(f'<th scope="row">{arm}</th>' in page for arm in arms)
@@ -204,6 +209,65 @@ def test_held_out_images_change_no_classifier(job, prepared, unwritten, tmp_path
     np.testing.assert_array_equal(one, two)
 
 
+@pytest.fixture
+def without_valid(prepared):
+    return replace(prepared, valid=replace(prepared.valid, x=prepared.valid.x[:0]))
+
+
+def test_by_folds_an_arm_is_chosen_within_the_training_part_and_no_validation_part_is_wanted(
+    job, prepared, without_valid, tmp_path, monkeypatch
+):
+    drawn, draw = [], module.Repeats.draw
+    monkeypatch.setattr(module.Repeats, "draw", lambda *given: drawn.append(draw(*given)) or drawn[-1])
+    monkeypatch.setattr(module.Prepared, "open", lambda folder: without_valid)
+    seen, fit = [], module.fit_generator
+    monkeypatch.setattr(module, "fit_generator", lambda *given: seen.append(given[2]) or fit(*given))
+    recipe = studied(job.recipe, repeats=3, folds=2)
+    job = replace(job, recipe=edited(recipe, data={"valid": 0.0}, train={"keep": "last", "patience": None}))
+    (found,) = study(job, RECIPE, tmp_path / "out")
+    train = {image.tobytes() for image in prepared.train.x[:]}
+    for each in drawn:
+        labelled, held = ({image.tobytes() for image in part.x} for part in (each.labelled, each.choosing))
+        assert labelled <= train and held <= train and not labelled & held
+    assert all(part is each.labelled for part, each in zip(seen, drawn, strict=True))  # and so of no fold
+    assert len({each.choosing.x.tobytes() for each in drawn}) == 3  # two folds, and one of another division
+    told = json.loads((tmp_path / "out" / "study.json").read_text())
+    assert (told["study"]["folds"], told["chosen_on"]) == (2, "held-back")
+    assert "on the held-back part" in told["reasons"][0] and "validation" not in told["reasons"][0]
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "holds back one of 2 folds" in page and "equal images in one fold" in page and "Nadeau and Bengio" in page
+    assert "1/3 + 1/1 times" in page and "Mean accuracy, held-back / test, %" in page
+    mixup, none = (np.array(found.figures(arm, "valid", "balanced_accuracy")) for arm in ("mixup", "none"))
+    assert found.valid["mixup"].deviation == pytest.approx((mixup - none).std(ddof=1))
+    alone = gains(none, {"mixup": mixup}, 0)["mixup"]
+    assert found.valid["mixup"].detectable > 2 * alone.detectable  # its root of 1 + 3 is 2, and there are two arms
+
+
+def test_a_study_by_the_validation_part_says_nothing_of_folds(whole):
+    told = json.loads((whole / "study.json").read_text())
+    assert "folds" not in told["study"] and told["chosen_on"] == "validation"
+    page = (whole / "index.html").read_text()
+    assert "held" not in page and "Nadeau" not in page and "groups" not in page
+
+
+def test_by_groups_the_page_tells_how_many_a_labelled_set_is_of(job, prepared, tmp_path, monkeypatch):
+    grouped = {
+        name: replace(part, groups=np.arange(len(part)) // 5)
+        for name, part in (("train", prepared.train), ("valid", prepared.valid), ("test", prepared.test))
+    }
+    digests = {**prepared.digests, "train_groups.npy": "one"}
+    monkeypatch.setattr(module.Prepared, "open", lambda folder: replace(prepared, **grouped, digests=digests))
+    study(job, RECIPE, tmp_path / "out", prepared.folder)
+    page, count = (tmp_path / "out" / "index.html").read_text(), -(-len(prepared.train) // 5)
+    assert f"{len(prepared.train):,} training images of {count:,} groups, by class" in page
+    least, most = map(int, re.search(r"Groups that a set is of: 12 labels (\d+) to (\d+)\.", page).groups())
+    assert 3 <= least <= most <= 8
+    kept = set((tmp_path / "home" / "studies").iterdir())
+    digests["train_groups.npy"] = "another"
+    study(job, RECIPE, tmp_path / "out", prepared.folder)
+    assert len(set((tmp_path / "home" / "studies").iterdir()) - kept) == 1
+
+
 def outcomes(gain_valid, gain_test, repeats=10):
     noise = np.random.default_rng(0).normal(0, 0.01, (3, repeats, 2))
     for repeat in range(repeats):
@@ -244,7 +308,7 @@ def test_on_digits_with_all_labels_the_answer_is_none(unwritten, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "error", "said"),
     [
-        ({"sizes": (5000,)}, DataError, r"study.sizes has 5,000, and the training part has \d+ images: give smaller"),
+        ({"sizes": (5000,)}, DataError, r"study.sizes has 5,000, and there are \d+ training images to draw from: give"),
         ({"sizes": (1,)}, DataError, "study.sizes has 1, and there are 2 classes, each of which needs an image"),
         ({"geometric": {"shift": 12}}, RecipeError, "study.geometric.shift 12 can move images of 12 x 12 out of sight"),
     ],
@@ -287,6 +351,7 @@ def test_data_without_labels_or_with_one_class_or_no_validation_part_are_refused
         ("share: 1.0", "study.share"),
         ("geometric: {speed: 1.5}", "geometric is for images"),
         ("classifier: resnet", "classifier"),
+        ("folds: 1", "study.folds"),
     ],
 )
 def test_a_section_that_means_nothing_is_refused(tmp_path, section, said):

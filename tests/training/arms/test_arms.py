@@ -1,22 +1,34 @@
+import itertools
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from sklearn.neighbors import NearestNeighbors
 from tests.lanes import edited, make_job
 
+from vae_pipeline.kinds.store import Split
+from vae_pipeline.metrics.parts import subset, taken
 from vae_pipeline.models.build import build
-from vae_pipeline.numerics.randomness import seeded
+from vae_pipeline.numerics.randomness import derive, seeded
 from vae_pipeline.recipe.study import ARMS, Study
 from vae_pipeline.stages.job import sections_of
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.training.arms import classifier as module
 from vae_pipeline.training.arms.classifier import _Feed, fit_classifier, probabilities
 from vae_pipeline.training.arms.generator import between, fit_generator, new_images, variants
-from vae_pipeline.training.arms.labelled import images_of, labelled_set
+from vae_pipeline.training.arms.labelled import images_of, labelled_rows
+from vae_pipeline.training.arms.remembering import nearer_to_labelled
+from vae_pipeline.training.arms.repeats import Drawn
 
+SUBSET = derive(0, "remembering")
 CPU = torch.device("cpu")
 STUDY = Study(steps=3, batch=16, share=0.25)
+
+
+def labelled_set(train, size, seed):
+    return taken(train, labelled_rows(train, np.arange(len(train)), size, seed))
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +76,36 @@ def test_labelled_sets_follow_from_the_seed_and_hold_training_images(prepared, l
     assert drawn <= given
 
 
+def test_labelled_sets_of_images_without_groups_are_those_that_they_were():
+    """Rows of 60 images, as they were drawn before groups were heeded."""
+    train = Split(np.zeros((60, 1, 1, 1)), np.arange(60) % 7 % 3)
+    everything = np.arange(60)
+    assert labelled_rows(train, everything, 12, 0).tolist() == [0, 3, 4, 8, 9, 10, 11, 16, 19, 27, 46, 49]
+    assert labelled_rows(train, everything, 12, 1).tolist() == [8, 9, 13, 17, 21, 22, 27, 43, 47, 48, 53, 58]
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_groups_are_drawn_whole_but_the_last_of_each_class(mixed):
+    rng = np.random.default_rng(0)
+    groups = rng.permutation(np.repeat(np.arange(40), rng.integers(1, 12, 40)))
+    labels = rng.integers(0, 2, len(groups)) if mixed else groups % 2
+    train, everything = Split(np.zeros((len(groups), 1, 1, 1)), labels, groups=groups), np.arange(len(groups))
+    pairs = groups + 40 * labels
+    sizes = np.bincount(pairs, minlength=80)
+    for size, seed in itertools.product((10, 50, 120), range(5)):
+        rows = labelled_rows(train, everything, size, seed)
+        assert len(set(rows.tolist())) == size
+        assert {each: (labels[rows] == each).sum() for each in (0, 1)} == images_of(labels, size)
+        drawn = np.bincount(pairs[rows], minlength=80)  # images of each group and class
+        cut = (drawn > 0) & (drawn < sizes)
+        assert cut[:40].sum() <= 1 and cut[40:].sum() <= 1
+        images = len(np.unique(np.random.default_rng(seed).permutation(groups)[:size]))
+        assert size < 50 or len(np.unique(groups[rows])) < images  # images drawn one by one are of more groups
+    assert labelled_rows(train, everything, "all", 0).tolist() == everything.tolist()
+    half = everything[groups < 20]
+    assert set(labelled_rows(train, half, 30, 0)) <= set(half)
+
+
 def test_all_arms_see_the_same_real_images_and_a_share_of_the_generators(feed):
     with seeded(0):
         plain, target = feed("none")()
@@ -86,6 +128,31 @@ def test_class_weights_count_classes_alike_and_oversampling_draws_them_alike(lab
     many = STUDY.model_copy(update={"batch": 2000})
     drawn = _Feed(many, "oversampling", replace(labelled, labels=labels), None, module.Scaling(0, 1), 2, 0, CPU)
     assert labels[drawn._rows()].mean() == pytest.approx(0.5, abs=0.05)
+
+
+class Copies:
+    """A generator that gives images back which it was given, whatever the label."""
+
+    noise = 1
+
+    def __init__(self, images):
+        self.images = images
+
+    def draw(self, noise, label):
+        return torch.arange(len(label))
+
+    def decode(self, z, label):
+        return SimpleNamespace(mean=self.images[z % len(self.images)])
+
+
+def test_new_images_that_are_labelled_ones_lie_nearest_to_them(prepared):
+    drawn = Drawn(labelled_set(prepared.train, 20, 0), labelled_set(prepared.train, 60, 1), 0)
+    scaling = module.Scaling(prepared.spec.low, prepared.spec.high)
+    both = [scaling(torch.from_numpy(part.x)) for part in (drawn.labelled, subset(drawn.choosing, 20, SUBSET))]
+    of = [nearer_to_labelled(Copies(images), drawn, scaling, CPU) for images in (*both, torch.cat(both))]
+    near = NearestNeighbors(n_neighbors=1).fit(torch.cat(both).flatten(1))
+    wanted = [(near.kneighbors(images.flatten(1))[1] < 20).mean() for images in (*both, torch.cat(both))]
+    assert of == pytest.approx(wanted, abs=0.03) and of[0] > 0.9 and of[1] < 0.2
 
 
 def test_mixup_mixes_images_and_targets_alike(feed):

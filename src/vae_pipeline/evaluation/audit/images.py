@@ -18,9 +18,8 @@ from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.metrics.copied_images import KnownImages
 from vae_pipeline.metrics.detection import normal_part
 from vae_pipeline.metrics.features import reference
-from vae_pipeline.metrics.generation import LEAST
 from vae_pipeline.metrics.image_privacy import audit_drawn, spaces, too_few
-from vae_pipeline.metrics.memorised import Memorised, memorised_in
+from vae_pipeline.metrics.memorised import Memorised, memorised_in, too_few_to_compare
 from vae_pipeline.metrics.samples import SAMPLES
 from vae_pipeline.models.scaling import Scaling
 from vae_pipeline.numerics.randomness import derive
@@ -57,23 +56,24 @@ def audit_images(
     figures: dict[str, Any] = {"files": count, "compared_files": len(read.chosen), "left_out": {}}
     figures |= {"copies": float((read.copied >= 0).mean()), "copies_of_test": known.share(prepared.test)}
     copies = [Copy(*place, int(row), "copy") for place, row in zip(read.places, read.copied, strict=True) if row >= 0]
-    if (reason := too_few(prepared)) is not None:
-        return AuditFindings(figures | {"left_out": {figure.key: reason for figure in OF_IMAGES[1:]}}, copies)
     drawn = _scaled(read.x, spec, device)
     features = reference(prepared, home, device)
-    figures |= audit_drawn(drawn, prepared, features, seed)
+    if (reason := too_few(prepared)) is None:
+        figures |= audit_drawn(drawn, prepared, features, seed)
+    else:
+        figures["left_out"] = {figure.key: reason for figure in OF_IMAGES[1:]}
     pairs = {}
     for space, of in spaces(features).items():
         near = memorised_in(drawn, prepared, of, seed)
-        if near is None:
-            few = f"{len(prepared.test)} test images are too few to say how near is usual: {LEAST} are wanted"
+        pairs[space] = _pairs(near, spec)
+        if not near.figures:
+            few = too_few_to_compare(prepared)
             figures["left_out"] |= {f"{name}_in_{space}": few for name in SHARES}
             continue
         figures |= {f"{name}_in_{space}": near.figures[name] for name in SHARES}
         figures["nearer_than_chance"] = near.figures["nearer_than_chance"]
         close = np.flatnonzero(near.distance < near.usual / 2)
         copies += [Copy(*read.places[int(read.chosen[at])], int(near.row[at]), space) for at in close]
-        pairs[space] = _pairs(near, spec)
     return AuditFindings(figures, copies, pairs)
 
 

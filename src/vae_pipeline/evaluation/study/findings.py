@@ -15,7 +15,7 @@ SYNTHETIC: Final = "synthetic"
 
 @dataclass(frozen=True)
 class Outcome:
-    """One classifier: figures of the validation and the test part."""
+    """One classifier: figures of the part that chooses, the validation part or a fold, and of the test part."""
 
     size: str
     repeat: int
@@ -23,6 +23,8 @@ class Outcome:
     valid: dict[str, float]
     test: dict[str, float]
     seconds: float
+    nearer: float | None = None
+    """The share of new images nearest to a labelled one, beside as many that choose; None but of `synthetic`."""
 
     def of(self, part: str) -> dict[str, float]:
         """Its figures of `valid` or `test`."""
@@ -48,23 +50,31 @@ class OfSize:
         """The arm to use: chosen on the validation part, confirmed on the test part; None for none."""
         return self.chosen if self.confirmation is not None and self.confirmation.sure else None
 
+    @property
+    def nearer(self) -> list[float]:
+        """The share of new images that lie nearest to a labelled one, repeat by repeat; empty without a VAE."""
+        return [each.nearer for each in self.outcomes if each.nearer is not None]
+
     def figures(self, arm: str, part: str, metric: str) -> list[float]:
         """A figure of an arm, repeat by repeat."""
         return [each.of(part)[metric] for each in self.outcomes if each.arm == arm]
 
 
-def findings_of(outcomes: Iterable[Outcome], sizes: Sequence[str], metric: Metric, seed: int) -> list[OfSize]:
-    """The findings of each size; every arm has been tried in the same repeats."""
+def findings_of(
+    outcomes: Iterable[Outcome], sizes: Sequence[str], metric: Metric, seed: int, overlap: float = 0.0
+) -> list[OfSize]:
+    """The findings of each size; every arm has been tried in the same repeats, whose `overlap` is that of `gains`."""
     ordered = sorted(outcomes, key=lambda each: each.repeat)
-    return [_of_size(size, tuple(each for each in ordered if each.size == size), metric, seed) for size in sizes]
+    of = {size: tuple(each for each in ordered if each.size == size) for size in sizes}
+    return [_of_size(size, of[size], metric, seed, overlap) for size in sizes]
 
 
-def _of_size(size: str, outcomes: tuple[Outcome, ...], metric: Metric, seed: int) -> OfSize:
+def _of_size(size: str, outcomes: tuple[Outcome, ...], metric: Metric, seed: int, overlap: float) -> OfSize:
     arms = [arm for arm in dict.fromkeys(each.arm for each in outcomes) if arm not in (NONE, SYNTHETIC)]
 
     def compared(part: str, among: Sequence[str]) -> dict[str, PairedGain]:
         figures = {arm: [each.of(part)[metric] for each in outcomes if each.arm == arm] for arm in (NONE, *among)}
-        return gains(figures.pop(NONE), figures, derive(seed, "gains", size, part))
+        return gains(figures.pop(NONE), figures, derive(seed, "gains", size, part), overlap)
 
     valid = compared("valid", arms)
     chosen = max((arm for arm in arms if valid[arm].sure), key=lambda arm: valid[arm].mean, default=None)

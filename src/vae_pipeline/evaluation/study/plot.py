@@ -12,10 +12,10 @@ from vae_pipeline.evaluation.study.findings import NONE, OfSize
 ACROSS = 3  # panels side by side
 
 
-def draw(path: Path, name: str, found: Sequence[OfSize], metric: str, figure: str) -> None:
+def draw(path: Path, name: str, found: Sequence[OfSize], metric: str, figure: str, choosing: str) -> None:
     """Draw the gain of every repeat as a dot, and of every arm the mean with its corrected interval.
 
-    Blue is the validation part, grey the test part; the arm of the verdict is ringed.
+    Blue is the part that chooses, grey the test part; the arm of the verdict is ringed.
     """
     across = min(ACROSS, len(found))
     down = -(-len(found) // across)
@@ -32,7 +32,7 @@ def draw(path: Path, name: str, found: Sequence[OfSize], metric: str, figure: st
                     dots = [100 * (a - b) for a, b in zip(each.figures(arm, part, metric), none, strict=True)]
                     axes.plot(dots, [row + off] * len(dots), ".", color=color, alpha=0.35, markersize=4)
                     axes.plot([100 * gain.low, 100 * gain.high], [row + off] * 2, color=color, linewidth=1.6)
-                    label = {"valid": "validation", "test": "test"}[part] if row == 0 else None
+                    label = {"valid": choosing, "test": "test"}[part] if row == 0 else None
                     axes.plot(100 * gain.mean, row + off, "o", color=color, markersize=5, label=label)
             if each.verdict is not None:
                 place = 100 * each.valid[each.verdict].mean, arms.index(each.verdict) - 0.16

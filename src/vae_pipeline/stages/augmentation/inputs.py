@@ -16,7 +16,8 @@ def generator_recipe(recipe: Recipe, path: Path) -> Recipe:
     """The recipe of the generator: the same model and objective, conditional, for the study's steps, its last weights.
 
     Raises:
-        RecipeError: it has no labelled images or no validation part, sees features, or can't be conditional.
+        RecipeError: it has no labelled images, or neither a validation part nor folds; it sees features, or can't be
+            conditional.
     """
     if kind_of(recipe.data) != "image" or not has_labels(recipe.data):
         raise RecipeError(
@@ -28,8 +29,11 @@ def generator_recipe(recipe: Recipe, path: Path) -> Recipe:
             f"{path}: model.view.kind {recipe.model.view.kind} sees features, of which no images can be made: name a "
             "recipe without a view"
         )
-    if recipe.data.valid == 0:
-        raise RecipeError(f"{path}: data.valid is 0, and a study chooses by the validation part: set it to 0.2 or so")
+    if recipe.data.valid == 0 and recipe.study.folds is None:
+        raise RecipeError(
+            f"{path}: data.valid is 0, and a study chooses by the validation part: set it to 0.2 or so, or set "
+            "study.folds, which needs none, to 5"
+        )
     values = recipe.model_dump(mode="json")
     values["model"]["conditional"] = True
     values["train"] |= {
@@ -42,17 +46,20 @@ def generator_recipe(recipe: Recipe, path: Path) -> Recipe:
     return parse(Recipe, values, path)
 
 
-def require_labelled(prepared: Prepared) -> ImageSpec:
+def require_labelled(prepared: Prepared, by_folds: bool) -> ImageSpec:
     """The spec of prepared images that a study can use.
 
     Raises:
-        DataError: a part lacks images or labels, or there is one class alone.
+        DataError: a part lacks images or labels, or there is one class alone. By folds no validation part is needed.
     """
     folder, spec = prepared.folder, prepared.spec
     if not isinstance(spec, ImageSpec) or prepared.train.labels is None:
         raise DataError(f"{folder} holds no labelled images: prepare a recipe whose data section names labels")
-    if not len(prepared.valid):
-        raise DataError(f"{folder} has no validation part, by which a study chooses: set data.valid to 0.2 or so")
+    if not by_folds and not len(prepared.valid):
+        raise DataError(
+            f"{folder} has no validation part, by which a study chooses: set data.valid to 0.2 or so, or set "
+            "study.folds, which needs none, to 5"
+        )
     present = np.unique(prepared.train.labels)
     if len(present) < 2:
         raise DataError(

@@ -11,15 +11,18 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
+
 from vae_pipeline.evaluation.study import plot
 from vae_pipeline.evaluation.study.findings import NONE, SYNTHETIC, OfSize, Outcome, findings_of
-from vae_pipeline.evaluation.study.page import FIGURES, Facts, advice, page, reasons_of
+from vae_pipeline.evaluation.study.method import FIGURES, Facts, choosing
+from vae_pipeline.evaluation.study.page import advice, page, reasons_of
 from vae_pipeline.kinds.spec import ImageSpec
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.classification import classification
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.device import flushing, prepare_device
-from vae_pipeline.numerics.randomness import derive, in_float32
+from vae_pipeline.numerics.randomness import in_float32
 from vae_pipeline.recipe.study import GENERATED
 from vae_pipeline.stages.augmentation.inputs import generator_recipe, require_labelled
 from vae_pipeline.stages.augmentation.kept import Kept
@@ -35,8 +38,10 @@ from vae_pipeline.system.tracking.journal import Journal, flatten, running
 from vae_pipeline.system.tracking.tracker import provenance
 from vae_pipeline.training.arms.classifier import AnyArm, fit_classifier, probabilities
 from vae_pipeline.training.arms.generator import fit_generator
-from vae_pipeline.training.arms.labelled import Size, images_of, labelled_set
+from vae_pipeline.training.arms.labelled import Size
 from vae_pipeline.training.arms.own_classifier import require_fits
+from vae_pipeline.training.arms.remembering import nearer_to_labelled
+from vae_pipeline.training.arms.repeats import Drawn, Repeats
 from vae_pipeline.training.checkpoint import run_key
 
 PAGE = "index.html"
@@ -56,7 +61,8 @@ def study(job: Job, recipe: Path, out: Path, data: Path | None = None) -> list[O
     generator = replace(job, recipe=generator_recipe(job.recipe, recipe))
     require_writable(out, *([] if data is None else [data]))
     prepared = Prepared.open(data or _prepared(job))
-    return _Study(job, generator, prepared, require_labelled(prepared), out).run()
+    spec = require_labelled(prepared, by_folds=job.recipe.study.folds is not None)
+    return _Study(job, generator, prepared, spec, out).run()
 
 
 def _prepared(job: Job) -> Path:
@@ -73,13 +79,13 @@ class _Study:
         self.job, self.generator, self.prepared, self.spec, self.out = job, generator, prepared, spec, out
         self.section, self.device = job.recipe.study, prepare_device(job.settings)
         _require_moves(job, spec)
-        assert prepared.train.labels is not None  # as `require_labelled` says
-        for size in self.section.sizes:
-            images_of(prepared.train.labels, size)
+        self.repeats = Repeats(self.section, prepared, job.seed, spec.classes)
         alike = self.section.model_dump(mode="json", exclude={"sizes", "repeats", "arms", "metric"})
         if (own := self.section.classifier) is not None:
             require_fits(own, spec.shape, len(spec.classes))
             alike["classifier"] = sha256_of(Path(own.rpartition(":")[0]))
+        if "train_groups.npy" in prepared.digests:  # which the digest of all of them leaves out
+            alike["groups"] = prepared.digests["train_groups.npy"]
         self.key = content_key(run_key(sections_of(generator), prepared.digest(), self.device), alike)
         self.kept = Kept(job.settings.home / "studies" / self.key)
         arms: tuple[AnyArm, ...] = (NONE, *self.section.arms)
@@ -93,7 +99,8 @@ class _Study:
         with held(lock, "makes this study", self.job.warn), flushing(), self._recorded() as journal:
             with self._stoppable():
                 outcomes = list(self._outcomes(journal))
-            found = findings_of(outcomes, [str(size) for size in section.sizes], section.metric, self.job.seed)
+            sizes = [str(size) for size in section.sizes]
+            found = findings_of(outcomes, sizes, section.metric, self.job.seed, section.overlap)
             with filled_folder(self.out) as folder:
                 self._write(folder, found, outcomes)
             journal.artifact(self.out, to="study")
@@ -128,34 +135,39 @@ class _Study:
     def _repeat(self, size: Size, repeat: int, arms: list[AnyArm]) -> Iterator[Outcome]:
         """The results of these arms of a repeat, which share a labelled set, initial weights and a generator."""
         section, spec, device = self.section, self.spec, self.device
-        seed = derive(self.job.seed, "study", str(size), repeat)
-        labelled, generator = labelled_set(self.prepared.train, size, seed), None
+        drawn, generator = self.repeats.draw(size, repeat), None
         for arm in arms:
             since = time.monotonic()
             if generator is None and arm in (*GENERATED, SYNTHETIC):
-                generator = self._generator(labelled, seed)
-            net = fit_classifier(section, arm, labelled, generator, spec, seed, device)
+                generator = self._generator(drawn)
+            net = fit_classifier(section, arm, drawn.labelled, generator, spec, drawn.seed, device)
             figures = []
-            for part in (self.prepared.valid, self.prepared.test):
+            for part in (drawn.choosing, self.prepared.test):
                 assert part.labels is not None  # as the training part has them
                 figures.append(classification(probabilities(net, part, device), part.labels))
-            yield Outcome(str(size), repeat, arm, figures[0], figures[1], round(time.monotonic() - since, 2))
+            nearer = None
+            if arm == SYNTHETIC and generator is not None:
+                nearer = nearer_to_labelled(generator, drawn, net.scaling, device)
+            seconds = round(time.monotonic() - since, 2)
+            yield Outcome(str(size), repeat, arm, figures[0], figures[1], seconds, nearer)
 
-    def _generator(self, labelled: Split, seed: int) -> VAE:
-        recipe = sections_of(self.generator).model_copy(update={"seed": seed})
-        return fit_generator(recipe, self.spec, labelled, self.device)
+    def _generator(self, drawn: Drawn) -> VAE:
+        recipe = sections_of(self.generator).model_copy(update={"seed": drawn.seed})
+        return fit_generator(recipe, self.spec, drawn.labelled, self.device)
 
     def _write(self, folder: Path, found: list[OfSize], outcomes: list[Outcome]) -> None:
         job, section, prepared = self.job, self.section, self.prepared
-        named = FIGURES[section.metric]
-        plot.draw(folder / "gains.png", job.name, found, section.metric, named)
-        examples = {name: len(part) for name, part in _parts(prepared).items()}
+        named, chosen_on, parts = FIGURES[section.metric], choosing(section), _parts(prepared)
+        plot.draw(folder / "gains.png", job.name, found, section.metric, named, chosen_on)
+        labelled = {str(size): self.repeats.groups(size, section.repeats) for size in section.sizes}
         facts = Facts(
             name=job.name,
             about=job.recipe.about,
             study=section,
             seed=job.seed,
-            examples=examples,
+            examples={name: len(part) for name, part in parts.items()},
+            groups={name: len(np.unique(part.groups)) for name, part in parts.items() if part.groups is not None},
+            labelled_groups={size: counts for size, counts in labelled.items() if counts is not None},
             classes=self.spec.classes,
             digests={"prepared data": f"sha256:{prepared.digest()}", "study": f"sha256:{self.key}"},
             minutes=sum(each.seconds for each in outcomes) / 60,
@@ -165,7 +177,8 @@ class _Study:
             "recipe": job.name,
             "seed": job.seed,
             "advice": advice(found, named),
-            "reasons": reasons_of(found, named),
+            "reasons": reasons_of(found, named, chosen_on),
+            "chosen_on": chosen_on,
             "study": section.model_dump(mode="json"),
             "data": prepared.digest(),
             "sizes": [as_object(each) for each in found],
@@ -218,6 +231,7 @@ def as_object(each: OfSize) -> Mapping[str, object]:
         "size": each.size,
         "verdict": each.verdict,
         "chosen": each.chosen,
+        "nearer_to_labelled": list(each.nearer),
         "confirmation": None if each.confirmation is None else asdict(each.confirmation),
         "valid": {arm: asdict(gain) for arm, gain in each.valid.items()},
         "test": {arm: asdict(gain) for arm, gain in each.test.items()},
