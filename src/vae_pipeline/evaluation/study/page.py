@@ -80,7 +80,8 @@ def _points(gain: PairedGain | None) -> str:
 
 
 def _number(share: float) -> str:
-    return f"{100 * share + 0.0:+.1f}".replace("-", MINUS)
+    points = round(100 * share, 2) + 0.0  # no -0.00
+    return f"{points:+.{1 if abs(points) >= 1 else 2}f}".replace("-", MINUS)
 
 
 def _table(caption: str, found: Sequence[OfSize], arms: Iterable[str], cell: Mapping[tuple[str, str], str]) -> str:

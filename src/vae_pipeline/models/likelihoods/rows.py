@@ -59,7 +59,7 @@ class RowDraw(nn.Module):
     width: Tensor
     outside: Tensor
     offset: Tensor | None
-    """A constant that is added to a decoder's output, for drawn rows to have the shares of the training part, or None."""
+    """A constant that draws add to a decoder's output, so that rows have the shares of the training part; or None."""
 
     def __init__(self, layout: Layout, of: Sequence[Column], bounded: bool, matched: int = 0) -> None:
         """`bounded`: numbers lie between the least and the greatest of the training part.
