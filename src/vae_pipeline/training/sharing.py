@@ -46,19 +46,17 @@ def place_of(folder: Path, batch: int, processes: Processes) -> int:
             f"{count} processes can't share data.shards {shards} and train.batch {batch} evenly: start a number that "
             f"divides both, which is one of {able}"
         )
-    from scipy.sparse import csr_array  # noqa: PLC0415 (a second, for those who have shards)
-    from scipy.sparse.csgraph import maximum_bipartite_matching  # noqa: PLC0415
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 (a second, for those who have shards)
 
-    whole = np.array([[each[place::count].all() for place in range(count)] for each in found])
-    places = maximum_bipartite_matching(csr_array(whole), perm_type="column")
-    if (places < 0).any():
-        rank = int(np.flatnonzero(places < 0)[0])
-        place = int(np.setdiff1d(np.arange(count), places)[0])
-        lacking = [names[shard] for shard in range(place, shards, count) if not found[rank][shard]]
-        raise DataError(
-            f"process {rank} of {count} lacks {', '.join(lacking[:4])}{', ...' if lacking[4:] else ''} in its "
-            f"{folder}: copy from where the data were prepared; `vae-pipeline shards` names the files of each machine"
-        )
+    lacking = np.array([[(~each[place::count]).sum() for place in range(count)] for each in found])
+    ranks, places = linear_sum_assignment(2 * count * lacking + ~np.eye(count, dtype=bool))  # its rank, if it can be
+    for rank, place in zip(ranks, places, strict=True):
+        lost = [names[shard] for shard in range(place, shards, count) if not found[rank][shard]]
+        if lost:
+            raise DataError(
+                f"process {rank} of {count} lacks {', '.join(lost[:4])}{', ...' if lost[4:] else ''} in {folder} on "
+                "its machine: copy from where the data were prepared what `vae-pipeline shards` names"
+            )
     return int(places[processes.rank])
 
 
@@ -127,7 +125,7 @@ class Exchange:
         return values
 
     def _told(self, wanted: Indices | None) -> Indices | None:
-        """What the first process tells the others."""
+        """The rows that the first process asks for; None once it needs no more."""
         import torch.distributed as dist  # noqa: PLC0415
 
         told = [wanted]
