@@ -30,7 +30,7 @@ from vae_pipeline.training.trained import SamplerChoice
 
 CPU, SHARDS, COUNT = torch.device("cpu"), 4, 203
 VALUES = np.arange(COUNT + 2, dtype=np.float32)[:, None]
-LONG = 60  # epochs, in which there is time to kill a process
+LONG = 20  # epochs, in which there is time to kill a process
 
 
 def test_an_order_gives_the_places_of_a_shard_to_its_rows():
@@ -152,7 +152,7 @@ def copied(data, to, place):
 def command(recipe, folder, data, out, home, epochs=4, **environment):
     file = folder / "smoke.yaml"
     file.write_text(yaml.safe_dump(edited(recipe, train={"epochs": epochs}).model_dump(mode="json")))
-    told = {"VAE_HOME": str(home), "VAE_MLFLOW_URI": "off", "VAE_THREADS": "1", "VAE_CHECKPOINT_S": "0.1"}
+    told = {"VAE_HOME": str(home), "VAE_MLFLOW_URI": "off", "VAE_THREADS": "1"}
     return {
         "args": [sys.executable, "-m", "vae_pipeline", "train", str(file), "--data", str(data), "--out", str(out)],
         "env": {**os.environ, **told, **environment},
@@ -179,7 +179,11 @@ def machines(recipe, data, folder, **more):
 def ended(runs):
     """The exit codes of commands that run side by side, and what each said and complained of."""
     processes = [subprocess.Popen(**run) for run in runs]
-    said = [process.communicate(timeout=300) for process in processes]
+    try:
+        said = [process.communicate(timeout=300) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
     return [process.returncode for process in processes], said
 
 
@@ -200,7 +204,8 @@ def test_two_machines_go_on_from_a_kill_with_the_same_bits(recipe, data, tmp_pat
     whole = tmp_path / "whole"
     whole.mkdir()
     assert ended(machines(recipe, data, whole, epochs=LONG))[0] == [0, 0]
-    first = [subprocess.Popen(**run) for run in machines(recipe, data, tmp_path, epochs=LONG)]
+    cut = machines(recipe, data, tmp_path, epochs=LONG, VAE_CHECKPOINT_S="0.1")
+    first = [subprocess.Popen(**run) for run in cut]
     for rank, process in enumerate(first):
         begun(process, tmp_path / f"home{rank}")
     os.kill(first[1].pid, signal.SIGKILL)

@@ -17,7 +17,7 @@ import numpy as np
 from vae_pipeline.kinds.parts import Array, Indices
 from vae_pipeline.kinds.shards import Shards, names_of, shards_among
 from vae_pipeline.kinds.store import Prepared
-from vae_pipeline.system.errors import DataError, SettingsError
+from vae_pipeline.system.errors import DataError, SettingsError, VaeError
 from vae_pipeline.system.seal import listed
 from vae_pipeline.training.processes import Processes
 
@@ -102,15 +102,24 @@ class Exchange:
         self.rows.elsewhere = self._ask
         try:
             yield
+        except VaeError as error:
+            self._told(error)
+            raise
         finally:
             self.rows.elsewhere = None
         self._told(None)
 
     def answer(self) -> None:
-        """Read what the first process asks for, until it needs no more."""
+        """Read what the first process asks for, until it needs no more.
+
+        Raises:
+            VaeError: the first process raised it.
+        """
         if self.rows is None:
             return
         while (wanted := self._told(None)) is not None:
+            if isinstance(wanted, VaeError):
+                raise wanted
             self._gathered(wanted)
 
     def _ask(self, wanted: Indices) -> Array:
@@ -124,8 +133,8 @@ class Exchange:
                 values[start + places] = found
         return values
 
-    def _told(self, wanted: Indices | None) -> Indices | None:
-        """The rows that the first process asks for; None once it needs no more."""
+    def _told(self, wanted: Indices | VaeError | None) -> Indices | VaeError | None:
+        """The rows that the first process asks for, or the error that ended it; None once it needs no more."""
         import torch.distributed as dist  # noqa: PLC0415
 
         told = [wanted]
