@@ -120,6 +120,30 @@ def export(
     )
 
 
+@stages.command(rich_help_panel=MORE)
+def shards(
+    data: Annotated[Path, typer.Argument(help="Folder that `prepare` filled, by a recipe with data.shards.")],
+    machines: Annotated[int, typer.Option(help="Machines that train together.", min=1)],
+    each: Annotated[int, typer.Option(help="Processes on each, such as its GPUs.", min=1)] = 1,
+    machine: Annotated[
+        int | None,
+        typer.Option(help="Name the files of this one alone, from 0, as rsync --files-from takes them.", min=0),
+    ] = None,
+) -> None:
+    """Name the files that each machine needs to train on data in shards."""
+    from vae_pipeline.stages.shards import files_of_machines
+    from vae_pipeline.system.errors import SettingsError
+
+    found = files_of_machines(data, machines, each)
+    if machine is None:
+        for number, names in enumerate(found):
+            typer.echo(f"machine {number}: {' '.join(names)}")
+        return
+    if machine >= machines:
+        raise SettingsError(f"--machine {machine} was given: {machines} machines are numbered from 0 to {machines - 1}")
+    typer.echo("\n".join(found[machine]))
+
+
 @stages.command("rate-distortion", rich_help_panel=MORE)
 def rate_distortion(
     recipe: RecipeFile,

@@ -9,6 +9,7 @@ import numpy as np
 from vae_pipeline.kinds.division import Numbers, row_hash
 from vae_pipeline.kinds.mapped import save_array
 from vae_pipeline.kinds.parts import Array, Indices
+from vae_pipeline.kinds.shards import RowFiles
 
 
 @dataclass(frozen=True)
@@ -21,22 +22,13 @@ class Written:
     """Least, largest and mean value; nothing where there are no rows."""
 
 
-def write_rows(path: Path, count: int, shape: Sequence[int], dtype: str, chunks: Iterable[Array]) -> Written:
-    """Fill an .npy file of `count` rows chunk by chunk.
-
-    Not through a memory map: on a full disk that ends the process instead of raising an error.
-    """
+def write_rows(paths: Sequence[Path], count: int, shape: Sequence[int], dtype: str, chunks: Iterable[Array]) -> Written:
+    """Fill .npy files of `count` rows in all, which are dealt to them in turn, chunk by chunk."""
     least, most, total, size = np.inf, -np.inf, 0.0, 0
     hashes: list[int] = []
-    with path.open("wb") as file:
-        header = {
-            "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
-            "fortran_order": False,
-            "shape": (count, *shape),
-        }
-        np.lib.format.write_array_header_1_0(file, header)
+    with RowFiles(paths, count, shape, dtype) as files:
         for chunk in chunks:
-            file.write(np.ascontiguousarray(chunk).data)
+            files.write(chunk)
             least, most = min(least, float(chunk.min())), max(most, float(chunk.max()))
             total += float(chunk.sum(dtype=np.float64))
             size += chunk.size

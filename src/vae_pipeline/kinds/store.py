@@ -1,6 +1,7 @@
 """The one on-disk form of prepared data: memory-mapped arrays, spec.json, card.json.
 
 train.npy valid.npy test.npy        [examples, *event], unscaled, uint8 or float32
+train-00000-of-00004.npy ...        in the place of train.npy, its rows in several files (`kinds.shards`)
 train_labels.npy ...                [examples], int64, where there are labels
 test_masks.npy                      [examples, height, width], uint8, where there are masks: 1 where a defect is
 train_attributes.npy ...            [examples, attributes], bool, where there are attributes
@@ -14,7 +15,7 @@ digests.json                        the sha256 of each of these files
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,12 @@ from vae_pipeline.kinds.corruption import Corruption
 from vae_pipeline.kinds.mapped import MappedArray
 from vae_pipeline.kinds.parts import Array, Indices, Marks
 from vae_pipeline.kinds.raw import checked
+from vae_pipeline.kinds.shards import Shards, names_of, require_there, shards_among
 from vae_pipeline.kinds.spec import DataSpec, ImageSpec, load_spec
 from vae_pipeline.recipe.denoise import Denoise
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.files import content_key
-from vae_pipeline.system.seal import unsealed
+from vae_pipeline.system.seal import listed, unsealed
 from vae_pipeline.system.typed_json import read_json, typed
 
 PARTS = ("train", "valid", "test")
@@ -44,8 +46,8 @@ ENOUGH = 99  # validation examples, which tell a false-alarm rate of 0.01
 class Split:
     """One part of the prepared data."""
 
-    x: MappedArray | Array
-    """[examples, *event]; a slice of a mapped array is a copy."""
+    x: MappedArray | Shards | Array
+    """[examples, *event]; a slice of an array that lies on disk is a copy."""
     labels: Indices | None
     masks: MappedArray | Array | None = None
     """[examples, height, width]: 1 where a defect is; of the test part alone, and None where there are none."""
@@ -83,20 +85,27 @@ class Prepared:
     """The sha256 of each file."""
 
     @classmethod
-    def open(cls, folder: Path) -> "Prepared":
+    def open(cls, folder: Path, place: int = 0, processes: int = 1) -> "Prepared":
         """Map the arrays, once every file was found to be the one that `prepare` wrote.
 
+        Of a training part in shards, one of several `processes` reads those that its `place` among them calls for.
+
         Raises:
-            DataError: the folder isn't one that `prepare` filled, or was altered.
+            DataError: the folder isn't one that `prepare` filled, or was altered; or a shard isn't there.
         """
         spec = load_spec(folder / "spec.json")
-        parts = {part: _open_split(folder, part, spec) for part in PARTS}
+        digests = listed(folder, "prepare")
+        shards = shards_among(digests)
+        own = range(place, shards or 0, processes)
+        parts = {part: _open_split(folder, part, spec, shards, own) for part in PARTS}
         for part in ("train", "test"):
             if len(parts[part]) == 0:
                 raise DataError(f"{folder / part}.npy holds no examples: run `vae-pipeline prepare` again")
-        digests = unsealed(folder, "prepare")
+        elsewhere = {name for shard, name in enumerate(names_of("train", shards)) if shards and shard not in own}
+        unsealed(folder, "prepare", [name for name in digests if name not in elsewhere])
         for part, split in parts.items():
-            _require_possible(split, spec, folder / f"{part}.npy")
+            for path, x in _files(split.x, folder, part):
+                _require_possible(x, spec, path)
         return cls(folder, spec, **parts, digests=digests)
 
     def corrupted(self, denoise: Denoise | None, seed: int) -> "Prepared":
@@ -129,13 +138,7 @@ class Prepared:
         Raises:
             DataError: it isn't there, or isn't what `prepare` wrote.
         """
-        path = self.folder / "card.json"
-        try:
-            card = read_json(path)
-            typed(_Card, card)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path} isn't what `vae-pipeline prepare` wrote ({error}): prepare again") from error
-        return dict(card)
+        return _card(self.folder / "card.json")
 
     @property
     def calibration_note(self) -> str | None:
@@ -153,6 +156,7 @@ class Prepared:
         beside = [f"_{name}{suffix}.npy" for name in BESIDE for suffix in ("", "_ends")]
         suffixes = (".npy", "_labels.npy", "_masks.npy", "_sizes.npy", "_attributes.npy", *beside)
         names = [f"{part}{suffix}" for part in PARTS for suffix in suffixes]
+        names += [name for name in names_of("train", shards_among(self.digests)) if name not in names]
         return content_key([[name, self.digests[name]] for name in ("spec.json", *names) if name in self.digests])
 
 
@@ -171,20 +175,39 @@ class _Card:
     split: dict[str, Any] = field(default_factory=dict)
 
 
-def _require_possible(part: Split, spec: DataSpec, path: Path) -> None:
+def _card(path: Path) -> dict[str, Any]:
+    try:
+        card = read_json(path)
+        typed(_Card, card)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} isn't what `vae-pipeline prepare` wrote ({error}): prepare again") from error
+    return dict(card)
+
+
+def _files(x: MappedArray | Shards | Array, folder: Path, part: str) -> list[tuple[Path, MappedArray | Array]]:
+    """The arrays that a part was opened from, with their paths."""
+    if not isinstance(x, Shards):
+        return [(folder / f"{part}.npy", x)]
+    names = names_of(part, x.count)
+    return [(folder / names[shard], file) for shard, file in x.files.items()]
+
+
+def _require_possible(x: MappedArray | Array, spec: DataSpec, path: Path) -> None:
     """Refuse values that the spec says can't occur, some rows at a time."""
-    rows = max(1, CHUNK // max(1, part.x[:1].nbytes))
-    for start in range(0, len(part), rows):
+    rows = max(1, CHUNK // max(1, x[:1].nbytes))
+    for start in range(0, len(x), rows):
         try:
-            checked(part.x[start : start + rows], spec, first=start)
+            checked(x[start : start + rows], spec, first=start)
         except DataError as error:
             raise DataError(f"{path} doesn't fit spec.json ({error}): run `vae-pipeline prepare` again") from error
 
 
-def _open_split(folder: Path, part: str, spec: DataSpec) -> Split:
-    images = _open_array(folder / f"{part}.npy")
-    if images.shape[1:] != spec.event_shape or images.dtype != spec.dtype:
-        raise DataError(f"{folder / part}.npy doesn't fit spec.json: run `vae-pipeline prepare` again")
+def _open_split(folder: Path, part: str, spec: DataSpec, shards: int | None, own: Sequence[int]) -> Split:
+    images: MappedArray | Shards
+    if part == "train" and shards is not None:
+        images = _open_shards(folder, spec, shards, own)
+    else:
+        images = _open_rows(folder / f"{part}.npy", spec)
     label_path = folder / f"{part}_labels.npy"
     labels = None
     if spec.classes:
@@ -203,6 +226,20 @@ def _open_split(folder: Path, part: str, spec: DataSpec) -> Split:
     found = {name: load_tape(folder, f"{part}_{name}", spec.event_shape[0]) for name in BESIDE}
     beside = {name: tape for name, tape in found.items() if tape is not None}
     return Split(images, labels, masks, sizes, attributes, groups, beside)
+
+
+def _open_rows(path: Path, spec: DataSpec, count: int | None = None) -> MappedArray:
+    rows = _open_array(path)
+    if rows.shape[1:] != spec.event_shape or rows.dtype != spec.dtype or len(rows) != (count or len(rows)):
+        raise DataError(f"{path} doesn't fit spec.json: run `vae-pipeline prepare` again")
+    return rows
+
+
+def _open_shards(folder: Path, spec: DataSpec, shards: int, own: Sequence[int]) -> Shards:
+    rows, names = _card(folder / "card.json")["examples"]["train"], names_of("train", shards)
+    require_there(folder, [names[shard] for shard in own])
+    files = {shard: _open_rows(folder / names[shard], spec, len(range(shard, rows, shards))) for shard in own}
+    return Shards(files, shards, (rows, *spec.event_shape), spec.dtype)
 
 
 def _open_attributes(folder: Path, part: str, shape: tuple[int, int]) -> Marks | None:

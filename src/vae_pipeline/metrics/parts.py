@@ -1,7 +1,7 @@
 """The way through a part of the data that every metric takes, and some of its rows."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +56,7 @@ def subset(split: Split, count: int | None, seed: int) -> Split:
     return taken(split, chosen_rows(split, count, seed))
 
 
-def chosen_rows(split: Split, count: int | None, seed: int) -> npt.NDArray[np.int64]:
+def chosen_rows(split: Sized, count: int | None, seed: int) -> npt.NDArray[np.int64]:
     """The rows that `subset` takes."""
     if count is None or count >= len(split):
         return np.arange(len(split))

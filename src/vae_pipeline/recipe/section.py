@@ -36,3 +36,11 @@ class Section(BaseModel):
 def later(default: Any) -> Any:
     """A field that came later: a recipe without it means `default`, and one that is at it is stored without it."""
     return Field(default, exclude_if=lambda value: value == default)
+
+
+class Sharded(Section):
+    """A section of data whose training part may lie in several files."""
+
+    shards: Annotated[int, Field(ge=2, le=512, strict=True)] | None = later(None)
+    """The number of files that the training part is dealt to, each machine having some of them; or null, which isn't
+    stored, for a single file. It changes the order of an epoch (docs/machines.md)."""

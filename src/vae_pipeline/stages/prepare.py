@@ -7,6 +7,7 @@ from vae_pipeline.kinds import store
 from vae_pipeline.kinds.download import Finder, Reporter, silent
 from vae_pipeline.kinds.sources import open_source
 from vae_pipeline.kinds.writing import write
+from vae_pipeline.recipe.data import shards_of
 from vae_pipeline.stages.job import Job
 from vae_pipeline.system.files import content_key, filled_folder, require_writable
 from vae_pipeline.system.workbench import workbench
@@ -27,7 +28,7 @@ def prepare(job: Job, out: Path, report: Reporter = silent) -> dict[str, Any]:
         workbench(kept, job.settings.prepare_processes, "prepares these data", job.warn) as bench,
         filled_folder(out) as folder,
     ):
-        write(open_source(job.recipe.data, finder, job.seed, bench), folder, job.seed)
+        write(open_source(job.recipe.data, finder, job.seed, bench), folder, job.seed, shards_of(job.recipe.data))
     prepared = store.Prepared.open(out)
     card, note = prepared.card, prepared.calibration_note
     if job.recipe.detection is not None and note is not None:  # the card on the disk knows of no detector

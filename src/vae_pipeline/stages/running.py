@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -40,8 +41,9 @@ from vae_pipeline.training.loop import Training, fit
 from vae_pipeline.training.private.accountant import Mechanism
 from vae_pipeline.training.processes import Processes
 from vae_pipeline.training.sampling import ChosenSampler, choose_sampler, distance_from, fit_sampler, take_sampler
+from vae_pipeline.training.sharing import Exchange
 from vae_pipeline.training.sharpness.building import build_sharpener
-from vae_pipeline.training.start import begin
+from vae_pipeline.training.start import begin_from_rows, begin_from_weights
 from vae_pipeline.training.trained import SamplerChoice, write_trained
 
 AGREE_EVERY = 10  # steps between the moments at which several processes ask each other whether to stop
@@ -81,7 +83,8 @@ class Run:
         self.execution = execution_of(self.recipe, job.settings, device, processes, steps)
         self.mechanism = Mechanism.of(self.recipe.train, len(prepared.train), steps)
         sharpener, self.recipe = build_sharpener(self.recipe, prepared, job.settings.home, device, job.warn)
-        self.training = _start(self.recipe, prepared, device, start)
+        self.exchange = Exchange(prepared, processes)
+        self.training = _start(self.recipe, prepared, device, start, self.exchange)
         self.training.sharpener = sharpener
         if self.mechanism is not None:
             begin_privately(self.training, prepared.train, self.mechanism)
@@ -106,7 +109,7 @@ class Run:
             self._warn_of_a_missed_target()
             kept = self.training.best_epoch if self.recipe.train.keep == "best" else len(self.training.history)
             assert kept is not None  # the best of at least one epoch
-            with showing_progress(self.job.console, self.job.name):
+            with showing_progress(self.job.console, self.job.name), self.exchange.asking():
                 model, choice = self._with_sampler()
             history = history_rows(self.training.history, kept, self.recipe.train.sharpness is not None)
             sampler = SamplerChoice(choice.kind, {str(kind): distance for kind, distance in choice.distances.items()})
@@ -267,10 +270,13 @@ class Run:
         return batches_of(self.training, self.recipe, self.prepared, gib, self.processes)
 
 
-def _start(recipe: TrainedRecipe, prepared: Prepared, device: torch.device, start: Path | None) -> Training:
+def _start(
+    recipe: TrainedRecipe, prepared: Prepared, device: torch.device, start: Path | None, exchange: Exchange
+) -> Training:
     torch.manual_seed(derive(recipe.seed, "weights"))
     model = build(recipe.model, prepared.spec)  # on the CPU, so that every device starts from the same weights
-    begin(model, recipe, prepared)
+    exchange.led(partial(begin_from_rows, model, recipe, prepared))  # the checkpoints share what came of it
+    begin_from_weights(model, recipe, prepared.spec)
     if start is not None:
         load_weights(model, start)
     torch.manual_seed(derive(recipe.seed, "noise"))

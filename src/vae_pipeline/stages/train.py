@@ -21,6 +21,7 @@ from vae_pipeline.system.tracking.journal import running
 from vae_pipeline.training.checkpoint import run_key
 from vae_pipeline.training.epoch import Epoch
 from vae_pipeline.training.processes import joined
+from vae_pipeline.training.sharing import place_of, require_validation
 
 
 @in_float32()
@@ -33,26 +34,30 @@ def train(
     single process at its end; what it raises ends the run, whose checkpoints are then removed.
 
     Raises:
-        DataError: `data` isn't a folder that `prepare` filled, or doesn't go with the section `detection`.
+        DataError: `data` isn't a folder that `prepare` filled, lacks a shard, or doesn't go with `detection`.
         RecipeError: private training is to begin with weights, or can't keep its epsilon.
-        SettingsError: the processes were given different recipes or data.
+        SettingsError: the processes were given different recipes or data, or can't share these.
         WeightsError: what it is to begin with isn't weights, or they don't fit the recipe.
         TrainingError: the loss isn't finite, or another process is gone.
         OutputError: `out` can't be written.
         Interrupted: SIGINT or SIGTERM; the same command goes on from there.
     """
-    prepared, device = Prepared.open(data), prepare_device(job.settings)
+    device = prepare_device(job.settings)
     if start is not None and job.recipe.train.private is not None:
         raise RecipeError(
             f"train.private: nobody knows what the weights {start} tell of these rows: begin with fresh ones, or set "
             "train.private to null"
         )
-    key = run_key(sections_of(job), prepared.digest(), device, None if start is None else sha256_of(start))
     with flushing(), joined(device) as processes:
+        place = place_of(data, job.recipe.train.batch, processes)
+        prepared = Prepared.open(data, place, processes.count)
+        require_validation(prepared, processes)
+        key = run_key(sections_of(job), prepared.digest(), device, None if start is None else sha256_of(start))
         processes.require_same({"prepared data": prepared.digest(), "recipe, seed, code, torch or kind of device": key})
         if not processes.first:
             run = Run(_silent(job), prepared, key, device, processes, start)
             run.to_the_end()
+            run.exchange.answer()
             return None
         require_writable(out, data)
         require_target(prepared.spec, job.recipe.evaluate.target)

@@ -30,7 +30,7 @@ def unsealed(folder: Path, command: str, wanted: Iterable[str] | None = None) ->
     Raises:
         DataError: there are no digests, or a file has another.
     """
-    digests = _read(folder, command)
+    digests = listed(folder, command)
     names = [*digests] if wanted is None else [name for name in wanted if name in digests or (folder / name).exists()]
     with ThreadPoolExecutor() as pool:  # reading and hashing let other threads run
         found = pool.map(lambda name: _digest(folder / name), names)
@@ -41,7 +41,12 @@ def unsealed(folder: Path, command: str, wanted: Iterable[str] | None = None) ->
     return digests
 
 
-def _read(folder: Path, command: str) -> dict[str, str]:
+def listed(folder: Path, command: str) -> dict[str, str]:
+    """The digests of a folder that `command` filled, whose files may be others or lie elsewhere.
+
+    Raises:
+        DataError: there are no digests, or they were altered.
+    """
     path = folder / FILE
     try:
         digests: Any = read_json(path)

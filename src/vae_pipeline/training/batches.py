@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 
 from vae_pipeline.kinds.mapped import MappedArray
+from vae_pipeline.kinds.shards import Shards
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.models.corruption import corrupted_rows
 from vae_pipeline.models.rows import Rows
@@ -79,9 +81,12 @@ class Batches:
             )
         self.split = split = split if labelled else replace(split, labels=None)
         self.count, self.batch, self.seed, self.pieces = len(split), batch, seed, pieces
-        self.rank, self.processes = rank, processes
+        self.place, self.processes, self.shards = rank, processes, 1
+        if isinstance(split.x, Shards):
+            self.place, self.shards = split.x.place, split.x.count
         self.augment = augment
         held = split.x.nbytes <= resident and split.corruption is None  # the reader's thread corrupts ahead
+        held = held and (self.shards == 1 or processes == 1)
         self._rows = _Resident(split, device) if held else _Streamed(split, device)
 
     def __len__(self) -> int:
@@ -96,7 +101,7 @@ class Batches:
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of epoch `number`, from batch `start` on."""
         generator = torch.Generator().manual_seed(derive(self.seed, "order", number))
-        order = torch.randperm(self.count, generator=generator)
+        order = _by_shards(self.count, self.shards, generator)
         if self.split.sizes is not None:
             order = _like_sized(order, torch.from_numpy(self.split.sizes), self.batch, generator)
         if isinstance(self._rows, _Resident):
@@ -130,13 +135,29 @@ class Batches:
 
     def _read(self, epoch: int, augmentation: Change | None, rows: Tensor) -> Batch:
         pieces = rows.tensor_split(min(self.pieces, len(rows))) if self.pieces > 1 else (rows,)
-        return Batch([self._part(epoch, augmentation, piece, len(rows)) for piece in pieces], len(rows))
+        places = [self.place] * len(pieces)
+        if self.shards > 1:  # every n-th row of the batch, wherever a piece begins
+            starts = accumulate(map(len, pieces), initial=0)
+            places = [(place - start) % self.processes for place, start in zip(places, starts, strict=False)]
+        parts = zip(pieces, places, strict=True)
+        return Batch([self._part(epoch, augmentation, *part, len(rows)) for part in parts], len(rows))
 
-    def _part(self, epoch: int, augmentation: Change | None, piece: Tensor, examples: int) -> BatchPart:
-        share = Share(self.rank, self.processes, len(piece))
+    def _part(self, epoch: int, augmentation: Change | None, piece: Tensor, place: int, examples: int) -> BatchPart:
+        share = Share(place, self.processes, len(piece))
         mine = piece if self.processes == 1 else piece[share.rows]
+        if share.empty and self.shards > 1:
+            mine = torch.full_like(mine, self.place)  # a row of its own
         weight = 0.0 if share.empty else len(mine) * self.processes / examples
         return BatchPart(self._rows.read(mine, augmentation, epoch), share, weight)
+
+
+def _by_shards(count: int, shards: int, generator: torch.Generator) -> Tensor:
+    """A random order of rows in which the places of a shard, every so many, are taken by its own rows."""
+    order = torch.empty(count, dtype=torch.int64)
+    for shard in range(shards):
+        places = order[shard::shards]
+        places.copy_(shard + shards * torch.randperm(len(places), generator=generator))
+    return order
 
 
 def _like_sized(order: Tensor, sizes: Tensor, batch: int, generator: torch.Generator) -> Tensor:
@@ -172,7 +193,7 @@ class _Streamed:
     def __init__(self, split: Split, device: torch.device) -> None:
         self.split, self.device = split, device
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        if isinstance(split.x, MappedArray):
+        if isinstance(split.x, MappedArray | Shards):
             split.x.expect_any_order()
 
     def read(self, rows: Tensor, augmentation: Change | None, epoch: int) -> Rows:

@@ -9,7 +9,7 @@ import torch
 
 from vae_pipeline.kinds.store import Split
 from vae_pipeline.metrics.mixtures import POINTS, posterior_draws
-from vae_pipeline.metrics.parts import taken
+from vae_pipeline.metrics.parts import chosen_rows, taken
 from vae_pipeline.models.samplers import ClassesSampler
 from vae_pipeline.models.vae import VAE
 from vae_pipeline.numerics.randomness import derive
@@ -22,12 +22,13 @@ def fit_class_gaussians(model: VAE, train: Split, seed: int) -> ClassesSampler:
     """A Gaussian for each class of a conditional model, by the moments of draws of q(z|x, class)."""
     assert train.labels is not None  # the data of a conditional model have them
     members = [np.flatnonzero(train.labels == label) for label in range(model.classes)]
-    draws = [
-        posterior_draws(model, taken(train, rows), derive(seed, "class", label), POINTS // model.classes)
-        if len(rows)
-        else np.zeros((0, model.latents))
-        for label, rows in enumerate(members)
-    ]
+    points, draws = POINTS // model.classes, []
+    for label, rows in enumerate(members):
+        drawn = derive(seed, "class", label)
+        some = rows[chosen_rows(rows, points, drawn)]  # of a class that may not fit into memory
+        draws.append(
+            posterior_draws(model, taken(train, some), drawn, points) if len(rows) else np.zeros((0, model.latents))
+        )
     return class_gaussians(draws, [len(rows) for rows in members]).to(next(model.parameters()).device)
 
 

@@ -6,13 +6,14 @@ from typing import Any
 from vae_pipeline.kinds.audio.tape_files import save_tape
 from vae_pipeline.kinds.part_files import write_labels, write_rows
 from vae_pipeline.kinds.parts import Array, AudioSource
+from vae_pipeline.kinds.shards import paths_of
 from vae_pipeline.kinds.splitting import chunks, divide_rows, duplicates, indices_of, parts_of, split_card, told
 from vae_pipeline.recipe.split import HASHED
 from vae_pipeline.system.files import write_json
 
 
-def write_recordings(source: AudioSource, folder: Path, seed: int) -> None:
-    """Split `source` and write it into `folder`.
+def write_recordings(source: AudioSource, folder: Path, seed: int, shards: int | None = None) -> None:
+    """Split `source` and write it into `folder`, the training part in `shards`.
 
     Raises:
         DataError: values that can't occur, or a split that comes out empty.
@@ -35,7 +36,8 @@ def write_recordings(source: AudioSource, folder: Path, seed: int) -> None:
     hashes: dict[str, Array] = {}
     for name, part in parts.items():
         checked = (spec.checked(chunk, 0, False) for chunk in chunks(part.rows, source.shape))
-        written = write_rows(folder / f"{name}.npy", len(part.rows), spec.event_shape, spec.dtype, checked)
+        paths = paths_of(folder, name, len(part.rows), shards)
+        written = write_rows(paths, len(part.rows), spec.event_shape, spec.dtype, checked)
         hashes[name] = written.hashes
         card["examples"][name] = len(part.rows)
         card["observed"][name] = written.observed

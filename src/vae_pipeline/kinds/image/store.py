@@ -8,6 +8,7 @@ import numpy as np
 from vae_pipeline.kinds.mapped import save_array
 from vae_pipeline.kinds.part_files import write_labels, write_rows
 from vae_pipeline.kinds.parts import Array, ImageSource, Indices, Part, Readable
+from vae_pipeline.kinds.shards import paths_of
 from vae_pipeline.kinds.spec import ImageSpec, within
 from vae_pipeline.kinds.splitting import chunks, divide_rows, duplicates, indices_of, parts_of, split_card, told
 from vae_pipeline.recipe.split import HASHED
@@ -17,8 +18,8 @@ from vae_pipeline.system.files import write_json
 SMALL = 0.1  # share of the range
 
 
-def write_images(source: ImageSource, folder: Path, seed: int) -> None:
-    """Split `source` and write it into `folder`.
+def write_images(source: ImageSource, folder: Path, seed: int, shards: int | None = None) -> None:
+    """Split `source` and write it into `folder`, the training part in `shards`.
 
     Raises:
         DataError: values that are not finite or out of range, or a split that comes out empty.
@@ -41,7 +42,8 @@ def write_images(source: ImageSource, folder: Path, seed: int) -> None:
     for name, part in parts.items():
         extremes = _Extremes(source)
         checked = (extremes.seen(_checked(chunk, source, name)) for chunk in chunks(part.rows, source.shape))
-        written = write_rows(folder / f"{name}.npy", len(part.rows), source.shape, source.dtype, checked)
+        paths = paths_of(folder, name, len(part.rows), shards)
+        written = write_rows(paths, len(part.rows), source.shape, source.dtype, checked)
         binary = binary and extremes.alone
         hashes[name] = written.hashes
         card["examples"][name] = len(part.rows)

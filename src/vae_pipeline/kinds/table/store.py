@@ -7,7 +7,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, assert_never
+from typing import Any, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from vae_pipeline.kinds.division import Division, Fractions, divide, row_hash
 from vae_pipeline.kinds.mapped import save_array
 from vae_pipeline.kinds.parts import Array, Indices, TableSource
+from vae_pipeline.kinds.shards import RowFiles, paths_of
 from vae_pipeline.kinds.spec import ANOMALIES, Column, TableSpec
 from vae_pipeline.kinds.splitting import duplicates, split_card, told
 from vae_pipeline.kinds.table.cells import cells_of, step_of
@@ -33,8 +34,8 @@ FITTED = 1_000_000  # rows
 CHUNK = 2**16  # rows
 
 
-def write_table(source: TableSource, folder: Path, seed: int) -> None:
-    """Split `source`, fit its columns, and write all into `folder`, some rows at a time.
+def write_table(source: TableSource, folder: Path, seed: int, shards: int | None = None) -> None:
+    """Split `source`, fit its columns, and write all into `folder`, some rows at a time, the training part in `shards`.
 
     Raises:
         DataError: a part comes out empty, or a column holds nothing in the training part.
@@ -57,9 +58,9 @@ def write_table(source: TableSource, folder: Path, seed: int) -> None:
     }
     hashes = {}
     for name, indices in parts.items():
-        with (folder / f"{name}.npy").open("wb") as file:
-            summary = _Summary(columns)
-            hashes[name] = _write_rows(file, source, columns, indices, summary)
+        summary = _Summary(columns)
+        with RowFiles(paths_of(folder, name, len(indices), shards), len(indices), [len(columns)], "<f4") as files:
+            hashes[name] = _write_rows(files, source, columns, indices, summary)
         if name == "train":
             card["columns"] = summary.to_dict()
         if source.labels is not None:
@@ -114,11 +115,9 @@ def _chunks(source: TableSource, indices: Indices) -> Iterator[Array]:
 
 
 def _write_rows(
-    file: BinaryIO, source: TableSource, columns: list[Column], indices: Indices, summary: "_Summary"
+    files: RowFiles, source: TableSource, columns: list[Column], indices: Indices, summary: "_Summary"
 ) -> Array:
-    """Fill an .npy file; returns a hash of each row."""
-    header = {"descr": "<f4", "fortran_order": False, "shape": (len(indices), len(columns))}
-    np.lib.format.write_array_header_1_0(file, header)
+    """Fill the files of a part; returns a hash of each row."""
     tables = {
         index: _recoding(before, after)
         for index, (before, after) in enumerate(zip(source.columns, columns, strict=True))
@@ -133,7 +132,7 @@ def _write_rows(
         for index, table in tables.items():
             codes = rows[:, index]
             rows[:, index] = table[np.where(np.isnan(codes), len(table) - 1, codes).astype(int)]
-        file.write(np.ascontiguousarray(rows, "<f4").data)
+        files.write(rows.astype("<f4", copy=False))
         summary.add(rows)
         hashes.append(_hashes(rows))
     return np.concatenate([np.empty(0, np.uint64), *hashes])

@@ -29,7 +29,7 @@ __all__ = [
     "DigitsData", "DrawnDefectsData", "DrawnSentencesData", "DrawnTonesData", "File", "FolderData", "ImageData",
     "InColumn", "Kind", "LabelByte", "Matching", "MedmnistData", "MvtecLayout", "NormalFolder", "Records", "Repacked",
     "Runs", "ScansData", "Slices", "SyntheticData", "TableData", "TableLabel", "TextData", "TumoursData", "Window",
-    "has_labels", "kind_of", "told",
+    "has_labels", "kind_of", "shards_of", "told",
 ]  # fmt: skip
 
 Kind = Literal["image", "audio", "table", "text"]
@@ -74,6 +74,17 @@ def kind_of(data: Data) -> Kind:
             return "text"
         case _:
             assert_never(data)
+
+
+def shards_of(data: Data) -> int | None:
+    """The number of files that the training part is dealt to; None where it is a single one."""
+    match data:
+        case DrawnDefectsData():
+            return data.images.shards
+        case DrawnSentencesData() | TextData():
+            return None
+        case _:
+            return data.shards
 
 
 def has_labels(data: Data) -> bool:

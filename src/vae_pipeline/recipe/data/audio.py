@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from vae_pipeline.recipe.data.file import File
-from vae_pipeline.recipe.section import Count, Fraction, Pattern, Positive, Section, SomeFraction, later
+from vae_pipeline.recipe.section import Count, Fraction, Pattern, Positive, Section, Sharded, SomeFraction, later
 from vae_pipeline.recipe.split import HASHED, GroupedByName, Ungrouped, require_fractions
 
 RateHz = Annotated[Count, Field(le=768_000)]
 
 
-class DrawnTonesData(Section):
+class DrawnTonesData(Sharded):
     """Decaying tones of three timbres, drawn from the seed: needs no file. The label is the timbre."""
 
     kind: Literal["drawn_tones"]
@@ -54,7 +54,7 @@ class Beside(Section):
     """A pattern of the paths of those of the test part; all others are of the training part."""
 
 
-class AudioData(Section):
+class AudioData(Sharded):
     """Recordings in a folder, a .zip or a .tar: .wav, .flac or .ogg, of any rate, depth and number of channels."""
 
     kind: Literal["audio"]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from vae_pipeline.recipe.data.file import ArrayFile, File
-from vae_pipeline.recipe.section import Count, Finite, Fraction, Place, Section, Shape, SomeFraction, later
+from vae_pipeline.recipe.section import Count, Finite, Fraction, Place, Section, Shape, Sharded, SomeFraction, later
 from vae_pipeline.recipe.split import (
     HASHED,
     ListedSplit,
@@ -52,7 +52,7 @@ class ArrayPart(Section):
         return self
 
 
-class SyntheticData(Section):
+class SyntheticData(Sharded):
     """Grey bars on a dark ground, drawn from the seed: needs no file. The label says upright or lying."""
 
     kind: Literal["synthetic"]
@@ -68,7 +68,7 @@ class SyntheticData(Section):
     """The rule by which the fractions are taken."""
 
 
-class DigitsData(Section):
+class DigitsData(Sharded):
     """The 1,797 real 8x8 digits that scikit-learn carries (UCI Optical Recognition, values 0..16)."""
 
     kind: Literal["digits"]
@@ -80,7 +80,7 @@ class DigitsData(Section):
     """The rule by which the fractions are taken."""
 
 
-class ArraysData(Section):
+class ArraysData(Sharded):
     """IDX, .npy, .npz, .amat, .mat or records of bytes, gzipped or not; `valid` and `test` are files, or a fraction."""
 
     kind: Literal["arrays"]
@@ -142,7 +142,7 @@ class MvtecLayout(Section):
     is."""
 
 
-class FolderData(Section):
+class FolderData(Sharded):
     """Pictures in a folder, a .zip, a .tar or a folder of such archives; `valid` and `test` are paths, or fractions."""
 
     kind: Literal["folder"]

@@ -6,14 +6,14 @@ from pydantic import Field, field_validator, model_validator
 
 from vae_pipeline.recipe.data.file import ArrayFile, File
 from vae_pipeline.recipe.data.image import ArrayPart
-from vae_pipeline.recipe.section import Place, Section
+from vae_pipeline.recipe.section import Place, Sharded
 from vae_pipeline.recipe.split import HASHED, Ungrouped, require_fractions
 
 PREFIXES = {"train": "train", "valid": "val", "test": "test"}
 """The names of parts in a file's keys, such as val_images and val_labels."""
 
 
-class MedmnistData(Section):
+class MedmnistData(Sharded):
     """A file of MedMNIST's 2D sets: images of 8 bits, grey or RGB, in the official parts, each with one label."""
 
     kind: Literal["medmnist"]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from vae_pipeline.recipe.section import Finite, Fraction, Place, Positive, Section, Shape, SomeFraction
+from vae_pipeline.recipe.section import Finite, Fraction, Place, Positive, Section, Shape, Sharded, SomeFraction
 from vae_pipeline.recipe.split import HASHED, Groups, Ungrouped, require_fractions
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -43,7 +43,7 @@ class Slices(Section):
         return self
 
 
-class ScansData(Section):
+class ScansData(Sharded):
     """Scans in a folder, a .zip or a .tar, as DICOM or as NIfTI files; nothing but pixels and the labels is copied."""
 
     kind: Literal["scans"]

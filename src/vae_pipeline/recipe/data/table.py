@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from vae_pipeline.recipe.data.file import File
-from vae_pipeline.recipe.section import Fraction, Place, Section, SomeFraction, later
+from vae_pipeline.recipe.section import Fraction, Place, Section, Sharded, SomeFraction, later
 from vae_pipeline.recipe.split import (
     HASHED,
     GroupedByColumn,
@@ -20,7 +20,7 @@ Counted = Literal["all"] | Annotated[tuple[Place, ...], Field(min_length=1)] | N
 """Columns that count: all of numbers, or those of some names."""
 
 
-class TumoursData(Section):
+class TumoursData(Sharded):
     """The 569 tumours of breast tissue that scikit-learn carries (UCI, 30 numbers); benign ones are normal."""
 
     kind: Literal["tumours"]
@@ -98,7 +98,7 @@ class DateColumn(Section):
     """The format in the letters of Python's strptime: %d/%m/%Y."""
 
 
-class TableData(Section):
+class TableData(Sharded):
     """A table: a text of rows (.csv and its like, gzipped or not), .parquet, .jsonl, or an .npz of `X` and `y`."""
 
     kind: Literal["table"]
