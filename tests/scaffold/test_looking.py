@@ -124,6 +124,17 @@ class TestPictures:
         assert len(opened(found).train.rows) == ENOUGH
 
 
+    def test_a_transparent_palette_is_judged_as_it_looks_and_warns_of_nothing(self, recwarn):
+        for index in range(ENOUGH):
+            grey = Image.new("RGBA", (9, 9), (index, index, index, 255))
+            grey.paste((200, 0, 0, 0), (0, 0, 3, 3))  # red, and transparent: white
+            buffer = io.BytesIO()
+            grey.quantize(4).save(buffer, "PNG")
+            as_folder(Path("icons"), {f"{index}.png": buffer.getvalue()})
+        assert "60 grey pictures" in said(begun("icons"))
+        assert not recwarn.list
+
+
 class TestRecordings:
     def test_short_ones_are_taken_whole_and_folders_are_classes(self):
         for index in range(ENOUGH):
@@ -144,6 +155,17 @@ class TestRecordings:
         assert "in about 60 windows" in said(found) and "mixed to mono" in said(found)
         assert "passed over: 1 x not a recording (.png)" in said(found)
         assert len(opened(found).train.rows) == 60
+
+    @pytest.mark.parametrize(("high", "rate_hz"), [(60, 44100), (3, 16000)])
+    def test_a_rate_is_lowered_where_few_lose_much_by_it(self, high, rate_hz):
+        time = np.arange(4410) / 44100
+        for index in range(ENOUGH):
+            tone = 0.3 * np.sin(2 * np.pi * (12_000 if index < high else 440) * time)
+            as_folder(Path("sounds"), {f"{index:02}.wav": recorded(tone, 44100)})
+        found = begun("sounds")
+        assert found.recipe.data.rate_hz == rate_hz
+        assert f"over a tenth of the energy of {30 if high > 3 else 2} of 30 that were heard" in said(found)
+        assert opened(found).findings["dulled"] == (0 if high > 3 else 3)
 
     def test_broken_ones_are_left_out_and_one_alone_is_not_taken(self):
         files = {f"{index}.wav": recorded(np.full(100, 0.1)) for index in range(ENOUGH)}
