@@ -123,7 +123,6 @@ class TestPictures:
         assert "passed over: 1 x not a picture (.docx)" in said(found)
         assert len(opened(found).train.rows) == ENOUGH
 
-
     def test_a_transparent_palette_is_judged_as_it_looks_and_warns_of_nothing(self, recwarn):
         for index in range(ENOUGH):
             grey = Image.new("RGBA", (9, 9), (index, index, index, 255))
@@ -322,8 +321,24 @@ class TestLines:
         found = begun("names.txt")
         assert (found.recipe.data.tokenizer.kind, found.recipe.data.limit) == ("bytes", 8)
 
+    def test_lines_that_look_like_rows_are_remarked_on(self):
+        Path("rows.txt").write_text("".join(f"{index};{index % 7};red\n" for index in range(ENOUGH)))
+        assert "lines hold 2 semicolons each, as rows of a table do: if they are rows, name the file .csv" in said(
+            begun("rows.txt")
+        )
+        Path("prose.txt").write_text("".join(f"one{', two' * (index % 3)}\n" for index in range(ENOUGH)))
+        assert "as rows of a table do" not in said(begun("prose.txt"))
+
 
 class TestRefusals:
+    def test_a_text_of_another_encoding_and_json_are_told_by_what_they_are(self):
+        Path("cafés.txt").write_bytes("Liège\n".encode("latin-1") * ENOUGH)
+        with pytest.raises(DataError, match=r"line 1 of cafés\.txt isn't UTF-8.*iconv"):
+            begun("cafés.txt")
+        Path("cars.json").write_text('[\n{"name": "a",\n"hp": 1}\n]' * ENOUGH)
+        with pytest.raises(DataError, match=r"cars\.json is JSON: .*\.jsonl"):
+            begun("cars.json")
+
     @pytest.mark.parametrize(
         ("make", "message"),
         [
