@@ -53,9 +53,22 @@ def test_init_elsewhere_in_the_project_names_the_folder_to_go_to(project, monkey
     assert f"next: cd {project} && vae-pipeline run pipeline/my_faces.yaml" in run("init", "my faces.npy")
 
 
+def test_init_takes_how_a_table_is_written_and_what_its_columns_are(project):
+    rows = "".join(f"Straße {index % 5};{index % 7}\n" for index in range(60))
+    Path("orte.csv").write_bytes(f"Straße;zahl\n{rows}".encode("cp1252"))
+    with pytest.raises(DataError, match="reads 'Straße': say which, or another, in --csv encoding=") as caught:
+        run("init", "orte.csv")
+    assert "data.csv" not in str(caught.value)
+    assert "2 columns: 2 categories" in run("init", "orte.csv", "--csv", "encoding=cp1252", "--column", "zahl=category")
+    data = Recipe.load(Path("pipeline/orte.yaml")).data
+    assert (data.csv.encoding, data.columns) == ("cp1252", {"zahl": "category"})
+
+
 @pytest.mark.parametrize(
     ("words", "error", "message"),
     [
+        (["init", "data/raw/my faces.npy", "--csv", "encoding=cp1252"], DataError, "is none"),
+        (["init", "data/raw/my faces.npy", "--csv", "encoding"], DataError, "wanted KEY=VALUE"),
         (["init"], DataError, "give either data"),
         (["init", "data/raw/my faces.npy", "--label", "y=0"], DataError, "names a column of a table"),
         (["init", "data/raw/my faces.npy", "--label", "y"], DataError, "COLUMN=NORMAL is wanted"),

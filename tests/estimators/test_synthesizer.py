@@ -226,6 +226,18 @@ def test_the_command_speaks_of_its_own_options(column, words, told, tmp_path):
     assert re.search(told, str(result.exception)) and list(tmp_path.iterdir()) == [tmp_path / "rows.csv"]
 
 
+def test_another_encoding_is_asked_for_by_a_parameter_or_an_option(tmp_path):
+    path = tmp_path / "orte.csv"
+    path.write_bytes(("Straße;zahl\n" + "".join(f"Straße {at % 5};{at % 7}\n" for at in range(60))).encode("cp1252"))
+    with pytest.raises(ValueError, match=r"in VAESynthesizer\(csv=\{'encoding': \.\.\.\}\)$"):
+        VAESynthesizer().fit(path)
+    with pytest.raises(ValueError, match="encodin: unknown key; did you mean encoding"):
+        VAESynthesizer(csv={"encodin": "cp1252"}).fit(path)
+    result = CliRunner().invoke(app, ["synthesize", str(path), "-o", str(tmp_path / "x.csv")])
+    assert str(result.exception).endswith("in --csv encoding=...")
+    VAESynthesizer(csv={"encoding": "cp1252"}).require_rules(path, where=["Straße in 'Straße 1'"])
+
+
 @pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
 def test_a_file_says_that_nobody_observed_its_rows(name, tmp_path):
     columns = (Column("a", "number", True, LINE), Column("b", "category", False, LINE, ("x", "y")))

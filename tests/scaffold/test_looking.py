@@ -123,6 +123,16 @@ class TestPictures:
         assert "passed over: 1 x not a picture (.docx)" in said(found)
         assert len(opened(found).train.rows) == ENOUGH
 
+    def test_a_transparent_palette_is_judged_as_it_looks_and_warns_of_nothing(self, recwarn):
+        for index in range(ENOUGH):
+            grey = Image.new("RGBA", (9, 9), (index, index, index, 255))
+            grey.paste((200, 0, 0, 0), (0, 0, 3, 3))  # red, and transparent: white
+            buffer = io.BytesIO()
+            grey.quantize(4).save(buffer, "PNG")
+            as_folder(Path("icons"), {f"{index}.png": buffer.getvalue()})
+        assert "60 grey pictures" in said(begun("icons"))
+        assert not recwarn.list
+
 
 class TestRecordings:
     def test_short_ones_are_taken_whole_and_folders_are_classes(self):
@@ -144,6 +154,17 @@ class TestRecordings:
         assert "in about 60 windows" in said(found) and "mixed to mono" in said(found)
         assert "passed over: 1 x not a recording (.png)" in said(found)
         assert len(opened(found).train.rows) == 60
+
+    @pytest.mark.parametrize(("high", "rate_hz"), [(60, 44100), (3, 16000)])
+    def test_a_rate_is_lowered_where_few_lose_much_by_it(self, high, rate_hz):
+        time = np.arange(4410) / 44100
+        for index in range(ENOUGH):
+            tone = 0.3 * np.sin(2 * np.pi * (12_000 if index < high else 440) * time)
+            as_folder(Path("sounds"), {f"{index:02}.wav": recorded(tone, 44100)})
+        found = begun("sounds")
+        assert found.recipe.data.rate_hz == rate_hz
+        assert f"over a tenth of the energy of {30 if high > 3 else 2} of 30 that were heard" in said(found)
+        assert opened(found).findings["dulled"] == (0 if high > 3 else 3)
 
     def test_broken_ones_are_left_out_and_one_alone_is_not_taken(self):
         files = {f"{index}.wav": recorded(np.full(100, 0.1)) for index in range(ENOUGH)}
@@ -300,8 +321,24 @@ class TestLines:
         found = begun("names.txt")
         assert (found.recipe.data.tokenizer.kind, found.recipe.data.limit) == ("bytes", 8)
 
+    def test_lines_that_look_like_rows_are_remarked_on(self):
+        Path("rows.txt").write_text("".join(f"{index};{index % 7};red\n" for index in range(ENOUGH)))
+        assert "lines hold 2 semicolons each, as rows of a table do: if they are rows, name the file .csv" in said(
+            begun("rows.txt")
+        )
+        Path("prose.txt").write_text("".join(f"one{', two' * (index % 3)}\n" for index in range(ENOUGH)))
+        assert "as rows of a table do" not in said(begun("prose.txt"))
+
 
 class TestRefusals:
+    def test_a_text_of_another_encoding_and_json_are_told_by_what_they_are(self):
+        Path("cafés.txt").write_bytes("Liège\n".encode("latin-1") * ENOUGH)
+        with pytest.raises(DataError, match=r"line 1 of cafés\.txt isn't UTF-8.*iconv"):
+            begun("cafés.txt")
+        Path("cars.json").write_text('[\n{"name": "a",\n"hp": 1}\n]' * ENOUGH)
+        with pytest.raises(DataError, match=r"cars\.json is JSON: .*\.jsonl"):
+            begun("cars.json")
+
     @pytest.mark.parametrize(
         ("make", "message"),
         [

@@ -1,13 +1,14 @@
 """The commands to begin with: a recipe for one's own data, a project to run it in, and all stages in one go."""
 
 import os
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vae_pipeline.cli.options import BEGIN, Seed
+from vae_pipeline.cli.options import BEGIN, Csv, Kinds, Seed, pairs
 from vae_pipeline.cli.output import console
 from vae_pipeline.cli.stages import RecipeFile, evaluate, export, prepare, train
 
@@ -35,6 +36,8 @@ def init(
         str | None,
         typer.Option(help="Of a table: the column that tells normal rows, and their value.", metavar="COLUMN=NORMAL"),
     ] = None,
+    column: Kinds = None,
+    csv: Csv = None,
     add: Annotated[bool, typer.Option("--add", help="Add the recipe to params.yaml.")] = False,
     out: Annotated[
         Path | None, typer.Option(help="File to write. [default: pipeline/NAME.yaml of the project]")
@@ -62,7 +65,15 @@ def init(
     params = root / "params.yaml"
     if add:
         require_addable(params, out)
-    begun = begin(data, root, name=name, conditional=conditional, out=out, label=_label(label), force=force)
+    written = pairs("--csv", csv, "KEY=VALUE, such as encoding=cp1252")
+    columns = pairs("--column", column, "NAME=KIND, such as zip=category")
+    try:
+        begun = begin(
+            data, root, name=name, conditional=conditional, out=out, label=_label(label), columns=columns, csv=written,
+            force=force,
+        )  # fmt: skip
+    except DataError as error:  # there is no recipe yet whose keys could be set
+        raise type(error)(_in_options(str(error))) from error
     first, *others = begun.found.said
     terminal.print(f"{data}: {first}")
     for line in others:
@@ -80,6 +91,15 @@ def init(
     if params.is_file():
         terminal.print(f"to run it by DVC, add a line to the recipes of {params} (or give --add):  - {begun.name}")
     terminal.print(f"next: {folder}vae-pipeline run {shlex.quote(os.path.relpath(begun.path, root))}")
+
+
+def _in_options(text: str) -> str:
+    text = re.sub(r"data\.csv\.(\w+)", r"--csv \1=...", text)
+    return re.sub(r"set data\.columns\.(\S+) to (\w+)|in data\.columns", _column_option, text)
+
+
+def _column_option(found: "re.Match[str]") -> str:
+    return "by --column NAME=KIND" if found[1] is None else f"give --column {found[1]}={found[2]}"
 
 
 def _init_project(name: str, scm: bool) -> None:

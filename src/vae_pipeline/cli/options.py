@@ -19,6 +19,38 @@ BEGIN, STAGES, TASKS, MORE = "To begin", "Stages of the pipeline", "Tasks on an 
 
 Seed = Annotated[int, typer.Option(help="The one seed, from which every draw is derived.", min=0, max=2**32 - 1)]
 
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Of a table: what a column is where its values don't tell: number, boolean, category, date, ignored; "
+        "again for more.",
+        metavar="NAME=KIND",
+    ),
+]
+Csv = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Of a table: how its text is written where that can't be told: encoding, separator, quote, header, "
+        "comment, decimal, thousands; again for more.",
+        metavar="KEY=VALUE",
+    ),
+]
+
+
+def pairs(option: str, told: list[str] | None, example: str) -> dict[str, str]:
+    """The names and values of an option that is given as NAME=VALUE, once or more often.
+
+    Raises:
+        DataError: one isn't.
+    """
+    from vae_pipeline.system.errors import DataError
+
+    found = dict(part.partition("=")[::2] for part in told or [])
+    for name, value in found.items():
+        if not name or not value:
+            raise DataError(f"{option} {name or value!r} was given; wanted {example}")
+    return found
+
 
 def _local(bundle: str) -> Path:
     if completing() or not bundle.startswith(("models:/", "hf://")):

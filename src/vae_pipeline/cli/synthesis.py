@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vae_pipeline.cli.options import BEGIN, Json, Seed
+from vae_pipeline.cli.options import BEGIN, Csv, Json, Kinds, Seed, pairs
 from vae_pipeline.cli.output import console, require_suffix, say
 from vae_pipeline.cli.rows import Balance, Check, OnlyValid, Where, found_in, tell
 
@@ -19,6 +19,7 @@ synthesis = typer.Typer()
 
 COMMAND_WORDS = (
     (r"take VAESynthesizer\(columns=\{'(.+?)': '(\w+)'\}\)", r"give --column '\1=\2'"),
+    (r"VAESynthesizer\(csv=\{'(\w+)': \.\.\.\}\)", r"--csv \1=..."),
     (r"in VAESynthesizer\(columns=\.\.\.\)", "by --column NAME=KIND"),
     (r"make it NaN;", "leave it empty;"),
     (r"evaluate\.target is", "--target is"),
@@ -49,13 +50,8 @@ def synthesize(
     count: Annotated[
         int | None, typer.Option("--count", "-n", help="How many. [default: as many as the data have]", min=1)
     ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What a column is where its values don't tell: number, boolean, category, date, ignored.",
-            metavar="NAME=KIND",
-        ),
-    ] = None,
+    column: Kinds = None,
+    csv: Csv = None,
     target: Annotated[
         str | None, typer.Option(help="A column that classifiers foretell: are the rows worth as much to train on?")
     ] = None,
@@ -79,7 +75,8 @@ def synthesize(
     require_suffix(out, ".csv", ".parquet", as_json=as_json)
     terminal = console()
     synthesizer = VAESynthesizer(
-        columns=_columns(column or []),
+        columns=pairs("--column", column, "NAME=KIND, such as zip=category") or None,
+        csv=pairs("--csv", csv, "KEY=VALUE, such as encoding=cp1252") or None,
         target=target,
         epsilon=epsilon,
         delta=delta,
@@ -128,13 +125,3 @@ def _said(text: str) -> str:
     for pattern, instead in COMMAND_WORDS:
         text = re.sub(pattern, instead, text)
     return text
-
-
-def _columns(told: list[str]) -> dict[str, str] | None:
-    from vae_pipeline.system.errors import DataError
-
-    found = dict(part.partition("=")[::2] for part in told)
-    for name, kind in found.items():
-        if not name or not kind:
-            raise DataError(f"--column {name or kind!r} was given; wanted NAME=KIND, such as zip=category")
-    return found or None

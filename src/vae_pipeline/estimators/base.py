@@ -27,6 +27,7 @@ from vae_pipeline.system.settings import Settings
 OWN_WORDS = (
     (r"(in the recipe, )?in data\.columns", "in {name}(columns=...)"),
     (r"set data\.columns\.(.+?) to (\w+)", r"take {name}(columns={{'\1': '\2'}})"),
+    (r"data\.csv\.(\w+)", r"{name}(csv={{'\1': ...}})"),
     (r"list it in data\.missing, such as [^;]*;", "make it NaN;"),
     (r"the fractions in the recipe; give more data or other fractions", "three parts: give more"),
     (r" \(the gate too_few_steps .*?\)", ""),

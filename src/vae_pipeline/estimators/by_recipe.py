@@ -44,6 +44,7 @@ class RecipeEstimator(Estimator):
     latents: int | None = None
     conditional: bool = False
     columns: Mapping[str, str] | None = None
+    csv: Mapping[str, Any] | None = None
 
     _kept: ClassVar[tuple[str, ...]] = (
         "recipe_",
@@ -65,12 +66,14 @@ class RecipeEstimator(Estimator):
         steps: int | None = None,
         conditional: bool = False,
         columns: Mapping[str, str] | None = None,
+        csv: Mapping[str, Any] | None = None,
         random_state: RandomState = 0,
         verbose: bool | None = None,
         device: str | None = None,
     ) -> None:
         self.recipe, self.latents, self.steps, self.conditional = recipe, latents, steps, conditional
-        self.columns, self.random_state, self.verbose, self.device = columns, random_state, verbose, device
+        self.columns, self.csv = columns, csv
+        self.random_state, self.verbose, self.device = random_state, verbose, device
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -162,7 +165,7 @@ class RecipeEstimator(Estimator):
                 raise InputError("fit() was given neither data nor a recipe that names some: give X, or a recipe")
             return of_recipe(recipe, finder, seed)
         if is_path(X):
-            return of_path(Path(X), self.columns or {}, finder, seed)
+            return of_path(Path(X), self.columns or {}, self.csv or {}, finder, seed)
         return of_memory(self, X, y, recipe, self.columns or {})
 
     def _whole(self, recipe: Recipe | None, given: Given) -> Recipe:

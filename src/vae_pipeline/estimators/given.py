@@ -80,13 +80,13 @@ def of_recipe(recipe: Recipe, finder: Finder, seed: int) -> Given:
     return Given(source, recipe.data.model_dump(mode="json"), None, classes=_names(source))
 
 
-def of_path(path: Path, columns: Mapping[str, Any], finder: Finder, seed: int) -> Given:
-    """The data of a folder or a file, found out as `vae-pipeline init` does; `columns` are told of a table.
+def of_path(path: Path, columns: Mapping[str, Any], csv: Mapping[str, Any], finder: Finder, seed: int) -> Given:
+    """The data of a folder or a file, found out as `vae-pipeline init` does; `columns` and `csv` are told of a table.
 
     Raises:
         DataError: nothing is there, or it is of no known kind, or can't be used.
     """
-    found = look(path, Places(Path.cwd()), columns=columns)
+    found = look(path, Places(Path.cwd()), columns=columns, csv=csv)
     values = dict(found.data)
     data: Data = TypeAdapter(Data).validate_python(values)
     source = open_source(data, finder, seed)

@@ -53,6 +53,7 @@ class VAESynthesizer(RecipeEstimator):
     Parameters:
         recipe: a Recipe, or the path of its file; None for one that suits the data.
         columns: what a column is where its values don't tell: number, boolean, category, date, ignored.
+        csv: how a file of rows is written where that can't be told, by the keys of a recipe's data.csv: encoding, ...
         target: the column that classifiers of drawn rows foretell in `report`, instead of the recipe's.
         latents: the number of latent dimensions, instead of the recipe's.
         steps: updates of the weights, instead of the recipe's length.
@@ -79,6 +80,7 @@ class VAESynthesizer(RecipeEstimator):
         recipe: Recipe | str | Path | None = None,
         *,
         columns: Mapping[str, str] | None = None,
+        csv: Mapping[str, Any] | None = None,
         target: str | None = None,
         latents: int | None = None,
         steps: int | None = None,
@@ -88,7 +90,7 @@ class VAESynthesizer(RecipeEstimator):
         verbose: bool | None = None,
         device: str | None = None,
     ) -> None:
-        self.recipe, self.columns, self.target = recipe, columns, target
+        self.recipe, self.columns, self.csv, self.target = recipe, columns, csv, target
         self.latents, self.steps, self.epsilon, self.delta = latents, steps, epsilon, delta
         self.random_state, self.verbose, self.device = random_state, verbose, device
 

@@ -56,6 +56,7 @@ class VAE(TransformerMixin, RecipeEstimator):  # type: ignore[misc]
         steps: updates of the weights, instead of the recipe's length.
         conditional: True for a model of images given their labels, which `fit` takes as `y`.
         columns: of a table, what a column is where its values don't tell: number, boolean, category, date, ignored.
+        csv: how a file of rows is written where that can't be told, by the keys of a recipe's data.csv: encoding, ...
         random_state: a seed; a generator of numpy's, that is drawn from; or None for another fit each time.
         verbose: True shows progress, False doesn't, None does on a terminal and in a notebook.
         device: "cpu", "cuda", "cuda:1", "mps" or "auto"; None for what the setting VAE_DEVICE says.

@@ -2,8 +2,10 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -41,9 +43,13 @@ def begin(
     conditional: bool = False,
     out: Path | None = None,
     label: tuple[str, str] | None = None,
+    columns: Mapping[str, str] | None = None,
+    csv: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> Begun:
     """Write the recipe of some data, into `pipeline/` of the project at `root` or to `out`.
+
+    Of a table `label`, `columns` and `csv` are those of `look`.
 
     Raises:
         DataError: the data can't be used.
@@ -57,7 +63,7 @@ def begin(
         raise OutputError(f"{path}: the name must end in .yaml")
     if path.exists() and not force:
         raise OutputError(f"{path} is there already: give another --name or --out, or --force to replace it")
-    found = look(data, Places(root), label)
+    found = look(data, Places(root), label, columns, csv)
     text = recipe_text(chosen, found, suggested(found.facts, conditional=conditional))
     recipe = parse(Recipe, yaml.safe_load(text), path)
     replace_file(path, text.encode())

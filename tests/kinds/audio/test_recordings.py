@@ -141,6 +141,16 @@ def test_the_card_counts_what_was_done(tmp_path):
     )
 
 
+def test_energy_that_a_lower_rate_cannot_hold_is_counted(tmp_path):
+    time = np.arange(8000) / 4 / RATE_HZ
+    low, high = (np.sin(2 * np.pi * hertz * time) for hertz in (500, 0.75 * RATE_HZ))
+    files = {"a.wav": 0.5 * low, "b.wav": 0.5 * high, "c.wav": 0.5 * low + 0.2 * high, "d.wav": 0.5 * low + 0.1 * high}
+    place = as_folder(tmp_path / "sounds", {name: recorded(x, 4 * RATE_HZ) for name, x in files.items()})
+    prepared = prepare(place, seconds=0.25, valid=0.25, test=0.25, split={"size": "exact"})
+    assert prepared.card["recordings"]["dulled"] == 2  # b, and c with 4 / 29 of it; d has 1 / 26
+    assert "2 with over a tenth of their energy above half of data.rate_hz, which is lost" in prepared.card["notes"][0]
+
+
 def test_channels_that_are_kept_are_as_many_everywhere(tmp_path):
     stereo = {f"{place}.wav": recorded(NOISE[:2].T * (place + 1) / 5) for place in range(4)}
     place = as_folder(tmp_path / "sounds", stereo)

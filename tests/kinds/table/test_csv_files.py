@@ -106,7 +106,10 @@ MISTAKES = {
         "2019,2020\n" + "1,2\n3,5\n" * 9,
         "first row, 2019, 2020, names the columns.*data.csv.header",
     ),
-    "an encoding": ("имя;x\nБоб;3\nИван;4\n".encode("koi8-r"), "isn't UTF-8; it may be .*in data.csv.encoding"),
+    "an encoding": (
+        "имя;x\nБоб;3\nИван;4\n".encode("koi8-r"),
+        "isn't UTF-8; it may be .*reads 'имя', or cp1252, which reads 'ÉÍÑ'.*in data.csv.encoding",
+    ),
     "two currencies": (ROWS.assign(b=["$1", "€2"] * 15).to_csv(index=False), r"numbers beside the signs \$, €"),
     "a gap": (ROWS.assign(b=["?", *ROWS.b[1:]]).to_csv(index=False), r"among them '\?'.*data.missing"),
     "two gaps": (ROWS.assign(b=["-", "low", *ROWS.b[2:]]).to_csv(index=False), "among them '-', 'low'.*data.missing"),

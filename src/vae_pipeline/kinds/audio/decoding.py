@@ -24,6 +24,8 @@ LARGEST = 2**28
 """The most values of a recording that is read, and of what it becomes at another rate: a gigabyte of memory each."""
 FULL_SCALE = 1 - 2**-15
 """The largest sample of 16 bits: what reaches it was clipped, or nearly."""
+MOST_LOST = 0.1
+"""The share of a recording's energy that a lower rate may lose before it is said."""
 MARGIN = 256
 """Samples of the wanted rate that are read beyond a crop, so that the filter has its neighbours."""
 
@@ -49,6 +51,8 @@ class Recording:
     """True if a sample reached full scale, or lay beyond it and was set to it."""
     cropped: bool
     """True if the file holds more."""
+    lost: float
+    """The share of the energy that the rate can't hold: what lies above half of it."""
 
 
 def read_header(content: bytes, name: str) -> Header:
@@ -93,9 +97,16 @@ def read_recording(content: bytes, name: str, rate_hz: int, mono: bool, length: 
     x = x.clip(-1, 1)
     if mono:
         x = x.mean(axis=1, keepdims=True)
+    before = _power(x[:wanted])
     x = _at_rate(x, header.rate_hz, rate_hz)[: None if length is None else length]
+    lost = max(0.0, 1 - _power(x) / before) if header.rate_hz > rate_hz and before else 0.0
     cropped = length is not None and header.samples > wanted
-    return Recording(np.ascontiguousarray(x.T), header, peak >= FULL_SCALE, cropped)
+    return Recording(np.ascontiguousarray(x.T), header, peak >= FULL_SCALE, cropped, lost)
+
+
+def _power(x: Samples) -> float:
+    """The mean square of samples."""
+    return float(np.vdot(x, x)) / x.size
 
 
 def count_at_rate(samples: int, given_hz: int, wanted_hz: int) -> int:

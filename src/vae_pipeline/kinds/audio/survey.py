@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from vae_pipeline.kinds.audio.decoding import Recording, read_header
+from vae_pipeline.kinds.audio.decoding import MOST_LOST, Recording, read_header
 from vae_pipeline.kinds.audio.spec import AudioSpec
 from vae_pipeline.kinds.audio.windows import WindowedRows, count_windows, read_for
 from vae_pipeline.kinds.listed import Listing
@@ -15,6 +15,7 @@ from vae_pipeline.system.errors import CorruptFileError, DataError
 
 TOLD = {
     "resampled": "resampled",
+    "dulled": "with over a tenth of their energy above half of data.rate_hz, which is lost",
     "mixed": "mixed to mono",
     "padded": "padded with silence",
     "cropped": "cropped",
@@ -80,6 +81,7 @@ class AudioSurvey:
         self._samples += samples
         self._counts.update(
             resampled=found.header.rate_hz != spec.rate_hz,
+            dulled=found.lost > MOST_LOST,
             mixed=found.header.channels != spec.channels,
             padded=samples < count_windows(samples, spec) * spec.length,
             cropped=found.cropped,

@@ -141,7 +141,7 @@ def size_of(content: bytes, name: str) -> tuple[int, int]:
 
 
 def is_grey(content: bytes, name: str) -> bool:
-    """True if no pixel of a picture has a colour, whatever its mode.
+    """True if no pixel of a picture has a colour, whatever its mode; transparent ones are white.
 
     Raises:
         CorruptFileError, DataError: as `read_picture`.
@@ -149,7 +149,7 @@ def is_grey(content: bytes, name: str) -> bool:
     picture = _open(content, name)
     if _is_wide(picture) or picture.mode in ("1", "L", "LA"):
         return True
-    colours = np.asarray(picture.convert("RGB"))
+    colours = np.asarray(_to_mode(picture, name, "RGB", LEVELS))
     return bool((colours == colours[..., :1]).all())
 
 

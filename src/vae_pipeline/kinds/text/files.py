@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,11 +88,19 @@ def _guess(path: Path, piece: bytes) -> str:
         raise DataError(f"{path} isn't text: a spreadsheet or a database is to be saved as .csv or .parquet first")
     found = chardet.detect(piece)
     encoding = str(found["encoding"] or WESTERN).lower()
-    if (found["confidence"] or 0) < SURE and piece.decode(encoding, "replace") != piece.decode(WESTERN, "replace"):
+    one, other = (piece.decode(name, "replace") for name in (encoding, WESTERN))
+    if (found["confidence"] or 0) < SURE and one != other:
+        at = next((at for at, (left, right) in enumerate(zip(one, other, strict=False)) if left != right), 0)
         raise DataError(
-            f"{path} isn't UTF-8; it may be {encoding} or {WESTERN}: say which, or another, in data.csv.encoding"
+            f"{path} isn't UTF-8; it may be {encoding}, which reads {_word(one, at)!r}, or {WESTERN}, which reads "
+            f"{_word(other, at)!r}: say which, or another, in data.csv.encoding"
         )
     return encoding
+
+
+def _word(text: str, at: int) -> str:
+    """The letters around a place of a text, some on each side."""
+    return str(re.search(r"\w{0,12}$", text[:at])[0] + text[at] + re.match(r"\w{0,12}", text[at + 1 :])[0])  # type: ignore[index]
 
 
 def _open(path: Path) -> IO[bytes]:

@@ -1,6 +1,7 @@
 """A look at a text of a sentence a line: how its words are parted, how many there are, how long sentences get."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ LOOKED_AT = 10_000  # lines
 GLUED = re.compile(r"\w[,;:!?](?=\s|$)")  # a sign that isn't parted from the word before it
 MOST_WORDS = 10_000
 KNOWN = 0.8  # of all tokens must be words that occur twice, else bytes are learned
+SEPARATORS = {"tabs": "\t", "semicolons": ";", "bars": "|", "commas": ","}
+MOST_ALIKE = 0.9  # of all lines
 LONG = 98  # per cent of sentences that are taken whole, up to the tokens that a sentence may have:
 MOST_TOKENS = 60
 MOST_BYTES = 120
@@ -36,9 +39,19 @@ def look_at_lines(path: Path, places: Places) -> Found:
     said = [
         *found.said,
         f"{read.empty:,} lines are empty: they are left out" if read.empty else "",
+        _as_of_a_table(read.texts[:LOOKED_AT]),
         *require_enough(len(read.texts), "lines", path),
     ]
     return Found(found.facts, data | fractions(len(read.texts)), found.about, [line for line in said if line])
+
+
+def _as_of_a_table(lines: Sequence[str]) -> str:
+    """A remark on lines that nearly all hold the same number of a sign that separates columns; nothing of others."""
+    for name, sign in SEPARATORS.items():
+        (count, often), *_ = Counter(line.count(sign) for line in lines).most_common(1)
+        if count and often > MOST_ALIKE * len(lines):
+            return f"lines hold {count} {name} each, as rows of a table do: if they are rows, name the file .csv"
+    return ""
 
 
 def look_at_sentences(texts: Sequence[str]) -> Found:

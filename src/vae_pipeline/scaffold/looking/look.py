@@ -25,7 +25,9 @@ from vae_pipeline.system.errors import DataError
 
 ROWS = (".data", ".dat", ".tab")  # names that text of rows has beside those of tables
 FILES = (".npy", ".npz", ".txt", ".amat", "-ubyte", ".gz")  # names of other files that are looked at one by one
+JSON = (".json", ".ndjson", ".geojson")  # names of files that are no texts to learn from, line by line
 BEGINNING = 4096
+NO_TEXT = frozenset(range(0x20)) - frozenset(b"\t\n\v\f\r\x1a\x1b")  # control characters of no text
 OTHER = {"y": "holds other values than 0 of normal rows and 1 of others (--label y=NORMAL names a normal value)"}
 KNOWN = (
     "a folder, .zip or .tar of pictures, medical scans or recordings; IDX, .npy or .npz of images; a table as .csv, "
@@ -34,9 +36,15 @@ KNOWN = (
 
 
 def look(
-    path: Path, places: Places, label: tuple[str, str] | None = None, columns: Mapping[str, Any] | None = None
+    path: Path,
+    places: Places,
+    label: tuple[str, str] | None = None,
+    columns: Mapping[str, Any] | None = None,
+    csv: Mapping[str, Any] | None = None,
 ) -> Found:
-    """Look at data; of a table are `label`, and `columns`, which say what some of its columns are.
+    """Look at data; of a table are `label`, `columns`, which say what some of its columns are, and `csv`.
+
+    `csv` says how a text of rows is written, by the keys of a recipe's section of this name.
 
     Raises:
         DataError: nothing is there, it is of no known kind, or can't be used as it is.
@@ -44,12 +52,12 @@ def look(
     if not path.exists():
         raise DataError(f"{path} isn't there (it is sought from {Path.cwd()}): name a folder or a file that is")
     rows = _is_rows(path)
-    if label is not None and not rows:
-        raise DataError(f"--label names a column of a table, and {path} is none: leave it out")
+    if not rows:
+        _refuse_words_on_rows(path, label, columns, csv)
     if rows:
         own = label is None and "y" in _keys(path)
         label = _normal(path) if own else label
-        return look_at_rows(path, places, label, OTHER if own and label is None else {}, columns or {})
+        return look_at_rows(path, places, label, OTHER if own and label is None else {}, columns or {}, csv or {})
     if path.name.lower().endswith(".npz"):
         return look_at_arrays(path, places)
     if (path.is_dir() or is_archive(path)) and holds_scans(path):
@@ -59,10 +67,7 @@ def look(
         return _look_at_files(path, places)
     if is_archive(path):
         return _look_at_files(path, places)
-    if path.name.lower().endswith(SUFFIXES):
-        raise DataError(f"{path} is one picture: name the folder that holds it and others")
-    if path.name.lower().endswith(audio.SUFFIXES):
-        raise DataError(f"{path} is one recording: name the folder that holds it and others")
+    _refuse_by_name(path)
     beginning = _beginning(path)
     if beginning.startswith(NPY) or path.name.lower().endswith((".amat", ".amat.gz")) or _is_idx(beginning):
         return look_at_arrays(path, places)
@@ -90,6 +95,37 @@ def _refuse_other_files(folder: Path) -> None:
     usable = sorted(each for each in folder.iterdir() if is_table(each) or each.name.lower().endswith(FILES))
     if usable and not any(each.name.lower().endswith((*SUFFIXES, *audio.SUFFIXES)) for each in folder.rglob("*")):
         raise DataError(f"{folder} holds no pictures or recordings: name one of its files, such as {usable[0]}")
+
+
+def _refuse_words_on_rows(path: Path, label: object, columns: object, csv: object) -> None:
+    """Refuse what is said of a table alone, of data that are none.
+
+    Raises:
+        DataError: something is.
+    """
+    if label is not None:
+        raise DataError(f"--label names a column of a table, and {path} is none: leave it out")
+    if columns or csv:
+        raise DataError(
+            f"what columns are, and how rows are written, are said of a table, and {path} is none: leave it out"
+        )
+
+
+def _refuse_by_name(path: Path) -> None:
+    """Refuse a file whose name says that it is one picture, one recording or JSON.
+
+    Raises:
+        DataError: it does.
+    """
+    if path.name.lower().endswith(SUFFIXES):
+        raise DataError(f"{path} is one picture: name the folder that holds it and others")
+    if path.name.lower().endswith(audio.SUFFIXES):
+        raise DataError(f"{path} is one recording: name the folder that holds it and others")
+    if path.name.lower().removesuffix(".gz").endswith(JSON):
+        raise DataError(
+            f"{path} is JSON: rows of a table are wanted as an object a line, in a file whose name ends in .jsonl, as "
+            "to_json(orient='records', lines=True) of a DataFrame writes"
+        )
 
 
 def _is_rows(path: Path) -> bool:
@@ -135,11 +171,7 @@ def _is_idx(beginning: bytes) -> bool:
 
 
 def _is_text(beginning: bytes) -> bool:
-    """True of UTF-8, which may break off within its last letter, and of UTF-16 and UTF-32 with their mark."""
+    """True of UTF-16 and UTF-32 with their mark, and of what holds no sign that texts of other encodings lack."""
     if beginning.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")):
         return True
-    try:
-        beginning.decode()
-    except UnicodeDecodeError as error:
-        return error.start > len(beginning) - 4 and b"\0" not in beginning
-    return b"\0" not in beginning
+    return not NO_TEXT.intersection(beginning)

@@ -4,10 +4,11 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from vae_pipeline.kinds.audio.decoding import Header, read_header
+from vae_pipeline.kinds.audio.decoding import MOST_LOST, Header, read_header, read_recording
 from vae_pipeline.kinds.listed import Listing
 from vae_pipeline.kinds.listing import list_recordings
 from vae_pipeline.scaffold.facts import AudioFacts
@@ -16,7 +17,9 @@ from vae_pipeline.scaffold.looking.layout import division, labels_of, parts_of, 
 from vae_pipeline.system.errors import CorruptFileError, DataError
 
 SAMPLE = 300  # recordings that are looked at
-MOST_HZ = 16_000  # samples a second, to which faster recordings are brought
+HEARD, HEARD_S = 30, 10  # recordings whose samples are looked at, and the seconds of each from its beginning
+FEW = 0.1  # of them, of which a lower rate may lose much
+MOST_HZ = 16_000  # samples a second, to which faster recordings are brought if little is lost by that
 MOST_S = 2.0  # seconds, up to which recordings are taken whole
 WINDOW_S = 1.0  # seconds of a window of longer ones
 BLOCK = 1024  # samples, of which a length is a multiple
@@ -32,9 +35,11 @@ def look_at_recordings(path: Path, places: Places) -> Found:
     listed = {name: list_recordings(place) for name, place in parts.items()}
     files = sum(len(part.names) for part in listed.values())
     headers, broken = _sample(list(listed.values()), path)
+    dull, heard = _dulled(list(listed.values()))
     durations_s = sorted(header.samples / header.rate_hz for header in headers)
     rates = Counter(header.rate_hz for header in headers)
-    rate_hz = min(MOST_HZ, rates.most_common(1)[0][0])
+    usual_hz = rates.most_common(1)[0][0]
+    rate_hz = usual_hz if dull > FEW * heard else min(MOST_HZ, usual_hz)
     usual_s = durations_s[math.ceil(0.95 * len(durations_s)) - 1]
     longer = "crop" if usual_s <= MOST_S else "windows"
     length = BLOCK * math.ceil((usual_s if longer == "crop" else WINDOW_S) * rate_hz / BLOCK)
@@ -47,6 +52,9 @@ def look_at_recordings(path: Path, places: Places) -> Found:
     hertz = ", ".join(f"{rate:,}" for rate in sorted(rates))
     said = [
         f"{files:,} recordings of {durations_s[0]:.3g} to {durations_s[-1]:.3g} s at {hertz} Hz",
+        f"over a tenth of the energy of {dull} of {heard} that were heard lies above {MOST_HZ // 2:,} Hz, which "
+        + ("is kept" if rate_hz > MOST_HZ else "is lost: data.rate_hz changes that")
+        if dull else "",
         f"brought to {length / rate_hz:.4g} s at {rate_hz:,} Hz, "
         + ("longer ones cropped" if longer == "crop" else f"in about {count:,} windows"),
         "mixed to mono" if any(header.channels > 1 for header in headers) else "",
@@ -73,6 +81,17 @@ def look_at_recordings(path: Path, places: Places) -> Found:
     }
     facts = AudioFacts(count, rate_hz, length, classes)
     return Found(facts, data, f"{files:,} recordings", [line for line in said if line])
+
+
+def _dulled(parts: Sequence[Listing]) -> tuple[int, int]:
+    """The number of recordings that lose much of their energy at `MOST_HZ`, and of those that were heard."""
+    every = [(part, name) for part in parts for name in part.names]
+    lost = []
+    for part, name in every[:: max(1, len(every) // HEARD)]:
+        with suppress(CorruptFileError):
+            found = read_recording(part.read(name), f"{part.place}/{name}", MOST_HZ, True, HEARD_S * MOST_HZ)
+            lost.append(found.lost)
+    return sum(each > MOST_LOST for each in lost), len(lost)
 
 
 def _sample(parts: Sequence[Listing], path: Path) -> tuple[list[Header], int]:

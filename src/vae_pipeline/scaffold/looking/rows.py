@@ -5,13 +5,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from vae_pipeline.kinds.download import Finder
 from vae_pipeline.kinds.table.columns import UndecidedColumnError
 from vae_pipeline.kinds.table.repeats import duplicates_of
 from vae_pipeline.kinds.table.source import TableSurvey, survey
 from vae_pipeline.recipe.data import TableData
+from vae_pipeline.recipe.data.table import Csv
 from vae_pipeline.scaffold.facts import TableFacts
 from vae_pipeline.scaffold.looking.found import Found, Places, require_enough
+from vae_pipeline.system.errors import DataError
+from vae_pipeline.system.explain import explain
 
 ABSENT = ("?", "??", "-", "--", ".", "..", "*")  # signs that stand for a missing value where nothing says otherwise
 OTHERWISE = "(data.split.duplicates says otherwise)"
@@ -24,11 +29,12 @@ def look_at_rows(
     label: tuple[str, str] | None,
     ignored: Mapping[str, str],
     told: Mapping[str, Any],
+    csv: Mapping[str, Any],
 ) -> Found:
     """The columns of a table; `label` names the column that tells normal rows, and the value that these have there.
 
-    `ignored` are columns that aren't learned, and why; `told` says what some columns are. Where values leave open what
-    a column is, the remedy that the reader names first is taken, and told.
+    `ignored` are columns that aren't learned, and why; `told` says what some columns are, and `csv` how a text of rows
+    is written. Where values leave open what a column is, the remedy that the reader names first is taken, and told.
 
     Raises:
         DataError: the table can't be read, or is too short.
@@ -37,6 +43,7 @@ def look_at_rows(
         "kind": "table",
         "file": {"path": str(path)},
         "label": None if label is None else {"column": label[0], "normal": label[1]},
+        **({"csv": _written(csv)} if csv else {}),
         "columns": {**dict.fromkeys(ignored, "ignored"), **told},
         "missing": [],
         "scaling": "standard",
@@ -71,6 +78,14 @@ def look_at_rows(
         del data["missing"]
     about = f"{seen.rows:,} rows of {len(seen.columns)} columns"
     return Found(facts, data, about, [line for line in said if line], (*left_out, *decided))
+
+
+def _written(csv: Mapping[str, Any]) -> dict[str, Any]:
+    """The section that says how a text of rows is written, of what was told."""
+    try:
+        return Csv.model_validate(csv).model_dump(mode="json", exclude_unset=True)
+    except ValidationError as error:
+        raise DataError(f"how the rows are written, {dict(csv)}, can't be: {explain(Csv, error)}") from error
 
 
 def _survey(data: dict[str, Any]) -> tuple[TableSurvey, list[str]]:
