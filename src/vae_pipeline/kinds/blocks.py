@@ -3,6 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -144,7 +145,14 @@ class Blocks:
             read = min(total, (before + done) * self.look.at_once)
             going(f"{self.look.noun} of {self.listing.place}", read, total)
 
+        if self.bench.processes > 1 and len(lacking) > 1:
+            self._import(self.blocks[lacking[0]][0])
         share(lacking, work, self.bench.processes, tell)
+
+    def _import(self, name: str) -> None:
+        """Look at a file, so that processes that are forked have the libraries that it needs."""
+        with suppress(Exception):  # it is met again where the file is read for good
+            self.look.look(self.listing.read(name), name, self.shown(name))
 
     def _read(self, number: int) -> None:
         """Read a block; its findings are written last, by which it counts as read."""
