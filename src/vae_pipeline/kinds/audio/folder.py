@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vae_pipeline.kinds.audio.beside import open_beside
-from vae_pipeline.kinds.audio.survey import AudioSurvey, Surveyed
+from vae_pipeline.kinds.audio.survey import AudioSurvey, SurveyedRecordings
 from vae_pipeline.kinds.download import Finder
 from vae_pipeline.kinds.folders import below, class_names, groups_of, numbered
 from vae_pipeline.kinds.grouping import named
@@ -30,7 +30,7 @@ def open_recordings(data: AudioData, finder: Finder, bench: Workbench) -> AudioS
     """
     survey, origins = AudioSurvey(data, bench), {}
     names: dict[str, list[str]] = {}
-    found: dict[str, Surveyed] = {}
+    found: dict[str, SurveyedRecordings] = {}
     groups: dict[str, list[str]] = {}
     notes: list[str] = []
     for part, file in {"train": data.train, "valid": data.valid, "test": data.test}.items():
@@ -70,18 +70,18 @@ def _class_names(listing: Listing, data: AudioData) -> tuple[list[str], list[str
     return class_names(listing, data.labels)
 
 
-def _each_window(recordings: Surveyed, of_each: Sequence[str]) -> list[str]:
+def _each_window(recordings: SurveyedRecordings, of_each: Sequence[str]) -> list[str]:
     """Values of recordings as those of their windows."""
     return [of_each[owner] for owner in recordings.owners]
 
 
-def _part(recordings: Surveyed, names: Sequence[str], classes: tuple[str, ...]) -> Part:
+def _part(recordings: SurveyedRecordings, names: Sequence[str], classes: tuple[str, ...]) -> Part:
     labels = numbered(_each_window(recordings, names), classes) if classes else None
     return Part(recordings.rows, labels, _each_window(recordings, recordings.listing.names))
 
 
 def _matched(
-    data: AudioData, recordings: Surveyed, parts: dict[str, Part], groups: dict[str, list[str]]
+    data: AudioData, recordings: SurveyedRecordings, parts: dict[str, Part], groups: dict[str, list[str]]
 ) -> tuple[dict[str, Part], dict[str, list[str]]]:
     """The parts and the groups of their rows, once train has given the others what their patterns pick.
 

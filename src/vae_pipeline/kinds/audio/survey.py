@@ -29,7 +29,7 @@ TOLD = {
 
 
 @dataclass(frozen=True)
-class Surveyed:
+class SurveyedRecordings:
     """The recordings of a place that can be used."""
 
     listing: Listing
@@ -56,7 +56,7 @@ class AudioSurvey:
         self._counts: Counter[str] = Counter(dict.fromkeys(TOLD, 0))
         self._samples = 0
 
-    def add(self, listing: Listing) -> Surveyed:
+    def add(self, listing: Listing) -> SurveyedRecordings:
         """Read all recordings, without those that can't be read, where the recipe drops these.
 
         Raises:
@@ -86,7 +86,7 @@ class AudioSurvey:
             names=[listing.names[place] for place in kept.tolist()],
             digest=lambda _: listing.digest(map(bytes, found["digest"])),
         )
-        return Surveyed(used, BlockRows(blocks), told["rows"])
+        return SurveyedRecordings(used, BlockRows(blocks), told["rows"])
 
     def _spec_of(self, listing: Listing) -> AudioSpec:
         """The spec; its channels are those of the first recording whose header can be read, where they aren't mixed."""

@@ -8,14 +8,14 @@ import numpy as np
 
 from vae_pipeline.kinds.blocks import BlockRows, Blocks
 from vae_pipeline.kinds.image.looks import MaskLook
-from vae_pipeline.kinds.image.survey import Surveyed
+from vae_pipeline.kinds.image.survey import SurveyedPictures
 from vae_pipeline.kinds.parts import Array, Indices
 
 
 class MaskRows:
     """The masks of surveyed pictures or of their tiles, [height, width] each; one without a mask has no defect."""
 
-    def __init__(self, pictures: Surveyed, mask_of: Mapping[str, str]) -> None:
+    def __init__(self, pictures: SurveyedPictures, mask_of: Mapping[str, str]) -> None:
         names = pictures.listing.names
         self.pictures, self.mask_of = pictures, {name: mask_of[name] for name in names if name in mask_of}
         self.masked = np.array([name in mask_of for name in names], bool)[pictures.owners]

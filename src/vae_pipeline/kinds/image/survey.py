@@ -18,7 +18,7 @@ from vae_pipeline.system.workbench import Workbench
 
 
 @dataclass(frozen=True)
-class Surveyed:
+class SurveyedPictures:
     """The pictures of a place that can be used."""
 
     listing: Listing
@@ -41,7 +41,7 @@ class PictureSurvey:
         self.dropped: Counter[str] = Counter()
         self._low, self._high = math.inf, -math.inf
 
-    def add(self, pictures: Listing) -> Surveyed:
+    def add(self, pictures: Listing) -> SurveyedPictures:
         """Read all pictures; those that can't be read are left out, where the recipe drops these.
 
         Raises:
@@ -71,9 +71,9 @@ class PictureSurvey:
             names=[pictures.names[place] for place in kept.tolist()],
             digest=lambda _: pictures.digest(map(bytes, found["digest"])),
         )
-        return Surveyed(listing, blocks, look, found[kept])
+        return SurveyedPictures(listing, blocks, look, found[kept])
 
-    def rows(self, pictures: Surveyed) -> BlockRows:
+    def rows(self, pictures: SurveyedPictures) -> BlockRows:
         """The pictures as rows, once all places were added."""
         return BlockRows(pictures.blocks, self.levels)
 
