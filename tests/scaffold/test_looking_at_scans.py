@@ -6,6 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 from pydicom.data import get_testdata_file
+from tests.kinds.image.test_folder import as_tar
 from tests.kinds.image.test_medmnist import arrays
 from tests.kinds.image.test_scans import IDENTITY, made
 from tests.scaffold.test_looking import begun, opened, said
@@ -70,3 +71,25 @@ def test_a_file_of_medmnist_keeps_its_parts():
     assert (data.kind, data.file.path, data.split.duplicates) == ("medmnist", "xmnist.npz", "drop")
     source = opened(found)
     assert (source.shape, len(source.train.rows), len(source.test.rows)) == ((3, 8, 8), 6, 4)
+
+
+def test_scans_in_shards_are_known():
+    scans("d")
+    Path("shards").mkdir()
+    files = sorted(Path("d").iterdir())
+    for shard in range(3):
+        as_tar(Path(f"shards/{shard}.tar"), {f"x/{path.name}": path.read_bytes() for path in files[shard::3]})
+    found = begun("shards")
+    assert (found.recipe.data.kind, found.recipe.data.patients) == ("scans", "tag")
+    assert "12 images of 12 scans" in said(found) and "Curie" not in said(found)
+    assert len(opened(found).train.rows) == 12
+
+
+def test_shards_that_hold_a_name_twice_are_refused_without_it():
+    scans("d")
+    Path("shards").mkdir()
+    for shard in "ab":
+        as_tar(Path(f"shards/{shard}.tar"), {path.name: path.read_bytes() for path in Path("d").iterdir()})
+    with pytest.raises(DataError, match="shards") as refused:
+        begun("shards")
+    assert "Curie" not in str(refused.value)

@@ -24,7 +24,7 @@ from vae_pipeline.system.workbench import Workbench
 
 
 def open_source(data: Data, finder: Finder, seed: int, bench: Workbench | None = None) -> Source:
-    """Open what a recipe's data section describes; pictures that were read are kept on the workbench.
+    """Open what a recipe's data section describes; files that were read are kept on the workbench.
 
     Raises:
         DataError: it can't be used; the message names the file and what is wrong with it.
@@ -51,7 +51,7 @@ def open_source(data: Data, finder: Finder, seed: int, bench: Workbench | None =
         case AudioData():
             from vae_pipeline.kinds.audio.folder import open_recordings
 
-            return open_recordings(data, finder)
+            return open_recordings(data, finder, bench or Workbench.temporary())
         case TumoursData():
             from vae_pipeline.kinds.table.tumours import open_tumours
 

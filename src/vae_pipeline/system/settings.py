@@ -54,7 +54,10 @@ class Settings(BaseSettings):
     )
     processes: int = Field(1, ge=1, le=1024, description="processes on this machine that train one model together")
     prepare_processes: int = Field(
-        1, ge=1, le=1024, description="processes that read the pictures of one data set together, in `prepare`"
+        1,
+        ge=1,
+        le=1024,
+        description="processes that read the pictures, recordings or scans of one data set together, in `prepare`",
     )
     compile: Literal["auto", "on", "off"] = Field(
         "auto", description="torch.compile of the training step; `auto`: on a GPU, for 20,000 steps or more"

@@ -8,8 +8,10 @@ from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 
+from vae_pipeline.system.errors import Interrupted
 from vae_pipeline.system.files import writing
 from vae_pipeline.system.locking import held
+from vae_pipeline.system.stopping import Stopped
 
 
 class Workbench:
@@ -38,6 +40,7 @@ def workbench(folder: Path, processes: int, doing: str, say: Callable[[str], Non
 
     Raises:
         OutputError: the folder can't be made.
+        Interrupted: a signal came when pieces were finished already; the message says where they are kept.
     """
     with ExitStack() as stack:
 
@@ -48,5 +51,11 @@ def workbench(folder: Path, processes: int, doing: str, say: Callable[[str], Non
                 folder.mkdir(exist_ok=True)
             return folder
 
-        yield Workbench(make, processes)
+        try:
+            yield Workbench(make, processes)
+        except Stopped as stopped:
+            if folder.is_dir() and any(folder.iterdir()):
+                told = f"what was read is kept in {folder}, and the same command goes on from there"
+                raise Interrupted(f"{stopped}: stopped; {told}") from None
+            raise
         shutil.rmtree(folder, ignore_errors=True)

@@ -17,8 +17,8 @@ from PIL import Image
 from rich.console import Console
 from tests.kinds.image.test_folder import as_folder, as_tar, as_tar_gz, as_zip
 
-from vae_pipeline.kinds.image import blocks
-from vae_pipeline.kinds.image.blocks import PictureBlocks
+from vae_pipeline.kinds.blocks import Blocks
+from vae_pipeline.kinds.image import looks
 from vae_pipeline.kinds.listing import list_pictures, list_recordings
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.recipe.data import FolderData
@@ -56,7 +56,7 @@ packings = pytest.mark.parametrize("pack", [as_folder, as_tar, as_tar_gz, as_zip
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "ROWS", 8)
+    monkeypatch.setattr(looks, "ROWS", 8)
 
 
 @pytest.fixture
@@ -80,14 +80,14 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def counted_reads(monkeypatch: pytest.MonkeyPatch, before: Callable[[int], None] = lambda _: None) -> list[int]:
     """The blocks that this process reads from now on; `before` each of them something is done, in any process."""
-    read, seen = PictureBlocks._read, list[int]()
+    read, seen = Blocks._read, list[int]()
 
-    def reads(self: PictureBlocks, number: int) -> None:
+    def reads(self: Blocks, number: int) -> None:
         seen.append(number)
         before(number)
         read(self, number)
 
-    monkeypatch.setattr(PictureBlocks, "_read", reads)
+    monkeypatch.setattr(Blocks, "_read", reads)
     return seen
 
 
@@ -125,7 +125,7 @@ def test_a_killed_process_is_named_and_the_same_command_goes_on(
         with pytest.raises(WorkerError, match="process 0 of 2 was ended by SIGKILL"):
             prepared(place, "out", 2)
     assert not (tmp_path / "out").exists()
-    kept = list((tmp_path / "home" / "prepare").glob("*/*.npz"))
+    kept = list((tmp_path / "home" / "prepare").glob("*/*.npy"))
     assert len(kept) >= 3  # those that the killed process had read: 0, 2 and 4 of ten
     reads = counted_reads(monkeypatch)
     assert content(prepared(place, "out")) == undisturbed
@@ -266,8 +266,8 @@ def test_a_sparse_file_of_a_tar_is_read_whole(tmp_path: Path) -> None:
 
 
 KILLABLE = """
-from vae_pipeline.kinds.image import blocks
-blocks.ROWS = 8
+from vae_pipeline.kinds.image import looks
+looks.ROWS = 8
 from vae_pipeline.__main__ import main
 main()
 """
@@ -292,12 +292,12 @@ def test_a_killed_command_goes_on_and_ends_with_the_same_bytes(root: Path, tmp_p
     assert command("undisturbed", tmp_path / "home", 1).wait() == 0
     for wanted in (5, 40, 80):
         process = command("out", home, processes)
-        while len(list(home.glob("prepare/*/*.npz"))) < wanted and process.poll() is None:
+        while len(list(home.glob("prepare/*/*.npy"))) < wanted and process.poll() is None:
             time.sleep(0.002)
         process.kill()
         assert process.wait() == -signal.SIGKILL
         assert not (tmp_path / "out").exists()
-    before = len(list(home.glob("prepare/*/*.npz")))
+    before = len(list(home.glob("prepare/*/*.npy")))
     assert before >= 80
     assert command("out", home, processes).wait() == 0
     assert content(tmp_path / "out") == content(tmp_path / "undisturbed")

@@ -18,7 +18,7 @@ from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, a
 from vae_pipeline.kinds.download import Finder
 from vae_pipeline.kinds.image.scans import libraries
 from vae_pipeline.kinds.image.scans import nifti as nifti_module
-from vae_pipeline.kinds.image.scans.files import decoded_of
+from vae_pipeline.kinds.image.scans.reading import decoded_of
 from vae_pipeline.kinds.parts import Part
 from vae_pipeline.kinds.sources import open_source
 from vae_pipeline.kinds.splitting import split

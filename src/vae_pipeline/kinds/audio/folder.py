@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vae_pipeline.kinds.audio.beside import open_beside
-from vae_pipeline.kinds.audio.survey import AudioSurvey
-from vae_pipeline.kinds.audio.windows import WindowedRows
+from vae_pipeline.kinds.audio.survey import AudioSurvey, SurveyedRecordings
 from vae_pipeline.kinds.download import Finder
 from vae_pipeline.kinds.folders import below, class_names, groups_of, numbered
 from vae_pipeline.kinds.grouping import named
@@ -19,34 +18,36 @@ from vae_pipeline.kinds.splitting import subset
 from vae_pipeline.recipe.data import AudioData, File, Matching
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.redaction import redacted
+from vae_pipeline.system.workbench import Workbench
 
 
-def open_recordings(data: AudioData, finder: Finder) -> AudioSource:
+def open_recordings(data: AudioData, finder: Finder, bench: Workbench) -> AudioSource:
     """List the recordings of each part, and read each once to know it.
 
     Raises:
         DataError: a place can't be had, is empty, or holds a recording that can't be used.
+        WorkerError: a process that read some was ended from outside.
     """
-    survey, origins = AudioSurvey(data), {}
+    survey, origins = AudioSurvey(data, bench), {}
     names: dict[str, list[str]] = {}
-    rows: dict[str, WindowedRows] = {}
+    found: dict[str, SurveyedRecordings] = {}
     groups: dict[str, list[str]] = {}
     notes: list[str] = []
     for part, file in {"train": data.train, "valid": data.valid, "test": data.test}.items():
         if not isinstance(file, File):
             continue
-        listing = list_recordings(finder.find(file))
+        found[part] = survey.add(list_recordings(finder.find(file)))
+        listing = found[part].listing
         origins[file.path or redacted(file.url or listing.place)] = file.digest or listing.digest(None)
-        rows[part] = survey.add(listing)
-        names[part], merged = _class_names(rows[part].recordings, data)
+        names[part], merged = _class_names(listing, data)
         notes += merged
         if data.split.groups is not None:
-            groups[part] = _each_window(rows[part], groups_of(rows[part].recordings, data.split.groups))
+            groups[part] = _each_window(found[part], groups_of(listing, data.split.groups))
     assert survey.spec is not None  # train is a file
     classes = tuple(sorted({name for part in names.values() for name in part}))
-    parts = {part: _part(found, names[part], classes) for part, found in rows.items()}
+    parts = {part: _part(each, names[part], classes) for part, each in found.items()}
     if isinstance(data.valid, Matching) or isinstance(data.test, Matching):
-        parts, groups = _matched(data, rows["train"], parts, groups)
+        parts, groups = _matched(data, found["train"], parts, groups)
     beside = open_beside(data, survey.spec, finder)
     return AudioSource(
         spec=dataclasses.replace(survey.spec, classes=classes),
@@ -69,25 +70,25 @@ def _class_names(listing: Listing, data: AudioData) -> tuple[list[str], list[str
     return class_names(listing, data.labels)
 
 
-def _each_window(rows: WindowedRows, of_each: Sequence[str]) -> list[str]:
+def _each_window(recordings: SurveyedRecordings, of_each: Sequence[str]) -> list[str]:
     """Values of recordings as those of their windows."""
-    return [of_each[owner] for owner in rows.owners]
+    return [of_each[owner] for owner in recordings.owners]
 
 
-def _part(rows: WindowedRows, names: Sequence[str], classes: tuple[str, ...]) -> Part:
-    labels = numbered(_each_window(rows, names), classes) if classes else None
-    return Part(rows, labels, _each_window(rows, rows.recordings.names))
+def _part(recordings: SurveyedRecordings, names: Sequence[str], classes: tuple[str, ...]) -> Part:
+    labels = numbered(_each_window(recordings, names), classes) if classes else None
+    return Part(recordings.rows, labels, _each_window(recordings, recordings.listing.names))
 
 
 def _matched(
-    data: AudioData, rows: WindowedRows, parts: dict[str, Part], groups: dict[str, list[str]]
+    data: AudioData, recordings: SurveyedRecordings, parts: dict[str, Part], groups: dict[str, list[str]]
 ) -> tuple[dict[str, Part], dict[str, list[str]]]:
     """The parts and the groups of their rows, once train has given the others what their patterns pick.
 
     Raises:
         DataError: a part comes out empty, or two patterns pick the same recording.
     """
-    paths = _each_window(rows, [str(path) for path in below(rows.recordings)])
+    paths = _each_window(recordings, [str(path) for path in below(recordings.listing)])
     wanted = {
         part: each for part, each in {"valid": data.valid, "test": data.test}.items() if isinstance(each, Matching)
     }
@@ -100,7 +101,7 @@ def _matched(
     for part, mask in (picked | {"train": times == 0}).items():
         if not mask.any():
             raise DataError(
-                f"{rows.recordings.place} has no recording for the {part} part: mend data.valid and data.test"
+                f"{recordings.listing.place} has no recording for the {part} part: mend data.valid and data.test"
             )
         parts = parts | {part: subset(parts["train"], np.flatnonzero(mask))}
         if groups:

@@ -2,16 +2,20 @@
 
 import dataclasses
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from vae_pipeline.kinds.audio.decoding import MOST_LOST, Recording, read_header
+from vae_pipeline.kinds.audio.decoding import MOST_LOST, read_header
+from vae_pipeline.kinds.audio.look import RecordingLook
 from vae_pipeline.kinds.audio.spec import AudioSpec
-from vae_pipeline.kinds.audio.windows import WindowedRows, count_windows, read_for
+from vae_pipeline.kinds.blocks import BlockRows, Blocks
 from vae_pipeline.kinds.listed import Listing
+from vae_pipeline.kinds.parts import Array, Indices
 from vae_pipeline.recipe.data import AudioData
 from vae_pipeline.system.errors import CorruptFileError, DataError
+from vae_pipeline.system.workbench import Workbench
 
 TOLD = {
     "resampled": "resampled",
@@ -25,11 +29,27 @@ TOLD = {
 """The counts on the data card, and how they are told."""
 
 
+@dataclass(frozen=True)
+class SurveyedRecordings:
+    """The recordings of a place that can be used."""
+
+    listing: Listing
+    rows: BlockRows
+    """Windows of [channels, length]: those of a recording follow each other."""
+    counts: Indices
+    """The number of windows of each recording."""
+
+    @property
+    def owners(self) -> Indices:
+        """The recording of each row."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
+
+
 class AudioSurvey:
     """A survey of one place after the other."""
 
-    def __init__(self, data: AudioData) -> None:
-        self.data = data
+    def __init__(self, data: AudioData, bench: Workbench) -> None:
+        self.data, self.bench = data, bench
         self.dropped: Counter[str] = Counter()
         self.spec: AudioSpec | None = None
         self._rates: Counter[int] = Counter()
@@ -37,11 +57,12 @@ class AudioSurvey:
         self._counts: Counter[str] = Counter(dict.fromkeys(TOLD, 0))
         self._samples = 0
 
-    def add(self, listing: Listing) -> WindowedRows:
-        """The recordings as rows, without those that can't be read, where the recipe drops these.
+    def add(self, listing: Listing) -> SurveyedRecordings:
+        """Read all recordings, without those that can't be read, where the recipe drops these.
 
         Raises:
             CorruptFileError, DataError: it doesn't, none can be read, or one can't be used.
+            WorkerError: a process that read some was ended from outside.
         """
         self.dropped.update(listing.skipped)
         if listing.broken and self.data.corrupt == "fail":
@@ -50,44 +71,55 @@ class AudioSurvey:
                 "them, or set data.corrupt to drop"
             )
         self.dropped.update({"link that leads nowhere": len(listing.broken)} if listing.broken else {})
-        names, counts = [], []
-        for name in listing.names:
+        spec = self._spec_of(listing)
+        blocks = Blocks(listing, RecordingLook(spec, self.data.corrupt == "drop"), self.bench)
+        found = blocks.findings
+        kept = np.flatnonzero(~found["corrupt"])
+        if len(kept) < len(found):
+            self.dropped["broken or empty recording"] += len(found) - len(kept)
+        if not len(kept):
+            raise DataError(f"every recording in {listing.place} is broken or empty: fetch them again")
+        self.spec = spec
+        told = found[kept]
+        self._count(told, spec)
+        used = dataclasses.replace(
+            listing,
+            names=[listing.names[place] for place in kept.tolist()],
+            digest=lambda _: listing.digest(map(bytes, found["digest"])),
+        )
+        return SurveyedRecordings(used, BlockRows(blocks), told["rows"])
+
+    def _spec_of(self, listing: Listing) -> AudioSpec:
+        """The spec; its channels are those of the first recording whose header can be read, where they aren't mixed."""
+        if self.spec is not None:
+            return self.spec
+        for name in listing.names if self.data.channels != "mono" else ():
             try:
-                counts.append(self._look(listing.read(name), f"{listing.place}/{name}"))
+                channels = read_header(listing.read(name), f"{listing.place}/{name}").channels
             except CorruptFileError:
                 if self.data.corrupt == "fail":
                     raise
-                self.dropped["broken or empty recording"] += 1
             else:
-                names.append(name)
-        if not names:
-            raise DataError(f"every recording in {listing.place} is broken or empty: fetch them again")
-        assert self.spec is not None  # it is that of the first recording that was read
-        return WindowedRows(dataclasses.replace(listing, names=names), np.array(counts, np.int64), self.spec)
+                break
+        else:
+            channels = 1
+        return AudioSpec(self.data.rate_hz, self.data.length, channels, longer=self.data.longer)
 
-    def _look(self, content: bytes, shown: str) -> int:
-        """The number of windows of a recording."""
-        if self.spec is None:
-            channels = 1 if self.data.channels == "mono" else read_header(content, shown).channels
-            self.spec = AudioSpec(self.data.rate_hz, self.data.length, channels, longer=self.data.longer)
-        found = read_for(content, shown, self.spec)
-        self._count(found, self.spec)
-        return count_windows(found.x.shape[1], self.spec)
-
-    def _count(self, found: Recording, spec: AudioSpec) -> None:
-        samples = found.x.shape[1]
-        self._rates[found.header.rate_hz] += 1
-        self._channels[found.header.channels] += 1
-        self._samples += samples
-        self._counts.update(
-            resampled=found.header.rate_hz != spec.rate_hz,
-            dulled=found.lost > MOST_LOST,
-            mixed=found.header.channels != spec.channels,
-            padded=samples < count_windows(samples, spec) * spec.length,
-            cropped=found.cropped,
-            clipped=found.clipped,
-            silent=not found.x.any(),
-        )
+    def _count(self, told: Array, spec: AudioSpec) -> None:
+        samples = told["samples"]
+        self._rates.update(told["rate_hz"].tolist())
+        self._channels.update(told["channels"].tolist())
+        self._samples += int(samples.sum())
+        of_each = {
+            "resampled": told["rate_hz"] != spec.rate_hz,
+            "dulled": told["lost"] > MOST_LOST,
+            "mixed": told["channels"] != spec.channels,
+            "padded": samples < told["rows"] * spec.length,
+            "cropped": told["cropped"],
+            "clipped": told["clipped"],
+            "silent": told["silent"],
+        }
+        self._counts.update({name: int(each.sum()) for name, each in of_each.items()})
 
     @property
     def findings(self) -> dict[str, Any]:

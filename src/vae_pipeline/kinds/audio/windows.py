@@ -1,17 +1,9 @@
 """Recordings brought to one length: cropped or cut into windows, and what is shorter padded with silence."""
 
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import groupby
-from operator import itemgetter
-from typing import Any
-
 import numpy as np
 
 from vae_pipeline.kinds.audio.decoding import Recording, Samples, read_recording
 from vae_pipeline.kinds.audio.spec import AudioSpec
-from vae_pipeline.kinds.listed import Listing
-from vae_pipeline.kinds.parts import Array, Indices
 from vae_pipeline.system.errors import DataError
 
 
@@ -42,32 +34,3 @@ def windows(x: Samples, spec: AudioSpec) -> Samples:
     kept = x[:, : count * spec.length]
     padded = np.pad(kept, ((0, 0), (0, count * spec.length - kept.shape[1])))
     return np.ascontiguousarray(padded.reshape(spec.channels, count, spec.length).swapaxes(0, 1))
-
-
-@dataclass(frozen=True)
-class WindowedRows:
-    """Windows of recordings as rows of [channels, length]: those of a recording follow each other."""
-
-    recordings: Listing
-    counts: Indices
-    """The number of windows of each recording."""
-    spec: AudioSpec
-
-    @cached_property
-    def owners(self) -> Indices:
-        """The recording of each row."""
-        return np.repeat(np.arange(len(self.counts)), self.counts)
-
-    def __len__(self) -> int:
-        return len(self.owners)
-
-    def __getitem__(self, indices: Indices) -> Array:
-        owners = self.owners[indices]
-        places = indices - np.searchsorted(self.owners, owners)
-        rows: list[Any] = []
-        for owner, some in groupby(zip(owners, places, strict=True), key=itemgetter(0)):  # each is decoded once
-            name = self.recordings.names[owner]
-            found = read_for(self.recordings.read(name), f"{self.recordings.place}/{name}", self.spec)
-            whole = windows(found.x, self.spec)
-            rows += [whole[place] for _, place in some]
-        return np.stack(rows)

@@ -9,9 +9,9 @@ import numpy as np
 from vae_pipeline.kinds.folders import class_names, numbered
 from vae_pipeline.kinds.image.lists import NamedList, picture_groups, read_attributes, read_parts
 from vae_pipeline.kinds.image.mvtec import open_mvtec
-from vae_pipeline.kinds.image.rows import DecodedMasks
+from vae_pipeline.kinds.image.rows import MaskRows
 from vae_pipeline.kinds.image.survey import PictureSurvey
-from vae_pipeline.kinds.image.tiles import TiledRows, repeated
+from vae_pipeline.kinds.image.tiles import repeated
 from vae_pipeline.kinds.listed import Listing, readable
 from vae_pipeline.kinds.listing import list_pictures
 from vae_pipeline.kinds.parts import ImageSource, Indices, Part
@@ -49,12 +49,12 @@ def open_folder(data: FolderData, bench: Workbench) -> ImageSource:
     for name, part in pictures.items():
         marks, spare = (None, []) if shown is None else shown.marks(part)
         labels = _labels(folders[name], classes)
-        parts[name] = Part(survey.rows(found[name]), labels, part.names, attributes=marks)
+        rows, owners = survey.rows(found[name]), found[name].owners
+        parts[name] = Part(rows, labels, part.names, attributes=marks)
         groups |= {name: picture_groups(part, data.rule.groups)} if data.rule.groups else {}
         if data.resize == "tiles":
-            tiled = TiledRows(part, data, survey.levels)
-            parts[name] = repeated(parts[name], tiled)
-            groups |= {name: [groups[name][picture] for picture in tiled.owners]} if groups else {}
+            parts[name] = repeated(parts[name], rows, owners)
+            groups |= {name: [groups[name][picture] for picture in owners]} if groups else {}
         notes += spare
     if isinstance(data.split, ListedSplit):
         parts, spare = _listed(parts["train"], pictures["train"], read_parts(Path(data.split.file)))
@@ -128,7 +128,7 @@ def _open_one_class(data: FolderData, labels: NormalFolder, bench: Workbench) ->
             survey.rows(found),
             numbers,
             pictures.names,
-            DecodedMasks(pictures, mask_of, data) if labels.masks == "beside" else None,
+            MaskRows(found, mask_of) if labels.masks == "beside" else None,
             attributes=marks,
         ),
         valid=float(data.valid),

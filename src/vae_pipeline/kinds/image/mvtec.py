@@ -4,21 +4,20 @@ Source: Bergmann, Fauser, Sattlegger and Steger, MVTec AD, 2019.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from vae_pipeline.kinds.folders import below, numbered
-from vae_pipeline.kinds.image.decoding import read_mask, size_of
 from vae_pipeline.kinds.image.lists import picture_groups
-from vae_pipeline.kinds.image.rows import DecodedMasks
+from vae_pipeline.kinds.image.rows import MaskRows
 from vae_pipeline.kinds.image.survey import PictureSurvey
-from vae_pipeline.kinds.image.tiles import TiledRows, repeated
+from vae_pipeline.kinds.image.tiles import repeated
 from vae_pipeline.kinds.listed import Listing, readable
 from vae_pipeline.kinds.listing import list_pictures
-from vae_pipeline.kinds.parts import Array, ImageSource, Indices, Part
+from vae_pipeline.kinds.parts import ImageSource, Part
+from vae_pipeline.kinds.splitting import chunks
 from vae_pipeline.recipe.data import FolderData, MvtecLayout
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.workbench import Workbench
@@ -45,17 +44,16 @@ def open_mvtec(data: FolderData, layout: MvtecLayout, bench: Workbench) -> Image
     classes = (GOOD, *sorted({*kinds} - {GOOD}))
     mask_of = {} if layout.masks == "none" else found.masks_of(test)
     flawless = Part(rows, np.zeros(len(train.names), np.int64), train.names)
-    tested = Part(
-        test_rows,
-        numbered(kinds, classes),
-        test.names,
-        None if layout.masks == "none" else DecodedMasks(test, mask_of, data),
-    )
+    tested = Part(test_rows, numbered(kinds, classes), test.names)
+    masks = MaskRows(surveyed[1], mask_of)
     groups = picture_groups(train, data.rule.groups) if data.rule.groups else []
     if data.resize == "tiles":
-        tiled = TiledRows(train, data, survey.levels)
-        flawless, tested = repeated(flawless, tiled), _in_tiles(tested, TiledRows(test, data, survey.levels), mask_of)
-        groups = [groups[picture] for picture in tiled.owners] if groups else []
+        owners = surveyed[0].owners
+        flawless = repeated(flawless, rows, owners)
+        tested = _in_tiles(repeated(tested, test_rows, surveyed[1].owners), masks, data.shape[1:])
+        groups = [groups[picture] for picture in owners] if groups else []
+    elif layout.masks != "none":
+        tested = dataclasses.replace(tested, masks=masks)
     return ImageSource(
         shape=data.shape,
         dtype="uint8",
@@ -137,36 +135,8 @@ class _Found:
         return found
 
 
-def _in_tiles(whole: Part, tiled: TiledRows, mask_of: Mapping[str, str]) -> Part:
+def _in_tiles(tiles: Part, masks: MaskRows, shape: tuple[int, int]) -> Part:
     """Test pictures in tiles: one that holds nothing of the defect is a flawless one."""
-    part, masks = repeated(whole, tiled), TiledMasks(tiled, mask_of)
-    assert part.labels is not None
-    defective = masks[np.arange(len(masks))].any(axis=(1, 2))
-    return dataclasses.replace(part, labels=np.where(defective, part.labels, 0), masks=masks)
-
-
-@dataclass(frozen=True)
-class TiledMasks:
-    """The masks of tiles, [height, width] each."""
-
-    tiles: TiledRows
-    mask_of: Mapping[str, str]
-
-    def __len__(self) -> int:
-        return len(self.tiles)
-
-    def __getitem__(self, indices: Indices) -> Array:
-        return np.stack([self._tile(index) for index in indices])
-
-    def _tile(self, index: int) -> Array:
-        owners, pictures = self.tiles.owners, self.tiles.pictures
-        owner, (height, width) = owners[index], self.tiles.data.shape[1:]
-        name = pictures.names[owner]
-        if name not in self.mask_of:
-            return np.zeros((height, width), np.uint8)
-        place = index - int(np.searchsorted(owners, owner))
-        top, left = self.tiles.places[owner][place]
-        size = size_of(pictures.read(name), f"{pictures.place}/{name}")
-        mask = self.mask_of[name]
-        whole = read_mask(pictures.read(mask), f"{pictures.place}/{mask}", size, "none")
-        return whole[top : top + height, left : left + width]
+    assert tiles.labels is not None
+    marked = [chunk.any(axis=(1, 2)) for chunk in chunks(masks, shape)]
+    return dataclasses.replace(tiles, labels=np.where(np.concatenate(marked), tiles.labels, 0), masks=masks)

@@ -50,7 +50,7 @@ def open_images(
         case ScansData():
             from vae_pipeline.kinds.image.scans.source import open_scans
 
-            return open_scans(data)
+            return open_scans(data, bench)
         case DrawnDefectsData():
             from vae_pipeline.kinds.image.defects import with_defects
 

@@ -1,56 +1,40 @@
-"""Pictures and their masks as rows of arrays, read when they are asked for."""
+"""The masks of pictures as rows of arrays, read when they are first asked for."""
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from vae_pipeline.kinds.image.blocks import PictureBlocks
-from vae_pipeline.kinds.image.decoding import Levels, read_mask
-from vae_pipeline.kinds.listed import Listing
+from vae_pipeline.kinds.blocks import BlockRows, Blocks
+from vae_pipeline.kinds.image.looks import MaskLook
+from vae_pipeline.kinds.image.survey import SurveyedPictures
 from vae_pipeline.kinds.parts import Array, Indices
-from vae_pipeline.recipe.data import FolderData
 
 
-@dataclass(frozen=True)
-class DecodedRows:
-    """Pictures of blocks as rows of [channels, height, width]."""
+class MaskRows:
+    """The masks of surveyed pictures or of their tiles, [height, width] each; one without a mask has no defect."""
 
-    blocks: PictureBlocks
-    places: Indices
-    """The place of each row among all pictures of the blocks."""
-    levels: Levels
+    def __init__(self, pictures: SurveyedPictures, mask_of: Mapping[str, str]) -> None:
+        names = pictures.listing.names
+        self.pictures, self.mask_of = pictures, {name: mask_of[name] for name in names if name in mask_of}
+        self.masked = np.array([name in mask_of for name in names], bool)[pictures.owners]
+        """[rows], bool: True where the picture has a mask."""
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.masked)
+
+    @cached_property
+    def _marks(self) -> BlockRows:
+        blocks, look = self.pictures.blocks, self.pictures.look
+        sizes = dict(zip(self.pictures.listing.names, self.pictures.told["size"].tolist(), strict=True))
+        masks = {mask: tuple(sizes[name]) for name, mask in self.mask_of.items()} if look.tiled else {}
+        listing = dataclasses.replace(blocks.listing, names=list(self.mask_of.values()))
+        return BlockRows(Blocks(listing, MaskLook(look.data, masks), blocks.bench))
 
     def __getitem__(self, indices: Indices) -> Array:
-        places = self.places[indices]
-        numbers, within = np.divmod(places, self.blocks.size)
-        rows = np.empty((len(places), *self.blocks.data.shape), np.uint8)
-        for number in np.unique(numbers).tolist():
-            mine = numbers == number
-            rows[mine] = self.blocks.pixels(number, self.levels)[within[mine]]
+        rows = np.zeros((len(indices), *self.pictures.look.data.shape[1:]), np.uint8)
+        marked = self.masked[indices]
+        if marked.any():
+            rows[marked] = self._marks[(np.cumsum(self.masked) - 1)[indices[marked]]]
         return rows
-
-
-@dataclass(frozen=True)
-class DecodedMasks:
-    """The masks of pictures, [height, width] each; one without a mask has no defect."""
-
-    pictures: Listing
-    mask_of: Mapping[str, str]
-    data: FolderData
-
-    def __len__(self) -> int:
-        return len(self.pictures.names)
-
-    def __getitem__(self, indices: Indices) -> Array:
-        return np.stack([self.decode(self.mask_of.get(self.pictures.names[index])) for index in indices])
-
-    def decode(self, name: str | None) -> Array:
-        """Read one mask; of None, an empty one."""
-        size = self.data.shape[1:]
-        if name is None:
-            return np.zeros(size, np.uint8)
-        return read_mask(self.pictures.read(name), f"{self.pictures.place}/{name}", size, self.data.fit)

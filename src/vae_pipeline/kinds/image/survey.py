@@ -7,24 +7,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vae_pipeline.kinds.image.blocks import PictureBlocks
-from vae_pipeline.kinds.image.rows import DecodedRows
+from vae_pipeline.kinds.blocks import BlockRows, Blocks
+from vae_pipeline.kinds.image.looks import PictureLook
 from vae_pipeline.kinds.image.spec import LEVELS
 from vae_pipeline.kinds.listed import Listing
-from vae_pipeline.kinds.parts import Indices
+from vae_pipeline.kinds.parts import Array, Indices
 from vae_pipeline.recipe.data import FolderData
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.workbench import Workbench
 
 
 @dataclass(frozen=True)
-class Surveyed:
+class SurveyedPictures:
     """The pictures of a place that can be used."""
 
     listing: Listing
-    blocks: PictureBlocks
-    places: Indices
-    """The place of each among all that were listed."""
+    blocks: Blocks
+    look: PictureLook
+    told: Array
+    """The findings on each."""
+
+    @property
+    def owners(self) -> Indices:
+        """The picture of each row: of one row, or of as many as it was cut into tiles."""
+        return np.repeat(np.arange(len(self.told)), self.told["rows"])
 
 
 class PictureSurvey:
@@ -35,7 +41,7 @@ class PictureSurvey:
         self.dropped: Counter[str] = Counter()
         self._low, self._high = math.inf, -math.inf
 
-    def add(self, pictures: Listing) -> Surveyed:
+    def add(self, pictures: Listing) -> SurveyedPictures:
         """Read all pictures; those that can't be read are left out, where the recipe drops these.
 
         Raises:
@@ -49,31 +55,27 @@ class PictureSurvey:
                 "mend them, or set data.corrupt to drop"
             )
         self.dropped.update({"link that leads nowhere": len(pictures.broken)} if pictures.broken else {})
-        blocks = PictureBlocks(pictures, self.data, self.bench)
+        look = PictureLook(self.data)
+        blocks = Blocks(pictures, look, self.bench)
         found = blocks.findings
-        kept = np.flatnonzero(~found.corrupt)
-        if len(kept) < len(found.corrupt):
-            self.dropped["truncated or corrupt picture"] += len(found.corrupt) - len(kept)
+        kept = np.flatnonzero(~found["corrupt"])
+        if len(kept) < len(found):
+            self.dropped["truncated or corrupt picture"] += len(found) - len(kept)
         if not len(kept):
             raise DataError(f"every picture in {pictures.place} is truncated or corrupt: fetch them again")
-        wide = found.levels[np.isfinite(found.levels[:, 0])]
+        wide = found["levels"][found["late"]]
         self._low = float(wide[:, 0].min(initial=self._low))
         self._high = float(wide[:, 1].max(initial=self._high))
         listing = dataclasses.replace(
             pictures,
             names=[pictures.names[place] for place in kept.tolist()],
-            digest=lambda _: pictures.digest(map(bytes, found.digests)),
+            digest=lambda _: pictures.digest(map(bytes, found["digest"])),
         )
-        return Surveyed(listing, blocks, kept)
+        return SurveyedPictures(listing, blocks, look, found[kept])
 
-    def rows(self, pictures: Surveyed) -> DecodedRows:
-        """The pictures as rows, once all places were added.
-
-        Raises:
-            CorruptFileError, DataError, WorkerError: as `add`.
-        """
-        pictures.blocks.bring(self.levels)
-        return DecodedRows(pictures.blocks, pictures.places, self.levels)
+    def rows(self, pictures: SurveyedPictures) -> BlockRows:
+        """The pictures as rows, once all places were added."""
+        return BlockRows(pictures.blocks, self.levels)
 
     @property
     def levels(self) -> tuple[float, float]:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from vae_pipeline.kinds.folders import class_names
-from vae_pipeline.kinds.image.scans.files import VOLUMES, Scans, is_dicom, survey
+from vae_pipeline.kinds.image.scans.files import Scans, survey
+from vae_pipeline.kinds.image.scans.reading import VOLUMES, by_path, is_dicom
 from vae_pipeline.kinds.listing import list_files
 from vae_pipeline.recipe.data import ScansData
 from vae_pipeline.scaffold.facts import ImageFacts
@@ -20,8 +21,11 @@ SOFT_TISSUE = {"level": 40, "width": 400}
 
 
 def holds_scans(path: Path) -> bool:
-    """True if most of some files of a folder or an archive are scans, by their names or beginnings."""
-    listing = list_files(path, lambda names: (sorted(names), Counter()))
+    """True if most of some files of a folder, an archive or shards are scans, by their names or beginnings."""
+    try:
+        listing = list_files(path, by_path)
+    except DataError:  # told once its pictures are sought
+        return False
     some = listing.names[:: max(1, len(listing.names) // SAMPLE)]
     scans = (name.lower().endswith(VOLUMES) or is_dicom(listing.read(name), name) for name in some)
     return 2 * sum(scans) > len(some)

@@ -2,29 +2,23 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from vae_pipeline.kinds.blocks import Blocks
 from vae_pipeline.kinds.folders import groups_of
-from vae_pipeline.kinds.image.scans.decoded import Decoded
-from vae_pipeline.kinds.image.scans.dicom import MARK, read_dicom, read_header
-from vae_pipeline.kinds.image.scans.nifti import is_nifti, read_nifti, uncompressed
+from vae_pipeline.kinds.image.scans.look import ScanLook
+from vae_pipeline.kinds.image.scans.reading import by_path
 from vae_pipeline.kinds.image.scans.table import Table
-from vae_pipeline.kinds.image.spec import ScanReading
 from vae_pipeline.kinds.listed import Listing
 from vae_pipeline.kinds.listing import list_files
 from vae_pipeline.recipe.data import ScansData
 from vae_pipeline.recipe.split import Groups
-from vae_pipeline.system.errors import CorruptFileError, DataError
-
-SUFFIXES = (".dcm", ".dicom", ".ima")
-"""Ends of the names of DICOM files that may lack their mark."""
-VOLUMES = (".nii", ".nii.gz")
-"""Ends of the names of NIfTI files."""
+from vae_pipeline.system.errors import DataError
+from vae_pipeline.system.workbench import Workbench
 
 
 @dataclass(frozen=True)
@@ -55,7 +49,7 @@ class Scans:
     listing: Listing
     found: tuple[Scan, ...]
     dropped: Counter[str]
-    decode: Callable[[Scan], Decoded]
+    blocks: Blocks
 
     @property
     def owners(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -92,11 +86,12 @@ class Scans:
             ) from None
 
 
-def survey(place: Path, data: ScansData) -> Scans:
-    """List and decode the scans of a place, once.
+def survey(place: Path, data: ScansData, bench: Workbench | None = None) -> Scans:
+    """List and decode the scans of a place; what is found is kept on the workbench.
 
     Raises:
         DataError: a scan can't be used, or none is there.
+        WorkerError: a process that read some was ended from outside.
     """
     try:
         listing = list_files(place, by_path)
@@ -104,8 +99,8 @@ def survey(place: Path, data: ScansData) -> Scans:
         if not place.exists():
             raise
         raise DataError(  # the message may show a path
-            f"{place} can't be listed: it is a corrupt or encrypted archive, one with paths that lead out of it, or "
-            "there is a folder in it that can't be read"
+            f"{place} can't be listed: an archive is corrupt, is encrypted or has paths that lead out of it, two "
+            "archives hold a file of one name, or there is a folder that can't be read"
         ) from None
     dropped = Counter(listing.skipped)
     if listing.broken and data.corrupt == "fail":
@@ -123,79 +118,46 @@ def survey(place: Path, data: ScansData) -> Scans:
         except DataError as error:  # its message shows the path
             raise type(error)(f"{shown[name]} can't be read: mend its file") from None
 
-    def decode(scan: Scan) -> Decoded:
-        decoded = decoded_of(read(scan.name), scan.name, scan.shown, data)
-        assert decoded is not None  # the survey read it
-        return decoded
-
-    found = []
-    for name in listing.names:
-        try:
-            decoded = decoded_of(read(name), name, shown[name], data)
-        except CorruptFileError:
-            if data.corrupt == "fail":
-                raise
-            dropped["truncated or corrupt scan"] += 1
-            continue
-        if decoded is None:
-            dropped["file without an image as DICOM or NIfTI"] += 1
-            continue
-        images = decoded.images
-        low, high = (float(images.min()), float(images.max())) if images.size else (np.nan, np.nan)
-        if not np.isfinite([low, high]).all():
-            raise DataError(f"{shown[name]} holds NaN or infinity, or nothing: clean it first")
-        sides, told = images.shape[1:3], (decoded.patient, decoded.tomogram)
-        found.append(Scan(name, shown[name], len(images), decoded.coloured, low, high, sides, *told))
+    blocks = Blocks(
+        dataclasses.replace(listing, read=read),
+        ScanLook(data),
+        Workbench.temporary() if bench is None else bench,
+        shown.__getitem__,
+    )
+    told = blocks.findings
+    imageless = ~told["corrupt"] & ~told["image"]
+    dropped.update(
+        {
+            reason: int(each.sum())
+            for reason, each in {
+                "truncated or corrupt scan": told["corrupt"],
+                "file without an image as DICOM or NIfTI": imageless,
+            }.items()
+            if each.any()
+        }
+    )
+    found = [
+        Scan(
+            name,
+            shown[name],
+            images=int(each["rows"]),
+            coloured=bool(each["coloured"]),
+            low=float(each["range"][0]),
+            high=float(each["range"][1]),
+            sides=(int(each["sides"][0]), int(each["sides"][1])),
+            patient=str(each["patient"]) or None,
+            tomogram=bool(each["tomogram"]),
+        )
+        for name, each in zip(listing.names, told, strict=True)
+        if each["image"]
+    ]
     if not found:
         raise DataError(
             f"{place} holds no scans as DICOM or as NIfTI (.nii, .nii.gz) that can be read; passed over: "
             f"{', '.join(f'{number} x {reason}' for reason, number in dropped.items()) or 'nothing'}"
         )
     names = [scan.name for scan in found]
-    used = dataclasses.replace(listing, names=names, read=read, broken=())
-    return Scans(used, tuple(found), dropped, decode)
-
-
-def reading_of(data: ScansData) -> ScanReading:
-    """The way in which a recipe has scans read."""
-    slices = data.slices
-    return ScanReading(data.window == "stored", slices.plane, slices.first, slices.last, data.resize)
-
-
-def decoded_of(content: bytes, name: str, shown: str, data: ScansData) -> Decoded | None:
-    """The images of a file that a recipe chooses, as `decoded_by` gives them."""
-    return decoded_by(content, name, shown, reading_of(data))
-
-
-def decoded_by(content: bytes, name: str, shown: str, reading: ScanReading) -> Decoded | None:
-    """The chosen images of a file; None of one that holds no image.
-
-    Raises:
-        CorruptFileError, DataError: they can't be used.
-    """
-    if is_dicom(content, name):
-        header = read_header(content, shown)
-        if header is None:
-            return None
-        decoded = read_dicom(header, shown, reading.windowed)
-    elif name.lower().endswith(VOLUMES):
-        volume = uncompressed(content, shown)
-        if not is_nifti(volume):
-            raise CorruptFileError(f"{shown} is a truncated or corrupt NIfTI file, or none: leave it out")
-        if reading.windowed:
-            raise DataError(f"{shown} is a NIfTI file, which stores no window: give data.window a level and a width")
-        decoded = read_nifti(volume, shown, reading.plane)
-    else:
-        return None
-    return decoded.some(reading.first, reading.last)
-
-
-def is_dicom(content: bytes, name: str) -> bool:
-    """True of a file with DICOM's mark, or with a name that says so."""
-    return content[MARK[0]] == MARK[1] or name.lower().endswith(SUFFIXES)
-
-
-def by_path(names: Iterable[str]) -> tuple[list[str], Counter[str]]:
-    """All names but hidden ones, in their order."""
-    kept = [name for name in names if not any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)]
-    return sorted(kept), Counter()
+    used = dataclasses.replace(
+        listing, names=names, read=read, broken=(), digest=lambda _: listing.digest(map(bytes, told["digest"]))
+    )
+    return Scans(used, tuple(found), dropped, blocks)

@@ -13,8 +13,8 @@ from vae_pipeline.kinds.archives import is_archive
 from vae_pipeline.kinds.image.decoding import SUFFIXES as PICTURES
 from vae_pipeline.kinds.image.decoding import Resize
 from vae_pipeline.kinds.image.scans.decoded import Decoded
-from vae_pipeline.kinds.image.scans.files import SUFFIXES, VOLUMES, by_path, decoded_by, is_dicom
 from vae_pipeline.kinds.image.scans.fitting import brought_to, within_range
+from vae_pipeline.kinds.image.scans.reading import SUFFIXES, VOLUMES, by_path, decoded_by, is_dicom
 from vae_pipeline.kinds.image.spec import ImageSpec, ScanReading
 from vae_pipeline.kinds.listing import list_files
 from vae_pipeline.system.errors import CorruptFileError, DataError

@@ -1,31 +1,31 @@
 """Medical scans as a source: images of one size and range, and patients who are each in one part."""
 
 from collections import Counter
-from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 
+from vae_pipeline.kinds.blocks import BlockRows
 from vae_pipeline.kinds.folders import class_names, numbered
-from vae_pipeline.kinds.image.scans.files import Scan, Scans, reading_of, survey
-from vae_pipeline.kinds.image.scans.fitting import brought_to, within_range
+from vae_pipeline.kinds.image.scans.files import Scan, Scans, survey
+from vae_pipeline.kinds.image.scans.reading import reading_of
 from vae_pipeline.kinds.image.scans.table import Table
-from vae_pipeline.kinds.parts import Array, ImageSource, Indices, Part
+from vae_pipeline.kinds.parts import ImageSource, Part
 from vae_pipeline.recipe.data import InColumn, ScansData, Window
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.files import sha256_of
+from vae_pipeline.system.workbench import Workbench
 
 
-def open_scans(data: ScansData) -> ImageSource:
+def open_scans(data: ScansData, bench: Workbench) -> ImageSource:
     """List the scans of each part.
 
     Raises:
         DataError: a scan can't be used, or a patient is in two parts.
+        WorkerError: a process that read some was ended from outside.
     """
     places = {name: place for name, place in _places(data).items() if isinstance(place, str)}
-    scans = {name: survey(Path(place), data) for name, place in places.items()}
+    scans = {name: survey(Path(place), data, bench) for name, place in places.items()}
     for part in scans.values():
         _refuse_other_channels(part, data)
     table = None if data.table is None else Table.read(Path(data.table))
@@ -39,7 +39,7 @@ def open_scans(data: ScansData) -> ImageSource:
     parts, groups = {}, {}
     for name, part in scans.items():
         owners = part.owners
-        rows = ScanRows(part, data, owners, low, high)
+        rows = BlockRows(part.blocks, (low, high))
         numbers = numbered(labels[name], classes)[owners] if classes else None
         parts[name] = Part(rows, numbers, [part.found[owner].name for owner in owners])
         groups[name] = [patients[name][owner] for owner in owners]
@@ -141,28 +141,3 @@ def _told(scans: list[Scan], patients: dict[str, list[str]], data: ScansData, lo
             f"name {len({*known})}: patients: tag goes by them"
         )
     return notes
-
-
-@dataclass(frozen=True)
-class ScanRows:
-    """Images of scans as rows of [channels, height, width]; those of a scan follow each other."""
-
-    scans: Scans
-    data: ScansData
-    owners: Indices
-    low: float
-    high: float
-
-    def __len__(self) -> int:
-        return len(self.owners)
-
-    def __getitem__(self, indices: Indices) -> Array:
-        owners = self.owners[indices]
-        places = indices - np.searchsorted(self.owners, owners)
-        rows, shape = [], self.data.shape
-        for owner, some in groupby(zip(owners, places, strict=True), key=itemgetter(0)):  # each is decoded once
-            scan = self.scans.found[owner]
-            decoded = self.scans.decode(scan)
-            images = (within_range(decoded, place, self.low, self.high) for _, place in some)
-            rows += [brought_to(each, scan.shown, shape, self.data.resize, self.low, self.high) for each in images]
-        return np.stack(rows)
