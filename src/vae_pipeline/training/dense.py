@@ -64,7 +64,7 @@ class DenseGradient:
         control: RateControl,
     ) -> None:
         self.model, self.likelihood, self.control = model, model.likelihood, control
-        self.ends = (posterior.mean, posterior.log_variance)
+        self.ends = (_Linear(posterior.mean), _Linear(posterior.log_variance))
         self.planes, self.shortcut = decoder.shape, decoder.shortcut  # a recipe gives either net one, or neither
         self.encoder, self.decoder = _Stack([*encoder.layers]), _Stack([*decoder.layers, decoder.output])
 
@@ -73,7 +73,7 @@ class DenseGradient:
         """The loss and the sums of distortion and rate over the rows; each parameter gets its `grad`."""
         scaled, label = self.model.scaling(rows.x), self.model.one_hot(rows.label)
         features = self._features(scaled.flatten(1), label)
-        mean, log_variance = (layer.forward(features) for layer in self.ends)
+        mean, log_variance = (layer(features) for layer in self.ends)
         log_variance = nn.functional.hardtanh(log_variance, *LOG_VARIANCE)
         variance, scale = log_variance.exp(), (0.5 * log_variance).exp()
         noise = standard_normal((), mean)
@@ -123,16 +123,35 @@ class DenseGradient:
     def _back_to_x(self, features: Tensor, *slopes: Tensor) -> None:
         """Go on from the slopes by mean and log-variance to the encoder's first layer."""
         for layer, slope in zip(self.ends, slopes, strict=True):
-            _learn(layer, features, slope)
+            layer.learn(features, slope)
         first, second = (slope.mm(layer.weight) for layer, slope in zip(self.ends, slopes, strict=True))
         self.encoder.backward((first + second)[:, : self.encoder.width], to_input=False)
+
+
+class _Linear:
+    """A linear layer by its numbers alone: tensors that autograd could follow cost more, whether it does or not."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        self.layer = layer
+        self.weight, self.bias = layer.weight.detach(), layer.bias.detach()
+        self.gradient = torch.empty_like(self.weight), torch.empty_like(self.bias)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.weight, self.bias)
+
+    def learn(self, x: Tensor, slope: Tensor) -> None:
+        """Give the parameters their `grad`, by the slope of the loss by the output; always in the same memory."""
+        by_weight, by_bias = self.gradient
+        torch.mm(slope.t(), x, out=by_weight)
+        torch.sum(slope, 0, out=by_bias)
+        self.layer.weight.grad, self.layer.bias.grad = by_weight, by_bias
 
 
 class _Stack:
     """Linear layers and activations in turn, which keep what the way back needs."""
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
-        self.modules = modules
+        self.modules = [_Linear(module) if isinstance(module, nn.Linear) else module for module in modules]
         self.between: list[Tensor] = []
         """The input, and the output of each module."""
 
@@ -144,7 +163,7 @@ class _Stack:
     def __call__(self, x: Tensor) -> Tensor:
         self.between = [x]
         for module in self.modules:
-            x = module.forward(x)  # calling the module looks for hooks first, which takes as long as a small kernel
+            x = module(x) if isinstance(module, _Linear) else module.forward(x)  # without the search for hooks
             self.between.append(x)
         return x
 
@@ -152,10 +171,10 @@ class _Stack:
         """Give each layer its gradient by the slope at the end; returns the slope at the beginning, where wanted."""
         for place in reversed(range(len(self.modules))):
             module, before, after = self.modules[place], *self.between[place : place + 2]
-            if not isinstance(module, nn.Linear):
+            if not isinstance(module, _Linear):
                 slope = BACKWARD[type(module)](slope, before, after)
                 continue
-            _learn(module, before, slope)
+            module.learn(before, slope)
             if place or to_input:
                 slope = slope.mm(module.weight)
         return slope
@@ -163,7 +182,3 @@ class _Stack:
 
 def _joined(x: Tensor, label: Tensor | None) -> Tensor:
     return x if label is None else torch.cat([x, label], 1)
-
-
-def _learn(layer: nn.Linear, x: Tensor, slope: Tensor) -> None:
-    layer.weight.grad, layer.bias.grad = slope.t().mm(x), slope.sum(0)
