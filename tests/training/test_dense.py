@@ -13,7 +13,6 @@ from vae_pipeline.training.rate_control import Capacity, FreeBits, TargetRate, b
 
 GAUSSIAN = {"kind": "gaussian", "scale": "learned", "mean": "linear"}
 DISCRETISED = {"kind": "discretised_laplace", "scale": "learned", "mean": "linear"}
-LINEAR = {"kind": "dense", "layers": [8], "activation": "relu", "shortcut": True}
 WARM_UP = {"kind": "warm_up", "beta": 0.7, "share": 0.5}
 
 
@@ -26,31 +25,37 @@ def made(recipe, prepared):
     return model, build_objective(recipe.objective, len(prepared.train)), control
 
 
-def nets(activation, layers=(24, 16), **changes):
-    dense = {"kind": "dense", "layers": list(layers), "activation": activation}
+def nets(activation, layers=(24, 16), shortcut=False, **changes):
+    dense = {"kind": "dense", "layers": list(layers), "activation": activation, "shortcut": shortcut}
     return {"encoder": dense, "decoder": dense, **changes}
 
 
+MODELS = {
+    "relu": nets("relu"),
+    "tanh": nets("tanh"),
+    "silu": nets("silu", likelihood=GAUSSIAN),
+    "gelu": nets("gelu", likelihood=DISCRETISED),
+    "gated": nets("gated", layers=(20,)),
+    "relu by label": nets("relu", conditional=True),
+    "silu by label": nets("silu", likelihood=GAUSSIAN, conditional=True),
+    "tanh, shortcuts": nets("tanh", shortcut=True),
+    "silu, shortcuts": nets("silu", shortcut=True, likelihood=GAUSSIAN),
+    "gated, shortcuts": nets("gated", layers=(20,), shortcut=True),
+    "shortcuts, by label": nets("silu", shortcut=True, conditional=True),
+}
+
+
 @pytest.mark.parametrize("count", [1, 48, 64])
-@pytest.mark.parametrize(
-    "model",
-    [
-        nets("relu"),
-        nets("tanh"),
-        nets("silu", likelihood=GAUSSIAN),
-        nets("gelu", likelihood=DISCRETISED),
-        nets("gated", layers=(20,)),
-    ],
-    ids=lambda model: model["encoder"]["activation"],
-)
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
 def test_the_bits_are_autograd_s(smoke, prepared, model, count):
     recipe = edited(smoke, model=model, rate_control=WARM_UP)
     model, objective, control = made(recipe, prepared)
     with torch.no_grad():  # some log-variances beyond their bounds, where no gradient comes back
         model.posterior.log_variance.weight.mul_(400)
     x, target = (torch.from_numpy(prepared.train.x[start : start + count]) for start in (0, 100))
+    label = torch.from_numpy(prepared.train.labels[:count]) if model.classes else None
     with seeded(4):
-        inference = model(x, target)
+        inference = model(x, target, 1, label)
         loss = objective(inference, control)
         loss.backward()
     wanted = {name: parameter.grad for name, parameter in model.named_parameters()}
@@ -59,7 +64,7 @@ def test_the_bits_are_autograd_s(smoke, prepared, model, count):
     model.zero_grad()
     written = dense_gradient(model, objective, control)
     with seeded(4):
-        found, sums = written(Rows(x, None, target))
+        found, sums = written(Rows(x, label, target))
     assert torch.equal(found, loss)
     assert torch.equal(sums, torch.stack([inference.distortion().sum(), inference.rate().sum()]))
     for name, parameter in model.named_parameters():
@@ -69,10 +74,8 @@ def test_the_bits_are_autograd_s(smoke, prepared, model, count):
 @pytest.mark.parametrize(
     "sections",
     [
-        {"model": {"conditional": True}},
         {"model": {"posterior": {"kind": "full_gaussian", "latents": 2}}},
         {"model": {"prior": {"kind": "mixture", "components": 2}}},
-        {"model": {"encoder": LINEAR, "decoder": LINEAR}},
         {"objective": {"kind": "trimmed", "share": 0.1}},
     ],
 )

@@ -139,7 +139,7 @@ class LadderVAE(VAE):
         return tuple(self.decoder.sizes)
 
     def _posterior(self, scaled: Tensor, label: Tensor | None) -> LadderPosterior:
-        one_hot = self._one_hot(label)
+        one_hot = self.one_hot(label)
         return LadderPosterior(self.encoder(scaled, one_hot), one_hot, self.posterior, self.decoder)
 
     def explain(self, target: Tensor, draw: Draw, label: Tensor | None) -> Inference:  # noqa: ARG002

@@ -33,11 +33,11 @@ class SpatialVAE(VAE):
         self, x: Shaped[Tensor, "batch channels height width"], label: Int[Tensor, " batch"] | None = None
     ) -> tuple[LatentMap, LatentMap]:
         """Mean and log-variance of q(z|x) of raw images whose sides f divides."""
-        return self.posterior.map(self.encoder.map(self.scaling(x), self._one_hot(label)))
+        return self.posterior.map(self.encoder.map(self.scaling(x), self.one_hot(label)))
 
     def decode_map(self, z: LatentMap, label: Int[Tensor, " batch"] | None = None) -> ObservedDistribution:
         """p(x|z), over scaled images of f times the map's sides."""
-        return self.likelihood(self.decoder.map(z, self._one_hot(label)).float())
+        return self.likelihood(self.decoder.map(z, self.one_hot(label)).float())
 
 
 class QuantisedVAE(SpatialVAE):
@@ -61,4 +61,4 @@ class QuantisedVAE(SpatialVAE):
     ) -> LatentMap:
         """The numbers that are rounded to codes, of raw images of any size."""
         divided = repeated(self.scaling(x), [-side % self.factor for side in x.shape[2:]])
-        return self.posterior.within(self.encoder.map(divided, self._one_hot(label)))
+        return self.posterior.within(self.encoder.map(divided, self.one_hot(label)))

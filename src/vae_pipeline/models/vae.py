@@ -173,7 +173,7 @@ class VAE(nn.Module):
         self, z: Float[Tensor, "*samples batch latents"], label: Int[Tensor, " batch"] | None = None
     ) -> Float[Tensor, "*samples_batch_decoded"]:
         """The decoder's output, of which the likelihood is made."""
-        one_hot, rows = self._one_hot(label), z.flatten(0, -2)
+        one_hot, rows = self.one_hot(label), z.flatten(0, -2)
         if one_hot is not None:
             rows = torch.cat([rows, repeated(one_hot, z.shape[:-1])], 1)
         output: Tensor = self.decoder(rows).float().unflatten(0, z.shape[:-1])
@@ -225,17 +225,7 @@ class VAE(nn.Module):
             copied.latent_prior = self.latent_prior.frozen(self._unlabelled)
         return copied
 
-    def _sampler(self) -> Sampler:
-        return self.latent_prior.sampler(self._unlabelled) if self.sampler is None else self.sampler
-
-    def _unlabelled(self, scaled: Tensor) -> Distribution:
-        return self._posterior(scaled, None)
-
-    def _posterior(self, scaled: Tensor, label: Tensor | None) -> Posterior:
-        posterior: Posterior = self.posterior(self.encoder(scaled, self._one_hot(label)))
-        return posterior
-
-    def _one_hot(self, label: Tensor | None) -> Tensor | None:
+    def one_hot(self, label: Tensor | None) -> Tensor | None:
         """One-hot labels by a comparison in float32, which every ONNX runtime computes alike."""
         if not self.classes:
             return None
@@ -243,6 +233,16 @@ class VAE(nn.Module):
             raise ValueError(f"this model is conditional on a label in 0..{self.classes - 1}; none was given")
         numbers = torch.arange(self.classes, device=label.device, dtype=torch.float32)
         return (label[:, None].float() == numbers).float()
+
+    def _sampler(self) -> Sampler:
+        return self.latent_prior.sampler(self._unlabelled) if self.sampler is None else self.sampler
+
+    def _unlabelled(self, scaled: Tensor) -> Distribution:
+        return self._posterior(scaled, None)
+
+    def _posterior(self, scaled: Tensor, label: Tensor | None) -> Posterior:
+        posterior: Posterior = self.posterior(self.encoder(scaled, self.one_hot(label)))
+        return posterior
 
 
 def repeated(rows: Shaped[Tensor, "batch *event"], shape: torch.Size) -> Shaped[Tensor, "rows *event"]:
