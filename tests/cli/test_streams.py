@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from vae_pipeline.cli.output import console, looking
+from vae_pipeline.cli.output import console, looking, write_sentences
 from vae_pipeline.stages.display import Display
 from vae_pipeline.training.length import Length
 from vae_pipeline.training.loop import Progress
@@ -121,3 +121,10 @@ def test_only_a_terminal_gets_lines_that_are_drawn_over(terminal, environment, c
     assert "warning: it is late" in written
     assert ("\x1b[33m" in written) == coloured
     assert any(sign in written for sign in DRAWN_OVER) == live
+
+
+def test_sentences_with_broken_letters_are_counted(tmp_path, capsys):
+    write_sentences(tmp_path / "new.txt", ["whole", "brok\N{REPLACEMENT CHARACTER}n"], as_json=False)
+    assert "1 of 2 sentences hold \N{REPLACEMENT CHARACTER}" in capsys.readouterr().err
+    write_sentences(tmp_path / "new.txt", ["whole"], as_json=False)
+    assert not capsys.readouterr().err

@@ -18,6 +18,7 @@ from tests.tables import mixed_frame
 from vae_pipeline.kinds.download import Finder
 from vae_pipeline.kinds.parts import Source
 from vae_pipeline.kinds.sources import open_source
+from vae_pipeline.kinds.text.store import fit_tokenizer
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.scaffold.begin import Begun, begin, name_of, project_of
 from vae_pipeline.scaffold.looking.found import Places
@@ -320,6 +321,17 @@ class TestLines:
         Path("names.txt").write_text("\n".join(names))
         found = begun("names.txt")
         assert (found.recipe.data.tokenizer.kind, found.recipe.data.limit) == ("bytes", 8)
+
+    def test_letters_of_several_bytes_are_learned_whole(self):
+        """Chinese parts no words by blanks; of Greek names each is another word."""
+        rng = np.random.default_rng(0)
+        for name, letters in (("chinese", "春眠不覺曉處聞啼鳥夜來風雨聲花落知多少"), ("greek", "αβγδεζηθ")):
+            lines = ["".join(rng.choice(list(letters), 7)) for _ in range(2 * ENOUGH)]
+            Path(f"{name}.txt").write_text("\n".join(lines), encoding="utf-8")
+            found = begun(f"{name}.txt")
+            assert found.recipe.data.tokenizer.kind == "byte_pairs"
+            fitted = fit_tokenizer(found.recipe.data.tokenizer, lines)
+            assert {fitted.decode([each]) for each in range(fitted.get_vocab_size())} >= set(letters)
 
     def test_lines_that_look_like_rows_are_remarked_on(self):
         Path("rows.txt").write_text("".join(f"{index};{index % 7};red\n" for index in range(ENOUGH)))

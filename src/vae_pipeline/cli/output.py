@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vae_pipeline.runtime.graphs import Graphs
 
 PIPE = "-"
+BROKEN = "\N{REPLACEMENT CHARACTER}"
 LONG = 2000  # rows that take about a second
 ROOM = 2**31  # bytes of what is made at once; arrays on the way take some times as much
 
@@ -160,6 +161,12 @@ def write_sentences(out: Path, lines: list[str], as_json: bool) -> None:
     else:
         replace_file(out, content)
     say(out, len(lines), "sentences", as_json)
+    if broken := sum(BROKEN in line for line in lines):
+        console(stderr=True).print(
+            f"warning: {broken:,} of {len(lines):,} sentences hold {BROKEN}, bytes that make no letter: train longer, "
+            "or take data.tokenizer.kind byte_pairs, by which frequent letters are whole",
+            style="yellow",
+        )
 
 
 def write_observations(

@@ -12,13 +12,14 @@ from vae_pipeline.kinds.text.lines import read_lines
 from vae_pipeline.kinds.text.spec import SPECIAL
 from vae_pipeline.kinds.text.store import fit_tokenizer
 from vae_pipeline.kinds.text.tokens import Tokens
-from vae_pipeline.recipe.tokenizer import Bytes, Tokenizer, Words
+from vae_pipeline.recipe.tokenizer import BytePairs, Bytes, Tokenizer, Words
 from vae_pipeline.scaffold.facts import TextFacts
 from vae_pipeline.scaffold.looking.found import Found, Places, fractions, require_enough
 
 LOOKED_AT = 10_000  # lines
 GLUED = re.compile(r"\w[,;:!?](?=\s|$)")  # a sign that isn't parted from the word before it
 MOST_WORDS = 10_000
+BYTES, WIDE = 260, 1.2  # ids of bytes, those that are none counted; bytes of a letter on average
 KNOWN = 0.8  # of all tokens must be words that occur twice, else bytes are learned
 SEPARATORS = {"tabs": "\t", "semicolons": ";", "bars": "|", "commas": ","}
 MOST_ALIKE = 0.9  # of all lines
@@ -63,7 +64,7 @@ def look_at_sentences(texts: Sequence[str]) -> Found:
     sample = list(texts[:: max(1, len(texts) // LOOKED_AT)])
     tokenizer, vocabulary, told = _tokenizer(sample)
     lengths = np.array([len(ids) for ids in Tokens(fit_tokenizer(tokenizer, sample), 2).ids(sample)])
-    longest = MOST_BYTES if isinstance(tokenizer, Bytes) else MOST_TOKENS
+    longest = MOST_TOKENS if isinstance(tokenizer, Words) else MOST_BYTES
     limit = int(min(longest, max(2, np.percentile(lengths, LONG) + 1)))
     cut = float((lengths >= limit).mean())
     typical, most = int(np.median(lengths)), int(lengths.max())
@@ -89,9 +90,21 @@ def _tokenizer(lines: list[str]) -> tuple[Tokenizer, int, str]:
     known = counts[counts > 1].sum() / counts.sum()
     if known < KNOWN or words < 2 * len(lines):
         why = f"{known:.0%} of the words occur twice" if known < KNOWN else "a line is hardly more than a word"
-        return Bytes(kind="bytes"), 260, f"{why}: bytes are learned instead of words"
+        return _below_words(lines, why)
     vocabulary = max(5, min(MOST_WORDS, twice + len(SPECIAL)))
     parted = "signs are parted from words" if split == "signs" else "words are parted by blanks alone"
     different, kept = counts.size - len(SPECIAL), vocabulary - len(SPECIAL)
     told = f"{different:,} different words, of which the {kept:,} most frequent are known: {parted}"
     return every.model_copy(update={"vocabulary": vocabulary}), vocabulary, told
+
+
+def _below_words(lines: list[str], why: str) -> tuple[Tokenizer, int, str]:
+    """Bytes; of a script whose letters take several of them, pairs too, so that frequent letters are whole."""
+    letters = Counter("".join(lines))
+    size = sum(count * len(letter.encode()) for letter, count in letters.items()) / letters.total()
+    if size < WIDE:
+        return Bytes(kind="bytes"), BYTES, f"{why}: bytes are learned instead of words"
+    wide = sum(len(letter.encode()) - 1 for letter, count in letters.items() if count > 1)
+    vocabulary = min(MOST_WORDS, BYTES + wide)
+    told = f"{why}, and a letter takes {size:.1f} bytes: {vocabulary:,} bytes, letters and pieces are learned instead"
+    return BytePairs(kind="byte_pairs", vocabulary=vocabulary), vocabulary, told
