@@ -16,6 +16,7 @@ import numpy as np
 
 from vae_pipeline.kinds.parts import Array, Indices
 from vae_pipeline.kinds.shards import Shards, names_of, shards_among
+from vae_pipeline.kinds.spec import load_spec
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.system.errors import DataError, SettingsError, VaeError
 from vae_pipeline.system.seal import listed
@@ -32,6 +33,7 @@ def place_of(folder: Path, batch: int, processes: Processes) -> int:
         SettingsError: shards or batches can't be shared evenly by so many processes.
         DataError: the folder isn't one that `prepare` filled, or no order of the processes gives each its shards.
     """
+    load_spec(folder / "spec.json")  # a folder that isn't of prepared data is told by this file
     count = processes.count
     shards = shards_among(listed(folder, "prepare"))
     names = [] if shards is None else names_of("train", shards)
