@@ -7,12 +7,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from vae_pipeline.stages import train as stage
+from vae_pipeline.stages.display import Display
 from vae_pipeline.stages.job import Job
+from vae_pipeline.stages.train import train
 
 began = time.perf_counter()
 steps: list[float] = []
-shown = stage.Display.step
+shown = Display.step
 
 
 def step(self, progress) -> None:
@@ -20,6 +21,6 @@ def step(self, progress) -> None:
     shown(self, progress)
 
 
-stage.Display.step = step
-stage.train(Job.of(Path(sys.argv[1]), 0, Console(quiet=True)), Path(sys.argv[2]), Path(sys.argv[3]))
+Display.step = step
+train(Job.of(Path(sys.argv[1]), 0, Console(quiet=True)), Path(sys.argv[2]), Path(sys.argv[3]))
 print(json.dumps({"loop": steps[-1] - steps[0], "command": time.perf_counter() - began}))
