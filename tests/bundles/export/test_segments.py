@@ -63,6 +63,7 @@ def test_its_graph_is_the_model_and_ranks_within_segments(tmp_path):
         assert p_value == pytest.approx(tail.p_value(torch.tensor([score])).item(), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_figures_and_the_bundles_record_are_of_each_segment(table_lane, monkeypatch, tmp_path):
     monkeypatch.setattr(segments, "FEWEST", 25)
     prepared, section = Prepared.open(table_lane.data), wanted("country")

@@ -317,6 +317,7 @@ def test_no_password_gets_into_a_warning(smoke, tmp_path):
     assert "cret" not in warnings[0] and "127.0.0.1:9" in warnings[0]
 
 
+@pytest.mark.slow
 def test_a_curve_is_a_run_with_a_child_for_each_point(job, client, lane, tmp_path):
     points = rate_distortion(job, lane.data, tmp_path / "curve", controls_of("1,3", None))
     (parent,), children = split(client)
