@@ -3,7 +3,6 @@
 Commands import what they need inside the function, so that `--help` loads no torch.
 """
 
-import gc
 import os
 import sys
 import warnings
@@ -251,7 +250,6 @@ def main() -> None:
         _leave(said, 2)
     finally:
         ignore()
-        gc.freeze()  # the last collection would walk through all that torch imported, for 0.3 s, and the process ends
 
 
 def _show(message: Warning | str, *_: object, **__: object) -> None:

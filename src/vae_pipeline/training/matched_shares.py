@@ -66,10 +66,9 @@ def _drawn(model: TableVAE, z: Tensor) -> Iterator[Chances]:
     layout = model.rows.layout
     for some in z.split(BATCH):
         rows = model.decoded_rows(some)
-        gaps = torch.ones_like(rows.logits[:, :0]) if rows.presence is None else rows.presence.sigmoid()
         present = torch.ones(len(some), len(layout.kinds), device=z.device)
         if rows.presence is not None:
-            present = layout.among_all(gaps, 1.0)
+            present = layout.among_all(rows.presence.sigmoid(), 1.0)
         histogram = rows.histogram
         cells = present.new_zeros(len(some), 0, 0) if histogram is None else model.rows.cell_shares(histogram)
         yield present, rows.logits.sigmoid(), cells, [model.rows.class_shares(each) for each in rows.log_probabilities]
