@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from vae_pipeline.system.files import replace_file
 
 RESULTS = Path(__file__).parent / "results"
@@ -47,7 +49,8 @@ def today() -> str:
 
 @cache
 def machine() -> str:
-    """The processor, its cores, and the version of Python."""
+    """The processor, its cores, the version of Python, and the GPU."""
     told = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.split(":")[1].strip() for line in told if "model name" in line), "")
-    return f"{model or platform.processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, no GPU"
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return f"{model or platform.processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, {gpu}"

@@ -28,7 +28,7 @@ from vae_pipeline.cli.stages import stages
 from vae_pipeline.cli.synthesis import synthesis
 from vae_pipeline.cli.tasks import tasks
 from vae_pipeline.cli.watching import watching
-from vae_pipeline.system.errors import Interrupted, VaeError, lacking, out_of_memory
+from vae_pipeline.system.errors import Interrupted, VaeError, lacking, no_such_kernel, out_of_memory
 from vae_pipeline.system.installed import require_one_version
 from vae_pipeline.system.redaction import redacted
 from vae_pipeline.system.stopping import Stopped, ignore, listen
@@ -244,7 +244,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         _leave(lacking(error), 2)
     except (MemoryError, RuntimeError) as error:
-        said = out_of_memory(error)
+        said = out_of_memory(error) or no_such_kernel(error)
         if said is None:
             raise
         _leave(said, 2)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from vae_pipeline.numerics.device import Kernels
 from vae_pipeline.numerics.randomness import seeded
 from vae_pipeline.system.errors import InputError
 
@@ -52,19 +53,14 @@ def undisturbed() -> Iterator[None]:
     with torch.random.fork_rng(gpus), seeded(0):
         current = torch.cuda.current_device() if gpus else None
         threads, workspace = torch.get_num_threads(), os.environ.get(WORKSPACE)
-        kernels = _kernels()
+        kernels = Kernels.now()
         try:
             yield
         finally:
             torch.set_num_threads(threads)
-            if _kernels() != kernels:  # the call takes seconds of imports
-                torch.use_deterministic_algorithms(kernels[0], warn_only=kernels[1])
+            if Kernels.now() != kernels:  # the call takes seconds of imports
+                kernels.use()
             if workspace is None:
                 os.environ.pop(WORKSPACE, None)
             if current is not None:
                 torch.cuda.set_device(current)
-
-
-def _kernels() -> tuple[bool, bool]:
-    """True if kernels are to be deterministic; True if others are only warned of."""
-    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()

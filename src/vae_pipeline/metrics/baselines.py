@@ -1,5 +1,6 @@
 """Baselines, which know less than a model: one ignores z, and one is linear."""
 
+import copy
 from collections.abc import Iterator
 from typing import Any, assert_never
 
@@ -7,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.decomposition import PCA
-from torch import Tensor
+from torch import Tensor, nn
 
 from vae_pipeline.kinds.spec import AudioSpec, DataSpec, ImageSpec, TableSpec, TextSpec
 from vae_pipeline.kinds.store import Split
@@ -36,7 +37,10 @@ def baseline_elbo(
     They are fitted to the training part: what a decoder could reach that is told nothing by z. Sound has no values but
     in the view of the model's `scaling`, and of images features may be seen.
     """
-    return likelihood.independent(_values(train, spec, seed, scaling), _values(test, spec, seed, scaling))
+    family = copy.deepcopy(likelihood)
+    assert isinstance(family, nn.Module)  # as the protocol says
+    family.to(CPU)  # where the values are
+    return family.independent(_values(train, spec, seed, scaling), _values(test, spec, seed, scaling))
 
 
 def _values(split: Split, spec: DataSpec, seed: int, scaling: AnyScaling | None) -> Values:

@@ -3,11 +3,52 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 
 from vae_pipeline.system.errors import SettingsError
 from vae_pipeline.system.settings import Settings
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The kernels that a GPU computes with."""
+
+    deterministic: bool
+    """The same bits each time, at some cost."""
+    warn_only: bool
+    """What has no such kernel is computed all the same."""
+    fill: bool
+    """Memory is filled before use, which shows reading too early."""
+    tuned: bool
+    """Convolutions are tried out, and the fastest is taken."""
+    tf32: bool
+    """Convolutions and recurrent nets round what they multiply to 10 bits of fraction; float32 has 23."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Kernels":
+        """The kernels that the settings ask for; float32 is float32."""
+        wanted = settings.deterministic
+        return cls(wanted != "off", wanted != "on", fill=False, tuned=wanted == "off", tf32=False)
+
+    @classmethod
+    def now(cls) -> "Kernels":
+        """The kernels in use."""
+        return cls(
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
+            torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]  # set on the module
+            torch.backends.cudnn.benchmark,
+            torch.backends.cudnn.allow_tf32,
+        )
+
+    def use(self) -> None:
+        """Compute with these from now on."""
+        torch.use_deterministic_algorithms(self.deterministic, warn_only=self.warn_only)
+        torch.utils.deterministic.fill_uninitialized_memory = self.fill  # type: ignore[attr-defined]
+        torch.backends.cudnn.benchmark = self.tuned
+        torch.backends.cudnn.allow_tf32 = self.tf32
 
 
 def prepare_device(settings: Settings) -> torch.device:
@@ -28,9 +69,9 @@ def prepare_device(settings: Settings) -> torch.device:
         raise SettingsError(f"VAE_DEVICE={settings.device}: this machine has no such device; use auto or cpu")
     if device.type == "cuda":
         torch.cuda.set_device(device)  # its generator is the one that is saved and set aside
-        # On a CPU the kernels used are deterministic, and the call would cost 3 s of imports.
+        # On a CPU the kernels used are deterministic, and setting them would cost 3 s of imports.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS isn't
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        Kernels.of(settings).use()
     return device
 
 
@@ -47,6 +88,17 @@ def flushing() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(before)
+
+
+@contextmanager
+def rounding_to_tf32() -> Iterator[None]:
+    """A block in which a GPU rounds what it multiplies to 10 bits of fraction, which its matrix units take."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    try:
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
 @contextmanager

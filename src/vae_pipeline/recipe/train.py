@@ -95,8 +95,9 @@ class Train(Section):
     """Corruption of what the encoder sees, whose clean origin is the answer; null, which isn't stored, for none."""
     accumulate: Count
     """Pieces that a batch is computed in, one after the other, where the memory doesn't hold it whole."""
-    precision: Literal["float32", "bfloat16"]
-    """The networks' precision on a GPU; loss and rate are float32 always, and all is on a CPU, where that is faster."""
+    precision: Literal["float32", "tf32", "bfloat16"]
+    """The networks' precision on a GPU: float32 keeps 23 bits of fraction, tf32 10 of what is multiplied, bfloat16 7 of
+    everything. Loss and rate are float32 always, and all is on a CPU, where that is faster."""
     learning_rate: Positive
     """The highest learning rate."""
     schedule: Literal["constant", "cosine", "one_cycle"]

@@ -60,6 +60,14 @@ def out_of_memory(error: MemoryError | RuntimeError) -> str | None:
     return f"out of memory ({text.splitlines()[0] if text else 'an array'}): make it smaller"
 
 
+def no_such_kernel(error: Exception) -> str | None:
+    """Say in one line which kernel isn't deterministic; None if the error is of something else."""
+    operation, said, _ = str(error).partition(" does not have a deterministic implementation")
+    if not said:
+        return None
+    return f"VAE_DETERMINISTIC=on: torch has no deterministic kernel of {operation} on this device: set it to auto"
+
+
 class VaeError(Exception):
     """Root of the tree; its message shows no secret of an address."""
 

@@ -65,6 +65,11 @@ class Settings(BaseSettings):
     cuda_graph: Literal["auto", "on", "off"] = Field(
         "auto", description="replay the training step as a CUDA graph; `auto`: where it can be captured"
     )
+    deterministic: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="kernels of a GPU that give the same bits each time; `auto`: where there is one, `on`: or an "
+        "error, `off`: the fastest",
+    )
     resident_gib: float = Field(
         2.0, ge=0, description="training data up to this size lie on the device; larger are read as they are used"
     )

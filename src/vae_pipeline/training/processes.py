@@ -137,10 +137,10 @@ def joined(device: torch.device) -> Iterator[Processes]:
     import torch.distributed as dist  # noqa: PLC0415
     from torch.distributed.rendezvous import rendezvous  # noqa: PLC0415
 
-    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     try:
         store, *_ = next(rendezvous("env://", rank, count, timeout=TIMEOUT))
         store = fresh_store(store, rank, count)
+        backend = _backend(device, store, rank, count)
         dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=TIMEOUT)
     except (RuntimeError, ValueError) as error:
         raise SettingsError(f"process {rank} of {count} can't reach the others ({_brief(error)})") from error
@@ -155,6 +155,15 @@ def joined(device: torch.device) -> Iterator[Processes]:
         ) from error
     finally:
         dist.destroy_process_group()
+
+
+def _backend(device: torch.device, store: "Store", rank: int, count: int) -> str:
+    """NCCL joins GPUs, where each process has one of its own; gloo whatever there is, through the CPU's memory."""
+    if device.type != "cuda":
+        return "gloo"
+    store.set(f"card/{rank}", str(torch.cuda.get_device_properties(device).uuid))
+    cards = {store.get(f"card/{other}") for other in range(count)}
+    return "cpu:gloo,cuda:nccl" if len(cards) == count else "cpu:gloo,cuda:gloo"
 
 
 def fresh_store(store: "Store", rank: int, count: int) -> "Store":

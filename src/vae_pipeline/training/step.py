@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from vae_pipeline.models.rows import Rows
 from vae_pipeline.models.vae import VAE, Inference
 from vae_pipeline.numerics.adam import AdamW
+from vae_pipeline.numerics.device import rounding_to_tf32
 from vae_pipeline.numerics.randomness import drawing_for
 from vae_pipeline.recipe.train import Train
 from vae_pipeline.system.errors import SettingsError
@@ -63,7 +64,9 @@ class Step:
         self.skip_threshold, self.skipped = train.skip_threshold, skipped
         self.full = train.batch
         self.rate = torch.zeros((), device=self.device)
-        autocast = train.precision == "bfloat16" and self.device.type == "cuda"
+        gpu = self.device.type == "cuda"
+        autocast = train.precision == "bfloat16" and gpu
+        self.rounding = rounding_to_tf32 if train.precision == "tf32" and gpu else nullcontext
         loss = _Loss(model, objective, samples, control, autocast, sharpener)
         if execution.compiled:
             import torch._inductor.config as inductor  # noqa: PLC0415 (seconds, for those who compile)
@@ -118,11 +121,12 @@ class Step:
         return over
 
     def _part(self, part: BatchPart, last: bool) -> tuple[Tensor, Tensor]:
-        if isinstance(self.loss, _Loss):
-            loss, sums = self._gradient(part)
-        else:  # processes exchange gradients once a step
-            with nullcontext() if last else self.loss.no_sync(), drawing_for(part.share):  # type: ignore[operator]
+        with self.rounding():
+            if isinstance(self.loss, _Loss):
                 loss, sums = self._gradient(part)
+            else:  # processes exchange gradients once a step
+                with nullcontext() if last else self.loss.no_sync(), drawing_for(part.share):  # type: ignore[operator]
+                    loss, sums = self._gradient(part)
         return loss.detach(), sums
 
     def _gradient(self, part: BatchPart) -> tuple[Tensor, Tensor]:
