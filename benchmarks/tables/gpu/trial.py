@@ -73,7 +73,7 @@ class Trial:
 
     def text(self, changes: dict[str, Any]) -> tuple[Path, Path]:
         """The recipe ptb on drawn sentences of 22 tokens on average, whose words are as frequent as Zipf says."""
-        draw, count = np.random.default_rng(0), self.size(40_000, 600)
+        draw, count = np.random.default_rng(0), self.size(40_000, 4_000)
         words, lengths = np.arange(1, 10_001), draw.poisson(21, count).clip(1, 59)
         drawn = draw.choice(words, lengths.sum(), p=(1 / words) / (1 / words).sum())
         ends = lengths.cumsum()
