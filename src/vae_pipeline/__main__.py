@@ -1,23 +1,19 @@
 """`python -m vae_pipeline` is `vae-pipeline`."""
 
 import atexit
-import gc
 import os
 import sys
 from contextlib import suppress
 
 from vae_pipeline.system.errors import lacking
+from vae_pipeline.system.garbage import search_seldom
 from vae_pipeline.system.stopping import listen
-
-OBJECTS = 400_000
-"""New objects after which Python looks for garbage: the imports of torch and ours make some 330,000 that stay, and at
-700 it would search them hundreds of times."""
 
 
 def main() -> None:
     """Listen to signals before the half second of imports, run, and end at once."""
     listen()
-    gc.set_threshold(OBJECTS)
+    search_seldom()
     codes: list[int] = []
     atexit.register(_end_at_once, codes)  # what is registered first is called last
     try:
