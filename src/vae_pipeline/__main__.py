@@ -14,6 +14,7 @@ def main() -> None:
     """Listen to signals before the half second of imports, run, and end at once."""
     listen()
     search_seldom()
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch asks for large pages for tensors of 2 MB and more
     codes: list[int] = []
     atexit.register(_end_at_once, codes)  # what is registered first is called last
     try:
