@@ -20,6 +20,7 @@ SINGLE = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "VAE_THREADS": "1",
     "VAE_MLFLOW_URI": "off",
+    "PYTHONDONTWRITEBYTECODE": "",  # else each process compiles what it imports, torch in 1.5 s
 }
 PIN = ["taskset", "-c", str(max(os.sched_getaffinity(0)))]
 CLI = [sys.executable, "-m", "vae_pipeline"]

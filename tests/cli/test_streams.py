@@ -76,6 +76,23 @@ def test_a_second_signal_ends_at_once_in_one_line(tmp_path):
     assert (process.returncode, errors) == (130, "vae-pipeline: SIGINT again: ended at once\n")
 
 
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [("", 0), ("raise SystemExit", 0), ("raise SystemExit(3)", 3), ("raise SystemExit('no')", 1), ("1 / 0", 1)],
+)
+def test_a_process_ends_with_its_code_after_all_else(ending, code):
+    program = (
+        "import atexit, threading, time; from vae_pipeline import __main__; from vae_pipeline.cli import main as cli\n"
+        "def app():\n"
+        "    atexit.register(print, 'registered')\n"
+        "    threading.Thread(target=lambda: (time.sleep(0.2), print('in a thread'))).start()\n"
+        f"    {ending}\n"
+        "cli.app = app\n__main__.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (code, "in a thread\nregistered\n")
+
+
 class Stream(io.StringIO):
     """Standard output, or the stream of errors, that is a terminal or isn't."""
 

@@ -37,6 +37,7 @@ WITHOUT_EFFECT = {
     "vae_pipeline.runtime.sentences": "tasks on a bundle, which no stage asks for",
     "vae_pipeline.recipe": "its values are tracked as params",
     "vae_pipeline.system.settings": "where, and how fast",
+    "vae_pipeline.system.garbage": "when memory is given back",
     "vae_pipeline.system.progress": "what a person sees",
     "vae_pipeline.stages.display": "likewise",
     "vae_pipeline.stages.launch": "in how many processes",

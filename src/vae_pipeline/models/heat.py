@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
 
 from vae_pipeline.models.features.places import Span, View
@@ -65,6 +64,8 @@ class FeatureHeatMap(HeatMap):
 
 def _window(side: int, spread: float) -> Tensor:
     """[side, side]: what each place takes from each; at the edges the image is mirrored."""
+    from scipy.ndimage import gaussian_filter1d  # noqa: PLC0415 (0.13 s of a CPU, for detectors of images alone)
+
     return torch.from_numpy(gaussian_filter1d(np.eye(side), spread, axis=0)).float()
 
 

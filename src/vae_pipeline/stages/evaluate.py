@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from vae_pipeline.evaluation import detection, plots
-from vae_pipeline.evaluation.gates import gates
+from vae_pipeline.evaluation.gates import Gates, gates
 from vae_pipeline.evaluation.kinds import Evaluation, describe
 from vae_pipeline.kinds.store import Prepared, Split
 from vae_pipeline.metrics.aggregate import aggregate, lower_bound
@@ -48,8 +48,8 @@ from vae_pipeline.system.files import (
     write_json,
 )
 from vae_pipeline.system.seal import seal
-from vae_pipeline.system.tracking.journal import flatten
-from vae_pipeline.system.tracking.tracker import provenance
+from vae_pipeline.system.tracking.journal import Journal, flatten
+from vae_pipeline.system.tracking.tracker import Tracker, provenance
 from vae_pipeline.training.trained import Row, Trained, write_history
 
 SCATTERED = 10_000
@@ -68,7 +68,18 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
     prepared, trained = Prepared.open(data), Trained.load(model)
     if prepared.spec != trained.spec:
         raise DataError(f"{model} was trained on data of another spec than {data}: prepare and train again")
-    prepared = trained.sees(prepared)
+    tracker = job.tracker()
+    with tracker.sending() as send:  # MLflow takes as long to import as some models to evaluate
+        metrics, found = _fill(out, job, trained, trained.sees(prepared))
+        send(_record(tracker, job, trained.weights_sha256, metrics, out))
+    if found.failed:
+        for name, said in found.failed.items():
+            job.console.print(f"{job.name}: gate {name}: {said}", style="red")
+        raise GateError(f"{'; '.join(found.failed.values())}; the report is {out / PAGE}")
+    return metrics
+
+
+def _fill(out: Path, job: Job, trained: Trained, prepared: Prepared) -> tuple[dict[str, Any], Gates]:
     device = prepare_device(job.settings)
     vae = trained.model.to(device)
     metrics, used = measure(vae, prepared, job.recipe.evaluate, job.seed, device)
@@ -97,12 +108,7 @@ def evaluate(job: Job, data: Path, model: Path, out: Path) -> dict[str, Any]:
         draw(trained, prepared.test, used, _places(vae, prepared, used, device), folder / "plots")
         write_page(folder, job, prepared, trained, used, metrics, found)
         seal(folder)
-    _record(job, trained.weights_sha256, metrics, out)
-    if found.failed:
-        for name, said in found.failed.items():
-            job.console.print(f"{job.name}: gate {name}: {said}", style="red")
-        raise GateError(f"{'; '.join(found.failed.values())}; the report is {out / PAGE}")
-    return metrics
+    return metrics, found
 
 
 def measure(
@@ -237,8 +243,7 @@ def _write_rates(path: Path, used: Latents) -> None:
     replace_file(path, text.getvalue().encode())
 
 
-def _record(job: Job, weights: str, metrics: Mapping[str, Any], out: Path) -> None:
-    tracker = job.tracker()
+def _record(tracker: Tracker, job: Job, weights: str, metrics: Mapping[str, Any], out: Path) -> Journal:
     params = flatten({"evaluate": job.recipe.evaluate.model_dump(mode="json"), "seed": job.seed})
     journal = tracker.journal("evaluate", content_key(params, weights, tree_digest(out)))
     told = {f"gates.{name}": ", ".join(metrics[f"{name}_gates"]) or "none" for name in ("failed", "waived")}
@@ -247,4 +252,4 @@ def _record(job: Job, weights: str, metrics: Mapping[str, Any], out: Path) -> No
     journal.metrics(tracked(figures))
     journal.artifact(out, to="report")
     journal.end("FINISHED")
-    tracker.send(journal)
+    return journal

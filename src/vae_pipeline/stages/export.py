@@ -38,9 +38,9 @@ from vae_pipeline.system.files import (
     write_json,
 )
 from vae_pipeline.system.seal import unsealed
-from vae_pipeline.system.tracking.journal import flatten
+from vae_pipeline.system.tracking.journal import Journal, flatten
 from vae_pipeline.system.tracking.registry import aliases_of
-from vae_pipeline.system.tracking.tracker import provenance
+from vae_pipeline.system.tracking.tracker import Tracker, provenance
 from vae_pipeline.system.typed_json import read_json
 from vae_pipeline.training.trained import Trained
 
@@ -69,12 +69,24 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Export
         ParityError: a graph answers otherwise than the model, by more than the recipe's tolerance.
     """
     require_writable(out, data, model, report)
-    recipe = job.recipe
     prepared, trained = Prepared.open(data), Trained.load(model)
     metrics, page = read_metrics(report), read_page(report, trained.weights_sha256)
     if prepared.spec != trained.spec:
         raise DataError(f"{model} was trained on data of another spec than {data}: prepare and train again")
-    prepared = trained.sees(prepared)
+    tracker = job.tracker()
+    with tracker.sending() as send:
+        done, order = _fill(out, job, trained, trained.sees(prepared), metrics, page)
+        failed_gates = ", ".join(metrics["failed_gates"])
+        if failed_gates:
+            job.warn(f"{job.name}: the model fails its gates ({failed_gates}), as its card says")
+        send(_record(tracker, job, trained.weights_sha256, done.difference, order, failed_gates, out))
+    return done
+
+
+def _fill(
+    out: Path, job: Job, trained: Trained, prepared: Prepared, metrics: dict[str, Any], page: str
+) -> tuple[ExportReport, parity.Ranking]:
+    recipe = job.recipe
     prepare_device(job.settings)
     origin = Provenance(
         recipe=job.name,
@@ -129,10 +141,7 @@ def export(job: Job, data: Path, model: Path, report: Path, out: Path) -> Export
             replace_file(folder / "report.html", with_parity(page, found).encode())
             files.append("report.html")
         Manifest.load(folder).save_with(folder, *files)
-    if metrics["failed_gates"]:
-        job.warn(f"{job.name}: the model fails its gates ({', '.join(metrics['failed_gates'])}), as its card says")
-    _record(job, trained.weights_sha256, worst, order, ", ".join(metrics["failed_gates"]), out)
-    return ExportReport(len({row.graph for row in rows}), worst)
+    return ExportReport(len({row.graph for row in rows}), worst), order
 
 
 def shown(trained: Trained, prepared: Prepared, seed: int) -> Split:
@@ -212,8 +221,10 @@ def read_page(report: Path, weights_sha256: str) -> str:
     return page
 
 
-def _record(job: Job, weights: str, worst: float, order: parity.Ranking, failed_gates: str, out: Path) -> None:
-    tracker, settings = job.tracker(), job.settings
+def _record(
+    tracker: Tracker, job: Job, weights: str, worst: float, order: parity.Ranking, failed_gates: str, out: Path
+) -> Journal:
+    settings = job.settings
     params = flatten({"export": job.recipe.export.model_dump(mode="json")})
     registered = job.name if settings.registers else None
     promote = settings.mlflow_promote if settings.registers else None
@@ -228,4 +239,4 @@ def _record(job: Job, weights: str, worst: float, order: parity.Ranking, failed_
     })  # fmt: skip
     journal.bundle(out, "bundle", registered, aliases)
     journal.end("FINISHED")
-    tracker.send(journal)
+    return journal

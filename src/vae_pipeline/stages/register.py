@@ -23,15 +23,17 @@ def register(bundle: Path, settings: Settings, warn: Callable[[str], None]) -> t
     """
     if settings.mlflow_uri.lower() == "off":
         raise SettingsError("VAE_MLFLOW_URI=off: name the tracking server that is to register the bundle")
-    verify(bundle)
-    manifest = Manifest.load(bundle)
-    aliases = aliases_of(settings.mlflow_promote, manifest.metrics.get("failed_gates"), warn)
     tracker = Tracker(settings, warn)
-    # Each time anew: an alias may have moved away since.
-    journal = tracker.journal("register", content_key(tree_digest(bundle), time.time_ns()))
-    journal.start(manifest.recipe, {}, provenance(manifest.recipe), weights=manifest.weights_sha256)
-    journal.bundle(bundle, "bundle", manifest.recipe, aliases)
-    journal.end("FINISHED")
-    if not tracker.send(journal):
+    with tracker.sending() as send:
+        verify(bundle)
+        manifest = Manifest.load(bundle)
+        aliases = aliases_of(settings.mlflow_promote, manifest.metrics.get("failed_gates"), warn)
+        # Each time anew: an alias may have moved away since.
+        journal = tracker.journal("register", content_key(tree_digest(bundle), time.time_ns()))
+        journal.start(manifest.recipe, {}, provenance(manifest.recipe), weights=manifest.weights_sha256)
+        journal.bundle(bundle, "bundle", manifest.recipe, aliases)
+        journal.end("FINISHED")
+        sent = send(journal)
+    if not sent:
         raise TrackerError(f"{bundle} isn't registered yet: `vae-pipeline sync` does it once MLflow can be written")
     return manifest.recipe, aliases

@@ -79,9 +79,9 @@ class Run:
         self.prepared = prepared = prepared.corrupted(self.recipe.train.denoise, self.recipe.seed)
         self.processes = processes
         self.checkpoints = Checkpoints(job.settings.home, key, processes)
-        steps = Length.of(self.recipe.train, math.ceil(len(prepared.train) / self.recipe.train.batch)).steps
-        self.execution = execution_of(self.recipe, job.settings, device, processes, steps)
-        self.mechanism = Mechanism.of(self.recipe.train, len(prepared.train), steps)
+        self.length = Length.of(self.recipe.train, math.ceil(len(prepared.train) / self.recipe.train.batch))
+        self.execution = execution_of(self.recipe, job.settings, device, processes, self.length.steps)
+        self.mechanism = Mechanism.of(self.recipe.train, len(prepared.train), self.length.steps)
         sharpener, self.recipe = build_sharpener(self.recipe, prepared, job.settings.home, device, job.warn)
         self.exchange = Exchange(prepared, processes)
         self.training = _start(self.recipe, prepared, device, start, self.exchange)
@@ -131,7 +131,7 @@ class Run:
     def _ended(self) -> str | None:
         """Say why the run ended before its length; None if it didn't."""
         train, training = self.recipe.train, self.training
-        planned, made = Length.of(train, len(self._batches())).epochs, len(training.history)
+        planned, made = self.length.epochs, len(training.history)
         if made == planned:
             return None
         waited = train.patience is not None and made - (training.best_epoch or 0) >= train.patience
@@ -154,8 +154,7 @@ class Run:
         return model, choice
 
     def _warn_of_few_steps(self) -> None:
-        train = self.recipe.train
-        said = too_short(train, Length.of(train, len(self._batches())).steps)
+        said = too_short(self.recipe.train, self.length.steps)
         if said is not None and "too_few_steps" not in self.job.recipe.evaluate.waive:
             self.job.warn(f"{self.job.name}: {said} (the gate too_few_steps will fail; evaluate.waive does without it)")
 
@@ -183,13 +182,11 @@ class Run:
     def to_the_end(self) -> None:
         """Consume the loop: show, record, save, and stop when asked to."""
         recipe, training, processes = self.recipe.train, self.training, self.processes
-        batches = self._batches()
-        length = Length.of(recipe, len(batches))
         loop = fit(
             training,
             recipe,
             self.recipe.objective,
-            batches,
+            self._batches(),
             self.prepared.valid,
             self.recipe.seed,
             self.execution,
@@ -199,7 +196,7 @@ class Run:
         size = 4 * sum(parameter.nbytes for parameter in training.model.parameters())  # moments and best or average
         clock = Clock(training.seconds, self.job.settings.checkpoint_s, size / BYTES_PER_S)
         parent = os.getppid()
-        with interruptible() as asked, Display(self.job.console, self.job.name, length) as display:
+        with interruptible() as asked, Display(self.job.console, self.job.name, self.length) as display:
             for step in loop:
                 display.step(step)
                 if step.loss is not None:

@@ -57,6 +57,18 @@ def test_whatever_is_asked_of_a_tracker_that_stalls_ends(slow_head, smoke, tmp_p
         fetch_bundle("models:/s@champion", tracker.settings)
 
 
+def test_an_error_before_there_is_a_journal_ends_the_process_that_waits_for_it(smoke, tmp_path, monkeypatch):
+    started, popen = [], subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *given, **more: started.append(popen(*given, **more)) or started[0])
+    tracker, journal = recorded(smoke, tmp_path, f"sqlite:///{tmp_path}/mlflow.db", pytest.fail)
+    with pytest.raises(ZeroDivisionError), tracker.sending():
+        (process,) = started
+        assert process.poll() is None
+        1 / 0  # noqa: B018
+    assert process.poll() is not None
+    assert journal.path.is_file() and not (tmp_path / "mlflow.db").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_a_tracker_is_waited_for_ends_at_once(number, slow_head, smoke, tmp_path):
     recorded(smoke, tmp_path, slow_head, pytest.fail)

@@ -95,6 +95,11 @@ class ImageSpec(StoredSpec):
         return self.dimensions
 
     @property
+    def takes_any_value(self) -> bool:
+        """True if every value of the dtype can occur, so that arrays of it needn't be looked through."""
+        return self.dtype == "uint8" and self.low <= 0 and self.high >= 255
+
+    @property
     def unit(self) -> float:
         """The width of the values' range, relative to which their differences are taken."""
         return self.high - self.low

@@ -1,7 +1,7 @@
 """A process that talks to MLflow, so that it can be ended whatever a server does.
 
-It is told its task in the first line of its input; the end of its input says that nothing follows. What it prints are
-lines of JSON, `[kind, text]`.
+It is told its task in the first line of its input, and the journals that it is to send in further ones; the end of its
+input says that nothing follows. What it prints are lines of JSON, `[kind, text]`.
 """
 
 import json
@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Event, Thread
 from types import TracebackType
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 from vae_pipeline.system.errors import BundleError
+from vae_pipeline.system.garbage import search_seldom
 from vae_pipeline.system.settings import Settings
 from vae_pipeline.system.tracking.journal import Damaged, read_journal
 from vae_pipeline.system.tracking.registry import fetched
@@ -50,10 +52,7 @@ class Courier:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._listener = Thread(target=self._listen, args=(self._process.stdout,), daemon=True)
         self._listener.start()
-        line = json.dumps({"settings": self.settings.model_dump(mode="json"), **self.given})
-        with suppress(BrokenPipeError):  # its exit code tells
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
+        self.give({"settings": self.settings.model_dump(mode="json"), **self.given})
         return self
 
     def __exit__(
@@ -65,6 +64,13 @@ class Courier:
         self._listener.join()
         assert self._process.stdout is not None
         self._process.stdout.close()
+
+    def give(self, what: Any) -> None:
+        """Hand over what is written as a line of JSON: of the task `send`, the path of a journal that has ended."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # its exit code tells
+            self._process.stdin.write(json.dumps(what) + "\n")
+            self._process.stdin.flush()
 
     def finish(self, at_most_s: float | None = None) -> int | None:
         """The process's exit code, or None where it doesn't end within `at_most_s`.
@@ -104,6 +110,7 @@ class Courier:
 
 
 def _main() -> None:
+    search_seldom()
     parent = os.getppid()
     given = json.loads(sys.stdin.readline())
     settings = Settings.model_validate(given["settings"])
@@ -114,15 +121,18 @@ def _main() -> None:
         said.write(json.dumps([kind, text]) + "\n")
         said.flush()
 
+    journals: SimpleQueue[str | None] = SimpleQueue()
     ended = Event()
-    Thread(target=_watch, args=(ended, parent, settings.mlflow_wait_s), daemon=True).start()
+    Thread(target=_watch, args=(journals, ended, parent, settings.mlflow_wait_s), daemon=True).start()
     import mlflow  # noqa: F401, PLC0415
 
     say("ready", "")
     sender = Sender(settings, lambda text: say("warning", text))
     match given["task"]:
         case "send":
-            sender.send(Path(given["about"]))
+            sender.make_ready()
+            while (journal := journals.get()) is not None:
+                sender.send(Path(journal))
         case "follow":
             _follow(sender, Path(given["about"]), ended)
         case "sync":
@@ -148,9 +158,11 @@ def _follow(sender: Sender, path: Path, ended: Event) -> None:
         sender.send(path)
 
 
-def _watch(ended: Event, parent: int, wait_s: float) -> None:
-    """Notice that nothing follows and, where nobody is left who would end this process, end it."""
-    sys.stdin.read()
+def _watch(journals: "SimpleQueue[str | None]", ended: Event, parent: int, wait_s: float) -> None:
+    """Pass on what is given, notice that nothing follows and, where nobody is left to end this process, end it."""
+    for line in sys.stdin:
+        journals.put(json.loads(line))
+    journals.put(None)
     ended.set()
     while os.getppid() == parent:
         time.sleep(1)

@@ -1,12 +1,13 @@
 """Send journals to MLflow, in this process; `tracking.courier` does it in one that can be ended."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vae_pipeline.system.locking import free
 from vae_pipeline.system.redaction import redacted
-from vae_pipeline.system.settings import Settings
+from vae_pipeline.system.settings import Settings, sqlite_path
 from vae_pipeline.system.tracking.connection import alone, connect, experiment, reason
 from vae_pipeline.system.tracking.journal import Damaged, Journal, read_journal, running
 from vae_pipeline.system.tracking.replay import Replay
@@ -29,6 +30,16 @@ class Sender:
         self._connection: tuple[MlflowClient, str] | None = None
         self._replay: Replay | None = None
         self._failed = False
+
+    def make_ready(self) -> None:
+        """Connect, so that no journal waits for it; what fails here is told once one is sent.
+
+        This process may be ended meanwhile, which a database that is just being made might not survive.
+        """
+        database = sqlite_path(self.settings.mlflow_uri)
+        if database is None or database.is_file():
+            with suppress(Exception), alone(self.settings.home):
+                self._one()
 
     def send(self, path: Path) -> Outcome:
         """Send what is new in a journal; delete it once all is sent. After a failure nothing more is tried."""
