@@ -194,7 +194,14 @@ def _operations(recipe: Path, data: Path, batch: int) -> int:
 
 def _short(steps: int) -> dict[str, object]:
     """A run that is over soon; its last weights count."""
-    return {"train.steps": steps, "train.keep": "last", "train.patience": None, "sampler": "prior", "detection": None}
+    return {
+        "train.epochs": None,
+        "train.steps": steps,
+        "train.keep": "last",
+        "train.patience": None,
+        "sampler": "prior",
+        "detection": None,
+    }
 
 
 def _train(trial: Trial, recipe: Path, data: Path, out: Path, **settings: object) -> None:
