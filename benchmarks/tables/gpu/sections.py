@@ -136,11 +136,10 @@ def processes(trial: Trial) -> Rows:
 
 def repetition(trial: Trial) -> Rows:
     """The same command twice, and killed and gone on with: 1 where the weights are the same to the last bit."""
-    some = trial.size(200, 8)
     tried = {
-        "seed's network": trial.images("mnist", DIGIT, trial.size(60_000, 2_000), _short(some)),
-        "residual, bfloat16": _wide(trial, "residual", "bfloat16", trial.size(64, 4), _short(some)),
-        "text": trial.text(_short(some)),
+        "seed's network": trial.images("mnist", DIGIT, trial.size(60_000, 2_000), _short(trial.size(10_000, 1_000))),
+        "residual, bfloat16": _wide(trial, "residual", "bfloat16", trial.size(64, 4), _short(trial.size(200, 40))),
+        "text": trial.text(_short(trial.size(400, 60))),
     }
     return {name: _repeated(trial, name, *given) for name, given in tried.items()}
 
