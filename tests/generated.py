@@ -62,7 +62,8 @@ def figures_page() -> str:
         "it, and what it means.\n[Evaluation](evaluation.md) explains the ones that one looks at first, and how each "
         "may mislead; definitions and sources are in\nthe [glossary](glossary.md).\n\nA gate of a recipe "
         "(`evaluate.gates`) names a figure by its key, where the third column says yes. `vae-pipeline check`\nrefuses "
-        "a gate that the recipe's data can't have. Written by `make docs` from `recipe.figures`.\n\n"
+        "a gate that the recipe's data can't have. A share is a number from 0 to 1 in `metrics.json` and in a gate; "
+        "reports and\nmodel cards show it in percent. Written by `make docs` from `recipe.figures`.\n\n"
         "| figure | key | gate | of | meaning |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
     )
 

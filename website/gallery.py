@@ -17,6 +17,7 @@ from vae_pipeline.kinds.spec import AudioSpec, TableSpec, TextSpec
 from vae_pipeline.kinds.table.frames import decode
 from vae_pipeline.kinds.words import words_of
 from vae_pipeline.metrics.features import heard
+from vae_pipeline.recipe.figures import in_percent
 from vae_pipeline.runtime.bundle import Bundle
 
 COLUMNS, SAMPLES, ROWS, SENTENCES, MOST_COLUMNS, SOUNDS = 10, 30, 5, 6, 6, 6
@@ -117,8 +118,8 @@ def _sentences(bundle: Bundle) -> Iterator[str]:
 def _of_a_model(metrics: Mapping[str, Any]) -> str:
     bound, error = metrics["importance_bound"], metrics["importance_bound_standard_error"]
     return (
-        f"ELBO {metrics['elbo']:.2f} nats ({str(metrics['measure']).replace('_', '-')}), beside "
-        f"{metrics['baseline_elbo']:.2f} of independent values; importance bound {bound:.2f} ± {error:.2f} "
+        f"ELBO {metrics['elbo']:,.2f} nats ({str(metrics['measure']).replace('_', '-')}), beside "
+        f"{metrics['baseline_elbo']:,.2f} of independent values; importance bound {bound:,.2f} ± {error:.2f} "
         f"(K = {metrics['importance_samples']:,})."
     )
 
@@ -130,7 +131,7 @@ def _of_a_denoiser(metrics: Mapping[str, Any]) -> str:
         gained = (
             f"PSNR of the test part {metrics['psnr_of_denoised']:.2f} dB, of its inputs {metrics['psnr_of_input']:.2f}"
         )
-    return f"{gained}; intervals of 90 % hold {metrics['interval_coverage']:.1%}."
+    return f"{gained}; intervals of 90 % hold {in_percent(metrics['interval_coverage'])}."
 
 
 def _entry(folder: Path, docs: Path) -> Iterator[str]:

@@ -49,3 +49,12 @@ def test_is_a_line_now_and_then_elsewhere(monkeypatch):
         going("ELBO", 3, 1200)
         going("fit", 0, 1)
     assert shown.getvalue() == "digits: ELBO: 3 of 1,200, after 0 s\ndigits: fit, after 0 s\n"
+
+
+def test_slow_work_is_told_by_the_seconds_of_each(monkeypatch):
+    clock = iter((0.0, 40.0, 42.0))
+    monkeypatch.setattr(progress_display.time, "monotonic", lambda: next(clock))
+    said = progress_display.Said()
+    assert said("graphs", 0, 6) == "graphs"
+    assert said("graphs", 1, 6) == "graphs: 1 of 6, 40 s each, 3:20 left"
+    assert said("graphs", 6, 6) == "graphs: 6 of 6, 7 s each, 0:00 left"

@@ -184,7 +184,7 @@ def write_observations(
         from vae_pipeline.kinds.table.frames import decode
         from vae_pipeline.system.files import replace_file
 
-        replace_file(out, decode(x, model.spec.columns).to_csv(index=False).encode())
+        replace_file(out, decode(x, model.spec.columns, short=True).to_csv(index=False).encode())
     elif isinstance(model.spec, AudioSpec) and out.suffix.lower() == ".wav":
         from vae_pipeline.kinds.audio.encoding import save_recordings
 

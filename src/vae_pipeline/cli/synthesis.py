@@ -70,6 +70,7 @@ def synthesize(
 ) -> None:
     """Make a synthetic table: fit a model to a table, draw rows of it, and say how good they are."""
     from vae_pipeline.estimators.synthesizer import VAESynthesizer
+    from vae_pipeline.recipe.figures import in_percent, shares
     from vae_pipeline.runtime.privacy_entry import OUTSIDE
 
     require_suffix(out, ".csv", ".parquet", as_json=as_json)
@@ -100,8 +101,9 @@ def synthesize(
     if not as_json:
         for key, words, beside in SHOWN:
             if key in figures:
-                real = "" if beside is None else f"  (real rows: {figures[beside]:.3g})"
-                terminal.print(f"{words}: {figures[key]:.3g}{real}")
+                form = in_percent if key in shares() else "{:.3g}".format
+                real = "" if beside is None else f"  (real rows: {form(figures[beside])})"
+                terminal.print(f"{words}: {form(figures[key])}{real}")
         if why := figures.get("left_out"):
             terminal.print(f"how good they are isn't known: {why['column_shapes']}")
         tell(told)

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator
+from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 
-from vae_pipeline.evaluation.plot_style import GREY, STYLE, TRAIN, VALID, save
+from vae_pipeline.evaluation.plot_style import STYLE, TRAIN, VALID, save
 from vae_pipeline.kinds.spec import Column
 
 Array = npt.NDArray[Any]
@@ -19,7 +19,9 @@ COLUMNS = 24  # that have a place in a picture, at most
 CLASSES = 8  # of a column, the most frequent ones
 BINS = 30
 ACROSS = 4
-LONG = 14  # characters of a name
+LONG = 14  # characters of a class's name
+LONGEST = 2 * LONG  # of a column's
+THOUSANDS = EngFormatter(sep="")  # 2k, 3M
 
 
 def marginals(path: Path, real: Array, drawn: Array, columns: Sequence[Column]) -> None:
@@ -32,7 +34,7 @@ def marginals(path: Path, real: Array, drawn: Array, columns: Sequence[Column]) 
             column = columns[at]
             draw = _bars if column.kind in ("boolean", "category") else _histogram
             draw(axes, real[:, at], drawn[:, at], column)
-            axes.set_title(_short(column.name, 2 * LONG), fontsize=9)
+            axes.set_title(_short(column.name, LONGEST), fontsize=9)
             axes.set_yticks([])
             axes.grid(visible=False)
             axes.tick_params(labelsize=7)
@@ -57,11 +59,16 @@ def _histogram(axes: Axes, real: Array, drawn: Array, column: Column) -> None:  
     low, high = np.quantile(real, [0.005, 0.995]) if len(real) else (0.0, 1.0)
     edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
     axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_major_formatter(FuncFormatter(_plain))
     for values, colour, label in ((real, TRAIN, "training rows"), (drawn, VALID, "drawn rows")):
         counts = np.histogram(values.clip(edges[0], edges[-1]), edges)[0] / max(1, len(values))
         filled = label == "training rows"
         axes.stairs(counts, edges, color=colour, fill=filled, alpha=0.7 if filled else 1, label=label)
+
+
+def _plain(value: float, _: int | None) -> str:
+    """A number at an axis: 0.02, 20, 2k."""
+    return THOUSANDS(value) if abs(value) >= 1e3 else f"{value:.6g}"
 
 
 def correlations(path: Path, real: Array, drawn: Array, columns: Sequence[Column]) -> None:
@@ -71,9 +78,9 @@ def correlations(path: Path, real: Array, drawn: Array, columns: Sequence[Column
         return
     sides = [association(rows[:, : len(columns)], columns) for rows in (real, drawn)]
     maps = (*sides, sides[1] - sides[0])
-    names = [_short(column.name, LONG) for column in columns]
+    names = [_short(column.name, LONGEST) for column in columns]
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(10.5, 3.9), layout="constrained")
+        figure = Figure(figsize=(10.5, 4.4), layout="constrained")
         for axes, values, title in zip(
             figure.subplots(1, 3), maps, ("training rows", "drawn rows", "drawn less training"), strict=True
         ):
@@ -83,8 +90,8 @@ def correlations(path: Path, real: Array, drawn: Array, columns: Sequence[Column
             )
             axes.set_title(title)
             axes.grid(visible=False)
-            axes.set_xticks(range(len(names)), names, rotation=90, fontsize=6, color=GREY)
-            axes.set_yticks(range(len(names)), names if axes is figure.axes[0] else [""] * len(names), fontsize=6)
+            axes.set_xticks(range(len(names)), names, rotation=90, fontsize=6.5)
+            axes.set_yticks(range(len(names)), names if axes is figure.axes[0] else [""] * len(names), fontsize=6.5)
             figure.colorbar(drawing, ax=axes, shrink=0.6).ax.tick_params(labelsize=7)
         save(figure, path)
 

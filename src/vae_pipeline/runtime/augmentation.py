@@ -8,6 +8,9 @@ An image depends on the seed and on its own index alone, however many are asked 
 gone through in a drawn order, so that each is a source as often as any other, give or take one. The second image of a
 pair and the place between the two are even draws.
 
+A study's generator draws in torch, during training, and between two images on the straight line:
+`training.arms.generator`.
+
 Source: places between neighbours of a class: Chawla, Bowyer, Hall and Kegelmeyer, SMOTE, 2002; in a latent space:
 Dablain, Krawczyk and Chawla, DeepSMOTE, 2022.
 """

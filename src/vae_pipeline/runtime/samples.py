@@ -75,7 +75,7 @@ class SampleStream:
         name = GraphName.SAMPLE_ROWS if of.spec.kind == "table" else GraphName.SAMPLE_DRAWN
         width = int(of.manifest.graphs[name].inputs["uniform"].event[0])
         answers = of.rows(name, {"noise": noise, "uniform": even(count, self._even, width)}, labels)
-        return of.spec.drawn(_gapped(answers)) if isinstance(of.spec, TableSpec) else of.spec.natural(answers[0])
+        return _drawn_rows(of.spec, answers) if isinstance(of.spec, TableSpec) else of.spec.natural(answers[0])
 
 
 def sampled(
@@ -105,9 +105,11 @@ def generated(of: Graphs, count: int, seed: int, first: int, labels: Labels, dra
         raise DataError("generate gives the means of images: take sample for draws, or leave draw out")
     if not draws(of, draw):
         return of.spec.natural(of.rows(GraphName.GENERATE, inputs, labels)[0])
-    return of.spec.natural(_gapped(of.rows(GraphName.GENERATE_ROWS, inputs, labels)))
+    assert isinstance(of.spec, TableSpec)  # no other kind's draws are generated
+    return _drawn_rows(of.spec, of.rows(GraphName.GENERATE_ROWS, inputs, labels))
 
 
-def _gapped(answers: list[Array]) -> Array:
+def _drawn_rows(spec: TableSpec, answers: list[Array]) -> Array:
+    """Rows in the data's units, NaN where a value is missing, whose columns keep to what follows."""
     values, present = answers
-    return np.where(present > 0, values, np.float32(np.nan))
+    return spec.drawn(np.where(present > 0, values, np.float32(np.nan)))

@@ -66,18 +66,19 @@ class Display:
                 self.cell.show(f"{self.name}: step {step.step:,} of {step.steps:,}  {self._figures(now)}")
         elif step.epoch is not None and (now - self.shown > PLAIN_EVERY_S or done):
             self.shown = now
-            left = (now - self.since) / max(1, step.step - self.first) * (step.steps - step.step)
+            counted = step.step - self.first
+            left = f"  {clock((now - self.since) / counted * (step.steps - step.step))} left" if counted else ""
             epoch = f"epoch {step.epoch.epoch}/{self.length.epochs}"
-            self.console.print(f"{self.name}: {epoch}  {self._figures(now)}  {clock(left)} left")
+            self.console.print(f"{self.name}: {epoch}  {self._figures(now)}{left}")
 
     def _figures(self, now: float) -> str:
-        speed = f"{self.examples / max(1e-9, now - self.since):,.0f} examples/s"
+        speed = f"{self.examples / max(1e-9, now - self.since):,.0f} examples/s" if self.examples else ""
         if self.last is None:
             return speed
         epoch = self.last
         valid = epoch.valid_elbo
         elbo = f"ELBO {epoch.train_elbo:.2f}" + (f" (valid {valid:.2f})" if valid is not None else "")
-        return f"{elbo}  distortion {epoch.train_distortion:.2f}  rate {epoch.train_rate:.2f}  {speed}"
+        return f"{elbo}  distortion {epoch.train_distortion:.2f}  rate {epoch.train_rate:.2f}  {speed}".rstrip()
 
 
 class Cell:

@@ -73,7 +73,10 @@ class Said:
             return what
         text = f"{what}: {done:,} of {total:,}"
         pace = (done - self.first) / max(1e-9, now - self.since)
-        return text if pace == 0 else f"{text}, {pace:,.3g}/s, {clock((total - done) / pace)} left"
+        if pace == 0:
+            return text
+        speed = f"{pace:,.3g}/s" if pace >= 1 else f"{1 / pace:.3g} s each"
+        return f"{text}, {speed}, {clock((total - done) / pace)} left"
 
 
 def clock(seconds: float) -> str:

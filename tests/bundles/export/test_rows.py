@@ -1,5 +1,7 @@
 """The graphs that draw rows: the same rows as the model, and the same for one seed."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
@@ -16,6 +18,7 @@ from vae_pipeline.bundles.export.noise import even_noise, noise_graph, normal_no
 from vae_pipeline.bundles.export.rows import DRAWING
 from vae_pipeline.estimators import answers
 from vae_pipeline.kinds.spec import TableSpec
+from vae_pipeline.kinds.table.follows import Follows
 from vae_pipeline.models.build import build
 from vae_pipeline.models.likelihoods import drawn_counts
 from vae_pipeline.models.samplers import MixtureSampler
@@ -131,6 +134,15 @@ def test_the_rows_of_a_seed_are_the_same_whatever_rows_they_come_with(bundle):
     whole = bundle.generate(300, seed=4)
     assert np.array_equal(bundle.generate(5, seed=4, first=280), whole[280:285], equal_nan=True)
     assert not np.isnan(bundle.generate(300, seed=4, draw=False)).any()
+
+
+def test_columns_follow_in_rows_of_either_noise(bundle, monkeypatch):
+    first, second = bundle.spec.names.index("when"), bundle.spec.names.index("amount")
+    rule = Follows("amount", ("when",), 1.0, (2.0,))
+    monkeypatch.setattr(bundle, "spec", replace(bundle.spec, follows=(rule,)))
+    for rows in (bundle.sample(300, seed=4), bundle.generate(300, seed=4)):
+        np.testing.assert_allclose(rows[:, second], 1 + 2 * rows[:, first])
+        assert rows[:, first].std() > 0
 
 
 def test_a_bundle_that_draws_no_rows_says_so(lane):

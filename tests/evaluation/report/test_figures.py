@@ -52,6 +52,20 @@ def test_the_model_card(smoke, lane, metrics):
     assert "| Novelty (nats) | 0.625 ± 0.12 | of a known image 0.0625 |" in card
 
 
+def test_a_share_is_told_in_percent_and_a_count_beside_it_as_it_is(findings, smoke, lane, metrics, monkeypatch):
+    share = dataclasses.replace(ADDED, share=True, unit="", beside=(*ADDED.beside, ("importance_samples", "K = {}")))
+    monkeypatch.setattr(figures, "FIGURES", (*figures.FIGURES[:-1], share))
+    gates = {**findings.recipe["evaluate"], "gates": {"novelty": {"min": 0.05, "max": None}}}
+    recipe = {**findings.recipe, "evaluate": gates}
+    html = page(dataclasses.replace(findings, recipe=recipe, metrics={**findings.metrics, **MEASURED}))
+    assert '<data value="0.625">62</data> ± <data value="0.125">12</data> %' in html
+    assert '<data value="0.625">62.5 %</data></td><td>min 5 %: kept' in html
+    assert 'of a known image <data value="0.0625">6.25 %</data><br>K = <data value="' in html
+    trained, prepared = Trained.load(lane.model), Prepared.open(lane.data)
+    card = model_card("smoke", trained.recipe, smoke.export, prepared.spec, prepared.card, metrics, "0" * 64)
+    assert f"| 62.5 ± 12 % | of a known image 6.25 %; K = {metrics['importance_samples']} |" in card
+
+
 def test_the_summary(metrics, tmp_path):
     (tmp_path / "smoke").mkdir()
     (tmp_path / "smoke" / "metrics.json").write_text(json.dumps(metrics))

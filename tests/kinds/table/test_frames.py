@@ -168,3 +168,16 @@ def test_drawn_numbers_are_written_as_the_data_write_them(least, step, count):
     drawn = (wanted - column.offset).astype(np.float32).astype(np.float64) + column.offset
     found = decode(drawn[:, None], [column]).c
     assert found.to_csv(index=False).split()[1:] == [str(each) for each in wanted]
+
+
+def test_numbers_of_float32_are_told_by_few_digits_and_those_with_an_offset_by_all():
+    knots = ((0.0, 0.0), (1.0, 1.0))
+    columns = [
+        Column("free", "number", False, knots),
+        Column("stepped", "number", False, knots, step=0.01, extent=(0.0, 20.0)),
+        Column("far", "number", False, knots, offset=1e9),
+    ]
+    x = np.array([[np.float32(0.1), np.float32(11.102152), 1e9 + 0.125]])
+    assert decode(x, columns, short=True).to_csv(index=False).splitlines()[1] == "0.1,11.102152,1000000000.125"
+    assert decode(x, columns, steps=True, short=True).stepped[0] == 11.1
+    assert decode(x, columns).free[0] == np.float32(0.1)

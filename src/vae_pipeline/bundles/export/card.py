@@ -170,7 +170,7 @@ def _measured(metrics: Mapping[str, Any], words: Wording) -> str:
     """A row of the table for each figure."""
     return "\n".join(
         f"| {figure.name}{f' ({figure.unit})' if figure.unit else ''} | {_value(figure, metrics)} | "
-        f"{'; '.join(beside(figure, metrics, words, _number, _cell))} |"
+        f"{'; '.join(beside(figure, metrics, words, _number, figures.in_percent, _cell))} |"
         for figure in told(figures.FIGURES, metrics)
     )
 
@@ -181,6 +181,8 @@ def _value(figure: figures.Figure, metrics: Mapping[str, Any]) -> str:
         return _cell(f"left out: {metrics['left_out'][figure.key]}")
     if isinstance(value, str):
         return _cell(value)
+    if figure.share:
+        return f"{100 * value:.3g} ± {100 * error:.2g} %" if error is not None else figures.in_percent(value)
     return _number(value) + (f" ± {error:.2g}" if error is not None else "")
 
 

@@ -44,19 +44,19 @@ def _in(space: str) -> tuple[Figure, ...]:
         Figure(
             f"half_as_far_in_{space}", f"Near-copies, in {space}",
             f"Share whose nearest training image, in {space}, is less than half as far as that of any test image.",
-            "privacy", better="lower",
+            "privacy", share=True, better="lower",
         ),
         Figure(
             f"nearer_than_any_test_in_{space}", f"Nearer than any test image, in {space}",
             "Share that lies nearer to a training image than every test image does. Smooth images lie near to much: "
             "look at the pairs.",
-            "privacy", beside=(("nearer_than_chance", "by chance {}"),),
+            "privacy", share=True, beside=(("nearer_than_chance", "by chance {}"),),
         ),
         Figure(
             f"nearer_to_training_in_{space}", f"Nearer to training, in {space}",
-            "Share whose nearest image, among as many of training as of the test part, is one of training: 0.5 if they "
-            "know nothing of single images.",
-            "privacy", better="lower",
+            "Share whose nearest image, among as many of training as of the test part, is one of training: half if "
+            "they know nothing of single images.",
+            "privacy", share=True, better="lower",
         ),
         Figure(
             f"membership_auc_in_{space}", f"Membership told, in {space}",
@@ -66,9 +66,9 @@ def _in(space: str) -> tuple[Figure, ...]:
         ),
         Figure(
             f"membership_recall_in_{space}", f"Members found, in {space}",
-            "Share of training images that are told so, where 0.1 % of test images are taken for such: 0.001 if "
+            "Share of training images that are told so, where 0.1 % of test images are taken for such: 0.1 % if "
             "nothing is told.",
-            "privacy", better="lower", beside=_ends(f"membership_recall_in_{space}"),
+            "privacy", share=True, better="lower", beside=_ends(f"membership_recall_in_{space}"),
         ),
     )  # fmt: skip
 
@@ -76,7 +76,7 @@ def _in(space: str) -> tuple[Figure, ...]:
 OF_IMAGES = (
     Figure(
         "copies", "Copies", "Share that is a training image, to the last of 256 levels.",
-        "privacy", better="lower", beside=(("copies_of_test", "test images {}"),),
+        "privacy", share=True, better="lower", beside=(("copies_of_test", "test images {}"),),
     ),
     *_in("pixels"),
     *_in("features"),
@@ -84,13 +84,13 @@ OF_IMAGES = (
 OF_ROWS = (
     Figure(
         "copies", "Copies", "Share that is a row of training, to the last digit.",
-        "privacy", better="lower", kinds=TABLE, beside=(("copies_of_test", "test rows {}"),),
+        "privacy", share=True, better="lower", kinds=TABLE, beside=(("copies_of_test", "test rows {}"),),
     ),
     Figure(
         "nearer_to_training", "Nearer to training",
-        "Share whose nearest row, among as many of training as of the test part, is one of training: 0.5 if they know "
+        "Share whose nearest row, among as many of training as of the test part, is one of training: half if they know "
         "nothing of single rows.",
-        "privacy", better="lower", kinds=TABLE,
+        "privacy", share=True, better="lower", kinds=TABLE,
     ),
     Figure(
         "membership_auc", "Membership told",
@@ -102,7 +102,7 @@ OF_ROWS = (
         "disclosure", "Values guessed",
         "Share of values of training rows that are guessed right by somebody who knows all others of the row, and "
         "takes the value of the synthetic row that is nearest in these.",
-        "privacy", better="lower", kinds=TABLE, beside=(("disclosure_of_test", "test rows {}"),),
+        "privacy", share=True, better="lower", kinds=TABLE, beside=(("disclosure_of_test", "test rows {}"),),
     ),
 )  # fmt: skip
 

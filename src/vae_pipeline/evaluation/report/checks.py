@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from vae_pipeline.evaluation.report.figures import measured
 from vae_pipeline.evaluation.report.findings import Findings
-from vae_pipeline.evaluation.report.markup import MINUS, datum, table
+from vae_pipeline.evaluation.report.markup import MINUS, table
+from vae_pipeline.recipe.figures import shares
 
 
 def needs_attention(findings: Findings) -> bool:
@@ -29,7 +31,7 @@ def checks(findings: Findings) -> str:
     parts.append(_listed("Alarms that are over:", over, "past"))
     if findings.gates:
         rows = [
-            [escape(name), _optional(findings.metrics.get(name)), _bounds(gate, name in findings.breaches)]
+            [escape(name), _optional(name, findings.metrics.get(name)), _bounds(name, gate, name in findings.breaches)]
             for name, gate in findings.gates.items()
         ]
         parts.append(table("Gates", ("figure", "value", "bounds"), rows, [""] * len(rows)))
@@ -57,10 +59,12 @@ def _alarm(alarm: Mapping[str, Any]) -> str:
     return f"{name}{f', since epoch {began}' if began is not None else ''}: {escape(str(alarm['about']))}"
 
 
-def _optional(value: float | None) -> str:
-    return "not measured" if value is None else datum(value)
+def _optional(name: str, value: float | None) -> str:
+    return "not measured" if value is None else measured(name, value)
 
 
-def _bounds(gate: Mapping[str, float | None], broken: bool) -> str:
-    bounds = ", ".join(f"{name} {bound:g}" for name, bound in gate.items() if bound is not None)
+def _bounds(name: str, gate: Mapping[str, float | None], broken: bool) -> str:
+    ends = {end: bound for end, bound in gate.items() if bound is not None}
+    is_share = name in shares()
+    bounds = ", ".join(f"{end} {100 * bound:g} %" if is_share else f"{end} {bound:g}" for end, bound in ends.items())
     return f"{bounds.replace('-', MINUS)}: {'<strong>not kept</strong>' if broken else 'kept'}"

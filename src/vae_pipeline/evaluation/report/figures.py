@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from typing import Any, Protocol
 
-from vae_pipeline.evaluation.report.markup import datum, table
+from vae_pipeline.evaluation.report.markup import datum, percent, table
 from vae_pipeline.kinds.words import Wording
-from vae_pipeline.recipe.figures import Figure, keys
+from vae_pipeline.recipe.figures import Figure, keys, shares
 
 
 def told(figures: Iterable[Figure], metrics: Mapping[str, Any]) -> list[Figure]:
@@ -20,14 +20,18 @@ def beside(
     metrics: Mapping[str, Any],
     words: Wording,
     number: Callable[[float], str],
+    percent: Callable[[float], str],
     name: Callable[[str], str],
 ) -> list[str]:
-    """The values that a figure is to be compared with; `number` and `name` write what stands in the texts."""
+    """The values that a figure is to be compared with; `number`, `percent` and `name` write what stands in a text."""
     shown = []
     for key, text in figure.beside:
         measured = metrics.get(key)
         values = measured if isinstance(measured, Mapping) else {} if measured is None else {"": measured}
-        shown += [words.said(text, number(value), name=name(each)) for each, value in values.items()]
+        is_share = figure.share or key in shares()
+        for each, value in values.items():
+            written = percent(value) if is_share and isinstance(value, float) else number(value)
+            shown.append(words.said(text, written, name=name(each)))
     return shown
 
 
@@ -55,11 +59,16 @@ def figure_table(caption: str, figures: Iterable[Figure], findings: Measured) ->
         [
             escape(figure.name),
             _value(figure, metrics),
-            "<br>".join(beside(figure, metrics, words, datum, escape)),
+            "<br>".join(beside(figure, metrics, words, datum, percent, escape)),
         ]
         for figure in found
     ]
     return table(caption, ("figure", "value", "to compare"), rows, [_gloss(figure, findings) for figure in found])
+
+
+def measured(key: str, value: float, error: float | None = None) -> str:
+    """The value of a figure: in percent where it is a share."""
+    return (percent if key in shares() else datum)(value, error)
 
 
 def others(metrics: Mapping[str, Any]) -> tuple[Figure, ...]:
@@ -79,7 +88,7 @@ def _value(figure: Figure, metrics: Mapping[str, Any]) -> str:
         return "left out"
     if isinstance(measured, str):
         return escape(measured)
-    value = datum(measured, metrics.get(f"{figure.key}_standard_error"))
+    value = (percent if figure.share else datum)(measured, metrics.get(f"{figure.key}_standard_error"))
     return f'{value} <span class="unit">{figure.unit}</span>' if figure.unit else value
 
 

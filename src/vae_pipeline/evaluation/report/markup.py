@@ -6,6 +6,8 @@ import struct
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from vae_pipeline.recipe.figures import in_percent
+
 MINUS = "−"
 
 
@@ -35,10 +37,15 @@ def datum(value: float, error: float | None = None) -> str:
     return f'<span class="interval">{text} ± <data value="{error!r}">{typeset(error, error)}</data></span>'
 
 
-def percent(share: float) -> str:
-    """A share of metrics.json as it is said in a sentence, in percent."""
-    text = f"{100 * share:.2g}" if 0 < share < 0.1 else f"{100 * share:.0f}"
-    return f'<data value="{share!r}">{text} %</data>'
+def percent(share: float, error: float | None = None) -> str:
+    """A share of metrics.json in percent: with two digits of its standard error or, where it has none, three."""
+    if error is None:
+        return f'<data value="{share!r}">{in_percent(share)}</data>'
+    value, spread = typeset(100 * share, 100 * error), typeset(100 * error, 100 * error)
+    return (
+        f'<span class="interval"><data value="{share!r}">{value}</data> ± '
+        f'<data value="{error!r}">{spread}</data> %</span>'
+    )
 
 
 def listed(words: Sequence[str]) -> str:

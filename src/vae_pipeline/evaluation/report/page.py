@@ -9,7 +9,7 @@ from html import escape
 from vae_pipeline.evaluation.report import words
 from vae_pipeline.evaluation.report.charts import bar_chart, line_chart
 from vae_pipeline.evaluation.report.checks import attention, checks, needs_attention
-from vae_pipeline.evaluation.report.figures import figure_table, others
+from vae_pipeline.evaluation.report.figures import figure_table, measured, others
 from vae_pipeline.evaluation.report.findings import Findings
 from vae_pipeline.evaluation.report.frame import framed
 from vae_pipeline.evaluation.report.latent_map import by_channel, scale_of
@@ -26,8 +26,8 @@ MARGINALS = (
     "classes the most frequent are shown."
 )
 TOGETHER = (
-    "How strongly each pair of columns goes together, from 0 to 1: correlation of two numbers, correlation ratio of a "
-    "class and a number, Cramér's V of two classes."
+    "How strongly each pair of columns goes together, from 0 to 1, in training rows, drawn ones, and the difference: "
+    "correlation of two numbers, correlation ratio of a class and a number, Cramér's V of two classes."
 )
 
 
@@ -132,8 +132,8 @@ def _samples(findings: Findings) -> list[str]:
         "sample that is the same image was remembered, not made."
     )
     return [
-        shown(findings, "marginals.png", "The distribution of each column, real and drawn.", MARGINALS),
-        shown(findings, "correlations.png", "How columns go together, real, drawn and the difference.", TOGETHER),
+        shown(findings, "marginals.png", "The distribution of each column.", MARGINALS, "diagram", "broad"),
+        shown(findings, "correlations.png", "How columns go together.", TOGETHER, "diagram", "broad"),
         shown(findings, "samples.png", "A grid of images that the model drew.", caption),
         "" if is_audited(findings) else shown(findings, "closest.png", CLOSEST, closest),
         figures,
@@ -212,8 +212,9 @@ def _detection(findings: Findings) -> list[str]:
 def _scores(scores: Mapping[str, Mapping[str, float]], chosen: str | None) -> str:
     """Every score of the one model; which of them the detector has, the recipe says, and no test label."""
     keys = [key for key in SCORED if all(key in of for of in scores.values())]
+    own = {chosen: " (the detector's)"}
     rows = [
-        [kind.replace("_", " ") + (" (the detector's)" if kind == chosen else ""), *(datum(of[key]) for key in keys)]
+        [kind.replace("elbo", "ELBO").replace("_", " ") + own.get(kind, ""), *(measured(key, of[key]) for key in keys)]
         for kind, of in scores.items()
     ]
     header = ("score", *(names()[key] for key in keys))

@@ -16,7 +16,7 @@ from pandas.api import types
 from vae_pipeline.kinds.spec import Column, TableSpec
 from vae_pipeline.kinds.table import numbers
 from vae_pipeline.kinds.table.dates import days, moments, since_1970
-from vae_pipeline.kinds.table.exact import stepped
+from vae_pipeline.kinds.table.exact import shortest, stepped
 from vae_pipeline.kinds.table.records import MOST, TRUTH, WHOLE, require_columns
 from vae_pipeline.system.errors import DataError
 
@@ -149,11 +149,14 @@ def _encoded(values: "pd.Series[object]", column: Column, place: str, written: n
     return np.asarray(found.reindex(values.index), float)
 
 
-def decode(rows: npt.NDArray[Any], columns: Sequence[Column], steps: bool | None = None) -> pd.DataFrame:
+def decode(
+    rows: npt.NDArray[Any], columns: Sequence[Column], steps: bool | None = None, short: bool = False
+) -> pd.DataFrame:
     """A table of rows [rows, columns] in the data's units, with the values that codes stand for.
 
     What is NaN is missing. A column of numbers that are all multiples of its step is written in as many decimals;
-    `steps` says whether they are, so that each of several pieces has the types of the others.
+    `steps` says whether they are, so that each of several pieces has the types of the others. `short`: other numbers of
+    float32 have as few digits as tell them from their neighbours.
     """
     found = {}
     for column, values in zip(columns, rows.astype(np.float64).T, strict=True):
@@ -161,7 +164,10 @@ def decode(rows: npt.NDArray[Any], columns: Sequence[Column], steps: bool | None
         known = np.where(missing, 0.0, values)
         match column.kind:
             case "number":
-                found[column.name] = _numbers(values, missing, column, steps)
+                numbers = _numbers(values, missing, column, steps)
+                if numbers is None:
+                    numbers = pd.Series(shortest(values) if short and not column.offset else values)
+                found[column.name] = numbers
             case "boolean":
                 truths = pd.Series(known >= 0.5)
                 found[column.name] = truths.astype("boolean").mask(missing) if missing.any() else truths
@@ -173,14 +179,16 @@ def decode(rows: npt.NDArray[Any], columns: Sequence[Column], steps: bool | None
     return pd.DataFrame(found)
 
 
-def _numbers(values: Floats, missing: npt.NDArray[np.bool_], column: Column, steps: bool | None) -> "pd.Series[Any]":
-    """Numbers as the data write them, where they are multiples of their step as far as float32 can tell."""
+def _numbers(
+    values: Floats, missing: npt.NDArray[np.bool_], column: Column, steps: bool | None
+) -> "pd.Series[Any] | None":
+    """Numbers as the data write them; None where they aren't multiples of their step, as far as float32 can tell."""
     if column.step == 0 or column.extent is None or (missing.all() and not steps) or steps is False:
-        return pd.Series(values)
+        return None
     exact, decimals = stepped(values, column)
     known = exact[~missing]
     if not steps and not np.allclose(known, values[~missing], rtol=2.0**-22, atol=1e-3 * column.step):
-        return pd.Series(values)
+        return None
     if decimals or (np.abs(known) >= WHOLE).any():
         return pd.Series(exact)
     whole = pd.Series(np.where(missing, 0.0, exact).astype(np.int64))

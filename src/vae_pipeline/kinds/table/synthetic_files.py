@@ -12,7 +12,6 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from vae_pipeline.kinds.spec import Column
-from vae_pipeline.kinds.table.exact import shortest
 from vae_pipeline.kinds.table.frames import decode
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.files import replaced_file, write_json
@@ -43,14 +42,13 @@ def write_synthetic(
         OutputError: the file can't be written.
         DataError: a value has no place in a .parquet file.
     """
-    shortened = [column.name for column in columns if column.kind == "number" and not column.offset and not column.step]
-    frames = (_frame(piece, columns, shortened, drawn) for piece in pieces)
+    frames = (decode(piece, columns, drawn, short=True) for piece in pieces)
     suffix = out.suffix.lower()
     with replaced_file(out) as file:
         if suffix == ".parquet":
             # Gaps and values decide the types of all pieces.
             types = np.array([[0.0] * len(columns), [np.nan if column.missing else 0.0 for column in columns]])
-            _write_parquet(file, frames, _frame(types, columns, shortened, drawn), origin)
+            _write_parquet(file, frames, decode(types, columns, drawn, short=True), origin)
             return
         if suffix == ".npy":
             np.save(file, np.concatenate(list(pieces)))
@@ -104,9 +102,3 @@ def _groups(frames: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
 def _written(column: Column) -> bool:
     """True if the form of a column's dates is known: the data's own, or that of whole days."""
     return bool(column.written) or (column.step >= 1 and column.step.is_integer())
-
-
-def _frame(rows: Rows, columns: Sequence[Column], shortened: Sequence[str], drawn: bool) -> pd.DataFrame:
-    """A piece as it is written: numbers of float32 with as few digits as tell them from their neighbours."""
-    found = decode(rows, columns, steps=drawn)
-    return found.assign(**{name: shortest(found[name].to_numpy()) for name in shortened})

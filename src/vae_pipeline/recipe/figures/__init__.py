@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from vae_pipeline.recipe.figures.bounds import BOUNDS
 from vae_pipeline.recipe.figures.detection import DETECTION
-from vae_pipeline.recipe.figures.figure import EVERY, Figure, Need, Part, SummaryColumn
+from vae_pipeline.recipe.figures.figure import EVERY, Figure, Need, Part, SummaryColumn, in_percent
 from vae_pipeline.recipe.figures.images import IMAGES
 from vae_pipeline.recipe.figures.latents import LATENTS
 from vae_pipeline.recipe.figures.privacy import PRIVACY
@@ -27,8 +27,10 @@ __all__ = [
     "columns",
     "figures_of",
     "gates",
+    "in_percent",
     "keys",
     "names",
+    "shares",
     "tracked",
 ]
 
@@ -53,6 +55,11 @@ def columns() -> dict[str, SummaryColumn]:
 def names() -> dict[str, str]:
     """The names of figures, by their keys."""
     return {figure.key: figure.name for figure in FIGURES}
+
+
+def shares() -> set[str]:
+    """The keys of figures that are shares of 1."""
+    return {figure.key for figure in FIGURES if figure.share}
 
 
 def keys() -> set[str]:

@@ -29,18 +29,19 @@ BOUNDS = (
         "what the bound is above it on those that it was taken of.",
         "headline", unit="nats", better="higher", column=SummaryColumn("bound", error=True, dispensable=0),
         beside=(("importance_samples", "K = {}"), ("importance_examples", "taken of {} {nouns}"),
-                ("pareto_k_over_0.7", "k̂ over 0.7 for {} of them"), ("importance_bounds", "{} at K = {name}")),
+                ("pareto_k_over_0.7", "too long a tail (k̂ over 0.7) for {} of them"),
+                ("importance_bounds", "{} at K = {name}")),
     ),
     Figure(
         "pareto_k_over_0.7", "k̂ over 0.7",
         "Share of the {nouns} that the importance bound was taken of whose weights have too long a tail for it: the "
         "shape k̂ of the tail is over 0.7.",
-        "bounds", better="lower", column=SummaryColumn("k̂>0.7", "{:.0%}", dispensable=0),
+        "bounds", share=True, better="lower", column=SummaryColumn("k̂>0.7", "{:.0%}", dispensable=0),
     ),
     Figure(
         "effective_sample_size", "Effective sample size",
         "(Σw)² / Σw² of the K weights of {a_noun}, as a share of K: how many of its draws count.",
-        "bounds", better="higher", beside=(("importance_samples", "K = {}"),),
+        "bounds", share=True, better="higher", beside=(("importance_samples", "K = {}"),),
     ),
     Figure(
         "scale", "Scale of the likelihood",

@@ -42,29 +42,30 @@ DETECTION = (
     Figure(
         "recall_at_fpr_0.001", "Recall at 0.1 % false alarms",
         "Share of anomalies over the threshold that at most one of a thousand normal test {nouns} is over.",
-        "detection", better="higher", kinds=VALUES, needs=ANOMALIES,
+        "detection", share=True, better="higher", kinds=VALUES, needs=ANOMALIES,
     ),
     Figure(
         "recall_at_fpr_0.01", "Recall at 1 % false alarms", "The same, at one of a hundred.",
-        "detection", better="higher", kinds=VALUES, needs=ANOMALIES,
+        "detection", share=True, better="higher", kinds=VALUES, needs=ANOMALIES,
     ),
     Figure(
         "recall_at_fpr_0.05", "Recall at 5 % false alarms", "The same, at one of twenty.",
-        "detection", better="higher", kinds=VALUES, needs=ANOMALIES,
+        "detection", share=True, better="higher", kinds=VALUES, needs=ANOMALIES,
     ),
     Figure(
         "false_alarm_rate_0.01", "False alarms at alpha = 0.01",
         "Share of normal test {nouns} whose p-value is at most 0.01, by thresholds that were set on held-back {nouns} "
         "alone. At most alpha is promised, on average over calibrations of this size.",
-        "detection", kinds=VALUES, needs=("detector",), beside=(("calibration_examples", "calibrated on {} {nouns}"),),
+        "detection", share=True, kinds=VALUES, needs=("detector",),
+        beside=(("calibration_examples", "calibrated on {} {nouns}"),),
     ),
     Figure(
         "false_alarm_rate_0.05", "False alarms at alpha = 0.05", "The same, at 0.05.",
-        "detection", kinds=VALUES, needs=("detector",),
+        "detection", share=True, kinds=VALUES, needs=("detector",),
         beside=(("false_alarm_rate_0.05_by_segment", "{name} alone {}"),),
     ),
     Figure(
         "false_alarm_rate_0.1", "False alarms at alpha = 0.1", "The same, at 0.1.",
-        "detection", kinds=VALUES, needs=("detector",),
+        "detection", share=True, kinds=VALUES, needs=("detector",),
     ),
 )  # fmt: skip

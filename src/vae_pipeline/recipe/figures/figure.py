@@ -18,6 +18,11 @@ DENOISER: tuple[Need, ...] = ("denoiser",)
 ANOMALIES: tuple[Need, ...] = ("detector", "anomalies")
 
 
+def in_percent(share: float) -> str:
+    """A share of 1 as it is printed."""
+    return f"{100 * share:.3g} %"
+
+
 @dataclass(frozen=True)
 class SummaryColumn:
     """A column of the table that `summary` prints."""
@@ -42,6 +47,8 @@ class Figure:
     """The table of the report that it stands in."""
     _: KW_ONLY
     unit: str = ""
+    share: bool = False
+    """True of a share of 1, which is shown in percent with what it is compared with; counts beside it stay counts."""
     better: Literal["higher", "lower"] | None = None
     kinds: tuple[Kind, ...] = EVERY
     """The kinds of observation that have it."""

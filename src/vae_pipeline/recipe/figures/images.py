@@ -54,7 +54,7 @@ IMAGES = (
         "interval_coverage", "Coverage of the intervals",
         "Share of the clean values that lie in the denoiser's intervals, which were set by the validation part; "
         "near the recipe's share is good.",
-        "headline", kinds=PERCEIVED, needs=DENOISER,
+        "headline", share=True, kinds=PERCEIVED, needs=DENOISER,
         beside=(("coverage_by_level", "noise of {name} {}"), ("coverage_of_unsure", "the widest tenth {}")),
     ),
     Figure(
@@ -96,11 +96,11 @@ IMAGES = (
     ),
     Figure(
         "precision", "Precision", "Share of samples that lie among test {nouns} in feature space.",
-        "samples", better="higher", kinds=PERCEIVED,
+        "samples", share=True, better="higher", kinds=PERCEIVED,
     ),
     Figure(
         "recall", "Recall", "Share of test {nouns} that lie among samples: whether all kinds are drawn.",
-        "samples", better="higher", kinds=PERCEIVED,
+        "samples", share=True, better="higher", kinds=PERCEIVED,
     ),
     Figure(
         "density", "Density",
@@ -109,7 +109,7 @@ IMAGES = (
     ),
     Figure(
         "coverage", "Coverage", "Share of test {nouns} with a sample in their neighbourhood.",
-        "samples", better="higher", kinds=PERCEIVED,
+        "samples", share=True, better="higher", kinds=PERCEIVED,
     ),
     Figure(
         "nearest_neighbour_ratio", "Nearest-neighbour ratio",
@@ -121,28 +121,28 @@ IMAGES = (
         "nearer_than_any_test", "Nearer than any test image",
         "Share of samples that lie nearer to a training image, of all of them, than every test image does. Well over "
         "what chance makes of it, training images are repeated.",
-        "samples", kinds=IMAGE, beside=(("nearer_than_chance", "by chance {}"),),
+        "samples", share=True, kinds=IMAGE, beside=(("nearer_than_chance", "by chance {}"),),
     ),
     Figure(
         "nearer_than_most_test", "Nearer than most test images",
-        "Share of samples that lie nearer to a training image than 95 % of test images do; 0.05 by chance.",
-        "samples", kinds=IMAGE,
+        "Share of samples that lie nearer to a training image than 95 % of test images do; 5 % by chance.",
+        "samples", share=True, kinds=IMAGE,
     ),
     Figure(
         "half_as_far", "Less than half as far",
         "Share of samples that lie less than half as far from a training image as the nearest test image does.",
-        "samples", kinds=IMAGE,
+        "samples", share=True, kinds=IMAGE,
     ),
     Figure(
         "sample_accuracy", "Samples of the right class",
         "Share of a conditional model's samples, as many of each class, that the classifier behind the features takes "
         "for the class that was asked for. Where it is what chance makes of it, samples don't follow their label.",
-        "samples", better="higher", kinds=PERCEIVED, beside=(("feature_accuracy", "test {nouns} {}"),),
+        "samples", share=True, better="higher", kinds=PERCEIVED, beside=(("feature_accuracy", "test {nouns} {}"),),
     ),
     Figure(
         "feature_accuracy", "Accuracy of the features",
         "Share of test {nouns} that the classifier behind the features names rightly. The features are as good as it "
         "is.",
-        "samples", gate=False, kinds=PERCEIVED,
+        "samples", share=True, gate=False, kinds=PERCEIVED,
     ),
 )  # fmt: skip

@@ -12,7 +12,7 @@ LATENTS = (
     Figure(
         "codebook_use", "Codebook use",
         "Share of the codes that occur somewhere in the test part; of as many as it has places, where these are fewer.",
-        "latents", better="higher", gate=False, beside=(("codebook_size", "of {} codes"),),
+        "latents", share=True, better="higher", gate=False, beside=(("codebook_size", "of {} codes"),),
     ),
     Figure(
         "codebook_perplexity", "Codebook perplexity",
@@ -34,8 +34,8 @@ LATENTS = (
     ),
     Figure(
         "decoder_gain_share", "Share that gains",
-        "Share of the {nouns} that their own z explains better than another's: 0.5 by chance.",
-        "latents", better="higher",
+        "Share of the {nouns} that their own z explains better than another's: half by chance.",
+        "latents", share=True, better="higher",
     ),
     Figure(
         "total_correlation", "Total correlation",

@@ -19,8 +19,8 @@ def _in(space: str) -> tuple[Figure, ...]:
         Figure(
             nearer, f"Nearer to training, in {space}",
             f"Share of 10,000 samples whose nearest image in {SPACES[space]}, among as many of training as of the test "
-            "part, is one of training: about 0.5 where samples know nothing of single images.",
-            "privacy", better="lower", kinds=IMAGE, needs=AUDIT,
+            "part, is one of training: about half where samples know nothing of single images.",
+            "privacy", share=True, better="lower", kinds=IMAGE, needs=AUDIT,
             beside=(("audited_images", "{} images of either part"), ("audited_groups", "{} groups, such as patients")),
         ),
         Figure(
@@ -32,7 +32,7 @@ def _in(space: str) -> tuple[Figure, ...]:
         Figure(
             recall, f"Members found in {space}",
             f"Share of training images that are told by {by}, where 0.1 % of test images are taken for such.",
-            "privacy", better="lower", kinds=IMAGE, needs=AUDIT, beside=_ends(recall),
+            "privacy", share=True, better="lower", kinds=IMAGE, needs=AUDIT, beside=_ends(recall),
         ),
     )  # fmt: skip
 
@@ -50,18 +50,18 @@ PRIVACY = (
         "membership_recall_by_loss", "Members found by the loss",
         "Share of training images that are told by the importance bound, where 0.1 % of test images are taken for "
         "such.",
-        "privacy", better="lower", kinds=IMAGE, needs=AUDIT, beside=_ends("membership_recall_by_loss"),
+        "privacy", share=True, better="lower", kinds=IMAGE, needs=AUDIT, beside=_ends("membership_recall_by_loss"),
     ),
     Figure(
         "nearer_than_any_test_in_pixels", "Nearer than any test image, in pixels",
         "Share of samples that lie nearer in pixels to a training image, of all of them, than every test image does. "
         "Means are smoother than images, and may lie nearer to all of them: look at the pairs.",
-        "privacy", kinds=IMAGE, needs=AUDIT, beside=(("nearer_than_chance", "by chance {}"),),
+        "privacy", share=True, kinds=IMAGE, needs=AUDIT, beside=(("nearer_than_chance", "by chance {}"),),
     ),
     Figure(
         "half_as_far_in_pixels", "Less than half as far, in pixels",
         "Share of samples that lie less than half as far in pixels from a training image as the nearest test image "
         "does.",
-        "privacy", better="lower", kinds=IMAGE, needs=AUDIT,
+        "privacy", share=True, better="lower", kinds=IMAGE, needs=AUDIT,
     ),
 )  # fmt: skip

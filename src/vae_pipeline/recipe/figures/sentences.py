@@ -19,19 +19,19 @@ SENTENCES = (
     Figure(
         "token_accuracy", "Tokens in their place",
         "Share of a sentence's tokens, its end counted, that its reconstruction has in the same place.",
-        "sentences", better="higher", kinds=TEXT,
+        "sentences", share=True, better="higher", kinds=TEXT,
     ),
     Figure(
         "exact_match", "Exact matches", "Share of reconstructions that are their sentences.",
-        "sentences", better="higher", kinds=TEXT,
+        "sentences", share=True, better="higher", kinds=TEXT,
     ),
     Figure(
         "distinct_1", "Distinct tokens", "Share of different ones among all tokens of samples.",
-        "sentences", kinds=TEXT,
+        "sentences", share=True, kinds=TEXT,
     ),
     Figure(
         "distinct_2", "Distinct pairs", "Share of different ones among all pairs of neighbours of samples.",
-        "sentences", kinds=TEXT,
+        "sentences", share=True, kinds=TEXT,
     ),
     Figure(
         "self_bleu", "Self-BLEU",
@@ -43,10 +43,10 @@ SENTENCES = (
         "varied_paths", "Varied paths",
         "Share of 100 paths between two test sentences, five even steps of the latents long, with at least three "
         "different sentences.",
-        "sentences", better="higher", kinds=TEXT,
+        "sentences", share=True, better="higher", kinds=TEXT,
     ),
     Figure(
         "copied", "Copied", "Share of samples that are sentences of the training part, to the last token.",
-        "sentences", kinds=TEXT,
+        "sentences", share=True, kinds=TEXT,
     ),
 )  # fmt: skip

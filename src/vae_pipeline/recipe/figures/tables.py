@@ -26,23 +26,23 @@ TABLES = (
     Figure(
         "missing_gap", "Gap of missing values",
         "The largest difference of a column's share of missing values between drawn rows and those of training.",
-        "samples", better="lower", kinds=TABLE,
+        "samples", share=True, better="lower", kinds=TABLE,
     ),
     Figure(
         "rare_kept", "Rare categories kept",
         "Share of the categories under 1 % of the training rows that drawn rows have at least half and at most twice "
         "as often. Few rows miss some by chance.",
-        "samples", better="higher", kinds=TABLE, beside=(("rare_kept_of_test", "test rows {}"),),
+        "samples", share=True, better="higher", kinds=TABLE, beside=(("rare_kept_of_test", "test rows {}"),),
     ),
     Figure(
         "copies", "Copied rows", "Share of drawn rows that are rows of training, to the last digit.",
-        "samples", better="lower", kinds=TABLE, beside=(("copies_of_test", "test rows {}"),),
+        "samples", share=True, better="lower", kinds=TABLE, beside=(("copies_of_test", "test rows {}"),),
     ),
     Figure(
         "nearer_to_training", "Nearer to training",
         "Share of drawn rows whose nearest row, among as many of training as of the test part, is one of training: "
-        "about 0.5 where drawn rows know nothing of single rows, more where they come near to some.",
-        "samples", better="lower", kinds=TABLE, beside=(("nearer_standard_error", "standard error {}"),),
+        "about half where drawn rows know nothing of single rows, more where they come near to some.",
+        "samples", share=True, better="lower", kinds=TABLE, beside=(("nearer_standard_error", "standard error {}"),),
     ),
     Figure(
         "membership_auc", "Membership told",
@@ -55,7 +55,7 @@ TABLES = (
         "Share of values of training rows that are guessed right by somebody who knows all others of the row, and "
         "takes the value of the drawn row that is nearest in these (a number in ten bins). What is guessed of test "
         "rows follows from the population.",
-        "samples", better="lower", kinds=TABLE, beside=(("disclosure_of_test", "test rows {}"),),
+        "samples", share=True, better="lower", kinds=TABLE, beside=(("disclosure_of_test", "test rows {}"),),
     ),
     Figure(
         "epsilon", "Privacy spent",
@@ -67,7 +67,7 @@ TABLES = (
         "tstr_accuracy", "Accuracy after drawn rows",
         "Share of test rows whose evaluate.target is foretold by classifiers that were trained on drawn rows: the mean "
         "of logistic regression, a random forest and boosted trees.",
-        "samples", better="higher", kinds=TABLE, beside=(("tstr_of_train_accuracy", "after real rows {}"),),
+        "samples", share=True, better="higher", kinds=TABLE, beside=(("tstr_of_train_accuracy", "after real rows {}"),),
     ),
     Figure(
         "tstr_f1", "F1 after drawn rows",

@@ -1,4 +1,8 @@
-"""The generator of a repeat: the recipe's VAE, conditional on the label, trained on the labelled set alone."""
+"""The generator of a repeat: the recipe's VAE, conditional on the label, trained on the labelled set alone.
+
+Its images are drawn by the network that was just trained; `runtime.augmentation` draws such images by the graphs of a
+bundle. To share that code a repeat would need an export (docs/adr/0065-study.md).
+"""
 
 import torch
 from jaxtyping import Float, Int
@@ -69,7 +73,11 @@ def variants(
 def between(
     model: VAE, x: Tensor, other: Tensor, label: Int[Tensor, " batch"]
 ) -> Float[Tensor, "batch channels height width"]:
-    """E[x'|z] on [0, 1] of a z on the line between the means of two raw images of one label."""
+    """E[x'|z] on [0, 1] of a z on the line between the means of two raw images of one label.
+
+    The line is straight, where `runtime.augmentation` takes the spherical path: the studies in docs/study.md were
+    measured so.
+    """
     one, two = (model.encode(each, label).mean for each in (x, other))
     return _decoded(model, one.lerp(two, torch.rand(len(x), 1).to(x.device)), label)
 
