@@ -237,6 +237,15 @@ def test_tones_have_the_spectrum_of_their_timbre(tmp_path):
         ]  # fmt: skip
 
 
+@pytest.mark.parametrize("rate_hz", [221, 800])
+def test_tones_of_a_low_rate_have_pitches_that_it_can_hold(rate_hz, tmp_path):
+    fields = {"kind": "drawn_tones", "examples": 400, "seconds": 1.0, "valid": 0.1, "test": 0.2}
+    rows = open_source(DrawnTonesData(rate_hz=rate_hz, **fields), Finder(tmp_path), 0).train.rows[:, 0]
+    assert rows.any(axis=1).all() and np.isfinite(rows).all()
+    with pytest.raises(ValidationError, match="greater than 220"):
+        DrawnTonesData(rate_hz=220, **fields)
+
+
 def test_a_spec_that_cannot_be_is_refused(tmp_path):
     spec = AudioSpec(RATE_HZ, 40, 2)
     for changes in ({"rate_hz": 0}, {"channels": 0}, {"length": 2**40}, {"dtype": "uint8"}, {"longer": "stretched"}):
