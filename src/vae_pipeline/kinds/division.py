@@ -28,6 +28,8 @@ class Division:
     """Rows that are in none, as an equal one is in some."""
     notes: tuple[str, ...]
     """Notes that a reader must see."""
+    units: int
+    """Rows, or sets of equal rows and groups where these are kept together."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def divide(
                 "frequent, as split.duplicates keep would not let them"
             )
     rows = {name: kept[indices] for name, indices in parts.items()}
-    return Division(rows, len(numbers) - len(kept), tuple(notes))
+    return Division(rows, len(numbers) - len(kept), tuple(notes), len(np.unique(units)) if known else len(units))
 
 
 def _one_of_each(contents: Numbers, apart: npt.NDArray[np.bool_], elsewhere: Numbers) -> Indices:
