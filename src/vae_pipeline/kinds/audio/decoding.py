@@ -58,6 +58,10 @@ class Recording:
     """True if the file holds more."""
     lost: float
     """The share of the energy that the rate can't hold: what lies above half of it."""
+    peak: float
+    """The largest sample of the file's, by its size."""
+    lopsided: bool
+    """True if a channel of the file is silent and another isn't."""
 
 
 def read_header(content: bytes, name: str) -> Header:
@@ -100,13 +104,22 @@ def read_recording(content: bytes, name: str, rate_hz: int, mono: bool, length: 
     if peak > LOUDEST:
         raise DataError(f"{name} holds samples up to {peak:.7g}, and full scale is 1: divide them by what it is there")
     x = x.clip(-1, 1)
+    heard = kept.any(axis=0)
     if mono:
         x = x.mean(axis=1, keepdims=True)
     before = _power(x[:wanted])
     x = _at_rate(x, header.rate_hz, rate_hz)[: None if length is None else length]
     lost = max(0.0, 1 - _power(x) / before) if header.rate_hz > rate_hz and before else 0.0
     cropped = length is not None and header.samples > wanted
-    return Recording(np.ascontiguousarray(x.T), header, peak >= FULL_SCALE, cropped, lost)
+    return Recording(
+        np.ascontiguousarray(x.T),
+        header,
+        peak >= FULL_SCALE,
+        cropped,
+        lost,
+        peak,
+        bool(heard.any() and not heard.all()),
+    )
 
 
 def _power(x: Samples) -> float:
