@@ -31,6 +31,12 @@ class Division:
     units: int
     """Rows, or sets of equal rows and groups where these are kept together."""
 
+    def fewer(self, rows: int) -> str:
+        """A part of a sentence: how many of so many rows can be parted, where that is fewer."""
+        if self.left_out:
+            return f", of which {rows - self.left_out} differ from the others,"
+        return f", of which {self.units} can be parted, as equal ones and groups are of one part," * (self.units < rows)
+
 
 @dataclass(frozen=True)
 class Fractions:

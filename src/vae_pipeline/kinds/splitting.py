@@ -87,22 +87,12 @@ def parts_of(source: PartedSource, division: Division) -> dict[str, Part]:
         parts[name] = part if isinstance(part, Part) else subset(source.train, division.rows[name])
         wanted = name == "train" or (isinstance(part, float) and part > 0) or isinstance(part, Part)
         if wanted and len(parts[name].rows) == 0:
+            rows = len(source.train.rows)
             raise DataError(
-                f"the {name} part is empty: {_counted(len(source.train.rows), division)} too few for the fractions in "
-                f"the recipe; give more data or other fractions{''.join(f'; {note}' for note in source.notes)}"
+                f"the {name} part is empty: {rows} examples{division.fewer(rows)} are too few for the fractions in the "
+                f"recipe; give more data or other fractions{''.join(f'; {note}' for note in source.notes)}"
             )
     return parts
-
-
-def _counted(rows: int, division: Division) -> str:
-    """The number of examples; where some are equal or of one group, and so of one part, that of what is divided."""
-    if division.left_out:
-        return f"{rows} examples, of which {rows - division.left_out} differ from the others, are"
-    if division.units < rows:
-        return (
-            f"{rows} examples, of which {division.units} can be parted, as equal ones and groups are of one part, are"
-        )
-    return f"{rows} examples are"
 
 
 @dataclass(frozen=True)
