@@ -28,6 +28,14 @@ class Division:
     """Rows that are in none, as an equal one is in some."""
     notes: tuple[str, ...]
     """Notes that a reader must see."""
+    units: int
+    """Rows, or sets of equal rows and groups where these are kept together."""
+
+    def fewer(self, rows: int) -> str:
+        """A part of a sentence: how many of so many rows can be parted, where that is fewer."""
+        if self.left_out:
+            return f", of which {rows - self.left_out} differ from the others,"
+        return f", of which {self.units} can be parted, as equal ones and groups are of one part," * (self.units < rows)
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ def divide(
                 "frequent, as split.duplicates keep would not let them"
             )
     rows = {name: kept[indices] for name, indices in parts.items()}
-    return Division(rows, len(numbers) - len(kept), tuple(notes))
+    return Division(rows, len(numbers) - len(kept), tuple(notes), len(np.unique(units)) if known else len(units))
 
 
 def _one_of_each(contents: Numbers, apart: npt.NDArray[np.bool_], elsewhere: Numbers) -> Indices:

@@ -87,9 +87,10 @@ def parts_of(source: PartedSource, division: Division) -> dict[str, Part]:
         parts[name] = part if isinstance(part, Part) else subset(source.train, division.rows[name])
         wanted = name == "train" or (isinstance(part, float) and part > 0) or isinstance(part, Part)
         if wanted and len(parts[name].rows) == 0:
+            rows = len(source.train.rows)
             raise DataError(
-                f"the {name} part is empty: {len(source.train.rows)} examples are too few for the fractions "
-                "in the recipe; give more data or other fractions"
+                f"the {name} part is empty: {rows} examples{division.fewer(rows)} are too few for the fractions in the "
+                f"recipe; give more data or other fractions{''.join(f'; {note}' for note in source.notes)}"
             )
     return parts
 

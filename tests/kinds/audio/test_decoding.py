@@ -126,6 +126,8 @@ BROKEN = {
     "infinity": wav(form=3, bits=32, data=np.array([0, np.inf], np.float32).tobytes()),
     "FLAC cut off": recorded(np.random.default_rng(0).uniform(-1, 1, 20000), form="FLAC")[:9000],
     "another format": recorded(SINE, form="AIFF"),
+    "WAV cut off": recorded(SINE)[:-400],
+    "WAV cut off after other chunks": recorded(SINE, form="WAVEX", subtype="PCM_24")[:-1],
 }
 
 

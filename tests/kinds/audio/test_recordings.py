@@ -137,8 +137,20 @@ def test_the_card_counts_what_was_done(tmp_path):
     assert prepared.card["dropped"] == {"not a recording (.txt)": 1}
     assert prepared.card["notes"][0] == (  # the mean of stereo.wav is silence
         "6 recordings, 0.0 s: 1 resampled, 1 mixed to mono, 2 padded with silence, 2 cropped, 1 at full scale, where "
-        "they may have been clipped, 2 silent"
+        "they may have been clipped, 2 silent, 1 that never reach a hundredth of full scale"
     )
+
+
+def test_quiet_recordings_and_silent_channels_are_counted(tmp_path):
+    tones = [0.5 * np.sin(440 * place * np.arange(40) / RATE_HZ) for place in range(1, 5)]
+    files = {
+        "usual.wav": recorded(tones[0]),
+        "quiet.wav": recorded(1e-4 * tones[1], subtype="FLOAT"),
+        "left.wav": recorded(np.stack([tones[2], 0 * tones[2]], axis=1)),
+        "both.wav": recorded(np.stack([tones[3], tones[3]], axis=1)),
+    }
+    found = prepare(as_folder(tmp_path / "d", files), valid=0.25, test=0.25, split={"size": "exact"}).card["recordings"]
+    assert {name: found[name] for name in ("quiet", "lopsided", "silent")} == {"quiet": 1, "lopsided": 1, "silent": 0}
 
 
 def test_energy_that_a_lower_rate_cannot_hold_is_counted(tmp_path):
@@ -235,6 +247,15 @@ def test_tones_have_the_spectrum_of_their_timbre(tmp_path):
         assert present == {"pure": [True, False, False], "hollow": [True, False, True], "bright": [True] * 3}[
             source.spec.classes[label]
         ]  # fmt: skip
+
+
+@pytest.mark.parametrize("rate_hz", [221, 800])
+def test_tones_of_a_low_rate_have_pitches_that_it_can_hold(rate_hz, tmp_path):
+    fields = {"kind": "drawn_tones", "examples": 400, "seconds": 1.0, "valid": 0.1, "test": 0.2}
+    rows = open_source(DrawnTonesData(rate_hz=rate_hz, **fields), Finder(tmp_path), 0).train.rows[:, 0]
+    assert rows.any(axis=1).all() and np.isfinite(rows).all()
+    with pytest.raises(ValidationError, match="greater than 220"):
+        DrawnTonesData(rate_hz=220, **fields)
 
 
 def test_a_spec_that_cannot_be_is_refused(tmp_path):

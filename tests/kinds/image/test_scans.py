@@ -202,7 +202,7 @@ def test_every_file_that_pydicom_and_nibabel_ship_is_read_or_refused_in_one_line
     assert sum(shape is not None for shape in read.values()) > 45
     assert all(line.startswith("it ") and "\n" not in line for line in refused.values())
     assert "no decoder for it is installed" in refused["JPEGLSNearLossless_08.dcm"]
-    assert "truncated or corrupt" in refused["MR_truncated.dcm"]
+    assert all("truncated or corrupt" in refused[name] for name in ("MR_truncated.dcm", "no_meta.dcm", "priv_SQ.dcm"))
     assert read["rtplan.dcm"] is read["DICOMDIR"] is read["waveform_ecg.dcm"] is None
     assert "one volume of 3 axes" in refused["functional.nii"]
 
@@ -390,6 +390,15 @@ def test_a_section_that_means_nothing_is_refused(changes, message):
 def test_a_corrupt_scan_is_a_corrupt_file():
     with pytest.raises(CorruptFileError):
         decoded("MR_truncated.dcm")
+
+
+@pytest.mark.parametrize("kept", [0, 20, 131, 300, 600, 1500, 4000])
+def test_a_scan_that_was_cut_short_anywhere_is_told_or_counted(kept, tmp_path):
+    ward(tmp_path / "d")
+    (tmp_path / "d" / "cut.dcm").write_bytes(made(tmp_path / "whole" / "a.dcm").read_bytes()[:kept])
+    with pytest.raises(CorruptFileError, match="truncated or corrupt"):
+        opened(tmp_path / "d")
+    assert opened(tmp_path / "d", corrupt="drop").dropped == {"truncated or corrupt scan": 1}
 
 
 def test_patients_are_kept_as_numbers_that_name_nobody(tmp_path):

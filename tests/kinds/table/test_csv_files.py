@@ -34,6 +34,12 @@ def german(text):
     return text.translate(str.maketrans(",.", ".,"))
 
 
+def in_brackets(number, sign=""):
+    """A number as accounts have it: in brackets for a minus."""
+    return f"({sign}{-number})" if number < 0 else f"{sign}{number}"
+
+
+ARABIC = str.maketrans("0123456789.", "٠١٢٣٤٥٦٧٨٩٫")
 WRITTEN = {
     "semicolons": ROWS.to_csv(sep=";", index=False),
     "tabs": ROWS.to_csv(sep="\t", index=False),
@@ -46,6 +52,12 @@ WRITTEN = {
     "thousands after a Swiss fashion": lines([[cell.replace(",", "’") for cell in row] for row in GROUPED], ";"),
     "a currency before": ROWS.assign(b=[f"${b}" for b in ROWS.b]).to_csv(index=False),
     "a currency behind": ROWS.assign(b=[f"{b} €" for b in ROWS.b]).to_csv(index=False),
+    "losses in brackets": ROWS.assign(a=[in_brackets(a) for a in ROWS.a]).to_csv(index=False),
+    "losses in brackets, with a currency": ROWS.assign(a=[in_brackets(a, "$") for a in ROWS.a]).to_csv(index=False),
+    "a currency before brackets": ROWS.assign(a=[f"€{in_brackets(a)}" for a in ROWS.a]).to_csv(index=False),
+    "a minus behind": ROWS.assign(a=[f"{-a}-" if a < 0 else a for a in ROWS.a]).to_csv(index=False),
+    "a blank after the minus": ROWS.assign(a=[f"- {-a}" if a < 0 else a for a in ROWS.a]).to_csv(index=False),
+    "Arabic digits": ROWS.assign(a=[str(a).translate(ARABIC) for a in ROWS.a]).to_csv(index=False),
     "per cent": ROWS.assign(b=[f"{b}%" for b in ROWS.b]).to_csv(index=False),
     "a sep line": "sep=;\n" + ROWS.to_csv(sep=";", index=False),
     "comments": "# one, two\n# three\n" + ROWS.to_csv(index=False) + "# the end\n",
@@ -72,6 +84,34 @@ def test_however_a_file_is_written_its_numbers_are_these(root, tmp_path, how):
     scored = find_rows(tmp_path / "rows.csv", spec_of(found))
     assert list(next(scored.file.frames()).columns[-2:]) == ["a", "b"] or found.ignored
     assert scored.written == (found.csv.decimal, found.csv.thousands)
+
+
+def test_negative_numbers_in_brackets_are_told_and_brackets_around_all_are_none(root, tmp_path):
+    found = source(root, tmp_path, WRITTEN["losses in brackets"])
+    (note,) = found.notes
+    assert "which is read as a negative number" in note and "data.columns.a" in note
+    every = source(root, tmp_path, ROWS.assign(b=[f"({at % 3})" for at in range(30)]).to_csv(index=False))
+    assert every.columns[1].values == ("(0)", "(1)", "(2)") and every.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "ids", "told"),
+    [
+        ("patient_id", 60, True),
+        ("user", 60, True),
+        ("customerNo", 60, True),
+        ("userId", 60, True),
+        ("grid", 60, False),
+        ("town", 60, False),
+        ("patient_id", 5, False),
+        ("patient_id", 480, False),
+    ],
+)
+def test_an_id_of_what_was_observed_several_times_is_told(root, tmp_path, name, ids, told):
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame({name: 1000 + draw.permutation(480) % ids, "x": draw.random(480)})
+    found = source(root, tmp_path, frame.to_csv(index=False))
+    assert any(f"data.split.groups {{column: {name}}}" in note for note in found.notes) is told
 
 
 def spec_of(found):

@@ -4,6 +4,7 @@ Decoding is soundfile's (libsndfile), and another rate is made by soxr; both cos
 """
 
 import io
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ FULL_SCALE = 1 - 2**-15
 """The largest sample of 16 bits: what reaches it was clipped, or nearly."""
 MOST_LOST = 0.1
 """The share of a recording's energy that a lower rate may lose before it is said."""
+RIFF, CHUNK = struct.Struct("<4sI4s"), struct.Struct("<4sI")
+"""The beginnings of a WAV and of each of its chunks: a name and the number of bytes that follow."""
+UNKNOWN = 2**31 - 2**12
+"""Bytes, from which a claim stands for a length that wasn't known."""
 MARGIN = 256
 """Samples of the wanted rate that are read beyond a crop, so that the filter has its neighbours."""
 
@@ -53,6 +58,10 @@ class Recording:
     """True if the file holds more."""
     lost: float
     """The share of the energy that the rate can't hold: what lies above half of it."""
+    peak: float
+    """The largest sample of the file's, by its size."""
+    lopsided: bool
+    """True if a channel of the file is silent and another isn't."""
 
 
 def read_header(content: bytes, name: str) -> Header:
@@ -95,13 +104,22 @@ def read_recording(content: bytes, name: str, rate_hz: int, mono: bool, length: 
     if peak > LOUDEST:
         raise DataError(f"{name} holds samples up to {peak:.7g}, and full scale is 1: divide them by what it is there")
     x = x.clip(-1, 1)
+    heard = kept.any(axis=0)
     if mono:
         x = x.mean(axis=1, keepdims=True)
     before = _power(x[:wanted])
     x = _at_rate(x, header.rate_hz, rate_hz)[: None if length is None else length]
     lost = max(0.0, 1 - _power(x) / before) if header.rate_hz > rate_hz and before else 0.0
     cropped = length is not None and header.samples > wanted
-    return Recording(np.ascontiguousarray(x.T), header, peak >= FULL_SCALE, cropped, lost)
+    return Recording(
+        np.ascontiguousarray(x.T),
+        header,
+        peak >= FULL_SCALE,
+        cropped,
+        lost,
+        peak,
+        bool(heard.any() and not heard.all()),
+    )
 
 
 def _power(x: Samples) -> float:
@@ -131,12 +149,33 @@ def _opened(content: bytes, name: str) -> Iterator[Any]:
 
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as file:
+            _refuse_cut(content, name)
             yield file
     except soundfile.LibsndfileError as error:
         why = error.error_string.rstrip(".")
         raise CorruptFileError(
             f"{name} is a broken recording, or none of {', '.join(FORMATS)} ({why}): leave it out"
         ) from error
+
+
+def _refuse_cut(content: bytes, name: str) -> None:
+    """Refuse a WAV that holds fewer bytes of samples than it claims, which libsndfile takes for a shorter one.
+
+    A program that writes to a pipe can't know the length, and claims more than 2 GiB.
+
+    Raises:
+        CorruptFileError: it is cut short.
+    """
+    at = RIFF.size if content.startswith(b"RIFF") else len(content)
+    while at + CHUNK.size <= len(content):
+        kind, claimed = CHUNK.unpack_from(content, at)
+        at += CHUNK.size
+        if kind == b"data" and len(content) - at < claimed < UNKNOWN:
+            raise CorruptFileError(
+                f"{name} holds {len(content) - at:,} of the {claimed:,} bytes of samples that it claims: it was cut "
+                "short; fetch it again, or leave it out"
+            )
+        at += claimed + claimed % 2
 
 
 def _header(file: Any, name: str) -> Header:

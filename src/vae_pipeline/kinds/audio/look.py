@@ -22,6 +22,8 @@ class RecordingLook(Look):
         ("clipped", "?"),
         ("silent", "?"),
         ("lost", "f8"),
+        ("peak", "f8"),
+        ("lopsided", "?"),
     )
 
     def __init__(self, spec: AudioSpec, dropping: bool) -> None:
@@ -40,4 +42,4 @@ class RecordingLook(Look):
         header, samples = found.header, found.x.shape[1]
         silent = not found.x.any()
         told = (header.rate_hz, header.channels, samples, found.cropped, found.clipped, silent, found.lost)
-        return Looked(windows.windows(found.x, self.spec), told)
+        return Looked(windows.windows(found.x, self.spec), (*told, found.peak, found.lopsided))

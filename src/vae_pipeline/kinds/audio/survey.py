@@ -25,7 +25,11 @@ TOLD = {
     "cropped": "cropped",
     "clipped": "at full scale, where they may have been clipped",
     "silent": "silent",
+    "quiet": "that never reach a hundredth of full scale",
+    "lopsided": "with a channel that is silent beside one that isn't",
 }
+QUIET = 0.01
+"""The peak under which a recording is quiet."""
 """The counts on the data card, and how they are told."""
 
 
@@ -118,6 +122,8 @@ class AudioSurvey:
             "cropped": told["cropped"],
             "clipped": told["clipped"],
             "silent": told["silent"],
+            "quiet": (told["peak"] < QUIET) & ~told["silent"],
+            "lopsided": told["lopsided"],
         }
         self._counts.update({name: int(each.sum()) for name, each in of_each.items()})
 

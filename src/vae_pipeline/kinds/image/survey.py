@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import statistics
 from collections import Counter
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ from vae_pipeline.kinds.parts import Array, Indices
 from vae_pipeline.recipe.data import FolderData
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.workbench import Workbench
+
+FEW_LEVELS = 32
+"""Levels of grey, under which a picture loses what a reader may want."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class PictureSurvey:
         self.data, self.bench = data, bench
         self.dropped: Counter[str] = Counter()
         self._low, self._high = math.inf, -math.inf
+        self._ends: list[tuple[float, str]] = []
+        """The end of the greys of each picture of over 8 bits, and its name."""
 
     def add(self, pictures: Listing) -> SurveyedPictures:
         """Read all pictures; those that can't be read are left out, where the recipe drops these.
@@ -66,6 +72,7 @@ class PictureSurvey:
         wide = found["levels"][found["late"]]
         self._low = float(wide[:, 0].min(initial=self._low))
         self._high = float(wide[:, 1].max(initial=self._high))
+        self._ends += zip(wide[:, 1].tolist(), np.array(pictures.names)[found["late"]].tolist(), strict=True)
         listing = dataclasses.replace(
             pictures,
             names=[pictures.names[place] for place in kept.tolist()],
@@ -99,7 +106,16 @@ class PictureSurvey:
         """Notes on the range that a reader must see."""
         if self.data.depth is not None or self._low >= self._high:
             return ()
-        return (
+        told = (
             f"greys of over 8 bits hold values in [{self._low:g}, {self._high:g}), which became 0 to 255; data.depth "
             "gives another range, 0 to 2^depth",
+        )
+        usual = statistics.median(end for end, _ in self._ends)
+        if usual - self._low > FEW_LEVELS / 256 * (self._high - self._low):
+            return told
+        brightest = max(self._ends)[1]
+        return (
+            *told,
+            f"greys of half of these pictures end below {usual:g}, which leaves them under {FEW_LEVELS} levels of 256: "
+            f"mend or leave out such as {brightest}, whose greys reach {self._high - 1:g}",
         )

@@ -17,6 +17,12 @@ from vae_pipeline.system.errors import DataError
 MOST_POOLED = 65_536  # of one that was told to be a category: its rarer values are pooled
 MANY = 20  # texts: where more than half of all rows have one of their own, it is no category
 INDEX_NAMES = re.compile(r"unnamed: \d+|row names|index|id|.*[ _.-]id", re.IGNORECASE)
+UNITS = re.compile(
+    r"(?i:(.*[ _.-])?(id|patient|subject|participant|person|user|customer|client|member|household|account|device)"
+    r"([ _.-]?(id|no|nr|number|key|code))?)|.*[a-z](Id|ID)"
+)
+"""Names of columns whose values may each be a unit that was observed several times, such as a patient."""
+FEWEST_UNITS, ROWS_OF_A_UNIT = 10, 1.5
 Seen = Literal["number", "boolean", "date", "text"]
 
 
@@ -94,7 +100,7 @@ class Outline:
             return "category" if only == "text" else only
         if self.truths:
             return "boolean"
-        if self.numbers.durations or (not self.numbers.odd and self.numbers.formats):
+        if self.numbers.durations or self.numbers.all_numbers:
             return "number"
         return "date" if self.dates.formats else "category"
 
@@ -102,6 +108,16 @@ class Outline:
         """A sign among its texts that may stand for a missing value."""
         signs = sorted(value for value in self.values if value and not any(each.isalnum() for each in value))
         return signs[0] if self.told is None and signs and self._looks() == "category" else None
+
+    def below(self) -> str | None:
+        """A text such as `(500)` among its numbers, which is read as a negative one."""
+        return self.numbers.below if self.told is None and self.is_number else None
+
+    def units(self) -> int:
+        """The number of units that its values name, of which most have several rows; 0 where they look like none."""
+        count = len(self.values)
+        repeated = FEWEST_UNITS <= count <= self.rows / ROWS_OF_A_UNIT and count <= MOST_POOLED
+        return count if repeated and self.seen <= {"text", "number"} and UNITS.fullmatch(self.name) else 0
 
     def code(self) -> str | None:
         """A text such as `02138` among its whole numbers, which is a code, as no number begins so."""

@@ -1,4 +1,4 @@
-"""Numbers as people write them: 1234.5, 1,234.5, 1.234,5, 1 234,5, $12, 12 %, 1:30:00."""
+"""Numbers as people write them: 1234.5, 1,234.5, 1.234,5, 1 234,5, $12, ($12), 12-, 12 %, 1:30:00."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,16 @@ INFINITE = "[+-]?[iI]nf(?:inity)?"
 SIGNS = "%$¢£¤¥₠₡₢₣₤₥₦₧₨₩₪₫€₭₮₯₰₱₲₳₴₵₸₹₺₻₼₽₾₿฿"
 """Signs that a number may stand beside: per cent, and currencies."""
 SIGN = f"[{SIGNS}]"
-ALIKE = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "’": "'", "−": "-"})
+NOUGHTS = "٠۰०০๐０"
+"""The digit 0 of other scripts, each followed by 1 to 9: Arabic twice, Devanagari, Bengali, Thai, full width."""
+ALIKE = str.maketrans(
+    {"\u00a0": " ", "\u202f": " ", "\u2009": " ", "’": "'", "−": "-", "٫": ".", "٬": ","}
+    | {chr(ord(nought) + digit): str(digit) for nought in NOUGHTS for digit in range(10)}
+)
+NEGATIVE = rf"^(?P<before>{SIGN}?) *\( *(?P<within>[^()+-]*\d[^()+-]*?) *\) *(?P<after>{SIGN}?)$"
+"""A number below nought in brackets, as accounts have it: ($500), $(500)."""
+BEHIND = rf"^(?P<number>[^()+-]*\d[^()+-]*?) *- *(?P<after>{SIGN}?)$"
+"""A number with its minus behind it."""
 DURATION = r"(?:[+-]?\d+ days?,? ?)?[+-]?\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?|[+-]?\d+ days?"
 ODD = 20  # texts among numbers that are kept
 
@@ -35,9 +44,16 @@ PATTERNS = {written: _pattern(written) for written in FORMATS}
 NUMBER_LIKE = rf"[+-]?[.,]?\d[\d., ']*{EXPONENT}|{INFINITE}"
 
 
-def bare(texts: "pd.Series[str]") -> tuple["pd.Series[str]", set[str]]:
-    """Texts without the sign that stands beside a number, and which signs do; alike characters made one."""
+def alike(texts: "pd.Series[str]") -> "pd.Series[str]":
+    """Texts with alike characters made one, and with the minus before a number where it's below nought."""
     texts = texts.str.translate(ALIKE)
+    texts = texts.str.replace(NEGATIVE, r"-\g<before>\g<within>\g<after>", regex=True)
+    return texts.str.replace(BEHIND, r"-\g<number>\g<after>", regex=True).str.replace(r"^- +", "-", regex=True)
+
+
+def bare(texts: "pd.Series[str]") -> tuple["pd.Series[str]", set[str]]:
+    """Texts as `alike` makes them, without the sign that stands beside a number, and which signs do."""
+    texts = alike(texts)
     signed = texts.str.contains(SIGN)
     if not signed.any():
         return texts, {""}
@@ -55,6 +71,10 @@ class Writing:
         self.odd: set[str] = set()
         """Texts that are no numbers; none are kept once there are more than `ODD`."""
         self.durations = True
+        self.below: str | None = None
+        """A number in brackets or with its minus behind it."""
+        self.usual = False
+        """True if one is written otherwise, without which brackets may mean anything."""
         self.others: dict[Format, str] = {}
         """A number that isn't written so, for each format that is out."""
 
@@ -65,6 +85,7 @@ class Writing:
             return
         ordinary = texts.str.fullmatch(PATTERNS[ORDINARY])
         if ordinary.any():
+            self.usual = True
             self.signs.add("")
             others = {written for written in self.formats if written[0] != ORDINARY[0]}  # the rest have these too
             self._fit(texts[ordinary & texts.str.contains(".", regex=False)] if others else texts[:0], others)
@@ -75,6 +96,15 @@ class Writing:
             if number_like.any():
                 self.signs |= signs
                 self._fit(found[number_like], set(FORMATS))
+                numbers = texts[~ordinary][number_like]
+                turned = numbers.str.contains(r"\)|-$", regex=True) & ~numbers.str.startswith("-")
+                self.usual = self.usual or not turned.all()
+                self.below = self.below or next(iter(numbers[turned]), None)
+
+    @property
+    def all_numbers(self) -> bool:
+        """True if all texts are numbers, written in one way."""
+        return not self.odd and bool(self.formats) and (self.usual or self.below is None)
 
     def _fit(self, texts: "pd.Series[str]", formats: set[Format]) -> None:
         for written in sorted(self.formats & formats) if len(texts) else ():
@@ -127,7 +157,7 @@ def values(texts: "pd.Series[str]", written: Format, sign: str) -> "pd.Series[fl
 
 def _spelt_out(texts: "pd.Series[str]", written: Format, sign: str) -> "pd.Series[float]":
     decimal, thousands = written
-    found = texts.str.translate(ALIKE)
+    found = alike(texts)
     if sign:
         beside = re.escape(sign)
         found = found.str.replace(rf"^([+-]?) *{beside} *| *{beside}$", r"\1", regex=True)

@@ -41,6 +41,10 @@ class TableSurvey:
     """Column: a sign among its texts that may stand for a missing value."""
     codes: dict[str, tuple[str, str]]
     """Column that is read as numbers: a code among its texts, and the kind that such a column is better told to be."""
+    below: dict[str, str]
+    """Column that is read as numbers: one of them in brackets, or with its minus behind it."""
+    units: dict[str, int]
+    """Column that looks like an id of what was observed several times: how many ids; none where rows are grouped."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -54,6 +58,16 @@ class TableSurvey:
                 f"column {name} holds {code!r}, which is read as a number: if it is a code, set data.columns.{name} "
                 f"to {kind}"
                 for name, (code, kind) in self.codes.items()
+            ),
+            *(
+                f"column {name} holds {text!r}, which is read as a negative number: if it is none, set "
+                f"data.columns.{name} to category"
+                for name, text in self.below.items()
+            ),
+            *(
+                f"column {name} names {count:,} units in {self.rows:,} rows: rows of one may be both learned from and "
+                f"measured on; data.split.groups {{column: {name}}} keeps them in one part"
+                for name, count in self.units.items()
             ),
         )
 
@@ -86,6 +100,8 @@ def survey(data: TableData, finder: Finder) -> TableSurvey:
         {outline.name: outline.described() for outline in outlines},
         {outline.name: sign for outline in kept if (sign := outline.doubt())},
         {outline.name: (code, outline.code_kind()) for outline in kept if (code := outline.code())},
+        {outline.name: text for outline in kept if (text := outline.below())},
+        {outline.name: count for outline in outlines if groups is None and (count := outline.units())},
     )
 
 

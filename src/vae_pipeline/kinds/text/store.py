@@ -127,8 +127,9 @@ def split_text(source: TextSource, seed: int) -> tuple[dict[str, Sequence[str]],
         parts[name] = part if files else [source.train[index] for index in division.rows[name]]  # type: ignore[assignment]
         if not parts[name] and (name != "valid" or valid):
             raise DataError(
-                f"the {name} part is empty: too few sentences ({count}) for the fractions in the recipe; give more, "
-                "other fractions, or files of their own for data.valid and data.test"
+                f"the {name} part is empty: too few sentences ({count}{division.fewer(count).rstrip(',')}) for the "
+                "fractions in the recipe; give more, other fractions, or files of their own for data.valid and "
+                "data.test"
             )
     return parts, division
 

@@ -9,6 +9,7 @@ from vae_pipeline.recipe.section import Count, Fraction, Pattern, Positive, Sect
 from vae_pipeline.recipe.split import HASHED, GroupedByName, Ungrouped, require_fractions
 
 RateHz = Annotated[Count, Field(le=768_000)]
+LOWEST_HZ = 110  # the lowest pitch of drawn tones, which half of their rate must lie above
 
 
 class DrawnTonesData(Sharded):
@@ -17,8 +18,8 @@ class DrawnTonesData(Sharded):
     kind: Literal["drawn_tones"]
     examples: Count
     """Examples that are drawn, all parts together."""
-    rate_hz: RateHz
-    """Samples a second."""
+    rate_hz: Annotated[RateHz, Field(gt=2 * LOWEST_HZ)]
+    """Samples a second, over 220: tones of 110 Hz and more have at least two a period."""
     seconds: Positive
     """Duration of each."""
     valid: Fraction

@@ -53,6 +53,15 @@ def look_at_rows(
         "split": {"size": "exact", "duplicates": "together"},
     }
     seen, decided = _survey(data)
+    decided += [
+        f"column {name} holds {text!r}, which is read as a negative number (data.columns says otherwise)"
+        for name, text in seen.below.items()
+    ]
+    decided += [
+        f"column {name} names {count:,} units in {seen.rows:,} rows: rows of one may be both learned from and measured "
+        f"on, which data.split.groups {{column: {name}}} prevents"
+        for name, count in seen.units.items()
+    ]
     decided += _divided(data, seen)
     kinds = Counter(column.kind for column in seen.columns)
     labels = 0 if seen.labels is None else int(seen.labels.sum())

@@ -18,6 +18,8 @@ from vae_pipeline.system.errors import CorruptFileError, DataError
 Array = npt.NDArray[Any]
 MARK = slice(128, 132), b"DICM"
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+IMAGE = "Image Storage"
+"""A part of the names of classes whose files hold images: one that lacks its pixels was cut short."""
 TOLD = ("BurnedInAnnotation", "PhotometricInterpretation")
 GREYS = ("MONOCHROME1", "MONOCHROME2")
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -31,7 +33,7 @@ FAR = 1e15  # beyond any value: what a window maps to its ends
 
 
 def read_header(content: bytes, shown: str) -> Any:
-    """The fields of a DICOM file, pixels included, undecoded; None of one that holds no image.
+    """The fields of a DICOM file, pixels included, undecoded; None of one that says it holds no image.
 
     Raises:
         CorruptFileError: it is cut short or corrupt.
@@ -40,9 +42,19 @@ def read_header(content: bytes, shown: str) -> Any:
     try:
         with quiet():
             header = pydicom.dcmread(io.BytesIO(content), force=True)
-            return header if any(field in header for field in PIXELS) else None
+            if any(field in header for field in PIXELS):
+                return header
+            if IMAGE not in _class(header):
+                return None
     except Exception:  # a damaged file raises nearly anything, with fields of it in the message
-        raise CorruptFileError(f"{shown} is a truncated or corrupt DICOM file: leave it out") from None
+        pass
+    raise CorruptFileError(f"{shown} is a truncated or corrupt DICOM file: leave it out")
+
+
+def _class(header: Any) -> str:
+    """The name of the class that a file says it is of; an image's where it says none, as if it were cut short."""
+    told = header.get("SOPClassUID") or getattr(header.file_meta, "MediaStorageSOPClassUID", None)
+    return str(told.name) if told else IMAGE
 
 
 def _patient(header: Any) -> str | None:
