@@ -26,7 +26,9 @@ def verify(bundle: BundleFolder, timeout: Timeout = TIMEOUT_S, as_json: Json = F
         print_answer(len(rows), found=(json.dumps(asdict(row)) for row in rows))
         return
     for row in rows:
-        console().print(f"{row.graph:12}{row.sha256[:12]}  within {row.difference:.1e}")
+        console().print(
+            f"{row.graph:<{1 + max(len(each.graph) for each in rows)}}{row.sha256[:12]}  within {row.difference:.1e}"
+        )
     console().print(f"{bundle}: whole, and its {len(rows)} graphs give their golden answers")
 
 
