@@ -215,7 +215,8 @@ class TestTasks:
         with pytest.raises(VaeError, match="none was given"):
             invoke("watch", conditional_lane.bundle, inputs)
         large = np.tile(np.array(Prepared.open(conditional_lane.data).test.x[:1]), (1, 1, 2, 2))[0]
-        found = [inspect(Bundle.load(conditional_lane.bundle), large, label=label).heat_map for label in (1, "lying", 0)]
+        bundle = Bundle.load(conditional_lane.bundle)
+        found = [inspect(bundle, large, label=label).heat_map for label in (1, "lying", 0)]
         np.testing.assert_array_equal(found[0], found[1])
         assert (found[0] != found[2]).any()
         with pytest.raises(VaeError, match="none was given"):

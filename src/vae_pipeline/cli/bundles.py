@@ -80,12 +80,15 @@ def explore(
     from vae_pipeline.kinds.download import Finder
     from vae_pipeline.runtime.bundle import Bundle
     from vae_pipeline.stages.download_display import showing_downloads
+    from vae_pipeline.system.errors import OutputError
     from vae_pipeline.system.files import require_writable
     from vae_pipeline.system.settings import Settings
 
     settings = Settings.load()
     if single_file:
         require_suffix(out, ".html")
+    elif out.suffix.lower() == ".html":
+        raise OutputError(f"{out} is a file's name, and a folder is to be filled: name one, or give --single-file")
     else:
         require_writable(out, bundle)
     model = Bundle.load(bundle)

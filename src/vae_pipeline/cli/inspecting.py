@@ -89,7 +89,11 @@ def inspect(
 
 
 def _judged(
-    model: "Bundle", of: "WholePicture", picture: "npt.NDArray[Any]", overlap: int | None, label: str | None,
+    model: "Bundle",
+    of: "WholePicture",
+    picture: "npt.NDArray[Any]",
+    overlap: int | None,
+    label: str | None,
     alpha: float | None = None,
 ) -> "Inspection":
     """The judgement of a picture; an error names it."""
