@@ -256,7 +256,7 @@ class TestAnswer:
 
     def test_a_label_is_one_of_the_classes_each(self, conditional_lane):
         bundle = Bundle.load(conditional_lane.bundle)
-        for labels, message in [([2], "wanted whole numbers in 0..1"), ([0, 1], "given for 1 examples")]:
+        for labels, message in [([2], "wanted names or numbers of upright"), ([0, 1], "given for 1 examples")]:
             with pytest.raises(DataError, match=message):
                 bundle.answer("decoder", {"z": np.zeros((1, 3)), "label": np.array(labels)})
 
