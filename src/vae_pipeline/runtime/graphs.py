@@ -36,7 +36,7 @@ class Graphs:
         self.progress: Callable[[int], object] = _silent
         """A function that is told the rows of a graph's batch once it has been run."""
         self.draws: dict[str, Any] = {}
-        """The counts of the last rows that were made by rules: rows, those drawn for them, and those that broke a check."""
+        """The counts of the last rows made by rules: rows, those drawn for them, and those that broke a check."""
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
 
     def __getstate__(self) -> dict[str, Any]:
