@@ -209,8 +209,8 @@ def test_dicom_in_colour(tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "upright (0), lying (1); take one with --label"),
-        (["--label", "2"], "--label 2 is no class"),
+        ([], "none was given: wanted one of upright (0), lying (1)"),
+        (["--label", "2"], "labels ['2'] were given; wanted names or numbers of upright (0), lying (1)"),
         (["--label", "-1"], "upright (0), lying (1)"),
         (["--label", "0", "--how", "posterior"], "name them with --data"),
         (["--label", "0", "--data", "one.npy"], "prior begins with no image"),
@@ -240,7 +240,7 @@ def test_a_folder_that_is_there_is_left_alone(bundle, tmp_path):
 
 def test_a_model_that_knows_no_classes_takes_no_label(lane, tmp_path):
     code, message = augment(Bundle.load(lane.bundle), tmp_path / "out", "-n", 1, "--label", 0)
-    assert code != 0 and "isn't conditional on labels: leave it out" in message
+    assert code != 0 and "isn't conditional on any: leave them out" in message
 
 
 def test_other_data_than_the_models_are_refused(bundle, table_lane, tmp_path):

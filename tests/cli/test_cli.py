@@ -23,6 +23,7 @@ from vae_pipeline.cli.main import app
 from vae_pipeline.cli.options import TIMEOUT_S
 from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.runtime import Bundle, sessions
+from vae_pipeline.runtime.patches import inspect
 from vae_pipeline.runtime.signatures import SIGNATURES
 from vae_pipeline.system.errors import SettingsError, VaeError
 
@@ -202,6 +203,22 @@ class TestTasks:
         np.save(tmp_path / "labels.npy", np.arange(7) % 2)
         invoke("score", conditional_lane.bundle, inputs, "--labels", tmp_path / "labels.npy")
         invoke("interpolate", conditional_lane.bundle, inputs, "-o", tmp_path / "m.gif", "--label", 0)
+        for label in ("lying", "1"):
+            invoke("morph", conditional_lane.bundle, inputs, "-o", tmp_path / f"{label}.npy", "--label", label)
+        np.testing.assert_array_equal(np.load(tmp_path / "lying.npy"), np.load(tmp_path / "1.npy"))
+        np.save(tmp_path / "names.npy", np.array(["upright", "lying"])[np.arange(7) % 2])
+        numbers = invoke("score", conditional_lane.bundle, inputs, "--labels", tmp_path / "labels.npy")
+        assert invoke("score", conditional_lane.bundle, inputs, "--labels", tmp_path / "names.npy") == numbers
+        with pytest.raises(VaeError, match=r"\['flying'\] were given; wanted names or numbers of upright \(0\)"):
+            invoke("sample", conditional_lane.bundle, "-o", tmp_path / "s.png", "--label", "flying")
+        assert "no alarm" in invoke("watch", conditional_lane.bundle, inputs, "--label", "lying")
+        with pytest.raises(VaeError, match="none was given"):
+            invoke("watch", conditional_lane.bundle, inputs)
+        large = np.tile(np.array(Prepared.open(conditional_lane.data).test.x[:1]), (1, 1, 2, 2))[0]
+        bundle = Bundle.load(conditional_lane.bundle)
+        found = [inspect(bundle, large, label=label).heat_map for label in (1, "lying", 0)]
+        np.testing.assert_array_equal(found[0], found[1])
+        assert (found[0] != found[2]).any()
         with pytest.raises(VaeError, match="none was given"):
             invoke("score", conditional_lane.bundle, inputs)
 

@@ -119,3 +119,24 @@ def test_samples_are_the_same_however_many_are_asked_for_at_a_time(lane, bundle)
         whole, stream = of.sample(700, seed=9), SampleStream(of, 9)
         parts = np.concatenate([stream(count) for count in (1, 255, 400, 44)])
         np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=1e-5)
+
+
+def test_a_bundle_takes_the_rules_of_the_command_line(bundle, tmp_path):
+    rules = {"where": "country in NO, SE", "balance": "country", "checks": ["balance * 10 <= amount", "unique(when)"]}
+    words = ["--where", rules["where"], "--balance", "country", *(f"--check={text}" for text in rules["checks"])]
+    sample(bundle, tmp_path / "rows.npy", "--count", 40, *words, "--only-valid")
+    told = json.loads((tmp_path / f"rows.npy{BESIDE}").read_text())
+    np.testing.assert_array_equal(bundle.sample(40, 5, **rules, only_valid=True), np.load(tmp_path / "rows.npy"))
+    assert bundle.draws.items() <= told.items() and bundle.draws["broken"].keys() == {*rules["checks"]}
+
+
+def test_generated_rows_that_meet_conditions_are_the_others_filtered(bundle, monkeypatch):
+    country = bundle.spec.names.index("country")
+    every = bundle.generate(3000, seed=3, first=7)
+    norwegian = every[every[:, country] == bundle.spec.columns[country].values.index("NO")]
+    np.testing.assert_array_equal(bundle.generate(100, 3, 7, where="country=NO"), norwegian[:100])
+    after = 7 + bundle.draws["drawn"]
+    np.testing.assert_array_equal(bundle.generate(50, 3, after, where="country=NO"), norwegian[100:150])
+    monkeypatch.setattr("vae_pipeline.runtime.samples.SEEDS", 3007)
+    with pytest.raises(DataError, match="the draws of seed 3 end at 3,006: take another seed"):
+        bundle.generate(3000, 3, 7, where="country=NO")

@@ -127,6 +127,21 @@ def test_a_table_goes_there_and_back(table):
     assert list(named) == ["z0", "z1", "z2"]
 
 
+def test_conditions_choose_among_the_rows_of_a_seed(table, images):
+    every = table.sample(2000, random_state=4)
+    norwegian = every[every.country == "NO"]
+    found = table.sample(100, random_state=4, where="country=NO", checks="amount > balance")
+    pd.testing.assert_frame_equal(found, norwegian[:100].reset_index(drop=True), check_categorical=False)
+    assert (table.draws_["rows"], table.draws_["drawn"]) == (100, norwegian.index[99] + 1)
+    assert table.draws_["broken"] == {"amount > balance": (found.amount <= found.balance).sum()}
+    assert table.sample(9, balance="country").country.value_counts().to_dict() == {"NO": 3, "SE": 3, "DK": 3}
+    with pytest.raises(ValueError, match="there is no column 'land'"):
+        table.sample(3, where="land=NO")
+    for of, words in ((images, {}), (table, {"draw": False})):
+        with pytest.raises(ValueError, match="which are of a table's drawn rows: leave them out"):
+            of.sample(3, where="country=NO", **words)
+
+
 def test_sentences_go_there_and_back(sentences):
     lines, vae = sentences
     assert vae.transform(lines[:7]).shape == (7, 8)

@@ -170,13 +170,22 @@ def test_a_conditional_bundle_follows_its_labels(conditional_lane):
     assert bundle.classes == ("upright", "lying")
     upright, lying = bundle.sample(4, 0, [0] * 4), bundle.sample(4, 0, [1] * 4)
     assert np.abs(upright - lying).max() > 1
+    np.testing.assert_array_equal(bundle.sample(4, 0, "lying"), lying)
+    np.testing.assert_array_equal(bundle.sample(4, 0, 1), lying)
+    np.testing.assert_array_equal(bundle.sample(4, 0, ["lying", "1"] * 2), lying)
+    np.testing.assert_array_equal(bundle.reconstruct(x, ["upright", "lying"] * 2), bundle.reconstruct(x, [0, 1, 0, 1]))
     assert bundle.reconstruct(x, [0, 1, 0, 1]).shape == x.shape
-    assert bundle.interpolate(x[0], x[1], 4, label=1).shape == (4, 1, 12, 12)
+    way = bundle.interpolate(x[0], x[1], 4, label=1)
+    assert way.shape == (4, 1, 12, 12)
+    np.testing.assert_array_equal(bundle.interpolate(x[0], x[1], 4, label="lying"), way)
+    np.testing.assert_array_equal(bundle.morph(x, label="lying").frames, bundle.morph(x, label=1).frames)
     for labels, message in [
-        (None, r"label in 0\.\.1 \(upright, lying\); none was given"),
+        (None, r"none was given: wanted one of upright \(0\), lying \(1\)"),
         ([0] * 3, r"labels of shape \[3\] were given for 4"),
         ([0, 1, 2, 0], r"labels \[0, 1, 2\] were given"),
-        ([0.5] * 4, "wanted whole numbers"),
+        ([0.5] * 4, "wanted names or numbers"),
+        (["lying", "flying"] * 2, "wanted names or numbers of upright"),
+        ("flying", r"labels \['flying'\] were given"),
     ]:
         with pytest.raises(DataError, match=message):
             bundle.reconstruct(x, labels)
@@ -247,7 +256,7 @@ class TestAnswer:
 
     def test_a_label_is_one_of_the_classes_each(self, conditional_lane):
         bundle = Bundle.load(conditional_lane.bundle)
-        for labels, message in [([2], "wanted whole numbers in 0..1"), ([0, 1], "given for 1 examples")]:
+        for labels, message in [([2], "wanted names or numbers of upright"), ([0, 1], "given for 1 examples")]:
             with pytest.raises(DataError, match=message):
                 bundle.answer("decoder", {"z": np.zeros((1, 3)), "label": np.array(labels)})
 

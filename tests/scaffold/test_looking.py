@@ -218,6 +218,12 @@ class TestArrays:
         assert [len(part.rows) for part in (source.train, source.valid, source.test)] == [ENOUGH, 8, 10]
         assert source.classes == ("0", "1", "2", "3")
 
+    def test_labels_of_an_archive_may_be_texts(self):
+        images = np.random.default_rng(0).integers(0, 256, (ENOUGH, 8, 8), dtype=np.uint8)
+        np.savez("set.npz", images=images, labels=np.array(["cat", "chien"])[np.arange(ENOUGH) % 2])
+        found = begun("set.npz", conditional=True)
+        assert "2 classes, by labels" in said(found) and opened(found).classes == ("cat", "chien")
+
     def test_parts_and_labels_of_files_beside_as_mnist_has_them(self):
         for part, count in {"train": ENOUGH, "t10k": 10}.items():
             images = np.random.default_rng(0).integers(0, 256, (count, 8, 8), dtype=np.uint8)

@@ -339,8 +339,21 @@ class TestCommands:
         inputs = [new] if command == "reconstruct" else []
         with pytest.raises(OutputError, match=r"must end in \.npy or \.csv"):
             invoke(command, table_lane.bundle, *inputs, "-o", tmp_path / "x.png")
-        with pytest.raises(BundleError, match="pictures are made of images alone"):
+        with pytest.raises(BundleError, match="this wants one of images"):
             invoke("interpolate", table_lane.bundle, new, "-o", tmp_path / "x.png")
+        for other in ("morph", "denoise"):
+            with pytest.raises(BundleError, match="is a model of rows; this wants one of images or sound"):
+                invoke(other, table_lane.bundle, new, "-o", tmp_path / "x.csv")
+
+    def test_a_gap_is_a_gap_in_a_file_of_any_kind(self, table_lane, new, tmp_path):
+        frame = pd.read_csv(new)
+        frame.loc[[2, 7], "country"] = ""
+        frame.to_csv(new, index=False)
+        frame.to_parquet(tmp_path / "new.parquet")
+        frame.to_json(tmp_path / "new.jsonl", orient="records", lines=True)
+        found = invoke("score", table_lane.bundle, new)
+        for other in ("new.parquet", "new.jsonl"):
+            assert invoke("score", table_lane.bundle, tmp_path / other) == found
 
 
 def test_a_value_goes_into_the_graphs_less_its_columns_offset_and_comes_out_with_it(bundle, table_lane):

@@ -75,7 +75,8 @@ def augment(
     _require_free(out, model, data or [])
     if spread is not None and how != "posterior":
         raise DataError(f"--spread {spread:g} is of --how posterior, and {how} draws around no image: leave it out")
-    number = _class_of(model, label)
+    numbers = model.numbers_of(label, 1)
+    number = None if numbers is None else int(numbers[0])
     stream = NewImages(
         model, how, seed, number, _sources(model, how, data or [], key, resize), 1.0 if spread is None else spread
     )
@@ -95,34 +96,11 @@ def _require_free(out: Path, model: "Bundle", data: list[Path]) -> None:
     from vae_pipeline.system.errors import OutputError
     from vae_pipeline.system.files import require_writable
 
+    if out.suffix.lower() in (".png", ".npz", ".dcm"):
+        raise OutputError(f"{out} is a file's name, and a folder is to be filled: name one, such as {out.stem}")
     if out.is_dir() and any(out.iterdir()):
         raise OutputError(f"{out} is there and isn't empty: name a folder that isn't there, or move it away")
     require_writable(out, model.folder, *data)
-
-
-def _class_of(model: "Bundle", label: str | None) -> int | None:
-    """The number of a class that is told by its name or its number; a name that looks like a number is a name.
-
-    Raises:
-        DataError: it is no class, or none is wanted, or one is and wasn't given.
-    """
-    from vae_pipeline.system.errors import DataError
-
-    if not model.classes:
-        if label is not None:
-            raise DataError(
-                f"--label {label} was given, and {model.folder} isn't conditional on labels: leave it out, or train "
-                "with model.conditional: true"
-            )
-        return None
-    known = f"those that exist are {', '.join(f'{name} ({at})' for at, name in enumerate(model.classes))}"
-    if label is None:
-        raise DataError(f"{model.folder} is conditional on labels and none was given: {known}; take one with --label")
-    if label in model.classes:
-        return model.classes.index(label)
-    if label in map(str, range(len(model.classes))):
-        return int(label)
-    raise DataError(f"--label {label} is no class of {model.folder}: {known}")
 
 
 def _sources(model: "Bundle", how: "How", data: list[Path], key: str | None, resize: Any) -> "Sources | None":

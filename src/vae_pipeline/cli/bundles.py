@@ -26,7 +26,9 @@ def verify(bundle: BundleFolder, timeout: Timeout = TIMEOUT_S, as_json: Json = F
         print_answer(len(rows), found=(json.dumps(asdict(row)) for row in rows))
         return
     for row in rows:
-        console().print(f"{row.graph:12}{row.sha256[:12]}  within {row.difference:.1e}")
+        console().print(
+            f"{row.graph:<{1 + max(len(each.graph) for each in rows)}}{row.sha256[:12]}  within {row.difference:.1e}"
+        )
     console().print(f"{bundle}: whole, and its {len(rows)} graphs give their golden answers")
 
 
@@ -78,12 +80,15 @@ def explore(
     from vae_pipeline.kinds.download import Finder
     from vae_pipeline.runtime.bundle import Bundle
     from vae_pipeline.stages.download_display import showing_downloads
+    from vae_pipeline.system.errors import OutputError
     from vae_pipeline.system.files import require_writable
     from vae_pipeline.system.settings import Settings
 
     settings = Settings.load()
     if single_file:
         require_suffix(out, ".html")
+    elif out.suffix.lower() == ".html":
+        raise OutputError(f"{out} is a file's name, and a folder is to be filled: name one, or give --single-file")
     else:
         require_writable(out, bundle)
     model = Bundle.load(bundle)

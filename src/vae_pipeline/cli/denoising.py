@@ -72,9 +72,11 @@ def denoise(
     from vae_pipeline.system.errors import DataError, OutputError
 
     in_folder = not out.suffix and str(out) != "-"
+    model = open_bundle(bundle, timeout)
+    if not isinstance(model.spec, AudioSpec):
+        image_spec(model, "images or sound")
     if not in_folder:
         require_suffix(out, ".npy", ".npz", ".png", ".wav", as_json=as_json)
-    model = open_bundle(bundle, timeout)
     if isinstance(model.spec, AudioSpec):
         if (key, resize, tile, labels) != (None, "none", None, None):
             raise DataError(f"{model.folder} is a model of sound: leave out --key, --resize, --tile and --labels")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vae_pipeline.cli.options import TASKS, TIMEOUT_S, BundleFolder, Json, Timeout
+from vae_pipeline.cli.options import TASKS, TIMEOUT_S, BundleFolder, Json, Label, Timeout
 from vae_pipeline.cli.output import image_spec, open_bundle, require_suffix, say, write_table
 from vae_pipeline.system.errors import DataError
 
@@ -46,6 +46,7 @@ def inspect(
     alpha: Annotated[
         float | None, typer.Option(help="Add a column `alarm`, false at this rate at most among normal pictures.")
     ] = None,
+    label: Label = None,
     timeout: Timeout = TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
@@ -67,12 +68,12 @@ def inspect(
     if normal is not None:
         unspoilt = list(whole_pictures(normal, spec))
         _require(alpha, len(unspoilt))
-        flawless = [_judged(model, each, each.read(), overlap).score for each in unspoilt]
+        flawless = [_judged(model, each, each.read(), overlap, label).score for each in unspoilt]
     rows: list[dict[str, Any]] = []
     seen: list[tuple[PurePosixPath, Any, Any]] = []
     for each in pictures:
         picture = each.read()
-        found = _judged(model, each, picture, overlap, alpha if flawless is None else None)
+        found = _judged(model, each, picture, overlap, label, alpha if flawless is None else None)
         p_value = found.p_value if flawless is None else _share(found.score, flawless)
         top, left = found.corners[found.hottest]
         row = {"file": each.name, "tiles": len(found.scores), "top": top, "left": left}
@@ -88,13 +89,18 @@ def inspect(
 
 
 def _judged(
-    model: "Bundle", of: "WholePicture", picture: "npt.NDArray[Any]", overlap: int | None, alpha: float | None = None
+    model: "Bundle",
+    of: "WholePicture",
+    picture: "npt.NDArray[Any]",
+    overlap: int | None,
+    label: str | None,
+    alpha: float | None = None,
 ) -> "Inspection":
     """The judgement of a picture; an error names it."""
     from vae_pipeline.runtime.patches import inspect as judge
 
     try:
-        found = judge(model, picture, overlap)
+        found = judge(model, picture, overlap, label)
         if alpha is not None:
             found.require(alpha, model.detector)
     except DataError as error:

@@ -109,7 +109,7 @@ def _require_form(model: "Bundle", out: Path, as_json: bool, fps: float | None, 
     from vae_pipeline.system.files import require_writable
 
     if model.spec.kind != "audio":
-        image_spec(model)
+        image_spec(model, "images or sound")
         require_suffix(out, ".mp4", ".gif", ".png", ".npy", as_json=as_json)
         if out.suffix.lower() == ".mp4":
             require_video()

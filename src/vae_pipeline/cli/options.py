@@ -100,7 +100,7 @@ Tile = Annotated[
         min=1,
     ),
 ]
-Label = Annotated[int | None, typer.Option(help="Class of all examples, for a conditional model.", min=0)]
+Label = Annotated[str | None, typer.Option(help="Class of all examples, by name or number, for a conditional model.")]
 Timeout = Annotated[
     float, typer.Option(help="Seconds that a graph may take to open, or for a batch of up to 256 rows.", min=0.1)
 ]
@@ -135,7 +135,9 @@ Keep = Annotated[
     list[str] | None,
     typer.Option(help="Of a table: a column, such as an id, to repeat beside each row; again for more."),
 ]
-LabelFile = Annotated[Path | None, typer.Option(help="An .npy of one class an example, for a conditional model.")]
+LabelFile = Annotated[
+    Path | None, typer.Option(help="An .npy of one class an example, by name or number, for a conditional model.")
+]
 
 
 def refuse_options(model: "Bundle", **given: bool) -> None:

@@ -101,8 +101,8 @@ def shown_as(model: "Bundle") -> str:
     return model.spec.suffix
 
 
-def image_spec(model: "Bundle") -> "ImageSpec":
-    """The spec of a model of images.
+def image_spec(model: "Bundle", wanted: str = "images") -> "ImageSpec":
+    """The spec of a model of images; `wanted` are all that the command takes.
 
     Raises:
         BundleError: it is of something else.
@@ -112,9 +112,7 @@ def image_spec(model: "Bundle") -> "ImageSpec":
     from vae_pipeline.system.errors import BundleError
 
     if not isinstance(model.spec, ImageSpec):
-        raise BundleError(
-            f"{model.folder} is a model of {words_of(model.spec).nouns}: pictures are made of images alone"
-        )
+        raise BundleError(f"{model.folder} is a model of {words_of(model.spec).nouns}; this wants one of {wanted}")
     return model.spec
 
 

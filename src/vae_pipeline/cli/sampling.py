@@ -110,9 +110,8 @@ def sample(
     refuse_choices(model, choose, 1, top_k, top_p, beams)
     require_suffix(out, ".npy", shown_as(model), as_json=as_json)
     refuse_options(model, grid=grid is not None and model.spec.kind != "image")
-    labels = None if label is None else [label] * count
     with progress(model, count):
-        x = model.sample(count, seed, labels, by_level, draw)
+        x = model.sample(count, seed, label, by_level, draw)
     write_observations(out, x, model, as_json, grid)
 
 

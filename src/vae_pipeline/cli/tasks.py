@@ -227,9 +227,9 @@ def interpolate(
         write_sentences(out, [*ways[0], *(each for way in ways[1:] for each in way[1:])], as_json)
         return
     sound = model.spec.kind == "audio"
+    spec = model.spec if sound else image_spec(model, "images, sound or sentences")
     require_suffix(out, *([".wav"] if sound else [".gif", ".png"]), ".npy", as_json=as_json)
     refuse_options(model, beams=beams != 1)
-    spec = model.spec if sound else image_spec(model)
     x = read_observations(inputs, spec, key, resize)
     if len(x) < 2:
         raise DataError(f"a path needs two examples or more; given {len(x)}: name another file")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vae_pipeline.cli.json_output import print_answer
-from vae_pipeline.cli.options import TASKS, TIMEOUT_S, BundleFolder, Fit, Json, Key, Timeout
+from vae_pipeline.cli.options import TASKS, TIMEOUT_S, BundleFolder, Fit, Json, Key, Label, Timeout
 from vae_pipeline.cli.output import PIPE, console, open_bundle, require_suffix
 from vae_pipeline.system.errors import DataError, DriftError, VaeError
 
@@ -61,6 +61,7 @@ def watch(
     ] = None,
     key: Key = None,
     resize: Fit = "none",
+    label: Label = None,
     timeout: Timeout = TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
@@ -80,13 +81,13 @@ def watch(
             if str(path) == PIPE:
                 raise DataError(f"- was given where a file's name is wanted: name one that ends in {suffix}")
     model = open_bundle(bundle, timeout)
-    _ = model.detector  # where there is none, no batch is read
+    _ = model.detector, model.numbers_of(label, 1)  # where one is lacking, no batch is read
     lock = None if state is None else state.with_name(f".{state.name}.lock")
     found: list[WatchedBatch] = []
     with nullcontext() if lock is None else held(lock, "watches by this state", _say):
         now = _begun(model, state, ever, every, alpha)
         try:
-            for name, digest, seen in _unseen(model, batches, key, resize, now.digests):
+            for name, digest, seen in _unseen(model, batches, key, resize, label, now.digests):
                 now = now.see(model, seen, name, digest, _time())
                 assert now.last is not None
                 found.append(now.last)
@@ -143,7 +144,7 @@ def _shown(rule: "Promise") -> str:
 
 
 def _unseen(
-    model: "Bundle", paths: Iterable[Path], key: str | None, resize: Any, counted: Iterable[str]
+    model: "Bundle", paths: Iterable[Path], key: str | None, resize: Any, label: str | None, counted: Iterable[str]
 ) -> Iterator[tuple[str, str, "Detection"]]:
     """The batches that weren't counted yet: name, digest and what the detector finds of each.
 
@@ -156,7 +157,7 @@ def _unseen(
     for path in paths:
         if str(path) == PIPE:
             for number, x in enumerate(_piped(), 1):
-                yield f"{PIPE} {number}", "", model.detect(x)
+                yield f"{PIPE} {number}", "", model.detect(x, label)
             continue
         for batch in _inside(path, model.spec.kind):
             if not batch.exists():
@@ -166,17 +167,17 @@ def _unseen(
                 _say(f"{batch} was counted before, and isn't again")
                 continue
             known.add(digest)
-            yield str(batch), digest, _judged(model, batch, key, resize)
+            yield str(batch), digest, _judged(model, batch, key, resize, label)
 
 
-def _judged(model: "Bundle", path: Path, key: str | None, resize: Any) -> "Detection":
+def _judged(model: "Bundle", path: Path, key: str | None, resize: Any, label: str | None) -> "Detection":
     """The findings of all of a batch, some at a time; without contributions, which may be as large as the data."""
     import numpy as np
 
     from vae_pipeline.kinds.observations import Examples
     from vae_pipeline.runtime.detection import Detection
 
-    parts = [model.detect(some.x) for some in Examples([path], model.spec, key, resize).some()]
+    parts = [model.detect(some.x, label) for some in Examples([path], model.spec, key, resize).some()]
     names = ("score", "p_value", "distortion", "rate")
     whole = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return Detection(**whole, contributions=np.empty((0,)))

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from vae_pipeline.estimators import saved
+from vae_pipeline.estimators import answers, saved
 from vae_pipeline.estimators.answers import Labels
 from vae_pipeline.estimators.base import Estimator, PythonJob, TemporaryFolder, temporary_folder
 from vae_pipeline.estimators.given import Given, is_path, of_memory, of_path, of_recipe
@@ -24,9 +24,12 @@ from vae_pipeline.estimators.parameters import require_columns
 from vae_pipeline.estimators.sections import recipe_of, whole_recipe
 from vae_pipeline.estimators.surroundings import RandomState, seed_of
 from vae_pipeline.kinds.download import Finder
+from vae_pipeline.kinds.spec import TableSpec
 from vae_pipeline.kinds.store import Prepared
+from vae_pipeline.kinds.table.drawing import Stream
 from vae_pipeline.kinds.words import words_of
 from vae_pipeline.kinds.writing import write
+from vae_pipeline.models.table import TableVAE
 from vae_pipeline.recipe import Recipe
 from vae_pipeline.stages.train import train
 from vae_pipeline.system.errors import GateError, InputError
@@ -93,7 +96,7 @@ class RecipeEstimator(Estimator):
         """
         earlier = self._kept_folder()
         with self._wholly(), self._in_own_words(), self._computing() as device, temporary_folder(self) as folder:
-            for name in self._kept:
+            for name in (*self._kept, "draws_"):
                 self.__dict__.pop(name, None)
             seed, recipe = seed_of(self.random_state), recipe_of(self.recipe)
             given = self._given(X, y, recipe, seed)
@@ -220,6 +223,19 @@ class RecipeEstimator(Estimator):
         with self._in_own_words():
             x = rows_of(self, X, self.trained_.spec, self._layout, self.recipe_.data)
         return x, self._labels(y, len(x))
+
+    def _row_stream(self, seed: int) -> Stream:
+        """The rows of a seed in the data's units, as a bundle of this model of a table draws them."""
+        model, spec = self.trained_.model, self.trained_.spec
+        assert isinstance(model, TableVAE)
+        assert isinstance(spec, TableSpec)
+        raw = answers.RowStream(model, seed)
+
+        def stream(count: int) -> Array:
+            with self._computing() as device:
+                return spec.drawn(raw(count, device))
+
+        return stream
 
     def _labels(self, y: Any, count: int) -> Labels:
         """The number of each label; None where the model isn't conditional."""

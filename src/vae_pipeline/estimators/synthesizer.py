@@ -13,12 +13,10 @@ from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from vae_pipeline.estimators import answers
 from vae_pipeline.estimators.by_recipe import RecipeEstimator
 from vae_pipeline.estimators.given import Given
 from vae_pipeline.estimators.parameters import is_whole
@@ -29,7 +27,7 @@ from vae_pipeline.evaluation.tables import describe
 from vae_pipeline.kinds.parts import TableSource
 from vae_pipeline.kinds.spec import TableSpec
 from vae_pipeline.kinds.store import Prepared
-from vae_pipeline.kinds.table.drawing import Drawing, Rules, Stream
+from vae_pipeline.kinds.table.drawing import Drawing, Rules
 from vae_pipeline.kinds.table.synthetic_files import write_synthetic
 from vae_pipeline.kinds.writing import write
 from vae_pipeline.models.table import TableVAE
@@ -118,7 +116,7 @@ class VAESynthesizer(RecipeEstimator):
         seed = self._seed(n, random_state)
         with self._in_own_words():
             drawing = Drawing(self._spec(), where, balance, checks, only_valid)
-            rows = np.concatenate(list(drawing.rows(self._stream(seed), int(n))))
+            rows = np.concatenate(list(drawing.rows(self._row_stream(seed), int(n))))
         self.draws_ = drawing.told()
         return as_given(rows, self._spec(), self._names, steps=True)
 
@@ -153,7 +151,7 @@ class VAESynthesizer(RecipeEstimator):
         }
         with self._in_own_words():
             drawing = Drawing(self._spec(), **rules)
-            pieces = drawing.rows(self._stream(seed), int(n))
+            pieces = drawing.rows(self._row_stream(seed), int(n))
             write_synthetic(out, pieces, self._spec().columns, lambda: {**made, **(origin or {}), **drawing.told()})
         self.draws_ = drawing.told()
         return out
@@ -192,7 +190,6 @@ class VAESynthesizer(RecipeEstimator):
                 model.cpu()
 
     def _calibrate(self, prepared: Prepared, seed: int, device: torch.device) -> None:  # noqa: ARG002
-        self.__dict__.pop("draws_", None)
         self.rows_ = sum(map(len, (prepared.train, prepared.valid, prepared.test)))
         self.told_ = (*self.told_, *(each.told for each in self._spec().follows))
 
@@ -201,16 +198,6 @@ class VAESynthesizer(RecipeEstimator):
         if not is_whole(n):
             raise InputError(f"n={n!r} was given; wanted a whole number from 1 up")
         return seed_of(random_state)
-
-    def _stream(self, seed: int) -> Stream:
-        """The rows of a seed in the data's units, as a bundle draws them."""
-        raw, spec = answers.RowStream(self._table(), seed), self._spec()
-
-        def stream(count: int) -> npt.NDArray[Any]:
-            with self._computing() as device:
-                return spec.drawn(raw(count, device))
-
-        return stream
 
     def _spec(self) -> TableSpec:
         spec = self.trained_.spec

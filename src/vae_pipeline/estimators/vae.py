@@ -5,6 +5,7 @@ vae = VAE().fit(X)                       # rows, a DataFrame, images, sentences,
 vae.transform(X), vae.sample(16), vae.score(X)
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -18,8 +19,9 @@ from vae_pipeline.estimators.by_recipe import RecipeEstimator
 from vae_pipeline.estimators.observations import given_back, pair
 from vae_pipeline.estimators.parameters import is_whole
 from vae_pipeline.estimators.surroundings import RandomState, seed_of
-from vae_pipeline.kinds.spec import AudioSpec, ImageSpec
-from vae_pipeline.models.table import TableVAE
+from vae_pipeline.estimators.tables import as_given
+from vae_pipeline.kinds.spec import AudioSpec, ImageSpec, TableSpec
+from vae_pipeline.kinds.table.drawing import Drawing, Rules
 from vae_pipeline.runtime.paths import path_between
 from vae_pipeline.system.errors import InputError
 
@@ -68,6 +70,7 @@ class VAE(TransformerMixin, RecipeEstimator):  # type: ignore[misc]
         told_: what was left out of a table, or read in one way of several, a sentence each.
         history_: DataFrame of one row an epoch; nats an example.
         classes_: the labels, where there are any.
+        draws_: of the last `sample` of a table's rows, how many were drawn for how many, and how many broke a check.
     """
 
     def __sklearn_tags__(self) -> Tags:
@@ -110,17 +113,21 @@ class VAE(TransformerMixin, RecipeEstimator):  # type: ignore[misc]
         return self._decoded(z, y, x=x)
 
     def sample(
-        self, n: int = 1, y: Any = None, random_state: RandomState = None, *, draw: bool | None = None
+        self, n: int = 1, y: Any = None, random_state: RandomState = None, *, draw: bool | None = None,
+        where: str | Sequence[str] = (), balance: str | None = None, checks: str | Sequence[str] = (),
+        only_valid: bool = False,
     ) -> Any:  # fmt: skip
         """New observations: `n` draws of z by the fitted sampler, or by the prior, each as E[x|z].
 
         Sentences are drawn, and so are a table's rows, with their noise, their classes and their gaps, unless `draw` is
         False; images, with the noise of their likelihood, where it is True. `y` is the label of all, or of each, for a
         conditional model. Without a `random_state` each call gives others; with a seed the exported bundle gives the
-        same.
+        same. `where`, `balance`, `checks` and `only_valid` choose among a table's drawn rows, as they do of a
+        `VAESynthesizer`; `draws_` counts them.
 
         Raises:
-            ValueError: `n` isn't a whole number from 1 up, or `draw` is True of sound, which has means alone.
+            ValueError: `n` isn't a whole number from 1 up, `draw` is True of sound, which has means alone, or rules are
+                given of anything but a table's drawn rows, or are none of its columns, or such rows are too rare.
         """
         check_is_fitted(self)
         if not is_whole(n):
@@ -128,10 +135,16 @@ class VAE(TransformerMixin, RecipeEstimator):  # type: ignore[misc]
         trained, seed = self.trained_, seed_of(random_state)
         if draw and isinstance(trained.spec, AudioSpec):
             raise InputError("draw=True was given, and samples of sound are means: leave it out")
+        rules: Rules = {"where": where, "balance": balance, "checks": checks, "only_valid": only_valid}
+        if draw is not False and isinstance(trained.spec, TableSpec):
+            with self._in_own_words():
+                drawing = Drawing(trained.spec, **rules)
+                rows = np.concatenate(list(drawing.rows(self._row_stream(seed), int(n))))
+            self.draws_ = drawing.told()
+            return as_given(rows, trained.spec, self._names)
+        if any(rules.values()):
+            raise InputError("where, balance or checks were given, which are of a table's drawn rows: leave them out")
         with self._computing() as device:
-            if draw is not False and isinstance(trained.model, TableVAE):
-                rows = answers.RowStream(trained.model, seed)(int(n), device)
-                return given_back(rows, trained.spec, self._layout, self._names)
             labels = self._labels(y, int(n))
             z = answers.drawn(trained.model, int(n), seed, device, labels)
             if draw and isinstance(trained.spec, ImageSpec):

@@ -209,7 +209,8 @@ def read_array(path: Path, key: str | None = None, noun: str = "picture", suffix
         if key is None and len(names) == 1:
             key = names[0]
         if key not in names:
-            raise DataError(f"{path} holds the arrays {', '.join(names)}: say which with --key")
+            lacking = "" if key is None else f", and no {key}"
+            raise DataError(f"{path} holds the arrays {', '.join(names)}{lacking}: say which with --key")
         try:
             return np.asarray(loaded[key])
         except Exception as error:  # a corrupt member raises whatever its decoder does

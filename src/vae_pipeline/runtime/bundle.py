@@ -7,15 +7,16 @@ Needs numpy and onnxruntime, and nothing else: no torch, no pydantic.
     bundle.sample(16, seed=0)            # [16, channels, height, width], in the data's units
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from vae_pipeline.kinds.spec import TextSpec
+from vae_pipeline.kinds.table.drawing import Rules
 from vae_pipeline.runtime.denoising import Denoised, denoise
 from vae_pipeline.runtime.detection import Detection, alarms
 from vae_pipeline.runtime.detector_entry import CalibrationEntry, DetectorEntry
@@ -171,10 +172,8 @@ class Bundle(Graphs):
         Raises:
             DataError: the bundle has no detector.
         """
-        draws = self.detector.draws
-        return Detection(
-            *self.rows(GraphName.DETECT, {"x": checked_observations(x, self.spec)}, labels, max(1, BATCH // draws))
-        )
+        draws, given = self.detector.draws, {"x": checked_observations(x, self.spec)}
+        return Detection(*self.rows(GraphName.DETECT, given, labels, max(1, BATCH // draws)))
 
     def alarms(self, found: Detection, alpha: float) -> Array:
         """Alarms: the examples over the threshold of the false-alarm rate `alpha`.
@@ -221,29 +220,34 @@ class Bundle(Graphs):
 
     def sample(
         self, count: int, seed: int = 0, labels: Labels = None, temperature: Temperature = 1.0,
-        draw: bool | None = None, where: str | Sequence[str] = (),
+        draw: bool | None = None, **rules: Unpack[Rules],
     ) -> Array:  # fmt: skip
         """`count` draws of the fitted sampler, or of the prior, decoded; [count, *event] in the data's units.
 
         A `temperature` under 1 keeps nearer to the mean; the levels of a ladder may have one each, topmost first. Rows
-        of a table are drawn from p(x|z), NaN where one lacks a value, and each meets the conditions `where`, such as
-        `age >= 60`. Images are drawn so where `draw` is True and the recipe has `export.draws`. All else is E[x|z].
+        of a table are drawn from p(x|z), NaN where one lacks a value. Images are drawn so where `draw` is True and the
+        recipe has `export.draws`. All else is E[x|z]. Of a table, `where` is what each row meets, such as `age >= 60`;
+        each class of the column `balance` comes as often as the others; rows that break one of `checks`, such as
+        `start <= end`, are counted in `draws`, and left out if `only_valid`.
 
         Raises:
-            DataError: less than one is wanted, draws of a bundle that makes none, or rows that are too rare.
+            DataError: less than one is wanted, draws of a bundle that makes none, or rows that rules don't allow.
         """
-        return sampled(self, count, seed, labels, temperature, draw, where)
+        return sampled(self, count, seed, labels, temperature, draw, rules)
 
     def generate(
-        self, count: int, seed: int = 0, first: int = 0, labels: Labels = None, draw: bool | None = None
-    ) -> Array:
-        """Draws `first` to `first + count - 1` of a seed, as in `sample`; the graph makes their noise, alike in any
-        runtime."""
-        return generated(self, count, seed, first, labels, draw)
+        self, count: int, seed: int = 0, first: int = 0, labels: Labels = None, draw: bool | None = None,
+        **rules: Unpack[Rules],
+    ) -> Array:  # fmt: skip
+        """Draws from `first` on of a seed, as in `sample`; the graph makes their noise, alike in any runtime.
+
+        Where rules leave some out, the next ones begin at `first + draws["drawn"]`.
+        """
+        return generated(self, count, seed, first, labels, draw, rules)
 
     def interpolate(
         self, start: Array, end: Array, steps: int, kind: PathKind = "spherical",
-        label: int | None = None, even: bool = False,
+        label: int | str | None = None, even: bool = False,
     ) -> Array:  # fmt: skip
         """Observations [steps, *event] along a path between the posterior means of two observations.
 
@@ -255,7 +259,7 @@ class Bundle(Graphs):
         return seen(evenly(seen, steps) if even else np.linspace(0, 1, steps))
 
     def morph(
-        self, x: Array, frames: int | None = None, path: PathKind = "spherical", label: int | None = None,
+        self, x: Array, frames: int | None = None, path: PathKind = "spherical", label: int | str | None = None,
         even: bool = False, hold: int = 0, loop: bool = False,
     ) -> Morph:  # fmt: skip
         """A sequence of frames through the reconstructions of two observations or more, and what it measures.
@@ -264,8 +268,7 @@ class Bundle(Graphs):
         longer. A loop goes on to the first again, and leaves out the last frame, which is the first.
 
         Raises:
-            DataError: there are fewer than two observations, or fewer frames than observations; or there is no such
-                path.
+            DataError: there are fewer than two observations, fewer frames than observations, or no such path.
         """
         if len(x) < 2:
             raise DataError(f"a morph leads from one example to others; given {len(x)}: name another file")

@@ -35,6 +35,8 @@ class Graphs:
         """Labels that the model is conditional on; empty if it isn't."""
         self.progress: Callable[[int], object] = _silent
         """A function that is told the rows of a graph's batch once it has been run."""
+        self.draws: dict[str, Any] = {}
+        """The counts of the last rows made by rules: rows, those drawn for them, and those that broke a check."""
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -85,10 +87,9 @@ class Graphs:
             DataError: labels are missing, or given where the model isn't conditional.
         """
         count = len(next(iter(inputs.values())))
-        if self.classes and name != GraphName.BASE:
-            inputs = {**inputs, "label": checked_labels(labels, count, self.classes)}
-        elif labels is not None:
-            raise DataError("labels were given, but this model isn't conditional on any: leave them out")
+        numbers = None if name == GraphName.BASE else self.numbers_of(labels, count)
+        if numbers is not None:
+            inputs = {**inputs, "label": numbers}
         events = [self.spec.event_shape, *(value.shape[1:] for value in inputs.values())]
         size = max(1, min(at_a_time, VALUES // max(map(math.prod, events))))
         chunks = []
@@ -96,6 +97,18 @@ class Graphs:
             chunks.append(self.run(name, {key: value[start : start + size] for key, value in inputs.items()}))
             self.progress(len(chunks[-1][0]))
         return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+
+    def numbers_of(self, labels: Labels, count: int) -> Array | None:
+        """The number of the class of each of `count` examples; None of a model that isn't conditional.
+
+        Raises:
+            DataError: labels are missing, or given where the model isn't conditional, or are no classes of it.
+        """
+        if self.classes:
+            return checked_labels(labels, count, self.classes)
+        if labels is not None:
+            raise DataError("labels were given, but this model isn't conditional on any: leave them out")
+        return None
 
     def answer(self, name: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs of a graph for all its inputs, by the names of bundle.json; for servers, which speak of graphs.

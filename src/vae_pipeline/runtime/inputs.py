@@ -15,7 +15,10 @@ from vae_pipeline.system.errors import DataError, MissingError
 SEEDS = 2**24
 """Seeds and indices that `generate` takes: float32 holds every whole number below this one."""
 Array = npt.NDArray[Any]
-Labels = Sequence[int] | Array | None
+SHOWN = 20
+"""Classes that an error lists."""
+Labels = int | str | Sequence[int | str] | Array | None
+"""The class of each example, or of all of them: a number from 0, or a name."""
 
 
 def checked_observations(x: Any, spec: DataSpec) -> Array:
@@ -92,19 +95,25 @@ def checked_numbers(name: str, values: Array, tensor: TensorEntry) -> Array:
 
 
 def checked_labels(labels: Labels, count: int, classes: Sequence[str]) -> Array:
-    """A class for each of `count` examples, as int64.
+    """A class for each of `count` examples, as int64; a text that is a name is that name, even if it is a number too.
 
     Raises:
         DataError: there are none, more or fewer, or some are no class.
     """
-    valid = f"0..{len(classes) - 1} ({', '.join(classes)})"
+    named = [f"{name} ({number})" for number, name in enumerate(classes[:SHOWN])]
+    valid = ", ".join([*named, *[f"{len(classes) - SHOWN:,} more"] * (len(classes) > SHOWN)])
     if labels is None:
-        raise DataError(f"this model is conditional on a label in {valid}; none was given")
+        raise DataError(f"this model is conditional on a label, and none was given: wanted one of {valid}")
     values = np.asarray(labels)
+    if not values.ndim:
+        values = np.full(count, values)
     if values.shape != (count,):
         raise DataError(f"labels of shape {list(values.shape)} were given for {count} examples: one each is wanted")
+    if values.dtype.kind in "UO":
+        numbers = {str(at): at for at in range(len(classes))} | {name: at for at, name in enumerate(classes)}
+        values = np.asarray([numbers.get(each, each) for each in values.tolist()])
     if not np.issubdtype(values.dtype, np.integer) or values.min() < 0 or values.max() >= len(classes):
-        raise DataError(f"labels {np.unique(values).tolist()} were given; wanted whole numbers in {valid}")
+        raise DataError(f"labels {np.unique(values).tolist()} were given; wanted names or numbers of {valid}")
     return values.astype(np.int64)
 
 

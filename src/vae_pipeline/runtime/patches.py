@@ -65,7 +65,7 @@ class Inspection:
             )
 
 
-def inspect(bundle: "Bundle", picture: Array, overlap: int | None = None) -> Inspection:
+def inspect(bundle: "Bundle", picture: Array, overlap: int | None = None, label: int | str | None = None) -> Inspection:
     """Judge a raw picture [channels, height, width] of any size that isn't under the model's.
 
     Neighbouring tiles share `overlap` pixels, half of a tile unless it is given; the last of a row or column reaches
@@ -91,7 +91,7 @@ def inspect(bundle: "Bundle", picture: Array, overlap: int | None = None) -> Ins
     scores, p_values = [], []
     for some in _parts(corners):
         tiles = np.stack([picture[:, top : top + sides[0], left : left + sides[1]] for top, left in some])
-        found = bundle.detect(tiles)
+        found = bundle.detect(tiles, label)
         scores.append(found.score)
         p_values.append(found.p_value)
         for (top, left), map_ in zip(some, found.contributions.sum(axis=1), strict=True):

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_pipeline.kinds.spec import TableSpec
-from vae_pipeline.kinds.table.drawing import Drawing
+from vae_pipeline.kinds.table.drawing import Drawing, Rules, Stream
 from vae_pipeline.runtime.graphs import Graphs
 from vae_pipeline.runtime.inputs import SEEDS, Labels
 from vae_pipeline.runtime.signatures import GraphName
@@ -80,33 +80,56 @@ class SampleStream:
 
 def sampled(
     of: Graphs, count: int, seed: int, labels: Labels, temperature: Temperature, draw: bool | None,
-    where: str | Sequence[str],
+    rules: Rules,
 ) -> Array:  # fmt: skip
     """The answer of `Bundle.sample`."""
     stream = SampleStream(of, seed, temperature, draw)
-    if not where:
-        return stream(count, labels)
-    if not isinstance(of.spec, TableSpec) or not stream.draws:
-        raise DataError(f"conditions were given, which are of the drawn rows of a table: {of.folder} gives others here")
-    return np.concatenate(list(Drawing(of.spec, where).rows(lambda some: stream(some, labels), count)))
+    return _wanted(of, lambda some: stream(some, labels), count, stream.draws, rules)
 
 
-def generated(of: Graphs, count: int, seed: int, first: int, labels: Labels, draw: bool | None) -> Array:
+def generated(
+    of: Graphs, count: int, seed: int, first: int, labels: Labels, draw: bool | None, rules: Rules
+) -> Array:  # fmt: skip
     """The answer of `Bundle.generate`."""
     if count < 1 or not 0 <= first <= SEEDS - count or not 0 <= seed < SEEDS:
         raise DataError(
             f"seed {seed} and draws {first} to {first + count - 1} were given; wanted whole numbers from 0 to "
             f"{SEEDS - 1}, and at least 1 draw"
         )
-    index = np.arange(first, first + count, dtype=np.float32)
-    inputs = {"seed": np.full(count, seed, np.float32), "index": index}
     of.entry(GraphName.GENERATE)
     if draw and of.spec.kind == "image":
         raise DataError("generate gives the means of images: take sample for draws, or leave draw out")
-    if not draws(of, draw):
-        return of.spec.natural(of.rows(GraphName.GENERATE, inputs, labels)[0])
-    assert isinstance(of.spec, TableSpec)  # no other kind's draws are generated
-    return _drawn_rows(of.spec, of.rows(GraphName.GENERATE_ROWS, inputs, labels))
+    whole, done = draws(of, draw), first
+
+    def rows(some: int) -> Array:
+        nonlocal done
+        some = min(some, SEEDS - done)
+        if not some:
+            raise DataError(f"the draws of seed {seed} end at {SEEDS - 1:,}: take another seed for more rows")
+        index, done = np.arange(done, done + some, dtype=np.float32), done + some
+        inputs = {"seed": np.full(some, seed, np.float32), "index": index}
+        if not whole:
+            return of.spec.natural(of.rows(GraphName.GENERATE, inputs, labels)[0])
+        assert isinstance(of.spec, TableSpec)  # no other kind's draws are generated
+        return _drawn_rows(of.spec, of.rows(GraphName.GENERATE_ROWS, inputs, labels))
+
+    return _wanted(of, rows, count, whole, rules)
+
+
+def _wanted(of: Graphs, stream: Stream, count: int, whole: bool, rules: Rules) -> Array:
+    """The first `count` rows of a stream that the rules want; what is told of them is kept.
+
+    Raises:
+        DataError: there are rules, and these aren't whole rows of a table.
+    """
+    if not rules:
+        return stream(count)
+    if not isinstance(of.spec, TableSpec) or not whole:
+        raise DataError(f"conditions were given, which are of the drawn rows of a table: {of.folder} gives others here")
+    drawing = Drawing(of.spec, **rules)
+    x = np.concatenate(list(drawing.rows(stream, count)))
+    of.draws = drawing.told()
+    return x
 
 
 def _drawn_rows(spec: TableSpec, answers: list[Array]) -> Array:

@@ -16,21 +16,18 @@ Array = npt.NDArray[Any]
 PathKind = Literal["linear", "spherical", "sampler", "geodesic"]
 
 
-def ways(graphs: Graphs, x: Array, kind: PathKind, label: int | None) -> list[Seen]:
+def ways(graphs: Graphs, x: Array, kind: PathKind, label: int | str | None) -> list[Seen]:
     """The ways between the posterior means of neighbours.
 
     Raises:
         DataError: there is no such path.
     """
 
-    def labels(count: int) -> list[int] | None:
-        return None if label is None else [label] * count
-
     def decoded(z: Array) -> Array:
-        return graphs.spec.natural(graphs.rows(GraphName.DECODER, {"z": z}, labels(len(z)))[0])
+        return graphs.spec.natural(graphs.rows(GraphName.DECODER, {"z": z}, label)[0])
 
     def sampled(noise: Array) -> Array:
-        return graphs.spec.natural(graphs.rows(GraphName.SAMPLE, {"noise": noise}, labels(len(noise)))[0])
+        return graphs.spec.natural(graphs.rows(GraphName.SAMPLE, {"noise": noise}, label)[0])
 
     def way(start: Array, end: Array) -> Seen:
         if kind == "geodesic":
@@ -40,5 +37,5 @@ def ways(graphs: Graphs, x: Array, kind: PathKind, label: int | None) -> list[Se
         return lambda place: decoded(path_between(start, end, place, kind))
 
     graphs.entry(GraphName.DECODER)
-    z = encode(graphs, x, labels(len(x))).mean
+    z = encode(graphs, x, label).mean
     return [way(start, end) for start, end in pairwise(base(graphs, z) if kind == "sampler" else z)]

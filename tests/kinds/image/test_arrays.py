@@ -313,6 +313,13 @@ def test_labels_are_numbered_and_named(tmp_path: Path, labels: Any) -> None:
     assert source.train.labels.tolist() == [2, 0, 0, 1, 2]
 
 
+def test_texts_are_the_names_of_classes(tmp_path: Path) -> None:
+    images, words = saved(tmp_path / "x", npy(IMAGES)), ["τρία", "ένα", "ένα", "dos two", "τρία"]
+    source = opened(part(images, saved(tmp_path / "y", npy(np.array(words)))))
+    assert source.train.labels is not None
+    assert [source.classes[label] for label in source.train.labels] == words and len(source.classes) == 3
+
+
 def test_label_of_one_image(tmp_path: Path) -> None:
     images, labels = saved(tmp_path / "x", npy(IMAGES[:1])), saved(tmp_path / "y", npy(np.array([4])))
     assert opened(part(images, labels)).classes == ("4",)
@@ -325,10 +332,10 @@ def test_labels_of_another_length(tmp_path: Path, labels: Array) -> None:
         opened(part(images, label_path))
 
 
-@pytest.mark.parametrize("labels", [[0, 1, 2, 3, 0.5], [0, 1, 2, 3, np.nan], [0, 1, 2, 3, np.inf], list("abcde")])
+@pytest.mark.parametrize("labels", [[0, 1, 2, 3, 0.5], [0, 1, 2, 3, np.nan], [0, 1, 2, 3, np.inf], [b"a"] * 5])
 def test_labels_that_arent_whole_numbers(tmp_path: Path, labels: Any) -> None:
     images, label_path = saved(tmp_path / "x", npy(IMAGES)), saved(tmp_path / "y", npy(np.array(labels)))
-    with pytest.raises(DataError, match="y holds labels that aren't whole numbers"):
+    with pytest.raises(DataError, match="y holds labels that are neither whole numbers nor texts"):
         opened(part(images, label_path))
 
 

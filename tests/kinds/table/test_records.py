@@ -65,7 +65,7 @@ def test_what_is_not_plain_is_left_to_pandas(value):
 
 
 def test_columns_that_are_missing_or_unknown_are_refused():
-    with pytest.raises(DataError, match=r"the rows lacks the column new, country, when$"):
+    with pytest.raises(DataError, match=r"the rows lacks the columns new, country, when$"):
         plain_records([{"amount": 1}], SPEC, "the rows")
     whole = dict.fromkeys(("amount", "new", "country", "when", "more"), None)
     with pytest.raises(DataError, match="has the column more, which the model doesn't know"):

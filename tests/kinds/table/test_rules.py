@@ -113,6 +113,10 @@ def test_a_rule_holds_where_pandas_says_so(text, meant, known, frame, values):
         ("age>=60 and sex=Male", "give each rule by itself"),
         ("sex = female", "a category, of Female, Male, <=50K, and 'female' is none: did you mean 'Female'\\?"),
         ("sex in Male,Femal", "did you mean 'Female'"),
+        ("sex = sax", "did you mean 'sex'|and 'sax' is none$"),
+        ("new = net 3", "and 'net 3' is none$"),
+        ("age = 3 or age = 4", "is none: one of some values is written as `age in A, B`"),
+        ("net > €50", "and '€50' is none: write it plainly, such as 1000.5"),
         ("sex in", "'' is none"),
         ("sex > Male", "> is of numbers and dates"),
         ("sex + 1 > 2", "sex is a category, of Female, Male, <=50K, and no number"),
@@ -134,6 +138,26 @@ def test_a_rule_holds_where_pandas_says_so(text, meant, known, frame, values):
 def test_what_is_no_rule_is_told(text, told):
     with pytest.raises(DataError, match=told):
         Grammar(SPEC).check(text)
+
+
+def test_columns_may_have_names_of_the_grammar():
+    columns = Column("is missing", "boolean", True, LINE), Column("age in", "number", True, LINE)
+    grammar = Grammar(TableSpec(columns, ()))
+    values = {"is missing": np.array([1.0, np.nan]), "age in": np.array([np.nan, 3.0])}
+    for text, met in [
+        ("age in is missing", [True, False]),
+        ("is missing is missing", [False, True]),
+        ('"is missing" is not  missing', [True, False]),
+        ("age in in 3, 4", [False, True]),
+        ("is missing = true", [True, False]),
+    ]:
+        assert grammar.rule(text).met(values).tolist() == met, text
+
+
+def test_numbers_of_float32_are_told_in_few_digits():
+    column = Column("net", "number", False, LINE, extent=(float(np.float32(2.61)), 144.25))
+    with pytest.raises(DataError, match=r"a number, from 2\.61 to 144\.25 in training rows"):
+        Grammar(TableSpec((column,), ())).check("net = much")
 
 
 def test_a_whole_tables_rule_is_no_condition():

@@ -14,7 +14,7 @@ import numpy as np
 from vae_pipeline.kinds.download import Finder
 from vae_pipeline.kinds.image.matlab import read_mat
 from vae_pipeline.kinds.image.records import gunzipped, read_records
-from vae_pipeline.kinds.parts import Array, ImageSource, Indices, Part
+from vae_pipeline.kinds.parts import Array, ImageSource, Part
 from vae_pipeline.recipe.data import ArrayFile, ArrayPart, ArraysData, File, LabelByte, Runs
 from vae_pipeline.system.errors import DataError
 from vae_pipeline.system.files import tree_digest
@@ -66,13 +66,13 @@ def open_arrays(data: ArraysData, finder: Finder) -> ImageSource:
     )
 
 
-def _names(values: Indices, data: ArraysData) -> tuple[str, ...]:
-    """The name of each of the numbers that label the images."""
+def _names(values: Array, data: ArraysData) -> tuple[str, ...]:
+    """The name of each of the numbers or texts that label the images."""
     if data.classes is None:
         return tuple(str(value) for value in values)
     if len(data.classes) != len(values):
         raise DataError(
-            f"data.classes has {len(data.classes)} names, but the labels are {len(values)} different numbers, from "
+            f"data.classes has {len(data.classes)} names, but the labels are {len(values)} different ones, from "
             f"{values[0]} to {values[-1]}: one name each is wanted"
         )
     return data.classes
@@ -80,7 +80,7 @@ def _names(values: Indices, data: ArraysData) -> tuple[str, ...]:
 
 def _read_part(
     part: ArrayPart, data: ArraysData, finder: Finder, origins: dict[str, str]
-) -> tuple[Array, Indices | None]:
+) -> tuple[Array, Array | None]:
     path, found = _read(part.images, finder, origins)
     images = _arrange(_values(found, part.images), data, path)
     if part.labels is None:
@@ -96,9 +96,11 @@ def _read_part(
             f"{label_path} holds labels of shape {labels.shape}, but {path} holds {len(images)} images: "
             "one label an image is wanted"
         )
-    whole = _as_whole(labels, np.int64)
+    whole = labels if labels.dtype.kind == "U" else _as_whole(labels, np.int64)
     if whole is None:
-        raise DataError(f"{label_path} holds labels that aren't whole numbers: number the classes 0, 1, ...")
+        raise DataError(
+            f"{label_path} holds labels that are neither whole numbers nor texts: number the classes 0, 1, ..."
+        )
     return images, whole
 
 

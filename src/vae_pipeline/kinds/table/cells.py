@@ -24,13 +24,16 @@ Core = tuple[float, float, float, float]
 def step_of(values: Floats, dates: bool) -> float:
     """The greatest unit of which all differences of values are multiples; 0 where there is none that float32 can tell.
 
-    Units are decimal, and of `dates` days, hours, minutes or seconds.
+    Units are decimal, and of `dates` days, hours, minutes or seconds; that of one value of
+    so few decimals is 1.
     """
     least = values.min()
     away = np.unique(values - least)[1:]
+    if not len(away):
+        return float(round(least, DECIMALS) == least)
     for unit in DAY if dates else 10.0 ** -np.arange(DECIMALS + 1):
         counts = np.rint(away / unit)
-        if len(away) and (np.abs(away - counts * unit) <= 1e-9 * np.maximum(np.abs(values).max(), 1e-3 * unit)).all():
+        if (np.abs(away - counts * unit) <= 1e-9 * np.maximum(np.abs(values).max(), 1e-3 * unit)).all():
             step = float(np.gcd.reduce(counts.astype(np.int64)) * unit) if counts[-1] < 2**53 else 0.0
             return step if step and away[-1] / step <= FINEST else 0.0
     return 0.0

@@ -112,13 +112,15 @@ class FoundRows:
 def find_rows(path: Path, spec: TableSpec, beside: Sequence[str] = ()) -> FoundRows:
     """Go through a table with the columns of a spec, and some `beside` them, for how its numbers are written.
 
-    Where it may be written in many ways, it is read as the spec's own file was.
+    Where it may be written in many ways, it is read as the spec's own file was. A text that is a gap in .csv is one in
+    any file, unless a column of the spec has it as a value.
 
     Raises:
         DataError: the file isn't there, is empty or corrupt, lacks a column or has another, or isn't a table.
     """
     wanted = [column.name for column in spec.columns]
-    file = TableFile(path, absent=spec.absent, names=wanted, usual=spec.csv)
+    gaps = MISSING.difference(*(column.values for column in spec.columns))
+    file = TableFile(path, absent=sorted(gaps.union(spec.absent)), names=wanted, usual=spec.csv)
     found = {column.name: numbers.Writing() for column in spec.columns if column.kind == "number"}
     count = 0
     for frame in file.frames():

@@ -81,6 +81,9 @@ class Grammar:
         whole = re.fullmatch(r"\s*unique\s*\((.*)\)\s*", text, re.DOTALL)
         if whole:
             return Unique(text.strip(), tuple(self.column(each, text).name for each in _parted(whole[1])))
+        gap = re.search(r"\sis\s+(not\s+)?missing\s*$", text)
+        if gap and (lacks := self._columns.get(_bare(text[: gap.start()]))):  # whatever the columns are called
+            return Rule(text.strip(), (lacks.name,), missing(lacks.name, not gap[1]), ())
         tokens: list[Token] = []
         for found in self._scan(text):
             token = _token(found)
@@ -134,9 +137,7 @@ class Grammar:
         if word == "in":
             values = tuple(self._value(each, column, text) for each in _parted(rest))
             return Rule(text, (column.name,), one_of(column.name, values), values)
-        if not re.fullmatch(r"(not\s+)?missing", rest):
-            raise DataError(f"{text!r}: wanted `is missing` or `is not missing`")
-        return Rule(text, (column.name,), missing(column.name, rest == "missing"), ())
+        raise DataError(f"{text!r}: wanted `is missing` or `is not missing`")
 
     def _compared(self, text: str, left: list[Token], sole: Column | None, operator: str, right: str) -> Rule:
         if sole is not None:
@@ -167,9 +168,13 @@ class Grammar:
     def _value(self, text: str, column: Column, rule: str) -> float:
         value = _literal(text, column)
         if value is None:
-            near = nearest(_bare(text), (*column.values, *self._columns))
+            near = nearest(_bare(text), column.values) or nearest(_bare(text), self._columns, 0.8)
             if " and " in text:
                 near = ": give each rule by itself"
+            elif " or " in text:
+                near = f": one of some values is written as `{column.name} in A, B`"
+            elif not near and column.kind == "number":
+                near = ": write it plainly, such as 1000.5"
             raise DataError(f"{rule!r}: {column.name} is {described(column)}, and {_bare(text)!r} is none{near}")
         return value
 

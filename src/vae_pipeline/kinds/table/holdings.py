@@ -25,7 +25,7 @@ def described(column: Column) -> str:
             return "a boolean, true or false"
     if column.extent is None:
         return f"a {column.kind}"
-    low, high = (edge + column.offset for edge in column.extent)
+    low, high = exact(np.array(column.extent) + column.offset, column)
     if column.kind == "date":
         return f"a date, from {np.datetime64(int(low), 'D')} to {np.datetime64(int(high), 'D')} in training rows"
     return f"a number, from {low:.10g} to {high:.10g} in training rows"
@@ -37,9 +37,9 @@ def listed(names: Collection[str]) -> str:
     return ", ".join(list(names)[:SHOWN]) + (f" and {beside} more" if beside > 0 else "")
 
 
-def nearest(name: str, names: Collection[str]) -> str:
-    """The name that is most like another, as a question; empty where none is."""
-    close = get_close_matches(name.lower(), [each.lower() for each in names], 1, 0.5)
+def nearest(name: str, names: Collection[str], least: float = 0.5) -> str:
+    """The name that is most like another, as a question; empty where none is, of a likeness from 0 to 1."""
+    close = get_close_matches(name.lower(), [each.lower() for each in names], 1, least)
     found = next((each for each in names if close and each.lower() == close[0]), None)
     return "" if found is None else f": did you mean {found!r}?"
 

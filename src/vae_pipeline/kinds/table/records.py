@@ -56,9 +56,10 @@ def require_columns(given: Collection[str], spec: TableSpec, place: str, beside:
     added = [name for name in given if name not in (*wanted, *spec.ignored, *beside)]
     if missing:
         renamed = f"; it has others, {', '.join(added)}: is one of them renamed?" if added else ""
-        raise DataError(f"{place} lacks the column {', '.join(missing)}{renamed}")
+        raise DataError(f"{place} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}{renamed}")
     if added:
-        raise DataError(f"{place} has the column {', '.join(added)}, which the model doesn't know: leave it out")
+        told, them = ("the columns", "them") if len(added) > 1 else ("the column", "it")
+        raise DataError(f"{place} has {told} {', '.join(added)}, which the model doesn't know: leave {them} out")
 
 
 def _number(value: Any, column: Column, codes: Mapping[str, float]) -> float | None:

@@ -36,7 +36,7 @@ class ArrayPart(Section):
     images: ArrayFile
     """The file of the images."""
     labels: ArrayFile | LabelByte | None
-    """The file of the labels, whole numbers, or their place in the records of the images; null if there are none."""
+    """The file of the labels, whole numbers or texts, or their place in the images' records; null if there are none."""
     groups: File | Runs | None = None
     """An id for each image, a number or a text: images of one id (of one patient, say) are of one part. Or so many
     images, one after the other, are a group."""
@@ -92,7 +92,7 @@ class ArraysData(Sharded):
     """The order in which images that a file holds as flat lists of values were written: row by row, or column by
     column, as MATLAB does."""
     classes: Annotated[tuple[Place, ...], Field(min_length=1)] | None = later(None)
-    """The names of the labels, in the order of their numbers; null for the numbers themselves."""
+    """The names of the labels, in the order of their numbers or texts; null for these themselves."""
     train: ArrayPart
     """Images and labels to train on."""
     valid: Fraction | ArrayPart

@@ -175,8 +175,8 @@ def _labels_beside(rows: _Named) -> _Named | None:
 
 
 def _labels(values: Array, rows: Array) -> bool:
-    """True of a whole number for each row, of which half at most are different."""
-    if values.shape not in ((len(rows),), (len(rows), 1)) or values.dtype.kind not in "bui":
+    """True of a whole number or a text for each row, of which half at most are different."""
+    if values.shape not in ((len(rows),), (len(rows), 1)) or values.dtype.kind not in "buiU":
         return False
     return 1 < len(np.unique(values)) <= max(2, len(rows) // 2)
 
