@@ -204,6 +204,24 @@ def test_equal_data_has_an_equal_digest(tmp_path: Path) -> None:
     assert len({digest, *digests.values()}) == 7
 
 
+def test_every_file_but_the_card_counts_for_the_digest(tmp_path: Path) -> None:
+    marks, groups = np.ones((80, 1), bool), {"train": [str(row // 4) for row in range(80)]}
+    masked = Part(numbered(6), np.arange(6) % 2, masks=np.ones((6, 1, 1), np.uint8), attributes=marks[:6])
+    source = source_of(numbered(80), np.arange(80) % 2, test=masked, classes=("a", "b"))
+    train = dataclasses.replace(source.train, attributes=marks)
+    groups |= {"test": ["x"] * 6}
+    source = dataclasses.replace(source, train=train, attributes=("smiling",), groups=groups)
+    with filled_folder(tmp_path / "out") as folder:
+        write(source, folder, 0, shards=2)
+    data = Prepared.open(tmp_path / "out")
+    assert {"train_groups.npy", "test_masks.npy", "train-00001-of-00002.npy"} < data.digests.keys()
+    found = {
+        name: dataclasses.replace(data, digests={**data.digests, name: "another"}).digest() for name in data.digests
+    }
+    assert [name for name, digest in found.items() if digest == data.digest()] == ["card.json"]
+    assert len(set(found.values())) == len(found)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_bad_data_leaves_the_earlier_folder(tmp_path: Path, bad: float) -> None:
     out = tmp_path / "out"

@@ -152,12 +152,12 @@ class Prepared:
         )
 
     def digest(self) -> str:
-        """The sha256 of spec, arrays, labels, masks, sizes and attributes: equal data, equal digest."""
+        """The sha256 of every file but the card, which tells of the others: equal data, equal digest."""
         beside = [f"_{name}{suffix}.npy" for name in BESIDE for suffix in ("", "_ends")]
         suffixes = (".npy", "_labels.npy", "_masks.npy", "_sizes.npy", "_attributes.npy", *beside)
-        names = [f"{part}{suffix}" for part in PARTS for suffix in suffixes]
-        names += [name for name in names_of("train", shards_among(self.digests)) if name not in names]
-        return content_key([[name, self.digests[name]] for name in ("spec.json", *names) if name in self.digests])
+        first = ["spec.json", *(f"{part}{suffix}" for part in PARTS for suffix in suffixes)]  # as earlier digests began
+        names = [*first, *sorted(self.digests.keys() - {*first, "card.json"})]
+        return content_key([[name, self.digests[name]] for name in names if name in self.digests])
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import BinaryIO
 
-from vae_pipeline.system.errors import TrainingError
+from vae_pipeline.system.errors import LOST, TrainingError
 
 GRACE_S = 5.0  # that the others have, once one is gone, to end by themselves
+SPOKEN = "vae-pipeline: "  # what a line begins with by which a command ends
 
 Process = subprocess.Popen[bytes]
 
@@ -27,25 +29,29 @@ def launched() -> bool:
 def launch(arguments: Sequence[str], count: int, threads: int | None) -> None:
     """Run `vae-pipeline` with these arguments in `count` processes on this machine, to their end.
 
+    The first one speaks. Of the lines by which processes end, the one that tells the cause is shown, once.
+
     Raises:
-        TrainingError: one of them was ended from outside, or ended with an error that only it saw.
-        SystemExit: the first one ended with that code, and has said why.
+        TrainingError: one of them was ended from outside, or by an error that it has no line for.
+        SystemExit: one of them ended with that code, and its line was shown.
     """
     with tempfile.TemporaryDirectory() as folder:
         logs = [Path(folder, str(rank)) for rank in range(count)]
         with _running(arguments, logs, threads) as processes:
-            bad = _wait(processes)
+            bad = _wait(processes, logs)
         if bad is None:
             return
-        code = processes[bad].returncode
-        first = processes[0].returncode
-        if first > 0 and (bad == 0 or (first == code and code != TrainingError.exit_code)):
-            raise SystemExit(first)
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        said = "" if bad == 0 else _last_line(logs[bad])
+        code, line = processes[bad].returncode, _last_line(logs[bad])
+    if code > 0 and line.startswith(SPOKEN):
+        who = f"process {bad} of {count}: " if bad else ""
+        sys.stderr.write(f"{SPOKEN}{who}{line.removeprefix(SPOKEN)}\n")
+    if code > 0 and (bad == 0 or line.startswith(SPOKEN)):  # a traceback of the first one was shown as it came
+        raise SystemExit(code)
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    said = f" ({line[:300]})" if line and bad else ""
     raise TrainingError(
-        f"process {bad} of {count} {how}{f' ({said})' if said else ''}, and the others were stopped; "
-        "the same command goes on from the last checkpoint"
+        f"process {bad} of {count} {how}{said}, and the others were stopped; the same command goes on from the last "
+        "checkpoint"
     )
 
 
@@ -72,14 +78,10 @@ def _running(arguments: Sequence[str], logs: Sequence[Path], threads: int | None
                 "VAE_THREADS": str(threads or max(1, (os.cpu_count() or 1) // len(logs))),
             }
             command = [sys.executable, "-m", "vae_pipeline", *arguments]
-            if rank == 0:  # the one that speaks
-                processes.append(subprocess.Popen(command, env=environment, start_new_session=True))
-                continue
+            output = subprocess.DEVNULL if rank else None
             with log.open("wb") as file:
                 processes.append(
-                    subprocess.Popen(
-                        command, env=environment, stdout=subprocess.DEVNULL, stderr=file, start_new_session=True
-                    )
+                    subprocess.Popen(command, env=environment, stdout=output, stderr=file, start_new_session=True)
                 )
         yield processes
     finally:
@@ -90,21 +92,37 @@ def _running(arguments: Sequence[str], logs: Sequence[Path], threads: int | None
             signal.signal(number, handler)
 
 
-def _wait(processes: Sequence[Process]) -> int | None:
-    """Wait for all; the number of the one that first ended badly, or None."""
-    while True:
-        codes = [process.poll() for process in processes]
-        bad = [number for number, code in enumerate(codes) if code]
-        if bad:
-            break
-        if None not in codes:
-            return None
-        time.sleep(0.1)
-    until = time.monotonic() + GRACE_S
-    while any(process.poll() is None for process in processes) and time.monotonic() < until:
-        time.sleep(0.1)
-    killed = [number for number in bad if (codes[number] or 0) < 0]  # the cause; the others then lost it
-    return (killed or bad)[0]
+def _wait(processes: Sequence[Process], logs: Sequence[Path]) -> int | None:
+    """Wait for all, and show what the first one complains of; the number of the one that ended the others, or None."""
+    with logs[0].open("rb") as complaints:
+        while not (first := _bad(processes)) and any(process.poll() is None for process in processes):
+            _look(complaints)
+        until = time.monotonic() + GRACE_S
+        while any(process.poll() is None for process in processes) and time.monotonic() < until:
+            _look(complaints)
+        _look(complaints)
+    bad = _bad(processes)
+    killed = [
+        number for number, code in (first or bad).items() if code < 0 and code != -signal.SIGABRT
+    ]  # libraries abort too
+    own = [number for number in bad if LOST not in _last_line(logs[number])]
+    return next(iter([*killed, *own, *bad]), None)
+
+
+def _bad(processes: Sequence[Process]) -> dict[int, int]:
+    """The exit codes of those that ended badly, by their numbers."""
+    codes = {number: process.poll() for number, process in enumerate(processes)}
+    return {number: code for number, code in codes.items() if code}
+
+
+def _look(complaints: BinaryIO) -> None:
+    """Show the whole lines that have come, but the one by which a command ends; then wait a moment."""
+    while (line := complaints.readline()).endswith(b"\n"):
+        if not line.startswith(SPOKEN.encode()):
+            sys.stderr.write(line.decode(errors="replace"))
+    complaints.seek(-len(line), os.SEEK_CUR)
+    sys.stderr.flush()
+    time.sleep(0.1)
 
 
 def _free_port() -> int:
@@ -114,6 +132,5 @@ def _free_port() -> int:
 
 
 def _last_line(log: Path) -> str:
-    with log.open(encoding="utf-8", errors="replace") as file:
-        lines = [line.strip() for line in file if line.strip()]
-    return lines[-1][:300] if lines else ""
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

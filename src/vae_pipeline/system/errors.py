@@ -33,6 +33,8 @@ from vae_pipeline.system.redaction import redacted
 
 DISTRIBUTIONS = {"PIL": "pillow", "dotenv": "python-dotenv", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 """Packages that are installed by another name than they are imported by."""
+LOST = "lost another one"
+"""The words by which one of several processes says that the cause of its end lies with another."""
 
 
 def lacking(error: ModuleNotFoundError) -> str:

@@ -16,7 +16,7 @@ from uuid import uuid4
 import torch
 from torch import Tensor
 
-from vae_pipeline.system.errors import SettingsError, TrainingError
+from vae_pipeline.system.errors import LOST, SettingsError, TrainingError
 
 if TYPE_CHECKING:
     from torch.distributed import Store  # type: ignore[attr-defined]
@@ -150,8 +150,7 @@ def joined(device: torch.device) -> Iterator[Processes]:
         if isinstance(error, torch.OutOfMemoryError) or not _lost(error):
             raise
         raise TrainingError(
-            f"process {rank} of {count} lost another one ({_brief(error)}); "
-            "the same command goes on from the last checkpoint"
+            f"process {rank} of {count} {LOST} ({_brief(error)}); the same command goes on from the last checkpoint"
         ) from error
     finally:
         dist.destroy_process_group()

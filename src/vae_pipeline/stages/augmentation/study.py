@@ -84,8 +84,6 @@ class _Study:
         if (own := self.section.classifier) is not None:
             require_fits(own, spec.shape, len(spec.classes))
             alike["classifier"] = sha256_of(Path(own.rpartition(":")[0]))
-        if "train_groups.npy" in prepared.digests:  # which the digest of all of them leaves out
-            alike["groups"] = prepared.digests["train_groups.npy"]
         self.key = content_key(run_key(sections_of(generator), prepared.digest(), self.device), alike)
         self.kept = Kept(job.settings.home / "studies" / self.key)
         arms: tuple[AnyArm, ...] = (NONE, *self.section.arms)
