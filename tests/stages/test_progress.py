@@ -49,3 +49,8 @@ def test_is_a_line_now_and_then_elsewhere(monkeypatch):
         going("ELBO", 3, 1200)
         going("fit", 0, 1)
     assert shown.getvalue() == "digits: ELBO: 3 of 1,200, after 0 s\ndigits: fit, after 0 s\n"
+
+
+def test_times_over_an_hour_are_told_with_it():
+    told = [progress_display.clock(seconds) for seconds in (7.4, 3599.4, 3600, 10 * 3600 + 62)]
+    assert told == ["0:07", "59:59", "1:00:00", "10:01:02"]

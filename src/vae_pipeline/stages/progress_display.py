@@ -73,10 +73,14 @@ class Said:
             return what
         text = f"{what}: {done:,} of {total:,}"
         pace = (done - self.first) / max(1e-9, now - self.since)
-        return text if pace == 0 else f"{text}, {pace:,.3g}/s, {clock((total - done) / pace)} left"
+        if pace == 0:
+            return text
+        fast = f"{pace:,.0f}" if pace >= 100 else f"{pace:.3g}"
+        return f"{text}, {fast}/s, {clock((total - done) / pace)} left"
 
 
 def clock(seconds: float) -> str:
-    """A duration as minutes and seconds."""
+    """A duration as minutes and seconds, with hours where there are some."""
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
