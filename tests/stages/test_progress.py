@@ -58,3 +58,8 @@ def test_slow_work_is_told_by_the_seconds_of_each(monkeypatch):
     assert said("graphs", 0, 6) == "graphs"
     assert said("graphs", 1, 6) == "graphs: 1 of 6, 40 s each, 3:20 left"
     assert said("graphs", 6, 6) == "graphs: 6 of 6, 7 s each, 0:00 left"
+
+
+def test_times_over_an_hour_are_told_with_it():
+    told = [progress_display.clock(seconds) for seconds in (7.4, 3599.4, 3600, 10 * 3600 + 62)]
+    assert told == ["0:07", "59:59", "1:00:00", "10:01:02"]

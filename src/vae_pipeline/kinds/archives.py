@@ -20,6 +20,7 @@ from typing import Any
 from vae_pipeline.kinds.listed import Listing, Pick, state_of
 from vae_pipeline.system.errors import CorruptFileError, DataError
 from vae_pipeline.system.files import sha256_of
+from vae_pipeline.system.progress import going
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ENCRYPTED, UTF8 = 0x1, 0x800  # flags of a member of a .zip
@@ -141,6 +142,8 @@ def _list_tar(place: Path, pick: Pick) -> Listing:
         assert file is not None  # it is open
         while (member := archive.next()) is not None:
             archive.members.clear()  # type: ignore[attr-defined]  # typeshed doesn't know it
+            if len(sizes) % 1024 == 0:
+                going(f"listing {place.name}", 0, 1)
             name = member.name.replace("\\", "/")
             if member.isdir():
                 continue

@@ -88,7 +88,11 @@ class Blocks:
     def keys(self) -> list[str]:
         """The name of each block's files, another one once what rows are made of, a file or the code changes."""
         told = [*self.look.made_of, self.look.dropping, sha256_of(Path(__file__))]
-        return [content_key(told, self.listing.place, self.listing.stamp(block)) for block in self.blocks]
+        keys = []
+        for start, block in zip(self._starts, self.blocks, strict=True):
+            self._tell("dates of ", start)
+            keys.append(content_key(told, self.listing.place, self.listing.stamp(block)))
+        return keys
 
     @cached_property
     def findings(self) -> Array:
@@ -102,8 +106,10 @@ class Blocks:
             WorkerError: a process was ended from outside.
         """
         self._fill({number: self._file(number, "npy") for number in range(len(self.blocks))}, self._read)
-        kept = [self._kept(number) for number in range(len(self.blocks))]
-        return np.concatenate(kept) if kept else np.zeros(0, self._fields)
+        found = np.empty(len(self.listing.names), self._fields)
+        for number, start in enumerate(self._starts):
+            found[start : start + self.look.at_once] = self._kept(number)
+        return found
 
     @cached_property
     def ends(self) -> Indices:
@@ -139,15 +145,18 @@ class Blocks:
 
     def _fill(self, files: Mapping[int, Path], work: Callable[[int], None]) -> None:
         lacking = [number for number, file in files.items() if not file.exists()]
-        before, total = len(files) - len(lacking), len(self.listing.names)
+        before = len(files) - len(lacking)
 
         def tell(done: int) -> None:
-            read = min(total, (before + done) * self.look.at_once)
-            going(f"{self.look.noun} of {self.listing.place}", read, total)
+            self._tell("", (before + done) * self.look.at_once)
 
         if self.bench.processes > 1 and len(lacking) > 1:
             self._import(self.blocks[lacking[0]][0])
         share(lacking, work, self.bench.processes, tell)
+
+    def _tell(self, what: str, files: int) -> None:
+        total = len(self.listing.names)
+        going(f"{what}{self.look.noun} of {Path(self.listing.place).name}", min(total, files), total)
 
     def _import(self, name: str) -> None:
         """Look at a file, so that processes that are forked have the libraries that it needs."""

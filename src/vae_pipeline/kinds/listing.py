@@ -16,6 +16,7 @@ from vae_pipeline.kinds.audio.decoding import SUFFIXES as RECORDINGS
 from vae_pipeline.kinds.image.decoding import SUFFIXES as PICTURES
 from vae_pipeline.kinds.listed import Listing, Pick, digest_of, readable, state_of
 from vae_pipeline.system.errors import DataError
+from vae_pipeline.system.progress import going
 
 LITTER = ("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir")  # that systems leave beside pictures, as hidden files
 
@@ -142,6 +143,7 @@ def _walk(place: Path) -> tuple[list[str], list[str], Counter[str]]:
     entered = {_identity(parent.stat()) for parent in place.resolve().parents}  # a link to one of them is a circle
     waiting = deque([""])
     while waiting:
+        going(f"listing {place.name}", 0, 1)
         folder = waiting.popleft()
         folders = []
         try:

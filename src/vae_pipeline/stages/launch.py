@@ -102,9 +102,8 @@ def _wait(processes: Sequence[Process], logs: Sequence[Path]) -> int | None:
             _look(complaints)
         _look(complaints)
     bad = _bad(processes)
-    killed = [
-        number for number, code in (first or bad).items() if code < 0 and code != -signal.SIGABRT
-    ]  # libraries abort too
+    aborted = -signal.SIGABRT  # as libraries are that lose another process
+    killed = [number for number, code in (first or bad).items() if code < 0 and code != aborted]
     own = [number for number in bad if LOST not in _last_line(logs[number])]
     return next(iter([*killed, *own, *bad]), None)
 

@@ -75,11 +75,13 @@ class Said:
         pace = (done - self.first) / max(1e-9, now - self.since)
         if pace == 0:
             return text
-        speed = f"{pace:,.3g}/s" if pace >= 1 else f"{1 / pace:.3g} s each"
+        fast = f"{pace:,.0f}" if pace >= 100 else f"{pace:.3g}"
+        speed = f"{fast}/s" if pace >= 1 else f"{1 / pace:.3g} s each"
         return f"{text}, {speed}, {clock((total - done) / pace)} left"
 
 
 def clock(seconds: float) -> str:
-    """A duration as minutes and seconds."""
+    """A duration as minutes and seconds, with hours where there are some."""
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

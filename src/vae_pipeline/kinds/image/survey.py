@@ -78,7 +78,8 @@ class PictureSurvey:
             names=[pictures.names[place] for place in kept.tolist()],
             digest=lambda _: pictures.digest(map(bytes, found["digest"])),
         )
-        return SurveyedPictures(listing, blocks, look, found[kept])
+        usable = found if len(kept) == len(found) else found[kept]  # a million take 71 MiB
+        return SurveyedPictures(listing, blocks, look, usable)
 
     def rows(self, pictures: SurveyedPictures) -> BlockRows:
         """The pictures as rows, once all places were added."""
