@@ -171,6 +171,18 @@ def test_a_kernel_that_is_not_deterministic_is_named(kernels):
     assert no_such_kernel(RuntimeError("CUDA error")) is None
 
 
+def test_the_kernels_of_a_program_that_set_the_precision_of_each_operator_are_kept(kernels):
+    conv, rnn = torch.backends.cudnn.conv, torch.backends.cudnn.rnn
+    before = conv.fp32_precision, rnn.fp32_precision
+    try:
+        conv.fp32_precision = rnn.fp32_precision = "ieee"
+        with pytest.raises(RuntimeError):
+            assert torch.backends.cudnn.allow_tf32 is None
+        assert not Kernels.now().tf32
+    finally:
+        conv.fp32_precision, rnn.fp32_precision = before
+
+
 def test_tf32_ends_with_its_block(kernels):
     with pytest.raises(ZeroDivisionError), rounding_to_tf32():
         assert torch.backends.cudnn.allow_tf32 and torch.backends.cuda.matmul.allow_tf32

@@ -40,7 +40,7 @@ class Kernels:
             torch.is_deterministic_algorithms_warn_only_enabled(),
             torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]  # set on the module
             torch.backends.cudnn.benchmark,
-            torch.backends.cudnn.allow_tf32,
+            _convolutions_round(),
         )
 
     def use(self) -> None:
@@ -93,7 +93,7 @@ def flushing() -> Iterator[None]:
 @contextmanager
 def rounding_to_tf32() -> Iterator[None]:
     """A block in which a GPU rounds what it multiplies to 10 bits of fraction, which its matrix units take."""
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    before = _convolutions_round(), torch.backends.cuda.matmul.fp32_precision == "tf32"
     try:
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
         yield
@@ -110,6 +110,11 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _convolutions_round() -> bool:
+    """True if they round to TF32; `allow_tf32` can't be read once a program has set their precision by itself."""
+    return bool(torch.backends.cudnn.conv.fp32_precision == "tf32")  # type: ignore[attr-defined]
 
 
 def _best() -> str:
