@@ -163,8 +163,8 @@ def test_truncated_picture(tmp_path: Path) -> None:
 def test_npz_needs_a_key_where_it_holds_several(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     np.savez(path, one=np.ones(6), two=np.full(6, 2.0))
-    for key in (None, "three"):
-        with pytest.raises(DataError, match=r"x\.npz holds the arrays one, two: say which with --key"):
+    for key, lacking in ((None, ""), ("three", ", and no three")):
+        with pytest.raises(DataError, match=rf"x\.npz holds the arrays one, two{lacking}: say which with --key"):
             read_array(path, key)
     np.testing.assert_array_equal(read_array(path, "two"), np.full(6, 2.0))
     np.savez_compressed(path, only=np.arange(6))

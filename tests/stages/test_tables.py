@@ -302,7 +302,7 @@ class TestCommands:
         assert bundle.score(frame.to_dict("records")[:1]).rate.shape == (1,)
         for given, message in (
             (frame.drop(columns="amount"), "the rows lacks the column amount"),
-            ([{"amount": 1.0}], "lacks the column balance"),
+            ([{"amount": 1.0}], "lacks the columns balance, country, new, when"),
             (frame.assign(amount="much"), "column amount holds 'much' in row 0"),
             (frame.head(0), "no observations were given"),
         ):

@@ -1,4 +1,4 @@
-"""What a GPU makes of the engine: steps captured, compiled and plain, share of its matrix rate, repetition to the bit.
+"""The engine on a GPU: steps captured, compiled and plain, share of its matrix rate, repetition to the bit.
 
 Needs a CUDA device and eight minutes, and neither a network nor data: they are drawn. Each section begins only where
 the minutes allow, and is stored once it is done. `--device cpu` tries the script on small networks, prints what it

@@ -70,7 +70,7 @@ def wide(trial: Trial) -> Rows:
 
 
 def kernels(trial: Trial) -> Rows:
-    """What deterministic kernels cost (VAE_DETERMINISTIC): captured steps with them and with the fastest."""
+    """The cost of deterministic kernels (VAE_DETERMINISTIC): captured steps with them and with the fastest."""
     batch = trial.size(256, 4)
     tried = {
         "convolution, bfloat16": _wide(trial, "convolution", "bfloat16", batch),
@@ -145,7 +145,7 @@ def repetition(trial: Trial) -> Rows:
 
 
 SECTIONS = (rates, seed, wide, kernels, repetition, text, streaming, processes, ladder)
-"""In the order of their worth, for the minutes may end before them."""
+"""The most useful ones are first, for the minutes may end before the rest."""
 
 
 def _best(trial: Trial, call) -> float:

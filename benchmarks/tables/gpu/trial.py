@@ -1,4 +1,4 @@
-"""Drawn data, recipes on them, and their training in this process, step by step."""
+"""A trial on drawn data: recipes for it, and their training in this process, step by step."""
 
 import itertools
 import os
@@ -33,7 +33,7 @@ WARM_UP, ROUNDS = 8, 5
 
 @dataclass
 class Trial:
-    """Where it runs: on a CPU everything is small, and nothing is captured."""
+    """A device to try things on: on a CPU everything is small, and nothing is captured."""
 
     work: Work
     device: torch.device

@@ -18,7 +18,7 @@ class Kernels:
     deterministic: bool
     """The same bits each time, at some cost."""
     warn_only: bool
-    """What has no such kernel is computed all the same."""
+    """An operation that has no such kernel is computed all the same."""
     fill: bool
     """Memory is filled before use, which shows reading too early."""
     tuned: bool

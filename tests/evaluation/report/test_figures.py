@@ -17,7 +17,6 @@ from vae_pipeline.kinds.store import Prepared
 from vae_pipeline.recipe import figures
 from vae_pipeline.recipe.figures import Figure, SummaryColumn
 from vae_pipeline.stages.evaluate import _record
-from vae_pipeline.stages.job import Job
 from vae_pipeline.stages.summary import print_summary
 from vae_pipeline.system.seal import seal
 from vae_pipeline.training.trained import Trained
@@ -75,10 +74,9 @@ def test_the_summary(metrics, tmp_path):
     assert "novel" in file.getvalue() and "0.625 ± 0.125" in file.getvalue()
 
 
-def test_mlflow(smoke, lane, metrics, tmp_path, monkeypatch):
+def test_mlflow(smoke, lane, metrics, tmp_path):
     tracker = MagicMock()
-    monkeypatch.setattr(Job, "tracker", lambda _: tracker)
-    _record(make_job("smoke", smoke, tmp_path), "0" * 64, metrics, lane.report)
+    _record(tracker, make_job("smoke", smoke, tmp_path), "0" * 64, metrics, lane.report)
     (told,) = tracker.journal.return_value.metrics.call_args.args
     assert told["test_novelty"] == 0.625 and told["test_elbo"] == metrics["elbo"]
 

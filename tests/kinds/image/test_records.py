@@ -138,7 +138,7 @@ def test_records_of_another_shape(tmp_path: Path) -> None:
 
 def test_as_many_names_as_labels(tmp_path: Path) -> None:
     path = saved(tmp_path / "x.bin", RECORDS)
-    with pytest.raises(DataError, match="classes has 2 names, but the labels are 3 different numbers, from 0 to 2"):
+    with pytest.raises(DataError, match="classes has 2 names, but the labels are 3 different ones, from 0 to 2"):
         opened(part(path, None), classes=("plane", "car"))
 
 
