@@ -49,8 +49,9 @@ def today() -> str:
 
 @cache
 def machine() -> str:
-    """The processor, its cores, the version of Python, and the GPU."""
+    """The processor, its vector instructions and cores, the version of Python, and the GPU."""
     told = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.split(":")[1].strip() for line in told if "model name" in line), "")
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    return f"{model or platform.processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, {gpu}"
+    chip = f"{model or platform.processor()} with {torch.backends.cpu.get_cpu_capability()}"
+    return f"{chip}, {os.cpu_count()} cores, Python {platform.python_version()}, {gpu}"

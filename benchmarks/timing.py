@@ -3,8 +3,8 @@
 import json
 import os
 import subprocess
-import time
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.work import PIN, SINGLE, WORKERS
@@ -52,25 +52,21 @@ def alternate(workers: dict[str, Worker], rounds: int) -> dict[str, Row]:
     return rows
 
 
-def whole(
-    commands: dict[str, Sequence[object]], rounds: int, before: Callable[[], None] = lambda: None
-) -> dict[str, Row]:
+def whole(commands: dict[str, Sequence[object]], rounds: int) -> dict[str, Row]:
     """Each command from start to end, in turn; CPU time and memory of it and its children."""
     rows: dict[str, Row] = {name: {"cpu": [], "wall": [], "peak_mib": []} for name in commands}
     for _ in range(rounds):
         for name, command in commands.items():
-            before()
-            began = time.perf_counter()
-            process = subprocess.Popen(
-                [str(part) for part in (*PIN, *command)],
+            done = subprocess.run(
+                [str(part) for part in (*PIN, sys.executable, "-I", WORKERS / "measured.py", *command)],
                 env=os.environ | SINGLE,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                text=True,
+                check=False,
             )
-            _, status, usage = os.wait4(process.pid, 0)
-            if status:
+            if done.returncode:
                 raise SystemExit(f"{command} failed")
-            rows[name]["wall"].append(time.perf_counter() - began)
-            rows[name]["cpu"].append(usage.ru_utime + usage.ru_stime)
-            rows[name]["peak_mib"].append(usage.ru_maxrss / 1024)
+            for key, value in json.loads(done.stdout).items():
+                rows[name][key].append(value)
     return rows

@@ -5,13 +5,13 @@ OUTPUT/NAME.npy, and a line says the seconds that fitting and scoring took, and 
 """
 
 import json
-import resource
 import sys
 import time
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+from protocol import peak_mib
 
 # Each as its package ships it, but for what `detector` says.
 PYOD = {
@@ -59,8 +59,7 @@ def main():
         _, fit = timed(lambda made=made: made.fit(train))
         scores, score = timed(lambda made=made: made.decision_function(test))
         np.save(Path(out) / f"{name}.npy", scores)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"name": name, "fit": fit, "score": score, "peak_mib": peak}), flush=True)
+        print(json.dumps({"name": name, "fit": fit, "score": score, "peak_mib": peak_mib()}), flush=True)
 
 
 main()
