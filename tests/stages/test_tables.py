@@ -301,7 +301,7 @@ class TestCommands:
         assert bundle.encode(frame.head(2)).mean.shape == (2, 8)
         assert bundle.score(frame.to_dict("records")[:1]).rate.shape == (1,)
         for given, message in (
-            (frame.drop(columns="amount"), "the rows lacks the column amount"),
+            (frame.drop(columns="amount"), "the table lacks the column amount"),
             ([{"amount": 1.0}], "lacks the columns balance, country, new, when"),
             (frame.assign(amount="much"), "column amount holds 'much' in row 0"),
             (frame.head(0), "no observations were given"),

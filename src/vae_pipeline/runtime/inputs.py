@@ -36,7 +36,7 @@ def _encoded(rows: Any, spec: DataSpec, records: bool) -> Array:
     """Rows by the names of their columns (a DataFrame, or records) in the order of the columns."""
     if not isinstance(spec, TableSpec):
         raise DataError("rows by the names of their values were given; this model takes an array")
-    found = plain_records(rows, spec, "the rows") if records else None
+    found = plain_records(rows, spec, "the table") if records else None
     if found is not None:
         return found
     try:
@@ -47,7 +47,7 @@ def _encoded(rows: Any, spec: DataSpec, records: bool) -> Array:
             f"booleans, ISO 8601 dates and texts of categories: install it, or give an array of {len(spec.columns)} "
             "columns"
         ) from error
-    return encoded_rows(rows, spec, "the rows")
+    return encoded_rows(rows, spec, "the table")
 
 
 def checked_inputs(graph: GraphEntry, inputs: Mapping[str, Array], spec: DataSpec) -> dict[str, Array]:

@@ -65,12 +65,19 @@ class DenseGradient:
     ) -> None:
         self.model, self.likelihood, self.control = model, model.likelihood, control
         self.ends = (_Linear(posterior.mean), _Linear(posterior.log_variance))
-        self.planes, self.shortcut = decoder.shape, decoder.shortcut  # a recipe gives either net one, or neither
+        self.planes = decoder.shape
+        self.shortcut = None if decoder.shortcut is None else _Linear(decoder.shortcut)  # of either net, or neither
         self.encoder, self.decoder = _Stack([*encoder.layers]), _Stack([*decoder.layers, decoder.output])
+        # Operations cost least in inference mode, where autograd can't be asked for a likelihood's slope.
+        self.mode = torch.inference_mode if isinstance(self.likelihood, BernoulliLikelihood) else torch.no_grad
+        self.room: list[Tensor] = []
 
-    @torch.no_grad()
     def __call__(self, rows: Rows) -> tuple[Tensor, Tensor]:
-        """The loss and the sums of distortion and rate over the rows; each parameter gets its `grad`."""
+        """The loss and the sums of distortion and rate over the rows; each parameter has its gradient in its `grad`."""
+        with self.mode():
+            return self._gradient(rows)
+
+    def _gradient(self, rows: Rows) -> tuple[Tensor, Tensor]:
         scaled, label = self.model.scaling(rows.x), self.model.one_hot(rows.label)
         features = self._features(scaled.flatten(1), label)
         mean, log_variance = (layer(features) for layer in self.ends)
@@ -80,14 +87,14 @@ class DenseGradient:
         z = _joined(torch.addcmul(mean, scale, noise), label)
         output = self._output(z)
         distortion, slope = self._distortion(output, scaled if rows.target is None else self.model.scaling(rows.target))
-        rate = (mean.square() + variance - 1 - log_variance).mul_(0.5).sum(-1)
+        rate = mean.square().add_(variance).sub_(1).sub_(log_variance).mul_(0.5).sum(-1)
         sums = torch.stack([distortion, rate]).sum(1)
         beta, means = self.control.beta, sums / len(rate)
 
         slope = self._back_to_z(slope, z)[:, : mean.shape[1]]
-        weight = beta / len(rate) * 0.5  # of mean² + variance - log_variance in the loss
-        by_mean = slope + weight * (2 * mean)
-        by_log_variance = weight * variance - weight + (slope * noise).mul_(scale).mul_(0.5)
+        share = beta / len(rate)
+        by_mean = slope + share * mean
+        by_log_variance = (share * variance).sub_(share).add_((slope * noise).mul_(scale)).mul_(0.5)
         by_log_variance = aten.hardtanh_backward(by_log_variance, log_variance, *LOG_VARIANCE)
         self._back_to_x(features, by_mean, by_log_variance)
         return means[0] + beta * means[1], sums
@@ -98,12 +105,14 @@ class DenseGradient:
 
     def _output(self, z: Tensor) -> Tensor:
         flat = self.decoder(z)
-        return flat if self.shortcut is None else flat + self.shortcut.forward(z)
+        return flat if self.shortcut is None else flat + self.shortcut(z)
 
     def _distortion(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """-log p(x|z) of each row, and the slope of their mean by the decoder's output."""
         if isinstance(self.likelihood, BernoulliLikelihood):
-            by_element, slope = log_prob_and_slope(output, target.view_as(output))
+            if not self.room or self.room[0].shape != output.shape:  # the last batch of an epoch may be smaller
+                self.room = [torch.empty_like(output) for _ in range(3)]
+            by_element, slope = log_prob_and_slope(output, target.view_as(output), self.room)
             return -by_element.sum(-1), slope.mul_(-1 / len(output))
         with torch.enable_grad():
             leaf = output.view(1, len(output), *self.planes).requires_grad_()
@@ -117,7 +126,7 @@ class DenseGradient:
         by_layers = self.decoder.backward(slope)
         if self.shortcut is None:
             return by_layers
-        self.shortcut.weight.grad = slope.t().mm(z)
+        self.shortcut.learn(z, slope)
         return by_layers + slope.mm(self.shortcut.weight)
 
     def _back_to_x(self, features: Tensor, *slopes: Tensor) -> None:
@@ -129,22 +138,23 @@ class DenseGradient:
 
 
 class _Linear:
-    """A linear layer by its numbers alone: tensors that autograd could follow cost more, whether it does or not."""
+    """A linear layer by its numbers alone: tensors that autograd could follow cost more, whether it does or not.
+
+    Its parameters have the same memory for their `grad` in all steps.
+    """
 
     def __init__(self, layer: nn.Linear) -> None:
-        self.layer = layer
-        self.weight, self.bias = layer.weight.detach(), layer.bias.detach()
-        self.gradient = torch.empty_like(self.weight), torch.empty_like(self.bias)
+        self.weight, self.by_weight = _with_gradient(layer.weight)
+        self.bias, self.by_bias = (None, None) if layer.bias is None else _with_gradient(layer.bias)
 
     def __call__(self, x: Tensor) -> Tensor:
         return nn.functional.linear(x, self.weight, self.bias)
 
     def learn(self, x: Tensor, slope: Tensor) -> None:
-        """Give the parameters their `grad`, by the slope of the loss by the output; always in the same memory."""
-        by_weight, by_bias = self.gradient
-        torch.mm(slope.t(), x, out=by_weight)
-        torch.sum(slope, 0, out=by_bias)
-        self.layer.weight.grad, self.layer.bias.grad = by_weight, by_bias
+        """Write the parameters' gradients, by the slope of the loss by the output."""
+        torch.mm(slope.t(), x, out=self.by_weight)
+        if self.by_bias is not None:
+            torch.sum(slope, 0, out=self.by_bias)
 
 
 class _Stack:
@@ -178,6 +188,12 @@ class _Stack:
             if place or to_input:
                 slope = slope.mm(module.weight)
         return slope
+
+
+def _with_gradient(parameter: Tensor) -> tuple[Tensor, Tensor]:
+    """A parameter's numbers, and the tensor that is its `grad` from now on."""
+    parameter.grad = torch.empty_like(parameter)
+    return parameter.detach(), parameter.grad
 
 
 def _joined(x: Tensor, label: Tensor | None) -> Tensor:

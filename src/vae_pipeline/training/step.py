@@ -90,8 +90,9 @@ class Step:
         return self._parts(batch.parts, batch.examples)
 
     def _parts(self, parts: list[BatchPart], examples: int) -> Tensor:
-        for parameter in self.optimizer.parameters:
-            parameter.grad = None
+        if self.dense is None:
+            for parameter in self.optimizer.parameters:
+                parameter.grad = None
         done = [self._part(part, last=part is parts[-1]) for part in parts]
         loss = done[0][0] if len(done) == 1 else torch.stack([loss for loss, _ in done]).sum()
         sums = [sums for part, (_, sums) in zip(parts, done, strict=True) if part.weight]

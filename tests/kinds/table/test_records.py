@@ -41,7 +41,7 @@ RECORDS = st.fixed_dictionaries(
 def test_plain_records_are_the_numbers_that_pandas_makes_of_them(records):
     if all(record["when"] is None for record in records):  # pandas knows no type of nothing, and refuses dates of it
         records[0]["when"] = "2026-11-28"
-    np.testing.assert_array_equal(plain_records(records, SPEC, "the rows"), encoded_rows(records, SPEC, "the rows"))
+    np.testing.assert_array_equal(plain_records(records, SPEC, "the table"), encoded_rows(records, SPEC, "the rows"))
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_plain_records_are_the_numbers_that_pandas_makes_of_them(records):
 def test_dates_are_days_since_1970(moment):
     wanted = {date: 20785.0, datetime: 20785.25}[type(moment)] - (2 / 24 if getattr(moment, "tzinfo", None) else 0)
     rows = [{"amount": 1, "new": True, "country": "NO", "when": moment}]
-    assert plain_records(rows, SPEC, "the rows")[0, 3] == pytest.approx(wanted, abs=1e-9)
-    np.testing.assert_array_equal(plain_records(rows, SPEC, "the rows"), encoded_rows(rows, SPEC, "the rows"))
+    assert plain_records(rows, SPEC, "the table")[0, 3] == pytest.approx(wanted, abs=1e-9)
+    np.testing.assert_array_equal(plain_records(rows, SPEC, "the table"), encoded_rows(rows, SPEC, "the rows"))
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,12 @@ def test_dates_are_days_since_1970(moment):
 )
 def test_what_is_not_plain_is_left_to_pandas(value):
     rows = [{"amount": 1, "new": True, "country": "NO", "when": "2026-11-28", **value}]
-    assert plain_records(rows, SPEC, "the rows") is None
+    assert plain_records(rows, SPEC, "the table") is None
 
 
 def test_columns_that_are_missing_or_unknown_are_refused():
-    with pytest.raises(DataError, match=r"the rows lacks the columns new, country, when$"):
-        plain_records([{"amount": 1}], SPEC, "the rows")
+    with pytest.raises(DataError, match=r"the table lacks the columns new, country, when$"):
+        plain_records([{"amount": 1}], SPEC, "the table")
     whole = dict.fromkeys(("amount", "new", "country", "when", "more"), None)
     with pytest.raises(DataError, match="has the column more, which the model doesn't know"):
-        plain_records([whole], SPEC, "the rows")
+        plain_records([whole], SPEC, "the table")

@@ -28,9 +28,9 @@ TOLD = {
     "quiet": "that never reach a hundredth of full scale",
     "lopsided": "with a channel that is silent beside one that isn't",
 }
+"""The counts on the data card, and how they are told."""
 QUIET = 0.01
 """The peak under which a recording is quiet."""
-"""The counts on the data card, and how they are told."""
 
 
 @dataclass(frozen=True)

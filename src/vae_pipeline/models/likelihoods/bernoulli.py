@@ -1,5 +1,6 @@
 """Independent Bernoulli variables from their logits."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -90,14 +91,16 @@ def _entropic(p: Tensor) -> Tensor:
     return p * p.clamp_min(torch.finfo(torch.float32).tiny).log()
 
 
-def log_prob_and_slope(logits: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+def log_prob_and_slope(logits: Tensor, value: Tensor, room: Sequence[Tensor] = ()) -> tuple[Tensor, Tensor]:
     """log p of each value, and its slope by the logits, value - sigmoid(logits); the two are of one shape.
 
-    It takes as few buffers as it can: a step of a small network takes most of its time in moving such as these.
+    It works in three tensors of that shape, which a caller may keep as `room`: its answers are two of them. A step of a
+    small network takes most of its time in moving such as these.
     """
-    probability = logits.sigmoid()
+    probability, negative, positive = room or [torch.empty_like(logits) for _ in range(3)]
+    torch.sigmoid(logits, out=probability)
     # log(1 + exp(l)) = max(l, 0) - log(sigmoid(|l|)), and sigmoid(|l|) = |sigmoid(l) - 1/2| + 1/2.
-    negative = (probability - 0.5).abs_().add_(0.5).log_().sub_(logits.clamp_min(0))
+    torch.sub(probability, 0.5, out=negative).abs_().add_(0.5).log_().sub_(torch.clamp_min(logits, 0, out=positive))
     return negative.addcmul_(value, logits), torch.sub(value, probability, out=probability)
 
 
