@@ -122,7 +122,7 @@ def _wanted(of: Graphs, stream: Stream, count: int, whole: bool, rules: Rules) -
     Raises:
         DataError: there are rules, and these aren't whole rows of a table.
     """
-    if not rules:
+    if not any(rules.values()):
         return stream(count)
     if not isinstance(of.spec, TableSpec) or not whole:
         raise DataError(f"conditions were given, which are of the drawn rows of a table: {of.folder} gives others here")

@@ -114,6 +114,8 @@ class DenseGradient:
                 self.room = [torch.empty_like(output) for _ in range(3)]
             by_element, slope = log_prob_and_slope(output, target.view_as(output), self.room)
             return -by_element.sum(-1), slope.mul_(-1 / len(output))
+        for parameter in self.likelihood.parameters():
+            parameter.grad = None  # autograd would add to that of the step before
         with torch.enable_grad():
             leaf = output.view(1, len(output), *self.planes).requires_grad_()
             distortion: Tensor = -self.likelihood(leaf).log_prob(target)
