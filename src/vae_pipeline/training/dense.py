@@ -92,7 +92,7 @@ class DenseGradient:
         beta, means = self.control.beta, sums / len(rate)
 
         slope = self._back_to_z(slope, z)[:, : mean.shape[1]]
-        share = beta / len(rate)
+        share = beta / len(rate)  # of half of mean² + variance - log_variance in the loss
         by_mean = slope + share * mean
         by_log_variance = (share * variance).sub_(share).add_((slope * noise).mul_(scale)).mul_(0.5)
         by_log_variance = aten.hardtanh_backward(by_log_variance, log_variance, *LOG_VARIANCE)

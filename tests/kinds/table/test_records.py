@@ -41,7 +41,7 @@ RECORDS = st.fixed_dictionaries(
 def test_plain_records_are_the_numbers_that_pandas_makes_of_them(records):
     if all(record["when"] is None for record in records):  # pandas knows no type of nothing, and refuses dates of it
         records[0]["when"] = "2026-11-28"
-    np.testing.assert_array_equal(plain_records(records, SPEC, "the table"), encoded_rows(records, SPEC, "the rows"))
+    np.testing.assert_array_equal(plain_records(records, SPEC, "the table"), encoded_rows(records, SPEC, "the table"))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_dates_are_days_since_1970(moment):
     wanted = {date: 20785.0, datetime: 20785.25}[type(moment)] - (2 / 24 if getattr(moment, "tzinfo", None) else 0)
     rows = [{"amount": 1, "new": True, "country": "NO", "when": moment}]
     assert plain_records(rows, SPEC, "the table")[0, 3] == pytest.approx(wanted, abs=1e-9)
-    np.testing.assert_array_equal(plain_records(rows, SPEC, "the table"), encoded_rows(rows, SPEC, "the rows"))
+    np.testing.assert_array_equal(plain_records(rows, SPEC, "the table"), encoded_rows(rows, SPEC, "the table"))
 
 
 @pytest.mark.parametrize(
