@@ -1,5 +1,7 @@
 """The written-out gradient of dense networks beside autograd's: the same bits."""
 
+from itertools import islice
+
 import pytest
 import torch
 from tests.lanes import edited
@@ -7,11 +9,14 @@ from tests.lanes import edited
 from vae_pipeline.models.build import build
 from vae_pipeline.models.rows import Rows
 from vae_pipeline.numerics.randomness import seeded
+from vae_pipeline.training.batches import Batches
 from vae_pipeline.training.dense import dense_gradient
+from vae_pipeline.training.loop import Training, fit
 from vae_pipeline.training.objectives import build_objective
 from vae_pipeline.training.rate_control import Capacity, FreeBits, TargetRate, build_rate_control
 
 GAUSSIAN = {"kind": "gaussian", "scale": "learned", "mean": "linear"}
+STUDENT = {"kind": "student_t", "scale": "learned", "degrees": "learned", "mean": "linear"}
 DISCRETISED = {"kind": "discretised_laplace", "scale": "learned", "mean": "linear"}
 WARM_UP = {"kind": "warm_up", "beta": 0.7, "share": 0.5}
 
@@ -70,6 +75,27 @@ def test_the_bits_are_autograd_s(smoke, prepared, model, count):
     assert torch.equal(sums, torch.stack([inference.distortion().sum(), inference.rate().sum()]))
     for name, parameter in model.named_parameters():
         assert torch.equal(parameter.grad, wanted[name]), name
+
+
+@pytest.mark.parametrize("train", [{"clip": 1.0}, {"clip": None, "skip_threshold": 2000.0}])
+@pytest.mark.parametrize(
+    "likelihood", [GAUSSIAN, STUDENT, DISCRETISED, {"kind": "bernoulli"}], ids=lambda of: of["kind"]
+)
+def test_the_weights_of_many_steps_are_autograd_s(smoke, prepared, monkeypatch, likelihood, train):
+    recipe = edited(smoke, model=nets("silu", shortcut=True, likelihood=likelihood), train=train)
+
+    def trained():
+        batches = Batches(prepared.train, recipe.train.batch, 0, torch.device("cpu"), labelled=False)
+        with seeded(5):
+            training = Training.start(build(recipe.model, prepared.spec), recipe.train, recipe.rate_control)
+            list(islice(fit(training, recipe.train, recipe.objective, batches, prepared.valid, 0), 20))
+        return training.model.state_dict()
+
+    written = trained()
+    monkeypatch.setattr("vae_pipeline.training.step.dense_gradient", lambda *_: None)
+    wanted = trained()
+    for name, tensor in written.items():
+        assert torch.equal(tensor, wanted[name]), name
 
 
 @pytest.mark.parametrize(
