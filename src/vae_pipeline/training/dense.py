@@ -64,10 +64,13 @@ class DenseGradient:
         control: RateControl,
     ) -> None:
         self.model, self.likelihood, self.control = model, model.likelihood, control
+        model.zero_grad()
         self.ends = (_Linear(posterior.mean), _Linear(posterior.log_variance))
         self.planes = decoder.shape
         self.shortcut = None if decoder.shortcut is None else _Linear(decoder.shortcut)  # of either net, or neither
         self.encoder, self.decoder = _Stack([*encoder.layers]), _Stack([*decoder.layers, decoder.output])
+        self.others = [parameter for parameter in model.parameters() if parameter.grad is None]
+        """Parameters outside linear layers, such as a likelihood's scale: autograd adds to their gradients."""
         # Operations cost least in inference mode, where autograd can't be asked for a likelihood's slope.
         self.mode = torch.inference_mode if isinstance(self.likelihood, BernoulliLikelihood) else torch.no_grad
         self.room: list[Tensor] = []
@@ -114,8 +117,8 @@ class DenseGradient:
                 self.room = [torch.empty_like(output) for _ in range(3)]
             by_element, slope = log_prob_and_slope(output, target.view_as(output), self.room)
             return -by_element.sum(-1), slope.mul_(-1 / len(output))
-        for parameter in self.likelihood.parameters():
-            parameter.grad = None  # autograd would add to that of the step before
+        for parameter in self.others:
+            parameter.grad = None
         with torch.enable_grad():
             leaf = output.view(1, len(output), *self.planes).requires_grad_()
             distortion: Tensor = -self.likelihood(leaf).log_prob(target)

@@ -72,7 +72,8 @@ class PictureSurvey:
         wide = found["levels"][found["late"]]
         self._low = float(wide[:, 0].min(initial=self._low))
         self._high = float(wide[:, 1].max(initial=self._high))
-        self._ends += zip(wide[:, 1].tolist(), np.array(pictures.names)[found["late"]].tolist(), strict=True)
+        late = [pictures.names[place] for place in np.flatnonzero(found["late"]).tolist()]
+        self._ends += zip(wide[:, 1].tolist(), late, strict=True)
         listing = dataclasses.replace(
             pictures,
             names=[pictures.names[place] for place in kept.tolist()],
